@@ -1,0 +1,40 @@
+"""The categories a visitor chooses between."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Category(StrEnum):
+    """What a vendor is for. Every vendor has exactly one."""
+
+    NECESSARY = "necessary"
+    FUNCTIONAL = "functional"
+    ANALYTICS = "analytics"
+    SESSION_REPLAY = "session_replay"
+    ADVERTISING = "advertising"
+    SOCIAL = "social"
+
+
+class Regime(StrEnum):
+    """What holds while a visitor has not chosen."""
+
+    OPT_IN = "opt_in"
+    OPT_OUT = "opt_out"
+
+
+class Audience(StrEnum):
+    """For whom a page is made."""
+
+    MARKETING = "marketing"
+    PATIENT = "patient"
+
+
+CHOOSABLE: tuple[Category, ...] = tuple(c for c in Category if c is not Category.NECESSARY)
+"""The categories with a switch; `necessary` has none."""
+
+SALE_OR_SHARING: frozenset[Category] = frozenset({Category.ADVERTISING, Category.SOCIAL})
+"""What an opt-out preference signal (GPC) closes. 11 CCR 7025; design rule 4."""
+
+ALWAYS_ASKS: frozenset[Category] = frozenset({Category.SESSION_REPLAY})
+"""Never open without a yes, in any regime: recordings draw wiretap suits (CIPA and kin)."""

@@ -1,0 +1,47 @@
+"""What a visitor chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from consent_rules.categories import Category
+
+_NO_EXCEPTIONS: Mapping[str, bool] = MappingProxyType({})
+
+
+class Source(StrEnum):
+    """How a choice was made."""
+
+    BANNER = "banner"
+    PREFERENCES = "preferences"
+    GPC = "gpc"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """One visitor's explicit choice, as read from a verified preference cookie.
+
+    `allowed` are the categories said yes to; every other one was refused. `vendors` are the
+    exceptions: vendor id -> yes or no, whatever its category says. Times are seconds since 1970.
+    """
+
+    allowed: frozenset[Category]
+    policy_version: str
+    source: Source = Source.BANNER
+    vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
+    receipt_id: str = ""
+    made_at: int = 0
+    expires_at: int = 0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What the choice comes down to: equal keys, equal decisions."""
+        return (
+            self.policy_version,
+            *sorted(self.allowed),
+            *(f"{vendor}={int(yes)}" for vendor, yes in sorted(self.vendors.items())),
+        )

@@ -1,0 +1,82 @@
+"""A vendor: who receives data, and how its resources are recognised.
+
+Patterns
+    hosts   `example.com` is that host; `*.example.com` is that host and everything below it.
+            A port may follow (`stub.localhost:9100`): then only that port matches.
+    paths   `host-pattern/path-glob`, for hosts that several vendors share, or `/path-glob`
+            for trackers served from the site's own host. `*` stands for any run of
+            characters; the query is not part of the path.
+    inline  literal text: a script that contains it belongs to the vendor.
+    cookies cookie names; `*` stands for any run of characters.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from consent_rules.categories import Category
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Who receives data: "Google Analytics".
+
+    `serves` is set for tag managers only: the categories whose tags it may load. A tag manager
+    is open when any of them is. `embed` is set for vendors whose frames are content (a video,
+    a map): a closed one leaves a placeholder. `globals` are the names that a site's own code
+    calls.
+    """
+
+    id: str
+    name: str
+    category: Category
+    company: str = ""
+    hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    inline: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    globals: tuple[str, ...] = ()
+    serves: tuple[Category, ...] = ()
+    embed: str = ""
+    policy_url: str = ""
+
+    @property
+    def is_tag_manager(self) -> bool:
+        return bool(self.serves)
+
+
+_TUPLES = ("hosts", "paths", "inline", "cookies", "globals")
+
+
+def vendor_from_table(table: Mapping[str, Any]) -> Vendor:
+    """Build a vendor from its TOML table. Unknown keys raise TypeError, a bad category ValueError."""
+    values: dict[str, Any] = dict(table)
+    for key in _TUPLES:
+        values[key] = tuple(values.get(key, ()))
+    values["category"] = Category(values["category"])
+    values["serves"] = tuple(Category(c) for c in values.get("serves", ()))
+    return Vendor(**values)
+
+
+def _catalogue_tables() -> Iterator[Mapping[str, Any]]:
+    folder = files("consent_rules") / "catalogue"
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            yield from tomllib.loads(entry.read_text(encoding="utf-8")).get("vendor", [])
+
+
+@cache
+def catalogue() -> Mapping[str, Vendor]:
+    """The vendors we know, by id, in the order of the catalogue's files."""
+    found: dict[str, Vendor] = {}
+    for table in _catalogue_tables():
+        vendor = vendor_from_table(table)
+        if vendor.id in found:
+            raise ValueError(f"catalogue: vendor {vendor.id!r} stands twice")
+        found[vendor.id] = vendor
+    return found
