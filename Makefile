@@ -1,0 +1,61 @@
+# Every target works from a bare clone: the virtual environment is made on first use.
+# Choose an interpreter with PYTHON=..., a browser with CHROMIUM=...
+
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+JOBS   ?= auto
+ARGS   ?=
+
+export PYTHON CHROMIUM
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help venv demo test lint format test-unit test-e2e bench build clean
+
+help: ## what there is to run
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## the demo site behind the proxy; prints what to open
+	@$(PY) -m examples.demo $(ARGS)
+
+test: lint test-unit test-e2e ## everything that must be green: lint, types, tests, browser tests
+
+lint: $(READY) ## ruff and mypy
+	@echo "== ruff, mypy"
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --check . ; exit 1; }
+	@$(PY) -m mypy
+
+format: $(READY) ## format the code
+	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
+
+test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
+	@echo "== tests"
+	@$(PY) -m pytest tests -n $(JOBS) $(ARGS)
+
+test-e2e: $(READY) ## tests in real Chromium
+	@echo "== tests in Chromium"
+	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m pytest e2e $(ARGS)
+
+bench: $(READY) ## CPU a request, next to nginx in the same run (ARGS="--seconds 2" is quicker)
+	@for tool in nginx wrk; do \
+	  PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || scripts/apt-install $$tool || true; \
+	done
+	@$(PY) -m bench $(ARGS)
+
+build: $(READY) ## the wheel, in dist/, installed once to see that it runs
+	@rm -rf dist
+	@$(PY) -m pip --disable-pip-version-check -q wheel --no-deps --wheel-dir dist .
+	@scripts/check-wheel $(PY) dist/*.whl
+
+clean: ## remove what these targets made
+	@rm -rf $(VENV) dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv: $(READY)
+
+# pyproject.toml names what is installed; a changed one installs again, into the same environment.
+$(READY): pyproject.toml scripts/make-venv
+	@scripts/make-venv $(VENV)
+	@touch $@
