@@ -1,0 +1,1 @@
+"""What a request costs: measurements of the proxy, next to nginx in the same run."""

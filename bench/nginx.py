@@ -1,0 +1,129 @@
+"""nginx as origin and as the yardstick: plain `proxy_pass`, and `sub_filter` with gzip 1.
+
+One instance each, so that the CPU time of one is never counted for the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.page import PER_REQUEST
+from bench.processes import Server, free_port, running
+
+PLAIN = "nginx plain"
+REWRITING = "nginx sub_filter"
+
+_FRAME = """
+{user}
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    default_type application/octet-stream;
+    types {{ text/html html; text/javascript js; }}
+    charset utf-8;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000;
+    client_body_temp_path {folder}/client;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {body}
+}}
+"""
+
+# /fresh.html is the same page with another comment in every reply: a body never seen before.
+_ORIGIN = """
+    server {{
+        listen 127.0.0.1:{port};
+        root {root};
+        location = /fresh.html {{
+            alias {root}/page.html;
+            sub_filter "{per_request}" "<!--$request_id-->";
+            sub_filter_last_modified off;
+        }}
+    }}
+"""
+
+_PROXY = """
+    upstream origin {{ server 127.0.0.1:{origin}; keepalive 64; }}
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    # Room for the whole page: with the default buffers nginx writes it to a temporary file.
+    proxy_buffer_size 16k;
+    proxy_buffers 8 32k;
+    proxy_busy_buffers_size 64k;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ proxy_pass http://origin; {filters} }}
+    }}
+"""
+
+# What a site owner would write by hand to do a thin part of our work: add a line to the head and
+# take two known scripts out. sub_filter needs the origin's reply uncompressed.
+_SUB_FILTER = """
+            proxy_set_header Accept-Encoding "";
+            sub_filter_once off;
+            sub_filter "</head>" "<script src=/banner.js></script></head>";
+            sub_filter "https://www.googletagmanager.com/gtm.js" "/empty.js";
+            sub_filter "https://connect.facebook.net/en_US/fbevents.js" "/empty.js";
+            gzip on;
+            gzip_comp_level 1;
+            gzip_proxied any;
+"""
+
+
+def program() -> str | None:
+    """Where nginx is; Debian keeps it out of a plain user's PATH."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+@contextlib.contextmanager
+def origin(folder: Path, root: Path) -> Iterator[Server]:
+    port = free_port()
+    with _nginx(
+        "origin", folder, _ORIGIN.format(port=port, root=root, per_request=PER_REQUEST), port
+    ) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def plain_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
+    port = free_port()
+    body = _PROXY.format(port=port, origin=origin_port, filters="")
+    with _nginx(PLAIN, folder, body, port) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def rewriting_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
+    port = free_port()
+    body = _PROXY.format(port=port, origin=origin_port, filters=_SUB_FILTER)
+    with _nginx(REWRITING, folder, body, port) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _nginx(name: str, folder: Path, body: str, port: int) -> Iterator[Server]:
+    own = folder / name.replace(" ", "-")
+    own.mkdir()
+    # As root, the workers would become an account that cannot read our private folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    config = own / "nginx.conf"
+    config.write_text(_FRAME.format(user=user, folder=own, body=body))
+    nginx = program()
+    if nginx is None:
+        raise RuntimeError("nginx is not installed")
+    # -e before the config is read: the built-in default log needs root.
+    command = [nginx, "-p", str(own), "-e", str(own / "error.log"), "-c", str(config)]
+    with running(name, command, port, own) as server:
+        yield server

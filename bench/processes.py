@@ -1,0 +1,88 @@
+"""Start a server, wait for its port, read its CPU time, end it: by its own process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: its main process and the port on loopback that it answers on."""
+
+    name: str
+    pid: int
+    port: int
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(
+    name: str, command: Sequence[str], port: int, folder: Path, *, start_seconds: float = 20
+) -> Iterator[Server]:
+    """Run `command` until the block ends. Output goes to `<folder>/output.log`.
+
+    Raises RuntimeError, with the end of that log, where the port does not open in time.
+    """
+    log = folder / "output.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        _wait_for_port(name, process, port, log, start_seconds)
+        yield Server(name, process.pid, port)
+    finally:
+        _end(process)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and all below it, in seconds (proc_pid_stat(5))."""
+    return sum(_ticks(each) for each in _tree(pid)) / _TICKS_PER_SECOND
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from _tree(int(child))
+
+
+def _ticks(pid: int) -> int:
+    # The command name, in brackets, may hold blanks: count the fields after it. utime and stime
+    # are fields 14 and 15 of the line; the first field after the name is the third.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _wait_for_port(
+    name: str, process: subprocess.Popen[bytes], port: int, log: Path, seconds: float
+) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    said = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"{name} did not open port {port} within {seconds:g} s; it said:\n{said}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
