@@ -1,0 +1,136 @@
+"""The demo's three servers, started together and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from examples.demo.origin import origin_app
+from examples.demo.vendors import Ledger, local_addresses, vendor_stubs
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = Path(__file__).with_name("consent-proxy.toml")
+HEALTHY_WITHIN = 20.0
+"""Seconds. Longer than any start takes; a proxy that is not up by then will not be."""
+
+
+class StartError(Exception):
+    """The demo cannot run; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The defaults are those of `consent-proxy.toml`."""
+
+    proxy: int = 8080
+    admin: int = 8081
+    origin: int = 9100
+    vendors: int = 9101
+
+
+def config_text(ports: Ports, state: Path) -> str:
+    """The demo's config with other ports, its keys and receipts in the folder `state`."""
+    default = Ports()
+    text = CONFIG.read_text(encoding="utf-8")
+    text = text.replace("../../var/demo", state.as_posix())
+    marks = {f":{getattr(default, f.name)}": f":\0{f.name}\0" for f in fields(Ports)}
+    for old, mark in marks.items():
+        text = text.replace(old, mark)
+    for field in fields(Ports):
+        text = text.replace(f"\0{field.name}\0", str(getattr(ports, field.name)))
+    return text
+
+
+def check_free(ports: Ports) -> None:
+    """Raise StartError when a port is taken."""
+    for field in fields(Ports):
+        port = getattr(ports, field.name)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise StartError(
+                    f"Port {port} ({field.name}) is taken by another program. Stop that one, or "
+                    f"choose another: --{field.name}-port N or DEMO_{field.name.upper()}_PORT=N"
+                ) from None
+
+
+@asynccontextmanager
+async def origin(port: int, at: Mapping[str, str]) -> AsyncIterator[None]:
+    """The site itself, without the proxy."""
+    runner = web.AppRunner(origin_app(at), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def consent_proxy(config: Path, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`consent-proxy run` as its own process, healthy. Raises StartError when it is not."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "proxy", "run", "--config", str(config)),
+        cwd=REPOSITORY,
+        # Ctrl-C on the terminal goes to the whole process group; only we stop the proxy.
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        await _healthy(process, port)
+        yield process
+    finally:
+        await _stop(process)
+
+
+async def _healthy(process: asyncio.subprocess.Process, port: int) -> None:
+    deadline = asyncio.get_running_loop().time() + HEALTHY_WITHIN
+    async with aiohttp.ClientSession() as client:
+        while asyncio.get_running_loop().time() < deadline:
+            if process.returncode is not None:
+                raise StartError(f"consent-proxy stopped at once (exit {process.returncode}).")
+            try:
+                async with client.get(f"http://localhost:{port}/.consent/state") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.05)
+    raise StartError(f"consent-proxy did not answer within {HEALTHY_WITHIN:.0f} seconds.")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 10)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def demo(ports: Ports, state: Path, ledger: Ledger) -> AsyncIterator[None]:
+    """Everything: stubs, site, proxy. `state` keeps keys and receipts."""
+    at = local_addresses(ports.vendors)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(vendor_stubs(ports.vendors, ledger, at))
+        await stack.enter_async_context(origin(ports.origin, at))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="consent-demo-"))
+        config = Path(folder) / "consent-proxy.toml"
+        config.write_text(config_text(ports, state), encoding="utf-8")
+        await stack.enter_async_context(consent_proxy(config, ports.proxy))
+        yield
