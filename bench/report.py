@@ -86,18 +86,17 @@ def print_tables(measurements: Sequence[Measurement], compile_costs: Sequence[Co
             "with\nsub_filter and gzip 1, for the same file in this run.\n"
         )
     if compile_costs:
-        table = Table("corpus", title="Compile and render, no I/O (milliseconds)")
-        for heading in ("pages", "KB", "compile", "compile /100 KB", "render", "render /100 KB"):
-            table.add_column(heading, justify="right")
+        table = Table(title="Compile and render without I/O: CPU ms for 100 KB")
+        for heading in ("corpus", "pages", "KB", "compile", "render", "slowest to compile"):
+            table.add_column(heading, justify="left" if heading == "corpus" else "right")
         for cost in compile_costs:
             table.add_row(
-                cost.name,
+                cost.corpus,
                 f"{cost.pages}",
-                f"{cost.kilobytes:.0f}",
-                f"{cost.compile_ms:.2f}",
+                f"{cost.kilobytes}",
                 f"{cost.compile_ms_per_100_kb:.2f}",
-                f"{cost.render_ms:.2f}",
-                f"{cost.render_ms_per_100_kb:.2f}",
+                f"{cost.render_ms_per_100_kb:.3f}",
+                f"{cost.slowest_ms_per_100_kb:.2f} ({cost.slowest_page})",
             )
         console.print(table)
 
