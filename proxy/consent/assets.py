@@ -1,0 +1,87 @@
+"""The inline style and script: constant for a theme, so that the CSP can name them by hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, lru_cache
+
+from proxy.consent.static_files import static_root
+from proxy.consent.theme import Theme, variables
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_DECLARATION = re.compile(r"(?<=[{;])([a-z-]+:[^;{}]+)(?=[;}])")
+
+
+class Kind(StrEnum):
+    """Which set of assets a page needs."""
+
+    UNDECIDED = "undecided"
+    """The visitor has yet to choose: banner, link and the whole script."""
+    DECIDED = "decided"
+    """Only the link and the script's API."""
+    PREFERENCES = "preferences"
+    """The preferences page: a style of its own, no script."""
+    PLACEHOLDER = "placeholder"
+    """Closed embeds on the page: a style in addition, no script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """Contents of `<style>` and `<script>` ("" where there is none) and their hashes, in base64
+    as CSP writes them: `'sha256-<hash>'` (CSP 3, 2.3.1)."""
+
+    style: str
+    script: str
+    style_sha256: str
+    script_sha256: str
+
+
+@lru_cache(maxsize=64)
+def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
+    """The assets of a theme. The same arguments always give the same bytes."""
+    style, script = _contents(theme, kind)
+    return Assets(style, script, _sha256(style), _sha256(script))
+
+
+def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
+    if kind is Kind.PREFERENCES:
+        return variables(theme, ":root") + _css("preferences"), ""
+    if kind is Kind.PLACEHOLDER:
+        return variables(theme, ":is(#yc-0,.yc-h)") + _firm(_css("placeholder")), ""
+    link = _firm(_css("link"))
+    if kind is Kind.DECIDED:
+        return link, _js("core").replace("//@banner\n", "")
+    style = variables(theme, "#yc") + _firm(_css("banner")) + link
+    return style, _js("core").replace("//@banner\n", _js("banner"))
+
+
+def _sha256(content: str) -> str:
+    if not content:
+        return ""
+    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+@cache
+def _read(name: str) -> str:
+    return (static_root() / "banner" / name).read_text(encoding="utf-8")
+
+
+def _css(name: str) -> str:
+    """One of our style sheets, without comments and line ends."""
+    lines = _COMMENT.sub("", _read(f"{name}.css")).splitlines()
+    return "".join(line.strip() for line in lines)
+
+
+def _firm(css: str) -> str:
+    """Every declaration !important: the style stands on pages whose rules are not ours."""
+    return _DECLARATION.sub(r"\1!important", css)
+
+
+def _js(name: str) -> str:
+    """One of our scripts, without whole-line comments and indentation."""
+    lines = (line.strip() for line in _read(f"{name}.js").splitlines())
+    return "".join(f"{x}\n" for x in lines if x and (x == "//@banner" or not x.startswith("//")))

@@ -1,0 +1,187 @@
+"""The markup: the banner, the link at the end of each page, and the preferences page.
+
+The same arguments give the same bytes: no nonces, no random ids. What goes into a page of the
+site is valid wherever flow content is, has no `style` or `on*` attribute, and uses ids and
+classes that start with `yc` so that neither the page's rules nor content blockers know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, lru_cache
+
+import jinja2
+from markupsafe import Markup, escape
+
+from consent_rules.categories import Audience, Category
+from proxy.consent.assets import Kind, assets
+from proxy.consent.return_to import preferences_url
+from proxy.consent.static_files import static_root
+from proxy.consent.texts import Texts
+from proxy.consent.theme import Theme
+from proxy.consent.view import PREFIX, BannerView, CategoryView, PageState, PreferencesView
+
+# Stands for the return path while a banner is rendered, so that one rendering serves all paths.
+_PATH = "/\ue000path"
+
+
+def safe_url(url: str) -> str:
+    """The URL if it leads to a page (http, https, or a path of this site); else ""."""
+    if url.startswith(("https://", "http://")):
+        return url
+    return url if url.startswith("/") and not url.startswith(("//", "/\\")) else ""
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates, compiled once. A missing name is an error, never an empty string."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(static_root() / "banner"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=False,
+        auto_reload=False,
+    )
+    found.filters["safe_url"] = safe_url
+    return found
+
+
+def head_html(
+    theme: Theme, state: PageState, *, prefix: str = PREFIX, placeholders: bool = False
+) -> str:
+    """For the page's head: the style and the script. Blocks nothing, loads nothing.
+
+    `placeholders` adds their style, for pages with closed embeds.
+    """
+    kind = Kind.DECIDED if state.decided else Kind.UNDECIDED
+    return _head(theme, state, kind, prefix, placeholders)
+
+
+@lru_cache(maxsize=512)
+def _head(theme: Theme, state: PageState, kind: Kind, prefix: str, placeholders: bool) -> str:
+    found = assets(theme, kind)
+    style = f"<style>{found.style}</style>"
+    if placeholders:
+        style += f"<style>{assets(theme, Kind.PLACEHOLDER).style}</style>"
+    attributes: dict[str, str] = {
+        "page": f"{prefix}/preferences",
+        "on": " ".join(state.on),
+        "off": " ".join(state.off),
+        "decided": "1" if state.decided else "",
+        "gpc": "1" if state.gpc else "",
+    }
+    if not state.decided:
+        attributes["runs"] = " ".join(state.on if state.runs is None else state.runs)
+        attributes["waits"] = " ".join(state.off if state.waits is None else state.waits)
+    data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
+    return f"{style}<script{data}>{found.script}</script>"
+
+
+def banner_html(view: BannerView, texts: Texts) -> str:
+    """The banner, for the end of the body. Needs `head_html` of an undecided state."""
+    html = _banner(replace(view, return_to=_PATH if view.return_to else ""), texts)
+    return _with_path(html, view.return_to)
+
+
+@lru_cache(maxsize=256)
+def _banner(view: BannerView, texts: Texts) -> str:
+    return (
+        environment()
+        .get_template("banner.html")
+        .render(
+            view=view,
+            t=texts,
+            sentences=_sentences(view.categories, texts),
+            policy_url=safe_url(view.policy_url),
+            preferences_url=preferences_url(view.prefix, view.return_to),
+        )
+    )
+
+
+def _with_path(html: str, return_to: str) -> str:
+    in_query = preferences_url("", _PATH).rpartition("=")[2]
+    own = preferences_url("", return_to).rpartition("=")[2]
+    return html.replace(in_query, own).replace(_PATH, str(escape(return_to)))
+
+
+def _sentences(categories: Sequence[CategoryView], texts: Texts) -> list[str]:
+    """What happens, from the categories that the site uses and their present state."""
+
+    def purposes(on: bool) -> str:
+        keys = (f"category.{c.category}.purpose" for c in categories if c.on is on)
+        return texts.join([texts[key] for key in keys])
+
+    running, asking = purposes(True), purposes(False)
+    if not running:
+        return [texts.say("banner.ask", purposes=asking), texts["banner.without"]]
+    sentences = [texts.say("banner.runs", purposes=running)]
+    if asking:
+        sentences.append(texts.say("banner.also_ask", purposes=asking))
+    return sentences
+
+
+def link_html(
+    texts: Texts, return_to: str = "", *, prefix: str = PREFIX, placeholders: bool = False
+) -> str:
+    """The "Cookie preferences" link, for the end of the body, before the banner.
+
+    `placeholders` adds the form that their buttons send.
+    """
+    html = _link(texts, _PATH if return_to else "", prefix, placeholders)
+    return _with_path(html, return_to)
+
+
+@lru_cache(maxsize=256)
+def _link(texts: Texts, return_to: str, prefix: str, placeholders: bool) -> str:
+    return (
+        environment()
+        .get_template("link.html")
+        .render(
+            t=texts,
+            return_to=return_to,
+            prefix=prefix,
+            placeholders=placeholders,
+            preferences_url=preferences_url(prefix, return_to),
+        )
+    )
+
+
+def preferences_page(view: PreferencesView, texts: Texts) -> str:
+    """The whole preferences page. Its CSP needs `assets(theme, Kind.PREFERENCES)`; no script."""
+    categories = list(view.categories)
+    if all(c.category is not Category.NECESSARY for c in categories):
+        categories.insert(0, CategoryView(Category.NECESSARY, on=True))
+    return (
+        environment()
+        .get_template("preferences.html")
+        .render(
+            view=view,
+            t=texts,
+            categories=categories,
+            current=_current(view, texts),
+            patient=view.audience is Audience.PATIENT,
+            policy_url=safe_url(view.policy_url),
+            style=Markup(assets(view.theme, Kind.PREFERENCES).style),  # noqa: S704 - ours
+        )
+    )
+
+
+def _current(view: PreferencesView, texts: Texts) -> str:
+    if view.chosen_on is None:
+        return texts["preferences.not_chosen"]
+    day = texts.date(view.chosen_on)
+    titles: dict[bool, list[str]] = {True: [], False: []}
+    for c in view.categories:
+        if c.category is not Category.NECESSARY:
+            titles[c.on].append(texts[f"category.{c.category}.title"])
+    if not titles[True]:
+        return texts.say("preferences.refused_all", date=day)
+    if not titles[False]:
+        return texts.say("preferences.allowed_all", date=day)
+    return texts.say(
+        "preferences.mixed",
+        date=day,
+        allowed=texts.join(titles[True]),
+        refused=texts.join(titles[False]),
+    )

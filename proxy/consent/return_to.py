@@ -1,0 +1,41 @@
+"""Where to send the visitor back to: a path of this site, never another site."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+LIMIT = 2048
+"""Characters. A longer path is given up for the home page."""
+
+# What may stand in a path, query or fragment as it is (RFC 3986), and `%` for what is encoded.
+_KEPT = "/?#%:@!$&'()*+,;=-._~[]"
+
+
+def safe_return_to(value: str | None, default: str = "/") -> str:
+    """The value if it is a path of this site, in ASCII; else `default`.
+
+    A path starts with one `/`, its path part has no `//`, and nowhere stands a backslash or a
+    control character: browsers read `/\\host`, `//host` and `/<tab>/host` as another host
+    (WHATWG URL Standard, 4.4). What follows `?` or `#` may name any URL: it leads nowhere.
+    """
+    if not value or len(value) > LIMIT or not value.startswith("/"):
+        return default
+    if any(ch == "\\" or ord(ch) < 0x20 or 0x7F <= ord(ch) < 0xA0 for ch in value):
+        return default
+    path = value.partition("?")[0].partition("#")[0]
+    if "//" in path:
+        return default
+    try:
+        return quote(value, safe=_KEPT)
+    except UnicodeEncodeError:  # a lone surrogate: not text that any page has in its address
+        return default
+
+
+def preferences_url(prefix: str, return_to: str = "", *, saved: bool = False) -> str:
+    """The address of the preferences page; `return_to` must be safe already."""
+    query: dict[str, str] = {}
+    if return_to:
+        query["return_to"] = return_to
+    if saved:
+        query["saved"] = "1"
+    return f"{prefix}/preferences" + (f"?{urlencode(query)}" if query else "")

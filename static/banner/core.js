@@ -1,0 +1,22 @@
+// The page's own API. State comes from attributes of this very script element, so that its text
+// (and with it its hash in the CSP) is the same for every visitor.
+(() => {
+const doc = document;
+const data = doc.currentScript.dataset;
+const words = (text) => (text ? text.split(" ") : []);
+const state = { decided: !!data.decided, gpc: !!data.gpc, categories: { necessary: true } };
+words(data.on).forEach((name) => { state.categories[name] = true; });
+words(data.off).forEach((name) => { state.categories[name] = false; });
+const get = () => ({ ...state, categories: { ...state.categories } });
+let open = () => { location.href = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
+//@banner
+window.consent = {
+get,
+open: () => open(),
+on: (type, tell) => {
+const hear = (event) => tell(event.detail);
+doc.addEventListener("consent:" + type, hear);
+return () => doc.removeEventListener("consent:" + type, hear);
+}
+};
+})();
