@@ -1,0 +1,109 @@
+"""What README, Makefile, Dockerfile and hooks promise about each other."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+_TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
+_STAGES = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+
+
+def test_each_make_command_of_the_documents_exists() -> None:
+    told = {
+        target
+        for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+        for target in re.findall(r"\bmake ([a-z0-9-]+)`", page.read_text())
+    }
+    assert {"demo", "test", "bench"} <= told
+    assert told <= _TARGETS
+
+
+def test_each_target_in_the_help_can_be_planned() -> None:
+    for target in re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE):
+        planned = subprocess.run(
+            ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert planned.returncode == 0, planned.stderr
+
+
+def test_each_link_of_the_readme_leads_to_a_file() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "script", sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "scripts").iterdir())
+)
+def test_scripts_are_valid_and_strict(script: str) -> None:
+    text = (ROOT / script).read_text()
+    assert text.startswith("#!/usr/bin/env bash\n")
+    assert "set -euo pipefail" in text
+    assert (ROOT / script).stat().st_mode & 0o111, f"{script} cannot be run"
+    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+
+
+def test_continuous_integration_runs_make_test() -> None:
+    text = (ROOT / ".ci/run").read_text()
+    assert "set -euo pipefail" in text
+    assert re.search(r"^make test\b", text, re.MULTILINE)
+    assert (ROOT / ".ci/run").stat().st_mode & 0o111
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    users = re.findall(r"^USER (.+)$", _STAGES[-1], re.MULTILINE)
+    assert users, "no USER in the last stage"
+    # Numbers: Kubernetes cannot tell from a name that it is not root.
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1])
+
+
+def test_the_image_carries_the_environment_alone() -> None:
+    copies = re.findall(r"^COPY (.+)$", _STAGES[-1], re.MULTILINE)
+    assert copies == ["--from=build /opt/consent-proxy /opt/consent-proxy"]
+
+
+def test_the_image_stops_by_sigterm_and_reports_its_health() -> None:
+    assert "\nSTOPSIGNAL SIGTERM\n" in _STAGES[-1]
+    assert "\nHEALTHCHECK " in _STAGES[-1]
+    # The exec form: with a shell in between, the signal would not arrive.
+    assert re.search(r'^ENTRYPOINT \["consent-proxy"\]$', _STAGES[-1], re.MULTILINE)
+
+
+def test_what_the_image_is_built_from_passes_the_dockerignore() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    admitted = {line[1:].rstrip("/") for line in lines if line.startswith("!")}
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        for source in shlex.split(line)[:-1]
+    }
+    assert copied == admitted
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_image_has_a_python_that_the_project_accepts() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    default = re.search(r"^ARG PYTHON=3\.(\d+)$", DOCKERFILE, re.MULTILINE)
+    least = re.fullmatch(r">=3\.(\d+)", project["requires-python"])
+    assert default is not None
+    assert least is not None
+    assert int(default[1]) >= int(least[1])
+
+
+def test_hooks_use_the_tools_of_the_virtual_environment() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text()
+    entries = re.findall(r"^ +entry: (.+)$", text, re.MULTILINE)
+    assert {shlex.split(entry)[2] for entry in entries} == {"ruff", "mypy"}
+    assert all(entry.startswith(".venv/bin/python -m ") for entry in entries)
+    assert re.findall(r"repo: (.+)", text) == ["local"]
