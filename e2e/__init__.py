@@ -1,0 +1,1 @@
+"""consent-proxy in real Chromium, in front of the demo site."""

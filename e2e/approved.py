@@ -1,0 +1,23 @@
+"""Which of the demo's vendors should fire for a choice, said by the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from consent_rules.categories import CHOOSABLE, Category
+from consent_rules.vendors import catalogue
+from examples.demo.vendors import UNAPPROVED, VENDORS
+
+TAG_MANAGER = "google-tag-manager"
+VIDEO = "youtube"
+APPROVED = frozenset(VENDORS) - {UNAPPROVED}
+EVERY_CATEGORY = frozenset(CHOOSABLE)
+
+
+def vendors_of(categories: Iterable[Category | str]) -> set[str]:
+    """Approved vendors of these categories; the tag manager when it serves one of them."""
+    wanted = {Category(category) for category in categories}
+    known = {vendor: catalogue()[vendor] for vendor in APPROVED}
+    return {
+        vendor for vendor, table in known.items() if wanted & set(table.serves or (table.category,))
+    }

@@ -1,0 +1,58 @@
+"""One demo and one browser for all tests; a fresh visitor for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from e2e.chromium import launch
+from e2e.site import RunningDemo, running_demo
+from e2e.visitor import Visitor
+
+NewVisitor = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def demo_site() -> Iterator[RunningDemo]:
+    with running_demo() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def playwright_driver() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright_driver: Playwright) -> Iterator[Browser]:
+    chromium = launch(playwright_driver)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture
+def new_visitor(demo_site: RunningDemo, browser: Browser) -> Iterator[NewVisitor]:
+    """Makes visitors with empty profiles; keywords go to the browser context."""
+    visitors: list[Visitor] = []
+
+    def make(**options: Any) -> Visitor:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        visitors.append(Visitor(demo_site, context))
+        return visitors[-1]
+
+    demo_site.ledger.reset()
+    yield make
+    for visitor in visitors:
+        visitor.context.close()
+    # A beacon may outlive its page; let it arrive before the next test counts.
+    time.sleep(0.05)
+
+
+@pytest.fixture
+def visitor(new_visitor: NewVisitor) -> Visitor:
+    return new_visitor()

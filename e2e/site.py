@@ -1,0 +1,95 @@
+"""The demo, running beside the tests in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from examples.demo.running import Ports, demo
+from examples.demo.vendors import Ledger
+
+MARKETING_PAGES = (
+    "/",
+    "/product",
+    "/blog/",
+    "/blog/reading-a-denial",
+    "/contact",
+    "/privacy",
+    "/account",
+    "/no-such-page",
+)
+PATIENT_PAGE = "/patients/pay"
+EVERY_VENDOR = "/blog/reading-a-denial"
+"""The one page that carries every vendor: it has the video too."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDemo:
+    """Where the demo answers, and what its vendors got to know."""
+
+    ports: Ports
+    state: Path
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def url(self, path: str) -> str:
+        """The page as visitors get it."""
+        return f"http://localhost:{self.ports.proxy}{path}"
+
+    def origin_url(self, path: str) -> str:
+        """The page without the proxy."""
+        return f"http://127.0.0.1:{self.ports.origin}{path}"
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@contextmanager
+def in_thread(servers: AbstractAsyncContextManager[None]) -> Iterator[None]:
+    """Run asynchronous servers while the block runs. What their start raises is raised here."""
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    up = threading.Event()
+    faults: list[BaseException] = []
+
+    async def serve() -> None:
+        try:
+            async with servers:
+                up.set()
+                await stop.wait()
+        except BaseException as fault:
+            faults.append(fault)
+        finally:
+            up.set()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    up.wait()
+    try:
+        if faults:
+            raise faults[0]
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=30)
+        loop.close()
+
+
+@contextmanager
+def running_demo() -> Iterator[RunningDemo]:
+    """The whole demo on free ports, with keys and receipts of its own."""
+    with tempfile.TemporaryDirectory(prefix="consent-e2e-") as folder:
+        running = RunningDemo(Ports(*free_ports(4)), Path(folder))
+        with in_thread(demo(running.ports, running.state, running.ledger)):
+            yield running
