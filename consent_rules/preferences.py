@@ -26,13 +26,16 @@ class Preferences:
     """One visitor's explicit choice, as read from a verified preference cookie.
 
     `allowed` are the categories said yes to; every other one was refused. `vendors` are the
-    exceptions: vendor id -> yes or no, whatever its category says. Times are seconds since 1970.
+    exceptions: vendor id -> yes or no, whatever its category says. `under_gpc` tells that the
+    browser sent an opt-out preference signal while the visitor chose: only then is the choice
+    later than the signal. Times are seconds since 1970.
     """
 
     allowed: frozenset[Category]
     policy_version: str
     source: Source = Source.BANNER
     vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
+    under_gpc: bool = False
     receipt_id: str = ""
     made_at: int = 0
     expires_at: int = 0
@@ -42,6 +45,7 @@ class Preferences:
         """What the choice comes down to: equal keys, equal decisions."""
         return (
             self.policy_version,
+            "gpc" if self.under_gpc else "",
             *sorted(self.allowed),
             *(f"{vendor}={int(yes)}" for vendor, yes in sorted(self.vendors.items())),
         )

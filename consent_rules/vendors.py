@@ -54,7 +54,10 @@ _TUPLES = ("hosts", "paths", "inline", "cookies", "globals")
 
 
 def vendor_from_table(table: Mapping[str, Any]) -> Vendor:
-    """Build a vendor from its TOML table. Unknown keys raise TypeError, a bad category ValueError."""
+    """Build a vendor from its TOML table.
+
+    Raises TypeError on an unknown key, ValueError on an unknown category.
+    """
     values: dict[str, Any] = dict(table)
     for key in _TUPLES:
         values[key] = tuple(values.get(key, ()))

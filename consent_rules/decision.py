@@ -1,0 +1,219 @@
+"""decide(): the one place where a tag is allowed or not, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from consent_rules.categories import (
+    ALWAYS_ASKS,
+    CHOOSABLE,
+    SALE_OR_SHARING,
+    Audience,
+    Category,
+    Regime,
+)
+from consent_rules.preferences import Preferences
+from consent_rules.rules import PageContext, Rules, TagRule
+from consent_rules.vendors import Vendor
+
+
+class Reason(StrEnum):
+    """Why a vendor is open or closed. The text is what `explain` shows."""
+
+    NECESSARY = "necessary: needs no choice"
+    CHOSEN_VENDOR = "the visitor allowed this vendor"
+    CHOSEN_CATEGORY = "the visitor allowed this category"
+    SERVES_OPEN_CATEGORY = "a tag manager; a category that it serves is allowed"
+    REGIME_ALLOWS = "no choice yet; the region's rule is opt-out"
+    REFUSED_VENDOR = "the visitor refused this vendor"
+    REFUSED_CATEGORY = "the visitor refused this category"
+    NOTHING_SERVED = "a tag manager; no category that it serves is allowed"
+    NOT_CHOSEN = "no choice yet; the region's rule is opt-in"
+    ALWAYS_ASKS = "no choice yet; session replay always asks"
+    GPC = "the browser sends an opt-out preference signal (GPC)"
+    PATIENT_PAGE = "patient page: closed whatever the visitor chose"
+    NO_TAG = "no approved tag for this site and page"
+    EXPIRED_TAG = "the tag's approval has expired"
+    NOT_YET_APPROVED = "the tag's approval starts later"
+    UNKNOWN = "a third party that nobody approved"
+
+
+_OPENING = frozenset(
+    {
+        Reason.NECESSARY,
+        Reason.CHOSEN_VENDOR,
+        Reason.CHOSEN_CATEGORY,
+        Reason.SERVES_OPEN_CATEGORY,
+        Reason.REGIME_ALLOWS,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks. `region` is an ISO 3166-1 or 3166-2 code ("US", "US-CA") or ""."""
+
+    preferences: Preferences | None = None
+    gpc: bool = False
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One vendor's fate on this page for this visitor."""
+
+    open: bool
+    reason: Reason
+
+
+_NO_TAG = Answer(False, Reason.NO_TAG)
+_UNKNOWN = Answer(False, Reason.UNKNOWN)
+_PATIENT = Answer(False, Reason.PATIENT_PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What may act on a page. Equal decisions give equal pages."""
+
+    audience: Audience
+    regime: Regime
+    enforce: bool
+    gpc: bool
+    show_banner: bool
+    categories: Mapping[Category, bool]
+    answers: Mapping[str, Answer]
+    open: frozenset[str]
+
+    def answer(self, vendor_id: str | None) -> Answer:
+        """The fate of a vendor, or of an unknown third party (None)."""
+        if vendor_id is None:
+            return _PATIENT if self.audience is Audience.PATIENT else _UNKNOWN
+        known = self.answers.get(vendor_id)
+        if known is not None:
+            return known
+        return _PATIENT if self.audience is Audience.PATIENT else _NO_TAG
+
+    @property
+    def closes_nothing(self) -> bool:
+        """Observe mode on a marketing page: everything is reported, nothing closed."""
+        return not self.enforce
+
+
+def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
+    """Decide for one page and one visitor. Pure: the same values give the same decision."""
+    regime = rules.regime_of(visitor.region)
+    preferences = visitor.preferences
+    categories: dict[Category, Answer] = {
+        category: _category(category, rules, visitor, regime) for category in Category
+    }
+    answers: dict[str, Answer] = {}
+    for tag in page.tags:
+        vendor = rules.vendors.get(tag.vendor)
+        if vendor is None:
+            continue
+        answer = _tag(tag, vendor, page, visitor, rules, categories)
+        # Two tags may name one vendor (say, for two approvals): an open one is enough.
+        if answer.open or tag.vendor not in answers:
+            answers[tag.vendor] = answer
+    patient = page.audience is Audience.PATIENT
+    return Decision(
+        audience=page.audience,
+        regime=regime,
+        enforce=patient or page.site.enforce,
+        gpc=visitor.gpc,
+        show_banner=not patient and page.site.asks and must_ask(preferences, rules.policy_version),
+        categories=MappingProxyType({c: a.open for c, a in categories.items()}),
+        answers=MappingProxyType(answers),
+        open=frozenset(v for v, answer in answers.items() if answer.open),
+    )
+
+
+def must_ask(preferences: Preferences | None, policy_version: str) -> bool:
+    """Whether the visitor has yet to choose under the current policy.
+
+    A new policy version asks again whoever allowed something. Who refused everything stays
+    refused and is not asked again: a refusal survives the policy.
+    """
+    if preferences is None:
+        return True
+    if preferences.policy_version == policy_version:
+        return False
+    return bool(preferences.allowed) or any(preferences.vendors.values())
+
+
+def _tag(
+    tag: TagRule,
+    vendor: Vendor,
+    page: PageContext,
+    visitor: Visitor,
+    rules: Rules,
+    categories: Mapping[Category, Answer],
+) -> Answer:
+    if page.audience is Audience.PATIENT and not _may_act_for_patients(tag, vendor):
+        return _PATIENT
+    if page.today >= tag.expires:
+        return Answer(False, Reason.EXPIRED_TAG)
+    if page.today < tag.approved_on:
+        return Answer(False, Reason.NOT_YET_APPROVED)
+    if vendor.category is Category.NECESSARY:
+        return Answer(True, Reason.NECESSARY)
+    exception = _exception(vendor, rules, visitor)
+    if exception is not None:
+        return exception
+    if vendor.is_tag_manager:
+        if any(categories[served].open for served in vendor.serves):
+            return Answer(True, Reason.SERVES_OPEN_CATEGORY)
+        return Answer(False, Reason.NOTHING_SERVED)
+    return categories[vendor.category]
+
+
+def _may_act_for_patients(tag: TagRule, vendor: Vendor) -> bool:
+    """Rule 1: on a patient page a third party needs `baa = true`, and may only be of use there."""
+    return tag.baa and vendor.category in {Category.NECESSARY, Category.FUNCTIONAL}
+
+
+def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
+    chosen = visitor.preferences
+    if chosen is None:
+        return None
+    allowed = chosen.vendors.get(vendor.id)
+    if allowed is None:
+        return None
+    if not allowed:
+        return Answer(False, Reason.REFUSED_VENDOR)
+    if chosen.policy_version != rules.policy_version:
+        return None
+    if visitor.gpc and vendor.category in SALE_OR_SHARING and not chosen.under_gpc:
+        return Answer(False, Reason.GPC)
+    return Answer(True, Reason.CHOSEN_VENDOR)
+
+
+def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime) -> Answer:
+    if category is Category.NECESSARY:
+        return Answer(True, Reason.NECESSARY)
+    chosen = visitor.preferences
+    if chosen is not None and category not in chosen.allowed:
+        return Answer(False, Reason.REFUSED_CATEGORY)
+    if visitor.gpc and category in SALE_OR_SHARING and not _chose_after_gpc(chosen, rules):
+        return Answer(False, Reason.GPC)
+    # An acceptance holds for the policy that it was given to.
+    if chosen is not None and chosen.policy_version == rules.policy_version:
+        return Answer(True, Reason.CHOSEN_CATEGORY)
+    if category in ALWAYS_ASKS:
+        return Answer(False, Reason.ALWAYS_ASKS)
+    if regime is Regime.OPT_OUT:
+        return Answer(True, Reason.REGIME_ALLOWS)
+    return Answer(False, Reason.NOT_CHOSEN)
+
+
+def _chose_after_gpc(chosen: Preferences | None, rules: Rules) -> bool:
+    """Rule 4: only a choice made while the signal was on is a later choice."""
+    return chosen is not None and chosen.under_gpc and chosen.policy_version == rules.policy_version
+
+
+def accept_all() -> frozenset[Category]:
+    """What "Accept all" allows."""
+    return frozenset(CHOOSABLE)

@@ -1,0 +1,205 @@
+"""Whose is it? From a URL or an inline script to the vendor, at a cost that does not grow
+with the number of vendors.
+
+Hosts are looked up label by label in dictionaries; inline text runs once through an
+Aho-Corasick automaton that holds every signature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import ahocorasick_rs
+
+from consent_rules.categories import Category
+from consent_rules.vendors import Vendor
+
+# A script that names a tracker's host is its loader when it also does one of these. A host name
+# alone is not enough: state that a framework writes into the page names hosts too.
+_LOADER_IDIOM = re.compile(
+    r"createElement|\.src\s*=|document\s*\.\s*write|new\s+Image|importScripts|import\s*\(|"
+    r"sendBeacon|fetch\s*\(|XMLHttpRequest|setAttribute|insertAdjacentHTML|innerHTML|EventSource|WebSocket|Worker"
+)
+_LOADER_LIMIT = 16_384
+"""Characters. Loaders are short; a bundle that long is the site's own code and left to the CSP."""
+
+_NAMED_HOST_CATEGORIES = frozenset(
+    {Category.ANALYTICS, Category.SESSION_REPLAY, Category.ADVERTISING}
+)
+
+
+def glob_regex(pattern: str) -> re.Pattern[str]:
+    """A path glob, `*` standing for any run of characters; `/x/*` also matches `/x`."""
+    body = ".*".join(re.escape(part) for part in pattern.split("*"))
+    if pattern.endswith("/*") and len(pattern) > 2:
+        body = body.removesuffix("/.*") + "(?:/.*)?"
+    return re.compile(body + r"\Z", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPattern:
+    """`example.com`, `*.example.com`, either with `:port`."""
+
+    host: str
+    below: bool
+    port: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> HostPattern:
+        host, _, port = text.partition(":")
+        below = host.startswith("*.")
+        return cls(host[2:] if below else host, below, int(port) if port else None)
+
+
+def _suffixes(host: str) -> Iterable[str]:
+    """`a.b.c`, `b.c`, `c`: the host and what it lies below, nearest first."""
+    while True:
+        yield host
+        _, dot, host = host.partition(".")
+        if not dot:
+            return
+
+
+class HostSet:
+    """A set of hosts given by patterns. Membership takes one look-up a label."""
+
+    __slots__ = ("_below", "_exact")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._exact: dict[str, set[int | None]] = {}
+        self._below: dict[str, set[int | None]] = {}
+        for text in patterns:
+            pattern = HostPattern.parse(text)
+            table = self._below if pattern.below else self._exact
+            table.setdefault(pattern.host, set()).add(pattern.port)
+
+    def holds(self, host: str, port: int | None) -> bool:
+        ports = self._exact.get(host)
+        if ports is not None and (None in ports or port in ports):
+            return True
+        if not self._below:
+            return False
+        for suffix in _suffixes(host):
+            ports = self._below.get(suffix)
+            if ports is not None and (None in ports or port in ports):
+                return True
+        return False
+
+
+@dataclass(slots=True)
+class _Node:
+    """What is known of one host (or of all below it)."""
+
+    vendors: list[tuple[int | None, Vendor]] = field(default_factory=list)
+    paths: list[tuple[int | None, re.Pattern[str], Vendor]] = field(default_factory=list)
+
+
+class RuleIndex:
+    """All vendors' patterns, made once per configuration.
+
+    Where several patterns match, a path rule wins over a host rule, an exact host over a
+    wildcard, the longer wildcard over the shorter; then the order of the vendors.
+    """
+
+    __slots__ = ("_automaton", "_below", "_exact", "_named", "_own", "_owners")
+
+    def __init__(self, vendors: Sequence[Vendor]) -> None:
+        self._exact: dict[str, _Node] = {}
+        self._below: dict[str, _Node] = {}
+        self._own: dict[str, list[tuple[re.Pattern[str], Vendor]]] = {}
+        signatures: dict[str, str] = {}
+        named: dict[str, str] = {}
+        for vendor in vendors:
+            for text in vendor.hosts:
+                pattern = HostPattern.parse(text)
+                self._node(pattern).vendors.append((pattern.port, vendor))
+                if vendor.category in _NAMED_HOST_CATEGORIES:
+                    named.setdefault(f"{'.' if pattern.below else '//'}{pattern.host}", vendor.id)
+                    if pattern.below:
+                        named.setdefault(f"//{pattern.host}", vendor.id)
+            for text in vendor.paths:
+                self._add_path(text, vendor)
+            for text in vendor.inline:
+                signatures.setdefault(text, vendor.id)
+        self._owners = (*signatures.values(), *named.values())
+        self._named = len(signatures)
+        texts = [*signatures, *named]
+        self._automaton = ahocorasick_rs.AhoCorasick(texts) if texts else None
+
+    @classmethod
+    def build(cls, vendors: Iterable[Vendor]) -> RuleIndex:
+        return cls(list(vendors))
+
+    def _node(self, pattern: HostPattern) -> _Node:
+        table = self._below if pattern.below else self._exact
+        return table.setdefault(pattern.host, _Node())
+
+    def _add_path(self, text: str, vendor: Vendor) -> None:
+        authority, slash, rest = text.partition("/")
+        glob = glob_regex(slash + rest)
+        if authority:
+            pattern = HostPattern.parse(authority)
+            self._node(pattern).paths.append((pattern.port, glob, vendor))
+            return
+        # Own paths are filed under their first segment, so that a page's many first-party URLs
+        # are not each tried against every rule. A glob in the first segment is filed under "*".
+        first = rest.partition("/")[0]
+        self._own.setdefault("*" if "*" in first else first, []).append((glob, vendor))
+
+    def vendor_of_url(self, host: str, port: int | None, path: str) -> Vendor | None:
+        """The vendor that owns a third-party URL, or None when nobody knows it.
+
+        `host` and `path` as in `urls.Target`.
+        """
+        nodes = [node] if (node := self._exact.get(host)) is not None else []
+        nodes += [found for s in _suffixes(host) if (found := self._below.get(s)) is not None]
+        if not nodes:
+            return None
+        for node in nodes:
+            for wanted, glob, vendor in node.paths:
+                if (wanted is None or wanted == port) and glob.match(path):
+                    return vendor
+        for node in nodes:
+            for wanted, vendor in node.vendors:
+                if wanted is None or wanted == port:
+                    return vendor
+        return None
+
+    def vendor_of_own_path(self, path: str) -> Vendor | None:
+        """The vendor served in disguise from the site's own host at `path`, or None."""
+        if not self._own:
+            return None
+        first = path[1:].partition("/")[0]
+        for key in (first, "*"):
+            for glob, vendor in self._own.get(key, ()):
+                if glob.match(path):
+                    return vendor
+        return None
+
+    def vendors_of_text(self, text: str) -> tuple[str, ...]:
+        """Ids of the vendors whose code an inline script holds, without repeats, in order."""
+        if self._automaton is None:
+            return ()
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        if not hits:
+            return ()
+        found = [self._owners[rule] for rule, _, _ in hits if rule < self._named]
+        if len(text) <= _LOADER_LIMIT:
+            hosts = [
+                self._owners[rule]
+                for rule, _, end in hits
+                if rule >= self._named and not _continues_host(text, end)
+            ]
+            if hosts and _LOADER_IDIOM.search(text):
+                found += hosts
+        return tuple(dict.fromkeys(found))
+
+
+def _continues_host(text: str, end: int) -> bool:
+    """Whether the host name that ends at `end` goes on (`example.com` in `example.com.au`)."""
+    if end >= len(text):
+        return False
+    following = text[end]
+    return following.isalnum() or following in "-." or following == "_"

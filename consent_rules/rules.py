@@ -1,0 +1,166 @@
+"""Rules: the configuration and the catalogue, compiled once for fast and pure decisions."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from consent_rules.categories import Audience, Category, Regime
+from consent_rules.config import Config, Site, Tag, all_vendors
+from consent_rules.matching import HostSet, RuleIndex, glob_regex
+from consent_rules.urls import normal_path
+from consent_rules.vendors import Vendor
+
+
+@dataclass(frozen=True, slots=True)
+class TagRule:
+    """A vendor's approval on a site."""
+
+    vendor: str
+    pages: tuple[re.Pattern[str], ...]
+    approved_on: datetime.date
+    expires: datetime.date
+    baa: bool
+
+    def names(self, path: str) -> bool:
+        return any(glob.match(path) for glob in self.pages)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteRules:
+    """A site as the decision sees it.
+
+    `hosts` answer to the site; `own` are its hosts and the config's `first_party`. `asks` tells
+    whether any tag of the site needs a choice at all.
+    """
+
+    name: str
+    upstream: str
+    preserve_host: bool
+    hosts: HostSet
+    own: HostSet
+    own_patterns: tuple[str, ...]
+    audience: Audience
+    enforce: bool
+    patient_paths: tuple[re.Pattern[str], ...]
+    patient_cookies: frozenset[str]
+    tags: tuple[TagRule, ...]
+    asks: bool
+    listed: tuple[Vendor, ...] = field(default=())
+    """The vendors with a tag here, for the preferences page, in the order of the config."""
+
+    def audience_of(
+        self, path: str, cookies: Collection[str], marked: Iterable[str] = ()
+    ) -> Audience:
+        """The strictest of what the site, the path, the visitor's cookies and the origin say.
+
+        `path` is raw. Paths are compared without regard to case, as given and normalised: a
+        page that the site's server would show as a patient page must be one here.
+        """
+        if self.audience is Audience.PATIENT or any(
+            mark.strip().lower() == Audience.PATIENT for mark in marked
+        ):
+            return Audience.PATIENT
+        if self.patient_cookies and not self.patient_cookies.isdisjoint(cookies):
+            return Audience.PATIENT
+        if self.patient_paths:
+            raw = path.partition("?")[0].lower()
+            clean = normal_path(raw.partition(";")[0]).lower()
+            if any(glob.match(raw) or glob.match(clean) for glob in self.patient_paths):
+                return Audience.PATIENT
+        return self.audience
+
+
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """What is asked for: the site, for whom the page is, which tags name its path, and the day."""
+
+    site: SiteRules
+    audience: Audience
+    tags: tuple[TagRule, ...]
+    today: datetime.date
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """Everything a decision needs. Immutable; a reload makes a new one."""
+
+    sites: tuple[SiteRules, ...]
+    vendors: Mapping[str, Vendor]
+    index: RuleIndex
+    policy_version: str
+    regime: Regime
+    regions: Mapping[str, Regime]
+
+    @classmethod
+    def build(cls, config: Config, catalogue: Mapping[str, Vendor]) -> Rules:
+        vendors = all_vendors(config, catalogue)
+        return cls(
+            sites=tuple(_site(site, config.tags, vendors) for site in config.sites),
+            vendors=vendors,
+            index=RuleIndex.build(vendors.values()),
+            policy_version=config.policy.version,
+            regime=Regime(config.policy.regime),
+            regions={
+                code.upper(): Regime(rule.regime)
+                for rule in config.policy.regions
+                for code in rule.regions
+            },
+        )
+
+    def site_of(self, host: str, port: int | None) -> SiteRules | None:
+        """The site that answers to a host (normalised, without port), or None."""
+        for site in self.sites:
+            if site.hosts.holds(host, port):
+                return site
+        return None
+
+    def regime_of(self, region: str) -> Regime:
+        """The regime of a region; of its country where the subdivision has none of its own."""
+        if not region:
+            return self.regime
+        region = region.upper()
+        exact = self.regions.get(region)
+        return exact or self.regions.get(region.partition("-")[0]) or self.regime
+
+    def page(
+        self, site: SiteRules, path: str, audience: Audience, today: datetime.date
+    ) -> PageContext:
+        """The context of a page. `path` is raw, with or without a query."""
+        clean = normal_path(path.partition("?")[0])
+        return PageContext(
+            site, audience, tuple(tag for tag in site.tags if tag.names(clean)), today
+        )
+
+
+def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> SiteRules:
+    own = (*site.hosts, *site.first_party)
+    mine = tuple(tag for tag in tags if site.name in tag.sites and tag.vendor in vendors)
+    listed = {tag.vendor: vendors[tag.vendor] for tag in mine}
+    patient = [page for page in site.pages if Audience(page.audience) is Audience.PATIENT]
+    return SiteRules(
+        name=site.name,
+        upstream=str(site.upstream),
+        preserve_host=site.preserve_host,
+        hosts=HostSet(site.hosts),
+        own=HostSet(own),
+        own_patterns=own,
+        audience=Audience(site.audience),
+        enforce=site.mode == "enforce",
+        patient_paths=tuple(glob_regex(page.path.lower()) for page in patient if page.path),
+        patient_cookies=frozenset(page.when_cookie for page in patient if page.when_cookie),
+        tags=tuple(
+            TagRule(
+                vendor=tag.vendor,
+                pages=tuple(glob_regex(path) for path in tag.pages),
+                approved_on=tag.approved_on,
+                expires=tag.expires,
+                baa=tag.baa,
+            )
+            for tag in mine
+        ),
+        asks=any(vendor.category is not Category.NECESSARY for vendor in listed.values()),
+        listed=tuple(listed.values()),
+    )

@@ -1,0 +1,155 @@
+"""URLs as browsers read them (WHATWG URL Standard, https://url.spec.whatwg.org/).
+
+Most URLs on a page are plain: a regular expression that admits only what needs no
+normalisation answers those in under a microsecond. Everything else goes to Ada, the parser
+that Node uses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote
+
+import ada_url
+
+_NETWORK_SCHEMES = frozenset({"http", "https", "ws", "wss", "ftp"})
+
+# Leading and trailing C0 controls and spaces are not part of a URL; tabs and newlines anywhere
+# in it are dropped (URL Standard, 4.4).
+_STRIPPED = "".join(map(chr, range(0x21)))
+_DROPPED = str.maketrans("", "", "\t\n\r")
+
+# A lower-case name whose last label starts with a letter (so it is no IPv4 address), a path
+# with nothing to decode and no dot segments: what the parser would return unchanged.
+_PLAIN_ABSOLUTE = re.compile(
+    r"(?:(https?):)?//((?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?|localhost)"
+    r"(?::([1-9][0-9]{0,3}))?(?=[/?#]|\Z)((?:/[A-Za-z0-9_~!$&'()*+,;=:@-]"
+    r"[A-Za-z0-9_~!$&'()*+,;=:@.-]*)*/?)(?:[?#]|\Z)"
+)
+_PLAIN_ROOTED = re.compile(
+    r"((?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)+/?)(?:[?#]|\Z)"
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a URL leads: lower-case ASCII host without a trailing dot, port, decoded path.
+
+    `port` is None for the scheme's default. `path` starts with `/`, has no query, no dot
+    segments and no percent-encoded ASCII: it is for matching, never for asking.
+    `host` is "" where a browser would find no host (the URL is broken).
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+
+
+BROKEN = Target("", "", None, "/")
+"""A URL with a network scheme that cannot be parsed: no browser is known to ask for it."""
+
+
+def host_of_authority(authority: str) -> str:
+    """The normalised host of `host[:port]` as a Host header or config gives it; "" if broken."""
+    target = resolve(f"http://{authority}/", None)
+    return target.host if target else ""
+
+
+def strip_url(url: str) -> str:
+    """The URL without what the parser ignores."""
+    return url.strip(_STRIPPED).translate(_DROPPED)
+
+
+def resolve(url: str, base: str | None) -> Target | None:
+    """Resolve `url` against `base` (an absolute URL, or None).
+
+    Returns None when nothing is asked for over the network: an empty reference, a fragment,
+    `data:`, `blob:`, `about:`, `javascript:`, `mailto:` and their like.
+    """
+    plain = _PLAIN_ABSOLUTE.match(url)
+    if plain is not None:
+        scheme, host, port, path = plain.groups()
+        if scheme is None:
+            scheme = _scheme_of(base)
+        number = int(port) if port else None
+        if number == _DEFAULT_PORT[scheme]:
+            number = None
+        return Target(scheme, host, number, path or "/")
+    if base is not None and (rooted := _PLAIN_ROOTED.match(url)) is not None:
+        scheme, host, number = _origin_of(base)
+        return Target(scheme, host, number, rooted[1])
+    return _resolve_fully(url, base)
+
+
+@lru_cache(maxsize=4096)
+def _resolve_fully(url: str, base: str | None) -> Target | None:
+    url = strip_url(url)
+    if not url or url[0] == "#":
+        return None
+    scheme = _SCHEME.match(url)
+    if scheme is not None and scheme[1].lower() not in _NETWORK_SCHEMES:
+        return _filesystem_or_none(url, scheme[1].lower())
+    try:
+        parsed = ada_url.URL(url, base=base) if base else ada_url.URL(url)
+        return _target_of(parsed)
+    except ValueError:
+        return BROKEN
+
+
+def _filesystem_or_none(url: str, scheme: str) -> Target | None:
+    # These wrap another URL; the wrapped one says whose it is.
+    if scheme in {"filesystem", "view-source"}:
+        return _resolve_fully(url.partition(":")[2], None)
+    return None
+
+
+def _target_of(parsed: ada_url.URL) -> Target | None:
+    scheme = parsed.protocol[:-1]
+    if scheme not in _NETWORK_SCHEMES:
+        return None
+    port = int(parsed.port) if parsed.port else None
+    return Target(scheme, parsed.hostname.rstrip("."), port, normal_path(parsed.pathname))
+
+
+def normal_path(path: str) -> str:
+    """A path for matching: percent-decoded, slashes merged, no dot segments, no parameters.
+
+    Servers differ in how they read `/%70atients`, `//patients` and `/x/../patients`; the rules
+    must hold whichever way the site's server takes it.
+    """
+    decoded = unquote(path, errors="replace") if "%" in path else path
+    if "%" in decoded:  # some servers decode twice
+        decoded = unquote(decoded, errors="replace")
+    decoded = decoded.replace("\\", "/")
+    if "//" not in decoded and "/." not in decoded:
+        return decoded or "/"
+    kept: list[str] = []
+    segments = decoded.split("/")
+    for segment in segments:
+        if segment == "..":
+            if kept:
+                kept.pop()
+        elif segment not in {"", "."}:
+            kept.append(segment)
+    tail = "/" if segments[-1] in {"", ".", ".."} and kept else ""
+    return "/" + "/".join(kept) + tail
+
+
+@lru_cache(maxsize=1024)
+def _origin_of(base: str) -> tuple[str, str, int | None]:
+    target = _resolve_fully(base, None)
+    if target is None:
+        return ("https", "", None)
+    return (target.scheme, target.host, target.port)
+
+
+def _scheme_of(base: str | None) -> str:
+    if base is None:
+        return "https"
+    scheme = _origin_of(base)[0]
+    return scheme if scheme in _DEFAULT_PORT else "https"

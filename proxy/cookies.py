@@ -1,0 +1,123 @@
+"""Cookies of closed vendors: kept from the upstream, kept from the browser, expired."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from publicsuffixlist import PublicSuffixList
+
+from consent_rules.vendors import Vendor
+
+_SUFFIXES = PublicSuffixList(accept_unknown=True)
+_GONE = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
+
+
+class CookieIndex:
+    """Whose is a cookie? From its name to the vendors that set it; made once per config."""
+
+    __slots__ = ("_exact", "_globs")
+
+    def __init__(self, vendors: Iterable[Vendor]) -> None:
+        self._exact: dict[str, list[str]] = {}
+        # Globs are filed under their first three characters, so that a name meets few of them.
+        self._globs: dict[str, list[tuple[re.Pattern[str], str]]] = {}
+        for vendor in vendors:
+            for pattern in vendor.cookies:
+                if "*" not in pattern:
+                    self._exact.setdefault(pattern, []).append(vendor.id)
+                    continue
+                glob = re.compile(".*".join(map(re.escape, pattern.split("*"))) + r"\Z")
+                head = pattern.partition("*")[0][:3]
+                self._globs.setdefault(head, []).append((glob, vendor.id))
+
+    def vendors_of(self, name: str) -> list[str]:
+        """Ids of the vendors that set a cookie of this name; several share `_gcl_au`."""
+        found = list(self._exact.get(name, ()))
+        if self._globs:
+            for length in range(4):
+                for glob, vendor_id in self._globs.get(name[:length], ()):
+                    if glob.match(name):
+                        found.append(vendor_id)
+                if length >= len(name):
+                    break
+        return found
+
+    def is_closed(self, name: str, is_open: frozenset[str]) -> bool:
+        """Whether a cookie belongs to vendors none of which may act."""
+        owners = self.vendors_of(name)
+        return bool(owners) and is_open.isdisjoint(owners)
+
+
+def names_in(header: str) -> list[str]:
+    """The cookie names of a Cookie header, in order."""
+    return [pair.partition("=")[0].strip() for pair in header.split(";") if pair.strip()]
+
+
+def value_in(header: str, name: str) -> str | None:
+    """A cookie's value: the first of that name, as servers commonly take it."""
+    for pair in header.split(";"):
+        key, found, value = pair.partition("=")
+        if found and key.strip() == name:
+            return value.strip()
+    return None
+
+
+def without_closed(
+    header: str, index: CookieIndex, is_open: frozenset[str]
+) -> tuple[str, list[str]]:
+    """A Cookie header without the closed vendors' cookies, and the names taken out."""
+    kept: list[str] = []
+    closed: list[str] = []
+    for pair in header.split(";"):
+        name = pair.partition("=")[0].strip()
+        if name and index.is_closed(name, is_open):
+            closed.append(name)
+        else:
+            kept.append(pair)
+    if not closed:
+        return header, closed
+    return ";".join(kept).strip(), closed
+
+
+def allowed_set_cookies(
+    values: Sequence[str], index: CookieIndex, is_open: frozenset[str]
+) -> list[str]:
+    """The Set-Cookie values that do not belong to closed vendors, in order."""
+    return [
+        value for value in values if not index.is_closed(value.partition("=")[0].strip(), is_open)
+    ]
+
+
+def cookie_domains(host: str) -> tuple[str, ...]:
+    """The domains a script on `host` may set cookies for: the host and its parents, down to the
+    one below the public suffix. Empty for an address or a bare suffix.
+    """
+    if not host or host.replace(".", "").isdigit() or ":" in host:
+        return ()
+    registrable = _SUFFIXES.privatesuffix(host)
+    if registrable is None:
+        return ()
+    labels = host.split(".")
+    deepest = len(labels) - len(registrable.split("."))
+    return tuple(".".join(labels[start:]) for start in range(deepest + 1))
+
+
+def expiring(names: Iterable[str], host: str, paths: Sequence[str] = ("/",)) -> list[str]:
+    """Set-Cookie values that end cookies wherever a script on `host` could have put them.
+
+    Scripts and HttpOnly alike: a Set-Cookie header reaches both.
+    """
+    domains = cookie_domains(host)
+    values: list[str] = []
+    for name in dict.fromkeys(names):
+        for path in paths:
+            base = f"{name}=; Path={path}; {_GONE}"
+            # A prefix in the name demands attributes (RFC 6265bis, 4.1.3).
+            if name.startswith("__Host-"):
+                values.append(f"{base}; Secure")
+                continue
+            secure = "; Secure" if name.startswith("__Secure-") else ""
+            values.append(f"{base}{secure}")
+            values += [f"{base}; Domain={domain}{secure}" for domain in domains]
+    return values

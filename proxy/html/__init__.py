@@ -1,0 +1,21 @@
+"""The page pipeline: bytes -> resources with their spans -> gates -> variants."""
+
+from proxy.html.compile import Boundary, Embed, Finding, Gate, Page, compile_page, findings
+from proxy.html.render import render
+from proxy.html.scan import scan
+from proxy.html.source import Source, UndecodableError, read_source
+
+__all__ = [
+    "Boundary",
+    "Embed",
+    "Finding",
+    "Gate",
+    "Page",
+    "Source",
+    "UndecodableError",
+    "compile_page",
+    "findings",
+    "read_source",
+    "render",
+    "scan",
+]

@@ -1,0 +1,56 @@
+"""Page + what is open -> bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.html.compile import Embed, Gate, Page
+
+_NOTHING = b""
+
+
+def render(
+    page: Page,
+    is_open: frozenset[str],
+    *,
+    everything: bool = False,
+    head: bytes = _NOTHING,
+    foot: bytes = _NOTHING,
+    placeholder: Callable[[Embed], bytes] | None = None,
+) -> bytes:
+    """Write a page for one outcome.
+
+    `is_open` are the owners that may act; `everything` opens all gates (observe mode). `head`
+    and `foot` are our own markup. Every other byte is the origin's, in its encoding.
+    """
+    parts: list[bytes] = []
+    body = page.body
+    position = 0
+    slots = [
+        (at, markup)
+        for at, markup in ((page.head_at, head), (page.foot_at, foot))
+        if at is not None and markup
+    ]
+    for gate in page.gates:
+        while slots and slots[0][0] <= gate.start:
+            at, markup = slots.pop(0)
+            at = max(at, position)
+            parts += [body[position:at], markup]
+            position = at
+        if gate.start < position or everything or gate.needs <= is_open:
+            continue
+        parts += [body[position : gate.start], _closed(gate, placeholder)]
+        position = gate.end
+    for at, markup in slots:
+        at = max(at, position)
+        parts += [body[position:at], markup]
+        position = at
+    parts.append(body[position:])
+    rendered = b"".join(parts)
+    return rendered.decode("utf-8").encode(page.wire) if page.wire else rendered
+
+
+def _closed(gate: Gate, placeholder: Callable[[Embed], bytes] | None) -> bytes:
+    if gate.embed is not None and placeholder is not None:
+        return placeholder(gate.embed)
+    return gate.closed

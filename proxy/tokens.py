@@ -1,0 +1,227 @@
+"""The signed preference cookie: a compact JWS with EdDSA (RFC 7515, RFC 8037).
+
+Whatever is wrong with a cookie (its signature, its key, its age, its site), it counts as no
+choice at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from consent_rules.categories import Category
+from consent_rules.preferences import Preferences, Source
+
+_ALGORITHM = "EdDSA"
+_LONGEST = 3500
+"""Characters. Browsers drop cookies over 4096 bytes; a longer token is none of ours."""
+_REMEMBERED = 8192
+
+
+class KeyFaultError(Exception):
+    """A key file cannot be used. The message names the file and says what to do."""
+
+
+def _public_bytes(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """The RFC 7638 thumbprint of an Ed25519 key, shortened to 96 bits."""
+    members = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(_public_bytes(key))}
+    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    return _base64url(hashlib.sha256(canonical.encode()).digest())[:16]
+
+
+class KeyRing:
+    """The keys of one configuration. The one whose file name sorts last signs; all verify."""
+
+    def __init__(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
+        """`keys` by file name; at least one."""
+        self._public: dict[str, Ed25519PublicKey] = {}
+        for name in sorted(keys):
+            public = keys[name].public_key()
+            self._signing_id = key_id(public)
+            self._signing = keys[name]
+            self._public[self._signing_id] = public
+        self._verified: OrderedDict[tuple[str, str], Preferences | None] = OrderedDict()
+
+    def sign(self, preferences: Preferences, site: str) -> str:
+        """The cookie's text for a choice. Raises ValueError when it would not fit a cookie."""
+        claims: dict[str, Any] = {
+            "iss": site,
+            "iat": preferences.made_at,
+            "exp": preferences.expires_at,
+            "pv": preferences.policy_version,
+            "c": sorted(preferences.allowed),
+            "src": str(preferences.source),
+            "rid": preferences.receipt_id,
+        }
+        if preferences.vendors:
+            claims["v"] = {name: int(yes) for name, yes in sorted(preferences.vendors.items())}
+        if preferences.under_gpc:
+            claims["gpc"] = 1
+        token = jwt.encode(
+            claims, self._signing, algorithm=_ALGORITHM, headers={"kid": self._signing_id}
+        )
+        if len(token) > _LONGEST:
+            raise ValueError("too many vendor exceptions to fit a cookie")
+        return token
+
+    def verify(self, token: str, site: str, now: float) -> Preferences | None:
+        """The choice that a cookie proves, or None. `now` is seconds since 1970.
+
+        A signature is checked once; the result is remembered by the cookie's text.
+        """
+        remembered = (token, site)
+        if remembered in self._verified:
+            self._verified.move_to_end(remembered)
+            preferences = self._verified[remembered]
+        else:
+            preferences = self._check(token, site)
+            self._verified[remembered] = preferences
+            if len(self._verified) > _REMEMBERED:
+                self._verified.popitem(last=False)
+        if preferences is None or not preferences.made_at - 300 <= now < preferences.expires_at:
+            return None
+        return preferences
+
+    def _check(self, token: str, site: str) -> Preferences | None:
+        if len(token) > _LONGEST:
+            return None
+        try:
+            key = self._public.get(str(jwt.get_unverified_header(token).get("kid")))
+            if key is None:
+                return None
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[_ALGORITHM],
+                issuer=site,
+                # The clock is the caller's; the signature and the issuer are checked here.
+                options={
+                    "require": ["exp", "iat", "iss"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                    "verify_aud": False,
+                },
+            )
+            return _preferences(claims)
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JWK Set (RFC 7517), so that others can read the cookie."""
+        return {
+            "keys": [
+                {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "use": "sig",
+                    "alg": _ALGORITHM,
+                    "kid": kid,
+                    "x": _base64url(_public_bytes(key)),
+                }
+                for kid, key in self._public.items()
+            ]
+        }
+
+
+def _preferences(claims: Mapping[str, Any]) -> Preferences:
+    made_at, expires_at = claims["iat"], claims["exp"]
+    if not isinstance(made_at, int) or not isinstance(expires_at, int):
+        raise TypeError("iat and exp are whole seconds")
+    known = {str(category) for category in Category}
+    return Preferences(
+        # A category that this version does not know was not said yes to here.
+        allowed=frozenset(Category(c) for c in claims["c"] if c in known),
+        policy_version=str(claims["pv"]),
+        source=Source(claims["src"]),
+        vendors={str(name): bool(yes) for name, yes in dict(claims.get("v", {})).items()},
+        under_gpc=bool(claims.get("gpc", 0)),
+        receipt_id=str(claims["rid"]),
+        made_at=made_at,
+        expires_at=expires_at,
+    )
+
+
+def cookie_name(domain: str, *, secure: bool) -> str:
+    """The preference cookie's name: its prefix lets browsers hold it to its attributes."""
+    if not secure:
+        return "consent"
+    return "__Secure-consent" if domain else "__Host-consent"
+
+
+def set_cookie(token: str, domain: str, max_age: int, *, secure: bool) -> str:
+    """The Set-Cookie value for a preference cookie."""
+    parts = [f"{cookie_name(domain, secure=secure)}={token}", "Path=/", f"Max-Age={max_age}"]
+    if domain:
+        parts.append(f"Domain={domain}")
+    parts += ["HttpOnly", "SameSite=Lax"]
+    if secure:
+        parts.append("Secure")
+    return "; ".join(parts)
+
+
+def load_keys(folder: Path, now: datetime.datetime) -> KeyRing:
+    """Read the Ed25519 private keys (`*.pem`) of a folder; make the first one if there is none.
+
+    Raises KeyFaultError when a file is not such a key, or others may read it.
+    """
+    files = sorted(folder.glob("*.pem")) if folder.is_dir() else []
+    if not files:
+        files = [_make_key(folder, now)]
+    return KeyRing({path.name: _read_key(path) for path in files})
+
+
+def _make_key(folder: Path, now: datetime.datetime) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise KeyFaultError(
+            f"{folder}: no key can be made here ({error.strerror}); create the folder and let "
+            "the proxy's user write to it, or set preferences.keys"
+        ) from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    return path
+
+
+def _read_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        data = path.read_bytes()
+        if path.stat().st_mode & 0o077:
+            raise KeyFaultError(f"{path}: others may read this key; run `chmod 600 {path}`")
+        key = serialization.load_pem_private_key(data, password=None)
+    except OSError as error:
+        raise KeyFaultError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyFaultError(f"{path}: not an unencrypted PEM private key; remove it") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFaultError(f"{path}: not an Ed25519 key; remove it and let the proxy make one")
+    return key
