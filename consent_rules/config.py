@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import datetime
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
-from consent_rules.config_faults import ConfigError, Fault, Severity, format_fault
+from consent_rules.config_checks import Checked, check_all, vendors_of
+from consent_rules.config_drafts import drafts_of, drafts_of_broken
+from consent_rules.config_faults import (
+    ConfigError,
+    Fault,
+    Finding,
+    Severity,
+    format_fault,
+    located,
+)
 from consent_rules.config_models import (
     Config,
     Mode,
@@ -25,8 +35,13 @@ from consent_rules.config_models import (
     Theme,
     VendorTable,
 )
+from consent_rules.config_shape import shape_findings
+from consent_rules.review import lint
+from consent_rules.toml_lines import TomlLines
+from consent_rules.toml_mistakes import explain_syntax
 from consent_rules.vendor_tables import all_vendors
 from consent_rules.vendors import Vendor
+from consent_rules.vendors import catalogue as known_vendors
 
 __all__ = [
     "Config",
@@ -47,7 +62,9 @@ __all__ = [
     "Theme",
     "VendorTable",
     "all_vendors",
+    "decode_config",
     "format_fault",
+    "json_schema",
     "load_config",
 ]
 
@@ -70,10 +87,94 @@ def load_config(
     today: datetime.date,
     catalogue: Mapping[str, Vendor] | None = None,
 ) -> LoadedConfig:
-    """Read a config. Raises ConfigError with every fault, sorted by line."""
+    """Read a config. Raises ConfigError with every fault, sorted by line.
+
+    Expired tags do not refuse a config: a proxy must start again on the day after one ran out.
+    Warnings are given once there are no errors.
+    """
+    text = text.removeprefix("\ufeff")
+    data = _parsed(text, filename)
+    vendors = known_vendors() if catalogue is None else catalogue
+    lines = TomlLines(text)
+    config, findings = _shaped(data)
+    drafts = drafts_of(config) if config is not None else drafts_of_broken(data)
+    findings += check_all(
+        Checked(
+            drafts=drafts,
+            catalogue=vendors,
+            vendors=vendors_of(drafts, vendors),
+            today=today,
+            lines=lines,
+            site_names_given=frozenset(_given(data, "site", "name")),
+            vendor_ids_given=frozenset(_given(data, "vendor", "id")),
+        )
+    )
+    if config is None or any(finding.severity == "error" for finding in findings):
+        raise ConfigError(located(findings, lines), filename)
+    findings += lint(config, vendors, today=today)
+    return LoadedConfig(config, located(findings, lines))
+
+
+def decode_config(content: bytes, filename: str) -> str:
+    """The text of a config file. Raises ConfigError with the line that is not UTF-8."""
     try:
-        data = tomllib.loads(text)
-        config = Config.model_validate(data, by_alias=True, by_name=False)
-    except (ValidationError, ValueError) as error:
-        raise ConfigError([Fault(1, 1, str(error))], filename) from None
-    return LoadedConfig(config, ())
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        what = "the file is not UTF-8 from here on; save it with that encoding"
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            line, column, what = 1, 1, "the file is UTF-16; save it as UTF-8"
+        raise ConfigError([Fault(line, column, what)], filename) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the file, with a description for every key, for editors."""
+    schema = _without_null(Config.model_json_schema(by_alias=True, mode="validation"))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _parsed(text: str, filename: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        fault = Fault(1, 1, "not valid TOML: lists or tables are nested far too deep")
+    except ValueError as error:
+        line, column, sentence = explain_syntax(error, text)
+        fault = Fault(line, column, sentence)
+    raise ConfigError([fault], filename)
+
+
+def _shaped(data: Mapping[str, Any]) -> tuple[Config | None, list[Finding]]:
+    try:
+        # In the file only the names of the contract count, not those of the Python fields.
+        return Config.model_validate(data, by_alias=True, by_name=False), []
+    except ValidationError as error:
+        return None, shape_findings(error, data)
+
+
+def _given(data: Mapping[str, Any], table: str, key: str) -> Iterator[str]:
+    entries = data.get(table)
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get(key), str):
+            yield entry[key]
+
+
+def _without_null(node: Any) -> Any:
+    """TOML has no null: a key that may be left out is not one that may be null."""
+    if isinstance(node, list):
+        return [_without_null(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _without_null(value) for key, value in node.items()}
+    if kept.get("default", 0) is None:
+        del kept["default"]
+    options = kept.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options:
+        rest = [option for option in options if option != {"type": "null"}]
+        if len(rest) == 1:
+            del kept["anyOf"]
+            return {**rest[0], **kept}
+        kept["anyOf"] = rest
+    return kept

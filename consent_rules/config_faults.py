@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consent_rules.patterns import quoted
+from consent_rules.toml_lines import Path, TomlLines
 
 Severity = Literal["error", "warning", "expired"]
 
@@ -25,6 +26,27 @@ class Fault:
     column: int
     message: str
     severity: Severity = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault whose place is still a path of the file. `at` tells whether its key is shown, or
+    its value."""
+
+    path: Path
+    message: str
+    severity: Severity = "error"
+    at: Literal["key", "value"] = "value"
+
+
+def located(findings: Iterable[Finding], lines: TomlLines) -> tuple[Fault, ...]:
+    """The findings with their lines, in the order of the file, none twice."""
+    faults: dict[Fault, None] = {}
+    for finding in findings:
+        place = lines.key if finding.at == "key" else lines.value
+        line, column = place(finding.path)
+        faults[Fault(line, column, finding.message, finding.severity)] = None
+    return tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
 
 
 class ConfigError(Exception):

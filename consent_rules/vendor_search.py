@@ -1,0 +1,81 @@
+"""Which vendor a person means by a word: "Google Analytics", "gtm", "facebook"."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+
+from consent_rules.vendors import Vendor
+
+_MOST = 3
+_SURE = 0.8
+_MAYBE = 0.6
+_VAGUE = frozenset({"com", "net", "org", "www", "cdn", "tag", "js", "io", "the", "inc", "llc"})
+
+
+def meant_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
+    """Ids of the vendors that are most likely meant, the best first; at most three."""
+    words = _words(word)
+    if not words:
+        return ()
+    for search in (_same, _close, _sharing_words, _initials, _perhaps):
+        found = search(word[:100], words, vendors)
+        if found:
+            return tuple(found[:_MOST])
+    return ()
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.casefold())
+
+
+def _form(text: str) -> str:
+    return "".join(_words(text))
+
+
+def _same(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+    form = "".join(words)
+    return [v.id for v in vendors.values() if form in (_form(v.id), _form(v.name))]
+
+
+def _near(word: str, vendors: Mapping[str, Vendor], cutoff: float) -> list[str]:
+    forms: dict[str, str] = {}
+    for vendor in vendors.values():
+        forms.setdefault(_form(vendor.name), vendor.id)
+        forms.setdefault(_form(vendor.id), vendor.id)
+    close = difflib.get_close_matches(_form(word), list(forms), n=_MOST, cutoff=cutoff)
+    return list(dict.fromkeys(forms[form] for form in close))
+
+
+def _close(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+    return _near(word, vendors, _SURE)[:1]
+
+
+def _perhaps(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+    return _near(word, vendors, _MAYBE)
+
+
+def _sharing_words(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+    """By the words of id and name first, then of company and hosts ("facebook" for Meta)."""
+    wanted = set(words) - _VAGUE
+    scored: list[tuple[int, int, str]] = []
+    for vendor in vendors.values():
+        named = set(_words(vendor.id)) | set(_words(vendor.name))
+        behind = set(_words(vendor.company)) | {w for host in vendor.hosts for w in _words(host)}
+        score = 2 * len(wanted & named) + len(wanted & (behind - named))
+        if score:
+            scored.append((-score, len(vendor.id), vendor.id))
+    scored.sort()
+    # Weaker matches only blur the answer.
+    return [vendor_id for score, _, vendor_id in scored if score == scored[0][0]]
+
+
+def _initials(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+    """`gtm`, `ga4`: the first letters of a name."""
+    letters = "".join(words).rstrip("0123456789")
+    return [
+        v.id
+        for v in vendors.values()
+        if len(letters) > 1 and letters == "".join(w[0] for w in _words(v.name))
+    ]
