@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from playwright.sync_api import Browser
 
-from e2e.conftest import NewVisitor
 from e2e.site import RunningDemo
 from e2e.visitor import PREFERENCE_COOKIE, Visitor, until
 
@@ -117,14 +117,13 @@ BAD: tuple[Callable[[Maker], str], ...] = (
 )
 
 
-@pytest.fixture
-def maker(demo_site: RunningDemo, new_visitor: NewVisitor) -> Maker:
-    someone = new_visitor()
+@pytest.fixture(scope="module")
+def maker(demo_site: RunningDemo, browser: Browser) -> Maker:
+    someone = Visitor(demo_site, browser.new_context())
     someone.open("/")
     someone.accept_all()
     genuine = someone.cookies()[PREFERENCE_COOKIE]
-    someone.page.goto("about:blank")
-    someone.forget()
+    someone.context.close()
     return Maker(demo_site, genuine)
 
 
@@ -168,5 +167,5 @@ def test_cookie_is_out_of_reach_of_scripts(visitor: Visitor) -> None:
 
 
 def test_cookie_holds_nothing_of_the_visitor(maker: Maker) -> None:
-    assert set(maker.claims) <= {"iss", "iat", "exp", "pv", "c", "v", "src", "rid"}
+    assert set(maker.claims) <= {"iss", "iat", "exp", "pv", "c", "v", "src", "rid", "gpc"}
     assert maker.header["alg"] == "EdDSA"

@@ -47,14 +47,15 @@ class Visitor:
     pages_shown: int = 0
 
     def __post_init__(self) -> None:
-        self.context.on("request", self.requests.append)
-        self.context.on("console", self.console.append)
+        self.context.on("request", lambda request: self.requests.append(request))
+        self.context.on("console", lambda message: self.console.append(message))
         self.context.on("weberror", lambda event: self.errors.append(str(event.error)))
-        self.page = self.context.new_page()
-        self.page.on("framenavigated", self._count_page)
+        self.page = page = self.context.new_page()
 
-    def _count_page(self, frame: Frame) -> None:
-        self.pages_shown += frame == self.page.main_frame
+        def shown(frame: Frame) -> None:
+            self.pages_shown += frame == page.main_frame
+
+        page.on("framenavigated", shown)
 
     # --- Going places
 
