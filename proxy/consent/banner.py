@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from consent_rules.categories import Audience, Category
 from proxy.consent.assets import Kind, assets
-from proxy.consent.return_to import preferences_url
+from proxy.consent.return_to import preferences_url, safe_return_to
 from proxy.consent.static_files import static_root
 from proxy.consent.texts import Texts
 from proxy.consent.theme import Theme
@@ -149,6 +149,7 @@ def _link(texts: Texts, return_to: str, prefix: str, placeholders: bool) -> str:
 
 def preferences_page(view: PreferencesView, texts: Texts) -> str:
     """The whole preferences page. Its CSP needs `assets(theme, Kind.PREFERENCES)`; no script."""
+    view = replace(view, return_to=safe_return_to(view.return_to))
     categories = list(view.categories)
     if all(c.category is not Category.NECESSARY for c in categories):
         categories.insert(0, CategoryView(Category.NECESSARY, on=True))

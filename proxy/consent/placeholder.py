@@ -17,18 +17,13 @@ from proxy.consent.view import PREFIX
 
 KINDS = ("video", "map", "audio", "post", "form", "other")
 
-_LENGTH = re.compile(r"\s*([0-9]{1,5})(?:\.[0-9]*)?(?:px)?\s*\Z")
-_PERCENT = re.compile(r"\s*([0-9]{1,3})(?:\.[0-9]*)?%\s*\Z")
+_PIXELS = re.compile(r"\s*([0-9]{1,5})(?:\.[0-9]*)?(?:px)?\s*\Z")
 
 
-def _size(value: str | None, default: str) -> str:
-    """A `width` or `height` attribute as HTML reads it: pixels or per cent; else the default."""
-    if value is not None:
-        if pixels := _LENGTH.match(value):
-            return pixels[1]
-        if percent := _PERCENT.match(value):
-            return f"{percent[1]}%"
-    return default
+def _pixels(value: str | None) -> str | None:
+    """A `width` or `height` attribute in whole pixels; None for per cent, nothing or nonsense."""
+    found = _PIXELS.match(value or "")
+    return found[1] if found else None
 
 
 def placeholder_html(
@@ -48,9 +43,9 @@ def placeholder_html(
     A `kind` that is not in KINDS counts as "other". `allow=False` on patient pages: nothing
     that the visitor chooses opens it there, so no button says so.
     """
-    # What an iframe without attributes measures (HTML Standard, 15.4.1) is too low for the text.
-    wide, high = _size(width, "100%"), _size(height, "240")
-    both_pixels = not wide.endswith("%") and not high.endswith("%")
+    # The 300 by 150 of an iframe without attributes (HTML Standard, 15.4.1) are too small for
+    # the text, so what is not in pixels fills the width and gets room for four lines.
+    wide, high = _pixels(width), _pixels(height) or "240"
     return (
         environment()
         .get_template("placeholder.html")
@@ -61,9 +56,9 @@ def placeholder_html(
             sentence=texts.say(
                 f"placeholder.{kind if kind in KINDS else 'other'}", vendor=vendor_name
             ),
-            width=wide,
+            width=wide or "100%",
             height=high,
-            box=f"0 0 {wide} {high}" if both_pixels else "",
+            box=f"0 0 {wide} {high}" if wide else "",
             allow=allow,
             preferences_url=preferences_url(prefix, return_to),
         )

@@ -4,7 +4,7 @@ let back, busy, plain;
 
 // "Choose" opens the switches in place; focus goes to the first one.
 const expand = (yes) => {
-id("-p").hidden = !yes;
+id("-p").hidden = id("-v").hidden = !yes;
 id("-c").hidden = yes;
 (yes ? id("-p").querySelector("input") : id("-c")).focus();
 };

@@ -1,0 +1,248 @@
+"""The visitor's endpoints under the reserved prefix: preferences, choice, state, keys, reports."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from aiohttp import web
+
+from consent_rules.categories import CHOOSABLE
+from consent_rules.preferences import Preferences, Source
+from consent_rules.urls import host_of_authority
+from proxy.asking import Asking
+from proxy.consent.assets import Kind, assets
+from proxy.consent.banner import preferences_page
+from proxy.consent.choice import Action, Choice, ChoiceError, Origin, parse_choice
+from proxy.consent.present import preferences_view, site_vendors, used_categories
+from proxy.consent.return_to import preferences_url, safe_return_to
+from proxy.consent.texts import texts_for
+from proxy.cookies import expiring, names_in
+from proxy.errors import error_response
+from proxy.tokens import set_cookie
+
+_LARGEST_FORM = 32_768
+_LARGEST_REPORT = 65_536
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def answer(request: web.BaseRequest, asking: Asking) -> web.StreamResponse | None:
+    """Answer a request to one of our own paths; None when the path is the upstream's."""
+    prefix = asking.running.prefix
+    if asking.path == "/.well-known/gpc.json":
+        return _gpc(asking)
+    if not (asking.path == prefix or asking.path.startswith(prefix + "/")):
+        return None
+    name = asking.path[len(prefix) :]
+    reading = request.method in {"GET", "HEAD"}
+    if name == "/preferences":
+        # A closed form leads here with the method it had.
+        return _preferences(request, asking) if reading else _see(asking, request)
+    if name == "/choice":
+        if request.method == "POST":
+            return await _choice(request, asking)
+        return _see(asking, request)
+    if name == "/state" and reading:
+        return _json(_state(asking))
+    if name == "/jwks.json" and reading:
+        return _json(asking.running.keys.jwks(), {"Cache-Control": "public, max-age=300"})
+    if name == "/report" and request.method == "POST":
+        return await _report(request)
+    return error_response(request, 404)
+
+
+def _json(value: Any, headers: Mapping[str, str] = _NO_STORE) -> web.Response:
+    return web.Response(
+        text=json.dumps(value, separators=(",", ":")),
+        content_type="application/json",
+        headers={**headers, "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _gpc(asking: Asking) -> web.Response:
+    """https://w3c.github.io/gpc/#gpc-support-resource"""
+    version = asking.running.config.policy.version
+    document: dict[str, Any] = {"gpc": True}
+    if len(version) == 10 and version.replace("-", "").isdigit():
+        document["lastUpdate"] = version
+    return _json(document, {"Cache-Control": "public, max-age=3600"})
+
+
+def _state(asking: Asking) -> dict[str, Any]:
+    """What scripts of the site, or its servers, may know."""
+    decision = asking.whole_site
+    return {
+        "site": asking.site.rules.name,
+        "decided": not decision.show_banner,
+        "gpc": decision.gpc,
+        "regime": decision.regime,
+        "policy_version": asking.running.rules.policy_version,
+        "categories": {str(c): on for c, on in decision.categories.items()},
+        "vendors": {vendor: answer.open for vendor, answer in sorted(decision.answers.items())},
+    }
+
+
+def _return_to(request: web.BaseRequest, asking: Asking, given: str | None) -> str:
+    """The page to go back to: the one named, or the one the visitor came from."""
+    if given:
+        return safe_return_to(given)
+    referer = urlsplit(request.headers.get("Referer", ""))
+    if not referer.netloc or host_of_authority(referer.netloc) != asking.host:
+        return "/"
+    path = referer.path + (f"?{referer.query}" if referer.query else "")
+    if path.startswith(asking.running.prefix + "/"):
+        return "/"
+    return safe_return_to(path)
+
+
+def _query(request: web.BaseRequest) -> dict[str, str]:
+    query = request.raw_path.partition("?")[2]
+    return {k: v[0] for k, v in parse_qs(query, max_num_fields=20, errors="replace").items()}
+
+
+def _preferences(request: web.BaseRequest, asking: Asking) -> web.Response:
+    running = asking.running
+    query = _query(request)
+    return_to = _return_to(request, asking, query.get("return_to"))
+    texts = texts_for(None, request.headers.get("Accept-Language", ""))
+    view = preferences_view(
+        asking.site.rules,
+        running.config.policy,
+        asking.whole_site,
+        asking.visitor.preferences,
+        audience=asking.site.rules.audience_of(return_to, names_in(asking.cookie_header)),
+        return_to=return_to,
+        saved=query.get("saved") == "1",
+        prefix=running.prefix,
+        theme=running.theme,
+    )
+    found = assets(running.theme, Kind.PREFERENCES)
+    return web.Response(
+        text=preferences_page(view, texts),
+        content_type="text/html",
+        charset="utf-8",
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Language": texts.lang,
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'sha256-{found.style_sha256}'; img-src 'self'; "
+                "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            ),
+            # The form's POST must carry its Origin: `no-referrer` would make it "null".
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _see(asking: Asking, request: web.BaseRequest) -> web.Response:
+    there = preferences_url(asking.running.prefix, _return_to(request, asking, None))
+    return web.Response(status=303, headers={"Location": there, **_NO_STORE})
+
+
+def is_own_post(request: web.BaseRequest, asking: Asking) -> bool:
+    """Whether a form was sent from a page of the site itself.
+
+    By fetch metadata where the browser sends it, else by Origin, else by Referer; without any
+    of them it was no browser's form of ours (https://owasp.org, CSRF prevention).
+    """
+    fetched_from = request.headers.get("Sec-Fetch-Site")
+    if fetched_from is not None:
+        return fetched_from == "same-origin"
+    origin = request.headers.get("Origin")
+    if origin is None or origin == "null":
+        origin = request.headers.get("Referer", "")
+    sender = urlsplit(origin)
+    return bool(sender.netloc) and sender.netloc.lower() == asking.authority.lower()
+
+
+async def _choice(request: web.BaseRequest, asking: Asking) -> web.Response:
+    if not is_own_post(request, asking):
+        return error_response(request, 403)
+    if request.content_type != "application/x-www-form-urlencoded":
+        return error_response(request, 415)
+    body = await request.content.read(_LARGEST_FORM + 1)
+    while len(body) <= _LARGEST_FORM and not request.content.at_eof():
+        body += await request.content.read(_LARGEST_FORM + 1 - len(body))
+    if len(body) > _LARGEST_FORM:
+        return error_response(request, 413)
+    try:
+        form = parse_qs(
+            body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000
+        )
+        choice = parse_choice(
+            form, site_vendors(asking.site.rules), used_categories(asking.site.rules)
+        )
+        preferences = _chosen(choice, asking)
+        token = asking.running.keys.sign(preferences, asking.site.rules.name)
+    except (ChoiceError, ValueError) as error:
+        return web.Response(status=400, text=f"{error}\n", headers=_NO_STORE)
+    return _stored(request, asking, choice, preferences, token, named=bool(form.get("return_to")))
+
+
+def _chosen(choice: Choice, asking: Asking) -> Preferences:
+    """The preferences after a choice. One for a single vendor adds to what holds already."""
+    policy = asking.running.config.policy
+    allowed, vendors = choice.allowed, dict(choice.vendors)
+    if choice.action is Action.VENDOR:
+        earlier = asking.visitor.preferences
+        effective = asking.whole_site.categories
+        allowed = frozenset(category for category in CHOOSABLE if effective[category])
+        vendors = {**(earlier.vendors if earlier is not None else {}), **vendors}
+    now = int(asking.now)
+    return Preferences(
+        allowed=allowed,
+        policy_version=policy.version,
+        source=Source.BANNER if choice.origin is Origin.BANNER else Source.PREFERENCES,
+        vendors=vendors,
+        under_gpc=asking.visitor.gpc,
+        receipt_id=secrets.token_urlsafe(12),
+        made_at=now,
+        expires_at=now + policy.max_age_days * 86_400,
+    )
+
+
+def _stored(
+    request: web.BaseRequest,
+    asking: Asking,
+    choice: Choice,
+    preferences: Preferences,
+    token: str,
+    *,
+    named: bool,
+) -> web.Response:
+    running = asking.running
+    if "application/json" in request.headers.get("Accept", ""):
+        response = web.Response(status=204)
+    else:
+        there = choice.return_to if named else _return_to(request, asking, None)
+        if choice.origin is Origin.PREFERENCES:
+            there = preferences_url(running.prefix, there, saved=True)
+        response = web.Response(status=303, headers={"Location": there})
+    response.headers.update(_NO_STORE)
+    # What the page has in its cache was written for the earlier choice.
+    cookie = set_cookie(
+        token,
+        running.config.preferences.cookie_domain,
+        running.config.policy.max_age_days * 86_400,
+        secure=asking.secure,
+    )
+    response.headers.add("Set-Cookie", cookie)
+    is_open = asking.choosing(preferences).open
+    closed = [n for n in names_in(asking.cookie_header) if running.cookies.is_closed(n, is_open)]
+    for value in expiring(closed, asking.host):
+        response.headers.add("Set-Cookie", value)
+    return response
+
+
+async def _report(request: web.BaseRequest) -> web.Response:
+    """Take a CSP or Reporting API report. Nothing of it is kept yet but the size limit."""
+    size = 0
+    async for chunk in request.content.iter_chunked(16_384):
+        size += len(chunk)
+        if size > _LARGEST_REPORT:
+            return error_response(request, 413)
+    return web.Response(status=204)
