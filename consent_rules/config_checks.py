@@ -328,6 +328,8 @@ def _vendor_claims(c: Checked) -> Iterator[Finding]:
         if vendor_id is None:
             continue
         for path, host in draft.items("hosts"):
+            if _is_wide(host, _country_suffixes()):
+                continue  # told already; it would meet half of the catalogue
             other = next((o for o in owners.meeting(host) if o != vendor_id), None)
             if other is not None:
                 yield Finding(

@@ -502,7 +502,7 @@ class Config(Table):
     preferences: PreferenceStore = PreferenceStore()
     """The cookie that holds a choice."""
     receipts: Receipts = Receipts()
-    """The record of choices."""
+    """Where the record of choices is kept, and how long."""
     theme: Theme = Theme()
     """Looks of the banner."""
     sites: Annotated[tuple[Site, ...], Field(min_length=1, validation_alias="site")]

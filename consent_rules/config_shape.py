@@ -72,11 +72,12 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
     model = model_at(tuple(table))
     known = toml_keys(model) if model else []
     if not table:
-        tables = {header_of((name,)).strip("[]"): header_of((name,)) for name in known}
-        names = ", ".join(tables.values())
-        hint = did_you_mean(word, tables, else_say=f"; the tables are {names}")
-        for name, header in tables.items():
-            hint = hint.replace(f'"{name}"', header)
+        meant = nearest(word, known)
+        hint = (
+            f"; did you mean {header_of((meant,))}?"
+            if meant
+            else f"; the tables are {', '.join(header_of((name,)) for name in known)}"
+        )
         is_table = isinstance(data.get(word), dict | list)
         what = f"unknown table [{word}]" if is_table else f"unknown key {quoted(word)}"
         if not is_table and (homes := homes_of(word)):
@@ -172,7 +173,7 @@ def _wrong_value(kind: str, key: str, context: Mapping[str, Any], value: object)
         return f"it must be true or false, not {_kind(value)}"
     if kind == "string_too_short":
         return "it is empty"
-    if kind == "string_too_long":
+    if kind in {"string_too_long", "too_long"}:
         return f"it is too long; the most is {context['max_length']} characters"
     return f"this value cannot stand here ({kind.replace('_', ' ')})"
 

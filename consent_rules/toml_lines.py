@@ -16,6 +16,8 @@ Place = tuple[int, int]
 """Line and column, both from 1; columns count characters."""
 
 _KEYS = frozenset({"bare_key", "quoted_key", "dotted_key"})
+_DEEPEST = 100
+"""Parts of a key that are looked at. No table of ours lies deeper than three."""
 _NO_VALUES = frozenset({"comment", "ERROR"})
 
 
@@ -105,10 +107,10 @@ class _Places:
                 self._pair(child, path)
 
     def _pair(self, node: Node, table: Path) -> None:
-        children = [child for child in node.children if child.is_named]
+        children = [c for c in node.children if c.is_named and c.type not in _NO_VALUES]
         if len(children) < 2 or children[0].type not in _KEYS:
             return
-        key, value = children[0], children[-1]
+        key, value = children[:2]
         key_place, value_place = self._place(key), self._place(value)
         path = table
         for name in _names(key):
@@ -130,12 +132,23 @@ class _Places:
 
 
 def _names(key: Node) -> list[str]:
-    if key.type == "dotted_key":
-        return [name for child in key.children if child.type in _KEYS for name in _names(child)]
+    """The parts of a key. The grammar nests them to the left, as deep as there are dots."""
+    names: list[str] = []
+    pending = [key]
+    while pending:
+        node = pending.pop()
+        if node.type == "dotted_key":
+            pending.extend(child for child in reversed(node.children) if child.type in _KEYS)
+        else:
+            names.append(_name(node))
+    return names[:_DEEPEST]
+
+
+def _name(key: Node) -> str:
     raw = (key.text or b"").decode("utf-8", "replace")
     if key.type == "bare_key":
-        return [raw]
+        return raw
     try:
-        return list(tomllib.loads(f"{raw} = 0"))
+        return next(iter(tomllib.loads(f"{raw} = 0")))
     except ValueError:
-        return [raw]
+        return raw

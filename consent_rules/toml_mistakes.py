@@ -25,7 +25,7 @@ _SENTENCES = (
     ("Illegal character '\\n'", "a text is not closed; put the same quotes at its end"),
     ("Illegal character", "there is a control character here; remove it"),
     ("Found invalid character", "there is a control character here; remove it"),
-    ("Unescaped '\\\\' in a string", 'write "\\\\" for one backslash, or use single quotes'),
+    ("Unescaped '\\' in a string", 'write "\\\\" for one backslash, or use single quotes'),
     ("Escaped character is not", "this escape names no character"),
     ("Invalid hex value", '"\\u" needs four hexadecimal digits, "\\U" eight'),
     ("Invalid date or datetime", "there is no such day; a date is year-month-day, 2027-11-02"),
