@@ -13,7 +13,7 @@ from examples.demo.vendors import UNAPPROVED
 TRACKER_COOKIES = {
     "_ga",
     "_ga_BWDEMO0001",
-    "_gid",
+    "_ga_BWGTM00001",
     "_fbp",
     "li_fat_id",
     "_hjSession_3100041",
@@ -65,6 +65,14 @@ def test_what_the_container_loads_is_held_to_the_choice(visitor: Visitor) -> Non
     visitor.settle()
     assert {hit.vendor for hit in hits if "via=gtm" in hit.query} == {"google-analytics"}
     assert "_fbp" not in visitor.cookies()
+    visitor.choose([Category.ADVERTISING])
+    visitor.forget()
+    visitor.open("/")
+    until(lambda: any("via=gtm" in hit.query for hit in hits), "the container's pixel fires")
+    visitor.settle()
+    # The container and the analytics it loads come from one host: its path tells them apart.
+    assert {hit.vendor for hit in hits if "via=gtm" in hit.query} == {"meta-pixel"}
+    assert not {name for name in visitor.cookies() if name.startswith("_ga")}
 
 
 def test_reject_all_silences_every_vendor_for_good(visitor: Visitor) -> None:

@@ -67,7 +67,6 @@ VENDORS = {
 _SCRIPTS = {
     ("googletagmanager", "/gtm.js"): "gtm.js",
     ("googletagmanager", "/gtag/js"): "gtag.js",
-    ("google-analytics", "/analytics.js"): "analytics.js",
     ("connect-facebook", "/en_US/fbevents.js"): "fbevents.js",
     ("snap-licdn", "/li.lms-analytics/insight.min.js"): "insight.js",
     ("static-hotjar", "/c/hotjar-3100041.js"): "hotjar.js",

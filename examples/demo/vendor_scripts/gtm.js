@@ -8,7 +8,7 @@
   }
   window.dataLayer = window.dataLayer || [];
   window.google_tag_manager = { 'GTM-BW4X2K7': { dataLayer: {} } };
-  load('%google-analytics%/analytics.js?via=gtm');
+  load('%googletagmanager%/gtag/js?id=G-BWGTM00001&via=gtm');
   load('%connect-facebook%/en_US/fbevents.js?via=gtm');
   load('%mystery-metrics%/mm.js?via=gtm');
 })();
