@@ -1,0 +1,52 @@
+"""Real URLs and published snippets find the vendor a person would name."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from consent_rules.matching import RuleIndex
+from consent_rules.vendors import catalogue
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def index() -> RuleIndex:
+    return RuleIndex.build(catalogue().values())
+
+
+def _rows(name: str) -> list[list[str]]:
+    with (HERE / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def _snippets() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tomllib.loads(
+        (HERE / "golden_snippets.toml").read_text(encoding="utf-8")
+    )["snippet"]
+    return found
+
+
+@pytest.mark.parametrize(("url", "vendor_id"), _rows("golden_urls.csv"))
+def test_url(index: RuleIndex, url: str, vendor_id: str) -> None:
+    parts = urlsplit(url)
+    assert parts.hostname
+    vendor = index.vendor_of_url(parts.hostname, parts.port, parts.path or "/")
+    assert (vendor.id if vendor else "") == vendor_id
+
+
+@pytest.mark.parametrize(("path", "vendor_id"), _rows("golden_own_paths.csv"))
+def test_own_path(index: RuleIndex, path: str, vendor_id: str) -> None:
+    vendor = index.vendor_of_own_path(path)
+    assert (vendor.id if vendor else "") == vendor_id
+
+
+@pytest.mark.parametrize("snippet", _snippets(), ids=lambda s: s["what"])
+def test_snippet(index: RuleIndex, snippet: dict[str, Any]) -> None:
+    assert sorted(index.vendors_of_text(snippet["text"])) == sorted(snippet["vendors"])
