@@ -42,9 +42,13 @@ class Draft:
 
     def items(self, name: str) -> Iterator[tuple[Path, Any]]:
         """The valid items of a list, each with its path."""
-        for index, item in enumerate(self.values.get(name) or ()):
+        found = self.values.get(name)
+        if not found:
+            return
+        path = self.at(name)
+        for index, item in enumerate(found):
             if item is not None:
-                yield (*self.at(name), index), item
+                yield (*path, index), item
 
 
 @dataclass(frozen=True, slots=True)

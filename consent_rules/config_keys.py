@@ -13,6 +13,7 @@ from consent_rules.config_models import Config
 from consent_rules.toml_lines import Path
 
 
+@cache
 def toml_key(model: type[BaseModel], name: str) -> str:
     """The key that stands for a field in the file."""
     alias = model.model_fields[name].validation_alias

@@ -20,6 +20,9 @@ LONGEST_PATTERN = 1000
 
 _PORT = re.compile(r":([0-9]+)\Z")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+# Lower-case ASCII, ends in a label that starts with a letter (so no IPv4 address), no punycode
+# that a browser might refuse: what the parser returns unchanged.
+_PLAIN_HOST = re.compile(r"(?:(?!xn--)[a-z0-9][a-z0-9-]{0,62}\.)+(?!xn--)[a-z][a-z0-9]{0,62}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ANYTHING = "\ue000"
@@ -44,6 +47,8 @@ def plain_text(text: str) -> str:
 
 def normal_host(text: str) -> str:
     """A host name in the spelling of browsers: lower case, IDN as punycode, no final dot."""
+    if _PLAIN_HOST.fullmatch(text) and len(text) <= 253:
+        return text
     if any(c in text for c in "/\\?#@%") or any(c.isspace() for c in text):
         raise ValueError(f"{quoted(text)} is not a host name")
     try:

@@ -33,7 +33,7 @@ _STRICTNESS = {
 def lint(
     config: Config, catalogue: Mapping[str, Vendor], *, today: datetime.date
 ) -> Iterator[Finding]:
-    """Every risk in a valid config, as warnings."""
+    """Every risk in a valid config, as warnings. Places are paths of the config file."""
     vendors = all_vendors(config, catalogue)
     yield from _proxy(config)
     yield from _policy(config)

@@ -6,11 +6,16 @@ import difflib
 import re
 from collections.abc import Mapping
 
+from consent_rules.categories import Category
 from consent_rules.vendors import Vendor
 
 _MOST = 3
-_SURE = 0.8
+_SURE = 0.85
 _MAYBE = 0.6
+_STEM = 4
+"""Letters from which on the beginning of a word counts ("insta")."""
+_USUAL = {Category.ANALYTICS: 0, Category.ADVERTISING: 1, Category.SESSION_REPLAY: 2}
+"""What marketing mostly adds comes first."""
 _VAGUE = frozenset({"com", "net", "org", "www", "cdn", "tag", "js", "io", "the", "inc", "llc"})
 
 
@@ -59,23 +64,36 @@ def _perhaps(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list
 def _sharing_words(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
     """By the words of id and name first, then of company and hosts ("facebook" for Meta)."""
     wanted = set(words) - _VAGUE
-    scored: list[tuple[int, int, str]] = []
+    scored: list[tuple[int, int, int, str]] = []
     for vendor in vendors.values():
-        named = set(_words(vendor.id)) | set(_words(vendor.name))
-        behind = set(_words(vendor.company)) | {w for host in vendor.hosts for w in _words(host)}
-        score = 2 * len(wanted & named) + len(wanted & (behind - named))
+        named = {*_words(vendor.id), *_words(vendor.name)}
+        behind = {*_words(vendor.company), *(w for host in vendor.hosts for w in _words(host))}
+        score = sum(_score(w, named, behind) for w in wanted)
         if score:
-            scored.append((-score, len(vendor.id), vendor.id))
+            usual = _USUAL.get(vendor.category, len(_USUAL))
+            scored.append((-score, usual, len(vendor.id), vendor.id))
     scored.sort()
-    # Weaker matches only blur the answer.
-    return [vendor_id for score, _, vendor_id in scored if score == scored[0][0]]
+    if len(wanted) > 1:  # of several words, weaker matches only blur the answer
+        scored = [entry for entry in scored if entry[0] == scored[0][0]]
+    return [entry[-1] for entry in scored]
+
+
+def _score(word: str, named: set[str], behind: set[str]) -> int:
+    if word in named:
+        return 3
+    if word in behind:
+        return 2
+    return int(len(word) >= _STEM and any(other.startswith(word) for other in named))
 
 
 def _initials(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
-    """`gtm`, `ga4`: the first letters of a name."""
+    """`gtm`, `ga4`: the first letters of a name, better when also of the id."""
     letters = "".join(words).rstrip("0123456789")
-    return [
-        v.id
-        for v in vendors.values()
-        if len(letters) > 1 and letters == "".join(w[0] for w in _words(v.name))
-    ]
+    if len(letters) < 2:
+        return []
+    found = [v.id for v in vendors.values() if letters == _first_letters(v.name)]
+    return sorted(found, key=lambda vendor_id: letters != _first_letters(vendor_id))
+
+
+def _first_letters(text: str) -> str:
+    return "".join(word[0] for word in _words(text))

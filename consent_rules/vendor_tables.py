@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from consent_rules.categories import Category
 from consent_rules.config_models import Config, VendorTable
 from consent_rules.vendors import Vendor
 
@@ -35,15 +35,35 @@ def merged(known: Vendor | None, table: VendorTable) -> Vendor | None:
 
     Lists are added to, single values replaced, what the table does not give stays.
     """
-    if known is None and (table.category is None or table.name is None):
-        return None
-    base = known or Vendor(id=table.id, name=table.name or "", category=Category.NECESSARY)
-    values: dict[str, Any] = {key: getattr(base, key) for key in Vendor.__dataclass_fields__}
+    if known is None:
+        return _new(table)
+    values: dict[str, Any] = {}
     for key in _ADDED:
-        values[key] = tuple(dict.fromkeys((*values[key], *getattr(table, key))))
+        more = getattr(table, key)
+        if more:
+            values[key] = tuple(dict.fromkeys((*getattr(known, key), *more)))
     for key in _CHANGED:
-        if getattr(table, key) is not None:
-            values[key] = getattr(table, key)
+        if (value := getattr(table, key)) is not None:
+            values[key] = value
     if table.serves:
         values["serves"] = table.serves
-    return Vendor(**values)
+    return replace(known, **values)
+
+
+def _new(table: VendorTable) -> Vendor | None:
+    if table.category is None or table.name is None:
+        return None
+    return Vendor(
+        id=table.id,
+        name=table.name,
+        category=table.category,
+        company=table.company or "",
+        hosts=table.hosts,
+        paths=table.paths,
+        inline=table.inline,
+        cookies=table.cookies,
+        globals=table.globals,
+        serves=table.serves,
+        embed=table.embed or "",
+        policy_url=table.policy_url or "",
+    )
