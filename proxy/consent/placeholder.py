@@ -58,7 +58,7 @@ def placeholder_html(
             ),
             width=wide or "100%",
             height=high,
-            box=f"0 0 {wide} {high}" if wide else "",
+            fills=wide is None,
             allow=allow,
             preferences_url=preferences_url(prefix, return_to),
         )

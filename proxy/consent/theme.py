@@ -62,7 +62,7 @@ def _check_palette(scheme: str, palette: Palette) -> None:
         if ratio < least:
             raise ThemeError(
                 f"theme: {scheme}.{name} on {scheme}.background has a contrast of {ratio:.1f}:1; "
-                f"it takes {least}:1 to stay readable, so choose colours that differ more in lightness"
+                f"it takes {least}:1 to stay readable; choose colours that differ more"
             )
 
 
