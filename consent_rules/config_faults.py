@@ -66,6 +66,7 @@ def format_fault(fault: Fault, filename: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most likely meant, or None."""
+    word = word[:100]  # no word of ours is longer, and closeness costs the square
     by_form = {_form(candidate): candidate for candidate in known}
     if (same := by_form.get(_form(word))) is not None:
         return same

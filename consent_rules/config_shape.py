@@ -79,7 +79,9 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
             else f"; the tables are {', '.join(header_of((name,)) for name in known)}"
         )
         is_table = isinstance(data.get(word), dict | list)
-        what = f"unknown table [{word}]" if is_table else f"unknown key {quoted(word)}"
+        what = (
+            f"unknown table [{quoted(word)[1:-1]}]" if is_table else f"unknown key {quoted(word)}"
+        )
         if not is_table and (homes := homes_of(word)):
             hint = f"; it belongs in {_or(homes)}"
         return f"{what}{hint}"
