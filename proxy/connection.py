@@ -1,0 +1,238 @@
+"""A visitor's connection: aiohttp's server protocol with the deadlines and manners it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import SERVER_SOFTWARE, RawRequestMessage
+from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.errors import error_response
+from proxy.wire import ExactWriter
+
+REQUEST_ID = web.RequestKey("request_id", str)
+
+_log = logging.getLogger("proxy.connection")
+
+AccessHook = Callable[["ProxyRequest", int, float], None]
+"""Called once per request with the status (499: the visitor left) and the seconds it took."""
+
+
+class ProxyRequest(web.BaseRequest):
+    """A request with an identity, which asks for `Connection: close` while the server drains."""
+
+    started = 0.0
+
+    @property
+    def keep_alive(self) -> bool:
+        if isinstance(self._protocol, FrontConnection) and self._protocol.draining:
+            return False
+        return not self._message.should_close
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        # aiohttp names itself and Python where the upstream named nothing.
+        if response.headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
+            del response.headers[hdrs.SERVER]
+
+
+class FrontConnection(RequestHandler):
+    """One connection. Beyond aiohttp: a deadline for the request head (a trickle of bytes does not
+    extend it), one for a visitor who does not read, half-close for tunnels, plain error pages.
+    """
+
+    __slots__ = (
+        "_access",
+        "_head_deadline",
+        "_head_seconds",
+        "_untaken",
+        "_write_deadline",
+        "_write_seconds",
+        "draining",
+    )
+
+    def __init__(
+        self,
+        manager: FrontServer,
+        *,
+        head_seconds: float,
+        write_seconds: float,
+        access: AccessHook | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(manager, **kwargs)
+        self.draining = False
+        self._access = access
+        self._head_seconds = head_seconds
+        self._head_deadline: asyncio.TimerHandle | None = None
+        self._write_seconds = write_seconds
+        self._write_deadline: asyncio.TimerHandle | None = None
+        self._untaken = 0
+
+    # --- the request head -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.idle:
+            self._await_head()  # some bytes of a head, but not all
+        elif self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _await_head(self) -> None:
+        if self._head_deadline is None:
+            self._head_deadline = self._loop.call_later(self._head_seconds, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_deadline = None
+        if self.idle:
+            self.force_close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the connection waits for (the rest of) a request head."""
+        return self._waiter is not None and not self._waiter.done()
+
+    # --- a visitor who does not read --------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport is not None:
+            self._untaken = self.transport.get_write_buffer_size()
+            self._write_deadline = self._loop.call_later(self._write_seconds, self._check_taken)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
+
+    def _check_taken(self) -> None:
+        self._write_deadline = None
+        transport = self.transport
+        if transport is None:
+            return
+        untaken = transport.get_write_buffer_size()
+        if untaken >= self._untaken:
+            _log.debug("a visitor took nothing for %g s: cut off", self._write_seconds)
+            transport.abort()
+            return
+        self._untaken = untaken
+        self._write_deadline = self._loop.call_later(self._write_seconds, self._check_taken)
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        if self._payload_parser is None:
+            return None  # aiohttp takes a half-closed visitor for one who left
+        self._payload_parser.feed_eof()
+        # A tunnel stays open for the other direction; TLS transports cannot do that.
+        return self.ssl_context is None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        for deadline in (self._head_deadline, self._write_deadline):
+            if deadline is not None:
+                deadline.cancel()
+        self._head_deadline = self._write_deadline = None
+        super().connection_lost(exc)
+
+    def close_if_idle(self) -> None:
+        if self.idle:
+            self.force_close()
+
+    # --- what is said and logged ------------------------------------------------------------
+
+    def log_access(
+        self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
+    ) -> None:
+        if self._access is not None and isinstance(request, ProxyRequest):
+            self._access(request, response.status, self._loop.time() - request.started)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """aiohttp's page and log line would show the sender's bytes and name the parser."""
+        if status >= 500:
+            _log.error("request %s failed", request.get(REQUEST_ID, ""), exc_info=exc)
+        else:
+            _log.info("malformed request (%s)", type(exc).__name__)
+        if request.writer.output_size > 0:
+            transport = self.transport
+            if transport is not None:
+                transport.abort()
+            raise ConnectionResetError("the answer had begun")
+        if isinstance(exc, HttpProcessingError):
+            status = _parse_status(exc)
+        response = error_response(request, status, request.get(REQUEST_ID, ""))
+        response.force_close()
+        return response
+
+
+def _parse_status(exc: HttpProcessingError) -> int:
+    """The status for a request that aiohttp's parser refuses; it says 400 to all of them."""
+    if isinstance(exc, LineTooLong):
+        line = exc.args[0]
+        # Of what can be too long, only a request target begins with a slash.
+        return 414 if line[:1] in (b"/", "/") else 431
+    if "Too many headers" in exc.message:
+        return 431
+    if isinstance(exc, BadStatusLine) and "Invalid HTTP version" in exc.message:
+        return 505
+    return 400
+
+
+class FrontServer(web.Server):
+    """The factory of `FrontConnection`s; `draining` is told to all of them."""
+
+    def __init__(self, handler: Any, **kwargs: Any) -> None:
+        super().__init__(
+            handler,
+            request_factory=self._request,
+            # A visitor who leaves ends the request to the upstream too. Work that should go on
+            # (filling a cache) belongs into a task of its own.
+            handler_cancellation=True,
+            **kwargs,
+        )
+        self._draining = False
+
+    def __call__(self) -> FrontConnection:
+        connection = FrontConnection(self, loop=self._loop, **self._kwargs)
+        connection.draining = self._draining
+        return connection
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> ProxyRequest:
+        exact = ExactWriter(protocol, self._loop)
+        request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
+        request.started = self._loop.time()
+        request[REQUEST_ID] = f"{random.getrandbits(64):016x}"
+        return request
+
+    def drain(self) -> None:
+        """Close what is idle; what is busy will close after its present answer."""
+        self._draining = True
+        for connection in self.connections:
+            if isinstance(connection, FrontConnection):
+                connection.draining = True
+                connection.close_if_idle()

@@ -1,0 +1,95 @@
+"""The pages that the proxy answers itself when it cannot or will not pass a request on.
+
+They say nothing of the machines behind: what went wrong in detail is in the log, found by the
+reference number.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from aiohttp import hdrs, web
+
+# What a reader can do about it, per status; other statuses get the text of their class.
+_TEXTS = {
+    400: ("Bad request", "Your browser sent a request that this site could not understand."),
+    405: ("Not allowed", "This kind of request is not allowed here."),
+    408: ("Request timed out", "The request took too long to arrive. Please try again."),
+    413: ("Too large", "What you sent is larger than this site accepts."),
+    414: ("Address too long", "The address is longer than this site accepts."),
+    417: ("Expectation failed", "This site cannot meet what the request expects."),
+    421: ("Unknown site", "There is no site under this name here. Please check the address."),
+    431: (
+        "Request too large",
+        "Your browser sent more cookies or headers than this site accepts. "
+        "Clearing this site's cookies may help.",
+    ),
+    500: ("Something went wrong", "The problem is on our side. Please try again in a moment."),
+    501: ("Not supported", "This site does not support this kind of request."),
+    502: ("Site not reachable", "The site did not answer properly. Please try again in a moment."),
+    503: ("Busy", "The site is busy. Please try again in a moment."),
+    504: ("No answer", "The site took too long to answer. Please try again in a moment."),
+    505: ("Version not supported", "This site speaks HTTP/1.1."),
+    508: ("Loop detected", "This request came back to where it started."),
+}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 1.0625rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto 0;
+  padding: 0 1.25rem; }}
+h1 {{ font-size: 1.5rem; line-height: 1.25; margin: 0 0 .75rem; }}
+p {{ margin: 0 0 1rem; }}
+small {{ opacity: .75; }}
+</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{text}</p>
+{reference}</main>
+</body>
+</html>
+"""
+
+# After these the place where the next request starts is unknown, or not worth waiting for.
+_LAST_ON_CONNECTION = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
+
+
+def error_response(request: web.BaseRequest, status: int, request_id: str = "") -> web.Response:
+    """A page for browsers, a line of text for everything else; never stored by any cache."""
+    title, text = _TEXTS.get(status) or _TEXTS[500 if status >= 500 else 400]
+    wants_html = "text/html" in request.headers.get(hdrs.ACCEPT, "").lower()
+    if wants_html:
+        reference = f"<p><small>Reference: {escape(request_id)}</small></p>\n" if request_id else ""
+        body = _PAGE.format(title=title, text=text, reference=reference)
+    else:
+        reference = f"Reference: {request_id}\n" if request_id else ""
+        body = f"{status} {title}\n{text}\n{reference}"
+    response = web.Response(
+        status=status,
+        text=body,
+        content_type="text/html" if wants_html else "text/plain",
+        charset="utf-8",
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "Referrer-Policy": "no-referrer",
+            "Vary": "Accept",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+    if status == 405:
+        response.headers[hdrs.ALLOW] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+    if status == 503:
+        response.headers[hdrs.RETRY_AFTER] = "5"
+    if status in _LAST_ON_CONNECTION:
+        response.force_close()
+    return response

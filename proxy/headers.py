@@ -1,0 +1,291 @@
+"""Which headers go through the proxy, and which stop here. Pure functions.
+
+Header text is kept as aiohttp reads it: UTF-8, any other byte as a lone surrogate. `proxy.wire`
+writes it back byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from aiohttp import ClientResponse, hdrs, web
+from multidict import CIMultiDict, CIMultiDictProxy, istr
+
+PSEUDONYM = "consent-proxy"
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_FORWARDED_FOR = istr("X-Forwarded-For")
+_FORWARDED_PROTO = istr("X-Forwarded-Proto")
+_FORWARDED_HOST = istr("X-Forwarded-Host")
+_CDN_LOOP = istr("CDN-Loop")
+
+# Hop-by-hop by RFC 9110 7.6.1, plus the two Proxy-* fields of old clients.
+_HOP_BY_HOP = (
+    hdrs.CONNECTION,
+    istr("Proxy-Connection"),
+    hdrs.KEEP_ALIVE,
+    hdrs.PROXY_AUTHENTICATE,
+    hdrs.PROXY_AUTHORIZATION,
+    istr("TE"),
+    istr("Trailer"),
+    istr("Transfer-Encoding"),
+    hdrs.UPGRADE,
+)
+_REQUEST_ONLY_HERE = (
+    *_HOP_BY_HOP,
+    hdrs.EXPECT,  # the proxy answers 100 itself, when it starts to read the body
+    istr("HTTP2-Settings"),
+)
+_RESPONSE_ONLY_HERE = (
+    *_HOP_BY_HOP,
+    # Would send browsers past the proxy to the upstream's own HTTP/3 port (RFC 7838).
+    istr("Alt-Svc"),
+)
+
+# What a peer that nobody vouches for may not tell the upstream about itself.
+_VOUCHED_ONLY = (
+    _FORWARDED_FOR,
+    _FORWARDED_PROTO,
+    _FORWARDED_HOST,
+    istr("X-Forwarded-Port"),
+    istr("X-Forwarded-Prefix"),
+    istr("X-Forwarded-Server"),
+    istr("X-Forwarded-Ssl"),
+    istr("Forwarded"),
+    istr("X-Real-IP"),
+    istr("X-Client-IP"),
+    istr("X-Original-URL"),  # some frameworks route by these two: a way round path rules
+    istr("X-Rewrite-URL"),
+    istr("X-Original-Host"),
+    istr("True-Client-IP"),
+    istr("CF-Connecting-IP"),
+)
+
+# A message may name more hop-by-hop fields in Connection. Naming one of these is not a wish about
+# the connection but an attack on whoever relies on the field ("hop-by-hop header abuse").
+_NEVER_NOMINATED = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "cache-control",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-security-policy",
+        "content-type",
+        "cookie",
+        "date",
+        "etag",
+        "expires",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "location",
+        "origin",
+        "pragma",
+        "range",
+        "referer",
+        "sec-gpc",
+        "set-cookie",
+        "strict-transport-security",
+        "vary",
+        "via",
+        "x-page-audience",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request target (RFC 9112 3.2): `authority` is "" unless the target is a whole URL."""
+
+    scheme: str
+    authority: str
+    path: str
+
+
+def split_target(raw: str) -> Target:
+    """Split the target of a request line; `path` keeps every byte, query included.
+
+    `*` and the `host:port` of CONNECT come back as the path.
+    """
+    if raw.startswith("/") or "://" not in raw:
+        return Target("", "", raw)
+    scheme, _, rest = raw.partition("://")
+    cut = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    path = rest[cut:]
+    if not path.startswith("/"):
+        path = "/" + path
+    return Target(scheme.lower(), rest[:cut], path)
+
+
+def requested_host(request: web.BaseRequest) -> str:
+    """The host (and port) that the visitor asks for; "" when an HTTP/1.0 client names none.
+
+    A whole URL in the request line wins over the Host header (RFC 9112 3.2.2).
+    """
+    raw = request.raw_path
+    if not raw.startswith("/"):
+        authority = split_target(raw).authority
+        if authority:
+            return authority
+    return request.headers.get(hdrs.HOST, "")
+
+
+def request_headers(
+    request: web.BaseRequest,
+    *,
+    peer_is_trusted: bool,
+    host: str | None = None,
+    vouched: Iterable[str] = (),
+) -> CIMultiDict[str]:
+    """The headers to send to the upstream.
+
+    `host` replaces the Host that the visitor asked for. `vouched` names more fields, such as a
+    country header, that only a trusted peer may set. Who sent what is told by Caddy's rules: an
+    untrusted peer's X-Forwarded-* are replaced by what we see ourselves, a trusted peer's are kept
+    and its address is appended.
+
+    There is no `Via`: nginx (`gzip_proxied off`) and IIS stop compressing for requests that carry
+    it, both by default. Loops are found by `CDN-Loop` (RFC 8586), which has no such effect.
+    """
+    incoming = request.headers
+    headers = CIMultiDict(incoming)
+    if hdrs.CONNECTION in incoming:
+        _remove_nominated(headers, incoming.getall(hdrs.CONNECTION))
+    for name in _REQUEST_ONLY_HERE:
+        headers.popall(name, None)
+
+    prior_for = incoming.getall(_FORWARDED_FOR, ())
+    if not peer_is_trusted:
+        for name in _VOUCHED_ONLY:
+            headers.popall(name, None)
+        for extra in vouched:
+            headers.popall(extra, None)
+    _remove_clones(headers, vouched)
+
+    asked_host = requested_host(request)
+    peer = parse_address(request.remote or "")
+    if peer_is_trusted:
+        before = ", ".join(value for value in prior_for if value)
+        if peer is not None:
+            headers[_FORWARDED_FOR] = f"{before}, {peer}" if before else str(peer)
+        headers[_FORWARDED_PROTO] = _last(incoming, _FORWARDED_PROTO) or request.scheme
+        headers[_FORWARDED_HOST] = _last(incoming, _FORWARDED_HOST) or asked_host
+    elif peer is not None:
+        headers[_FORWARDED_FOR] = str(peer)
+        headers[_FORWARDED_PROTO] = request.scheme
+        headers[_FORWARDED_HOST] = asked_host
+
+    headers[hdrs.HOST] = asked_host if host is None else host
+    headers.add(_CDN_LOOP, PSEUDONYM)
+    return headers
+
+
+def response_headers(response: ClientResponse) -> CIMultiDict[str]:
+    """The headers to send to the visitor: the upstream's end-to-end ones, in order, and `Via`."""
+    incoming = response.headers
+    headers = CIMultiDict(incoming)
+    if hdrs.CONNECTION in incoming:
+        _remove_nominated(headers, incoming.getall(hdrs.CONNECTION))
+    for name in _RESPONSE_ONLY_HERE:
+        headers.popall(name, None)
+    version = response.version
+    spoken = f"{version.major}.{version.minor}" if version else "1.1"
+    headers.add(hdrs.VIA, f"{spoken} {PSEUDONYM}")
+    return headers
+
+
+def passes(headers: CIMultiDictProxy[str]) -> int:
+    """How often this request has been through a consent-proxy already (RFC 8586)."""
+    return sum(
+        member.partition(";")[0].strip().lower() == PSEUDONYM
+        for value in headers.getall(_CDN_LOOP, ())
+        for member in value.split(",")
+    )
+
+
+def peer_is_trusted(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
+    """Whether the peer's X-Forwarded-* count. A Unix socket's peer was let in by its file mode."""
+    peer = request.remote
+    if not peer:
+        return True
+    address = parse_address(peer)
+    return address is not None and _within(address, trusted)
+
+
+def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """The visitor's address: X-Forwarded-For read from the right, as far as it can be believed.
+
+    Each hop was written by the one to its right, so reading stops at the first hop that is not a
+    trusted proxy (that is the visitor) or that is not an address (then the hop before it is the
+    last thing known). "" when nothing is known: a Unix socket whose peer forwards no address.
+    """
+    peer = parse_address(request.remote or "")
+    if peer is not None and not _within(peer, trusted):
+        return str(peer)
+    if peer is None and request.remote:
+        return ""
+    known = peer
+    hops = ",".join(request.headers.getall(_FORWARDED_FOR, ())).split(",")
+    for hop in reversed(hops):
+        address = parse_address(hop)
+        if address is None:
+            break
+        known = address
+        if not _within(address, trusted):
+            break
+    return "" if known is None else str(known)
+
+
+@lru_cache(maxsize=4096)
+def parse_address(text: str) -> Address | None:
+    """An IP address as proxies write it: with port, brackets or zone; IPv4-mapped becomes IPv4."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _within(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _last(headers: CIMultiDictProxy[str], name: str) -> str:
+    return headers.getall(name, ("",))[-1]
+
+
+def _remove_nominated(headers: CIMultiDict[str], values: Iterable[str]) -> None:
+    for value in values:
+        for token in value.split(","):
+            name = token.strip().lower()
+            if not name or name in _NEVER_NOMINATED or name.startswith("x-forwarded-"):
+                continue
+            headers.popall(name, None)
+
+
+def _remove_clones(headers: CIMultiDict[str], vouched: Iterable[str]) -> None:
+    """Remove `X_Forwarded_For` and its like: CGI and WSGI cannot tell them from the real ones."""
+    guarded = None
+    for name in [name for name in headers if "_" in name]:
+        if guarded is None:
+            guarded = {*(known.lower() for known in _VOUCHED_ONLY), *map(str.lower, vouched)}
+            guarded |= _NEVER_NOMINATED
+        if name.replace("_", "-").lower() in guarded:
+            headers.popall(name, None)

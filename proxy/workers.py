@@ -1,0 +1,270 @@
+"""Worker processes: started, watched, restarted, reloaded and ended by a parent.
+
+The parent serves nothing and has no event loop: it waits for signals, so it cannot be slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+_log = logging.getLogger("proxy.workers")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_STEADY = 10.0  # a worker that lived this long is restarted at once
+_MOST_BACKOFF = 30.0
+_MOST_FALSE_STARTS = 3  # of workers that never served, before the parent gives up
+
+
+@dataclass(eq=False)
+class Worker:
+    """What a worker's `serve` gets: who it is, when to stop, what to call on SIGHUP.
+
+    `serve` calls `ready()` once it accepts connections, sets `on_reload` if it can reload, and
+    returns after `stop` was set and its requests are done.
+    """
+
+    index: int
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    on_reload: Callable[[], Awaitable[None] | None] | None = None
+    _report: Callable[[], None] = lambda: None
+    _reloads: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def ready(self) -> None:
+        self._report()
+
+    def reload(self) -> None:
+        """Call the hook; a failure is logged and the worker goes on with what it has."""
+        task = asyncio.get_running_loop().create_task(self._reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self) -> None:
+        if self.on_reload is None:
+            return
+        try:
+            result = self.on_reload()
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            _log.exception("worker %d: the reload failed; the old state stays", self.index)
+
+
+Serve = Callable[[Worker], Coroutine[Any, Any, None]]
+
+
+def run_workers(serve: Serve, workers: int, *, grace: float = 30.0) -> int:
+    """Run `serve` in `workers` processes until SIGTERM or SIGINT; the exit code.
+
+    With one worker there is no second process: `serve` runs here. `grace` is how long the workers
+    may take to end after the signal before they are killed. SIGHUP calls every worker's
+    `on_reload`. Raises ValueError for fewer than one worker.
+    """
+    if workers < 1:
+        raise ValueError(f"workers = {workers}: at least one is needed")
+    _raise_file_limit()
+    if workers == 1:
+        _run(serve, 0, lambda: None, None)
+        return 0
+    return _Parent(serve, workers, grace).run()
+
+
+def _raise_file_limit() -> None:
+    """Each request holds two sockets; the usual soft limit of 1024 files is soon reached."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _run(serve: Serve, index: int, report: Callable[[], None], parent_gone: int | None) -> None:
+    async def main() -> None:
+        worker = Worker(index, _report=report)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, worker.reload)
+        if parent_gone is not None:
+            loop.add_reader(parent_gone, _stop_alone, loop, parent_gone, worker)
+        await serve(worker)
+
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(main())
+
+
+def _stop_alone(loop: asyncio.AbstractEventLoop, pipe: int, worker: Worker) -> None:
+    # The parent's end of the pipe is closed: it was killed, and nobody would stop this worker.
+    loop.remove_reader(pipe)
+    worker.stop.set()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform != "win32":
+        import uvloop
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+@dataclass
+class _Slot:
+    """A worker's place: what runs there now, and when it may be started again."""
+
+    index: int
+    pid: int = 0
+    started: float = 0.0
+    failures: int = 0
+    start_at: float = 0.0
+
+
+class _Parent:
+    def __init__(self, serve: Serve, workers: int, grace: float) -> None:
+        self._serve = serve
+        self._slots = [_Slot(index) for index in range(workers)]
+        self._grace = grace
+        self._kill_at: float | None = None
+        self._false_starts = 0
+        self._someone_served = False
+        self._exit_code = 0
+
+    def run(self) -> int:
+        # Blocked signals wait until they are asked for: none is lost between two lines of code.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._ready_pipe = os.pipe()
+        os.set_blocking(self._ready_pipe[0], False)
+        self._life_pipe = os.pipe()
+        try:
+            while True:
+                self._start_due(before)
+                if self._stopping and not any(slot.pid for slot in self._slots):
+                    return self._exit_code
+                arrived = signal.sigtimedwait(_SIGNALS, self._pause())
+                if arrived is not None:
+                    self._on_signal(signal.Signals(arrived.si_signo))
+                self._read_reports()
+                self._reap()
+                self._kill_late()
+        finally:
+            for end in (*self._ready_pipe, *self._life_pipe):
+                os.close(end)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    @property
+    def _stopping(self) -> bool:
+        return self._kill_at is not None
+
+    def _pause(self) -> float:
+        """Seconds until something is due."""
+        due = [slot.start_at for slot in self._slots if not slot.pid and not self._stopping]
+        if self._kill_at is not None:
+            due.append(self._kill_at)
+        return max(0.0, min(due, default=time.monotonic() + 3600) - time.monotonic())
+
+    def _start_due(self, mask: set[signal.Signals | int]) -> None:
+        for slot in self._slots:
+            if not self._stopping and not slot.pid and time.monotonic() >= slot.start_at:
+                self._start(slot, mask)
+
+    def _start(self, slot: _Slot, mask: set[signal.Signals | int]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        slot.started = time.monotonic()
+        slot.pid = os.fork()
+        if slot.pid == 0:
+            self._child(slot.index, mask)
+
+    def _child(self, index: int, mask: set[signal.Signals | int]) -> NoReturn:
+        code = 1
+        try:
+            os.close(self._ready_pipe[0])
+            os.close(self._life_pipe[1])
+            # A reload meant for running workers must not kill one that is starting.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _run(self._serve, index, self._report_ready, self._life_pipe[0])
+            code = 0
+        except SystemExit as exc:
+            code = exc.code if isinstance(exc.code, int) else 1
+        except KeyboardInterrupt:
+            code = 0
+        except BaseException:
+            _log.exception("worker %d failed", index)
+        finally:
+            # Not sys.exit: what the parent has on its stack is not this process's to unwind.
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _report_ready(self) -> None:
+        os.write(self._ready_pipe[1], b"r")
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            if self._stopping and number == signal.SIGINT:
+                self._kill_at = time.monotonic()  # the second Ctrl-C means now
+                return
+            self._stop()
+        elif number == signal.SIGHUP:
+            self._tell(signal.SIGHUP)
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._kill_at = time.monotonic() + self._grace
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: signal.Signals) -> None:
+        for slot in self._slots:
+            if slot.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(slot.pid, number)
+
+    def _read_reports(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._ready_pipe[0], 64):
+                self._someone_served = True
+                self._false_starts = 0
+
+    def _reap(self) -> None:
+        for slot in self._slots:
+            if not slot.pid:
+                continue
+            pid, status = os.waitpid(slot.pid, os.WNOHANG)
+            if pid:
+                self._ended(slot, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, slot: _Slot, code: int) -> None:
+        lived = time.monotonic() - slot.started
+        pid, slot.pid = slot.pid, 0
+        if self._stopping:
+            return
+        slot.failures = 0 if lived >= _STEADY else slot.failures + 1
+        wait = min(_MOST_BACKOFF, 0.25 * 2 ** (slot.failures - 1)) if slot.failures else 0.0
+        slot.start_at = time.monotonic() + wait
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        _log.error("worker %d (pid %d) %s; it restarts in %g s", slot.index, pid, how, wait)
+        if not self._someone_served:
+            self._false_starts += 1
+            if self._false_starts >= _MOST_FALSE_STARTS:
+                _log.error("no worker could start: giving up. The reason is in the lines above.")
+                self._exit_code = 1
+                self._stop()
+
+    def _kill_late(self) -> None:
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._tell(signal.SIGKILL)
+            self._kill_at = time.monotonic() + 1.0

@@ -1,0 +1,292 @@
+"""A proxy made of the forwarding functions, a scripted origin, and a client that sends raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import ClientSession, web
+from yarl import URL
+
+from proxy.connection import AccessHook
+from proxy.errors import error_response
+from proxy.headers import peer_is_trusted, request_headers, response_headers
+from proxy.server import REQUEST_ID, Handler, Limits, open_listener, serve
+from proxy.tunnel import is_upgrade, tunnel
+from proxy.upstream import Timeouts, UpstreamError, ask, open_session, stream
+
+TRUSTED = (ipaddress.ip_network("127.0.0.1/32"),)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request as the origin got it. `body` is decoded when it came in chunks."""
+
+    head: bytes
+    body: bytes = b""
+    chunked: bool = False
+
+    @property
+    def line(self) -> bytes:
+        return self.head.split(b"\r\n", 1)[0]
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        lines = self.head.rstrip(b"\r\n").split(b"\r\n")[1:]
+        return [(name.lower(), value) for name, _, value in (x.partition(b": ") for x in lines)]
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for known, value in self.headers if known == name.lower()]
+
+
+Script = Callable[["Visit"], Awaitable[None]]
+
+
+@dataclass
+class Origin:
+    """An origin that does what `script` says on each connection, and remembers what it was sent."""
+
+    script: Script
+    port: int = 0
+    exchanges: list[Exchange] = field(default_factory=list)
+    connections: int = 0
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def url(self) -> URL:
+        return URL(f"http://127.0.0.1:{self.port}")
+
+
+@dataclass
+class Visit:
+    """One connection to an origin."""
+
+    origin: Origin
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    number: int
+
+    async def head(self) -> bytes:
+        return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def request(self) -> Exchange:
+        """Read one request with its body. IncompleteReadError when the proxy hangs up."""
+        exchange = Exchange(await self.head())
+        length = exchange.values(b"content-length")
+        if exchange.values(b"transfer-encoding") == [b"chunked"]:
+            exchange = Exchange(exchange.head, await self._chunks(), chunked=True)
+        elif length:
+            exchange = Exchange(exchange.head, await self.reader.readexactly(int(length[0])))
+        self.origin.exchanges.append(exchange)
+        return exchange
+
+    async def _chunks(self) -> bytes:
+        body = b""
+        while True:
+            size = int(await self.reader.readline(), 16)
+            data = await self.reader.readexactly(size + 2)
+            if not size:
+                return body
+            body += data[:-2]
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def origin(script: Script) -> AsyncIterator[Origin]:
+    running = Origin(script)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.connections += 1
+        try:
+            await script(Visit(running, reader, writer, running.connections))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            running.lost.set()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 20)
+    running.port = server.sockets[0].getsockname()[1]
+    try:
+        yield running
+    finally:
+        server.close()
+
+
+def answers(*responses: bytes, keep: bool = False) -> Script:
+    """Answer each request of a connection with the next of `responses`, then hang up."""
+
+    async def script(visit: Visit) -> None:
+        for response in responses:
+            await visit.request()
+            await visit.send(response)
+        if keep:
+            await visit.reader.read()
+
+    return script
+
+
+def ok(body: bytes = b"hello", *headers: bytes) -> bytes:
+    lines = [b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def forwarder(
+    session: ClientSession,
+    upstream_url: URL,
+    *,
+    timeouts: Timeouts,
+    max_body: int | None,
+    tunnels: ClientSession,
+) -> Handler:
+    """What the real application does with the forwarding functions, and nothing else."""
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        headers = request_headers(request, peer_is_trusted=peer_is_trusted(request, ()))
+        try:
+            if is_upgrade(request):
+                return await tunnel(tunnels, request, upstream_url, headers, timeouts=timeouts)
+            async with ask(
+                session, request, upstream_url, headers, timeouts=timeouts, max_body=max_body
+            ) as upstream:
+                return await stream(
+                    request, upstream, response_headers(upstream), timeouts=timeouts
+                )
+        except UpstreamError as exc:
+            response = error_response(request, exc.status, request[REQUEST_ID])
+            response.headers["X-Test-Reason"] = exc.reason
+            return response
+
+    return handler
+
+
+@dataclass
+class Proxy:
+    port: int
+    stop: asyncio.Event
+    done: asyncio.Task[None]
+    session: ClientSession
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.asynccontextmanager
+async def proxy(
+    upstream_url: URL,
+    *,
+    timeouts: Timeouts | None = None,
+    limits: Limits | None = None,
+    max_body: int | None = None,
+    access: AccessHook | None = None,
+    handler: Handler | None = None,
+) -> AsyncIterator[Proxy]:
+    """A running proxy in front of `upstream_url`."""
+    stop = asyncio.Event()
+    listener = open_listener("127.0.0.1:0")
+    async with open_session() as session, open_session(connections=0) as tunnels:
+        forward = handler or forwarder(
+            session,
+            upstream_url,
+            timeouts=timeouts or Timeouts(),
+            max_body=max_body,
+            tunnels=tunnels,
+        )
+        done = asyncio.ensure_future(
+            serve(
+                forward,
+                listener,
+                stop=stop,
+                limits=limits or Limits(grace=2.0, linger=0.5),
+                access=access,
+            )
+        )
+        try:
+            yield Proxy(listener.getsockname()[1], stop, done, session)
+        finally:
+            stop.set()
+            await done
+
+
+@dataclass
+class Client:
+    """A connection to the proxy on which the test writes what it likes."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def head(self) -> bytes:
+        async with asyncio.timeout(5):
+            return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def rest(self, seconds: float = 5) -> bytes:
+        """All until the proxy closes. ConnectionResetError when it cuts off."""
+        async with asyncio.timeout(seconds):
+            return await self.reader.read()
+
+
+@contextlib.asynccontextmanager
+async def client(port: int) -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()
+
+
+async def exchange(port: int, request: bytes, seconds: float = 5) -> bytes:
+    """Send `request` on a connection of its own and return all that comes back until it closes."""
+    async with client(port) as connection:
+        await connection.send(request)
+        return await connection.rest(seconds)
+
+
+def get(path: bytes = b"/", *headers: bytes, method: bytes = b"GET") -> bytes:
+    """A request that asks for the connection to be closed after the answer."""
+    lines = [
+        method + b" " + path + b" HTTP/1.1",
+        b"Host: www.example.com",
+        b"Connection: close",
+        *headers,
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def status_of(response: bytes) -> int:
+    return int(response.split(b" ", 2)[1])
+
+
+def body_of(response: bytes) -> bytes:
+    return response.partition(b"\r\n\r\n")[2]
+
+
+def header_values(response: bytes, name: bytes) -> list[bytes]:
+    head = response.partition(b"\r\n\r\n")[0]
+    pairs = (line.partition(b": ") for line in head.split(b"\r\n")[1:])
+    return [value for known, _, value in pairs if known.lower() == name.lower()]
+
+
+def unchunk(body: bytes) -> bytes:
+    """Decode a chunked body. ValueError when it does not end properly."""
+    out = b""
+    while True:
+        size, found, body = body.partition(b"\r\n")
+        if not found:
+            raise ValueError("the chunked body is cut off")
+        length = int(size, 16)
+        if length == 0:
+            if body != b"\r\n":
+                raise ValueError(f"after the last chunk: {body!r}")
+            return out
+        out += body[:length]
+        body = body[length + 2 :]
