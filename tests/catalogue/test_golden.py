@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from consent_rules.matching import RuleIndex
+from consent_rules.matching import RuleIndex, glob_regex
 from consent_rules.vendors import catalogue
 
 HERE = Path(__file__).parent
@@ -45,6 +45,16 @@ def test_url(index: RuleIndex, url: str, vendor_id: str) -> None:
 def test_own_path(index: RuleIndex, path: str, vendor_id: str) -> None:
     vendor = index.vendor_of_own_path(path)
     assert (vendor.id if vendor else "") == vendor_id
+
+
+@pytest.mark.parametrize(("cookie", "vendor_ids"), _rows("golden_cookies.csv"))
+def test_cookie(cookie: str, vendor_ids: str) -> None:
+    found = [
+        vendor.id
+        for vendor in catalogue().values()
+        if any(glob_regex(pattern).match(cookie) for pattern in vendor.cookies)
+    ]
+    assert sorted(found) == vendor_ids.split()
 
 
 @pytest.mark.parametrize("snippet", _snippets(), ids=lambda s: s["what"])
