@@ -171,8 +171,12 @@ def _tag(
 
 
 def _may_act_for_patients(tag: TagRule, vendor: Vendor) -> bool:
-    """Rule 1: on a patient page a third party needs `baa = true`, and may only be of use there."""
-    return tag.baa and vendor.category in {Category.NECESSARY, Category.FUNCTIONAL}
+    """Rule 1: on a patient page a third party needs `baa = true`, and may only be of use there.
+
+    A tag manager is of none: whatever else it loads would come with it.
+    """
+    useful = vendor.category in {Category.NECESSARY, Category.FUNCTIONAL}
+    return tag.baa and useful and not vendor.is_tag_manager
 
 
 def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:

@@ -92,8 +92,8 @@ class HostSet:
 class _Node:
     """What is known of one host (or of all below it)."""
 
-    vendors: list[tuple[int | None, Vendor]] = field(default_factory=list)
-    paths: list[tuple[int | None, re.Pattern[str], Vendor]] = field(default_factory=list)
+    vendors: list[tuple[int | None, Vendor, str]] = field(default_factory=list)
+    paths: list[tuple[int | None, re.Pattern[str], Vendor, str]] = field(default_factory=list)
 
 
 class RuleIndex:
@@ -114,7 +114,7 @@ class RuleIndex:
         for vendor in vendors:
             for text in vendor.hosts:
                 pattern = HostPattern.parse(text)
-                self._node(pattern).vendors.append((pattern.port, vendor))
+                self._node(pattern).vendors.append((pattern.port, vendor, text))
                 if vendor.category in _NAMED_HOST_CATEGORIES:
                     named.setdefault(f"{'.' if pattern.below else '//'}{pattern.host}", vendor.id)
                     if pattern.below:
@@ -141,7 +141,7 @@ class RuleIndex:
         glob = glob_regex(slash + rest)
         if authority:
             pattern = HostPattern.parse(authority)
-            self._node(pattern).paths.append((pattern.port, glob, vendor))
+            self._node(pattern).paths.append((pattern.port, glob, vendor, text))
             return
         # Own paths are filed under their first segment, so that a page's many first-party URLs
         # are not each tried against every rule. A glob in the first segment is filed under "*".
@@ -153,18 +153,23 @@ class RuleIndex:
 
         `host` and `path` as in `urls.Target`.
         """
+        found = self.match_url(host, port, path)
+        return found[0] if found is not None else None
+
+    def match_url(self, host: str, port: int | None, path: str) -> tuple[Vendor, str] | None:
+        """The vendor that owns a third-party URL, with the pattern that says so."""
         nodes = [node] if (node := self._exact.get(host)) is not None else []
         nodes += [found for s in _suffixes(host) if (found := self._below.get(s)) is not None]
         if not nodes:
             return None
         for node in nodes:
-            for wanted, glob, vendor in node.paths:
+            for wanted, glob, vendor, text in node.paths:
                 if (wanted is None or wanted == port) and glob.match(path):
-                    return vendor
+                    return vendor, text
         for node in nodes:
-            for wanted, vendor in node.vendors:
+            for wanted, vendor, text in node.vendors:
                 if wanted is None or wanted == port:
-                    return vendor
+                    return vendor, text
         return None
 
     def vendor_of_own_path(self, path: str) -> Vendor | None:
@@ -180,21 +185,21 @@ class RuleIndex:
 
     def vendors_of_text(self, text: str) -> tuple[str, ...]:
         """Ids of the vendors whose code an inline script holds, without repeats, in order."""
+        return tuple(dict.fromkeys(vendor for vendor, _ in self.match_text(text)))
+
+    def match_text(self, text: str) -> list[tuple[str, str]]:
+        """Vendor ids with the text that gives each away, in the order of the script."""
         if self._automaton is None:
-            return ()
+            return []
         hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
         if not hits:
-            return ()
-        found = [self._owners[rule] for rule, _, _ in hits if rule < self._named]
-        if len(text) <= _LOADER_LIMIT:
-            hosts = [
-                self._owners[rule]
-                for rule, _, end in hits
-                if rule >= self._named and not _continues_host(text, end)
-            ]
-            if hosts and _LOADER_IDIOM.search(text):
-                found += hosts
-        return tuple(dict.fromkeys(found))
+            return []
+        named = len(text) <= _LOADER_LIMIT and _LOADER_IDIOM.search(text) is not None
+        return [
+            (self._owners[rule], text[start:end])
+            for rule, start, end in hits
+            if rule < self._named or (named and not _continues_host(text, end))
+        ]
 
 
 def _continues_host(text: str, end: int) -> bool:

@@ -54,6 +54,7 @@ BROKEN = Target("", "", None, "/")
 """A URL with a network scheme that cannot be parsed: no browser is known to ask for it."""
 
 
+@lru_cache(maxsize=1024)
 def host_of_authority(authority: str) -> str:
     """The normalised host of `host[:port]` as a Host header or config gives it; "" if broken."""
     target = resolve(f"http://{authority}/", None)

@@ -9,15 +9,14 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import turbohtml
 
 from consent_rules.matching import HostSet, RuleIndex
 from consent_rules.urls import Target, resolve
-from consent_rules.vendors import Vendor
 from proxy.html.css import css_urls
 from proxy.html.scan import Closing, Kind, Resource, Scan, parse, scan
 from proxy.html.source import Source, read_source
@@ -99,9 +98,12 @@ class Page:
     is_document: bool
     language: str
     marks: tuple[str, ...]
-    charset: str
+    label: str
+    """The charset's name for the Content-Type header; "" where the origin names none."""
     wire: str
-    policies: tuple[str, ...] = ()
+    """The codec of the rendered bytes where it is not that of `body` (UTF-8 then)."""
+    transcoded: bool
+    """Whether the page goes out in UTF-8 though the origin's charset is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,6 @@ class _Context:
     boundary: Boundary
     base: str
     depth: int
-    vendors: dict[str, Vendor] = field(default_factory=dict)
 
 
 def compile_page(
@@ -154,8 +155,9 @@ def compile_page(
         is_document=scanned.is_document,
         language=scanned.language,
         marks=scanned.marks,
-        charset=source.charset if source.declared else "",
+        label=source.label,
         wire=source.wire,
+        transcoded=not source.wire and source.body is not body,
     )
 
 
@@ -465,11 +467,3 @@ def _without_overlaps(gates: list[Gate]) -> list[Gate]:
 
 def _joined(first: Gate, second: Gate) -> Gate:
     return replace(first, needs=first.needs | second.needs)
-
-
-def kinds_of(gates: Sequence[Gate]) -> dict[Kind, int]:
-    """How many gates there are of each kind."""
-    counts: dict[Kind, int] = {}
-    for gate in gates:
-        counts[gate.kind] = counts.get(gate.kind, 0) + 1
-    return counts

@@ -61,8 +61,8 @@ class Source:
     text: str
     charset: str
     wire: str
-    declared: bool
-    """Whether the charset was found in the page or its headers (and was not just assumed)."""
+    label: str
+    """The charset's name as the origin gives it, for a header; "" where none is given."""
 
     def word(self, value: str) -> str:
         """An attribute's value as the browser sees it: decoded by the page's charset."""
@@ -98,7 +98,7 @@ def read_source(body: bytes, content_type: str = "") -> Source:
     Raises UndecodableError where the bytes do not fit or the charset is one browsers refuse.
     """
     charset, from_bom = _charset(body, content_type)
-    declared = bool(charset)
+    label = charset
     charset = charset or "windows-1252"
     if charset in _REFUSED:
         raise UndecodableError(f"charset {charset!r} is not one that browsers decode")
@@ -112,7 +112,7 @@ def read_source(body: bytes, content_type: str = "") -> Source:
         text = "   " + text[3:]
     if "\r" in text:
         text = text.replace("\r", "\n")
-    return Source(body, text, _python_codec(charset), "", declared)
+    return Source(body, text, _python_codec(charset), "", label)
 
 
 def _charset(body: bytes, content_type: str) -> tuple[str, bool]:
@@ -151,4 +151,10 @@ def _transcoded(body: bytes, codec: str, label: str) -> Source:
     latin = utf8.decode("latin-1")
     if text.startswith("\ufeff"):
         latin = "   " + latin[3:]
-    return Source(utf8, latin.replace("\r", "\n"), "utf-8", codec if exact else "", True)
+    return Source(
+        utf8,
+        latin.replace("\r", "\n"),
+        "utf-8",
+        codec if exact else "",
+        label if exact else "utf-8",
+    )

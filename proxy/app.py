@@ -1,0 +1,113 @@
+"""One request's way through the proxy, from the visitor to the upstream and back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import ClientSession, hdrs, web
+from multidict import CIMultiDict
+
+from proxy.asking import Asking, read
+from proxy.compression import asked_of_upstream
+from proxy.consent.endpoints import answer
+from proxy.cookies import without_closed
+from proxy.errors import error_response
+from proxy.headers import request_headers, response_headers
+from proxy.pages import (
+    add_policy,
+    cookie_openings,
+    finish_headers,
+    is_page,
+    needs_policy,
+    page_reply,
+)
+from proxy.running import Running
+from proxy.tunnel import tunnel
+from proxy.upstream import Timeouts, UpstreamError, answer_expectation, ask, stream
+from proxy.variants import is_own_etag
+
+_log = logging.getLogger("consent_proxy")
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def make_handler(
+    current: Callable[[], Running], session: ClientSession, tunnels: ClientSession
+) -> Handler:
+    """The handler of all visitors' requests. `current` gives the configuration in force.
+
+    `tunnels` is a pool without a bound, for connections that are upgraded and held for hours.
+    """
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        running = current()
+        asking = read(request, running)
+        if asking is None:
+            return error_response(request, 421)
+        if asking.path.startswith("/."):
+            await answer_expectation(request)
+            own = await answer(request, asking)
+            if own is not None:
+                return own
+        try:
+            return await _forward(request, asking, session, tunnels)
+        except UpstreamError as error:
+            _log.warning("%s %s%s: %s", request.method, asking.host, asking.path, error.reason)
+            return error_response(request, error.status)
+
+    return handle
+
+
+async def _forward(
+    request: web.BaseRequest, asking: Asking, session: ClientSession, tunnels: ClientSession
+) -> web.StreamResponse:
+    running = asking.running
+    proxy = running.config.proxy
+    timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
+    headers = _upstream_headers(request, asking)
+    if hdrs.UPGRADE in request.headers and "websocket" in request.headers[hdrs.UPGRADE].lower():
+        return await tunnel(tunnels, request, asking.site.upstream, headers, timeouts=timeouts)
+    async with ask(session, request, asking.site.upstream, headers, timeouts=timeouts) as upstream:
+        answered = response_headers(upstream)
+        if is_page(upstream.status, answered):
+            return await page_reply(request, upstream, answered, asking, timeouts)
+        finish_headers(answered, asking, asking.decision, is_document=False)
+        if needs_policy(request, answered):
+            # Part of a page, or a document that cannot be gated: nobody else acts in it.
+            part = upstream.status == 206
+            add_policy(answered, asking, None if part else asking.decision)
+        return await stream(request, upstream, answered, upstream.status, timeouts=timeouts)
+
+
+def _upstream_headers(request: web.BaseRequest, asking: Asking) -> CIMultiDict[str]:
+    headers = request_headers(
+        request,
+        peer_is_trusted=asking.trusted,
+        host=None if asking.site.rules.preserve_host else asking.site.upstream.authority,
+        vouched=asking.running.vouched(),
+    )
+    if asking.decision.enforce and asking.cookie_header:
+        openings = cookie_openings(asking, asking.decision)
+        kept, closed = without_closed(asking.cookie_header, asking.running.cookies, openings)
+        if closed:
+            headers.popall(hdrs.COOKIE, None)
+            if kept:
+                headers[hdrs.COOKIE] = kept
+    headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(
+        ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
+    )
+    if _asks_for_page(request):
+        # A part of a page cannot be gated; and "not modified" would leave the visitor with a page
+        # written for an earlier choice, or by the origin before there was a proxy.
+        for name in (
+            hdrs.RANGE, hdrs.IF_RANGE, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE,
+        ):  # fmt: skip
+            headers.popall(name, None)
+    return headers
+
+
+def _asks_for_page(request: web.BaseRequest) -> bool:
+    if request.headers.get("Sec-Fetch-Dest", "") in {"document", "iframe", "frame"}:
+        return True
+    return is_own_etag(request.headers.get(hdrs.IF_NONE_MATCH, ""))

@@ -1,0 +1,113 @@
+"""One request, read: which site, who asks, for whom the page is, what is decided."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from consent_rules.categories import Audience
+from consent_rules.decision import Decision, Visitor
+from consent_rules.preferences import Preferences
+from consent_rules.rules import PageContext
+from consent_rules.urls import host_of_authority
+from proxy.cookies import names_in
+from proxy.headers import peer_is_trusted, requested_host, split_target
+from proxy.running import Running, SiteParts, day_of
+from proxy.visitor import stored_preferences, visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is known of a request before anybody is asked for an answer.
+
+    `host` is normalised and without port; `path` is raw and without query. `whole_site` is the
+    decision for all of the site's tags whatever page they name: cookies are the whole site's.
+    """
+
+    running: Running
+    site: SiteParts
+    host: str
+    authority: str
+    scheme: str
+    target: str
+    path: str
+    trusted: bool
+    cookie_header: str
+    visitor: Visitor
+    context: PageContext
+    decision: Decision
+    whole_site: Decision
+    now: float
+
+    @property
+    def secure(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def url(self) -> str:
+        """The page's address as the visitor sees it."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+    def marked(self, audience: Audience) -> tuple[PageContext, Decision]:
+        """Context and decision once the origin has said for whom the page is: never looser."""
+        if audience is self.context.audience:
+            return self.context, self.decision
+        context = self.running.context(self.site.rules, self.path, audience, self.context.today)
+        return context, self.running.decide(context, self.visitor)
+
+    def choosing(self, preferences: Preferences) -> Decision:
+        """What holds on the whole site once these preferences are in force."""
+        chosen = Visitor(preferences, self.visitor.gpc, self.visitor.region)
+        context = self.running.whole_site(self.site.rules, self.context.today)
+        return self.running.decide(context, chosen)
+
+
+def read(request: web.BaseRequest, running: Running) -> Asking | None:
+    """Read a request. None when no site answers to its host."""
+    trusted = bool(running.trusted) and peer_is_trusted(request, running.trusted)
+    headers = request.headers
+    authority = requested_host(request)
+    scheme = request.scheme
+    if trusted:
+        authority = headers.get("X-Forwarded-Host", authority).rpartition(",")[2].strip()
+        forwarded = headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
+        scheme = forwarded if forwarded in {"http", "https"} else scheme
+    host = host_of_authority(authority)
+    rules = running.rules.site_of(host, None) if host else None
+    if rules is None:
+        return None
+    site = running.sites[rules.name]
+    target = split_target(request.raw_path).path
+    path = target.partition("?")[0]
+    cookie_header = "; ".join(headers.getall("Cookie", ()))
+    now = time.time()
+    today = day_of(int(now // 86400))
+    preferences = stored_preferences(
+        cookie_header,
+        running.keys,
+        rules.name,
+        running.config.preferences.cookie_domain,
+        now,
+        secure=scheme == "https",
+    )
+    who = visitor(headers, preferences, running.config.policy.region_from, trusted=trusted)
+    audience = rules.audience_of(path, names_in(cookie_header) if rules.patient_cookies else ())
+    context = running.context(rules, path, audience, today)
+    return Asking(
+        running=running,
+        site=site,
+        host=host,
+        authority=authority,
+        scheme=scheme,
+        target=target,
+        path=path,
+        trusted=trusted,
+        cookie_header=cookie_header,
+        visitor=who,
+        context=context,
+        decision=running.decide(context, who),
+        whole_site=running.decide(running.whole_site(rules, today), who),
+        now=now,
+    )

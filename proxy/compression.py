@@ -1,0 +1,172 @@
+"""Content codings: what an upstream sent, undone; what a visitor accepts, done.
+
+RFC 9110, 8.4 and 12.5.3; `br` RFC 7932, `zstd` RFC 8878.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+
+import brotli
+import zstandard
+
+try:
+    from isal.isal_zlib import compress as _fast_deflate
+except ImportError:  # a platform without it: the same format, slower
+    from zlib import compress as _fast_deflate
+
+UPSTREAM_CODINGS = ("br", "gzip", "zstd", "deflate")
+"""What may be asked of an upstream: we can undo all of them."""
+
+_MOST_CODINGS = 2
+
+
+class CodingError(Exception):
+    """A body that cannot be decoded: unknown coding, broken, or larger than allowed."""
+
+
+def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
+    """A body without its content codings. Raises CodingError past `limit` bytes."""
+    codings = [c.strip().lower() for c in content_encoding.split(",") if c.strip()]
+    codings = [c for c in codings if c != "identity"]
+    if len(codings) > _MOST_CODINGS:
+        raise CodingError(f"too many content codings: {content_encoding!r}")
+    for coding in reversed(codings):
+        undo = _DECODERS.get(coding.removeprefix("x-"))
+        if undo is None:
+            raise CodingError(f"unknown content coding {coding!r}")
+        try:
+            body = undo(body, limit)
+        except (zlib.error, brotli.error, zstandard.ZstdError, EOFError, OSError) as error:
+            raise CodingError(f"broken {coding} body: {error}") from error
+        if len(body) > limit:
+            raise CodingError(f"the decoded body is larger than {limit} bytes")
+    return body
+
+
+def _inflate(body: bytes, limit: int, wbits: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while body:
+        stream = zlib.decompressobj(wbits)
+        part = stream.decompress(body, limit + 1 - size)
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            break
+        if not stream.eof:
+            raise EOFError("the stream ends too early")
+        # A gzip body may consist of several members (RFC 1952, 2.2).
+        body = stream.unused_data.lstrip(b"\0") if wbits > zlib.MAX_WBITS else b""
+    return b"".join(parts)
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    return _inflate(body, limit, zlib.MAX_WBITS | 16)
+
+
+def _deflate(body: bytes, limit: int) -> bytes:
+    # "deflate" is zlib's format; some servers send it raw, and browsers accept that.
+    try:
+        return _inflate(body, limit, zlib.MAX_WBITS)
+    except zlib.error:
+        return _inflate(body, limit, -zlib.MAX_WBITS)
+
+
+def _unbrotli(body: bytes, limit: int) -> bytes:
+    stream = brotli.Decompressor()
+    parts = [stream.process(body, output_buffer_limit=limit + 1)]
+    size = len(parts[0])
+    while not stream.is_finished() and size <= limit:
+        part = stream.process(b"", output_buffer_limit=limit + 1 - size)
+        if not part:
+            raise EOFError("the stream ends too early")
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+        io.BytesIO(body), read_across_frames=True
+    )
+    return reader.read(limit + 1)
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _gunzip,
+    "deflate": _deflate,
+    "br": _unbrotli,
+    "zstd": _unzstd,
+}
+
+
+def _gzip(body: bytes) -> bytes:
+    return _fast_deflate(body, level=2, wbits=zlib.MAX_WBITS | 16)
+
+
+def _brotli(body: bytes) -> bytes:
+    compressed: bytes = brotli.compress(body, quality=4)
+    return compressed
+
+
+def _zstd(body: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=3).compress(body)
+
+
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "br": _brotli, "gzip": _gzip}
+"""In the order of preference: smaller for the same time first."""
+
+_WORTH_IT = 860
+"""Bytes. Below, a packet is saved by nobody."""
+
+
+def encoded(body: bytes, coding: str) -> bytes:
+    """A body in one of the codings that `negotiated` gives."""
+    return _ENCODERS[coding](body) if coding else body
+
+
+def worth_encoding(body: bytes) -> bool:
+    """Whether compressing a body of this size pays."""
+    return len(body) >= _WORTH_IT
+
+
+@lru_cache(maxsize=1024)
+def negotiated(accept_encoding: str) -> str:
+    """The coding for an Accept-Encoding header: "zstd", "br", "gzip", or "" for none."""
+    weights = _weights(accept_encoding)
+    best, best_weight = "", 0.0
+    for coding in _ENCODERS:
+        weight = weights.get(coding, weights.get("*", 0.0))
+        if weight > best_weight:
+            best, best_weight = coding, weight
+    return best
+
+
+@lru_cache(maxsize=1024)
+def asked_of_upstream(accept_encoding: str) -> str:
+    """The visitor's Accept-Encoding, held to the codings that we can undo as well."""
+    weights = _weights(accept_encoding)
+    shared = [c for c in UPSTREAM_CODINGS if weights.get(c, weights.get("*", 0.0)) > 0]
+    return ", ".join(shared) or "identity"
+
+
+def _weights(accept_encoding: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for part in accept_encoding.split(","):
+        coding, _, parameter = part.partition(";")
+        coding = coding.strip().lower().removeprefix("x-")
+        if not coding:
+            continue
+        name, _, value = parameter.partition("=")
+        weight = 1.0
+        if name.strip().lower() == "q":
+            try:
+                weight = float(value)
+            except ValueError:
+                weight = 0.0
+        weights[coding] = weight
+    return weights

@@ -1,0 +1,295 @@
+"""An upstream's page -> the visitor's page: read, compile, decide, render, reply."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+
+from aiohttp import ClientResponse, web
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from consent_rules.decision import Decision
+from proxy.asking import Asking
+from proxy.compression import CodingError, decoded, negotiated
+from proxy.consent.texts import Texts, texts_for
+from proxy.cookies import allowed_set_cookies, expiring, names_in
+from proxy.csp import OwnAssets, amend
+from proxy.html import Page, UndecodableError, compile_page
+from proxy.html.source import charset_of_content_type
+from proxy.response_headers import hold_to_decision
+from proxy.upstream import Timeouts, read_body, stream
+from proxy.variants import Injection, Variant, variant_key, write_variant
+from proxy.wire import ProxyResponse
+
+_log = logging.getLogger("consent_proxy.pages")
+
+_CSP = "Content-Security-Policy"
+_CSP_REPORT_ONLY = "Content-Security-Policy-Report-Only"
+_DOCUMENT_TYPES = frozenset(
+    {"application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+)
+"""Documents that can run scripts and that the HTML parser does not read."""
+
+# What describes the origin's bytes does not describe ours.
+_ORIGIN_ONLY = (
+    "Content-Length", "Content-Encoding", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
+    "Accept-Ranges", "ETag", "Last-Modified", "Expires", "Age", "Pragma",
+)  # fmt: skip
+_READ_SECONDS = 30.0
+_OFF_LOOP = 400_000
+"""Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
+
+_EMBEDDED = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
+_WORKERS = frozenset({"worker", "sharedworker", "serviceworker"})
+# Where a type is missing, browsers take bytes that begin like this for HTML (MIME Sniffing, 7.1).
+_SNIFFED = re.compile(
+    rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|"
+    rb"title|b|body|br|p)[\s/>]",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def media_type(headers: CIMultiDict[str]) -> str:
+    """The Content-Type without parameters, lower case; "" when there is none."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def is_page(status: int, headers: CIMultiDict[str]) -> bool:
+    """Whether an answer is one the page pipeline rewrites: whole HTML."""
+    kind = media_type(headers)
+    # A part of a page cannot be gated; without a type, browsers look for HTML in the bytes.
+    return kind in {"text/html", ""} and status not in {204, 205, 206, 304} and status >= 200
+
+
+def needs_policy(request: web.BaseRequest, headers: CIMultiDict[str]) -> bool:
+    """Whether an answer that passes unchanged can still run code that reaches out."""
+    return (
+        media_type(headers) in _DOCUMENT_TYPES | {"text/html"}
+        or request.headers.get("Sec-Fetch-Dest", "") in _WORKERS
+    )
+
+
+def add_policy(headers: CIMultiDict[str], asking: Asking, decision: Decision | None) -> None:
+    """Add our own policy beside the origin's."""
+    enforce = decision is None or decision.enforce
+    policy = asking.running.policy(asking.site.rules, decision)
+    headers.add(_CSP if enforce else _CSP_REPORT_ONLY, policy)
+
+
+def finish_headers(
+    headers: CIMultiDict[str], asking: Asking, decision: Decision, *, is_document: bool
+) -> None:
+    """Hold an answer's headers and cookies to the decision. Asset or page alike."""
+    if not decision.enforce:
+        return
+    boundary = asking.site.boundary
+    is_open = decision.open
+
+    def closed(url: str) -> bool:
+        owner = boundary.owner(url, asking.url)
+        return owner is not None and owner not in is_open
+
+    hold_to_decision(headers, closed, decision.audience)
+    allowed_cookies = cookie_openings(asking, decision)
+    if "Set-Cookie" in headers:
+        values = headers.popall("Set-Cookie")
+        for value in allowed_set_cookies(values, asking.running.cookies, allowed_cookies):
+            headers.add("Set-Cookie", value)
+    if is_document and decision.audience is Audience.MARKETING and asking.cookie_header:
+        index = asking.running.cookies
+        names = [n for n in names_in(asking.cookie_header) if index.is_closed(n, allowed_cookies)]
+        for value in expiring(names, asking.host):
+            headers.add("Set-Cookie", value)
+
+
+def cookie_openings(asking: Asking, decision: Decision) -> frozenset[str]:
+    """The vendors whose cookies pass. A cookie goes to the whole site, not to one page's tags."""
+    if decision.audience is Audience.PATIENT:
+        return decision.open
+    return asking.whole_site.open
+
+
+async def page_reply(
+    request: web.BaseRequest,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    asking: Asking,
+    timeouts: Timeouts,
+) -> web.StreamResponse:
+    """Rewrite a page for the visitor. `headers` are the upstream's, forwarding rules applied."""
+    status = upstream.status
+    marked = _marked_audience(headers.getall("X-Page-Audience", ()), asking)
+    if request.method == "HEAD":
+        decision = asking.marked(marked)[1]
+        for name in _ORIGIN_ONLY:
+            headers.popall(name, None)
+        finish_headers(headers, asking, decision, is_document=True)
+        add_policy(headers, asking, decision)
+        return await stream(request, upstream, headers, status, timeouts=timeouts)
+    limit = asking.running.config.proxy.max_page_bytes
+    read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
+    why = read.ending.replace("_", " ") if not read.whole else ""
+    page: Page | None = None
+    if read.whole:
+        try:
+            body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
+            if not media_type(headers) and not _SNIFFED.match(body[:1445]):
+                decision = asking.marked(marked)[1]
+                finish_headers(headers, asking, decision, is_document=False)
+                return await stream(
+                    request, upstream, headers, status, already_read=read.body, timeouts=timeouts
+                )
+            page = await _compiled(body, headers.get("Content-Type", ""), asking)
+        except (CodingError, UndecodableError) as error:
+            why = str(error)
+    if page is None:
+        _log.warning(
+            "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
+            asking.site.rules.name, asking.path, why,
+        )  # fmt: skip
+        decision = asking.marked(marked)[1]
+        finish_headers(headers, asking, decision, is_document=True)
+        headers.popall("ETag", None)
+        headers.popall("Last-Modified", None)
+        add_policy(headers, asking, None)
+        return await stream(
+            request, upstream, headers, status, already_read=read.body, timeouts=timeouts
+        )
+    decision = asking.marked(_stricter(marked, _marked_audience(page.marks, asking)))[1]
+    return await _send(request, page, headers, status, asking, decision)
+
+
+def _marked_audience(marks: list[str] | tuple[str, ...], asking: Asking) -> Audience:
+    if any(mark.strip().lower() == Audience.PATIENT for mark in marks):
+        return Audience.PATIENT
+    return asking.context.audience
+
+
+def _stricter(one: Audience, other: Audience) -> Audience:
+    return Audience.PATIENT if Audience.PATIENT in {one, other} else one
+
+
+async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
+    running = asking.running
+    key = (
+        hashlib.blake2b(body, digest_size=20).digest(),
+        charset_of_content_type(content_type),
+        asking.site.rules.name,
+        asking.scheme,
+        asking.path,
+    )
+    known = running.pages.get(key)
+    if known is not None:
+        return known
+    arguments = (body, content_type, asking.url, asking.site.boundary)
+    if len(body) > _OFF_LOOP:
+        page = await asyncio.to_thread(compile_page, *arguments)
+    else:
+        page = compile_page(*arguments)
+    if running.pages.getsizeof(page) <= running.pages.maxsize:
+        running.pages[key] = page
+    return page
+
+
+def _injection(request: web.BaseRequest, page: Page) -> Injection:
+    destination = request.headers.get("Sec-Fetch-Dest", "")
+    if destination == "document":
+        return Injection()
+    if destination in _EMBEDDED:
+        # The page around it carries the banner.
+        return Injection(visible=False)
+    # Fetched by a script: a whole page may be put in place of the present one, a part of one is
+    # the site's own business.
+    return Injection() if page.is_document else Injection(signals=False, visible=False)
+
+
+def _variant(
+    request: web.BaseRequest, page: Page, asking: Asking, decision: Decision, texts: Texts
+) -> Variant:
+    running = asking.running
+    injection = _injection(request, page)
+    # Where the browser will not tell where a visitor came from, the form must.
+    return_to = asking.target if decision.audience is Audience.PATIENT else ""
+    key = (id(page), variant_key(page, decision, texts, injection, return_to))
+    known = running.variants.get(key)
+    if known is None or known.page is not page:
+        known = write_variant(
+            page,
+            asking.site.rules,
+            running.rules,
+            running.config,
+            running.theme,
+            decision,
+            texts,
+            injection,
+            return_to,
+        )
+        running.variants.put(key, known)
+    return known
+
+
+async def _send(
+    request: web.BaseRequest,
+    page: Page,
+    headers: CIMultiDict[str],
+    status: int,
+    asking: Asking,
+    decision: Decision,
+) -> web.StreamResponse:
+    accept_language = request.headers.get("Accept-Language", "")
+    texts = texts_for(page.language, accept_language)
+    variant = _variant(request, page, asking, decision, texts)
+    body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
+    cache_control = headers.get("Cache-Control", "").lower()
+    for name in _ORIGIN_ONLY:
+        headers.popall(name, None)
+    finish_headers(headers, asking, decision, is_document=True)
+    _amend_origin_policies(headers, variant.own)
+    add_policy(headers, asking, decision)
+    _set_charset(headers, page)
+    headers["Cache-Control"] = "no-store" if "no-store" in cache_control else "private, no-cache"
+    _vary(headers, "Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest")
+    etag = f'{variant.etag[:-1]}-{coding}"' if coding else variant.etag
+    if status == 200 and "no-store" not in cache_control:
+        headers["ETag"] = etag
+        if etag in request.headers.get("If-None-Match", ""):
+            response = ProxyResponse(status=304, headers=headers)
+            await response.prepare(request)
+            await response.write_eof()
+            return response
+    if coding:
+        headers["Content-Encoding"] = coding
+    headers["Content-Length"] = str(len(body))
+    response = ProxyResponse(status=status, headers=headers)
+    await response.prepare(request)
+    await response.write(body)
+    await response.write_eof()
+    return response
+
+
+def _amend_origin_policies(headers: CIMultiDict[str], own: OwnAssets) -> None:
+    for name in (_CSP, _CSP_REPORT_ONLY):
+        if name in headers:
+            for value in headers.popall(name):
+                headers.add(name, amend(value, own))
+
+
+def _set_charset(headers: CIMultiDict[str], page: Page) -> None:
+    """Name the charset in the header: our markup in the head may push the origin's <meta> out of
+    the first kilobyte, where browsers look for it.
+    """
+    content_type = headers.get("Content-Type") or "text/html"
+    if page.label and not charset_of_content_type(content_type):
+        headers["Content-Type"] = f"{content_type.rstrip('; ')}; charset={page.label}"
+    elif page.transcoded:
+        headers["Content-Type"] = "text/html; charset=utf-8"
+
+
+def _vary(headers: CIMultiDict[str], *names: str) -> None:
+    present = [v.strip() for value in headers.popall("Vary", []) for v in value.split(",")]
+    lowered = {v.lower() for v in present}
+    present += [name for name in names if name.lower() not in lowered]
+    headers["Vary"] = ", ".join(v for v in present if v)

@@ -1,0 +1,70 @@
+"""Headers that make a browser reach out, held to the decision.
+
+`Link` (RFC 8288), `Refresh`, the Reporting API's headers (NEL, Report-To,
+Reporting-Endpoints), `Speculation-Rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from multidict import CIMultiDict, istr
+
+from consent_rules.categories import Audience
+
+Closed = Callable[[str], bool]
+"""Whether a URL, resolved against the page's, leads to someone who may not act."""
+
+_LINK = re.compile(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))", re.IGNORECASE)
+_FETCHING = frozenset(
+    {
+        "preload", "prefetch", "modulepreload", "preconnect", "dns-prefetch", "prerender",
+        "stylesheet", "next", "icon", "compression-dictionary", "monetization",
+    }
+)  # fmt: skip
+_URL = re.compile(r"(?:https?:)?//[^\s\"'<>,;]+", re.IGNORECASE)
+_REFRESH = re.compile(r"^\s*[\d.]*\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
+_REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
+
+REFERRER_POLICY = istr("Referrer-Policy")
+
+
+def without_closed_links(value: str, closed: Closed) -> str:
+    """A Link header without the fetching links that lead to the closed; "" when none is left."""
+    kept = []
+    for match in _LINK.finditer(value):
+        rel = _REL.search(match[2])
+        rels = (rel[1] or rel[2] or "").lower().split() if rel else []
+        if _FETCHING.intersection(rels) and closed(match[1]):
+            continue
+        kept.append(match[0].strip().rstrip(",").rstrip())
+    return ", ".join(kept)
+
+
+def hold_to_decision(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:
+    """Take out of an answer's headers whatever would make the browser ask the closed."""
+    for name in ("Link", "Refresh", *_REPORTING):
+        if name not in headers:
+            continue
+        values = headers.popall(name)
+        for value in values:
+            held = _held(name, value, closed)
+            if held:
+                headers.add(name, held)
+    if audience is Audience.PATIENT:
+        # The address of a patient page is nobody's business, the next page's tags included.
+        headers[REFERRER_POLICY] = "no-referrer"
+
+
+def _held(name: str, value: str, closed: Closed) -> str:
+    if name == "Link":
+        return without_closed_links(value, closed)
+    if name == "Refresh":
+        target = _REFRESH.match(value)
+        return "" if target and target[1] and closed(target[1].strip()) else value
+    if name in {"NEL", "Report-To"}:
+        # Both only name a group that may be the other's: with a foreign endpoint neither stays.
+        return "" if name == "NEL" or any(closed(url) for url in _URL.findall(value)) else value
+    return "" if any(closed(url) for url in _URL.findall(value)) else value

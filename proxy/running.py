@@ -1,0 +1,133 @@
+"""One configuration, ready to serve: everything that is made once and shared by all requests.
+
+A reload makes a new `Running`; requests in flight keep the one they began with.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from cachetools import LRUCache
+from yarl import URL
+
+from consent_rules.config import Config
+from consent_rules.decision import Decision
+from consent_rules.rules import Rules, SiteRules
+from consent_rules.vendors import Vendor, catalogue
+from proxy.consent.present import theme_of
+from proxy.consent.theme import Theme
+from proxy.cookies import CookieIndex
+from proxy.csp import decision_policy
+from proxy.deciding import (
+    Decide,
+    PathContext,
+    SiteContext,
+    decisions,
+    path_contexts,
+    site_contexts,
+)
+from proxy.html import Boundary, Page
+from proxy.tokens import KeyRing, load_keys
+from proxy.variants import Variants
+
+_PAGES_BUDGET = 64 * 2**20
+_VARIANTS_BUDGET = 96 * 2**20
+"""Bytes a worker may keep of compiled pages and of variants."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteParts:
+    """What one site needs at hand for every request."""
+
+    rules: SiteRules
+    upstream: URL
+    boundary: Boundary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Running:
+    """A configuration at work."""
+
+    config: Config
+    rules: Rules
+    sites: Mapping[str, SiteParts]
+    keys: KeyRing
+    theme: Theme
+    cookies: CookieIndex
+    context: PathContext
+    whole_site: SiteContext
+    decide: Decide
+    pages: LRUCache[object, Page]
+    variants: Variants
+    trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    _policies: LRUCache[object, tuple[object, str]]
+
+    @property
+    def prefix(self) -> str:
+        return self.config.proxy.prefix
+
+    def vouched(self) -> tuple[str, ...]:
+        """The region headers, which only a trusted proxy may set."""
+        source = self.config.policy.region_from
+        return tuple(h for h in (source.country_header, source.region_header) if h)
+
+    def policy(self, site: SiteRules, decision: Decision | None) -> str:
+        """The Content-Security-Policy of a decision; of one that opens nothing, if None."""
+        key = (site.name, None if decision is None else decision.open)
+        known = self._policies.get(key)
+        if known is not None:
+            return known[1]
+        vendors: list[Vendor] = []
+        if decision is not None:
+            vendors = [self.rules.vendors[v] for v in sorted(decision.open)]
+        text = decision_policy(site.own_patterns, vendors, report_uri=f"{self.prefix}/report")
+        self._policies[key] = (site, text)
+        return text
+
+
+def start_running(config: Config, folder: Path, now: datetime.datetime) -> Running:
+    """Make everything a configuration needs. `folder` is where its file lies: relative paths in
+    it count from there.
+
+    Raises KeyFaultError or ThemeError; then nothing has changed.
+    """
+    rules = Rules.build(config, catalogue())
+    keys = load_keys(folder / config.preferences.keys, now)
+    preferences_url = f"{config.proxy.prefix}/preferences"
+    return Running(
+        config=config,
+        rules=rules,
+        sites={
+            site.name: SiteParts(
+                rules=site,
+                upstream=URL(site.upstream),
+                boundary=Boundary(site.own, rules.index, preferences_url),
+            )
+            for site in rules.sites
+        },
+        keys=keys,
+        theme=theme_of(config.theme),
+        cookies=CookieIndex(rules.vendors.values()),
+        context=path_contexts(rules),
+        whole_site=site_contexts(),
+        decide=decisions(rules),
+        pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
+        variants=Variants(_VARIANTS_BUDGET),
+        trusted=config.proxy.trusted_proxies,
+        _policies=LRUCache(4096),
+    )
+
+
+def _page_size(page: Page) -> int:
+    return len(page.body) + 400 * len(page.gates) + 1024
+
+
+@lru_cache(maxsize=4)
+def day_of(days: int) -> datetime.date:
+    """The date of a number of days since 1970: made once a day, not once a request."""
+    return datetime.date(1970, 1, 1) + datetime.timedelta(days=days)

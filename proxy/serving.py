@@ -1,0 +1,107 @@
+"""A config file at work: sockets, workers, reload, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import os
+from pathlib import Path
+
+from aiohttp import web
+
+from consent_rules.config import Config, ConfigError, decode_config, load_config
+from proxy.access_log import AccessLog
+from proxy.app import make_handler
+from proxy.consent.theme import ThemeError
+from proxy.running import Running, start_running
+from proxy.server import open_listener, serve
+from proxy.tokens import KeyFaultError
+from proxy.upstream import open_session
+from proxy.workers import Worker, run_workers
+
+_log = logging.getLogger("consent_proxy")
+
+_FAULTS = 1
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a config file. Raises ConfigError or OSError."""
+    text = decode_config(path.read_bytes(), str(path))
+    return load_config(text, str(path), today=_now().date()).config
+
+
+def serve_config(config: Config, path: Path) -> tuple[int, str]:
+    """Serve until told to stop. Returns the exit code and, on a fault, what is wrong."""
+    folder = path.resolve().parent
+    try:
+        # Before the workers part ways: they must not each make a first key.
+        running = start_running(config, folder, _now())
+        for listen in (config.proxy.listen, config.proxy.admin_listen):
+            open_listener(listen, reuse_port=True).close()
+    except (KeyFaultError, ThemeError, OSError, ValueError) as error:
+        return _FAULTS, f"{path}: {error}"
+    workers = config.proxy.workers or os.cpu_count() or 1
+    _log.info("listening on %s with %d worker(s)", config.proxy.listen, workers)
+
+    async def work(worker: Worker) -> None:
+        await _serve_worker(worker, running, path)
+
+    return run_workers(work, workers), ""
+
+
+class _Current:
+    """The configuration in force in this worker; a reload puts another in its place."""
+
+    def __init__(self, running: Running, path: Path) -> None:
+        self.running = running
+        self._path = path
+
+    def reload(self) -> None:
+        """Take the file's present content, if it is good: a bad config never replaces one."""
+        try:
+            config = read_config(self._path)
+            running = start_running(config, self._path.resolve().parent, _now())
+        except (ConfigError, KeyFaultError, ThemeError, OSError, ValueError) as error:
+            _log.error("config not taken, the last good one goes on serving:\n%s", error)
+            return
+        before = self.running.config.proxy
+        if (before.listen, before.admin_listen, before.workers) != (
+            config.proxy.listen,
+            config.proxy.admin_listen,
+            config.proxy.workers,
+        ):
+            _log.warning("listen, admin_listen and workers change with a restart only")
+        self.running = running
+        _log.info("config reloaded from %s", self._path)
+
+
+async def _serve_worker(worker: Worker, running: Running, path: Path) -> None:
+    current = _Current(running, path)
+    worker.on_reload = current.reload
+    proxy = running.config.proxy
+    access = AccessLog(trusted=running.trusted) if proxy.access_log else None
+    async with open_session() as session, open_session(connections=0) as tunnels:
+        await serve(
+            make_handler(lambda: current.running, session, tunnels),
+            proxy.listen,
+            stop=worker.stop,
+            ready=worker.ready,
+            reuse_port=True,
+            access=access,
+            admin=(_admin, open_listener(proxy.admin_listen, reuse_port=True)),
+        )
+    if access is not None:
+        access.flush()
+
+
+async def _admin(request: web.BaseRequest) -> web.StreamResponse:
+    """The operator's listener: health. It answers while the worker's loop turns."""
+    await asyncio.sleep(0)
+    if request.path in {"/healthz", "/readyz"} and request.method in {"GET", "HEAD"}:
+        return web.Response(text="ok\n", headers={"Cache-Control": "no-store"})
+    return web.Response(status=404, text="here: /healthz, /readyz\n")

@@ -1,0 +1,210 @@
+"""Page + decision -> the bytes one kind of visitor gets, made once and kept."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cachetools import LRUCache
+
+from consent_rules.categories import Audience
+from consent_rules.config import Config
+from consent_rules.decision import Decision, Reason
+from consent_rules.rules import Rules, SiteRules
+from consent_rules.signals import GOOGLE_VENDORS, consent_mode_script
+from consent_rules.vendors import Vendor
+from proxy.compression import encoded, worth_encoding
+from proxy.consent.assets import Kind, assets
+from proxy.consent.banner import banner_html, head_html, link_html
+from proxy.consent.placeholder import placeholder_html
+from proxy.consent.present import banner_view, page_state
+from proxy.consent.texts import Texts
+from proxy.consent.theme import Theme
+from proxy.csp import OwnAssets
+from proxy.html.compile import MARKETING_ONLY, Embed, Page
+from proxy.html.render import render
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """How much of our own goes into a page.
+
+    `signals` are scripts that tell tags the visitor's state; `visible` is the banner, the
+    "Cookie preferences" link and their style.
+    """
+
+    signals: bool = True
+    visible: bool = True
+
+
+@dataclass(slots=True)
+class Variant:
+    """A rendered page for one set of open gates; each coding of it is made once, when asked.
+
+    `page` is what it was rendered from: who looks a variant up by its page's id compares it.
+    """
+
+    page: Page
+    body: bytes
+    etag: str
+    own: OwnAssets
+    codings: dict[str, bytes] = field(default_factory=dict)
+
+    def coded(self, coding: str) -> tuple[bytes, str]:
+        """The body in a coding, and the coding: "" where compressing does not pay."""
+        if not coding or not worth_encoding(self.body):
+            return self.body, ""
+        known = self.codings.get(coding)
+        if known is None:
+            known = self.codings[coding] = encoded(self.body, coding)
+        return known, coding
+
+
+class Variants:
+    """The most used variants of one configuration, within a budget of bytes."""
+
+    def __init__(self, budget: int) -> None:
+        # A variant and its compressed forms are together less than twice the plain body.
+        self._kept: LRUCache[object, Variant] = LRUCache(
+            budget, getsizeof=lambda variant: 2 * len(variant.body) + 512
+        )
+
+    def get(self, key: object) -> Variant | None:
+        return self._kept.get(key)
+
+    def put(self, key: object, variant: Variant) -> None:
+        if 2 * len(variant.body) + 512 <= self._kept.maxsize:
+            self._kept[key] = variant
+
+
+_ETAG = '"cp-'
+
+
+def is_own_etag(value: str) -> bool:
+    """Whether an If-None-Match names a variant of ours: no upstream would know it."""
+    return _ETAG in value
+
+
+def open_owners(decision: Decision) -> frozenset[str]:
+    """What `render` may leave open."""
+    if decision.audience is Audience.PATIENT:
+        return decision.open
+    return decision.open | {MARKETING_ONLY}
+
+
+def variant_key(
+    page: Page, decision: Decision, texts: Texts, injection: Injection, return_to: str
+) -> tuple[object, ...]:
+    """Equal keys, equal bytes: what of a decision shows on this page."""
+    return (
+        page.owners & open_owners(decision),
+        decision.audience,
+        decision.enforce,
+        decision.show_banner,
+        decision.gpc,
+        tuple(decision.categories.items()),
+        frozenset(o for o in page.owners if _may_be_allowed(decision, o)),
+        texts.lang,
+        injection,
+        return_to,
+        bool(GOOGLE_VENDORS & decision.open),
+    )
+
+
+def _may_be_allowed(decision: Decision, owner: str) -> bool:
+    return decision.answer(owner).reason not in {
+        Reason.NO_TAG,
+        Reason.PATIENT_PAGE,
+        Reason.EXPIRED_TAG,
+        Reason.NOT_YET_APPROVED,
+    }
+
+
+def write_variant(
+    page: Page,
+    site: SiteRules,
+    rules: Rules,
+    config: Config,
+    theme: Theme,
+    decision: Decision,
+    texts: Texts,
+    injection: Injection,
+    return_to: str = "",
+) -> Variant:
+    """Render a page for a decision, with our own markup."""
+    prefix = config.proxy.prefix
+    is_open = open_owners(decision)
+    everything = not decision.enforce
+    scripts: list[str] = []
+    styles: list[str] = []
+    head = foot = ""
+    if injection.signals and GOOGLE_VENDORS & decision.open:
+        script = consent_mode_script(decision.categories)
+        head += f"<script>{script}</script>"
+        scripts.append(_sha256(script))
+    if injection.visible:
+        placeholders = not everything and any(
+            gate.embed is not None and not gate.needs <= is_open for gate in page.gates
+        )
+        decided = not decision.show_banner
+        state = page_state(site, rules.vendors, decision, page.owners, decided=decided)
+        head += head_html(theme, state, prefix=prefix, placeholders=placeholders)
+        foot = link_html(texts, return_to, prefix=prefix, placeholders=placeholders)
+        if decision.show_banner:
+            view = banner_view(site, config.policy, decision, return_to=return_to, prefix=prefix)
+            foot += banner_html(view, texts)
+        kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
+        kinds += [Kind.PLACEHOLDER] if placeholders else []
+        for found in (assets(theme, kind) for kind in kinds):
+            styles.append(f"sha256-{found.style_sha256}")
+            scripts += [f"sha256-{found.script_sha256}"] if found.script else []
+
+    def placeholder(embed: Embed) -> bytes:
+        return _markup(_placeholder(embed, rules.vendors, decision, texts, return_to, prefix))
+
+    body = render(
+        page,
+        is_open,
+        everything=everything,
+        head=_markup(head),
+        foot=_markup(foot),
+        placeholder=placeholder if injection.visible else None,
+    )
+    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
+    return Variant(page, body, f'{_ETAG}{digest}"', OwnAssets(tuple(scripts), tuple(styles)))
+
+
+def _placeholder(
+    embed: Embed,
+    vendors: Mapping[str, Vendor],
+    decision: Decision,
+    texts: Texts,
+    return_to: str,
+    prefix: str,
+) -> str:
+    vendor = vendors.get(embed.vendor)
+    if vendor is not None and not vendor.embed:
+        return ""  # a tracker's frame shows nothing
+    return placeholder_html(
+        embed.vendor,
+        vendor.name if vendor is not None else embed.vendor.removeprefix("?"),
+        vendor.embed if vendor is not None else "other",
+        embed.width or None,
+        embed.height or None,
+        texts,
+        allow=vendor is not None and _may_be_allowed(decision, vendor.id),
+        return_to=return_to,
+        prefix=prefix,
+    )
+
+
+def _markup(text: str) -> bytes:
+    # ASCII reads the same in every charset that a page may be in.
+    return text.encode("ascii", "xmlcharrefreplace")
+
+
+def _sha256(content: str) -> str:
+    digest = hashlib.sha256(content.encode("ascii")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

@@ -1,0 +1,56 @@
+"""request -> Visitor: the preference cookie, the opt-out signal and the region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consent_rules.config import RegionFrom
+from consent_rules.decision import Visitor
+from consent_rules.preferences import Preferences
+from proxy.cookies import value_in
+from proxy.tokens import KeyRing, cookie_name
+
+_LONGEST_REGION = 10
+
+
+def sends_gpc(headers: Mapping[str, str]) -> bool:
+    """Whether the browser sends the opt-out preference signal (GPC, https://w3c.github.io/gpc/)."""
+    return headers.get("Sec-GPC", "").strip() == "1"
+
+
+def region_of(headers: Mapping[str, str], source: RegionFrom, *, trusted: bool) -> str:
+    """The visitor's region as a trusted proxy tells it: "US", "US-CA", or ""."""
+    if not trusted:
+        return ""
+    country = _code(headers.get(source.country_header, "")) if source.country_header else ""
+    part = _code(headers.get(source.region_header, "")) if source.region_header else ""
+    if part and "-" not in part:
+        part = f"{country}-{part}" if country else ""
+    return part or country
+
+
+def _code(value: str) -> str:
+    value = value.strip().upper()
+    plain = value.replace("-", "")
+    return value if plain.isalnum() and len(value) <= _LONGEST_REGION else ""
+
+
+def stored_preferences(
+    cookie_header: str, keys: KeyRing, site: str, domain: str, now: float, *, secure: bool
+) -> Preferences | None:
+    """The choice in the visitor's cookie; None when there is none or it proves nothing."""
+    if not cookie_header:
+        return None
+    token = value_in(cookie_header, cookie_name(domain, secure=secure))
+    return keys.verify(token, site, now) if token else None
+
+
+def visitor(
+    headers: Mapping[str, str],
+    preferences: Preferences | None,
+    source: RegionFrom,
+    *,
+    trusted: bool,
+) -> Visitor:
+    """Who asks."""
+    return Visitor(preferences, sends_gpc(headers), region_of(headers, source, trusted=trusted))
