@@ -32,7 +32,7 @@ USER 10001:10001
 
 # [proxy] listen = "0.0.0.0:8080". The admin port stays on loopback, inside the container.
 EXPOSE 8080
-ENV CONSENT_PROXY_HEALTH=http://127.0.0.1:8081/health
+ENV CONSENT_PROXY_HEALTH=http://127.0.0.1:8081/healthz
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(os.environ['CONSENT_PROXY_HEALTH'], timeout=2)"]
 # SIGTERM drains: no new connections, those open are answered to their end.

@@ -20,6 +20,7 @@ _CONFIG = """
 listen = "127.0.0.1:{port}"
 workers = 1
 admin_listen = "127.0.0.1:{admin_port}"
+access_log = false
 
 [policy]
 controller = "Benchmark"
@@ -77,7 +78,7 @@ def consent_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
 
 def accept_all(server: Server) -> str:
     """Choose as a visitor does, and return the `Cookie` header that the choice gives."""
-    form = urllib.parse.urlencode({"choice": "accept_all"})
+    form = urllib.parse.urlencode({"action": "accept_all", "source": "banner"})
     origin = f"http://{HOST}:{server.port}"
     headers = {
         "Host": f"{HOST}:{server.port}",
