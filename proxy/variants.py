@@ -162,7 +162,7 @@ def write_variant(
             scripts += [f"sha256-{found.script_sha256}"] if found.script else []
 
     def placeholder(embed: Embed) -> bytes:
-        return _markup(_placeholder(embed, rules.vendors, decision, texts, return_to, prefix))
+        return _markup(_placeholder(embed, rules.vendors, decision, texts))
 
     body = render(
         page,
@@ -181,8 +181,6 @@ def _placeholder(
     vendors: Mapping[str, Vendor],
     decision: Decision,
     texts: Texts,
-    return_to: str,
-    prefix: str,
 ) -> str:
     vendor = vendors.get(embed.vendor)
     if vendor is not None and not vendor.embed:
@@ -195,8 +193,6 @@ def _placeholder(
         embed.height or None,
         texts,
         allow=vendor is not None and _may_be_allowed(decision, vendor.id),
-        return_to=return_to,
-        prefix=prefix,
     )
 
 

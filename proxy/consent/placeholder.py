@@ -1,8 +1,9 @@
 """What stands where a closed embed was: a box of its size that says why, and a way to open it.
 
 The markup is phrasing content only (an `<iframe>` may stand in a `<p>`, where a `<div>` or a
-`<form>` would end the paragraph and change the page), so its button belongs to the form that
-`link_html(placeholders=True)` puts at the end of the body. The size is that of an empty `<svg>`
+`<form>` would end the paragraph and change the page) and has no `<a>`, which would end a link
+around it. So its buttons belong to the form that `link_html(placeholders=True)` puts at the end
+of the body, and the page to return to is that form's. The size is that of an empty `<svg>`
 underneath, because a strict CSP allows no `style` attribute.
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 import re
 
 from proxy.consent.banner import environment
-from proxy.consent.return_to import preferences_url
 from proxy.consent.texts import Texts
 from proxy.consent.view import PREFIX
 
@@ -35,7 +35,6 @@ def placeholder_html(
     texts: Texts,
     *,
     allow: bool = True,
-    return_to: str = "",
     prefix: str = PREFIX,
 ) -> str:
     """The placeholder of one embed; `width` and `height` are the attributes it had, if any.
@@ -60,6 +59,6 @@ def placeholder_html(
             height=high,
             fills=wide is None,
             allow=allow,
-            preferences_url=preferences_url(prefix, return_to),
+            prefix=prefix,
         )
     )
