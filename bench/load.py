@@ -7,6 +7,7 @@ import http.client
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,7 @@ def measure(server: Server, request: Request, load: Load, folder: Path) -> Measu
     script = folder / "done.lua"
     script.write_text(_DONE)
     _wrk(server, request, load.warm_up_seconds, load.connections, script)
+    _let_settle(server)
     before = cpu_seconds(server.pid)
     figures = _wrk(server, request, load.seconds, load.connections, script)
     used = cpu_seconds(server.pid) - before
@@ -114,6 +116,17 @@ def measure(server: Server, request: Request, load: Load, folder: Path) -> Measu
         requests=requests,
         errors=figures["errors"],
     )
+
+
+def _let_settle(server: Server) -> None:
+    """Until nothing is left of the warm-up's last requests, which would be counted as ours."""
+    seen = -1.0
+    for _ in range(50):
+        now = cpu_seconds(server.pid)
+        if now == seen:
+            return
+        seen = now
+        time.sleep(0.2)
 
 
 def _wrk(

@@ -76,13 +76,13 @@ def print_tables(measurements: Sequence[Measurement], compile_costs: Sequence[Co
                 _show(_ratio(each, measurements, nginx.REWRITING)),
                 f"{each.requests_per_second:.0f}",
                 f"{each.p50_ms:.2f}",
-                f"{each.p99_ms:.2f}",
+                f"{each.p99_ms:.1f}",
                 f"{each.bytes_per_reply}",
                 f"{each.errors}",
             )
         console.print(table)
         console.print(
-            "/ plain, / filter: CPU time as a multiple of that of nginx with proxy_pass alone, and "
+            "/plain, /filter: CPU time as a multiple of that of nginx with proxy_pass alone, and "
             "with\nsub_filter and gzip 1, for the same file in this run.\n"
         )
     if compile_costs:
