@@ -11,14 +11,15 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, hdrs, web
 from aiohttp import http_parser as _parsers
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
@@ -288,19 +289,48 @@ async def ask(
     try:
         if response.status == 101 and not upgrade:
             raise UpstreamError(502, f"{origin} switched protocols (101) although not asked to")
-        _set_body_deadline(response, timeouts.idle)
-        yield response
+        connection = response.connection
+        if connection is None or connection.protocol is None:  # the body is here, or there is none
+            yield response
+            return
+        protocol = connection.protocol
+        _set_body_deadline(response, protocol, timeouts.idle)
+        with _end_with_connection(response, protocol):
+            yield response
     finally:
         response.release()
 
 
-def _set_body_deadline(response: ClientResponse, idle: float) -> None:
-    connection = response.connection
-    if connection is None or connection.protocol is None:  # the body is here already, or empty
-        return
+def _set_body_deadline(response: ClientResponse, protocol: ResponseHandler, idle: float) -> None:
     quiet = response.content_type == "text/event-stream"  # silence is normal in an event stream
-    connection.protocol.read_timeout = None if quiet else idle
-    connection.protocol.start_timeout()
+    protocol.read_timeout = None if quiet else idle
+    protocol.start_timeout()
+
+
+@contextmanager
+def _end_with_connection(response: ClientResponse, protocol: ResponseHandler) -> Iterator[None]:
+    """Fail the body when its connection ends before it does.
+
+    On a malformed chunk aiohttp closes the connection but tells the body's reader nothing: it
+    would wait for ever.
+    """
+    content = response.content
+
+    def on_closed(closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()  # seen, so that asyncio does not complain
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("its body is malformed"))
+
+    closed = protocol.closed
+    if closed is None:
+        yield
+        return
+    closed.add_done_callback(on_closed)
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(on_closed)
 
 
 def _explain(
@@ -339,7 +369,8 @@ def _explain(
                 502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
             )
         case aiohttp.ClientResponseError():
-            return UpstreamError(502, f"{origin} answered with malformed HTTP: {exc.message}")
+            detail = " ".join(exc.message.split())[:300]
+            return UpstreamError(502, f"{origin} answered with malformed HTTP: {detail}")
         case _Unanswered():
             return UpstreamError(
                 502, f"{origin} closed the connection before it answered ({exc}): see its own log"

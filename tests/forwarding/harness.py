@@ -1,10 +1,11 @@
-"""A proxy made of the forwarding functions, a scripted origin, and a client that sends raw bytes."""
+"""A proxy made of the forwarding functions, a scripted origin, a client that sends raw bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ipaddress
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -186,10 +187,13 @@ async def proxy(
     max_body: int | None = None,
     access: AccessHook | None = None,
     handler: Handler | None = None,
+    send_buffer: int = 0,
 ) -> AsyncIterator[Proxy]:
     """A running proxy in front of `upstream_url`."""
     stop = asyncio.Event()
     listener = open_listener("127.0.0.1:0")
+    if send_buffer:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     async with open_session() as session, open_session(connections=0) as tunnels:
         forward = handler or forwarder(
             session,
@@ -236,8 +240,13 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def client(port: int) -> AsyncIterator[Client]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+async def client(port: int, *, receive_buffer: int = 0) -> AsyncIterator[Client]:
+    sock = socket.socket()
+    if receive_buffer:  # only what is set before connecting bounds the window
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=receive_buffer or 1 << 20)
     try:
         yield Client(reader, writer)
     finally:

@@ -29,7 +29,7 @@ PATHS = [
     b"/a/../b/./c",
     b"/..%2f..%2Fetc",
     b"/%7Euser/%41%2f%2F%00",
-    b"/a|b[c]{d}^e`f\"g<h>\\i",
+    b'/a|b[c]{d}^e`f"g<h>\\i',
     b"/x?",
     b"/x?a=1&b=%20+&c=//%2F?d=?",
     b"/x?q=a|b[0]=1",
