@@ -1,0 +1,72 @@
+"""What the code imports is what pyproject.toml declares: a fresh environment has nothing else."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SHIPPED = ("consent_rules", "proxy")
+FOLDERS = (*SHIPPED, "tests", "e2e", "bench", "examples")
+
+
+def _normal(name: str) -> str:
+    """PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _names(requirements: Iterable[str]) -> set[str]:
+    found = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in requirements)
+    return {_normal(match[0]) for match in found if match}
+
+
+def _imports(folder: str) -> Iterator[tuple[str, str]]:
+    """(file, top-level module) for each absolute import."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                modules = [node.module]
+            else:
+                continue
+            for module in modules:
+                yield path.relative_to(ROOT).as_posix(), module.partition(".")[0]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_each_import_is_declared(folder: str) -> None:
+    allowed = _names(PROJECT["project"]["dependencies"])
+    own = set(SHIPPED)
+    if folder not in SHIPPED:
+        allowed |= _names(PROJECT["dependency-groups"]["dev"])
+        own |= set(FOLDERS)
+    provided_by = packages_distributions()
+    undeclared = {
+        f"{file}: {module}"
+        for file, module in _imports(folder)
+        if module not in sys.stdlib_module_names
+        and module not in own
+        # pytest puts a test's folder on the path.
+        and not (ROOT / file).with_name(f"{module}.py").exists()
+        and allowed.isdisjoint(map(_normal, provided_by.get(module, ())))
+    }
+    assert sorted(undeclared) == []
+
+
+@pytest.mark.parametrize("folder", SHIPPED)
+def test_what_is_shipped_does_not_import_what_is_not(folder: str) -> None:
+    others = set(FOLDERS) - set(SHIPPED)
+    assert sorted({f"{f}: {m}" for f, m in _imports(folder) if m in others}) == []
+
+
+def test_the_rules_import_nothing_of_the_proxy() -> None:
+    assert [file for file, module in _imports("consent_rules") if module == "proxy"] == []
