@@ -24,6 +24,7 @@ COPY --from=build /opt/consent-proxy /opt/consent-proxy
 ENV PATH=/opt/consent-proxy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
 # The only folder that is written to: with it as a volume, --read-only works. In the config:
+#   [proxy]       discovered = "/var/lib/consent-proxy/discovered.db"
 #   [preferences] keys = "/var/lib/consent-proxy/keys/"
 #   [receipts]    store = "sqlite:////var/lib/consent-proxy/receipts.db"
 VOLUME /var/lib/consent-proxy
