@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import SERVER_SOFTWARE, RawRequestMessage
+from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, RawRequestMessage
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
@@ -42,6 +42,11 @@ class ProxyRequest(web.BaseRequest):
         if isinstance(self._protocol, FrontConnection) and self._protocol.draining:
             return False
         return not self._message.should_close
+
+    def answer_in_http_1_1(self) -> None:
+        """For a request of a version not spoken here, which the answer's first line would repeat."""
+        self._version = HttpVersion11
+        self._cache.pop("version", None)
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         # aiohttp names itself and Python where the upstream named nothing.
@@ -90,6 +95,8 @@ class FrontConnection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._fail_body()
         if self.idle:
             self._await_head()  # some bytes of a head, but not all
         elif self._head_deadline is not None:
@@ -104,6 +111,20 @@ class FrontConnection(RequestHandler):
         self._head_deadline = None
         if self.idle:
             self.force_close()
+
+    def _fail_body(self) -> None:
+        """Tell the reader of a body that the rest of it is malformed.
+
+        aiohttp only queues an error page for it, behind the request that waits for its body.
+        """
+        if len(self._messages) > 1:
+            body = self._messages[-2][1]
+        elif self._current_request is not None:
+            body = self._current_request.content
+        else:
+            return
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(web.RequestPayloadError("the framing is broken"))
 
     @property
     def idle(self) -> bool:

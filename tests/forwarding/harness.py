@@ -87,7 +87,7 @@ class Visit:
     async def _chunks(self) -> bytes:
         body = b""
         while True:
-            size = int(await self.reader.readline(), 16)
+            size = int(await self.reader.readuntil(b"\r\n"), 16)
             data = await self.reader.readexactly(size + 2)
             if not size:
                 return body
