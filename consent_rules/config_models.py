@@ -320,6 +320,8 @@ class Proxy(Table):
     max_page_bytes: Annotated[StrictInt, Field(ge=1024, le=500_000_000)] = 5_000_000
     """Largest HTML page, in bytes, that is gated element by element. A larger one is sent as it
     is, with a policy that lets no third party act."""
+    discovered: Text = "var/discovered.db"
+    """File that counts what was closed because nobody approved it. Empty: nothing is counted."""
     upstream_connect_timeout: Seconds = 5.0
     """Seconds to wait for a connection to an upstream."""
     upstream_timeout: Seconds = 60.0

@@ -25,6 +25,7 @@ class Reason(StrEnum):
 
     NECESSARY = "necessary: needs no choice"
     CHOSEN_VENDOR = "the visitor allowed this vendor"
+    CHOSEN_ONCE = "the visitor asked for this vendor once"
     CHOSEN_CATEGORY = "the visitor allowed this category"
     SERVES_OPEN_CATEGORY = "a tag manager; a category that it serves is allowed"
     REGIME_ALLOWS = "no choice yet; the region's rule is opt-out"
@@ -45,6 +46,7 @@ _OPENING = frozenset(
     {
         Reason.NECESSARY,
         Reason.CHOSEN_VENDOR,
+        Reason.CHOSEN_ONCE,
         Reason.CHOSEN_CATEGORY,
         Reason.SERVES_OPEN_CATEGORY,
         Reason.REGIME_ALLOWS,
@@ -54,11 +56,15 @@ _OPENING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks. `region` is an ISO 3166-1 or 3166-2 code ("US", "US-CA") or ""."""
+    """Who asks. `region` is an ISO 3166-1 or 3166-2 code ("US", "US-CA") or "".
+
+    `once` are ids of vendors that the visitor asked for on this one page ("load once").
+    """
 
     preferences: Preferences | None = None
     gpc: bool = False
     region: str = ""
+    once: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +186,8 @@ def _may_act_for_patients(tag: TagRule, vendor: Vendor) -> bool:
 
 
 def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
+    if vendor.id in visitor.once:
+        return Answer(True, Reason.CHOSEN_ONCE)
     chosen = visitor.preferences
     if chosen is None:
         return None

@@ -45,11 +45,18 @@ class SiteRules:
     audience: Audience
     enforce: bool
     patient_paths: tuple[re.Pattern[str], ...]
+    patient_globs: tuple[str, ...]
     patient_cookies: frozenset[str]
     tags: tuple[TagRule, ...]
     asks: bool
     listed: tuple[Vendor, ...] = field(default=())
     """The vendors with a tag here, for the preferences page, in the order of the config."""
+
+    @property
+    def has_patient_pages(self) -> bool:
+        """Whether any page of the site may be for patients, as far as the config tells."""
+        by_rule = bool(self.patient_paths or self.patient_cookies)
+        return by_rule or self.audience is Audience.PATIENT
 
     def audience_of(
         self, path: str, cookies: Collection[str], marked: Iterable[str] = ()
@@ -150,6 +157,7 @@ def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> Sit
         audience=Audience(site.audience),
         enforce=site.mode == "enforce",
         patient_paths=tuple(glob_regex(page.path.lower()) for page in patient if page.path),
+        patient_globs=tuple(page.path for page in patient if page.path),
         patient_cookies=frozenset(page.when_cookie for page in patient if page.when_cookie),
         tags=tuple(
             TagRule(

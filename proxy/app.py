@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import ClientSession, hdrs, web
 from multidict import CIMultiDict
 
+from consent_rules.categories import Audience
+from consent_rules.click_ids import without_click_ids
 from proxy.asking import Asking, read
 from proxy.compression import asked_of_upstream
 from proxy.consent.endpoints import answer
@@ -19,9 +21,11 @@ from proxy.pages import (
     cookie_openings,
     finish_headers,
     is_page,
+    leads_to_closed,
     needs_policy,
     page_reply,
 )
+from proxy.response_headers import REFERRER_POLICY
 from proxy.running import Running
 from proxy.tunnel import tunnel
 from proxy.upstream import Timeouts, UpstreamError, answer_expectation, ask, stream
@@ -50,6 +54,9 @@ def make_handler(
             own = await answer(request, asking)
             if own is not None:
                 return own
+        cleaned = _without_click_ids(request, asking)
+        if cleaned is not None:
+            return cleaned
         try:
             return await _forward(request, asking, session, tunnels)
         except UpstreamError as error:
@@ -57,6 +64,21 @@ def make_handler(
             return error_response(request, error.status)
 
     return handle
+
+
+def _without_click_ids(request: web.BaseRequest, asking: Asking) -> web.Response | None:
+    """The redirect that takes click identifiers off a patient page's address, if it has any."""
+    if asking.context.audience is not Audience.PATIENT or request.method not in {"GET", "HEAD"}:
+        return None
+    if request.headers.get("Sec-Fetch-Dest", "document") not in {"document", "iframe", "frame"}:
+        return None
+    target = without_click_ids(asking.target)
+    if target is None:
+        return None
+    # The other slashes would make it the address of another host.
+    there = "/" + target.lstrip("/\\")
+    headers = {hdrs.LOCATION: there, hdrs.CACHE_CONTROL: "no-store", REFERRER_POLICY: "no-referrer"}
+    return web.Response(status=302, headers=headers)
 
 
 async def _forward(
@@ -72,11 +94,17 @@ async def _forward(
         answered = response_headers(upstream)
         if is_page(upstream.status, answered):
             return await page_reply(request, upstream, answered, asking, timeouts)
+        if leads_to_closed(request, answered, asking):
+            return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
         finish_headers(answered, asking, asking.decision, is_document=False)
         if needs_policy(request, answered):
-            # Part of a page, or a document that cannot be gated: nobody else acts in it.
+            # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
+            # worker sees the requests of every page, so it may do what a patient page may.
             part = upstream.status == 206
-            add_policy(answered, asking, None if part else asking.decision)
+            everywhere = "Service-Worker" in request.headers
+            alone = part or (everywhere and asking.site.rules.has_patient_pages)
+            add_policy(answered, asking, None if alone else asking.decision)
+            answered.popall("Service-Worker-Allowed", None)
         return await stream(request, upstream, answered, upstream.status, timeouts=timeouts)
 
 

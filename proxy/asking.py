@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ from consent_rules.urls import host_of_authority
 from proxy.cookies import names_in
 from proxy.headers import peer_is_trusted, requested_host, split_target
 from proxy.running import Running, SiteParts, day_of
-from proxy.visitor import stored_preferences, visitor
+from proxy.visitor import stored_preferences, visitor, wanted_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Asking:
     trusted: bool
     cookie_header: str
     visitor: Visitor
+    asked_once: bool
     context: PageContext
     decision: Decision
     whole_site: Decision
@@ -59,7 +60,7 @@ class Asking:
 
     def choosing(self, preferences: Preferences) -> Decision:
         """What holds on the whole site once these preferences are in force."""
-        chosen = Visitor(preferences, self.visitor.gpc, self.visitor.region)
+        chosen = replace(self.visitor, preferences=preferences, once=frozenset())
         context = self.running.whole_site(self.site.rules, self.context.today)
         return self.running.decide(context, chosen)
 
@@ -92,7 +93,9 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
         now,
         secure=scheme == "https",
     )
-    who = visitor(headers, preferences, running.config.policy.region_from, trusted=trusted)
+    secure = scheme == "https"
+    once = wanted_once(cookie_header, running.keys, rules.name, now, secure=secure)
+    who = visitor(headers, preferences, running.config.policy.region_from, once, trusted=trusted)
     audience = rules.audience_of(path, names_in(cookie_header) if rules.patient_cookies else ())
     context = running.context(rules, path, audience, today)
     return Asking(
@@ -106,6 +109,7 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
         trusted=trusted,
         cookie_header=cookie_header,
         visitor=who,
+        asked_once=bool(once),
         context=context,
         decision=running.decide(context, who),
         whole_site=running.decide(running.whole_site(rules, today), who),

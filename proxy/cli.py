@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import sqlite3
 import sys
 import urllib.error
 import urllib.request
@@ -30,6 +31,7 @@ from consent_rules.config import (
 from consent_rules.toml_lines import TomlLines
 from consent_rules.vendors import Vendor, catalogue
 from proxy.compression import CodingError, decoded
+from proxy.discovered import as_config, read_discovered
 from proxy.explain import Fate, explain_page
 from proxy.html import UndecodableError, scan
 from proxy.offline import BadQuestionError, Question, ask_offline, rewritten, source_of
@@ -315,6 +317,29 @@ def catalogue_command(
         shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         if shown:
             typer.echo(f"{name.ljust(11)} {shown}")
+
+
+@app.command()
+def discovered(
+    config: ConfigOption,
+    site: Annotated[str, typer.Option("--site", help="Only this site.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List what was closed because nobody approved it, as config that is ready to paste."""
+    loaded, _ = _config(config)
+    name = loaded.config.proxy.discovered
+    if not name:
+        _stop(f"{config}: proxy.discovered is empty, so nothing is counted", _FAULTS)
+    try:
+        found = read_discovered(config.resolve().parent / name, site)
+    except sqlite3.Error as error:
+        _stop(f"{name}: cannot be read: {error}", _FAULTS)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+    elif found:
+        typer.echo("\n\n".join(as_config(one, _today()) for one in found))
+    else:
+        typer.echo("nothing yet")
 
 
 def _print_vendors(vendors: list[Vendor]) -> None:

@@ -62,6 +62,7 @@ def decisions(rules: Rules) -> Decide:
             id(page),
             None if chosen is None else chosen.key,
             visitor.gpc,
+            visitor.once,
             rules.regime_of(visitor.region),
         )
         known = made.get(key)

@@ -10,16 +10,19 @@ import re
 from aiohttp import ClientResponse, web
 from multidict import CIMultiDict
 
-from consent_rules.categories import Audience
+from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
 from proxy.asking import Asking
 from proxy.compression import CodingError, decoded, negotiated
 from proxy.consent.texts import Texts, texts_for
 from proxy.cookies import allowed_set_cookies, expiring, names_in
 from proxy.csp import OwnAssets, amend
+from proxy.discovered import PATIENT_PAGES
 from proxy.html import Page, UndecodableError, compile_page
+from proxy.html.compile import MARKETING_ONLY
 from proxy.html.source import charset_of_content_type
-from proxy.response_headers import hold_to_decision
+from proxy.response_headers import hold_document, hold_to_decision
+from proxy.tokens import set_once_cookie
 from proxy.upstream import Timeouts, read_body, stream
 from proxy.variants import Injection, Variant, variant_key, write_variant
 from proxy.wire import ProxyResponse
@@ -72,6 +75,19 @@ def needs_policy(request: web.BaseRequest, headers: CIMultiDict[str]) -> bool:
     )
 
 
+def leads_to_closed(request: web.BaseRequest, headers: CIMultiDict[str], asking: Asking) -> bool:
+    """Whether an answer sends an image, a script or a fetch on to someone who may not act.
+
+    Where it sends the visitor's own navigation is the visitor's and the site's business.
+    """
+    if "Location" not in headers or not asking.decision.enforce:
+        return False
+    if request.headers.get("Sec-Fetch-Dest", "document") in {"document", *_EMBEDDED}:
+        return False
+    owner = asking.site.boundary.owner(headers["Location"], asking.url)
+    return owner is not None and owner not in asking.decision.open
+
+
 def add_policy(headers: CIMultiDict[str], asking: Asking, decision: Decision | None) -> None:
     """Add our own policy beside the origin's."""
     enforce = decision is None or decision.enforce
@@ -98,7 +114,13 @@ def finish_headers(
         values = headers.popall("Set-Cookie")
         for value in allowed_set_cookies(values, asking.running.cookies, allowed_cookies):
             headers.add("Set-Cookie", value)
-    if is_document and decision.audience is Audience.MARKETING and asking.cookie_header:
+    if not is_document:
+        return
+    advertising = decision.categories[Category.ADVERTISING]
+    hold_document(headers, decision.audience, advertising=advertising)
+    if asking.asked_once:
+        headers.add("Set-Cookie", set_once_cookie("", secure=asking.secure))
+    if decision.audience is Audience.MARKETING and asking.cookie_header:
         index = asking.running.cookies
         names = [n for n in names_in(asking.cookie_header) if index.is_closed(n, allowed_cookies)]
         for value in expiring(names, asking.host):
@@ -189,9 +211,22 @@ async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
         page = await asyncio.to_thread(compile_page, *arguments)
     else:
         page = compile_page(*arguments)
+    _note_unapproved(page, asking)
     if running.pages.getsizeof(page) <= running.pages.maxsize:
         running.pages[key] = page
     return page
+
+
+def _note_unapproved(page: Page, asking: Asking) -> None:
+    """Count what has no tag on this site: once for each distinct page, not for each visitor."""
+    tagged = {tag.vendor for tag in asking.site.rules.tags}
+    patient = asking.context.audience is Audience.PATIENT
+    path = PATIENT_PAGES if patient else asking.path
+    for owner in page.owners - tagged - {MARKETING_ONLY}:
+        known = "" if owner.startswith("?") else owner
+        host = owner.removeprefix("?") or known
+        if host:
+            asking.running.sightings.add(asking.site.rules.name, path, host, known, "page")
 
 
 def _injection(request: web.BaseRequest, page: Page) -> Injection:

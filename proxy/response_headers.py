@@ -29,6 +29,14 @@ _REFRESH = re.compile(r"^\s*[\d.]*\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.
 _REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
 
 REFERRER_POLICY = istr("Referrer-Policy")
+PERMISSIONS_POLICY = istr("Permissions-Policy")
+X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
+
+# What a browser itself tells advertisers (https://privacysandbox.google.com).
+_AD_FEATURES = (
+    "browsing-topics", "attribution-reporting", "join-ad-interest-group", "run-ad-auction",
+)  # fmt: skip
+_SENSORS = ("geolocation", "camera", "microphone")
 
 
 def without_closed_links(value: str, closed: Closed) -> str:
@@ -41,6 +49,24 @@ def without_closed_links(value: str, closed: Closed) -> str:
             continue
         kept.append(match[0].strip().rstrip(",").rstrip())
     return ", ".join(kept)
+
+
+def hold_document(headers: CIMultiDict[str], audience: Audience, *, advertising: bool) -> None:
+    """What a document's own features may do: no look-ups ahead, no sensors for third parties, and
+    none of the browser's advertising interfaces while advertising is closed.
+    """
+    headers[X_DNS_PREFETCH_CONTROL] = "off"
+    given = ",".join(headers.getall(PERMISSIONS_POLICY, ()))
+    named = {entry.partition("=")[0].strip() for entry in given.split(",")}
+    # A later entry replaces an earlier one (RFC 9651, 3.2): what the origin says of a sensor may
+    # be stricter than ours.
+    features = [f"{name}=(self)" for name in _SENSORS if name not in named]
+    if not advertising:
+        features += [f"{name}=()" for name in _AD_FEATURES]
+    if features:
+        headers.add(PERMISSIONS_POLICY, ", ".join(features))
+    if audience is Audience.PATIENT:
+        headers.popall("Accept-CH", None)
 
 
 def hold_to_decision(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:

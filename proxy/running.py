@@ -31,7 +31,9 @@ from proxy.deciding import (
     path_contexts,
     site_contexts,
 )
+from proxy.discovered import Sightings
 from proxy.html import Boundary, Page
+from proxy.rate_limit import RateLimit
 from proxy.tokens import KeyRing, load_keys
 from proxy.variants import Variants
 
@@ -64,6 +66,8 @@ class Running:
     decide: Decide
     pages: LRUCache[object, Page]
     variants: Variants
+    sightings: Sightings
+    reports: RateLimit
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     _policies: LRUCache[object, tuple[object, str]]
 
@@ -118,6 +122,8 @@ def start_running(config: Config, folder: Path, now: datetime.datetime) -> Runni
         decide=decisions(rules),
         pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
         variants=Variants(_VARIANTS_BUDGET),
+        sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
+        reports=RateLimit(a_second=2, at_once=40),
         trusted=config.proxy.trusted_proxies,
         _policies=LRUCache(4096),
     )

@@ -14,6 +14,7 @@ from consent_rules.config import Config, ConfigError, decode_config, load_config
 from proxy.access_log import AccessLog
 from proxy.app import make_handler
 from proxy.consent.theme import ThemeError
+from proxy.discovered import FLUSH_SECONDS
 from proxy.running import Running, start_running
 from proxy.server import open_listener, serve
 from proxy.tokens import KeyFaultError
@@ -42,7 +43,8 @@ def serve_config(config: Config, path: Path) -> tuple[int, str]:
         # Before the workers part ways: they must not each make a first key.
         running = start_running(config, folder, _now())
         for listen in (config.proxy.listen, config.proxy.admin_listen):
-            open_listener(listen, reuse_port=True).close()
+            # Without `reuse_port`: a second proxy must not quietly take half of the visitors.
+            open_listener(listen).close()
     except (KeyFaultError, ThemeError, OSError, ValueError) as error:
         return _FAULTS, f"{path}: {error}"
     workers = config.proxy.workers or os.cpu_count() or 1
@@ -76,12 +78,14 @@ class _Current:
             config.proxy.workers,
         ):
             _log.warning("listen, admin_listen and workers change with a restart only")
+        self.running.sightings.write()
         self.running = running
         _log.info("config reloaded from %s", self._path)
 
 
 async def _serve_worker(worker: Worker, running: Running, path: Path) -> None:
     current = _Current(running, path)
+    writing = asyncio.create_task(_keep_discoveries(current))
     worker.on_reload = current.reload
     proxy = running.config.proxy
     access = AccessLog(trusted=running.trusted) if proxy.access_log else None
@@ -97,6 +101,18 @@ async def _serve_worker(worker: Worker, running: Running, path: Path) -> None:
         )
     if access is not None:
         access.flush()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+
+
+async def _keep_discoveries(current: _Current) -> None:
+    """Write what is discovered every few seconds, and once more at the end."""
+    try:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await asyncio.to_thread(current.running.sightings.write)
+    finally:
+        current.running.sightings.write()
 
 
 async def _admin(request: web.BaseRequest) -> web.StreamResponse:

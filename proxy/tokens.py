@@ -28,6 +28,8 @@ _ALGORITHM = "EdDSA"
 _LONGEST = 3500
 """Characters. Browsers drop cookies over 4096 bytes; a longer token is none of ours."""
 _REMEMBERED = 8192
+ONCE_SECONDS = 60
+"""How long "load once" waits for the page it was asked for."""
 
 
 class KeyFaultError(Exception):
@@ -84,6 +86,20 @@ class KeyRing:
             raise ValueError("too many vendor exceptions to fit a cookie")
         return token
 
+    def sign_once(self, vendor: str, site: str, now: int) -> str:
+        """A token that opens one vendor on the next page, for a minute."""
+        claims = {"iss": site, "iat": now, "exp": now + ONCE_SECONDS, "once": vendor}
+        return jwt.encode(
+            claims, self._signing, algorithm=_ALGORITHM, headers={"kid": self._signing_id}
+        )
+
+    def verify_once(self, token: str, site: str, now: float) -> str | None:
+        """The vendor that a token from `sign_once` opens, or None."""
+        claims = self._claims(token, site)
+        if claims is None or not isinstance(claims.get("once"), str):
+            return None
+        return claims["once"] if claims["iat"] - 300 <= now < claims["exp"] else None
+
     def verify(self, token: str, site: str, now: float) -> Preferences | None:
         """The choice that a cookie proves, or None. `now` is seconds since 1970.
 
@@ -103,13 +119,20 @@ class KeyRing:
         return preferences
 
     def _check(self, token: str, site: str) -> Preferences | None:
+        claims = self._claims(token, site)
+        try:
+            return None if claims is None else _preferences(claims)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+    def _claims(self, token: str, site: str) -> dict[str, Any] | None:
         if len(token) > _LONGEST:
             return None
         try:
             key = self._public.get(str(jwt.get_unverified_header(token).get("kid")))
             if key is None:
                 return None
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[_ALGORITHM],
@@ -123,9 +146,10 @@ class KeyRing:
                     "verify_aud": False,
                 },
             )
-            return _preferences(claims)
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError):
+        except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
             return None
+        whole = isinstance(claims["iat"], int) and isinstance(claims["exp"], int)
+        return claims if whole else None
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JWK Set (RFC 7517), so that others can read the cookie."""
@@ -145,9 +169,6 @@ class KeyRing:
 
 
 def _preferences(claims: Mapping[str, Any]) -> Preferences:
-    made_at, expires_at = claims["iat"], claims["exp"]
-    if not isinstance(made_at, int) or not isinstance(expires_at, int):
-        raise TypeError("iat and exp are whole seconds")
     known = {str(category) for category in Category}
     return Preferences(
         # A category that this version does not know was not said yes to here.
@@ -157,8 +178,8 @@ def _preferences(claims: Mapping[str, Any]) -> Preferences:
         vendors={str(name): bool(yes) for name, yes in dict(claims.get("v", {})).items()},
         under_gpc=bool(claims.get("gpc", 0)),
         receipt_id=str(claims["rid"]),
-        made_at=made_at,
-        expires_at=expires_at,
+        made_at=claims["iat"],
+        expires_at=claims["exp"],
     )
 
 
@@ -167,6 +188,18 @@ def cookie_name(domain: str, *, secure: bool) -> str:
     if not secure:
         return "consent"
     return "__Secure-consent" if domain else "__Host-consent"
+
+
+def once_cookie_name(*, secure: bool) -> str:
+    """The name of the cookie that carries a "load once" to the next page."""
+    return "__Host-consent-once" if secure else "consent-once"
+
+
+def set_once_cookie(token: str, *, secure: bool) -> str:
+    """The Set-Cookie value for a "load once"; an empty token ends it."""
+    age = ONCE_SECONDS if token else 0
+    parts = [f"{once_cookie_name(secure=secure)}={token}", "Path=/", f"Max-Age={age}"]
+    return "; ".join([*parts, "HttpOnly", "SameSite=Lax", *(["Secure"] if secure else [])])
 
 
 def set_cookie(token: str, domain: str, max_age: int, *, secure: bool) -> str:

@@ -18,6 +18,7 @@ from consent_rules.vendors import Vendor
 from proxy.compression import encoded, worth_encoding
 from proxy.consent.assets import Kind, assets
 from proxy.consent.banner import banner_html, head_html, link_html
+from proxy.consent.guard import Script, guard, stubs
 from proxy.consent.placeholder import placeholder_html
 from proxy.consent.present import banner_view, page_state
 from proxy.consent.texts import Texts
@@ -140,6 +141,10 @@ def write_variant(
     scripts: list[str] = []
     styles: list[str] = []
     head = foot = ""
+    if injection.signals:
+        for own in _standing_scripts(page, site, rules, decision, is_open):
+            head += own.html
+            scripts.append(own.sha256)
     if injection.signals and GOOGLE_VENDORS & decision.open:
         script = consent_mode_script(decision.categories)
         head += f"<script>{script}</script>"
@@ -174,6 +179,22 @@ def write_variant(
     )
     digest = hashlib.blake2b(body, digest_size=12).hexdigest()
     return Variant(page, body, f'{_ETAG}{digest}"', OwnAssets(tuple(scripts), tuple(styles)))
+
+
+def _standing_scripts(
+    page: Page, site: SiteRules, rules: Rules, decision: Decision, is_open: frozenset[str]
+) -> list[Script]:
+    """The guard of patient pages and the stand-ins for closed vendors: before any other script."""
+    found: list[Script | None] = []
+    if decision.audience is not Audience.PATIENT:
+        found.append(guard(site.patient_globs))
+    if decision.enforce:
+        present = [rules.vendors[owner] for owner in page.owners if owner in rules.vendors]
+        # `gtag` is Analytics' and Ads' alike: what an open one defines is left to it.
+        defined = {name for v in present if v.id in is_open for name in v.globals}
+        missing = {name for v in present if v.id not in is_open for name in v.globals}
+        found.append(stubs(missing - defined))
+    return [script for script in found if script is not None]
 
 
 def _placeholder(

@@ -8,7 +8,7 @@ from consent_rules.config import RegionFrom
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
 from proxy.cookies import value_in
-from proxy.tokens import KeyRing, cookie_name
+from proxy.tokens import KeyRing, cookie_name, once_cookie_name
 
 _LONGEST_REGION = 10
 
@@ -45,12 +45,26 @@ def stored_preferences(
     return keys.verify(token, site, now) if token else None
 
 
+def wanted_once(
+    cookie_header: str, keys: KeyRing, site: str, now: float, *, secure: bool
+) -> frozenset[str]:
+    """The vendor that the visitor asked for on the next page only, if any."""
+    name = once_cookie_name(secure=secure)
+    if name not in cookie_header:
+        return frozenset()
+    token = value_in(cookie_header, name)
+    vendor = keys.verify_once(token, site, now) if token else None
+    return frozenset() if vendor is None else frozenset({vendor})
+
+
 def visitor(
     headers: Mapping[str, str],
     preferences: Preferences | None,
     source: RegionFrom,
+    once: frozenset[str],
     *,
     trusted: bool,
 ) -> Visitor:
     """Who asks."""
-    return Visitor(preferences, sends_gpc(headers), region_of(headers, source, trusted=trusted))
+    region = region_of(headers, source, trusted=trusted)
+    return Visitor(preferences, sends_gpc(headers), region, once)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
-from consent_rules.categories import CHOOSABLE
+from consent_rules.categories import CHOOSABLE, Audience
 from consent_rules.preferences import Preferences, Source
-from consent_rules.urls import host_of_authority
+from consent_rules.urls import host_of_authority, resolve
+from proxy.access_log import network_of
 from proxy.asking import Asking
 from proxy.consent.assets import Kind, assets
 from proxy.consent.banner import preferences_page
@@ -21,11 +23,15 @@ from proxy.consent.present import preferences_view, site_vendors, used_categorie
 from proxy.consent.return_to import preferences_url, safe_return_to
 from proxy.consent.texts import texts_for
 from proxy.cookies import expiring, names_in
+from proxy.discovered import PATIENT_PAGES, page_of, reported
 from proxy.errors import error_response
+from proxy.headers import client_address
 from proxy.tokens import set_cookie
 
 _LARGEST_FORM = 32_768
 _LARGEST_REPORT = 65_536
+_MOST_REPORTS = 50
+"""In one request: browsers gather them, but not that many."""
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -50,7 +56,7 @@ async def answer(request: web.BaseRequest, asking: Asking) -> web.StreamResponse
     if name == "/jwks.json" and reading:
         return _json(asking.running.keys.jwks(), {"Cache-Control": "public, max-age=300"})
     if name == "/report" and request.method == "POST":
-        return await _report(request)
+        return await _report(request, asking)
     return error_response(request, 404)
 
 
@@ -164,10 +170,8 @@ async def _choice(request: web.BaseRequest, asking: Asking) -> web.Response:
         return error_response(request, 403)
     if request.content_type != "application/x-www-form-urlencoded":
         return error_response(request, 415)
-    body = await request.content.read(_LARGEST_FORM + 1)
-    while len(body) <= _LARGEST_FORM and not request.content.at_eof():
-        body += await request.content.read(_LARGEST_FORM + 1 - len(body))
-    if len(body) > _LARGEST_FORM:
+    body = await _body(request, _LARGEST_FORM)
+    if body is None:
         return error_response(request, 413)
     try:
         form = parse_qs(
@@ -238,11 +242,37 @@ def _stored(
     return response
 
 
-async def _report(request: web.BaseRequest) -> web.Response:
-    """Take a CSP or Reporting API report. Nothing of it is kept yet but the size limit."""
+async def _report(request: web.BaseRequest, asking: Asking) -> web.Response:
+    """Take a CSP report: count whom the browser kept from acting, unless everybody knows."""
+    running = asking.running
+    sender = network_of(client_address(request, running.trusted))
+    if not running.reports.allow(sender, asking.now):
+        return error_response(request, 429)
+    body = await _body(request, _LARGEST_REPORT)
+    if body is None:
+        return error_response(request, 413)
+    rules = asking.site.rules
+    tagged = {tag.vendor for tag in rules.tags}
+    for page, blocked in islice(reported(body), _MOST_REPORTS):
+        path = page_of(page, asking.host)
+        target = resolve(blocked, None)
+        owner = asking.site.boundary.owner_of(target) if target is not None else None
+        if path is None or target is None or owner is None or owner in tagged or not target.host:
+            continue
+        if rules.audience_of(path, ()) is Audience.PATIENT:
+            path = PATIENT_PAGES
+        known = "" if owner.startswith("?") else owner
+        running.sightings.add(rules.name, path, known or target.host, known, "report")
+    return web.Response(status=204)
+
+
+async def _body(request: web.BaseRequest, limit: int) -> bytes | None:
+    """A request's body; None when it is larger than `limit` bytes."""
+    parts: list[bytes] = []
     size = 0
     async for chunk in request.content.iter_chunked(16_384):
         size += len(chunk)
-        if size > _LARGEST_REPORT:
-            return error_response(request, 413)
-    return web.Response(status=204)
+        if size > limit:
+            return None
+        parts.append(chunk)
+    return b"".join(parts)

@@ -1,0 +1,35 @@
+// A client-side navigation into a patient page becomes a full load: what runs on this page must
+// not come along. Covers the History API and the Navigation API.
+(() => {
+  const globs = JSON.parse(document.currentScript.dataset.paths);
+  const escape = (text) => text.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
+  const rules = globs.map((glob) =>
+    new RegExp("^" + escape(glob).replace(/\/\*$/, "(?:/.*)?").replace(/\*/g, ".*") + "$", "is"));
+  const clean = (path) => {
+    try { path = decodeURIComponent(path); } catch { /* as it is */ }
+    return path.replace(/\\/g, "/").replace(/\/{2,}/g, "/").replace(/;.*/, "");
+  };
+  const isPatient = (url) => {
+    try {
+      const to = new URL(url, document.baseURI);
+      return to.origin === location.origin &&
+        rules.some((rule) => rule.test(to.pathname) || rule.test(clean(to.pathname)));
+    } catch { return false; }
+  };
+  for (const name of ["pushState", "replaceState"]) {
+    const original = History.prototype[name];
+    History.prototype[name] = function (state, title, url) {
+      if (url !== undefined && url !== null && isPatient(url)) {
+        location[name === "pushState" ? "assign" : "replace"](url);
+        return undefined;
+      }
+      return original.apply(this, arguments);
+    };
+  }
+  // First to listen: nobody else gets to turn the navigation into one without a load.
+  if (window.navigation) {
+    navigation.addEventListener("navigate", (event) => {
+      if (!event.hashChange && isPatient(event.destination.url)) event.stopImmediatePropagation();
+    });
+  }
+})();
