@@ -23,9 +23,12 @@ test: lint test-unit test-e2e ## everything that must be green: lint, types, tes
 
 lint: $(READY) ## ruff and mypy
 	@echo "== ruff, mypy"
-	@$(PY) -m ruff check --quiet .
-	@$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --check . ; exit 1; }
-	@$(PY) -m mypy
+	@# All three, even where one finds something: one run, the whole list.
+	@found=0; \
+	$(PY) -m ruff check --quiet . || found=1; \
+	$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --check .; found=1; }; \
+	$(PY) -m mypy || found=1; \
+	exit $$found
 
 format: $(READY) ## format the code
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
