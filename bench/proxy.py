@@ -21,6 +21,7 @@ listen = "127.0.0.1:{port}"
 workers = 1
 admin_listen = "127.0.0.1:{admin_port}"
 access_log = false
+discovered = "{folder}/discovered.db"
 
 [policy]
 controller = "Benchmark"
