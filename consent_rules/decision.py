@@ -53,6 +53,11 @@ _OPENING = frozenset(
     }
 )
 
+UNCHOOSABLE = frozenset(
+    {Reason.NO_TAG, Reason.PATIENT_PAGE, Reason.EXPIRED_TAG, Reason.NOT_YET_APPROVED}
+)
+"""Reasons that no choice of the visitor changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
@@ -196,6 +201,8 @@ def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
         return None
     if not allowed:
         return Answer(False, Reason.REFUSED_VENDOR)
+    if vendor.is_tag_manager:
+        return None  # a yes to it alone would say nothing: it follows what it serves
     if chosen.policy_version != rules.policy_version:
         return None
     if visitor.gpc and vendor.category in SALE_OR_SHARING and not chosen.under_gpc:

@@ -13,6 +13,8 @@ from consent_rules.matching import HostSet, RuleIndex, glob_regex
 from consent_rules.urls import normal_path
 from consent_rules.vendors import Vendor
 
+_PARAMETERS = re.compile(r";[^/]*")
+
 
 @dataclass(frozen=True, slots=True)
 class TagRule:
@@ -64,20 +66,41 @@ class SiteRules:
         """The strictest of what the site, the path, the visitor's cookies and the origin say.
 
         `path` is raw. Paths are compared without regard to case, as given and normalised: a
-        page that the site's server would show as a patient page must be one here.
+        page that the site's server would show as a patient page must be one here. A mark is a
+        whole header or attribute: `patient`, or a list with commas that holds it.
         """
-        if self.audience is Audience.PATIENT or any(
-            mark.strip().lower() == Audience.PATIENT for mark in marked
-        ):
+        if self.audience is Audience.PATIENT or says_patient(marked):
             return Audience.PATIENT
         if self.patient_cookies and not self.patient_cookies.isdisjoint(cookies):
             return Audience.PATIENT
-        if self.patient_paths:
-            raw = path.partition("?")[0].lower()
-            clean = normal_path(raw.partition(";")[0]).lower()
-            if any(glob.match(raw) or glob.match(clean) for glob in self.patient_paths):
-                return Audience.PATIENT
+        if self.patient_paths and any(
+            glob.match(reading) for reading in _readings(path) for glob in self.patient_paths
+        ):
+            return Audience.PATIENT
         return self.audience
+
+
+def says_patient(marks: Iterable[str]) -> bool:
+    """Whether what an origin says of a page's audience names patients."""
+    return any(
+        word.strip().lower() == Audience.PATIENT for mark in marks for word in mark.split(",")
+    )
+
+
+def _readings(path: str) -> set[str]:
+    """A raw path in the ways that servers read it, lower case.
+
+    Servlet containers drop the `;parameters` of each segment, before or after they decode it;
+    frameworks take `/pay` and `/pay/` for one page.
+    """
+    raw = path.partition("?")[0]
+    clean = normal_path(raw)
+    found = {raw.lower(), clean.lower()}
+    if ";" in raw or ";" in clean:
+        found.add(normal_path(_PARAMETERS.sub("", raw)).lower())
+        found.add(normal_path(_PARAMETERS.sub("", clean)).lower())
+    found |= {reading.rstrip("/") or "/" for reading in found}
+    return found | {f"{reading}/" for reading in found if not reading.endswith("/")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ UPSTREAM_CODINGS = ("br", "gzip", "zstd", "deflate")
 """What may be asked of an upstream: we can undo all of them."""
 
 _MOST_CODINGS = 2
+_LONGEST_HEADER = 300
 
 
 class CodingError(Exception):
@@ -47,6 +48,9 @@ def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
     return body
 
 
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
 def _inflate(body: bytes, limit: int, wbits: int) -> bytes:
     parts: list[bytes] = []
     size = 0
@@ -59,8 +63,11 @@ def _inflate(body: bytes, limit: int, wbits: int) -> bytes:
             break
         if not stream.eof:
             raise EOFError("the stream ends too early")
-        # A gzip body may consist of several members (RFC 1952, 2.2).
-        body = stream.unused_data.lstrip(b"\0") if wbits > zlib.MAX_WBITS else b""
+        # A gzip body may consist of several members (RFC 1952, 2.2). Browsers overlook whatever
+        # else follows one.
+        body = stream.unused_data
+        if not body.startswith(_GZIP_MAGIC) or wbits <= zlib.MAX_WBITS:
+            break
     return b"".join(parts)
 
 
@@ -77,6 +84,8 @@ def _deflate(body: bytes, limit: int) -> bytes:
 
 
 def _unbrotli(body: bytes, limit: int) -> bytes:
+    if not body:
+        return body
     stream = brotli.Decompressor()
     parts = [stream.process(body, output_buffer_limit=limit + 1)]
     size = len(parts[0])
@@ -90,10 +99,20 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
-    reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
-        io.BytesIO(body), read_across_frames=True
-    )
-    return reader.read(limit + 1)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=2**27)
+    reader = decompressor.stream_reader(io.BytesIO(body), read_across_frames=True)
+    result = reader.read(limit + 1)
+    # The reader bounds the size but takes the end of the input for that of the frame; this one
+    # tells them apart.
+    if len(result) <= limit:
+        rest = body
+        while rest:
+            frame = decompressor.decompressobj()
+            frame.decompress(rest)
+            if not frame.eof:
+                raise EOFError("the stream ends too early")
+            rest = frame.unused_data
+    return result
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
@@ -134,9 +153,14 @@ def worth_encoding(body: bytes) -> bool:
     return len(body) >= _WORTH_IT
 
 
-@lru_cache(maxsize=1024)
 def negotiated(accept_encoding: str) -> str:
     """The coding for an Accept-Encoding header: "zstd", "br", "gzip", or "" for none."""
+    # A longer one is no browser's, and nothing to keep.
+    return _negotiated(accept_encoding) if len(accept_encoding) <= _LONGEST_HEADER else ""
+
+
+@lru_cache(maxsize=256)
+def _negotiated(accept_encoding: str) -> str:
     weights = _weights(accept_encoding)
     best, best_weight = "", 0.0
     for coding in _ENCODERS:
@@ -146,9 +170,13 @@ def negotiated(accept_encoding: str) -> str:
     return best
 
 
-@lru_cache(maxsize=1024)
 def asked_of_upstream(accept_encoding: str) -> str:
     """The visitor's Accept-Encoding, held to the codings that we can undo as well."""
+    return _asked(accept_encoding) if len(accept_encoding) <= _LONGEST_HEADER else "identity"
+
+
+@lru_cache(maxsize=256)
+def _asked(accept_encoding: str) -> str:
     weights = _weights(accept_encoding)
     shared = [c for c in UPSTREAM_CODINGS if weights.get(c, weights.get("*", 0.0)) > 0]
     return ", ".join(shared) or "identity"

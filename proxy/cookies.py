@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from publicsuffixlist import PublicSuffixList
 
 from consent_rules.vendors import Vendor
 
 _SUFFIXES = PublicSuffixList(accept_unknown=True)
-_GONE = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
+_GONE = "Max-Age=0"
+# Proxies in front read 4 or 8 KB of headers by default. What is left over goes with the next page.
+_MOST_EXPIRED = 60
 
 
 class CookieIndex:
@@ -56,11 +58,15 @@ def names_in(header: str) -> list[str]:
 
 def value_in(header: str, name: str) -> str | None:
     """A cookie's value: the first of that name, as servers commonly take it."""
+    return next(values_in(header, name), None)
+
+
+def values_in(header: str, name: str) -> Iterator[str]:
+    """The values of all cookies of a name, in order."""
     for pair in header.split(";"):
         key, found, value = pair.partition("=")
         if found and key.strip() == name:
-            return value.strip()
-    return None
+            yield value.strip()
 
 
 def without_closed(
@@ -84,9 +90,11 @@ def allowed_set_cookies(
     values: Sequence[str], index: CookieIndex, is_open: frozenset[str]
 ) -> list[str]:
     """The Set-Cookie values that do not belong to closed vendors, in order."""
-    return [
-        value for value in values if not index.is_closed(value.partition("=")[0].strip(), is_open)
-    ]
+    return [value for value in values if not index.is_closed(_name_set(value), is_open)]
+
+
+def _name_set(set_cookie: str) -> str:
+    return set_cookie.partition(";")[0].partition("=")[0].strip()
 
 
 def cookie_domains(host: str) -> tuple[str, ...]:
@@ -106,11 +114,14 @@ def cookie_domains(host: str) -> tuple[str, ...]:
 def expiring(names: Iterable[str], host: str, paths: Sequence[str] = ("/",)) -> list[str]:
     """Set-Cookie values that end cookies wherever a script on `host` could have put them.
 
-    Scripts and HttpOnly alike: a Set-Cookie header reaches both.
+    Scripts and HttpOnly alike: a Set-Cookie header reaches both. At most about 60 values: more
+    cookies are for the next answer, when these are gone.
     """
     domains = cookie_domains(host)
     values: list[str] = []
     for name in dict.fromkeys(names):
+        if len(values) >= _MOST_EXPIRED:
+            break
         for path in paths:
             base = f"{name}=; Path={path}; {_GONE}"
             # A prefix in the name demands attributes (RFC 6265bis, 4.1.3).

@@ -6,8 +6,10 @@ origin's allows. The origin's is amended just enough for our own markup to run u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from consent_rules.matching import HostPattern
 from consent_rules.vendors import Vendor
@@ -16,11 +18,18 @@ from consent_rules.vendors import Vendor
 _OWN = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 _LINKS = "'self' data: blob:"
 
+# An unfilled `'nonce-'` is none.
+_NONCE_OR_HASH = re.compile(r"'(?:nonce|sha256|sha384|sha512)-[A-Za-z0-9+/_-]+={0,2}'", re.I)
+
 
 def host_sources(pattern: str) -> tuple[str, ...]:
-    """A host pattern as CSP host-sources: `*.x` is x itself and what lies below it."""
+    """A host pattern as CSP host-sources: `*.x` is x itself and what lies below it.
+
+    A pattern without a port is every port, as it is where HTML is gated; a host-source without
+    one would be the scheme's default only.
+    """
     parsed = HostPattern.parse(pattern)
-    port = f":{parsed.port}" if parsed.port else ""
+    port = f":{parsed.port or '*'}"
     if parsed.below:
         return (f"{parsed.host}{port}", f"*.{parsed.host}{port}")
     return (f"{parsed.host}{port}",)
@@ -38,7 +47,8 @@ def path_sources(pattern: str) -> tuple[str, ...]:
     literal, star, _ = f"/{rest}".partition("*")
     if star:
         literal = literal[: literal.rfind("/") + 1]
-    path = "" if literal == "/" else literal.replace(";", "%3B").replace(",", "%2C")
+    # What would end the source, the directive or the policy is written as browsers decode it.
+    path = "" if literal == "/" else quote(literal, safe="/-._~!$&'()*+=:@")
     return tuple(f"{source}{path}" for source in host_sources(authority))
 
 
@@ -114,8 +124,11 @@ def _allow_inline(
         return
     values = directives[governing]
     lowered = [value.lower() for value in values]
-    strict = any(v.startswith(("'nonce-", "'sha256-", "'sha384-", "'sha512-")) for v in lowered)
-    if "'unsafe-inline'" in lowered and not strict and "'strict-dynamic'" not in lowered:
+    # Each of these switches 'unsafe-inline' off (CSP3, 6.7.3.2), the last one for scripts only.
+    strict = any(_NONCE_OR_HASH.fullmatch(value) for value in values)
+    if names[1] == "script-src":
+        strict = strict or "'strict-dynamic'" in lowered
+    if "'unsafe-inline'" in lowered and not strict:
         return
     allowed = [v for v in values if v.lower() != "'none'"]
     # default-src governs much else: what we need goes into a directive of its own.

@@ -6,6 +6,7 @@ Reporting-Endpoints), `Speculation-Rules`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -17,16 +18,21 @@ Closed = Callable[[str], bool]
 """Whether a URL, resolved against the page's, leads to someone who may not act."""
 
 _LINK = re.compile(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
-_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r";\s*([\w*!#$&+.^`|~-]+)\s*(?:=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;,\"]*)))?"
+)
 _FETCHING = frozenset(
     {
         "preload", "prefetch", "modulepreload", "preconnect", "dns-prefetch", "prerender",
-        "stylesheet", "next", "icon", "compression-dictionary", "monetization",
+        "stylesheet", "next", "icon", "manifest", "compression-dictionary", "monetization",
     }
 )  # fmt: skip
 _URL = re.compile(r"(?:https?:)?//[^\s\"'<>,;]+", re.IGNORECASE)
-_REFRESH = re.compile(r"^\s*[\d.]*\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# HTML Standard, "shared declarative refresh steps": a space is enough after the seconds.
+_REFRESH = re.compile(r"^\s*[\d.]+(?:\s*[;,]|\s)\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
 _REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
+_CSP = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
 
 REFERRER_POLICY = istr("Referrer-Policy")
 PERMISSIONS_POLICY = istr("Permissions-Policy")
@@ -43,9 +49,13 @@ def without_closed_links(value: str, closed: Closed) -> str:
     """A Link header without the fetching links that lead to the closed; "" when none is left."""
     kept = []
     for match in _LINK.finditer(value):
-        rel = _REL.search(match[2])
-        rels = (rel[1] or rel[2] or "").lower().split() if rel else []
-        if _FETCHING.intersection(rels) and closed(match[1]):
+        parameters: dict[str, str] = {}
+        for name, quoted, bare in _PARAMETER.findall(match[2]):
+            # The first of a name counts (RFC 8288, 3.3).
+            parameters.setdefault(name.lower(), quoted or bare)
+        urls = [match[1], *_URL.findall(parameters.get("imagesrcset", ""))]
+        rels = parameters.get("rel", "").lower().split()
+        if _FETCHING.intersection(rels) and any(map(closed, urls)):
             continue
         kept.append(match[0].strip().rstrip(",").rstrip())
     return ", ".join(kept)
@@ -71,7 +81,7 @@ def hold_document(headers: CIMultiDict[str], audience: Audience, *, advertising:
 
 def hold_to_decision(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:
     """Take out of an answer's headers whatever would make the browser ask the closed."""
-    for name in ("Link", "Refresh", *_REPORTING):
+    for name in ("Link", "Refresh", *_REPORTING, *_CSP):
         if name not in headers:
             continue
         values = headers.popall(name)
@@ -90,7 +100,43 @@ def _held(name: str, value: str, closed: Closed) -> str:
     if name == "Refresh":
         target = _REFRESH.match(value)
         return "" if target and target[1] and closed(target[1].strip()) else value
-    if name in {"NEL", "Report-To"}:
-        # Both only name a group that may be the other's: with a foreign endpoint neither stays.
-        return "" if name == "NEL" or any(closed(url) for url in _URL.findall(value)) else value
-    return "" if any(closed(url) for url in _URL.findall(value)) else value
+    if name in _CSP:
+        return _own_reports(value, closed)
+    if name in {"NEL", "Speculation-Rules"}:
+        # What these lead to stands elsewhere: in a group of Report-To, in a file.
+        return ""
+    if name == "Report-To":
+        return "" if any(closed(url) for url in _endpoints(value)) else value
+    ends = (end.replace("\\", "") for end in _STRING.findall(value))
+    return "" if any(map(closed, ends)) else value
+
+
+def _endpoints(report_to: str) -> list[str]:
+    """The URLs of a Report-To header, which is a JSON list without its brackets."""
+    try:
+        groups = json.loads(f"[{report_to}]")
+    except (ValueError, RecursionError):
+        return []  # nor does a browser use it
+    ends = [
+        end
+        for group in groups
+        if isinstance(group, dict) and isinstance(group.get("endpoints"), list)
+        for end in group["endpoints"]
+    ]
+    return [end["url"] for end in ends if isinstance(end, dict) and isinstance(end.get("url"), str)]
+
+
+def _own_reports(policy: str, closed: Closed) -> str:
+    """A Content-Security-Policy whose reports, with the page's address in them, go to none of the
+    closed."""
+
+    def kept(directive: str) -> str:
+        words = directive.split()
+        if not words or words[0].lower() != "report-uri":
+            return directive
+        own = [word for word in words[1:] if not closed(word)]
+        return " ".join(["", words[0], *own]) if own else ""
+
+    return ",".join(
+        ";".join(d for d in map(kept, one.split(";")) if d.strip()) for one in policy.split(",")
+    ).strip()

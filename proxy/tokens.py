@@ -7,12 +7,14 @@ choice at all.
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
+import fcntl
 import hashlib
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ class KeyRing:
             self._signing_id = key_id(public)
             self._signing = keys[name]
             self._public[self._signing_id] = public
-        self._verified: OrderedDict[tuple[str, str], Preferences | None] = OrderedDict()
+        self._verified: OrderedDict[tuple[str, str], Preferences] = OrderedDict()
 
     def sign(self, preferences: Preferences, site: str) -> str:
         """The cookie's text for a choice. Raises ValueError when it would not fit a cookie."""
@@ -103,15 +105,17 @@ class KeyRing:
     def verify(self, token: str, site: str, now: float) -> Preferences | None:
         """The choice that a cookie proves, or None. `now` is seconds since 1970.
 
-        A signature is checked once; the result is remembered by the cookie's text.
+        A good signature is checked once and remembered by the cookie's text. Bad ones are not:
+        whoever makes them up would push everybody else's out.
         """
         remembered = (token, site)
-        if remembered in self._verified:
+        preferences = self._verified.get(remembered)
+        if preferences is not None:
             self._verified.move_to_end(remembered)
-            preferences = self._verified[remembered]
         else:
             preferences = self._check(token, site)
-            self._verified[remembered] = preferences
+            if preferences is not None:
+                self._verified[remembered] = preferences
             if len(self._verified) > _REMEMBERED:
                 self._verified.popitem(last=False)
         if preferences is None or not preferences.made_at - 300 <= now < preferences.expires_at:
@@ -146,8 +150,8 @@ class KeyRing:
                     "verify_aud": False,
                 },
             )
-        except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
-            return None
+        except (jwt.PyJWTError, TypeError, ValueError, AttributeError, RecursionError):
+            return None  # RecursionError: JSON nested a thousand deep
         whole = isinstance(claims["iat"], int) and isinstance(claims["exp"], int)
         return claims if whole else None
 
@@ -218,31 +222,52 @@ def load_keys(folder: Path, now: datetime.datetime) -> KeyRing:
 
     Raises KeyFaultError when a file is not such a key, or others may read it.
     """
-    files = sorted(folder.glob("*.pem")) if folder.is_dir() else []
-    if not files:
-        files = [_make_key(folder, now)]
+    files = _key_files(folder) or _make_first_key(folder, now)
     return KeyRing({path.name: _read_key(path) for path in files})
 
 
-def _make_key(folder: Path, now: datetime.datetime) -> Path:
+def _key_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.pem")) if folder.is_dir() else []
+
+
+def _make_first_key(folder: Path, now: datetime.datetime) -> list[Path]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with _alone_in(folder):
+            # Workers reload at the same moment: one makes the key, the others find it.
+            return _key_files(folder) or [make_key(folder, now)]
     except OSError as error:
         raise KeyFaultError(
             f"{folder}: no key can be made here ({error.strerror}); create the folder and let "
             "the proxy's user write to it, or set preferences.keys"
         ) from error
-    with os.fdopen(descriptor, "wb") as file:
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock: no other process is in this block meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make_key(folder: Path, now: datetime.datetime) -> Path:
+    """Write a new signing key into a folder. Raises OSError."""
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
+    # Under another name until it is complete: whoever reads the folder finds no half of a key.
+    unfinished = path.with_suffix(".new")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)
-    return path
+    return unfinished.rename(path)
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:

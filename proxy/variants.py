@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from consent_rules.categories import Audience
 from consent_rules.config import Config
-from consent_rules.decision import Decision, Reason
+from consent_rules.decision import UNCHOOSABLE, Decision
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals import GOOGLE_VENDORS, consent_mode_script
 from consent_rules.vendors import Vendor
@@ -115,12 +115,7 @@ def variant_key(
 
 
 def _may_be_allowed(decision: Decision, owner: str) -> bool:
-    return decision.answer(owner).reason not in {
-        Reason.NO_TAG,
-        Reason.PATIENT_PAGE,
-        Reason.EXPIRED_TAG,
-        Reason.NOT_YET_APPROVED,
-    }
+    return decision.answer(owner).reason not in UNCHOOSABLE
 
 
 def write_variant(
@@ -167,7 +162,7 @@ def write_variant(
             scripts += [f"sha256-{found.script_sha256}"] if found.script else []
 
     def placeholder(embed: Embed) -> bytes:
-        return _markup(_placeholder(embed, rules.vendors, decision, texts))
+        return _markup(_placeholder(embed, rules.vendors, decision, texts, prefix))
 
     body = render(
         page,
@@ -202,6 +197,7 @@ def _placeholder(
     vendors: Mapping[str, Vendor],
     decision: Decision,
     texts: Texts,
+    prefix: str,
 ) -> str:
     vendor = vendors.get(embed.vendor)
     if vendor is not None and not vendor.embed:
@@ -214,6 +210,7 @@ def _placeholder(
         embed.height or None,
         texts,
         allow=vendor is not None and _may_be_allowed(decision, vendor.id),
+        prefix=prefix,
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 from consent_rules.config import RegionFrom
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
-from proxy.cookies import value_in
+from proxy.cookies import value_in, values_in
 from proxy.tokens import KeyRing, cookie_name, once_cookie_name
 
 _LONGEST_REGION = 10
+_MOST_CANDIDATES = 4
+"""Cookies of one name that are looked at: each may cost a signature check."""
 
 
 def sends_gpc(headers: Mapping[str, str]) -> bool:
@@ -38,11 +41,17 @@ def _code(value: str) -> str:
 def stored_preferences(
     cookie_header: str, keys: KeyRing, site: str, domain: str, now: float, *, secure: bool
 ) -> Preferences | None:
-    """The choice in the visitor's cookie; None when there is none or it proves nothing."""
-    if not cookie_header:
+    """The choice in the visitor's cookie; None when there is none or it proves nothing.
+
+    Two cookies of the name (one of this host, one of a parent domain) come in no order that says
+    which is newer: of those that are valid, the latest choice counts.
+    """
+    name = cookie_name(domain, secure=secure)
+    if name not in cookie_header:
         return None
-    token = value_in(cookie_header, cookie_name(domain, secure=secure))
-    return keys.verify(token, site, now) if token else None
+    tokens = islice(dict.fromkeys(values_in(cookie_header, name)), _MOST_CANDIDATES)
+    choices = [p for token in tokens if (p := keys.verify(token, site, now)) is not None]
+    return max(choices, key=lambda choice: choice.made_at, default=None)
 
 
 def wanted_once(

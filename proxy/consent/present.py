@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from consent_rules.categories import CHOOSABLE, SALE_OR_SHARING, Audience, Category
 from consent_rules.config import Policy
 from consent_rules.config import Theme as ThemeTable
-from consent_rules.decision import Decision, Reason
+from consent_rules.decision import UNCHOOSABLE, Decision
 from consent_rules.preferences import Preferences
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import Vendor
@@ -105,7 +105,7 @@ def page_state(
         if answer.open:
             runs |= kinds.intersection(on)
             waits |= kinds.intersection(off) if vendor.is_tag_manager else set()
-        elif answer.reason not in {Reason.NO_TAG, Reason.PATIENT_PAGE}:
+        elif answer.reason not in UNCHOOSABLE:
             waits |= kinds
     return PageState(
         on=on,
