@@ -44,7 +44,7 @@ class ProxyRequest(web.BaseRequest):
         return not self._message.should_close
 
     def answer_in_http_1_1(self) -> None:
-        """For a request of a version not spoken here, which the answer's first line would repeat."""
+        """For a version that is not spoken here: the answer would claim to be of it."""
         self._version = HttpVersion11
         self._cache.pop("version", None)
 
