@@ -12,16 +12,18 @@ from consent_rules.categories import Audience
 from consent_rules.click_ids import without_click_ids
 from proxy.asking import Asking, read
 from proxy.compression import asked_of_upstream
-from proxy.consent.endpoints import answer
+from proxy.consent.endpoints import answer, is_own_path
 from proxy.cookies import without_closed
 from proxy.errors import error_response
 from proxy.headers import request_headers, response_headers
 from proxy.pages import (
+    PAGE_DESTINATIONS,
     add_policy,
     cookie_openings,
     finish_headers,
     is_page,
     leads_to_closed,
+    marked_decision,
     needs_policy,
     page_reply,
 )
@@ -49,11 +51,9 @@ def make_handler(
         asking = read(request, running)
         if asking is None:
             return error_response(request, 421)
-        if asking.path.startswith("/."):
+        if is_own_path(asking.path, running.prefix):
             await answer_expectation(request)
-            own = await answer(request, asking)
-            if own is not None:
-                return own
+            return await answer(request, asking)
         cleaned = _without_click_ids(request, asking)
         if cleaned is not None:
             return cleaned
@@ -94,16 +94,17 @@ async def _forward(
         answered = response_headers(upstream)
         if is_page(upstream.status, answered):
             return await page_reply(request, upstream, answered, asking, timeouts)
-        if leads_to_closed(request, answered, asking):
+        decision = marked_decision(answered, asking)
+        if leads_to_closed(request, answered, asking, decision):
             return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
-        finish_headers(answered, asking, asking.decision, is_document=False)
+        finish_headers(answered, asking, decision, is_document=False)
         if needs_policy(request, answered):
             # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
             # worker sees the requests of every page, so it may do what a patient page may.
             part = upstream.status == 206
             everywhere = "Service-Worker" in request.headers
             alone = part or (everywhere and asking.site.rules.has_patient_pages)
-            add_policy(answered, asking, None if alone else asking.decision)
+            add_policy(answered, asking, decision, alone=alone)
             answered.popall("Service-Worker-Allowed", None)
         return await stream(request, upstream, answered, upstream.status, timeouts=timeouts)
 
@@ -136,6 +137,6 @@ def _upstream_headers(request: web.BaseRequest, asking: Asking) -> CIMultiDict[s
 
 
 def _asks_for_page(request: web.BaseRequest) -> bool:
-    if request.headers.get("Sec-Fetch-Dest", "") in {"document", "iframe", "frame"}:
+    if request.headers.get("Sec-Fetch-Dest", "") in PAGE_DESTINATIONS:
         return True
-    return is_own_etag(request.headers.get(hdrs.IF_NONE_MATCH, ""))
+    return any(map(is_own_etag, request.headers.getall(hdrs.IF_NONE_MATCH, ())))

@@ -72,8 +72,10 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
     authority = requested_host(request)
     scheme = request.scheme
     if trusted:
-        authority = headers.get("X-Forwarded-Host", authority).rpartition(",")[2].strip()
-        forwarded = headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
+        # The last word is the nearest proxy's, which is the one that is trusted.
+        authority = headers.getall("X-Forwarded-Host", (authority,))[-1].rpartition(",")[2].strip()
+        forwarded = headers.getall("X-Forwarded-Proto", ("",))[-1].rpartition(",")[2]
+        forwarded = forwarded.strip().lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
     host = host_of_authority(authority)
     rules = running.rules.site_of(host, None) if host else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import http.client
 import json
 import logging
 import sqlite3
@@ -10,9 +11,10 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import asdict
+from email.message import Message
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import typer
 from rich.console import Console
@@ -56,6 +58,7 @@ RegionOption = Annotated[str, typer.Option("--region", help="The visitor's regio
 TypeOption = Annotated[str, typer.Option("--content-type", help="The page's Content-Type.")]
 
 _FETCH_LIMIT = 50_000_000
+_URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 _USAGE, _FAULTS = 2, 1
 
 
@@ -234,16 +237,9 @@ def _page_body(question: Question, html: Path | None) -> tuple[bytes, str, list[
             _stop(f"{html}: cannot be read: {error.strerror}", _USAGE)
         return data, "text/html", []
     there = question.site.upstream.rstrip("/") + question.target
-    asked = urllib.request.Request(  # noqa: S310 - the config allows http and https only
-        there, headers={"Host": urlsplit(question.url).netloc, "Accept-Encoding": "identity"}
-    )
     try:
-        with urllib.request.urlopen(asked, timeout=30) as reply:  # noqa: S310
-            data = reply.read(_FETCH_LIMIT)
-            headers = reply.headers
-    except urllib.error.HTTPError as error:
-        data, headers = error.read(_FETCH_LIMIT), error.headers
-    except OSError as error:
+        data, headers = _fetched(there, host=urlsplit(question.url).netloc)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         _stop(f"{there}: no answer ({error}); give the page with --html FILE", _FAULTS)
     try:
         data = decoded(data, headers.get("Content-Encoding", ""), _FETCH_LIMIT)
@@ -251,6 +247,27 @@ def _page_body(question: Question, html: Path | None) -> tuple[bytes, str, list[
         _stop(f"{there}: {error}", _FAULTS)
     marks = headers.get_all("X-Page-Audience") or []
     return data, headers.get("Content-Type", "text/html"), marks
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is the page: where it leads is another page, and maybe another server."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _fetched(url: str, *, host: str) -> tuple[bytes, Message]:
+    """Ask the upstream as the proxy would. Raises OSError, ValueError or HTTPException."""
+    asked = urllib.request.Request(  # noqa: S310 - the config allows http and https only
+        quote(url, safe=_URL_CHARACTERS), headers={"Host": host, "Accept-Encoding": "identity"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    try:
+        with opener.open(asked, timeout=30) as reply:
+            return reply.read(_FETCH_LIMIT), reply.headers
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read(_FETCH_LIMIT), error.headers
 
 
 def _tag_places(question: Question, config: Path | None, text: str) -> dict[str, str]:
@@ -269,7 +286,7 @@ def _tag_places(question: Question, config: Path | None, text: str) -> dict[str,
 def _print_fates(summary: dict[str, Any], fates: list[Fate]) -> None:
     # Without a terminal nothing is cut to its width: the lines go to a file or to grep.
     wide = None if sys.stdout.isatty() else 10_000
-    console = Console(highlight=False, soft_wrap=wide is not None, width=wide)
+    console = Console(highlight=False, markup=False, soft_wrap=wide is not None, width=wide)
     console.print(
         f"{summary['url']}  site {summary['site']}, {summary['audience']} page, "
         f"regime {summary['regime']}"

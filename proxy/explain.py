@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 from consent_rules.decision import Answer, Decision
 from consent_rules.rules import Rules
@@ -45,7 +46,7 @@ def explain_page(
 ) -> list[Fate]:
     """Every resource of a page in its order. `tag_places`: vendor id -> "file:line" of its tag."""
     scanned = scan(source)
-    base = scanned.base or url
+    base = urljoin(url, scanned.base)
     found = findings(source, scanned, url, boundary, everything=True)
     return [
         _fate(one, source, base, boundary, rules, decision, tag_places)
@@ -99,7 +100,8 @@ def _what(found: Finding, source: Source) -> str:
     else:
         text = source.body[found.start : found.end].decode("utf-8", "replace")
         text = text.partition(">")[2] or text
-    text = " ".join(text.split())
+    # A page may hold what moves a terminal's cursor.
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 

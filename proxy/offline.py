@@ -110,12 +110,20 @@ def ask_offline(
     today: datetime.date,
 ) -> Question:
     """Put a question together. Raises BadQuestionError."""
-    parts = urlsplit(url)
-    host = host_of_authority(parts.netloc) if parts.scheme in {"http", "https"} else ""
-    if not host:
+    try:
+        parts = urlsplit(url)
+        host = host_of_authority(parts.netloc) if parts.scheme in {"http", "https"} else ""
+    except ValueError:  # such as "http://["
+        host = ""
+    if not host or not url.isprintable():
         raise BadQuestionError(f"{url!r} is not a page's address; write https://host/path")
     if config is None:
-        config = bare_config(host)
+        try:
+            config = bare_config(host)
+        except ValueError:
+            raise BadQuestionError(
+                f"{url!r}: its host cannot be a site's; give --config, or a host name"
+            ) from None
     rules = Rules.build(config, catalogue())
     site = rules.site_of(host, None)
     given = site is not None

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import logging
 import re
+from collections.abc import Iterable
 
 from aiohttp import ClientResponse, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
+from consent_rules.rules import says_patient
 from proxy.asking import Asking
 from proxy.compression import CodingError, decoded, negotiated
 from proxy.consent.texts import Texts, texts_for
@@ -32,67 +34,92 @@ _log = logging.getLogger("consent_proxy.pages")
 _CSP = "Content-Security-Policy"
 _CSP_REPORT_ONLY = "Content-Security-Policy-Report-Only"
 _DOCUMENT_TYPES = frozenset(
-    {"application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+    {"text/html", "text/xml", "application/xml", "multipart/x-mixed-replace"}
 )
-"""Documents that can run scripts and that the HTML parser does not read."""
+"""Documents that can run scripts; those in `+xml` as well."""
 
 # What describes the origin's bytes does not describe ours.
+_VALIDATORS = ("ETag", "Last-Modified", "Accept-Ranges", "Expires", "Age", "Pragma")
 _ORIGIN_ONLY = (
     "Content-Length", "Content-Encoding", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
-    "Accept-Ranges", "ETag", "Last-Modified", "Expires", "Age", "Pragma",
+    *_VALIDATORS,
 )  # fmt: skip
 _READ_SECONDS = 30.0
 _OFF_LOOP = 400_000
 """Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
 
 _EMBEDDED = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
+PAGE_DESTINATIONS = _EMBEDDED | {"document"}
+"""`Sec-Fetch-Dest` of requests whose answer becomes a page."""
 _WORKERS = frozenset({"worker", "sharedworker", "serviceworker"})
 # Where a type is missing, browsers take bytes that begin like this for HTML (MIME Sniffing, 7.1).
 _SNIFFED = re.compile(
-    rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|"
-    rb"title|b|body|br|p)[\s/>]",
-    re.IGNORECASE | re.DOTALL,
+    rb"\s*<(?:!--|(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|"
+    rb"title|b|body|br|p)[\s/>])",
+    re.IGNORECASE,
 )
+_UNTYPED = frozenset({"", "unknown/unknown", "application/unknown"})
+"""What browsers sniff for HTML."""
 
 
 def media_type(headers: CIMultiDict[str]) -> str:
-    """The Content-Type without parameters, lower case; "" when there is none."""
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    """The Content-Type without parameters, lower case; "" when there is none.
+
+    Of several, browsers take the last that is one (Fetch Standard, "extract a MIME type").
+    """
+    found = ""
+    for value in headers.getall("Content-Type", ()):
+        for one in value.split(","):
+            essence = one.partition(";")[0].strip().lower()
+            if "/" in essence and essence != "*/*":
+                found = essence
+    return found
 
 
 def is_page(status: int, headers: CIMultiDict[str]) -> bool:
     """Whether an answer is one the page pipeline rewrites: whole HTML."""
-    kind = media_type(headers)
     # A part of a page cannot be gated; without a type, browsers look for HTML in the bytes.
-    return kind in {"text/html", ""} and status not in {204, 205, 206, 304} and status >= 200
+    html = media_type(headers) in _UNTYPED | {"text/html"}
+    return html and status >= 200 and status not in {204, 205, 206, 304}
 
 
 def needs_policy(request: web.BaseRequest, headers: CIMultiDict[str]) -> bool:
     """Whether an answer that passes unchanged can still run code that reaches out."""
+    kind = media_type(headers)
     return (
-        media_type(headers) in _DOCUMENT_TYPES | {"text/html"}
+        kind in _DOCUMENT_TYPES
+        or kind.endswith("+xml")
         or request.headers.get("Sec-Fetch-Dest", "") in _WORKERS
     )
 
 
-def leads_to_closed(request: web.BaseRequest, headers: CIMultiDict[str], asking: Asking) -> bool:
+def leads_to_closed(
+    request: web.BaseRequest, headers: CIMultiDict[str], asking: Asking, decision: Decision
+) -> bool:
     """Whether an answer sends an image, a script or a fetch on to someone who may not act.
 
     Where it sends the visitor's own navigation is the visitor's and the site's business.
     """
-    if "Location" not in headers or not asking.decision.enforce:
+    if "Location" not in headers or not decision.enforce:
         return False
-    if request.headers.get("Sec-Fetch-Dest", "document") in {"document", *_EMBEDDED}:
+    if request.headers.get("Sec-Fetch-Dest", "document") in PAGE_DESTINATIONS:
         return False
     owner = asking.site.boundary.owner(headers["Location"], asking.url)
-    return owner is not None and owner not in asking.decision.open
+    return owner is not None and owner not in decision.open
 
 
-def add_policy(headers: CIMultiDict[str], asking: Asking, decision: Decision | None) -> None:
-    """Add our own policy beside the origin's."""
-    enforce = decision is None or decision.enforce
-    policy = asking.running.policy(asking.site.rules, decision)
-    headers.add(_CSP if enforce else _CSP_REPORT_ONLY, policy)
+def add_policy(
+    headers: CIMultiDict[str], asking: Asking, decision: Decision, *, alone: bool = False
+) -> str:
+    """Add our own policy beside the origin's, and return it. `alone`: no third party may act."""
+    policy = asking.running.policy(asking.site.rules, None if alone else decision)
+    headers.add(_CSP if decision.enforce else _CSP_REPORT_ONLY, policy)
+    return policy
+
+
+def marked_decision(headers: CIMultiDict[str], asking: Asking) -> Decision:
+    """The decision once the origin's `X-Page-Audience` is heard."""
+    return asking.marked(_marked_audience(headers.getall("X-Page-Audience", ()), asking))[1]
 
 
 def finish_headers(
@@ -143,9 +170,9 @@ async def page_reply(
 ) -> web.StreamResponse:
     """Rewrite a page for the visitor. `headers` are the upstream's, forwarding rules applied."""
     status = upstream.status
-    marked = _marked_audience(headers.getall("X-Page-Audience", ()), asking)
+    decision = marked_decision(headers, asking)
     if request.method == "HEAD":
-        decision = asking.marked(marked)[1]
+        _keep_private(headers)
         for name in _ORIGIN_ONLY:
             headers.popall(name, None)
         finish_headers(headers, asking, decision, is_document=True)
@@ -158,9 +185,10 @@ async def page_reply(
     if read.whole:
         try:
             body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
-            if not media_type(headers) and not _SNIFFED.match(body[:1445]):
-                decision = asking.marked(marked)[1]
+            if media_type(headers) in _UNTYPED and not _SNIFFED.match(body[:1445]):
                 finish_headers(headers, asking, decision, is_document=False)
+                # Whatever a browser still takes it for.
+                add_policy(headers, asking, decision, alone=True)
                 return await stream(
                     request, upstream, headers, status, already_read=read.body, timeouts=timeouts
                 )
@@ -172,26 +200,21 @@ async def page_reply(
             "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
             asking.site.rules.name, asking.path, why,
         )  # fmt: skip
-        decision = asking.marked(marked)[1]
+        _keep_private(headers)
         finish_headers(headers, asking, decision, is_document=True)
-        headers.popall("ETag", None)
-        headers.popall("Last-Modified", None)
-        add_policy(headers, asking, None)
+        for name in _VALIDATORS:
+            headers.popall(name, None)
+        add_policy(headers, asking, decision, alone=True)
         return await stream(
             request, upstream, headers, status, already_read=read.body, timeouts=timeouts
         )
-    decision = asking.marked(_stricter(marked, _marked_audience(page.marks, asking)))[1]
+    if decision.audience is not Audience.PATIENT:
+        decision = asking.marked(_marked_audience(page.marks, asking))[1]
     return await _send(request, page, headers, status, asking, decision)
 
 
-def _marked_audience(marks: list[str] | tuple[str, ...], asking: Asking) -> Audience:
-    if any(mark.strip().lower() == Audience.PATIENT for mark in marks):
-        return Audience.PATIENT
-    return asking.context.audience
-
-
-def _stricter(one: Audience, other: Audience) -> Audience:
-    return Audience.PATIENT if Audience.PATIENT in {one, other} else one
+def _marked_audience(marks: Iterable[str], asking: Asking) -> Audience:
+    return Audience.PATIENT if says_patient(marks) else asking.context.audience
 
 
 async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
@@ -278,19 +301,19 @@ async def _send(
     texts = texts_for(page.language, accept_language)
     variant = _variant(request, page, asking, decision, texts)
     body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
-    cache_control = headers.get("Cache-Control", "").lower()
+    stored = _keep_private(headers)
     for name in _ORIGIN_ONLY:
         headers.popall(name, None)
     finish_headers(headers, asking, decision, is_document=True)
     _amend_origin_policies(headers, variant.own)
-    add_policy(headers, asking, decision)
-    _set_charset(headers, page)
-    headers["Cache-Control"] = "no-store" if "no-store" in cache_control else "private, no-cache"
-    _vary(headers, "Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest")
-    etag = f'{variant.etag[:-1]}-{coding}"' if coding else variant.etag
-    if status == 200 and "no-store" not in cache_control:
-        headers["ETag"] = etag
-        if etag in request.headers.get("If-None-Match", ""):
+    policy = add_policy(headers, asking, decision)
+    _set_type(headers, page)
+    if status == 200 and stored:
+        # What the page may do belongs to what the visitor holds: not every browser takes the
+        # policy of a 304 for that of the page it kept.
+        etag = headers["ETag"] = variant.etag_with(policy, coding)
+        asked = request.headers.getall("If-None-Match", ())
+        if request.method == "GET" and any(etag in value for value in asked):
             response = ProxyResponse(status=304, headers=headers)
             await response.prepare(request)
             await response.write_eof()
@@ -312,11 +335,28 @@ def _amend_origin_policies(headers: CIMultiDict[str], own: OwnAssets) -> None:
                 headers.add(name, amend(value, own))
 
 
-def _set_charset(headers: CIMultiDict[str], page: Page) -> None:
-    """Name the charset in the header: our markup in the head may push the origin's <meta> out of
-    the first kilobyte, where browsers look for it.
+def _keep_private(headers: CIMultiDict[str]) -> bool:
+    """Keep one visitor's page from another's: no shared cache, and each visit asks again. Returns
+    whether the visitor's own browser may store it.
     """
-    content_type = headers.get("Content-Type") or "text/html"
+    given = ",".join(headers.popall("Cache-Control", ())).lower()
+    stored = "no-store" not in given
+    headers["Cache-Control"] = "private, no-cache" if stored else "no-store"
+    _vary(headers, "Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest")
+    return stored
+
+
+def _set_type(headers: CIMultiDict[str], page: Page) -> None:
+    """Name the charset in the header: our markup in the head may push the origin's <meta> out of
+    the first kilobyte, where browsers look for it. Name the type that was sniffed: with our
+    markup in it, the page may look like something else.
+    """
+    nosniff = "nosniff" in headers.get("X-Content-Type-Options", "").lower()
+    if media_type(headers) in _UNTYPED and not nosniff:
+        headers["Content-Type"] = "text/html"
+    content_type = headers.get("Content-Type", "")
+    if not content_type:
+        return  # no browser takes it for HTML
     if page.label and not charset_of_content_type(content_type):
         headers["Content-Type"] = f"{content_type.rstrip('; ')}; charset={page.label}"
     elif page.transcoded:

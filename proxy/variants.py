@@ -53,6 +53,11 @@ class Variant:
     own: OwnAssets
     codings: dict[str, bytes] = field(default_factory=dict)
 
+    def etag_with(self, policy: str, coding: str) -> str:
+        """The validator of this body, in a coding, under a policy."""
+        digest = hashlib.blake2b(f"{self.etag}{policy}{coding}".encode(), digest_size=12)
+        return f'{_ETAG}{digest.hexdigest()}"'
+
     def coded(self, coding: str) -> tuple[bytes, str]:
         """The body in a coding, and the coding: "" where compressing does not pay."""
         if not coding or not worth_encoding(self.body):
@@ -132,7 +137,6 @@ def write_variant(
     """Render a page for a decision, with our own markup."""
     prefix = config.proxy.prefix
     is_open = open_owners(decision)
-    everything = not decision.enforce
     scripts: list[str] = []
     styles: list[str] = []
     head = foot = ""
@@ -140,12 +144,13 @@ def write_variant(
         for own in _standing_scripts(page, site, rules, decision, is_open):
             head += own.html
             scripts.append(own.sha256)
-    if injection.signals and GOOGLE_VENDORS & decision.open:
+    # In observe mode a choice would promise what nobody keeps: nothing asks, nothing is told.
+    if injection.signals and decision.enforce and GOOGLE_VENDORS & decision.open:
         script = consent_mode_script(decision.categories)
         head += f"<script>{script}</script>"
         scripts.append(_sha256(script))
-    if injection.visible:
-        placeholders = not everything and any(
+    if injection.visible and decision.enforce:
+        placeholders = any(
             gate.embed is not None and not gate.needs <= is_open for gate in page.gates
         )
         decided = not decision.show_banner
@@ -167,7 +172,7 @@ def write_variant(
     body = render(
         page,
         is_open,
-        everything=everything,
+        everything=not decision.enforce,
         head=_markup(head),
         foot=_markup(foot),
         placeholder=placeholder if injection.visible else None,

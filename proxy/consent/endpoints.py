@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import datetime
 import json
 import secrets
 from collections.abc import Mapping
@@ -11,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
-from consent_rules.categories import CHOOSABLE, Audience
+from consent_rules.categories import CHOOSABLE, SALE_OR_SHARING, Audience
 from consent_rules.preferences import Preferences, Source
 from consent_rules.urls import host_of_authority, resolve
 from proxy.access_log import network_of
@@ -32,18 +35,22 @@ _LARGEST_FORM = 32_768
 _LARGEST_REPORT = 65_536
 _MOST_REPORTS = 50
 """In one request: browsers gather them, but not that many."""
+_BODY_SECONDS = 20.0
 _NO_STORE = {"Cache-Control": "no-store"}
+_GPC_PATH = "/.well-known/gpc.json"
 
 
-async def answer(request: web.BaseRequest, asking: Asking) -> web.StreamResponse | None:
-    """Answer a request to one of our own paths; None when the path is the upstream's."""
-    prefix = asking.running.prefix
-    if asking.path == "/.well-known/gpc.json":
-        return _gpc(asking)
-    if not (asking.path == prefix or asking.path.startswith(prefix + "/")):
-        return None
-    name = asking.path[len(prefix) :]
+def is_own_path(path: str, prefix: str) -> bool:
+    """Whether a path is ours to answer. Everything else is the upstream's."""
+    return path.startswith(prefix + "/") or path in {prefix, _GPC_PATH}
+
+
+async def answer(request: web.BaseRequest, asking: Asking) -> web.StreamResponse:
+    """Answer a request to one of our own paths."""
     reading = request.method in {"GET", "HEAD"}
+    if asking.path == _GPC_PATH:
+        return _gpc(asking) if reading else _not_allowed(request, "GET, HEAD")
+    name = asking.path[len(asking.running.prefix) :]
     if name == "/preferences":
         # A closed form leads here with the method it had.
         return _preferences(request, asking) if reading else _see(asking, request)
@@ -51,13 +58,23 @@ async def answer(request: web.BaseRequest, asking: Asking) -> web.StreamResponse
         if request.method == "POST":
             return await _choice(request, asking)
         return _see(asking, request)
-    if name == "/state" and reading:
+    if name == "/report":
+        if request.method == "POST":
+            return await _report(request, asking)
+        return _not_allowed(request, "POST")
+    if name not in {"/state", "/jwks.json"}:
+        return error_response(request, 404)
+    if not reading:
+        return _not_allowed(request, "GET, HEAD")
+    if name == "/state":
         return _json(_state(asking))
-    if name == "/jwks.json" and reading:
-        return _json(asking.running.keys.jwks(), {"Cache-Control": "public, max-age=300"})
-    if name == "/report" and request.method == "POST":
-        return await _report(request, asking)
-    return error_response(request, 404)
+    return _json(asking.running.keys.jwks(), {"Cache-Control": "public, max-age=300"})
+
+
+def _not_allowed(request: web.BaseRequest, allowed: str) -> web.Response:
+    response = error_response(request, 405)
+    response.headers["Allow"] = allowed
+    return response
 
 
 def _json(value: Any, headers: Mapping[str, str] = _NO_STORE) -> web.Response:
@@ -72,8 +89,8 @@ def _gpc(asking: Asking) -> web.Response:
     """https://w3c.github.io/gpc/#gpc-support-resource"""
     version = asking.running.config.policy.version
     document: dict[str, Any] = {"gpc": True}
-    if len(version) == 10 and version.replace("-", "").isdigit():
-        document["lastUpdate"] = version
+    with contextlib.suppress(ValueError):
+        document["lastUpdate"] = datetime.date.fromisoformat(version).isoformat()
     return _json(document, {"Cache-Control": "public, max-age=3600"})
 
 
@@ -95,7 +112,10 @@ def _return_to(request: web.BaseRequest, asking: Asking, given: str | None) -> s
     """The page to go back to: the one named, or the one the visitor came from."""
     if given:
         return safe_return_to(given)
-    referer = urlsplit(request.headers.get("Referer", ""))
+    try:
+        referer = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:  # such as "http://["
+        return "/"
     if not referer.netloc or host_of_authority(referer.netloc) != asking.host:
         return "/"
     path = referer.path + (f"?{referer.query}" if referer.query else "")
@@ -106,7 +126,11 @@ def _return_to(request: web.BaseRequest, asking: Asking, given: str | None) -> s
 
 def _query(request: web.BaseRequest) -> dict[str, str]:
     query = request.raw_path.partition("?")[2]
-    return {k: v[0] for k, v in parse_qs(query, max_num_fields=20, errors="replace").items()}
+    try:
+        fields = parse_qs(query, max_num_fields=20, errors="replace")
+    except ValueError:  # too many: none of our links
+        return {}
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _preferences(request: web.BaseRequest, asking: Asking) -> web.Response:
@@ -161,8 +185,11 @@ def is_own_post(request: web.BaseRequest, asking: Asking) -> bool:
     origin = request.headers.get("Origin")
     if origin is None or origin == "null":
         origin = request.headers.get("Referer", "")
-    sender = urlsplit(origin)
-    return bool(sender.netloc) and sender.netloc.lower() == asking.authority.lower()
+    # Scheme aside: behind a TLS proxy that is not trusted, ours is not the visitor's.
+    sender, own = resolve(origin, None), resolve(asking.url, None)
+    if sender is None or own is None or not sender.host:
+        return False
+    return (sender.host, sender.port) == (own.host, own.port)
 
 
 async def _choice(request: web.BaseRequest, asking: Asking) -> web.Response:
@@ -171,8 +198,8 @@ async def _choice(request: web.BaseRequest, asking: Asking) -> web.Response:
     if request.content_type != "application/x-www-form-urlencoded":
         return error_response(request, 415)
     body = await _body(request, _LARGEST_FORM)
-    if body is None:
-        return error_response(request, 413)
+    if isinstance(body, int):
+        return error_response(request, body)
     try:
         form = parse_qs(
             body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000
@@ -183,7 +210,8 @@ async def _choice(request: web.BaseRequest, asking: Asking) -> web.Response:
         preferences = _chosen(choice, asking)
         token = asking.running.keys.sign(preferences, asking.site.rules.name)
     except (ChoiceError, ValueError) as error:
-        return web.Response(status=400, text=f"{error}\n", headers=_NO_STORE)
+        nosniff = {"X-Content-Type-Options": "nosniff"}
+        return web.Response(status=400, text=f"{error}\n", headers={**_NO_STORE, **nosniff})
     return _stored(request, asking, choice, preferences, token, named=bool(form.get("return_to")))
 
 
@@ -195,7 +223,8 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
         earlier = asking.visitor.preferences
         effective = asking.whole_site.categories
         allowed = frozenset(category for category in CHOOSABLE if effective[category])
-        vendors = {**(earlier.vendors if earlier is not None else {}), **vendors}
+        if earlier is not None:
+            vendors = {**_still_held(earlier, asking), **vendors}
     now = int(asking.now)
     return Preferences(
         allowed=allowed,
@@ -207,6 +236,22 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
         made_at=now,
         expires_at=now + policy.max_age_days * 86_400,
     )
+
+
+def _still_held(earlier: Preferences, asking: Asking) -> dict[str, bool]:
+    """The exceptions of an earlier choice that a new one may carry on.
+
+    The new one is made under today's policy and the present signal: a yes that either of them
+    has ended must not come back with it.
+    """
+    ended = earlier.policy_version != asking.running.rules.policy_version
+    signalled = asking.visitor.gpc and not earlier.under_gpc
+    known = site_vendors(asking.site.rules)
+    return {
+        vendor: yes
+        for vendor, yes in earlier.vendors.items()
+        if not yes or not (ended or (signalled and known.get(vendor) in SALE_OR_SHARING))
+    }
 
 
 def _stored(
@@ -235,9 +280,11 @@ def _stored(
         secure=asking.secure,
     )
     response.headers.add("Set-Cookie", cookie)
-    is_open = asking.choosing(preferences).open
-    closed = [n for n in names_in(asking.cookie_header) if running.cookies.is_closed(n, is_open)]
-    for value in expiring(closed, asking.host):
+    decision = asking.choosing(preferences)
+    if not decision.enforce:
+        return response
+    index, sent = running.cookies, names_in(asking.cookie_header)
+    for value in expiring([n for n in sent if index.is_closed(n, decision.open)], asking.host):
         response.headers.add("Set-Cookie", value)
     return response
 
@@ -249,8 +296,8 @@ async def _report(request: web.BaseRequest, asking: Asking) -> web.Response:
     if not running.reports.allow(sender, asking.now):
         return error_response(request, 429)
     body = await _body(request, _LARGEST_REPORT)
-    if body is None:
-        return error_response(request, 413)
+    if isinstance(body, int):
+        return error_response(request, body)
     rules = asking.site.rules
     tagged = {tag.vendor for tag in rules.tags}
     for page, blocked in islice(reported(body), _MOST_REPORTS):
@@ -266,13 +313,19 @@ async def _report(request: web.BaseRequest, asking: Asking) -> web.Response:
     return web.Response(status=204)
 
 
-async def _body(request: web.BaseRequest, limit: int) -> bytes | None:
-    """A request's body; None when it is larger than `limit` bytes."""
+async def _body(request: web.BaseRequest, limit: int) -> bytes | int:
+    """A request's body, or the status to refuse it with: too large, too slow, malformed."""
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.content.iter_chunked(16_384):
-        size += len(chunk)
-        if size > limit:
-            return None
-        parts.append(chunk)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.content.iter_chunked(16_384):
+                size += len(chunk)
+                if size > limit:
+                    return 413
+                parts.append(chunk)
+    except TimeoutError:
+        return 408
+    except web.RequestPayloadError:
+        return 400
     return b"".join(parts)
