@@ -13,6 +13,7 @@ from proxy.consent.static_files import static_root
 from proxy.consent.theme import Theme, variables
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ID = re.compile(r"#yc(?:-[a-z0-9])?(?![\w-])")
 _DECLARATION = re.compile(r"(?<=[{;])([a-z-]+:[^;{}]+)(?=[;}])")
 
 
@@ -77,8 +78,9 @@ def _css(name: str) -> str:
 
 
 def _firm(css: str) -> str:
-    """Every declaration !important: the style stands on pages whose rules are not ours."""
-    return _DECLARATION.sub(r"\1!important", css)
+    """Every declaration !important and every id twice, because the style stands on pages whose
+    rules are not ours, and a page may well say `#main button{...!important}`."""
+    return _DECLARATION.sub(r"\1!important", _ID.sub(r"\g<0>\g<0>", css))
 
 
 def _js(name: str) -> str:

@@ -1,0 +1,144 @@
+"""Words: complete in every language, chosen as the visitor asks, never broken by a header."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consent_rules.categories import CHOOSABLE, Category
+from proxy.consent.placeholder import KINDS
+from proxy.consent.static_files import static_root
+from proxy.consent.texts import Texts, languages, read_texts, texts_for
+
+FOLDER = static_root() / "banner" / "texts"
+FILES = sorted(FOLDER.glob("*.toml"))
+ENGLISH, _ = read_texts(FOLDER / "en.toml")
+
+
+def slots(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def test_the_first_eleven_languages_are_there() -> None:
+    assert set(languages()) >= {"en", "es", "fr", "de", "pt", "zh", "vi", "ar", "ko", "ru", "tl"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_no_key_is_missing_or_unknown(path: Path) -> None:
+    own, months = read_texts(path)
+    assert ENGLISH.keys() - own.keys() == set(), "missing: these would be shown in English"
+    assert own.keys() - ENGLISH.keys() == set(), "unknown: nothing shows these"
+    assert len(set(months)) == 12
+    assert own["dir"] == ("rtl" if path.stem in {"ar", "fa", "he", "ur"} else "ltr")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_sentence_keeps_its_slots_and_says_something(path: Path) -> None:
+    own, _ = read_texts(path)
+    for key, text in own.items():
+        assert slots(text) == slots(ENGLISH[key]), key
+        assert text.strip(), key
+        assert key.startswith("list.") or text == text.strip(), key
+        assert not re.search(r"[<>]", text), key
+
+
+@pytest.mark.parametrize("path", [f for f in FILES if f.stem != "en"], ids=lambda p: p.stem)
+def test_nothing_is_left_in_english(path: Path) -> None:
+    own, _ = read_texts(path)
+    same = {k for k, v in own.items() if v == ENGLISH[k] and len(v.split()) > 2 and k != "date"}
+    assert same == set()
+
+
+def test_categories_and_placeholders_have_their_words(texts: Texts) -> None:
+    for category in Category:
+        assert texts[f"category.{category}.title"]
+        assert texts[f"category.{category}.text"]
+    for category in CHOOSABLE:
+        assert texts[f"category.{category}.purpose"]
+    for kind in KINDS:
+        assert "{vendor}" in texts[f"placeholder.{kind}"]
+
+
+@pytest.mark.parametrize(
+    ("page", "header", "lang"),
+    [
+        (None, "", "en"),
+        ("", "", "en"),
+        ("es", "de", "es"),
+        ("es-MX", "de", "es"),
+        ("ES_mx", "de", "es"),
+        ("xx", "de", "de"),
+        (None, "de-CH, fr;q=0.8", "de"),
+        (None, "fr;q=0.5, ko;q=0.9", "ko"),
+        (None, "fr;q=0, ko;q=0.1", "ko"),
+        (None, "xx, yy;q=0.9, vi;q=0.1", "vi"),
+        (None, "fil-PH", "tl"),
+        (None, "zh-Hant-TW", "zh"),
+        (None, "pt-BR,pt;q=0.9,en;q=0.8", "pt"),
+        (None, "*", "en"),
+        (None, ";;q=,,=;q=x", "en"),
+        (None, "de;q=nan, fr;q=2, ar;q=0.3", "ar"),
+        (None, " AR ; q=1 ", "ar"),
+    ],
+)
+def test_language_is_chosen(page: str | None, header: str, lang: str) -> None:
+    assert texts_for(page, header).lang == lang
+
+
+@given(st.one_of(st.none(), st.text()), st.text())
+def test_any_header_gives_a_language(page: str | None, header: str) -> None:
+    assert texts_for(page, header).lang in languages()
+
+
+def test_a_missing_key_falls_back_to_english(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "banner" / "texts"
+    folder.mkdir(parents=True)
+    (folder / "en.toml").write_bytes((FOLDER / "en.toml").read_bytes())
+    (folder / "eo.toml").write_text('[banner]\ntitle = "Via elekto"\n')
+    monkeypatch.setattr("proxy.consent.texts.static_root", lambda: tmp_path)
+    esperanto = languages.__wrapped__()["eo"]
+    assert esperanto["banner.title"] == "Via elekto"
+    assert esperanto["banner.reject_all"] == "Reject all"
+    assert esperanto.date(datetime.date(2026, 11, 24)) == "24 November 2026"
+
+
+@pytest.mark.parametrize(
+    ("lang", "items", "joined"),
+    [
+        ("en", [], ""),
+        ("en", ["a"], "a"),
+        ("en", ["a", "b"], "a and b"),
+        ("en", ["a", "b", "c"], "a, b and c"),
+        ("zh", ["甲", "乙", "丙"], "甲、乙和丙"),
+        ("ar", ["أ", "ب"], "أ وب"),
+    ],
+)
+def test_lists_are_joined(lang: str, items: list[str], joined: str) -> None:
+    assert languages()[lang].join(items) == joined
+
+
+@pytest.mark.parametrize(
+    ("lang", "date"),
+    [
+        ("en", "24 November 2026"),
+        ("de", "24. November 2026"),
+        ("es", "24 de noviembre de 2026"),
+        ("zh", "2026年11月24日"),
+        ("ko", "2026년 11월 24일"),
+        ("vi", "ngày 24 tháng 11 năm 2026"),
+    ],
+)
+def test_dates_are_written_out(lang: str, date: str) -> None:
+    assert languages()[lang].date(datetime.date(2026, 11, 24)) == date
+
+
+def test_a_brace_in_a_value_is_no_slot(english: Texts) -> None:
+    said = english.say("preferences.mixed", date="{allowed}", allowed="A", refused="B")
+    assert said.startswith("On {allowed} you allowed: A.")
