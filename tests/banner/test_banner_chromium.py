@@ -68,7 +68,7 @@ class Site:
     def box(self, selector: str) -> dict[str, float]:
         found = self.tab.locator(selector).bounding_box()
         assert found is not None, selector
-        return dict(found)
+        return {name: found[name] for name in ("x", "y", "width", "height")}
 
 
 Open = Callable[..., Site]
@@ -86,8 +86,7 @@ def visit(chromium: Browser, strict_csp: str) -> Iterator[Open]:
         status: int = 204,
         **kw: Any,
     ) -> Site:
-        viewport = {"width": size[0], "height": size[1]}
-        context = chromium.new_context(viewport=viewport, **kw)
+        context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **kw)
         context.set_default_timeout(5_000)
         contexts.append(context)
         return Site(context, html, csp or strict_csp, status)
