@@ -53,8 +53,8 @@ def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024)
     """
     if listen.startswith("unix:"):
         return _open_unix(Path(listen.removeprefix("unix:")), backlog)
-    host, _, port = listen.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(
             f'cannot listen on {listen!r}: write "host:port", for example "127.0.0.1:8080", '
             'or "unix:/run/consent-proxy.sock"'

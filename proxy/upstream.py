@@ -14,6 +14,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import aiohttp
@@ -25,7 +26,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.headers import requested_host, split_target
-from proxy.wire import ExactRequest, ProxyResponse
+from proxy.wire import ExactRequest, NotSentError, ProxyResponse, has_control
 
 READ_BUFFER = 64 * 1024
 
@@ -147,7 +148,8 @@ async def _retry(request: ClientRequest, send: ClientHandlerType) -> ClientRespo
     """Send again only what the upstream cannot have acted on.
 
     That is a request whose connection could not be made (once, after a pause: an upstream that
-    restarts), and a GET or HEAD without a body that met a kept-alive connection just being closed.
+    restarts) or was found unusable before it was written to, and a GET or HEAD without a body that
+    met a kept-alive connection just being closed.
     """
     assert isinstance(request, ExactRequest)
     refused = stale = 0
@@ -161,10 +163,15 @@ async def _retry(request: ClientRequest, send: ClientHandlerType) -> ClientRespo
             if refused > 1:
                 raise
             await asyncio.sleep(0.25)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as cause:
+        except (
+            aiohttp.ClientOSError,
+            aiohttp.ServerDisconnectedError,
+            aiohttp.ClientConnectionResetError,
+        ) as cause:
+            unseen = isinstance(cause, NotSentError)
             repeatable = request.method in ("GET", "HEAD") and not request.body
             stale += 1
-            if not (repeatable and request.reused) or stale > 3:
+            if not (unseen or (repeatable and request.reused)) or stale > 3:
                 raise _Unanswered(cause, reused=request.reused) from cause
 
 
@@ -262,8 +269,8 @@ async def ask(
         raise UpstreamError(413, f"the body of {declared} bytes is over the {max_body} allowed")
 
     url = origin.with_path(split_target(request.raw_path).path, encoded=True)
-    body: _VisitorBody | None = None
     stall = asyncio.timeout(None)
+    body: _VisitorBody | None = None
     if request.body_exists:
         body = _VisitorBody(request, timeouts, max_body, stall)
     try:
@@ -274,12 +281,7 @@ async def ask(
                 headers=headers,
                 data=body,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    connect=timeouts.connect + timeouts.queue,
-                    sock_connect=timeouts.connect,
-                    sock_read=timeouts.first_byte,
-                ),
+                timeout=_client_timeout(timeouts),
             )
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         if body is not None and body.failure is not None:
@@ -289,6 +291,8 @@ async def ask(
     try:
         if response.status == 101 and not upgrade:
             raise UpstreamError(502, f"{origin} switched protocols (101) although not asked to")
+        if has_control(response.headers.values()):
+            raise UpstreamError(502, f"{origin} sent a header with a control character in it")
         connection = response.connection
         if connection is None or connection.protocol is None:  # the body is here, or there is none
             yield response
@@ -299,6 +303,16 @@ async def ask(
             yield response
     finally:
         response.release()
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=None,  # a download may take as long as it likes, as long as it moves
+        connect=timeouts.connect + timeouts.queue,
+        sock_connect=timeouts.connect,
+        sock_read=timeouts.first_byte,
+    )
 
 
 def _set_body_deadline(response: ClientResponse, protocol: ResponseHandler, idle: float) -> None:
@@ -505,7 +519,10 @@ def _promised(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) 
 
 def _cut_off(upstream: ClientResponse, protocol: object) -> bool:
     """Whether a body without a length ended by a reset, which aiohttp takes for its end."""
-    if protocol is None or hdrs.CONTENT_LENGTH in upstream.headers:
+    headers = upstream.headers
+    if (
+        protocol is None or hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers
+    ):  # these say themselves where they end
         return False
     failure = getattr(protocol, "exception", lambda: None)()
     return isinstance(failure, aiohttp.ClientOSError | ConnectionError)

@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 
-from aiohttp import ClientRequest, ClientResponse, hdrs, web
+from aiohttp import ClientRequest, ClientResponse, ServerDisconnectedError, hdrs, web
 from aiohttp.connector import Connection
 from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
 # What no header line may hold (RFC 9110 5.5): all controls but the tab.
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class NotSentError(ServerDisconnectedError):
+    """The kept connection was found unusable before a byte of the request was written."""
+
+
+def has_control(values: Iterable[str]) -> bool:
+    """Whether one of these header values could not be written; aiohttp reads some of them."""
+    return any(map(_CONTROLS.search, values))
 
 
 def _block(first_line: str, headers: CIMultiDict[str]) -> bytes:
@@ -57,6 +67,10 @@ class ExactRequest(ClientRequest):
         # The mark lives on the connection itself, so that it goes away with it.
         self.reused = getattr(protocol, "served_before", False)
         protocol.served_before = True  # type: ignore[attr-defined]
+        if self.reused and protocol.should_close:
+            # Something came while the connection was idle, such as the body of an answer to HEAD.
+            # It would pass for the answer to this request: another visitor's, perhaps.
+            raise NotSentError("the upstream sent something that nobody had asked for")
 
         writer = ExactWriter(protocol, self.loop)
         if self.chunked:

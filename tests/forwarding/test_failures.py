@@ -118,6 +118,12 @@ HEAD_FAILURES = [
         502,
         "malformed HTTP",
     ),
+    (
+        "control in a header",
+        answers(b"HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 0\r\n\r\n"),
+        502,
+        "",
+    ),
     ("head too large", answers(ok(b"x", b"X-A: " + b"a" * 70_000)), 502, "malformed HTTP"),
     ("too many headers", answers(ok(b"x", *[b"X-A: a"] * 500)), 502, "malformed HTTP"),
     (
@@ -237,6 +243,30 @@ async def test_kept_connection_that_was_just_closed(method: bytes, status: int) 
         response = await exchange(front.port, get(method=method))
         assert status_of(response) == status
         assert upstream.connections == (2 if status == 200 else 1)
+
+
+LATE = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+async def test_bytes_that_nobody_asked_for_reach_nobody(method: bytes) -> None:
+    """The body of an answer to HEAD, sent late, must not become another visitor's answer."""
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        if visit.number == 1:
+            await visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LATE))
+            await asyncio.sleep(0.05)
+            await visit.send(LATE)
+            await visit.reader.read()
+        else:
+            await visit.send(ok())
+
+    async with origin(script) as upstream, proxy(upstream.url) as front:
+        assert status_of(await exchange(front.port, get(method=b"HEAD"))) == 200
+        await asyncio.sleep(0.2)
+        assert body_of(await exchange(front.port, get(method=method))) == b"hello"
+        assert upstream.connections == 2
 
 
 async def test_all_connections_in_use() -> None:

@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -186,6 +186,7 @@ def test_visitors_address(peer: str, fields: list[str], expected: str) -> None:
     assert client_address(request, NETWORKS) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=12), max_size=5), st.ip_addresses())
 def test_no_field_hides_the_address_that_the_trusted_proxy_saw(
     forged: list[str], seen: ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -198,12 +199,14 @@ def test_no_field_hides_the_address_that_the_trusted_proxy_saw(
         assert found == str(parse_address(str(seen)))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_parses_to_an_address_or_to_none(text: str) -> None:
     address = parse_address(text)
     assert address is None or parse_address(str(address)) == address
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="/?#:@%ab.", max_size=20))
 def test_split_keeps_every_byte_of_the_path(tail: str) -> None:
     assert split_target("/" + tail).path == "/" + tail
