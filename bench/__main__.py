@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench import load, nginx, page, proxy, report
@@ -37,7 +38,7 @@ def main() -> int:
         )
     else:
         pull = Load(options.seconds, options.connections)
-        measurements = list(_requests(pull))
+        measurements = _requests(pull, options.rounds)
     costs = list(_compile_costs(options.pages))
 
     text = report.as_json(
@@ -55,6 +56,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=6, help="length of each run of wrk")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument(
+        "--rounds", type=int, default=1, help="on a busy machine: repeat, and keep the cheapest"
+    )
+    parser.add_argument(
         "--pages",
         type=Path,
         help="a folder of saved .html pages, to measure compile and render on those too",
@@ -62,31 +66,35 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _requests(pull: Load) -> Iterator[Measurement]:
-    """Each server alone, one after the other, so that none competes with another for the cores."""
-    with tempfile.TemporaryDirectory(prefix="consent-proxy-bench-") as name:
+def _requests(pull: Load, rounds: int) -> list[Measurement]:
+    """Each server in turn, so that none competes with another; of several rounds the cheapest."""
+    with tempfile.TemporaryDirectory(prefix="consent-proxy-bench-") as name, ExitStack() as servers:
         folder = Path(name)
         root = folder / "root"
         root.mkdir()
         (root / "page.html").write_bytes(page.html_page())
         (root / "static.js").write_bytes(page.static_file())
 
-        def run(server: Server, request: Request) -> Measurement:
-            _tell(f"{server.name}: {request.case} ...")
-            return load.measure(server, request, pull, folder)
+        start = servers.enter_context
+        origin = start(nginx.origin(folder, root))
+        plain = start(nginx.plain_proxy(folder, origin.port))
+        rewriting = start(nginx.rewriting_proxy(folder, origin.port))
+        ours = start(proxy.consent_proxy(folder, origin.port))
+        _see(plain, _HTML, has=b"fbevents.js")
+        _see(rewriting, _HTML, has=b"banner.js", lacks=b"fbevents.js", gzipped=True)
+        pairs = [(plain, _HTML), (rewriting, _HTML)]
+        pairs += [(ours, request) for request in _requests_of_visitors(ours)]
+        pairs += [(plain, _STATIC), (ours, _STATIC)]
 
-        with nginx.origin(folder, root) as origin:
-            with nginx.plain_proxy(folder, origin.port) as server:
-                _see(server, _HTML, has=b"fbevents.js")
-                yield run(server, _HTML)
-                yield run(server, _STATIC)
-            with nginx.rewriting_proxy(folder, origin.port) as server:
-                _see(server, _HTML, has=b"banner.js", lacks=b"fbevents.js", gzipped=True)
-                yield run(server, _HTML)
-            with proxy.consent_proxy(folder, origin.port) as server:
-                for request in _requests_of_visitors(server):
-                    yield run(server, request)
-                yield run(server, _STATIC)
+        best: dict[tuple[str, str], Measurement] = {}
+        for number in range(1, rounds + 1):
+            for server, request in pairs:
+                _tell(f"round {number} of {rounds}: {server.name}: {request.case} ...")
+                found = load.measure(server, request, pull, folder)
+                key = (server.name, request.case)
+                if key not in best or found.cpu_us_per_request < best[key].cpu_us_per_request:
+                    best[key] = found
+        return list(best.values())
 
 
 def _requests_of_visitors(server: Server) -> Iterator[Request]:

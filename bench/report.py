@@ -58,8 +58,8 @@ def print_tables(measurements: Sequence[Measurement], compile_costs: Sequence[Co
         table.add_column("server", no_wrap=True)
         for heading in (
             "CPU µs",
-            "/ plain",
-            "/ filter",
+            "/plain",
+            "/filter",
             "req/s",
             "p50 ms",
             "p99 ms",
