@@ -11,15 +11,18 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
+import ada_url
 import turbohtml
 
 from consent_rules.matching import HostSet, RuleIndex
 from consent_rules.urls import Target, resolve
 from proxy.html.css import css_urls
-from proxy.html.scan import Closing, Kind, Resource, Scan, parse, scan
-from proxy.html.source import Source, read_source
+from proxy.html.resources import Closing, Kind, Resource
+from proxy.html.scan import Scan, parse, scan
+from proxy.html.source import Source, UndecodableError, read_source
 
 MARKETING_ONLY = "@marketing"
 """A need that only marketing pages meet: for what leaks a patient page's address."""
@@ -127,8 +130,19 @@ class _Context:
     source: Source
     scan: Scan
     boundary: Boundary
-    base: str
+    bases: tuple[str, ...]
     depth: int
+
+    def owners(self, urls: Iterable[str]) -> Iterator[str]:
+        """Who answers for the URLs, by whichever base a browser goes."""
+        for url in urls:
+            for base in self.bases:
+                owner = self.boundary.owner(url, base)
+                if owner is not None:
+                    yield owner
+
+    def is_own(self, url: str) -> bool:
+        return next(self.owners((url,)), None) is None
 
 
 def compile_page(
@@ -171,11 +185,11 @@ def findings(
     everything: bool = False,
 ) -> Iterator[Finding]:
     """The page's resources with owners; those of the site itself only if `everything`."""
-    base = _base_url(scanned.base, url)
-    context = _Context(source, scanned, boundary, base, depth)
+    bases = tuple(dict.fromkeys(_base_url(base, url) for base in scanned.bases))
+    context = _Context(source, scanned, boundary, bases, depth)
     for resource in scanned.resources:
         owners = _owners(resource, context)
-        if not owners and resource.closing is not Closing.NESTED and not everything:
+        if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:
             continue
         found = _finding(resource, owners, context)
         if found is not None and (found.owners or everything):
@@ -183,12 +197,11 @@ def findings(
 
 
 def _base_url(base: str, url: str) -> str:
+    """What relative URLs are resolved against (HTML Standard, 2.4.3)."""
     if not base:
         return url
-    from ada_url import URL
-
     try:
-        joined = URL(base, base=url).href
+        joined = ada_url.URL(base, base=url).href
     except ValueError:
         return url
     return joined if joined.startswith(("http:", "https:")) else url
@@ -200,23 +213,22 @@ def _owners(resource: Resource, context: _Context) -> frozenset[str]:
         return frozenset(context.boundary.index.vendors_of_text(resource.text))
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
-    urls: Iterable[str] = resource.urls
     if kind is Kind.IMPORT_MAP or kind is Kind.SPECULATION_RULES:
-        urls = _urls_in_json(resource.text)
-    owners = set()
-    for url in urls:
-        owner = context.boundary.owner(url, context.base)
-        if owner is not None:
-            owners.add(owner)
-    return frozenset(owners)
+        return frozenset(context.owners(_urls_in_json(resource.text)))
+    return frozenset(context.owners(resource.urls))
 
 
 def _urls_in_json(text: str) -> list[str]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []  # nor does a browser use it
-    return [s for s in _strings(value) if "/" in s or "\\" in s]
+    return [s for s in _strings(value) if _is_url(s)]
+
+
+def _is_url(text: str) -> bool:
+    # Other words of import maps and speculation rules: names of modules, "eager", "list".
+    return "/" in text or "\\" in text or ":" in text
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -232,13 +244,9 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _finding(resource: Resource, owners: frozenset[str], context: _Context) -> Finding | None:
-    if resource.closing is Closing.NESTED:
-        nested = _nested(resource, context)
-        if nested is None:
-            return None
-        owners, closed_page = nested
-    else:
-        closed_page = b""
+    nested = b""
+    if resource.kind is Kind.NESTED_PAGE:
+        owners, nested = _nested(resource, context)
     closing = _closing(resource, owners, context)
     span = _span(resource, closing, context)
     if span is None:
@@ -261,7 +269,7 @@ def _finding(resource: Resource, owners: frozenset[str], context: _Context) -> F
         owners=owners,
         start=start,
         end=end,
-        closed=_closed_bytes(resource, closing, start, end, closed_page, context),
+        closed=_closed_bytes(resource, closing, start, end, nested, context),
         closing=closing,
         embed=embed,
     )
@@ -269,13 +277,20 @@ def _finding(resource: Resource, owners: frozenset[str], context: _Context) -> F
 
 def _closing(resource: Resource, owners: frozenset[str], context: _Context) -> Closing:
     """How to close this very resource: what shows nothing goes whole, content leaves its place."""
-    if resource.closing is Closing.PLACEHOLDER and _is_tiny(resource.element):
+    closing = resource.closing
+    if context.scan.fragile and resource.tag in _SHAPING and resource.attribute:
+        return closing if closing is Closing.NESTED else Closing.EMPTY
+    if closing is Closing.PLACEHOLDER and _is_tiny(resource.element):
         return Closing.REMOVE
     if resource.kind is Kind.IMAGE and resource.tag == "img":
         known = any(not owner.startswith("?") for owner in owners)
         if known or _is_tiny(resource.element):
             return Closing.REMOVE
-    return resource.closing
+    return closing
+
+
+_SHAPING = frozenset({"img", "embed", "meta", "iframe"})
+"""Tags that end a drawing or make a frameset impossible: what follows depends on them."""
 
 
 def _is_tiny(element: turbohtml.Element) -> bool:
@@ -316,56 +331,67 @@ _VOID = frozenset({"img", "embed", "link", "meta", "input", "source", "track", "
 def _element_end(resource: Resource, location: turbohtml.SourceLocation, context: _Context) -> int:
     if location.end_tag is not None:
         return int(location.end_tag.end_offset)
-    tag_end = int(location.start_tag.end_offset)
     if resource.tag in _VOID or resource.element.namespace is not turbohtml.Namespace.HTML:
-        return tag_end
+        return int(location.start_tag.end_offset)
     # Without an end tag the element's text runs to the end of the page.
-    return len(context.source.text)
+    return len(context.scan.text)
+
+
+_ROOT_TAG = re.compile(r"<(?:html|body)[\s/]", re.IGNORECASE)
+_ROOT_TAGS_TRIED = 20
 
 
 def _merged_span(resource: Resource, context: _Context) -> tuple[int, int] | None:
-    """An attribute that a second <html> or <body> tag gave to the first."""
-    tag = resource.tag
-    if tag not in {"html", "body"} or not resource.attribute:
+    """An attribute that a later <html> or <body> tag gave to the first; None for other elements,
+    which are copies that the parser made of one whose place is known.
+
+    The tag is the one without whose attribute the page has none. Raises UndecodableError where
+    no tag is.
+    """
+    tag, name = resource.tag, resource.attribute
+    if tag not in {"html", "body"}:
         return None
-    text = context.source.text
-    for match in re.finditer(rf"<{tag}[\s/]", text, re.IGNORECASE):
-        document = parse(text[match.start() :], scripting=False)
-        element = document.find(tag)
-        location = element.source_location if element is not None else None
-        if location is None or location.start_tag is None or location.start_tag.start_offset:
+    text = context.scan.text
+    for found in islice(_ROOT_TAG.finditer(text), _ROOT_TAGS_TRIED):
+        start = found.start()
+        alone = parse(text[start : start + 65_536], scripting=False).find(tag)
+        location = alone.source_location if alone is not None else None
+        span = location.attrs.get(name) if location is not None else None
+        if location is None or span is None or location.start_tag.start_offset:
             continue
-        span = location.attrs.get(resource.attribute)
-        if span is not None:
-            shift = match.start()
-            if shift >= context.scan.slot_at:
-                shift += _slot_length(context)
-            return shift + span.start_offset, shift + span.end_offset
-    return None
+        first, end = start + span.start_offset, start + span.end_offset
+        without = text[:first] + " " * (end - first) + text[end:]
+        for scripting in (False, True):
+            element = parse(without, scripting=scripting).find(tag)
+            if element is None or element.attr(name) != resource.element.attr(name):
+                return first, end
+    raise UndecodableError(f"the tag that gives <{tag}> its {name!r} cannot be placed")
 
 
-def _slot_length(context: _Context) -> int:
-    far = context.scan.slot_at + 1
-    return far - context.scan.real(far)
-
-
-def _nested(resource: Resource, context: _Context) -> tuple[frozenset[str], bytes] | None:
-    """A srcdoc page: its owners, and the page with all of them closed."""
+def _nested(resource: Resource, context: _Context) -> tuple[frozenset[str], bytes]:
+    """A page within an attribute: its owners, and the page with all of them closed."""
     if context.depth >= _NEST_LIMIT:
         return frozenset({unknown("")}), b""
-    page = compile_page(
-        resource.text.encode("utf-8", "surrogatepass"),
-        "text/html; charset=utf-8",
-        context.base,
-        context.boundary,
-        depth=context.depth + 1,
-    )
-    owners = page.owners
-    if not owners:
-        return None
+    pages = [
+        compile_page(
+            resource.text.encode("utf-8", "surrogatepass"),
+            "text/html; charset=utf-8",
+            base,
+            context.boundary,
+            depth=context.depth + 1,
+        )
+        for base in context.bases
+    ]
+    owners = frozenset[str]().union(*(page.owners for page in pages))
+    # Of two readings that close different things, neither may stand for both.
+    closed = {_all_closed(page) for page in pages}
+    return owners, closed.pop() if len(closed) == 1 else b""
+
+
+def _all_closed(page: Page) -> bytes:
     from proxy.html.render import render
 
-    return owners, render(page, frozenset())
+    return render(page, frozenset())
 
 
 def _closed_bytes(
@@ -376,37 +402,36 @@ def _closed_bytes(
     nested: bytes,
     context: _Context,
 ) -> bytes:
+    body = context.source.body
     if closing in {Closing.REMOVE, Closing.PLACEHOLDER}:
-        return b""
+        # What stood apart must not become a tag: `<` and `img src=...`.
+        return b"<!---->" if body[start - 1 : start] == b"<" else b""
     if closing is Closing.CSS_URL:
         return b"data:text/css," if resource.imported else b"data:,"
     if closing is Closing.IMPORT_MAP:
-        return _own_import_map(resource.text, context).encode("utf-8")
-    name = re.split(rb"[\s=]", context.source.body[start:end], maxsplit=1)[0]
-    if closing is Closing.EMPTY:
-        return name + b'=""'
+        return _own_import_map(resource.text, context).encode("ascii")
+    name = re.split(rb"[\s=]", body[start:end], maxsplit=1)[0]
+    return name + b'="' + _closed_value(resource, closing, nested, context) + b'"'
+
+
+def _closed_value(resource: Resource, closing: Closing, nested: bytes, context: _Context) -> bytes:
+    value = ""
     if closing is Closing.FORM_ACTION:
-        return name + b'="' + html.escape(context.boundary.preferences_url).encode() + b'"'
-    if closing is Closing.NESTED:
-        value = html.escape(nested.decode("utf-8", "surrogatepass"))
-        return name + b'="' + value.encode(_writable(context), "xmlcharrefreplace") + b'"'
-    assert closing is Closing.STYLE_ATTRIBUTE
-    value = html.escape(_own_style(resource.element.attr(resource.attribute) or "", context))
-    return name + b'="' + value.encode("latin-1", "xmlcharrefreplace") + b'"'
-
-
-def _writable(context: _Context) -> str:
-    # What the charset cannot write becomes a character reference.
-    return context.source.charset
+        value = context.boundary.preferences_url
+    elif closing is Closing.NESTED:
+        value = nested.decode("utf-8", "surrogatepass")
+    elif closing is Closing.STYLE_ATTRIBUTE:
+        value = _own_style(resource.text, context)
+    # ASCII reads the same in every charset that a page may be in.
+    return html.escape(value).encode("ascii", "xmlcharrefreplace")
 
 
 def _own_style(value: str, context: _Context) -> str:
     """A style attribute without the URLs that lead elsewhere."""
     parts: list[str] = []
     position = 0
-    for found in css_urls(value):
-        url = context.source.word(found.url)
-        if context.boundary.owner(url, context.base) is None:
+    for found in css_urls(value, relative=True):
+        if found.start < position or context.is_own(found.url):
             continue
         parts += [value[position : found.start], "data:,"]
         position = found.end
@@ -418,52 +443,43 @@ def _own_import_map(text: str, context: _Context) -> str:
 
     def owned(key: str, value: Any) -> bool:
         urls = [key, value] if isinstance(value, str) else [key]
-        return all(
-            context.boundary.owner(u, context.base) is None for u in urls if "/" in u or "\\" in u
-        )
+        return all(context.is_own(url) for url in urls if _is_url(url))
 
     def kept(table: Any) -> Any:
         if not isinstance(table, dict):
-            return table
-        return {
-            key: kept(value) if isinstance(value, dict) else value
-            for key, value in table.items()
-            if owned(key, value)
-        }
+            return table if not isinstance(table, list) else []
+        return {key: kept(value) for key, value in table.items() if owned(key, value)}
 
-    own = {name: kept(table) for name, table in json.loads(text).items()}
-    return json.dumps(own).replace("<", "\\u003c")
+    return json.dumps(kept(json.loads(text))).replace("<", "\\u003c")
 
 
 def _without_overlaps(gates: list[Gate]) -> list[Gate]:
     """Gates in order of their start, outer before inner; equal or crossing spans made one."""
     gates.sort(key=lambda gate: (gate.start, -gate.end))
     merged: list[Gate] = []
-    open_spans: list[int] = []
+    around: list[int] = []
     for gate in gates:
-        while open_spans and merged[open_spans[-1]].end <= gate.start:
-            open_spans.pop()
-        if open_spans:
-            outer = merged[open_spans[-1]]
-            if (outer.start, outer.end) == (gate.start, gate.end):
-                merged[open_spans[-1]] = _joined(outer, gate)
-                continue
-            if gate.end > outer.end:
-                # The two readings of the page (with and without JavaScript) disagree where an
-                # element ends. Closing either closes both.
-                merged[open_spans[-1]] = replace(
-                    outer,
-                    end=gate.end,
-                    needs=outer.needs | gate.needs,
-                    closed=b"",
-                    closing=Closing.REMOVE,
-                    embed=None,
-                )
-                continue
-        merged.append(gate)
-        open_spans.append(len(merged) - 1)
+        while around and merged[around[-1]].end <= gate.start:
+            around.pop()
+        crossed = [at for at in around if merged[at].end < gate.end]
+        if crossed:
+            # The two readings of the page (with and without JavaScript) disagree where an
+            # element ends. Closing either closes both.
+            del around[around.index(crossed[0]) + 1 :]
+            inner = merged[crossed[0] :]
+            needs = gate.needs.union(*(one.needs for one in inner))
+            del merged[crossed[0] + 1 :]
+            merged[-1] = replace(
+                inner[0], end=gate.end, needs=needs, closing=Closing.REMOVE, embed=None
+            )
+        elif around and _same_span(merged[around[-1]], gate):
+            outer = merged[around[-1]]
+            merged[around[-1]] = replace(outer, needs=outer.needs | gate.needs)
+        else:
+            around.append(len(merged))
+            merged.append(gate)
     return merged
 
 
-def _joined(first: Gate, second: Gate) -> Gate:
-    return replace(first, needs=first.needs | second.needs)
+def _same_span(one: Gate, other: Gate) -> bool:
+    return (one.start, one.end) == (other.start, other.end)

@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from dataclasses import dataclass
 
-_PRESCAN = 1024
-"""Bytes in which a browser looks for a <meta charset> (HTML Standard, 13.2.3.2)."""
+from proxy.html.charset import UNREADABLE, charset_of, charset_of_content_type, python_codec
 
-_META_CHARSET = re.compile(
-    rb"<meta[^>]{0,512}?charset\s*=\s*[\"']?\s*([^\s\"'/>;]+)", re.IGNORECASE
-)
+__all__ = ["Source", "UndecodableError", "charset_of_content_type", "read_source"]
 
-# Labels of https://encoding.spec.whatwg.org/#names-and-labels whose encodings are not
-# ASCII-compatible. Every other label can be read byte by byte: in none of the multi-byte
-# encodings does a trail byte look like `<`, `>`, a quote, `=` or a space.
-_UTF_16 = {
-    **dict.fromkeys(
-        ("utf-16", "utf-16le", "ucs-2", "unicode", "csunicode", "iso-10646-ucs-2", "unicodefeff"),
-        "utf-16-le",
-    ),
-    **dict.fromkeys(("utf-16be", "unicodefffe"), "utf-16-be"),
-}
-_ISO_2022_JP = frozenset({"iso-2022-jp", "csiso2022jp"})
-# Browsers refuse to decode these (the `replacement` encoding), or do not know them and would
-# guess: a page in one of them is not gated but locked.
-_REFUSED = frozenset(
-    {
-        "replacement",
-        "csiso2022kr",
-        "hz-gb-2312",
-        "iso-2022-cn",
-        "iso-2022-cn-ext",
-        "iso-2022-kr",
-        "utf-7",
-        "utf-32",
-        "utf-32le",
-        "utf-32be",
-    }
-)
+# What switches ISO-2022-JP to two bytes a character. In a page that names no charset browsers
+# may take that for the charset (they sniff), and read tags where others see none.
+_SHIFT_TO_KANJI = (b"\x1b$", b"\x1b(")
 
 
 class UndecodableError(Exception):
     """The page's bytes cannot be read as its charset says."""
+
+
+_BYTES = re.compile(r"[\x00-\xff]+")
+_UTF8_BOM = "\xef\xbb\xbf"
+_BACKSLASH_IN_CHARACTER = frozenset({"cp932", "gb18030", "big5hkscs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +42,29 @@ class Source:
     """The charset's name as the origin gives it, for a header; "" where none is given."""
 
     def word(self, value: str) -> str:
-        """An attribute's value as the browser sees it: decoded by the page's charset."""
+        """An attribute's value as the browser sees it: decoded by the page's charset.
+
+        Where character references and raw bytes meet in one value, or bytes are broken, U+FFFD
+        stands for what cannot be read: no host may hold it, and a URL without a host is closed.
+        """
         if value.isascii():
             return value
-        try:
-            return value.encode("latin-1").decode(self.charset)
-        except (UnicodeError, LookupError):
-            # Character references and raw bytes in one value, or broken bytes. What cannot be
-            # read is no known host, and an unknown host is closed.
-            return value
+        return _BYTES.sub(lambda m: m[0].encode("latin-1").decode(self.charset, "replace"), value)
+
+    def css(self, text: str) -> str:
+        """A style sheet's text, same length, in which a backslash is a backslash.
+
+        Half of a character may look like one in the double-byte charsets of East Asia.
+        """
+        if text.isascii() or self.charset not in _BACKSLASH_IN_CHARACTER:
+            return text
+        characters = text.encode("latin-1", "replace").decode(self.charset, "replace")
+        widths = (
+            (c, 1 if c.isascii() or c == "\ufffd" else len(c.encode(self.charset, "replace")))
+            for c in characters
+        )
+        masked = "".join(c if c.isascii() else "\xff" * width for c, width in widths)
+        return masked if len(masked) == len(text) else text
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """1-based line and column (in bytes) of an offset; CRLF, LF and CR each end a line."""
@@ -83,61 +74,35 @@ class Source:
         return line, offset - start + 1
 
 
-def charset_of_content_type(content_type: str) -> str:
-    """The charset parameter, lower case, or ""."""
-    for parameter in content_type.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip("\"'").strip().lower()
-    return ""
-
-
 def read_source(body: bytes, content_type: str = "") -> Source:
     """Decide the charset as a browser does (BOM, header, <meta>) and prepare the text.
 
     Raises UndecodableError where the bytes do not fit or the charset is one browsers refuse.
     """
-    charset, from_bom = _charset(body, content_type)
-    label = charset
-    charset = charset or "windows-1252"
-    if charset in _REFUSED:
-        raise UndecodableError(f"charset {charset!r} is not one that browsers decode")
-    if charset in _UTF_16:
-        return _transcoded(body, _UTF_16[charset], charset)
-    if charset in _ISO_2022_JP:
-        return _transcoded(body, "iso2022_jp", charset)
+    label, certain = charset_of(body, content_type)
+    if label in UNREADABLE:
+        raise UndecodableError(f"charset {label!r} is not one that browsers decode")
+    codec = python_codec(label or "windows-1252")
+    if codec.startswith("utf-16") or codec == "iso2022_jp":
+        return _transcoded(body, codec, label)
+    if not certain and any(shift in body for shift in _SHIFT_TO_KANJI):
+        raise UndecodableError(
+            "the page holds escape sequences of ISO-2022-JP but no header names its charset"
+        )
     text = body.decode("latin-1")
-    if from_bom:
+    if text.startswith(_UTF8_BOM):
         # The mark is not part of the text; blanks keep the offsets.
         text = "   " + text[3:]
-    if "\r" in text:
-        text = text.replace("\r", "\n")
-    return Source(body, text, _python_codec(charset), "", label)
+    return Source(body, _one_newline(text), codec, "", label)
 
 
-def _charset(body: bytes, content_type: str) -> tuple[str, bool]:
-    if body.startswith(codecs.BOM_UTF8):
-        return "utf-8", True
-    if body.startswith(codecs.BOM_UTF16_LE):
-        return "utf-16le", True
-    if body.startswith(codecs.BOM_UTF16_BE):
-        return "utf-16be", True
-    named = charset_of_content_type(content_type)
-    if named:
-        return named, False
-    found = _META_CHARSET.search(body[:_PRESCAN])
-    if found is None:
-        return "", False
-    label = found[1].decode("latin-1").lower()
-    # A <meta> that can be read at all is not in UTF-16 (HTML Standard, 13.2.3.2, step 15).
-    return ("utf-8" if label in _UTF_16 else label), False
-
-
-def _python_codec(label: str) -> str:
-    try:
-        return codecs.lookup(label).name
-    except LookupError:
-        return "utf-8"
+def _one_newline(text: str) -> str:
+    """The text with every CR a newline, at the same length."""
+    if "\r" not in text:
+        return text
+    # In CSS a backslash takes one line break with it, and CRLF is one: what is left of it must
+    # not be a second. URLs drop tabs, and HTML takes them for any other blank.
+    return text.replace("\\\r\n", "\\\n\t").replace("\r", "\n")
 
 
 def _transcoded(body: bytes, codec: str, label: str) -> Source:
@@ -153,7 +118,7 @@ def _transcoded(body: bytes, codec: str, label: str) -> Source:
         latin = "   " + latin[3:]
     return Source(
         utf8,
-        latin.replace("\r", "\n"),
+        _one_newline(latin),
         "utf-8",
         codec if exact else "",
         label if exact else "utf-8",

@@ -1,0 +1,126 @@
+"""Which charset a page is in, decided as a browser does (HTML Standard, 13.2.3)."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+import webencodings  # type: ignore[import-untyped]
+
+UNREADABLE = frozenset(
+    {
+        "replacement",
+        "csiso2022kr",
+        "hz-gb-2312",
+        "iso-2022-cn",
+        "iso-2022-cn-ext",
+        "iso-2022-kr",
+        "utf-7",
+        "utf-32",
+        "utf-32le",
+        "utf-32be",
+    }
+)
+"""Browsers refuse to decode these, or do not know them and would guess."""
+
+_PRESCAN = 1024
+"""Bytes in which a browser looks for a <meta charset>."""
+
+_BLANK = b"\t\n\f\r "
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16le"),
+    (codecs.BOM_UTF16_BE, "utf-16be"),
+)
+# "<?x" in UTF-16 without a byte order mark: how an XML declaration begins.
+_WIDE_DECLARATIONS = ((b"<\0?\0x\0", "utf-16le"), (b"\0<\0?\0x", "utf-16be"))
+_META = re.compile(rb"<meta(?=[\t\n\f\r /])", re.IGNORECASE)
+_TAG = re.compile(rb"</?[A-Za-z][^\t\n\f\r >]*")
+_BOGUS = re.compile(rb"<[!/?][^>]*")
+_ATTRIBUTE = re.compile(
+    rb"[\t\n\f\r /]*([^\t\n\f\r />][^\t\n\f\r />=]*)"
+    rb"(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >]*)))?"
+)
+_CONTENT_CHARSET = re.compile(
+    rb"charset[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r ;\"']+))",
+    re.IGNORECASE,
+)
+
+
+def charset_of_content_type(content_type: str) -> str:
+    """The charset parameter, lower case, or ""."""
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip("\"'").strip().lower()
+    return ""
+
+
+def is_label(label: str) -> bool:
+    """Whether a browser knows a charset by this name (Encoding Standard, 4.2)."""
+    return webencodings.lookup(label) is not None
+
+
+def python_codec(label: str) -> str:
+    """The codec that reads a charset which browsers know by `label`."""
+    name = str(webencodings.lookup(label).codec_info.name)
+    return "gb18030" if name == "gbk" else name  # Encoding Standard, 10.1.1
+
+
+def charset_of(body: bytes, content_type: str) -> tuple[str, bool]:
+    """The label in force ("" for none), and whether nothing in the page may still change it."""
+    for mark, label in _BOMS:
+        if body.startswith(mark):
+            return label, True
+    named = charset_of_content_type(content_type)
+    if named and (is_label(named) or named in UNREADABLE):
+        return named, True
+    for start, label in _WIDE_DECLARATIONS:
+        if body.startswith(start):
+            return label, False
+    return _prescan(body[:_PRESCAN]), False
+
+
+def _prescan(head: bytes) -> str:
+    """The first <meta> that names a charset, comments and other tags skipped (13.2.3.2)."""
+    position = head.find(b"<")
+    while position >= 0:
+        if head.startswith(b"<!--", position):
+            end = head.find(b"-->", position + 2)
+            if end < 0:
+                return ""
+            position = end + 3
+        elif (tag := _META.match(head, position) or _TAG.match(head, position)) is not None:
+            attributes, position = _attributes(head, tag.end())
+            label = _meta_label(attributes) if tag[0].lower() == b"<meta" else ""
+            if label:
+                return label
+        elif (bogus := _BOGUS.match(head, position)) is not None:
+            position = bogus.end()
+        else:
+            position += 1
+        position = head.find(b"<", position)
+    return ""
+
+
+def _attributes(head: bytes, position: int) -> tuple[dict[bytes, bytes], int]:
+    """The attributes of a tag from behind its name, and where it ends."""
+    found: dict[bytes, bytes] = {}
+    while (match := _ATTRIBUTE.match(head, position)) is not None:
+        found.setdefault(match[1].lower(), match[2] or match[3] or match[4] or b"")
+        position = match.end()
+    return found, position
+
+
+def _meta_label(attributes: dict[bytes, bytes]) -> str:
+    label = attributes.get(b"charset")
+    if label is None and attributes.get(b"http-equiv", b"").lower() == b"content-type":
+        found = _CONTENT_CHARSET.search(attributes.get(b"content", b""))
+        label = found and (found[1] or found[2] or found[3])
+    name = (label or b"").strip(_BLANK).decode("latin-1").lower()
+    if name in UNREADABLE:
+        return name
+    if not is_label(name):
+        return ""
+    # A <meta> that can be read at all is not in UTF-16 (step 15).
+    return "utf-8" if python_codec(name).startswith("utf-16") else name

@@ -1,0 +1,123 @@
+"""What a browser would ask for, told by other means than the pipeline's: html5lib's tree, a
+list of fetching attributes, and one plain regular expression for CSS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+import html5lib
+from ada_url import URL
+
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+_HTML = "{http://www.w3.org/1999/xhtml}"
+_SVG = "{http://www.w3.org/2000/svg}"
+_FETCHING: dict[str, tuple[str, ...]] = {
+    "img": ("src", "srcset"),
+    "script": ("src",),
+    "iframe": ("src",),
+    "frame": ("src",),
+    "embed": ("src",),
+    "object": ("data",),
+    "video": ("src", "poster"),
+    "audio": ("src",),
+    "source": ("src", "srcset"),
+    "track": ("src",),
+    "input": ("src", "formaction"),
+    "button": ("formaction",),
+    "form": ("action",),
+    "body": ("background",),
+    "table": ("background",),
+    "td": ("background",),
+    "a": ("ping",),
+    "area": ("ping",),
+}
+_SVG_FETCHING = frozenset({"image", "use", "feImage", "script"})
+_LINKS = frozenset({"stylesheet", "preload", "prefetch", "icon", "preconnect", "dns-prefetch"})
+_CSS = re.compile(r"""(?:url\(\s*|@import\s*|image-set\(\s*)["']?\s*([^"')\s;]+)""", re.I)
+_ABSOLUTE = re.compile(r"(?:https?:)?//[^\s\"'<>,;)]+")
+
+
+def asked_hosts(text: str, url: str, *, scripting: bool) -> set[str]:
+    """Hosts that a browser would ask for the page `text` at `url`."""
+    document = html5lib.HTMLParser(namespaceHTMLElements=True, strict=False).parse(
+        text, scripting=scripting
+    )
+    base = _base(document, url)
+    return {host for found in _urls(document, base) if (host := _host(found, base))}
+
+
+def _base(document: ElementTree.Element, url: str) -> str:
+    inert = {e for template in document.iter(f"{_HTML}template") for e in template.iter()}
+    for element in document.iter(f"{_HTML}base"):
+        if "href" in element.attrib and element not in inert:
+            try:
+                return URL(element.attrib["href"], base=url).href
+            except ValueError:
+                return url
+    return url
+
+
+def _host(url: str, base: str) -> str:
+    if not url.strip() or url.lstrip()[:1] == "#":
+        return ""
+    try:
+        return URL(url, base=base).hostname.rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _urls(document: ElementTree.Element, base: str) -> Iterator[str]:
+    for element in document.iter():
+        if not isinstance(element.tag, str):
+            continue
+        if element.tag.startswith(_HTML):
+            yield from _html_urls(element, element.tag.removeprefix(_HTML), base)
+        elif element.tag.startswith(_SVG):
+            yield from _svg_urls(element, element.tag.removeprefix(_SVG))
+        for name in ("style", "fill", "filter", "mask", "background"):
+            yield from _CSS.findall(_unescaped(element.attrib.get(name, "")))
+
+
+def _html_urls(element: ElementTree.Element, tag: str, base: str) -> Iterator[str]:
+    for name in _FETCHING.get(tag, ()):
+        value = element.attrib.get(name, "")
+        if name == "srcset":
+            # Any address in it, wherever its candidates begin.
+            yield from _ABSOLUTE.findall(value)
+        elif name == "ping":
+            yield from value.split()
+        else:
+            yield value
+    rels = element.attrib.get("rel", "").lower().split()
+    if tag == "link" and _LINKS.intersection(rels):
+        yield element.attrib.get("href", "")
+    if tag == "style":
+        yield from _CSS.findall(_unescaped("".join(element.itertext())))
+    if tag == "meta" and element.attrib.get("http-equiv", "").lower() == "refresh":
+        yield from _ABSOLUTE.findall(element.attrib.get("content", ""))
+    if tag == "iframe" and element.attrib.get("srcdoc"):
+        for scripting in (False, True):
+            for host in asked_hosts(element.attrib["srcdoc"], base, scripting=scripting):
+                yield f"//{host}/"
+
+
+def _svg_urls(element: ElementTree.Element, tag: str) -> Iterator[str]:
+    if tag in _SVG_FETCHING:
+        yield element.attrib.get("href", "")
+        yield element.attrib.get(_XLINK, "")
+    if tag in {"set", "animate"}:
+        yield from _ABSOLUTE.findall(element.attrib.get("to", ""))
+    if tag == "style":
+        yield from _CSS.findall(_unescaped("".join(element.itertext())))
+
+
+def _unescaped(css: str) -> str:
+    css = re.sub(r"/\*.*?(\*/|\Z)", " ", css, flags=re.S) if "/*" in css else css
+    return re.sub(
+        r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))",
+        lambda m: chr(int(m[1], 16)) if m[1] and int(m[1], 16) < 0x110000 else m[2] or "",
+        css,
+    )

@@ -1,0 +1,38 @@
+"""A site, three vendors and nobody's hosts: what the tests of the page pipeline share."""
+
+from __future__ import annotations
+
+from consent_rules.categories import Category
+from consent_rules.matching import HostSet, RuleIndex
+from consent_rules.vendors import Vendor
+from proxy.html import Boundary, Page, compile_page, render
+from proxy.html.compile import MARKETING_ONLY
+
+URL = "https://www.example.com/dir/page"
+UTF8 = "text/html; charset=utf-8"
+BOUNDARY = Boundary(
+    own=HostSet(["www.example.com", "cdn.example.com"]),
+    index=RuleIndex.build(
+        [
+            Vendor(
+                id="pixel",
+                name="Pixel",
+                category=Category.ADVERTISING,
+                hosts=("pixel.test", "*.pixel.test"),
+                paths=("/collect/*",),
+                inline=("pixelq(",),
+            ),
+            Vendor(id="video", name="Video", category=Category.FUNCTIONAL, hosts=("video.test",)),
+        ]
+    ),
+)
+
+
+def compiled(body: bytes, content_type: str = UTF8, url: str = URL) -> Page:
+    return compile_page(body, content_type, url, BOUNDARY)
+
+
+def closed(body: bytes, content_type: str = UTF8, *, marketing: bool = True) -> bytes:
+    """The page with every vendor's gates closed; on a marketing page unless told otherwise."""
+    is_open = frozenset({MARKETING_ONLY}) if marketing else frozenset[str]()
+    return render(compiled(body, content_type), is_open)
