@@ -1,0 +1,29 @@
+"""The shared cache: what one visitor's request brought, the next one's need not ask for.
+
+What is kept is the origin's answer, before anything in it depends on a visitor. `policy.py`,
+`conditions.py`, `keys.py` and `directives.py` are rules on values (RFC 9111, 9110, 9213, 5861);
+`store.py` keeps entries within a budget; `board.py` tells all workers what is out of date;
+`fill.py` and `growing.py` let many visitors wait for one fetch; `exchange.py` is a request's way
+through all of them.
+"""
+
+from proxy.cache.answer import aged_headers, send_kept
+from proxy.cache.board import Board
+from proxy.cache.exchange import ReadPage, Replies, SharedCache, Visit, pass_by, through_cache
+from proxy.cache.keys import Key
+from proxy.cache.store import Entry, Store
+
+__all__ = [
+    "Board",
+    "Entry",
+    "Key",
+    "ReadPage",
+    "Replies",
+    "SharedCache",
+    "Store",
+    "Visit",
+    "aged_headers",
+    "pass_by",
+    "send_kept",
+    "through_cache",
+]

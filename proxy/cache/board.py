@@ -1,0 +1,91 @@
+"""What all workers know to be out of date.
+
+Each worker keeps its own answers, but a purge reaches one of them only. So the times of purges and
+invalidations stand in memory that is shared by all workers: made before they are forked, read
+before every use. An answer asked for before its URL's time is not used, whether it is kept
+already or still under way.
+
+URLs share slots by a hash: two that meet cost one answer more from the upstream, nothing else.
+Times are CLOCK_MONOTONIC, which all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+from dataclasses import dataclass
+from zlib import crc32
+
+_SLOTS = 1 << 15
+_TIME = struct.Struct("<d")
+_RECENT = 32
+_PREFIX = 1024
+_MESSAGE = struct.Struct(f"<dH{_PREFIX}s")
+_MESSAGES_AT = _SLOTS * _TIME.size
+_COUNT_AT = _MESSAGES_AT + _RECENT * _MESSAGE.size
+_COUNT = struct.Struct("<Q")
+_SIZE = _COUNT_AT + _COUNT.size
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixPurge:
+    """Everything under a prefix ("host/path") that was asked for before `at` is out of date."""
+
+    at: float
+    prefix: str
+
+
+class Board:
+    """Shared by the workers that are forked after it is made."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _SIZE)
+
+    def slot(self, place: str) -> int:
+        """Where the time of a URL ("host/path?query") stands."""
+        return (crc32(place.encode("utf-8", "surrogatepass")) & (_SLOTS - 1)) * _TIME.size
+
+    def invalidated_at(self, slot: int) -> float:
+        """When a URL was last declared out of date; 0.0 for never."""
+        time_: float = _TIME.unpack_from(self._memory, slot)[0]
+        return time_
+
+    def invalidate(self, place: str) -> None:
+        """Declare a URL out of date."""
+        _TIME.pack_into(self._memory, self.slot(place), time.monotonic())
+
+    def purge_prefix(self, prefix: str) -> None:
+        """Declare everything that starts so out of date; a very long prefix is shortened."""
+        text = prefix.encode("utf-8", "surrogatepass")[:_PREFIX]
+        count = self.count()
+        # Two purges at the same moment may take the same place. The admin listener is one
+        # operator's, and the second one's answer says how much is left.
+        at = _MESSAGES_AT + (count % _RECENT) * _MESSAGE.size
+        _MESSAGE.pack_into(self._memory, at, time.monotonic(), len(text), text)
+        _COUNT.pack_into(self._memory, _COUNT_AT, count + 1)
+
+    def count(self) -> int:
+        """How many prefixes were purged, ever."""
+        number: int = _COUNT.unpack_from(self._memory, _COUNT_AT)[0]
+        return number
+
+    def prefixes(self, since: int = 0) -> list[PrefixPurge]:
+        """The purges after the first `since`, as far as they are remembered.
+
+        When some are forgotten, the first one given is for everything.
+        """
+        count = self.count()
+        found: list[PrefixPurge] = []
+        if count - since > _RECENT:
+            since = count - _RECENT
+            first = self._message(since)
+            found.append(PrefixPurge(first.at, ""))
+        found += [self._message(number) for number in range(since, count)]
+        return found
+
+    def _message(self, number: int) -> PrefixPurge:
+        at, length, text = _MESSAGE.unpack_from(
+            self._memory, _MESSAGES_AT + (number % _RECENT) * _MESSAGE.size
+        )
+        return PrefixPurge(at, text[:length].decode("utf-8", "surrogatepass"))

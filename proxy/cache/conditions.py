@@ -1,0 +1,124 @@
+"""Conditions and ranges, answered from what is kept (RFC 9110, 13 and 14)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from multidict import CIMultiDict, MultiMapping
+
+from proxy.cache.dates import http_date
+
+_TAG = re.compile(r'\s*((?:[Ww]/)?"[^"]*"|[^\s,"]+)\s*(?:,|\Z)')
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*\Z", re.IGNORECASE | re.ASCII)
+
+# A 304 has no body to describe (RFC 9110, 15.4.5).
+_NOT_IN_304 = (
+    "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Content-Language",
+    "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
+)  # fmt: skip
+
+
+def opaque_tag(tag: str) -> str:
+    """An entity tag without its weakness."""
+    tag = tag.strip()
+    return tag[2:] if tag[:2] in {"W/", "w/"} else tag
+
+
+def is_weak(tag: str) -> bool:
+    return tag.strip()[:2] in {"W/", "w/"}
+
+
+def tags_in(value: str) -> list[str]:
+    """The entity tags of a list. What follows a malformed one is not read."""
+    found: list[str] = []
+    at = 0
+    while at < len(value):
+        match = _TAG.match(value, at)
+        if match is None:
+            break
+        found.append(match[1])
+        at = match.end()
+    return found
+
+
+def not_modified(request: MultiMapping[str], kept: MultiMapping[str], now: float) -> bool:
+    """Whether the visitor has what is kept already. If-None-Match wins (RFC 9110, 13.2.2)."""
+    if "If-None-Match" in request:
+        value = ",".join(request.getall("If-None-Match"))
+        if value.strip() == "*":
+            return True
+        tag = kept.get("ETag")
+        # Compared weakly: the meaning is the same, even where the bytes are not.
+        return tag is not None and opaque_tag(tag) in {opaque_tag(t) for t in tags_in(value)}
+    if "If-Modified-Since" not in request:
+        return False
+    since = http_date(request["If-Modified-Since"], now)
+    changed = http_date(kept.get("Last-Modified", "") or kept.get("Date", ""), now)
+    return since is not None and changed is not None and changed <= since
+
+
+def headers_of_304(headers: CIMultiDict[str]) -> None:
+    """Take out what a 304 does not say."""
+    for name in _NOT_IN_304:
+        headers.popall(name, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes `start` to `end` (exclusive) of a whole."""
+
+    start: int
+    end: int
+
+
+def wanted_part(
+    request: MultiMapping[str], kept: MultiMapping[str], size: int, now: float
+) -> Part | bool | None:
+    """The one part a request asks for.
+
+    None: the whole (no range, one that cannot be read, several, or a stale If-Range).
+    False: no byte of it exists (416).
+    """
+    if "Range" not in request:
+        return None
+    match = _RANGE.match(",".join(request.getall("Range")))
+    if match is None or not (match[1] or match[2]) or len(match[0]) > 60:
+        return None
+    if "If-Range" in request and not _same_for_range(request["If-Range"], kept, now):
+        return None
+    if not match[1]:
+        length = int(match[2])
+        return Part(max(0, size - length), size) if length and size else False
+    start = int(match[1])
+    last = int(match[2]) if match[2] else size - 1
+    if match[2] and last < start:
+        return None
+    if start >= size:
+        return False
+    return Part(start, min(last + 1, size))
+
+
+def _same_for_range(condition: str, kept: MultiMapping[str], now: float) -> bool:
+    """Parts may be joined only when the bytes are the same: strong comparison."""
+    condition = condition.strip()
+    if condition.startswith('"'):
+        return condition == kept.get("ETag", "").strip()
+    modified = kept.get("Last-Modified", "")
+    when, asked = http_date(modified, now), http_date(condition, now)
+    sent = http_date(kept.get("Date", ""), now)
+    # Within its second a file may have changed again (RFC 9110, 8.8.2.2).
+    return when is not None and when == asked and sent is not None and sent - when >= 1
+
+
+def validators(kept: MultiMapping[str]) -> dict[str, str]:
+    """The conditions that ask the upstream whether what is kept is still good."""
+    conditions: dict[str, str] = {}
+    if "ETag" in kept:
+        conditions["If-None-Match"] = kept["ETag"]
+    if "Last-Modified" in kept:
+        conditions["If-Modified-Since"] = kept["Last-Modified"]
+    return conditions
+
+
+CONDITIONAL = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range")

@@ -1,0 +1,111 @@
+"""A body that is still coming, read by several at once.
+
+The one who fetches it reads as fast as the upstream sends; each visitor takes it at a pace of
+their own. A body that turns out too large to keep goes on for the one who asked first only, at
+that visitor's pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+_SLICE = 256 * 1024
+"""Bytes handed out at once of what is here already."""
+
+
+class Source(Protocol):
+    """Where bytes come from: aiohttp's StreamReader, or a `Reader`."""
+
+    def read_nowait(self) -> bytes: ...
+    def at_eof(self) -> bool: ...
+    async def readany(self) -> bytes: ...
+
+
+class Growing:
+    """What has come of a body so far. `whole` once all of it is here, `too_large` once it will
+    not be collected further, `failure` when it broke off.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.whole = False
+        self.too_large = False
+        self.failure: BaseException | None = None
+        self._changed: asyncio.Event = asyncio.Event()
+
+    def add(self, chunk: bytes) -> None:
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+        self._wake()
+
+    def finish(self) -> bytes:
+        """All has come. Returns the body."""
+        body = b"".join(self.chunks)
+        self.whole = True
+        self._wake()
+        return body
+
+    def give_up(self) -> None:
+        """Collect no further."""
+        self.too_large = True
+        self._wake()
+
+    def fail(self, failure: BaseException) -> None:
+        self.failure = failure
+        self._wake()
+
+    def _wake(self) -> None:
+        # Who waits holds the old event; the next to wait gets a new one.
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def over(self) -> bool:
+        return self.whole or self.too_large or self.failure is not None
+
+    async def change(self) -> None:
+        await self._changed.wait()
+
+
+class Reader:
+    """One visitor's place in a growing body. A `Source`."""
+
+    def __init__(self, growing: Growing) -> None:
+        self._growing = growing
+        self._next = 0
+
+    def read_nowait(self) -> bytes:
+        chunks = self._growing.chunks
+        if self._next >= len(chunks):
+            return b""
+        taken: list[bytes] = []
+        size = 0
+        while self._next < len(chunks) and size < _SLICE:
+            taken.append(chunks[self._next])
+            size += len(chunks[self._next])
+            self._next += 1
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def at_eof(self) -> bool:
+        growing = self._growing
+        if self._next < len(growing.chunks):
+            return False
+        if growing.too_large:
+            return growing.source.at_eof()
+        return growing.whole
+
+    async def readany(self) -> bytes:
+        """The next bytes; b"" at the end. Raises what the upstream's failure raised."""
+        growing = self._growing
+        while self._next >= len(growing.chunks):
+            if growing.too_large:
+                return await growing.source.readany()
+            if growing.whole:
+                return b""
+            if growing.failure is not None:
+                raise growing.failure
+            await growing.change()
+        return self.read_nowait()

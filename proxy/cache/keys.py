@@ -1,0 +1,98 @@
+"""Which stored answer a request may get: the URL, and what `Vary` names (RFC 9111, 4.1)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from multidict import MultiMapping
+
+
+class Key(NamedTuple):
+    """The resource, as the upstream can tell it apart.
+
+    `authority` and `target` are exactly as asked: an upstream may build links from either, and a
+    spelling of one visitor must not become another's.
+    """
+
+    upstream: str
+    scheme: str
+    authority: str
+    target: str
+
+
+Selecting = tuple[tuple[str, str | None], ...]
+"""The request fields an answer was chosen by: lower-case name, normalised value or None."""
+
+
+def vary_names(headers: MultiMapping[str]) -> tuple[str, ...] | None:
+    """The field names of `Vary`, lower case, sorted, each once. None for `*`: never the same."""
+    names: set[str] = set()
+    for value in headers.getall("Vary", ()):
+        names.update(name.strip().lower() for name in value.split(","))
+    if "*" in names:
+        return None
+    return tuple(sorted(names - {""}))
+
+
+def selecting(names: tuple[str, ...], request: MultiMapping[str]) -> Selecting:
+    """What a request has in the named fields."""
+    return tuple((name, _value(name, request.getall(name, ()))) for name in names)
+
+
+def _value(name: str, values: list[str] | tuple[()]) -> str | None:
+    if not values:
+        return None
+    text = ",".join(values)
+    if len(text) > 1000:
+        return text
+    return _weighted(text) if name in _WEIGHTED else _listed(text)
+
+
+_WEIGHTED = frozenset({"accept-language", "accept-encoding", "accept-charset"})
+
+
+@lru_cache(maxsize=1024)
+def _listed(text: str) -> str:
+    if '"' in text:
+        return text.strip()
+    return ",".join(part.strip() for part in text.split(","))
+
+
+@lru_cache(maxsize=1024)
+def _weighted(text: str) -> str:
+    """Preferences in one spelling: their order says nothing (RFC 9110, 12.5.4), nor does case."""
+    return ",".join(f"{what};q={weight:g}" for weight, what in _preferences(text))
+
+
+def _preferences(text: str) -> list[tuple[float, str]]:
+    found: list[tuple[float, str]] = []
+    for part in text.split(","):
+        what, _, parameters = part.partition(";")
+        what = what.strip().lower()
+        if not what:
+            continue
+        weight = 1.0
+        for parameter in parameters.split(";"):
+            name, _, number = parameter.partition("=")
+            if name.strip().lower() == "q":
+                try:
+                    weight = min(max(float(number), 0.0), 1.0)
+                except ValueError:
+                    weight = 0.0
+        found.append((weight, what))
+    return sorted(found, key=lambda one: (-one[0], one[1]))
+
+
+def wants_language(request: MultiMapping[str], language: str) -> bool:
+    """Whether a request asks for exactly this language before all others.
+
+    Then an answer in it is what the origin would choose, whatever comes second.
+    """
+    text = ",".join(request.getall("Accept-Language", ()))
+    if not text or not language or len(text) > 300:
+        return False
+    wanted = _preferences(text)
+    if not wanted or wanted[0][1] != language.strip().lower():
+        return False
+    return len(wanted) == 1 or wanted[1][0] < wanted[0][0]

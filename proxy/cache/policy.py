@@ -1,0 +1,339 @@
+"""May this answer be kept, may that one be used? RFC 9111, RFC 5861, RFC 9213.
+
+Pure functions on header fields and times. Times are seconds since 1970, ages and lifetimes are
+seconds; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from multidict import CIMultiDict, MultiMapping
+
+from proxy.cache.conditions import opaque_tag
+from proxy.cache.dates import as_http_date, http_date
+from proxy.cache.directives import FOREVER, Directives, cache_control, targeted
+
+HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
+"""What may be kept without a word of the origin (RFC 9110, 15.1), but for 206."""
+
+_UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307}
+_NEVER_KEPT = frozenset({206, 304, 412, 416})
+"""Answers to a condition or a range: true for the request that had it."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+ERRORS = frozenset({500, 502, 503, 504})
+"""What `stale-if-error` covers (RFC 5861, 4)."""
+
+LONGEST_HEURISTIC = 3600.0
+LONGEST_HEURISTIC_PAGE = 60.0
+"""Seconds. The tenth of a file's age (RFC 9111, 4.2.2) can be days; who changes a page and says
+nothing of caching expects to see it soon."""
+
+UNREACHABLE = 86400.0
+"""Seconds that a stale answer may stand in for an upstream that cannot be reached, where the
+origin does not forbid it (RFC 9111, 4.2.4)."""
+
+_AGE = re.compile(r"[0-9]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a kept answer may be used. Seconds."""
+
+    lifetime: float
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float | None = None
+    no_cache: bool = False
+    """Validated before every use."""
+    never_stale: bool = False
+    """must-revalidate or proxy-revalidate: not even `stale-*` may bend it."""
+    shared_lifetime: bool = False
+    """s-maxage forbids staleness too, unless the origin itself says `stale-*` beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What a request says about caches."""
+
+    no_store: bool = False
+    no_cache: bool = False
+    only_if_cached: bool = False
+    max_age: int | None = None
+    min_fresh: int = 0
+    max_stale: int = 0
+
+
+WANTS_NOTHING = Wants()
+
+
+class Use(enum.Enum):
+    """What may be done with a kept answer."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    """As it is; nobody need ask the upstream."""
+    WHILE_REVALIDATING = "stale-while-revalidate"
+    VALIDATE = "validate"
+
+
+def wants(headers: MultiMapping[str]) -> Wants:
+    """The caching directives of a request (RFC 9111, 5.2.1). `Pragma` counts where there is no
+    Cache-Control.
+    """
+    if "Cache-Control" not in headers:
+        pragma = headers.get("Pragma", "")
+        if pragma and "no-cache" in pragma.lower():
+            return Wants(no_cache=True)
+        return WANTS_NOTHING
+    given = cache_control(headers.getall("Cache-Control"))
+    stale = given.seconds("max-stale")
+    if stale is not None and "" in given.given["max-stale"]:
+        stale = FOREVER
+    return Wants(
+        no_store="no-store" in given,
+        no_cache="no-cache" in given,
+        only_if_cached="only-if-cached" in given,
+        max_age=given.seconds("max-age"),
+        min_fresh=given.seconds("min-fresh") or 0,
+        max_stale=stale or 0,
+    )
+
+
+def response_directives(headers: MultiMapping[str]) -> tuple[Directives, bool]:
+    """The directives that count for us, and whether they are CDN-Cache-Control's.
+
+    A targeted field replaces Cache-Control and Expires altogether (RFC 9213, 2.2).
+    """
+    if "CDN-Cache-Control" in headers:
+        own = targeted(headers.getall("CDN-Cache-Control"))
+        if own is not None:
+            return own, True
+    return cache_control(headers.getall("Cache-Control", ())), False
+
+
+def why_not_kept(
+    method: str,
+    request: MultiMapping[str],
+    status: int,
+    headers: MultiMapping[str],
+    now: float,
+    *,
+    is_page: bool = False,
+) -> str:
+    """Why an answer may not be kept for all visitors; "" when it may (RFC 9111, 3).
+
+    Stricter than the RFC in two ways. A page that sets a cookie is never kept, and neither is
+    anything else that does without saying `public`: what was made for one visitor may be in it.
+    And what could neither be fresh nor be validated is not worth its place.
+    """
+    if method != "GET":
+        return "method"
+    if status < 200 or status in _NEVER_KEPT:
+        return "status"
+    given, _ = response_directives(headers)
+    if "must-understand" in given:
+        if status not in _UNDERSTOOD:
+            return "must-understand"
+    elif "no-store" in given:
+        return "no-store"
+    if "private" in given:
+        return "private"
+    if "Cache-Control" in request and wants(request).no_store:
+        return "request no-store"
+    if "Authorization" in request and not any(
+        name in given for name in ("public", "s-maxage", "must-revalidate")
+    ):
+        return "authorization"
+    if "Set-Cookie" in headers and (is_page or "public" not in given):
+        return "set-cookie"
+    if "*" in ",".join(headers.getall("Vary", ())):
+        return "vary"
+    terms = terms_of(status, headers, now, is_page=is_page)
+    if terms.lifetime <= 0 and not has_validator(headers):
+        return "no lifetime"
+    return ""
+
+
+def has_validator(headers: MultiMapping[str]) -> bool:
+    """Whether an answer can be asked about again: has it changed?"""
+    return "ETag" in headers or "Last-Modified" in headers
+
+
+def terms_of(
+    status: int, headers: MultiMapping[str], now: float, *, is_page: bool = False
+) -> Terms:
+    """On what terms an answer that came at `now` may be used."""
+    given, is_targeted = response_directives(headers)
+    shared = given.seconds("s-maxage")
+    lifetime = float(shared) if shared is not None else None
+    if lifetime is None:
+        maximum = given.seconds("max-age")
+        lifetime = float(maximum) if maximum is not None else None
+    if lifetime is None and not is_targeted and "Expires" in headers:
+        lifetime = _until_expiry(headers, now)
+    if lifetime is None:
+        lifetime = _heuristic(status, headers, given, now, is_page=is_page)
+    # `no-cache="field"` takes the field out of what is kept; alone it holds for the whole.
+    no_cache = "" in given.given.get("no-cache", ("-",))
+    return Terms(
+        lifetime=lifetime,
+        stale_while_revalidate=given.seconds("stale-while-revalidate") or 0,
+        stale_if_error=given.seconds("stale-if-error"),
+        no_cache=no_cache,
+        never_stale="must-revalidate" in given or "proxy-revalidate" in given,
+        shared_lifetime=shared is not None,
+    )
+
+
+def _until_expiry(headers: MultiMapping[str], now: float) -> float:
+    lines = set(headers.getall("Expires"))
+    if len(lines) > 1:
+        return 0.0
+    expires = http_date(lines.pop(), now)
+    if expires is None:
+        return 0.0
+    return max(0.0, expires - _date(headers, now))
+
+
+def _heuristic(
+    status: int, headers: MultiMapping[str], given: Directives, now: float, *, is_page: bool
+) -> float:
+    if status not in HEURISTIC_STATUSES and "public" not in given:
+        return 0.0
+    if "Cache-Control" not in headers and "no-cache" in headers.get("Pragma", "").lower():
+        return 0.0
+    modified = http_date(headers.get("Last-Modified", ""), now)
+    if modified is None:
+        return 0.0
+    longest = LONGEST_HEURISTIC_PAGE if is_page else LONGEST_HEURISTIC
+    return min(longest, max(0.0, (_date(headers, now) - modified) / 10))
+
+
+def _date(headers: MultiMapping[str], now: float) -> float:
+    date = http_date(headers.get("Date", ""), now)
+    return now if date is None else date
+
+
+def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float) -> float:
+    """How old an answer was when it came (RFC 9111, 4.2.3)."""
+    apparent = max(0.0, answered_at - _date(headers, answered_at))
+    if apparent < 1:
+        apparent = 0.0  # dates have whole seconds
+    first = headers.get("Age", "").partition(",")[0].strip()
+    told = min(int(first), FOREVER) if _AGE.match(first) and len(first) < 40 else 0
+    return max(apparent, told + max(0.0, answered_at - asked_at))
+
+
+def use_of(terms: Terms, age: float, want: Wants) -> Use:
+    """What may be done with a kept answer of this age."""
+    if want.no_cache or terms.no_cache:
+        return Use.VALIDATE
+    if want.max_age is not None and age > want.max_age:
+        return Use.VALIDATE
+    left = terms.lifetime - age
+    if left > 0 and left >= want.min_fresh:
+        return Use.FRESH
+    if terms.never_stale or want.min_fresh:
+        return Use.VALIDATE
+    if -left < terms.stale_while_revalidate:
+        return Use.WHILE_REVALIDATING
+    if want.max_stale and not terms.shared_lifetime and -left <= want.max_stale:
+        return Use.STALE
+    return Use.VALIDATE
+
+
+def may_cover_error(terms: Terms, age: float, want: Wants, *, reached: bool) -> bool:
+    """Whether a kept answer may stand in for a failure of the upstream.
+
+    `reached` tells an error status (500, 502, 503, 504) from an upstream that gave no answer: only
+    for the latter may a cache decide itself (RFC 9111, 4.2.4).
+    """
+    if terms.no_cache or terms.never_stale or want.no_cache or want.min_fresh:
+        return False
+    if want.max_age is not None and age > want.max_age:
+        return False
+    if terms.stale_if_error is not None:
+        return age - terms.lifetime <= terms.stale_if_error
+    if reached or terms.shared_lifetime:
+        return False
+    return age - terms.lifetime <= UNREACHABLE
+
+
+def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
+    """The header fields that are kept with an answer. Hop-by-hop fields are gone already.
+
+    What `no-cache="..."` names is left out, and so are cookies: they are one visitor's. `Age` is
+    written anew on each use.
+    """
+    kept = CIMultiDict(headers)
+    for name in ("Set-Cookie", "Set-Cookie2", "Age", "Clear-Site-Data", *_PROXY_ONLY):
+        kept.popall(name, None)
+    given, _ = response_directives(headers)
+    for name in given.fields("no-cache"):
+        kept.popall(name, None)
+    if http_date(kept.get("Date", ""), now) is None:
+        kept["Date"] = as_http_date(now)
+    return kept
+
+
+_PROXY_ONLY = ("Proxy-Authentication-Info", "Proxy-Connection")
+
+# What describes the bytes that are kept: a 304 does not change them (RFC 9111, 3.2).
+_OF_THE_BYTES = frozenset(
+    {
+        "content-length", "content-encoding", "content-range", "content-md5", "digest",
+        "content-digest", "repr-digest", "transfer-encoding", "etag", "vary",
+    }
+)  # fmt: skip
+
+
+def updated_headers(
+    kept: CIMultiDict[str], newer: CIMultiDict[str], now: float
+) -> CIMultiDict[str]:
+    """Kept header fields after a 304, or a 200 to HEAD, said that the bytes are still the same."""
+    fresh = kept_headers(newer, now)
+    result = CIMultiDict(kept)
+    for name in {name.lower() for name in fresh}:
+        if name in _OF_THE_BYTES:
+            continue
+        result.popall(name, None)
+        for value in fresh.getall(name):
+            result.add(name, value)
+    return result
+
+
+def describes_same(kept: MultiMapping[str], head: MultiMapping[str]) -> bool:
+    """Whether a 200 to HEAD is about the bytes that are kept (RFC 9111, 4.3.5)."""
+    for name in ("ETag", "Last-Modified", "Content-Length"):
+        new = head.get(name)
+        if new is None:
+            continue
+        old = kept.get(name)
+        if name == "ETag" and old is not None:
+            old, new = opaque_tag(old), opaque_tag(new)
+        if old != new:
+            return False
+    return True
+
+
+def also_invalid(url: str, headers: MultiMapping[str]) -> list[str]:
+    """The URLs, other than its own, that a successful unsafe request makes invalid (RFC 9111, 4.4).
+
+    Only of the same origin: nobody may empty another's cache.
+    """
+    here = urlsplit(url)
+    found: list[str] = []
+    for name in ("Location", "Content-Location"):
+        for value in headers.getall(name, ()):
+            try:
+                target = urljoin(url, value)
+                there = urlsplit(target)
+            except ValueError:
+                continue
+            if (there.scheme, there.netloc.lower()) == (here.scheme, here.netloc.lower()):
+                found.append(target.partition("#")[0])
+    return found

@@ -1,0 +1,27 @@
+"""The `Cache-Status` header: what the cache did with a request (RFC 9211)."""
+
+from __future__ import annotations
+
+NAME = "consent-proxy"
+
+
+def hit(ttl: float, *, detail: str = "") -> str:
+    """Answered from what is kept; a negative `ttl` tells of a stale answer."""
+    told = f"; detail={detail}" if detail else ""
+    return f"{NAME}; hit; ttl={int(ttl)}{told}"
+
+
+def forwarded(
+    why: str, *, status: int | None = None, stored: bool = False, collapsed: bool = False
+) -> str:
+    """Asked of the upstream. `why` is one of RFC 9211's: bypass, method, uri-miss, vary-miss,
+    miss, request, stale, partial.
+    """
+    parts = [NAME, f"fwd={why}"]
+    if status is not None:
+        parts.append(f"fwd-status={status}")
+    if stored:
+        parts.append("stored")
+    if collapsed:
+        parts.append("collapsed")
+    return "; ".join(parts)

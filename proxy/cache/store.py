@@ -1,0 +1,263 @@
+"""The kept answers of one worker, within a budget of bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from multidict import CIMultiDict, MultiMapping
+
+from proxy.cache.board import Board
+from proxy.cache.keys import Key, Selecting, selecting, vary_names, wants_language
+from proxy.cache.policy import Terms
+
+_OVERHEAD = 1500
+"""Bytes that an entry takes beside its texts, about."""
+_MOST_VARIANTS = 64
+"""Kept for one URL. `Vary: User-Agent` has thousands, each asked for once."""
+_SHARE = 16
+"""An answer larger than this part of the budget passes by: it would push out too many others."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A kept answer of the upstream, the same for all visitors. Only `attachment` ever changes.
+
+    `born` is when its age was 0 (seconds since 1970), `asked_at` when it was asked for
+    (CLOCK_MONOTONIC). `attachment` is what somebody made of the body, with its size in bytes:
+    the compiled page.
+    """
+
+    key: Key
+    selecting: Selecting
+    status: int
+    reason: str
+    headers: CIMultiDict[str]
+    body: bytes
+    terms: Terms
+    born: float
+    asked_at: float
+    is_page: bool = False
+    attachment: object = None
+    attached: int = 0
+    slot: int = field(default=0, init=False)
+
+    @property
+    def place(self) -> str:
+        return place_of(self.key)
+
+    @property
+    def cost(self) -> int:
+        """Bytes, about."""
+        texts = sum(len(name) + len(value) + 200 for name, value in self.headers.items())
+        chosen = sum(len(value or "") for _, value in self.selecting)
+        return len(self.body) + self.attached + texts + chosen + len(self.key.target) + _OVERHEAD
+
+    def age(self, now: float) -> float:
+        return max(0.0, now - self.born)
+
+
+def place_of(key: Key) -> str:
+    """A URL without its scheme, as purges name it: "www.example.com/path?query"."""
+    return f"{key.authority.lower()}{key.target}"
+
+
+def selecting_names(headers: MultiMapping[str], *, is_page: bool) -> tuple[str, ...] | None:
+    """The request fields that choose among a URL's answers. None when no request is like another.
+
+    A coded body is for those who can undo it, whether its origin says so or not. A page is undone
+    here, so its coding is nobody's business.
+    """
+    names = vary_names(headers)
+    if names is None:
+        return None
+    if is_page:
+        return tuple(name for name in names if name != "accept-encoding")
+    if headers.get("Content-Encoding") and "accept-encoding" not in names:
+        return tuple(sorted((*names, "accept-encoding")))
+    return names
+
+
+class Store:
+    """Entries, most recently used last. Not for several threads."""
+
+    def __init__(self, budget: int, board: Board | None = None) -> None:
+        self.budget = budget
+        self.board = board or Board()
+        self.size = 0
+        self.under_way = 0
+        self._entries: OrderedDict[tuple[Key, Selecting], Entry] = OrderedDict()
+        self._costs: dict[tuple[Key, Selecting], int] = {}
+        # For each URL its answers, oldest first; and how many were chosen by which fields.
+        self._variants: dict[Key, dict[Selecting, None]] = {}
+        self._names: dict[Key, dict[tuple[str, ...], int]] = {}
+        self._purges_seen = self.board.count()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest body that is kept."""
+        return self.budget // _SHARE
+
+    def selecting_of(self, key: Key, request: MultiMapping[str]) -> tuple[Selecting, ...]:
+        """What a request has in the fields by which the kept answers of a URL were chosen."""
+        return tuple(selecting(names, request) for names in self._names.get(key, ()))
+
+    def get(self, key: Key, request: MultiMapping[str]) -> Entry | None:
+        """The answer that is kept for a request with these (upstream's) header fields, if any."""
+        if self.board.count() != self._purges_seen:
+            self._obey_purges()
+        variants = self._variants.get(key)
+        if variants is None:
+            return None
+        found: Entry | None = None
+        if len(variants) == 1 and () in variants:
+            found = self._entries[(key, ())]
+        else:
+            for chosen in self.selecting_of(key, request):
+                entry = self._entries.get((key, chosen))
+                if entry is not None and (found is None or entry.asked_at > found.asked_at):
+                    found = entry
+            if found is None:
+                found = self._in_wanted_language(key, request)
+        if found is None:
+            return None
+        if found.asked_at <= self.board.invalidated_at(found.slot):
+            self.remove(found)
+            return None
+        self._entries.move_to_end((key, found.selecting))
+        return found
+
+    def _in_wanted_language(self, key: Key, request: MultiMapping[str]) -> Entry | None:
+        if "Accept-Language" not in request:
+            return None
+        for chosen in self._variants[key]:
+            entry = self._entries[(key, chosen)]
+            language = entry.headers.get("Content-Language", "")
+            if not language or not wants_language(request, language):
+                continue
+            others = tuple((n, v) for n, v in chosen if n != "accept-language")
+            if others != chosen and others == selecting(tuple(n for n, _ in others), request):
+                return entry
+        return None
+
+    def put(self, entry: Entry) -> bool:
+        """Keep an answer, in place of the one that it replaces. False when it is not kept."""
+        entry.slot = self.board.slot(entry.place)
+        cost = entry.cost
+        if cost > self.largest + _OVERHEAD * 4 or self._is_out_of_date(entry):
+            return False
+        place = (entry.key, entry.selecting)
+        self._forget(place)
+        self._entries[place] = entry
+        self._costs[place] = cost
+        self.size += cost
+        variants = self._variants.setdefault(entry.key, {})
+        variants[entry.selecting] = None
+        names = self._names.setdefault(entry.key, {})
+        by = tuple(name for name, _ in entry.selecting)
+        names[by] = names.get(by, 0) + 1
+        if len(variants) > _MOST_VARIANTS:
+            self._forget((entry.key, next(iter(variants))))
+        self._make_room()
+        return True
+
+    def attach(self, entry: Entry, attachment: object, size: int) -> None:
+        """Hang something on an entry. `size` are the bytes it takes beside the body."""
+        entry.attachment, entry.attached = attachment, size
+        place = (entry.key, entry.selecting)
+        if self._entries.get(place) is entry:
+            self.size -= self._costs[place]
+            self._costs[place] = entry.cost
+            self.size += self._costs[place]
+            self._make_room()
+
+    def remove(self, entry: Entry) -> None:
+        place = (entry.key, entry.selecting)
+        if self._entries.get(place) is entry:
+            self._forget(place)
+
+    def invalidate(self, key: Key) -> None:
+        """Everything that is known of a URL is out of date, in all workers."""
+        self.board.invalidate(place_of(key))
+
+    def purge(self, url: str) -> int:
+        """Throw out one URL ("host/path?query"), in all workers. Returns how many answers of it
+        this worker had.
+        """
+        place = _lower_host(url)
+        self.board.invalidate(place)
+        return self._throw_out(entry for entry in self._entries.values() if entry.place == place)
+
+    def purge_prefix(self, prefix: str) -> int:
+        """Throw out all URLs that start so; "" is all of them."""
+        place = _lower_host(prefix)
+        self.board.purge_prefix(place)
+        before = len(self._entries)
+        self._obey_purges()
+        return before - len(self._entries)
+
+    def reserve(self, size: int) -> bool:
+        """Count bytes of a body under way. False when too much is under way already."""
+        if self.under_way + size > self.budget // 2:
+            return False
+        self.under_way += size
+        self._make_room()
+        return True
+
+    def release(self, size: int) -> None:
+        self.under_way -= size
+
+    def _is_out_of_date(self, entry: Entry) -> bool:
+        if entry.asked_at <= self.board.invalidated_at(entry.slot):
+            return True
+        place = entry.place
+        return any(
+            entry.asked_at <= purge.at and place.startswith(purge.prefix)
+            for purge in self.board.prefixes()
+        )
+
+    def _obey_purges(self) -> None:
+        purges = self.board.prefixes(self._purges_seen)
+        self._purges_seen = self.board.count()
+        self._throw_out(
+            entry
+            for entry in self._entries.values()
+            if any(
+                entry.asked_at <= purge.at and entry.place.startswith(purge.prefix)
+                for purge in purges
+            )
+        )
+
+    def _throw_out(self, entries: Iterator[Entry]) -> int:
+        found = list(entries)
+        for entry in found:
+            self._forget((entry.key, entry.selecting))
+        return len(found)
+
+    def _forget(self, place: tuple[Key, Selecting]) -> None:
+        if self._entries.pop(place, None) is None:
+            return
+        self.size -= self._costs.pop(place)
+        key, chosen = place
+        variants = self._variants[key]
+        del variants[chosen]
+        names = self._names[key]
+        by = tuple(name for name, _ in chosen)
+        names[by] -= 1
+        if not names[by]:
+            del names[by]
+        if not variants:
+            del self._variants[key], self._names[key]
+
+    def _make_room(self) -> None:
+        while self._entries and self.size + self.under_way > self.budget:
+            self._forget(next(iter(self._entries)))
+
+
+def _lower_host(place: str) -> str:
+    host, slash, path = place.partition("/")
+    return f"{host.lower()}{slash}{path}"
