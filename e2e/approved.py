@@ -11,7 +11,8 @@ from examples.demo.vendors import UNAPPROVED, VENDORS
 TAG_MANAGER = "google-tag-manager"
 VIDEO = "youtube"
 APPROVED = frozenset(VENDORS) - {UNAPPROVED}
-EVERY_CATEGORY = frozenset(CHOOSABLE)
+OFFERED = tuple(c for c in CHOOSABLE if c in {catalogue()[v].category for v in APPROVED})
+"""The categories with a switch: a site without social vendors does not ask about them."""
 
 
 def vendors_of(categories: Iterable[Category | str]) -> set[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from e2e.visitor import PREFERENCE_COOKIE, Visitor
 
 FORM = """url => {
@@ -34,12 +32,10 @@ def test_form_of_another_site_is_refused(visitor: Visitor) -> None:
     assert PREFERENCE_COOKIE not in visitor.cookies()
 
 
-@pytest.mark.parametrize("mode", ["no-cors", "cors"])
-def test_fetch_of_another_site_is_refused(visitor: Visitor, mode: str) -> None:
+def test_fetch_of_another_site_is_refused(visitor: Visitor) -> None:
     visitor.open_origin("/contact")
-    script = FETCH.replace("no-cors", mode)
     with visitor.page.expect_response(lambda r: r.url.endswith("/.consent/choice")) as answer:
-        visitor.page.evaluate(script, visitor.demo.url("/.consent/choice"))
+        visitor.page.evaluate(FETCH, visitor.demo.url("/.consent/choice"))
     assert answer.value.status == 403
     assert PREFERENCE_COOKIE not in visitor.cookies()
     visitor.open("/")

@@ -64,9 +64,8 @@ def ports() -> Ports:
 def started(ports: Ports) -> Iterator[subprocess.Popen[str]]:
     process = start(ports)
     yield process
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
+    process.terminate()  # it stops the proxy, which a kill would leave behind
+    process.communicate(timeout=20)
 
 
 def test_it_says_what_to_open_and_stops_cleanly(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Playwright
 
-from consent_rules.categories import CHOOSABLE, Category
-from e2e.approved import APPROVED, vendors_of
+from consent_rules.categories import Category
+from e2e.approved import APPROVED, OFFERED, vendors_of
 from e2e.chromium import launch
 from e2e.real_names import demo_with_real_names, resolver_rules
 from e2e.site import EVERY_VENDOR, PATIENT_PAGE, RunningDemo
@@ -61,7 +61,7 @@ def test_accept_all_fires_the_approved(visitor: Visitor) -> None:
     assert visitor.hosts_asked() == set()
 
 
-@pytest.mark.parametrize("category", CHOOSABLE)
+@pytest.mark.parametrize("category", OFFERED)
 def test_one_category_alone(visitor: Visitor, category: Category) -> None:
     visitor.choose([category])
     visitor.forget()
