@@ -103,3 +103,19 @@ async def test_broken_page_is_not_passed_off_as_whole(answer: bytes) -> None:
             with pytest.raises(ConnectionResetError):
                 await exchange(front.port, get())
     assert results == [ReadResult(b"first", "broken")]
+
+
+async def test_more_promised_than_there_is() -> None:
+    """Headers that the caller got wrong end in a reset too, never in a wait or a mix-up."""
+    async with origin(answers(ok(b"short"))) as upstream, open_session() as session:
+
+        async def handler(request: web.BaseRequest) -> web.StreamResponse:
+            headers = request_headers(request, peer_is_trusted=False)
+            async with ask(session, request, upstream.url, headers) as answer:
+                promising = response_headers(answer)
+                promising["Content-Length"] = "500"
+                return await stream(request, answer, promising)
+
+        async with proxy(upstream.url, handler=handler) as front:
+            with pytest.raises(ConnectionResetError):
+                await exchange(front.port, get())
