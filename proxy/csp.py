@@ -11,25 +11,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from consent_rules.categories import Category
 from consent_rules.matching import HostPattern
 from consent_rules.vendors import Vendor
 
 # The site's own inline code is not what a consent policy is about: hosts are.
 _OWN = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
-_LINKS = "'self' data: blob:"
+_USED = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
 
 # An unfilled `'nonce-'` is none.
 _NONCE_OR_HASH = re.compile(r"'(?:nonce|sha256|sha384|sha512)-[A-Za-z0-9+/_-]+={0,2}'", re.I)
 
 
-def host_sources(pattern: str) -> tuple[str, ...]:
+def host_sources(pattern: str, *, any_port: bool = False) -> tuple[str, ...]:
     """A host pattern as CSP host-sources: `*.x` is x itself and what lies below it.
 
-    A pattern without a port is every port, as it is where HTML is gated; a host-source without
-    one would be the scheme's default only.
+    A host-source without a port is the scheme's default one only.
     """
     parsed = HostPattern.parse(pattern)
-    port = f":{parsed.port or '*'}"
+    number = parsed.port or ("*" if any_port else "")
+    port = f":{number}" if number else ""
     if parsed.below:
         return (f"{parsed.host}{port}", f"*.{parsed.host}{port}")
     return (f"{parsed.host}{port}",)
@@ -56,7 +57,25 @@ def vendor_sources(vendor: Vendor) -> tuple[str, ...]:
     """Every host-source under which an open vendor may be asked."""
     sources = [source for pattern in vendor.hosts for source in host_sources(pattern)]
     sources += [source for pattern in vendor.paths for source in path_sources(pattern)]
-    return tuple(dict.fromkeys(sources))
+    return _without_covered(sources)
+
+
+def _without_covered(sources: Iterable[str]) -> tuple[str, ...]:
+    """The sources without those that another one lets in anyway."""
+    given = dict.fromkeys(sources)
+
+    def covered(source: str) -> bool:
+        host, slash, _ = source.partition("/")
+        if slash and host in given:
+            return True
+        _, dot, parent = host.removeprefix("*.").partition(".")
+        while dot:
+            if f"*.{parent}" in given:
+                return True
+            _, dot, parent = parent.partition(".")
+        return False
+
+    return tuple(source for source in given if not covered(source))
 
 
 def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri: str = "") -> str:
@@ -64,23 +83,27 @@ def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri
 
     `own` are the site's host patterns. Without vendors it is the policy for pages that cannot
     be gated: no third party acts.
+
+    It is kept short: proxies in front read 8 KB of headers by default, and dozens of tags name
+    hundreds of hosts. So connections have no directive of their own, and what is only ever
+    asked by a path (pixels on shared hosts) is asked neither by sockets nor, but for tools that
+    visitors use, by forms.
     """
-    own_sources = [source for pattern in own for source in host_sources(pattern)]
+    vendors = tuple(vendors)
+    # A port is left open for the site's own hosts, as it is where HTML is gated.
+    own_sources = [s for pattern in own for s in host_sources(pattern, any_port=True)]
+    open_hosts = [s for vendor in vendors for p in vendor.hosts for s in host_sources(p)]
     open_sources = [source for vendor in vendors for source in vendor_sources(vendor)]
-    sources = " ".join(dict.fromkeys((*own_sources, *open_sources)))
+    forms = [s for v in vendors if v.category in _USED for s in vendor_sources(v)] + open_hosts
     # A source without a scheme covers wss: in some browsers only.
-    sockets = " ".join(
-        f"wss://{source.partition('/')[0]}"
-        for source in dict.fromkeys((*own_sources, *open_sources))
-    )
+    sockets = [f"wss://{source}" for source in _without_covered((*own_sources, *open_hosts))]
     parts = [
-        f"default-src {_OWN} {sources}",
-        f"connect-src {_LINKS} {sources} {sockets}",
-        f"form-action 'self' {sources}",
+        " ".join(("default-src", _OWN, *_without_covered((*own_sources, *open_sources)), *sockets)),
+        " ".join(("form-action 'self'", *_without_covered((*own_sources, *forms)))),
     ]
     if report_uri:
         parts.append(f"report-uri {report_uri}")
-    return "; ".join(" ".join(part.split()) for part in parts)
+    return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

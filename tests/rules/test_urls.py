@@ -18,7 +18,7 @@ def _rows() -> list[tuple[str, str, tuple[str, ...]]]:
     rows = []
     for line in Path(__file__).with_name("urls.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("# "):
-            written, base, *wanted = (cell.strip(" ") for cell in line.split(" | "))
+            written, base, *wanted = (cell.strip(" ") for cell in line.split("|"))
             rows.append((codecs.decode(written, "unicode_escape"), base, tuple(wanted)))
     return rows
 

@@ -1,0 +1,116 @@
+"""Headers that make a browser reach out."""
+
+from __future__ import annotations
+
+import pytest
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from proxy.response_headers import hold_document, hold_to_decision, without_closed_links
+
+
+def closed(url: str) -> bool:
+    """Whoever is on *.evil may not act."""
+    return ".evil" in url.partition("//")[2].partition("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("</a.css>; rel=preload; as=style", "</a.css>; rel=preload; as=style"),
+        ("<https://t.evil/x>; rel=preload", ""),
+        ("<https://t.evil/x>; rel=canonical", "<https://t.evil/x>; rel=canonical"),
+        ("<https://t.evil/x>;rel=PRECONNECT", ""),
+        ('<https://t.evil/x>; rel="dns-prefetch preconnect"', ""),
+        ('<https://t.evil/x>; as=script; rel="next"', ""),
+        ("<https://t.evil/x> ; REL = preload", ""),
+        ("<//t.evil/x>; rel=modulepreload", ""),
+        ("<https://t.evil/x>; rel=prefetch, </b>; rel=preload", "</b>; rel=preload"),
+        ("</b>; rel=preload, <https://t.evil/x>; rel=prefetch", "</b>; rel=preload"),
+        ('<https://t.evil/x>; title="; rel=x"; rel=preload', ""),
+        ('<https://t.evil/x>; title="a, b"; rel=preload, </b>; rel=icon', "</b>; rel=icon"),
+        ('<https://t.evil/x>; title="a \\" b"; rel=preload', ""),
+        ("<https://t.evil/>; rel=a; rel=preload", "<https://t.evil/>; rel=a; rel=preload"),
+        ("</i>; rel=preload; as=image; imagesrcset=\"https://t.evil/i 2x, /j 1x\"", ""),
+        ("<https://t.evil/x>; crossorigin; rel=preconnect", ""),
+        ("<https://t.evil/x>; rel=preload;", ""),
+        ("nonsense", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_link(value: str, kept: str) -> None:
+    assert without_closed_links(value, closed) == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("Refresh", "5", True),
+        ("Refresh", "5; url=/next", True),
+        ("Refresh", "5; url=https://t.evil/", False),
+        ("Refresh", "0;URL='https://t.evil/'", False),
+        ("Refresh", "0,https://t.evil/", False),
+        ("Refresh", "0 https://t.evil/", False),
+        ("Refresh", "0 url=https://t.evil/", False),
+        ("Refresh", ' 0.5 ; url = "https://t.evil/"', False),
+        ("NEL", '{"report_to":"x","max_age":1}', False),
+        ("Report-To", '{"endpoints":[{"url":"https://www.example.com/r"}]}', True),
+        ("Report-To", '{"endpoints":[{"url":"https://t.evil/r"}]}', False),
+        ("Report-To", '{"endpoints":[{"url":"https:\\/\\/t.evil\\/r"}]}', False),
+        ("Report-To", '{"endpoints":[{"url":"https:\\u002f\\u002ft.evil/r"}]}', False),
+        ("Report-To", '{"endpoints":[{"url":"/r"}]}, {"endpoints":[{"url":"//t.evil"}]}', False),
+        ("Report-To", "nonsense", True),
+        ("Report-To", '{"endpoints":[1,{"url":2}],"x":[]}, 3', True),
+        ("Reporting-Endpoints", 'a="/r", b="https://www.example.com/r"', True),
+        ("Reporting-Endpoints", 'a="/r", b="https://t.evil/r"', False),
+        ("Speculation-Rules", '"/rules.json"', False),
+        ("Content-Security-Policy", "default-src 'self'", True),
+        ("Content-Security-Policy", "script-src 'self'; report-uri /r; report-to x", True),
+    ],
+)
+def test_kept_or_not(name: str, value: str, kept: bool) -> None:
+    headers = CIMultiDict({name: value, "X-Other": "1"})
+    hold_to_decision(headers, closed, Audience.MARKETING)
+    assert headers.getall(name, []) == ([value] if kept else [])
+    assert headers["X-Other"] == "1"
+
+
+@pytest.mark.parametrize("name", ["Content-Security-Policy", "Content-Security-Policy-Report-Only"])
+@pytest.mark.parametrize(
+    ("policy", "held"),
+    [
+        ("a b; report-uri https://t.evil/r", "a b"),
+        ("a b; report-uri https://t.evil/r /r; c", "a b; report-uri /r; c"),
+        ("a b; REPORT-URI //t.evil, c d; report-uri /r", "a b, c d; report-uri /r"),
+        ("report-uri https://t.evil/", ""),
+    ],
+)
+def test_reports_of_policies(name: str, policy: str, held: str) -> None:
+    headers = CIMultiDict({name: policy})
+    hold_to_decision(headers, closed, Audience.MARKETING)
+    assert headers.getall(name, []) == ([held] if held else [])
+
+
+def test_every_line_of_a_header_is_held() -> None:
+    headers = CIMultiDict([("Link", "<https://t.evil>; rel=preload"), ("link", "</a>; rel=icon")])
+    hold_to_decision(headers, closed, Audience.MARKETING)
+    assert headers.getall("Link") == ["</a>; rel=icon"]
+
+
+def test_referrer_of_patient_pages() -> None:
+    headers = CIMultiDict([("Referrer-Policy", "unsafe-url"), ("referrer-policy", "origin")])
+    hold_to_decision(headers, closed, Audience.MARKETING)
+    assert headers.getall("Referrer-Policy") == ["unsafe-url", "origin"]
+    hold_to_decision(headers, closed, Audience.PATIENT)
+    assert headers.getall("Referrer-Policy") == ["no-referrer"]
+
+
+def test_documents() -> None:
+    headers = CIMultiDict({"Permissions-Policy": "camera=(), fullscreen=*", "Accept-CH": "DPR"})
+    hold_document(headers, Audience.MARKETING, advertising=True)
+    assert "Accept-CH" in headers
+    policies = headers.getall("Permissions-Policy")
+    assert policies == ["camera=(), fullscreen=*", "geolocation=(self), microphone=(self)"]
+    hold_document(headers, Audience.PATIENT, advertising=False)
+    assert "Accept-CH" not in headers
+    assert "browsing-topics=()" in headers.getall("Permissions-Policy")[-1]
