@@ -50,6 +50,22 @@ def test_video_loads_when_allowed(visitor: Visitor) -> None:
     assert visitor.fired() == vendors_of([catalogue()[VIDEO].category])
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_allowing_the_video_alone_opens_nothing_else(
+    new_visitor: NewVisitor, javascript: bool
+) -> None:
+    visitor = new_visitor(java_script_enabled=javascript)
+    visitor.open(EVERY_VENDOR)
+    visitor.reject_all()
+    visitor.allow_vendor(catalogue()[VIDEO].name)
+    assert visitor.page.url.partition("#")[0] == visitor.demo.url(EVERY_VENDOR)
+    until(lambda: VIDEO in visitor.fired(), "the video loads")
+    visitor.forget()
+    visitor.open(EVERY_VENDOR)
+    until(lambda: VIDEO in visitor.fired(), "the video loads again")
+    assert visitor.fired() == {VIDEO}
+
+
 def test_video_is_approved_below_the_blog_only(visitor: Visitor) -> None:
     visitor.open("/")
     visitor.accept_all()

@@ -105,6 +105,10 @@ class Visitor:
     def reject_all(self) -> None:
         self._choose_with(self.reject_button)
 
+    def allow_vendor(self, name: str) -> None:
+        """On the placeholder of a closed embed."""
+        self._choose_with(self.page.get_by_role("button", name=f"allow {name}"))
+
     def choose(self, categories: Iterable[str]) -> None:
         """On the preferences page: exactly these categories."""
         wanted = set(categories)
