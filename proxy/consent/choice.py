@@ -27,6 +27,7 @@ class Action(StrEnum):
     REJECT_ALL = "reject_all"
     SAVE = "save"
     VENDOR = "vendor"
+    ONCE = "once"
 
 
 class Origin(StrEnum):
@@ -55,7 +56,7 @@ class Choice:
     """What a form asks for.
 
     ACCEPT_ALL, REJECT_ALL and SAVE replace the visitor's earlier choice. VENDOR only adds
-    `vendors` to it: its `allowed` is empty and means nothing.
+    `vendors` to it, ONCE is for the next page alone: their `allowed` is empty and means nothing.
     `vendors` holds exceptions only: an id is True where its category was refused and False
     where it was allowed.
     """
@@ -81,11 +82,11 @@ def parse_choice(
     return_to = safe_return_to(next(iter(_all(form, "return_to")), None))
     origin = _origin(_all(form, "source"))
     action, _, vendor_id = actions[0].partition(":")
-    if action == Action.VENDOR:
+    if action in {Action.VENDOR, Action.ONCE}:
         if vendor_id not in vendors:
             raise ChoiceError(f"This site has no tool called {vendor_id[:60]!r}. {_AGAIN}")
         only = MappingProxyType({vendor_id: True})
-        return Choice(Action.VENDOR, frozenset(), only, return_to, Origin.PLACEHOLDER)
+        return Choice(Action(action), frozenset(), only, return_to, Origin.PLACEHOLDER)
     if actions[0] == Action.ACCEPT_ALL:
         return Choice(Action.ACCEPT_ALL, frozenset(categories), _NO_EXCEPTIONS, return_to, origin)
     if actions[0] == Action.REJECT_ALL:

@@ -29,7 +29,7 @@ from proxy.cookies import expiring, names_in
 from proxy.discovered import PATIENT_PAGES, page_of, reported
 from proxy.errors import error_response
 from proxy.headers import client_address
-from proxy.tokens import set_cookie
+from proxy.tokens import set_cookie, set_once_cookie
 
 _LARGEST_FORM = 32_768
 _LARGEST_REPORT = 65_536
@@ -207,12 +207,24 @@ async def _choice(request: web.BaseRequest, asking: Asking) -> web.Response:
         choice = parse_choice(
             form, site_vendors(asking.site.rules), used_categories(asking.site.rules)
         )
+        if choice.action is Action.ONCE:
+            return _once(request, asking, choice, named=bool(form.get("return_to")))
         preferences = _chosen(choice, asking)
         token = asking.running.keys.sign(preferences, asking.site.rules.name)
     except (ChoiceError, ValueError) as error:
         nosniff = {"X-Content-Type-Options": "nosniff"}
         return web.Response(status=400, text=f"{error}\n", headers={**_NO_STORE, **nosniff})
     return _stored(request, asking, choice, preferences, token, named=bool(form.get("return_to")))
+
+
+def _once(request: web.BaseRequest, asking: Asking, choice: Choice, *, named: bool) -> web.Response:
+    """Back to the page, which shows one vendor's content this time. Nothing is chosen for good."""
+    vendor = next(iter(choice.vendors))
+    token = asking.running.keys.sign_once(vendor, asking.site.rules.name, int(asking.now))
+    there = choice.return_to if named else _return_to(request, asking, None)
+    response = web.Response(status=303, headers={"Location": there, **_NO_STORE})
+    response.headers.add("Set-Cookie", set_once_cookie(token, secure=asking.secure))
+    return response
 
 
 def _chosen(choice: Choice, asking: Asking) -> Preferences:
