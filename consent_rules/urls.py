@@ -22,15 +22,16 @@ _STRIPPED = "".join(map(chr, range(0x21)))
 _DROPPED = str.maketrans("", "", "\t\n\r")
 
 # A lower-case name whose last label starts with a letter (so it is no IPv4 address), a path
-# with nothing to decode and no dot segments: what the parser would return unchanged.
+# with nothing to decode, no parameters and no dot segments: what the parser would return
+# unchanged. Punycode it checks, so names with it are left to it.
+_PATH = r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_~!$&'()*+,=:@.-]*)"
 _PLAIN_ABSOLUTE = re.compile(
-    r"(?:(https?):)?//((?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?|localhost)"
-    r"(?::([1-9][0-9]{0,3}))?(?=[/?#]|\Z)((?:/[A-Za-z0-9_~!$&'()*+,;=:@-]"
-    r"[A-Za-z0-9_~!$&'()*+,;=:@.-]*)*/?)(?:[?#]|\Z)"
+    r"(?:(https?):)?//(?![^/?#]*xn--)"
+    r"((?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?|localhost)"
+    rf"(?::([1-9][0-9]{{0,3}}))?(?=[/?#]|\Z)({_PATH}*/?)(?:[?#]|\Z)"
 )
-_PLAIN_ROOTED = re.compile(
-    r"((?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)+/?)(?:[?#]|\Z)"
-)
+_PLAIN_ROOTED = re.compile(rf"({_PATH}+/?)(?:[?#]|\Z)")
+_PARAMETERS = re.compile(r";[^/]*")  # of a segment: `/patients;v=1/list` (RFC 3986, 3.3)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
@@ -127,8 +128,10 @@ def normal_path(path: str) -> str:
     if "%" in decoded:  # some servers decode twice
         decoded = unquote(decoded, errors="replace")
     decoded = decoded.replace("\\", "/")
-    if "//" not in decoded and "/." not in decoded:
-        return decoded or "/"
+    if ";" in decoded:
+        decoded = _PARAMETERS.sub("", decoded)
+    if decoded.startswith("/") and "//" not in decoded and "/." not in decoded:
+        return decoded
     kept: list[str] = []
     segments = decoded.split("/")
     for segment in segments:

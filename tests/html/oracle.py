@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-import html5lib
+import html5lib  # type: ignore[import-untyped]
 from ada_url import URL
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 import ada_url
@@ -60,7 +61,9 @@ _AUTHORITY = st.builds(
     _HOST,
     st.sampled_from(["", "", ":80", ":443", ":8080", ":0", ":", ":99999", ":080"]),
 )
-_URL = st.builds(lambda start, rest: start + "".join(rest), _AUTHORITY, st.lists(_PIECE, max_size=6))
+_URL = st.builds(
+    lambda start, rest: start + "".join(rest), _AUTHORITY, st.lists(_PIECE, max_size=6)
+)
 _BASE = st.sampled_from(
     ["https://b.test/d/e", "http://b.test:8080/", "https://www.example.com/?x#y", "http://1.2.3.4/"]
 )
@@ -83,8 +86,12 @@ def test_agrees_with_ada_without_a_base(url: str) -> None:
         assert resolve(url, None) == _as_ada(url, None)
 
 
+def _starting(pattern: re.Pattern[str]) -> st.SearchStrategy[str]:
+    return st.from_regex(re.compile(rf"\A(?:{pattern.pattern})"))
+
+
 @settings(max_examples=500, deadline=None)
-@given(st.from_regex(urls._PLAIN_ABSOLUTE) | st.from_regex(urls._PLAIN_ROOTED), _BASE)
+@given(_starting(urls._PLAIN_ABSOLUTE) | _starting(urls._PLAIN_ROOTED), _BASE)
 def test_what_the_quick_way_accepts(url: str, base: str) -> None:
     """Also with whatever follows: the expressions end where a query or fragment starts."""
     assert resolve(url, base) == _as_ada(url, base)
