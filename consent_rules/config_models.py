@@ -441,6 +441,9 @@ class Site(Table):
     """"enforce", or "observe": report, close nothing on marketing pages."""
     preserve_host: StrictBool = True
     """Whether the upstream gets the visitor's Host header, or its own name."""
+    webrtc: StrictBool = False
+    """Whether the site's own pages may make WebRTC connections, as for video visits. Nothing can
+    hold those to hosts, so they are closed unless the site needs them."""
     pages: Annotated[tuple[PageRule, ...], Field(validation_alias="page")] = ()
     """Pages with an audience of their own, one [[site.page]] each."""
 

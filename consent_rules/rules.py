@@ -41,6 +41,7 @@ class SiteRules:
     name: str
     upstream: str
     preserve_host: bool
+    webrtc: bool
     hosts: HostSet
     own: HostSet
     own_patterns: tuple[str, ...]
@@ -174,6 +175,7 @@ def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> Sit
         name=site.name,
         upstream=str(site.upstream),
         preserve_host=site.preserve_host,
+        webrtc=site.webrtc,
         hosts=HostSet(site.hosts),
         own=HostSet(own),
         own_patterns=own,

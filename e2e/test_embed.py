@@ -66,6 +66,19 @@ def test_allowing_the_video_alone_opens_nothing_else(
     assert visitor.fired() == {VIDEO}
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_loading_the_video_once_is_no_choice(new_visitor: NewVisitor, javascript: bool) -> None:
+    visitor = new_visitor(java_script_enabled=javascript)
+    visitor.open(EVERY_VENDOR)
+    visitor.page.get_by_role("button", name="Load once").click()
+    until(lambda: VIDEO in visitor.fired(), "the video loads")
+    assert visitor.fired() == {VIDEO}
+    visitor.forget()
+    visitor.open(EVERY_VENDOR)
+    assert visitor.fired() == set()
+    assert visitor.page.get_by_role("button", name="Load once").is_visible()
+
+
 def test_video_is_approved_below_the_blog_only(visitor: Visitor) -> None:
     visitor.open("/")
     visitor.accept_all()

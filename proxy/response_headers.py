@@ -21,6 +21,7 @@ _LINK = re.compile(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
 _PARAMETER = re.compile(
     r";\s*([\w*!#$&+.^`|~-]+)\s*(?:=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;,\"]*)))?"
 )
+_QUOTED_PAIR = re.compile(r"\\(.)")
 _FETCHING = frozenset(
     {
         "preload", "prefetch", "modulepreload", "preconnect", "dns-prefetch", "prerender",
@@ -45,14 +46,15 @@ _AD_FEATURES = (
 _SENSORS = ("geolocation", "camera", "microphone")
 
 
-def without_closed_links(value: str, closed: Closed) -> str:
+def without_closed_links(field: str, closed: Closed) -> str:
     """A Link header without the fetching links that lead to the closed; "" when none is left."""
     kept = []
-    for match in _LINK.finditer(value):
+    for match in _LINK.finditer(field):
         parameters: dict[str, str] = {}
         for name, quoted, bare in _PARAMETER.findall(match[2]):
             # The first of a name counts (RFC 8288, 3.3).
-            parameters.setdefault(name.lower(), quoted or bare)
+            value = _QUOTED_PAIR.sub(r"\1", quoted) if quoted else bare
+            parameters.setdefault(name.lower(), value)
         urls = [match[1], *_URL.findall(parameters.get("imagesrcset", ""))]
         rels = parameters.get("rel", "").lower().split()
         if _FETCHING.intersection(rels) and any(map(closed, urls)):

@@ -89,7 +89,9 @@ class Running:
         vendors: list[Vendor] = []
         if decision is not None:
             vendors = [self.rules.vendors[v] for v in sorted(decision.open)]
-        text = decision_policy(site.own_patterns, vendors, report_uri=f"{self.prefix}/report")
+        text = decision_policy(
+            site.own_patterns, vendors, report_uri=f"{self.prefix}/report", webrtc=site.webrtc
+        )
         self._policies[key] = (site, text)
         return text
 

@@ -149,7 +149,8 @@ def test_decision_policy() -> None:
             "'self'", "www.example.com:*", "maps.example", "tiles.example", "*.tiles.example",
             "shared.example/maps/", "px.example",
         ],
-        "report-uri": ["/.consent/report"],
+        "webrtc": ["'block'"],
+            "report-uri": ["/.consent/report"],
     }  # fmt: skip
 
 
