@@ -26,7 +26,7 @@ lint: $(READY) ## ruff and mypy
 	@# All three, even where one finds something: one run, the whole list.
 	@found=0; \
 	$(PY) -m ruff check --quiet . || found=1; \
-	$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --check .; found=1; }; \
+	$(PY) -m ruff format --check --quiet . || found=1; \
 	$(PY) -m mypy || found=1; \
 	exit $$found
 
