@@ -27,7 +27,9 @@ def refusal(request: web.BaseRequest) -> int | None:
     """
     headers = request.headers
     version = request.version
-    if version > HttpVersion11 or version.major != 1:
+    if version.major == 0:
+        return 400  # HTTP/0.9, or a request line that lacks its version
+    if version > HttpVersion11:
         return 505
     if request.method == hdrs.METH_CONNECT:
         return 405

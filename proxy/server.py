@@ -193,7 +193,7 @@ def _guarded(handler: Handler, access: AccessHook | None) -> Handler:
             raise
         if status == 204:
             return web.Response(status=204, headers={"Allow": "GET, HEAD, POST, OPTIONS"})
-        if status == 505 and isinstance(request, ProxyRequest):
+        if isinstance(request, ProxyRequest) and request.version.major != 1:
             request.answer_in_http_1_1()
         return error_response(request, status, request[REQUEST_ID])
 

@@ -124,11 +124,20 @@ async def test_refused(request_bytes: bytes, status: int | tuple[int, ...]) -> N
         assert upstream.exchanges == []
 
 
-@pytest.mark.parametrize("version", [b"0.9", b"1.2", b"2.0", b"9.9"])
-async def test_version_that_is_not_spoken(version: bytes) -> None:
+NOT_SPOKEN = [
+    (b"GET / HTTP/1.2", 505),
+    (b"GET / HTTP/2.0", 505),
+    (b"GET / HTTP/9.9", 505),
+    (b"GET / HTTP/0.9", 400),
+    (b"GET /", 400),
+]
+
+
+@pytest.mark.parametrize(("line", "status"), NOT_SPOKEN)
+async def test_version_that_is_not_spoken(line: bytes, status: int) -> None:
     async with origin(answers(ok())) as upstream, proxy(upstream.url) as front:
-        response = await exchange(front.port, b"GET / HTTP/%s\r\n" % version + HOST + END)
-    assert status_of(response) == 505
+        response = await exchange(front.port, line + END + HOST + END)
+    assert status_of(response) == status
     assert response.startswith((b"HTTP/1.1 ", b"HTTP/1.0 "))
     assert upstream.connections == 0
 

@@ -173,7 +173,7 @@ async def test_trickling_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
         client(front.port) as visitor,
     ):
         await visitor.send(post(b"Content-Length: 1000"))
-        answer = asyncio.ensure_future(visitor.rest())
+        answer = asyncio.ensure_future(visitor.head())
         while not answer.done():
             await visitor.send(b"x")
             await asyncio.sleep(0.05)
