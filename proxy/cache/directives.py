@@ -73,9 +73,6 @@ def _cache_control(text: str) -> Directives:
 
 
 def _members(text: str) -> list[str]:
-    if text.count('"') % 2:
-        # A quote that never ends must not swallow a `no-store`.
-        return [part.strip() for part in text.split(",")]
     if '"' not in text:
         return [part.strip() for part in text.split(",")]
     members: list[str] = []
@@ -90,6 +87,8 @@ def _members(text: str) -> list[str]:
         elif char == "," and not quoted:
             members.append(text[start:at].strip())
             start = at + 1
+    if quoted:  # a quote that never ends must not swallow a `no-store`
+        return [part.strip() for part in text.split(",")]
     members.append(text[start:].strip())
     return members
 

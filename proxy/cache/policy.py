@@ -297,12 +297,11 @@ def updated_headers(
     """Kept header fields after a 304, or a 200 to HEAD, said that the bytes are still the same."""
     fresh = kept_headers(newer, now)
     result = CIMultiDict(kept)
-    for name in {name.lower() for name in fresh}:
-        if name in _OF_THE_BYTES:
-            continue
+    changing = [(name, value) for name, value in fresh.items() if name.lower() not in _OF_THE_BYTES]
+    for name, _ in changing:
         result.popall(name, None)
-        for value in fresh.getall(name):
-            result.add(name, value)
+    for name, value in changing:
+        result.add(name, value)
     return result
 
 
