@@ -6,6 +6,8 @@ import asyncio
 import datetime
 import logging
 import os
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -42,18 +44,32 @@ def serve_config(config: Config, path: Path) -> tuple[int, str]:
     try:
         # Before the workers part ways: they must not each make a first key.
         running = start_running(config, folder, _now())
-        for listen in (config.proxy.listen, config.proxy.admin_listen):
-            # Without `reuse_port`: a second proxy must not quietly take half of the visitors.
-            open_listener(listen).close()
+        shared = _shared_listeners(config.proxy.listen, config.proxy.admin_listen)
     except (KeyFaultError, ThemeError, OSError, ValueError) as error:
         return _FAULTS, f"{path}: {error}"
     workers = config.proxy.workers or os.cpu_count() or 1
     _log.info("listening on %s with %d worker(s)", config.proxy.listen, workers)
 
     async def work(worker: Worker) -> None:
-        await _serve_worker(worker, running, path)
+        await _serve_worker(worker, running, path, shared)
 
     return run_workers(work, workers), ""
+
+
+def _shared_listeners(*addresses: str) -> dict[str, socket.socket]:
+    """Make sure that the addresses can be had, and open the Unix sockets among them.
+
+    A Unix socket is shared by all workers; of a TCP port each opens its own, which the parent tries
+    without `reuse_port` first: a second proxy must not quietly take half of the visitors.
+    """
+    shared: dict[str, socket.socket] = {}
+    for address in addresses:
+        listener = open_listener(address)
+        if address.startswith("unix:"):
+            shared[address] = listener
+        else:
+            listener.close()
+    return shared
 
 
 class _Current:
@@ -83,7 +99,12 @@ class _Current:
         _log.info("config reloaded from %s", self._path)
 
 
-async def _serve_worker(worker: Worker, running: Running, path: Path) -> None:
+async def _serve_worker(
+    worker: Worker, running: Running, path: Path, shared: Mapping[str, socket.socket]
+) -> None:
+    def listener(address: str) -> socket.socket:
+        return shared.get(address) or open_listener(address, reuse_port=True)
+
     current = _Current(running, path)
     writing = asyncio.create_task(_keep_discoveries(current))
     worker.on_reload = current.reload
@@ -92,12 +113,11 @@ async def _serve_worker(worker: Worker, running: Running, path: Path) -> None:
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(
             make_handler(lambda: current.running, session, tunnels),
-            proxy.listen,
+            listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,
-            reuse_port=True,
             access=access,
-            admin=(_admin, open_listener(proxy.admin_listen, reuse_port=True)),
+            admin=(_admin, listener(proxy.admin_listen)),
         )
     if access is not None:
         access.flush()
