@@ -217,12 +217,18 @@ async def pass_by(visit: Visit, why: str, entry: Entry | None = None) -> web.Str
                 _invalidate(visit, answered)
         elif entry is not None:
             _learn_from_head(visit, entry, upstream.status, answered, asked)
-        elif request.method == "GET" and visit.cache.fills.is_not_kept(_group(visit)):
-            if not _refusal(visit, upstream, answered):
-                visit.cache.fills.was_kept(_group(visit))
+        elif request.method == "GET":
+            _notice_kept(visit, upstream, answered)
         if visit.cache.tells:
             answered.add(CACHE_STATUS, told.forwarded(why, status=upstream.status))
         return await visit.replies.live(upstream, answered, None)
+
+
+def _notice_kept(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> None:
+    """Let the next visitor fetch for all again, where an answer has become fit to keep."""
+    fills, group = visit.cache.fills, _group(visit)
+    if fills.is_not_kept(group) and not _refusal(visit, upstream, answered):
+        fills.was_kept(group)
 
 
 def _asked(visit: Visit, headers: CIMultiDict[str]) -> AbstractAsyncContextManager[ClientResponse]:

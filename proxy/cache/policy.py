@@ -148,7 +148,7 @@ def why_not_kept(
         name in given for name in ("public", "s-maxage", "must-revalidate")
     ):
         return "authorization"
-    if "Set-Cookie" in headers and (is_page or "public" not in given):
+    if any(name in headers for name in _COOKIES) and (is_page or "public" not in given):
         return "set-cookie"
     if "*" in ",".join(headers.getall("Vary", ())):
         return "vary"
@@ -270,7 +270,7 @@ def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
     written anew on each use.
     """
     kept = CIMultiDict(headers)
-    for name in ("Set-Cookie", "Set-Cookie2", "Age", "Clear-Site-Data", *_PROXY_ONLY):
+    for name in (*_COOKIES, "Age", *_PROXY_ONLY):
         kept.popall(name, None)
     given, _ = response_directives(headers)
     for name in given.fields("no-cache"):
@@ -280,6 +280,7 @@ def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
     return kept
 
 
+_COOKIES = ("Set-Cookie", "Set-Cookie2")
 _PROXY_ONLY = ("Proxy-Authentication-Info", "Proxy-Connection")
 
 # What describes the bytes that are kept: a 304 does not change them (RFC 9111, 3.2).

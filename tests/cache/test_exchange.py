@@ -412,14 +412,14 @@ async def test_a_body_that_breaks_off_is_not_kept(length: bool) -> None:
 
 async def test_a_slow_visitor_does_not_slow_the_others() -> None:
     body = os.urandom(200_000)
-    async with bench(slowly(body[:100_000], body[100_000:], gap=0.05)) as b:
-        async with client(b.port, receive_buffer=4096) as slow:
-            await slow.send(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % b.base[7:].encode())
-            await until(lambda: len(b.origin.asked) == 1)
-            # `slow` reads nothing at all; it was the first.
-            answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(3))), 3)
-            assert all(a[2] == body for a in answers)
-            assert len(b.origin.asked) == 1
+    answer = slowly(body[:100_000], body[100_000:], gap=0.05)
+    async with bench(answer) as b, client(b.port, receive_buffer=4096) as slow:
+        await slow.send(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % b.base[7:].encode())
+        await until(lambda: len(b.origin.asked) == 1)
+        # `slow` reads nothing at all; it was the first.
+        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(3))), 3)
+        assert all(a[2] == body for a in answers)
+        assert len(b.origin.asked) == 1
 
 
 @pytest.mark.parametrize("length", [True, False])
