@@ -107,10 +107,10 @@ def _listeners(c: Checked) -> Iterator[Finding]:
     admin_host, admin_port = split_address(proxy.get("admin_listen"))
     everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
     same = host == admin_host or not everywhere.isdisjoint({host, admin_host})
-    if port and port == admin_port and same:
+    if (port or host.startswith("unix:")) and port == admin_port and same:
         yield Finding(
             proxy.at("admin_listen"),
-            f'admin_listen: "{admin_host}:{admin_port}" is where visitors come in (listen); '
+            f'admin_listen: "{proxy.get("admin_listen")}" is where visitors come in (listen); '
             "give the admin pages a port of their own",
         )
 

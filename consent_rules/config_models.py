@@ -306,7 +306,7 @@ class Proxy(Table):
     """Where the proxy listens and how it treats what passes."""
 
     listen: Address = "127.0.0.1:8080"
-    """Host and port for visitors. "0.0.0.0:8080" is every interface."""
+    """Host and port for visitors. "0.0.0.0:8080" is every interface, "unix:/path" a Unix socket."""
     workers: Annotated[StrictInt, Field(ge=1, le=512)] | None = None
     """Number of worker processes. Left out: the number of cores."""
     trusted_proxies: tuple[Cidr, ...] = ()

@@ -25,6 +25,8 @@ _LOADER_IDIOM = re.compile(
 _LOADER_LIMIT = 16_384
 """Characters. Loaders are short; a bundle that long is the site's own code and left to the CSP."""
 
+_REMEMBERED_HOSTS = 4096
+
 _NAMED_HOST_CATEGORIES = frozenset(
     {Category.ANALYTICS, Category.SESSION_REPLAY, Category.ADVERTISING}
 )
@@ -103,11 +105,12 @@ class RuleIndex:
     wildcard, the longer wildcard over the shorter; then the order of the vendors.
     """
 
-    __slots__ = ("_automaton", "_below", "_exact", "_named", "_own", "_owners")
+    __slots__ = ("_automaton", "_below", "_exact", "_known", "_named", "_own", "_owners")
 
     def __init__(self, vendors: Sequence[Vendor]) -> None:
         self._exact: dict[str, _Node] = {}
         self._below: dict[str, _Node] = {}
+        self._known: dict[str, tuple[_Node, ...]] = {}
         self._own: dict[str, list[tuple[re.Pattern[str], Vendor]]] = {}
         signatures: dict[str, str] = {}
         named: dict[str, str] = {}
@@ -158,8 +161,9 @@ class RuleIndex:
 
     def match_url(self, host: str, port: int | None, path: str) -> tuple[Vendor, str] | None:
         """The vendor that owns a third-party URL, with the pattern that says so."""
-        nodes = [node] if (node := self._exact.get(host)) is not None else []
-        nodes += [found for s in _suffixes(host) if (found := self._below.get(s)) is not None]
+        nodes = self._known.get(host)
+        if nodes is None:
+            nodes = self._remembered(host)
         if not nodes:
             return None
         for node in nodes:
@@ -171,6 +175,15 @@ class RuleIndex:
                 if wanted is None or wanted == port:
                     return vendor, text
         return None
+
+    def _remembered(self, host: str) -> tuple[_Node, ...]:
+        """What is known of a host, most exact first. Pages name the same few hosts over and over."""
+        if len(self._known) >= _REMEMBERED_HOSTS:
+            self._known.clear()
+        exact = self._exact.get(host)
+        below = [node for s in _suffixes(host) if (node := self._below.get(s)) is not None]
+        nodes = self._known[host] = (*(() if exact is None else (exact,)), *below)
+        return nodes
 
     def vendor_of_own_path(self, path: str) -> Vendor | None:
         """The vendor served in disguise from the site's own host at `path`, or None."""

@@ -175,9 +175,19 @@ def normal_origin(text: str) -> str:
     return origin
 
 
+_LONGEST_SOCKET = 5 + 107  # "unix:" and what fits a socket's address (unix(7))
+
+
 def normal_address(text: str) -> str:
-    """`host:port` to listen on; port 0 lets the system pick one."""
+    """`host:port` or `unix:/path` to listen on; port 0 lets the system pick one."""
     text = text.strip()
+    if text.startswith("unix:"):
+        if not text.startswith("unix:/") or "\0" in text or len(text) > _LONGEST_SOCKET:
+            raise ValueError(
+                f"{quoted(text)} names no socket; write a whole path of at most "
+                f'{_LONGEST_SOCKET - 5} characters, as in "unix:/run/consent-proxy.sock"'
+            )
+        return text
     host, colon, port = text.rpartition(":")
     hint = 'write a host and a port, as in "127.0.0.1:8080" ("0.0.0.0:8080" is every interface)'
     if _URL.match(text) or not colon or not host or not (port.isascii() and port.isdigit()):
@@ -197,7 +207,11 @@ def normal_address(text: str) -> str:
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Host (IPv6 without brackets) and port of a normal address."""
+    """Host (IPv6 without brackets) and port of a normal address; the whole of it, and port 0, for
+    a Unix socket.
+    """
+    if address.startswith("unix:"):
+        return address, 0
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 

@@ -49,7 +49,7 @@ def _warning(path: Path, message: str) -> Finding:
 
 def _proxy(config: Config) -> Iterator[Finding]:
     host, _ = split_address(config.proxy.admin_listen)
-    if not is_loopback(host):
+    if not is_loopback(host) and not host.startswith("unix:"):
         yield _warning(
             ("proxy", "admin_listen"),
             f"admin_listen: {quoted(config.proxy.admin_listen)} can be reached from other "
