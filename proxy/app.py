@@ -92,11 +92,12 @@ async def _forward(
         return await tunnel(tunnels, request, asking.site.upstream, headers, timeouts=timeouts)
     async with ask(session, request, asking.site.upstream, headers, timeouts=timeouts) as upstream:
         answered = response_headers(upstream)
-        if is_page(upstream.status, answered):
-            return await page_reply(request, upstream, answered, asking, timeouts)
         decision = marked_decision(answered, asking)
+        # Before anything else: the body of a redirect is mostly HTML, or has no type.
         if leads_to_closed(request, answered, asking, decision):
             return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
+        if is_page(upstream.status, answered):
+            return await page_reply(request, upstream, answered, asking, timeouts)
         finish_headers(answered, asking, decision, is_document=False)
         if needs_policy(request, answered):
             # Part of a page, or a document that cannot be gated: nobody else acts in it. A service

@@ -357,10 +357,10 @@ def _set_type(headers: CIMultiDict[str], page: Page) -> None:
     content_type = headers.get("Content-Type", "")
     if not content_type:
         return  # no browser takes it for HTML
-    if page.label and not charset_of_content_type(content_type):
-        headers["Content-Type"] = f"{content_type.rstrip('; ')}; charset={page.label}"
-    elif page.transcoded:
+    if page.transcoded:
         headers["Content-Type"] = "text/html; charset=utf-8"
+    elif page.label and not charset_of_content_type(content_type):
+        headers["Content-Type"] = f"{content_type.rstrip('; ')}; charset={page.label}"
 
 
 def _vary(headers: CIMultiDict[str], *names: str) -> None:
