@@ -62,6 +62,9 @@ _UNTYPED = frozenset({"", "unknown/unknown", "application/unknown"})
 """What browsers sniff for HTML."""
 
 
+_ESSENCE_END = re.compile(r"[;\s(]")
+
+
 def media_type(headers: CIMultiDict[str]) -> str:
     """The Content-Type without parameters, lower case; "" when there is none.
 
@@ -70,7 +73,8 @@ def media_type(headers: CIMultiDict[str]) -> str:
     found = ""
     for value in headers.getall("Content-Type", ()):
         for one in value.split(","):
-            essence = one.partition(";")[0].strip().lower()
+            # A blank ends the type as a semicolon does: so browsers read `text/html charset=x`.
+            essence = _ESSENCE_END.split(one.strip(), maxsplit=1)[0].lower()
             if "/" in essence and essence != "*/*":
                 found = essence
     return found
