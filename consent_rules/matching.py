@@ -177,7 +177,7 @@ class RuleIndex:
         return None
 
     def _remembered(self, host: str) -> tuple[_Node, ...]:
-        """What is known of a host, most exact first. Pages name the same few hosts over and over."""
+        """What is known of a host, most exact first. Pages name a few hosts over and over."""
         if len(self._known) >= _REMEMBERED_HOSTS:
             self._known.clear()
         exact = self._exact.get(host)

@@ -130,8 +130,15 @@ class _Context:
     source: Source
     scan: Scan
     boundary: Boundary
+    url: str
     bases: tuple[str, ...]
     depth: int
+
+    @property
+    def preferences_url(self) -> str:
+        """Where closed forms lead: to this site, whatever the page's base."""
+        url = self.boundary.preferences_url
+        return url if self.bases == (self.url,) else ada_url.URL(url, base=self.url).href
 
     def owners(self, urls: Iterable[str]) -> Iterator[str]:
         """Who answers for the URLs, by whichever base a browser goes."""
@@ -186,7 +193,7 @@ def findings(
 ) -> Iterator[Finding]:
     """The page's resources with owners; those of the site itself only if `everything`."""
     bases = tuple(dict.fromkeys(_base_url(base, url) for base in scanned.bases))
-    context = _Context(source, scanned, boundary, bases, depth)
+    context = _Context(source, scanned, boundary, url, bases, depth)
     for resource in scanned.resources:
         owners = _owners(resource, context)
         if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:
@@ -317,7 +324,7 @@ def _span(resource: Resource, closing: Closing, context: _Context) -> tuple[int,
     if closing is Closing.IMPORT_MAP:
         end = location.end_tag.start_offset if location.end_tag else len(context.source.text)
         return start_tag.end_offset, end
-    if closing in {Closing.REMOVE, Closing.PLACEHOLDER}:
+    if closing is Closing.REMOVE or closing is Closing.PLACEHOLDER:
         return start_tag.start_offset, _element_end(resource, location, context)
     attribute = location.attrs.get(resource.attribute)
     if attribute is None:
@@ -345,8 +352,7 @@ def _merged_span(resource: Resource, context: _Context) -> tuple[int, int] | Non
     """An attribute that a later <html> or <body> tag gave to the first; None for other elements,
     which are copies that the parser made of one whose place is known.
 
-    The tag is the one without whose attribute the page has none. Raises UndecodableError where
-    no tag is.
+    Raises UndecodableError where no tag can be told to have given it.
     """
     tag, name = resource.tag, resource.attribute
     if tag not in {"html", "body"}:
@@ -360,11 +366,11 @@ def _merged_span(resource: Resource, context: _Context) -> tuple[int, int] | Non
         if location is None or span is None or location.start_tag.start_offset:
             continue
         first, end = start + span.start_offset, start + span.end_offset
-        without = text[:first] + " " * (end - first) + text[end:]
-        for scripting in (False, True):
-            element = parse(without, scripting=scripting).find(tag)
-            if element is None or element.attr(name) != resource.element.attr(name):
-                return first, end
+        # It is this tag if what is written there is what the element gets.
+        probed = parse(f"{text[:first]}{name}=probe{text[end:]}", scripting=resource.scripting)
+        element = probed.find(tag)
+        if element is not None and element.attr(name) == "probe":
+            return first, end
     raise UndecodableError(f"the tag that gives <{tag}> its {name!r} cannot be placed")
 
 
@@ -403,7 +409,7 @@ def _closed_bytes(
     context: _Context,
 ) -> bytes:
     body = context.source.body
-    if closing in {Closing.REMOVE, Closing.PLACEHOLDER}:
+    if closing is Closing.REMOVE or closing is Closing.PLACEHOLDER:
         # What stood apart must not become a tag: `<` and `img src=...`.
         return b"<!---->" if body[start - 1 : start] == b"<" else b""
     if closing is Closing.CSS_URL:
@@ -417,7 +423,7 @@ def _closed_bytes(
 def _closed_value(resource: Resource, closing: Closing, nested: bytes, context: _Context) -> bytes:
     value = ""
     if closing is Closing.FORM_ACTION:
-        value = context.boundary.preferences_url
+        value = context.preferences_url
     elif closing is Closing.NESTED:
         value = nested.decode("utf-8", "surrogatepass")
     elif closing is Closing.STYLE_ATTRIBUTE:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Without one of these no URL in a style sheet leaves the page's own host. URLs drop tabs.
-_LEAVING = re.compile(
-    r"/\t*/|\\|(?:h\t*t\t*t\t*p(?:\t*s)?|w\t*s(?:\t*s)?|f\t*t\t*p)\t*:", re.IGNORECASE
-)
+# Without one of these no URL in a style sheet leaves the page's own host.
+_LEAVING = ("//", "\\", "http:", "https:", "ws:", "wss:", "ftp:")
 
 
 def _may_leave(text: str) -> bool:
-    return "//" in text or "\\" in text or _LEAVING.search(text) is not None
+    if "//" in text:
+        return True
+    squeezed = text.lower().replace("\t", "")  # URLs drop tabs
+    return any(mark in squeezed for mark in _LEAVING)
 
 
 def _escaped(letter: str) -> str:
@@ -37,18 +38,23 @@ def _name(word: str) -> str:
 _BLANKS = r"[ \t\n\f\r]*"
 _GAP = r"(?:[ \t\n\f\r]|/\*[\s\S]*?\*/)*+"  # possessive: comments must not be tried together
 _STRING = "|".join(
-    rf"{quote}(?:[^{quote}\\\n\f\r]|\\[\s\S])*(?:{quote}|\\?\Z|(?=[\n\f\r]))"
+    rf"{quote}(?:[^{quote}\\\n\f\r]++|\\[\s\S])*+(?:{quote}|\\?\Z|(?=[\n\f\r]))"
     for quote in ('"', "'")
 )
+_URL = (
+    rf"(?<![\w-]){_name('url')}\({_BLANKS}(?:(?P<quoted>{_STRING}){_BLANKS}"
+    r"|(?P<bare>(?:[^ \t\n\f\r\"'()\\]++|\\[\s\S])*+))"
+)
+_IMPORT = rf"@{_name('import')}{_GAP}(?P<imported>{_STRING})"
+_NAMED = re.compile(rf"(?P<url>{_URL})|{_IMPORT}")
 _TOKEN = re.compile(
     r"(?P<skip>/\*[\s\S]*?(?:\*/|\Z))"
-    rf"|(?P<url>(?<![\w-]){_name('url')}\({_BLANKS}(?:(?P<quoted>{_STRING})"
     # A bad URL goes on to the next parenthesis, quotes and all.
-    rf"|(?P<bare>(?:[^ \t\n\f\r\"'()\\]|\\[\s\S])*)(?:[^)\\]|\\[\s\S])*)\)?)"
-    rf"|(?P<import>@{_name('import')}{_GAP}(?P<imported>{_STRING}))"
+    rf"|(?P<url>{_URL}(?(bare)(?:[^)\\]++|\\[\s\S])*+)(?P<whole>\))?)"
+    rf"|{_IMPORT}"
     rf"|(?P<set>(?:{_name('image-set')}|(?<![\w-]){_name('src')}|{_name('image')})\()"
     rf"|(?P<string>{_STRING})"
-    r"|(?P<escape>\\[\s\S])"
+    r"|(?P<open>\()|(?P<close>\))|(?P<escape>\\[\s\S])"
 )
 _ESCAPE = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})[ \t\n\f\r]?|\n|([\s\S]))")
 
@@ -96,7 +102,7 @@ def searched_urls(text: str, lowered: str) -> list[CssUrl]:
     for name in _NAMES:
         at = lowered.find(name)
         while at >= 0:
-            match = _TOKEN.match(text, at)
+            match = _NAMED.match(text, at)
             if match is not None and (url := _url_of(match)) is not None:
                 found.append(url)
             at = lowered.find(name, at + len(name))
@@ -107,31 +113,25 @@ def searched_urls(text: str, lowered: str) -> list[CssUrl]:
 def tokenized_urls(text: str) -> list[CssUrl]:
     """What the tokenizer finds."""
     found: list[CssUrl] = []
-    opened: list[int] = []
+    functions: list[bool] = []  # those around us; True for one whose strings are URLs
+    sets = 0
     for match in _TOKEN.finditer(text):
+        kind = match.lastgroup
         url = _url_of(match)
         if url is not None:
             found.append(url)
-        elif match["set"] is not None:
-            opened.append(match.end())
-        elif match["string"] is not None and opened:
-            opened = [at for at in opened if _is_within(text, at, match.start())]
-            if opened:
-                found.append(_css_url(match, "string", imported=False))
+            if match["quoted"] is not None and match["whole"] is None:
+                functions.append(False)
+        elif kind == "set" or kind == "open":
+            functions.append(kind == "set")
+            sets += kind == "set"
+        elif kind == "close" and functions:
+            sets -= functions.pop()
+        elif kind == "string" and sets:
+            found.append(_css_url(match, "string", imported=False))
     return found
 
 
-def _is_within(text: str, opened: int, at: int) -> bool:
-    """Whether no more parentheses closed than opened between the two offsets."""
-    depth = 1
-    for match in _PARENTHESIS.finditer(text, opened, at):
-        depth += (match[0] == "(") - (match[0] == ")")
-        if depth == 0:
-            return False
-    return True
-
-
-_PARENTHESIS = re.compile(rf"[()]|{_STRING}|/\*[\s\S]*?\*/|\\[\s\S]")
 _IMPORT_BEFORE = re.compile(rf"@{_name('import')}{_GAP}\Z")
 
 

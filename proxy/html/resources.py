@@ -69,6 +69,8 @@ class Resource:
     text: str = ""
     css: tuple[int, int] | None = None
     imported: bool = False
+    scripting: bool = False
+    """Whether it was found as a browser with JavaScript reads the page."""
 
     @property
     def tag(self) -> str:

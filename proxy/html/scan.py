@@ -1,7 +1,8 @@
 """bytes -> resources: everything on a page that reaches out or runs code, and where it stands.
 
 The parser builds the tree that a browser builds (WHATWG HTML). A page with <noscript> is read
-twice, as a browser with JavaScript and one without it, because the two see different pages.
+twice, as a browser with JavaScript and one without it, because the two see different pages;
+once where what <noscript> holds cannot make a difference.
 """
 
 from __future__ import annotations
@@ -142,14 +143,38 @@ _Place = tuple[tuple[int, int], str, turbohtml.Namespace]
 """Line and column of a start tag, its name, and what language it is in."""
 
 
+# A <noscript> that both kinds of browser leave in the same state, and at the same place: it holds
+# only text and elements that have no content or raw text, all plainly written. Then the page
+# with JavaScript holds nothing that the page without it does not.
+_ATTRIBUTES = (
+    r"""(?:[\t\n\f\r ]+[a-z][a-z0-9:_-]*"""
+    r"""(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:"[^"<>]*"|'[^'<>]*'|[^\t\n\f\r "'<>=`]+))?)*+"""
+    r"""[\t\n\f\r ]*/?>"""
+)
+_HARMLESS_NOSCRIPT = re.compile(
+    (
+        rf"<noscript{_ATTRIBUTES}(?:[^<]++|<(?:img|link|meta|br){_ATTRIBUTES}"
+        rf"|<(iframe|style){_ATTRIBUTES}[^<]*</\1>|<!--[^<>-]*-->)*+</noscript>"
+    ).encode()
+)
+
+
+def _needs_both_views(lowered: bytes) -> bool:
+    count = lowered.count(b"<noscript")
+    return count > 0 and len(_HARMLESS_NOSCRIPT.findall(lowered)) < count
+
+
 def _views(source: Source, text: str) -> list[_View]:
     lowered = source.body.lower()
     relative_css = b"<base" in lowered
     seen: set[_Place] = set()
     views = []
-    for scripting in (False, True) if b"<noscript" in lowered else (False,):
+    for scripting in (False, True) if _needs_both_views(lowered) else (False,):
         document = parse(text, scripting=scripting)
-        views.append(_view(document, Reading(source, text, relative_css), seen))
+        view = _view(document, Reading(source, text, relative_css), seen)
+        for resource in view.resources:
+            resource.scripting = scripting
+        views.append(view)
     return views
 
 

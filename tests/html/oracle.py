@@ -85,8 +85,7 @@ def _html_urls(element: ElementTree.Element, tag: str, base: str) -> Iterator[st
     for name in _FETCHING.get(tag, ()):
         value = element.attrib.get(name, "")
         if name == "srcset":
-            # Any address in it, wherever its candidates begin.
-            yield from _ABSOLUTE.findall(value)
+            yield from (part.split()[0] for part in value.split(",") if part.strip())
         elif name == "ping":
             yield from value.split()
         else:
