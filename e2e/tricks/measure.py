@@ -1,0 +1,193 @@
+"""The whole experiment: stubs, origin, proxy and browser; every trick in every setting."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from playwright.async_api import Playwright, async_playwright
+
+from e2e.site import free_ports
+from e2e.tricks.browse import SHORTEST, Outcome, Visit, launch, resolver_rules, visit_all
+from e2e.tricks.origin import Origin
+from e2e.tricks.stub import ClosedHost
+from e2e.tricks.table import KNOWN, UNKNOWN, Trick, serve
+from examples.demo.running import consent_proxy
+
+MAX_PAGE_BYTES = 200_000
+
+_CONFIG = """
+[proxy]
+listen = "127.0.0.1:{proxy}"
+admin_listen = "127.0.0.1:{admin}"
+workers = 1
+access_log = false
+max_page_bytes = {max_page_bytes}
+
+[policy]
+controller = "Tricks"
+version = "1"
+url = "/privacy"
+regime = "opt_in"
+
+[preferences]
+keys = "keys/"
+
+[receipts]
+store = "sqlite:///receipts.db"
+
+[[site]]
+name = "tricks"
+hosts = ["localhost"]
+upstream = "http://127.0.0.1:{origin}"
+audience = "marketing"
+
+[[tag]]
+vendor = "known-pixel"
+sites = ["tricks"]
+pages = ["/*"]
+approved_by = "privacy@example.com"
+approved_on = 2026-01-02
+expires = 2036-01-02
+
+[[vendor]]
+id = "known-pixel"
+name = "Known Pixel"
+category = "advertising"
+hosts = ["*.{known}"]
+inline = ["knownPixel("]
+policy_url = "https://known.example/privacy"
+"""
+
+
+def config_text(proxy: int, admin: int, origin: int) -> str:
+    """A site in front of the origin, with one vendor to which visitors have not agreed."""
+    return _CONFIG.format(
+        proxy=proxy, admin=admin, origin=origin, known=KNOWN, max_page_bytes=MAX_PAGE_BYTES
+    )
+
+
+class Setting(StrEnum):
+    """How a trick's page is opened."""
+
+    DIRECT = "without the proxy"
+    UNKNOWN = "through the proxy, the host unknown"
+    KNOWN = "through the proxy, the host a vendor's"
+    ALONE = "through the proxy, the browser ignoring its policy"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one trick did in one setting."""
+
+    outcome: Outcome
+    connections: int
+    requests: tuple[str, ...]
+    own: int
+    """How often the page's own image was asked for: that the page was shown at all."""
+
+    @property
+    def arrived(self) -> bool:
+        return bool(self.connections or self.requests)
+
+
+@dataclass(slots=True)
+class Measured:
+    """All of it, by setting and the trick's number."""
+
+    seen: dict[Setting, dict[int, Seen]] = field(default_factory=dict)
+
+    def of(self, trick: Trick, setting: Setting) -> Seen:
+        return self.seen[setting][trick.number]
+
+
+def measure(chosen: Sequence[Trick], settings: Iterable[Setting] = tuple(Setting)) -> Measured:
+    """Try tricks in a thread of its own: the tests' thread has an event loop already."""
+    measured = Measured()
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(_measure(chosen, tuple(settings), measured))
+        except BaseException as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    if faults:
+        raise faults[0]
+    return measured
+
+
+async def _measure(
+    chosen: Sequence[Trick], settings: tuple[Setting, ...], measured: Measured
+) -> None:
+    proxy_port, admin_port = free_ports(2)
+    origin = Origin()
+    async with AsyncExitStack() as stack:
+        await origin.start()
+        stack.callback(origin.stop)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consent-tricks-")))
+        config = folder / "consent-proxy.toml"
+        config.write_text(config_text(proxy_port, admin_port, origin.port), encoding="utf-8")
+        await stack.enter_async_context(consent_proxy(config, proxy_port))
+        playwright = await stack.enter_async_context(async_playwright())
+        took: dict[int, float] = {}
+        for setting in settings:
+            port = origin.port if setting is Setting.DIRECT else proxy_port
+            profile = folder / f"profile-{setting.name}"
+            some = [t for t in chosen if t.alone or setting is not Setting.ALONE]
+            seen = await _in_setting(playwright, profile, some, setting, origin, port, took)
+            measured.seen[setting] = seen
+            if setting is Setting.DIRECT:
+                took = {number: one.outcome.took for number, one in seen.items()}
+
+
+async def _in_setting(
+    playwright: Playwright,
+    profile: Path,
+    chosen: Sequence[Trick],
+    setting: Setting,
+    origin: Origin,
+    port: int,
+    took: dict[int, float],
+) -> dict[int, Seen]:
+    """With a browser and ports of its own: a connection kept alive must hide no other."""
+    domain = KNOWN if setting is Setting.KNOWN else UNKNOWN
+    hosts = {trick.number: ClosedHost() for trick in chosen}
+    async with AsyncExitStack() as stack:
+        visits: list[Visit] = []
+        for trick in chosen:
+            host = hosts[trick.number]
+            await host.start()
+            stack.callback(host.stop)
+            origin.served[_key(setting, trick)] = serve(trick, domain, host.port)
+            # Twice as long as it took to arrive directly is long enough to call it stopped.
+            longer = max(SHORTEST, 2 * took.get(trick.number, SHORTEST))
+            watch = 0.0 if setting is Setting.DIRECT else longer
+            url = f"http://localhost:{port}/{_key(setting, trick)}/"
+            visits.append(Visit(trick, url, host.arrivals, watch))
+        names = [(trick.host(domain), hosts[trick.number].port) for trick in chosen]
+        context = await launch(playwright, profile, [resolver_rules(names)])
+        stack.push_async_callback(context.close)
+        outcomes = await visit_all(context, visits, bypass_policy=setting is Setting.ALONE)
+    return {
+        trick.number: Seen(
+            outcomes[trick.number],
+            hosts[trick.number].arrivals.connections,
+            tuple(hosts[trick.number].arrivals.requests),
+            origin.own[_key(setting, trick)],
+        )
+        for trick in chosen
+    }
+
+
+def _key(setting: Setting, trick: Trick) -> str:
+    return f"{setting.name.lower()}-{trick.label}"

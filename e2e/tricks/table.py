@@ -1,0 +1,144 @@
+"""The table of tricks: `rows/*.toml`, one `[[trick]]` a row, one file a channel.
+
+`name`      what the trick is.
+`html`      what stands in the body, `head` in the head; `page` is a whole document instead.
+`headers`   the origin's header lines; `Name: value`. A Content-Type replaces the usual one, and
+            `Content-Type:` with nothing behind it sends none.
+`status`    of the origin's answer.
+`encoding`  Python's name for the codec of the page's bytes. A page in `latin-1` spells bytes.
+`codings`   how the body is compressed, in this order.
+`pad`       bytes of comment in front of the page.
+`files`     what else lies beside the page, by name; `=>307 URL` is a redirect.
+`action`    what the visitor does: `click SELECTOR`, `hover SELECTOR` or `leave`.
+`scripts`   false: a browser with JavaScript switched off.
+`bare`      a connection without a request is all that the trick makes.
+`alone`     false: the page's markup cannot stop it, only the policy can.
+`inert`     why Chromium asks for nothing, proxy or no proxy. Such a row does not count, but it
+            must ask for nothing through the proxy either.
+`leaks`     why a connection is made all the same: nothing that a proxy sends can stop it. No
+            request may follow. Such a row does not count where the connection is all there is.
+`linger`    seconds to go on watching after the first request.
+
+In all of these, `{host}` is the closed host, a name of the trick's own; `{mixed}`, `{entities}`,
+`{percent}`, `{fullwidth}`, `{csshex}` are other spellings of it. `{port}` is the port at which
+it answers on 127.0.0.1, `{local}` a name for that which browsers trust like https.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+ROWS = Path(__file__).with_name("rows")
+
+UNKNOWN = "closed.example"
+"""Below it lie the hosts that nobody knows."""
+KNOWN = "known.example"
+"""Below it lie the hosts of a vendor with a tag, to which the visitor has not agreed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trick:
+    """One row. `number` is its place in the whole table."""
+
+    number: int
+    channel: str
+    name: str
+    html: str = ""
+    head: str = ""
+    page: str = ""
+    headers: tuple[str, ...] = ()
+    status: int = 200
+    encoding: str = "utf-8"
+    codings: tuple[str, ...] = ()
+    pad: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
+    action: str = ""
+    scripts: bool = True
+    bare: bool = False
+    alone: bool = True
+    inert: str = ""
+    leaks: str = ""
+    linger: float = 0.0
+
+    @property
+    def id(self) -> str:
+        return f"{self.channel}: {self.name}"
+
+    @property
+    def label(self) -> str:
+        """The trick's name as a host has it."""
+        return f"t{self.number:03}"
+
+    @property
+    def counts(self) -> bool:
+        return not self.inert and not (self.leaks and self.bare)
+
+    def host(self, domain: str) -> str:
+        return f"{self.label}.{domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A trick with its placeholders filled in, for one domain and one port."""
+
+    trick: Trick
+    document: str
+    headers: tuple[str, ...]
+    files: Mapping[str, str]
+
+
+@cache
+def tricks() -> tuple[Trick, ...]:
+    """All rows, in the order of the files' names."""
+    found: list[Trick] = []
+    for file in sorted(ROWS.glob("*.toml")):
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        shared = {key: value for key, value in table.items() if key != "trick"}
+        for row in table["trick"]:
+            values = {**shared, **row}
+            for name in ("headers", "codings"):
+                values[name] = tuple(values.get(name, ()))
+            found.append(Trick(number=len(found), channel=file.stem, **values))
+    return tuple(found)
+
+
+def _spellings(host: str, port: int, label: str) -> dict[str, str]:
+    return {
+        "host": host,
+        "mixed": "".join(c.upper() if i % 2 else c for i, c in enumerate(host)),
+        "entities": "".join(f"&#{ord(c)};" for c in host),
+        "percent": "".join(f"%{ord(c):02x}" for c in host),
+        "fullwidth": "".join(chr(ord(c) + 0xFEE0) for c in host),
+        "csshex": "".join(f"\\{ord(c):06x}" for c in host),
+        "port": str(port),
+        "local": f"{label}.localhost:{port}",
+    }
+
+
+def serve(trick: Trick, domain: str, port: int) -> Served:
+    """Fill in where the closed host is."""
+    words = _spellings(trick.host(domain), port, trick.label)
+
+    def filled(text: str) -> str:
+        for word, value in words.items():
+            text = text.replace(f"{{{word}}}", value)
+        return text
+
+    return Served(
+        trick,
+        filled(trick.page or _wrapped(trick)),
+        tuple(map(filled, trick.headers)),
+        {name: filled(text) for name, text in trick.files.items()},
+    )
+
+
+def _wrapped(trick: Trick) -> str:
+    return (
+        f"<!doctype html>\n<html lang=en><head><meta charset=utf-8><title>{trick.label}</title>"
+        f'{trick.head}</head>\n<body><p>Text.</p><img src="own.gif" alt="">\n{trick.html}\n'
+        "</body></html>\n"
+    )
