@@ -36,8 +36,7 @@ def test_acceptance_holds_on_every_page(visitor: Visitor) -> None:
     visitor.open("/")
     visitor.accept_all()
     for path in MARKETING_PAGES:
-        visitor.page.goto("about:blank")
-        visitor.forget()
+        visitor.leave()
         visitor.open(path)
         expected = APPROVED - (set() if path == EVERY_VENDOR else {VIDEO})
         until(lambda: visitor.fired() >= expected, f"{expected} fire on {path}")  # noqa: B023

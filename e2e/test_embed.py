@@ -28,7 +28,7 @@ def test_placeholder_has_the_size_of_the_video(
     visitor.open_origin(EVERY_VENDOR)
     real = size_of_video(visitor)
     assert visitor.fired() >= {VIDEO}
-    visitor.forget()
+    visitor.leave()
     visitor.open(EVERY_VENDOR)
     assert size_of_video(visitor) == pytest.approx(real, abs=1)
     assert visitor.fired() == set()
@@ -60,7 +60,7 @@ def test_allowing_the_video_alone_opens_nothing_else(
     visitor.allow_vendor(catalogue()[VIDEO].name)
     assert visitor.page.url.partition("#")[0] == visitor.demo.url(EVERY_VENDOR)
     until(lambda: VIDEO in visitor.fired(), "the video loads")
-    visitor.forget()
+    visitor.leave()
     visitor.open(EVERY_VENDOR)
     until(lambda: VIDEO in visitor.fired(), "the video loads again")
     assert visitor.fired() == {VIDEO}
@@ -73,7 +73,7 @@ def test_loading_the_video_once_is_no_choice(new_visitor: NewVisitor, javascript
     visitor.page.get_by_role("button", name="Load once").click()
     until(lambda: VIDEO in visitor.fired(), "the video loads")
     assert visitor.fired() == {VIDEO}
-    visitor.forget()
+    visitor.leave()
     visitor.open(EVERY_VENDOR)
     assert visitor.fired() == set()
     assert visitor.page.get_by_role("button", name="Load once").is_visible()

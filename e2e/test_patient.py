@@ -18,8 +18,7 @@ def accept_everything(visitor: Visitor) -> None:
 
 def test_patient_page_is_clean_with_everything_accepted(visitor: Visitor) -> None:
     accept_everything(visitor)
-    visitor.page.goto("about:blank")
-    visitor.forget()
+    visitor.leave()
     for path in SPELLINGS:
         response = visitor.open(path)
         assert visitor.fired() == set(), path
@@ -58,8 +57,7 @@ def test_signed_in_visitor_is_a_patient_on_every_page(visitor: Visitor) -> None:
     visitor.page.get_by_role("button", name="Sign in").click()
     visitor.settle()
     assert "You are signed in" in visitor.page.inner_text("main")
-    visitor.page.goto("about:blank")
-    visitor.forget()
+    visitor.leave()
     for path in MARKETING_PAGES:
         visitor.open(path)
         assert visitor.fired() == set(), path

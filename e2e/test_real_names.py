@@ -55,7 +55,7 @@ def test_accept_all_fires_the_approved(visitor: Visitor) -> None:
     until(lambda: visitor.fired() >= APPROVED, f"{APPROVED - visitor.fired()} fire too")
     visitor.settle()
     assert visitor.fired() == APPROVED
-    visitor.forget()
+    visitor.leave()
     visitor.open(PATIENT_PAGE)
     assert visitor.fired() == set()
     assert visitor.hosts_asked() == set()

@@ -152,6 +152,13 @@ class Visitor:
         """Vendors that a request reached since the last `forget`."""
         return set(self.demo.ledger.counts())
 
+    def leave(self) -> None:
+        """Close the page's book: nothing that still runs on it is counted with the next one."""
+        self.settle()
+        self.page.goto("about:blank")
+        self.page.wait_for_timeout(50)
+        self.forget()
+
     def forget(self) -> None:
         """Start counting anew."""
         self.demo.ledger.reset()
