@@ -264,10 +264,19 @@ def _fetched(url: str, *, host: str) -> tuple[bytes, Message]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     try:
         with opener.open(asked, timeout=30) as reply:
-            return reply.read(_FETCH_LIMIT), reply.headers
+            return _whole(reply), reply.headers
     except urllib.error.HTTPError as error:
         with error:
-            return error.read(_FETCH_LIMIT), error.headers
+            return _whole(error), error.headers
+
+
+def _whole(reply: Any) -> bytes:
+    data: bytes = reply.read(_FETCH_LIMIT + 1)
+    if len(data) > _FETCH_LIMIT:
+        raise ValueError(f"the page is larger than {_FETCH_LIMIT} bytes")
+    if getattr(reply, "length", 0):
+        raise OSError(f"the page breaks off after {len(data)} bytes")
+    return data
 
 
 def _tag_places(question: Question, config: Path | None, text: str) -> dict[str, str]:
