@@ -332,13 +332,15 @@ def _span(resource: Resource, closing: Closing, context: _Context) -> tuple[int,
     return attribute.start_offset, attribute.end_offset
 
 
+_DRAWINGS = frozenset({"svg", "math"})
 _VOID = frozenset({"img", "embed", "link", "meta", "input", "source", "track", "bgsound", "base"})
 
 
 def _element_end(resource: Resource, location: turbohtml.SourceLocation, context: _Context) -> int:
     if location.end_tag is not None:
         return int(location.end_tag.end_offset)
-    if resource.tag in _VOID or resource.element.namespace is not turbohtml.Namespace.HTML:
+    is_html = resource.element.namespace is turbohtml.Namespace.HTML
+    if resource.tag in _VOID or not (is_html or resource.tag in _DRAWINGS):
         return int(location.start_tag.end_offset)
     # Without an end tag the element's text runs to the end of the page.
     return len(context.scan.text)
@@ -367,7 +369,7 @@ def _merged_span(resource: Resource, context: _Context) -> tuple[int, int] | Non
             continue
         first, end = start + span.start_offset, start + span.end_offset
         # It is this tag if what is written there is what the element gets.
-        probed = parse(f"{text[:first]}{name}=probe{text[end:]}", scripting=resource.scripting)
+        probed = parse(f'{text[:first]}{name}="probe"{text[end:]}', scripting=resource.scripting)
         element = probed.find(tag)
         if element is not None and element.attr(name) == "probe":
             return first, end

@@ -88,6 +88,7 @@ class Reading:
     source: Source
     text: str
     relative_css: bool
+    has_select: bool
     base: str | None = None
     marks: list[str] = field(default_factory=list)
 
@@ -113,13 +114,31 @@ class Reading:
 
 def resources_of(element: turbohtml.Element, tag: str, reading: Reading) -> Iterator[Resource]:
     """Every resource of one element. Order: the element's own, then by attribute."""
-    handlers = _HANDLERS if element.namespace is turbohtml.Namespace.HTML else _SVG_HANDLERS
-    handler = handlers.get(tag)
-    if handler is not None:
-        yield from handler(element, reading)
+    if element.namespace is turbohtml.Namespace.HTML:
+        handlers: tuple[_Handler | None, ...] = (_HANDLERS.get(tag),)
+    elif reading.has_select and element.closest("select") is not None:
+        # Browsers before 2025 leave out the <svg> or <math> of a <select>.
+        handlers = (_HANDLERS.get(tag), _SVG_HANDLERS.get(tag))
+    else:
+        handlers = (_SVG_HANDLERS.get(tag),)
+    for handler in handlers:
+        if handler is not None:
+            yield from handler(element, reading)
     for name in element.attrs:
         if name in _ATTRIBUTES:
             yield from _ATTRIBUTES[name](element, name, reading)
+
+
+_TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,plaintext,svg,math)"
+
+
+def resources_in_selects(document: turbohtml.Document) -> Iterator[Resource]:
+    """What stands in a <select> as text but is a tag to browsers before 2025: they leave out the
+    element around it. No one is known to write that, so no one is let.
+    """
+    for element in document.select(_TAGS_AS_TEXT):
+        if "<" in element.text:
+            yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
 
 
 _Handler = Callable[[turbohtml.Element, Reading], Iterator[Resource]]

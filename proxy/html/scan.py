@@ -19,6 +19,7 @@ from proxy.html.resources import (
     Kind,
     Reading,
     Resource,
+    resources_in_selects,
     resources_of,
 )
 from proxy.html.source import Source
@@ -167,11 +168,14 @@ def _needs_both_views(lowered: bytes) -> bool:
 def _views(source: Source, text: str) -> list[_View]:
     lowered = source.body.lower()
     relative_css = b"<base" in lowered
+    has_select = b"<select" in lowered
     seen: set[_Place] = set()
     views = []
     for scripting in (False, True) if _needs_both_views(lowered) else (False,):
         document = parse(text, scripting=scripting)
-        view = _view(document, Reading(source, text, relative_css), seen)
+        view = _view(document, Reading(source, text, relative_css, has_select), seen)
+        if has_select:
+            view.resources.extend(resources_in_selects(document))
         for resource in view.resources:
             resource.scripting = scripting
         views.append(view)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import html5lib  # type: ignore[import-untyped]
@@ -35,6 +36,7 @@ _FETCHING: dict[str, tuple[str, ...]] = {
     "area": ("ping",),
 }
 _SVG_FETCHING = frozenset({"image", "use", "feImage", "script"})
+_NETWORK = frozenset({"http:", "https:", "ws:", "wss:", "ftp:"})
 _LINKS = frozenset({"stylesheet", "preload", "prefetch", "icon", "preconnect", "dns-prefetch"})
 _CSS = re.compile(r"""(?:url\(\s*|@import\s*|image-set\(\s*)["']?\s*([^"')\s;]+)""", re.I)
 _ABSOLUTE = re.compile(r"(?:https?:)?//[^\s\"'<>,;)]+")
@@ -42,11 +44,31 @@ _ABSOLUTE = re.compile(r"(?:https?:)?//[^\s\"'<>,;)]+")
 
 def asked_hosts(text: str, url: str, *, scripting: bool) -> set[str]:
     """Hosts that a browser would ask for the page `text` at `url`."""
-    document = html5lib.HTMLParser(namespaceHTMLElements=True, strict=False).parse(
-        text, scripting=scripting
-    )
+    parser = html5lib.HTMLParser(namespaceHTMLElements=True, strict=False)
+    _teach_end_tags(parser)
+    document = parser.parse(text, scripting=scripting)
     base = _base(document, url)
     return {host for found in _urls(document, base) if (host := _host(found, base))}
+
+
+def _teach_end_tags(parser: Any) -> None:
+    """</p> and </br> end a drawing, as the standard says since html5lib's last release."""
+    phase = parser.phases["inForeignContent"]
+    otherwise = phase.processEndTag
+
+    def process(token: dict[str, Any]) -> Any:
+        if token["name"] not in {"p", "br"}:
+            return otherwise(token)
+        stack = parser.tree.openElements
+        while (
+            stack[-1].namespace != parser.tree.defaultNamespace
+            and not parser.isHTMLIntegrationPoint(stack[-1])
+            and not parser.isMathMLTextIntegrationPoint(stack[-1])
+        ):
+            stack.pop()
+        return parser.phase.processEndTag(token)
+
+    phase.processEndTag = process
 
 
 def _base(document: ElementTree.Element, url: str) -> str:
@@ -64,9 +86,10 @@ def _host(url: str, base: str) -> str:
     if not url.strip() or url.lstrip()[:1] == "#":
         return ""
     try:
-        return URL(url, base=base).hostname.rstrip(".")
+        found = URL(url, base=base)
     except ValueError:
         return ""
+    return found.hostname.rstrip(".") if found.protocol in _NETWORK else ""
 
 
 def _urls(document: ElementTree.Element, base: str) -> Iterator[str]:
