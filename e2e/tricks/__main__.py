@@ -18,7 +18,9 @@ def _row(trick: Trick, measured: Measured) -> str:
         what = f"{seen.connections}c {len(seen.requests)}r"
         cells.append(f"{what if seen.arrived else '-':9}{seen.outcome.status} {seen.own}")
     took = measured.of(trick, Setting.DIRECT).outcome.took
-    remark = "inert" if trick.inert else "leaks" if trick.leaks else ""
+    remark = (
+        "inert" if trick.inert else "leaks" if trick.leaks else "connects" if trick.connects else ""
+    )
     return f"{trick.label} {trick.id[:62]:62} {took:4.1f} s | {' | '.join(cells)} | {remark}"
 
 

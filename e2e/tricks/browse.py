@@ -17,7 +17,7 @@ from e2e.tricks.stub import Arrivals
 from e2e.tricks.table import Trick
 
 TABS = 16
-LONGEST = 5.0
+LONGEST = 6.0
 """Seconds that a page without the proxy has to ask. What has not happened by then never will."""
 SOONER = 2.0
 """The same for a page that is expected not to."""
@@ -70,9 +70,9 @@ class Outcome:
 
 
 async def visit_all(
-    context: BrowserContext, visits: Sequence[Visit], *, bypass_policy: bool = False
+    context: BrowserContext, visits: Sequence[Visit], *, tabs: int, bypass_policy: bool = False
 ) -> dict[int, Outcome]:
-    """Open every page, many at a time. Outcomes by the tricks' numbers.
+    """Open every page, so many at a time. Outcomes by the tricks' numbers.
 
     `bypass_policy` makes the browser ignore every Content-Security-Policy.
     """
@@ -91,7 +91,7 @@ async def visit_all(
         with contextlib.suppress(BrowserError):
             await page.page.goto("about:blank")
 
-    await asyncio.gather(*(tab() for _ in range(min(TABS, len(visits)))))
+    await asyncio.gather(*(tab() for _ in range(min(tabs, len(visits)))))
     # What a page sends when it goes away may still be on its way.
     await asyncio.sleep(0.5)
     return outcomes
@@ -132,8 +132,8 @@ async def _visit(tab: _Tab, visit: Visit) -> Outcome:
     if visit.watch:
         await asyncio.sleep(visit.watch)
     else:
-        deadline = started + (SOONER if visit.trick.inert else LONGEST)
-        await arrivals.wait(connection=visit.trick.bare, seconds=deadline - time.monotonic())
+        longest = SOONER if visit.trick.inert else LONGEST
+        await arrivals.wait(connection=visit.trick.bare, seconds=longest)
     await asyncio.sleep(visit.trick.linger)
     while tab.popups:
         with contextlib.suppress(BrowserError):

@@ -41,6 +41,10 @@ class Arrivals:
         self._any.set()
         self._request.set()
 
+    def fired(self, connection: bool) -> bool:
+        """Whether what a trick makes has arrived."""
+        return bool(self.requests) or (connection and bool(self.connections))
+
     async def wait(self, *, connection: bool, seconds: float) -> None:
         """Until something has arrived: a request, or a connection if that is enough."""
         event = self._any if connection else self._request

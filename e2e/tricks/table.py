@@ -15,13 +15,16 @@
 `alone`     false: the page's markup cannot stop it, only the policy can.
 `inert`     why Chromium asks for nothing, proxy or no proxy. Such a row does not count, but it
             must ask for nothing through the proxy either.
-`leaks`     why a connection is made all the same: nothing that a proxy sends can stop it. No
-            request may follow. Such a row does not count where the connection is all there is.
+`connects`  why a connection is made all the same. No request may follow it.
+`leaks`     why it gets through: nothing that a proxy sends can stop it. Does not count.
+`known`     false: it is all one whether the closed host is a known vendor's.
+`front`     only the tab in front does it: the page is opened by itself.
 `linger`    seconds to go on watching after the first request.
 
 In all of these, `{host}` is the closed host, a name of the trick's own; `{mixed}`, `{entities}`,
 `{percent}`, `{fullwidth}`, `{csshex}` are other spellings of it. `{port}` is the port at which
-it answers on 127.0.0.1, `{local}` a name for that which browsers trust like https.
+it answers on 127.0.0.1, `{local}` a name for that which browsers trust like https; `{own}` is an
+image of the site's, by which it is known that a page was shown.
 """
 
 from __future__ import annotations
@@ -61,7 +64,10 @@ class Trick:
     bare: bool = False
     alone: bool = True
     inert: str = ""
+    connects: str = ""
     leaks: str = ""
+    known: bool = True
+    front: bool = False
     linger: float = 0.0
 
     @property
@@ -75,7 +81,7 @@ class Trick:
 
     @property
     def counts(self) -> bool:
-        return not self.inert and not (self.leaks and self.bare)
+        return not self.inert and not self.leaks
 
     def host(self, domain: str) -> str:
         return f"{self.label}.{domain}"
@@ -119,9 +125,9 @@ def _spellings(host: str, port: int, label: str) -> dict[str, str]:
     }
 
 
-def serve(trick: Trick, domain: str, port: int) -> Served:
-    """Fill in where the closed host is."""
-    words = _spellings(trick.host(domain), port, trick.label)
+def serve(trick: Trick, domain: str, port: int, url: str) -> Served:
+    """Fill in where the closed host is. `url` is the page's own address."""
+    words = {**_spellings(trick.host(domain), port, trick.label), "own": f"{url}own.gif"}
 
     def filled(text: str) -> str:
         for word, value in words.items():
@@ -139,6 +145,6 @@ def serve(trick: Trick, domain: str, port: int) -> Served:
 def _wrapped(trick: Trick) -> str:
     return (
         f"<!doctype html>\n<html lang=en><head><meta charset=utf-8><title>{trick.label}</title>"
-        f'{trick.head}</head>\n<body><p>Text.</p><img src="own.gif" alt="">\n{trick.html}\n'
+        f'{trick.head}</head>\n<body><p>Text.</p><img src="{{own}}" alt="">\n{trick.html}\n'
         "</body></html>\n"
     )
