@@ -320,6 +320,12 @@ class Proxy(Table):
     max_page_bytes: Annotated[StrictInt, Field(ge=1024, le=500_000_000)] = 5_000_000
     """Largest HTML page, in bytes, that is gated element by element. A larger one is sent as it
     is, with a policy that lets no third party act."""
+    cache_bytes: Annotated[StrictInt, Field(ge=0, le=1 << 40)] = 134_217_728
+    """Bytes that each worker may keep of the upstreams' answers. 0 keeps nothing."""
+    cache_with_cookies: StrictBool = False
+    """Whether pages are kept for, and given to, visitors who send cookies of the site's own."""
+    cache_status: StrictBool = False
+    """Whether replies tell in a Cache-Status header what the cache did."""
     discovered: Text = "var/discovered.db"
     """File that counts what was closed because nobody approved it. Empty: nothing is counted."""
     upstream_connect_timeout: Seconds = 5.0

@@ -11,26 +11,18 @@ from multidict import CIMultiDict
 from consent_rules.categories import Audience
 from consent_rules.click_ids import without_click_ids
 from proxy.asking import Asking, read
+from proxy.cached import forward
 from proxy.compression import asked_of_upstream
 from proxy.consent.endpoints import answer, is_own_path
 from proxy.cookies import without_closed
 from proxy.errors import error_response
 from proxy.headers import request_headers, response_headers
-from proxy.pages import (
-    PAGE_DESTINATIONS,
-    add_policy,
-    cookie_openings,
-    finish_headers,
-    is_page,
-    leads_to_closed,
-    marked_decision,
-    needs_policy,
-    page_reply,
-)
+from proxy.pages import PAGE_DESTINATIONS, cookie_openings
+from proxy.relaying import relay
 from proxy.response_headers import REFERRER_POLICY
 from proxy.running import Running
 from proxy.tunnel import tunnel
-from proxy.upstream import Timeouts, UpstreamError, answer_expectation, ask, stream
+from proxy.upstream import Timeouts, UpstreamError, answer_expectation, ask
 from proxy.variants import is_own_etag
 
 _log = logging.getLogger("consent_proxy")
@@ -90,24 +82,10 @@ async def _forward(
     headers = _upstream_headers(request, asking)
     if hdrs.UPGRADE in request.headers and "websocket" in request.headers[hdrs.UPGRADE].lower():
         return await tunnel(tunnels, request, asking.site.upstream, headers, timeouts=timeouts)
+    if running.cache is not None:
+        return await forward(request, asking, session, headers, timeouts)
     async with ask(session, request, asking.site.upstream, headers, timeouts=timeouts) as upstream:
-        answered = response_headers(upstream)
-        decision = marked_decision(answered, asking)
-        # Before anything else: the body of a redirect is mostly HTML, or has no type.
-        if leads_to_closed(request, answered, asking, decision):
-            return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
-        if is_page(upstream.status, answered):
-            return await page_reply(request, upstream, answered, asking, timeouts)
-        finish_headers(answered, asking, decision, is_document=False)
-        if needs_policy(request, answered):
-            # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
-            # worker sees the requests of every page, so it may do what a patient page may.
-            part = upstream.status == 206
-            everywhere = "Service-Worker" in request.headers
-            alone = part or (everywhere and asking.site.rules.has_patient_pages)
-            add_policy(answered, asking, decision, alone=alone)
-            answered.popall("Service-Worker-Allowed", None)
-        return await stream(request, upstream, answered, upstream.status, timeouts=timeouts)
+        return await relay(request, upstream, response_headers(upstream), asking, timeouts)
 
 
 def _upstream_headers(request: web.BaseRequest, asking: Asking) -> CIMultiDict[str]:

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from email.message import Message
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 from rich.console import Console
@@ -366,6 +366,38 @@ def discovered(
         typer.echo("\n\n".join(as_config(one, _today()) for one in found))
     else:
         typer.echo("nothing yet")
+
+
+@app.command()
+def purge(
+    url: Annotated[
+        str, typer.Argument(help="A URL, or the beginning of URLs with * at its end; * is all.")
+    ],
+    config: ConfigOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Throw a URL out of the running proxy's cache."""
+    loaded, _ = _config(config)
+    listen = loaded.config.proxy.admin_listen
+    if listen.startswith("unix:"):
+        _stop(f"{config}: ask {listen} yourself: POST /purge?{urlencode({'url': url})}", _USAGE)
+    host, _, port = listen.rpartition(":")
+    host = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(  # noqa: S104
+        host, host
+    )
+    there = f"http://{host}:{port}/purge?{urlencode({'url': url})}"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(there, method="POST"), timeout=10) as reply:
+            told = json.load(reply)
+    except urllib.error.HTTPError as error:
+        _stop(error.read(1000).decode("utf-8", "replace").strip(), _FAULTS)
+    except (OSError, ValueError) as error:
+        _stop(f"{there}: no answer ({error}): is the proxy running?", _FAULTS)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        typer.echo(f"{url}: thrown out in all workers ({told['entries']} in one of them)")
 
 
 def _print_vendors(vendors: list[Vendor]) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from aiohttp import ClientResponse, web
 from multidict import CIMultiDict
@@ -25,7 +26,7 @@ from proxy.html.compile import MARKETING_ONLY
 from proxy.html.source import charset_of_content_type
 from proxy.response_headers import hold_document, hold_to_decision
 from proxy.tokens import set_once_cookie
-from proxy.upstream import Timeouts, read_body, stream
+from proxy.upstream import ReadResult, Timeouts, read_body, stream
 from proxy.variants import Injection, Variant, variant_key, write_variant
 from proxy.wire import ProxyResponse
 
@@ -165,14 +166,53 @@ def cookie_openings(asking: Asking, decision: Decision) -> frozenset[str]:
     return asking.whole_site.open
 
 
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """What came of reading a page: compiled, or `why` not. `is_html` is False where bytes without a
+    type turned out to be something else.
+    """
+
+    read: ReadResult
+    page: Page | None = None
+    why: str = ""
+    is_html: bool = True
+
+
+async def read_page(
+    upstream: ClientResponse, headers: CIMultiDict[str], asking: Asking, timeouts: Timeouts
+) -> PageRead:
+    """Read a page and compile it: nothing here depends on the visitor."""
+    limit = asking.running.config.proxy.max_page_bytes
+    read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
+    if not read.whole:
+        return PageRead(read, why=read.ending.replace("_", " "))
+    try:
+        body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
+        if media_type(headers) in _UNTYPED and not _SNIFFED.match(body[:1445]):
+            return PageRead(read, is_html=False)
+        return PageRead(read, await _compiled(body, headers.get("Content-Type", ""), asking))
+    except (CodingError, UndecodableError) as error:
+        return PageRead(read, why=str(error))
+
+
+async def page_of(body: bytes, headers: CIMultiDict[str], asking: Asking) -> Page:
+    """Compile a page that was kept. Raises CodingError or UndecodableError."""
+    limit = asking.running.config.proxy.max_page_bytes
+    plain = decoded(body, headers.get("Content-Encoding", ""), limit)
+    return await _compiled(plain, headers.get("Content-Type", ""), asking)
+
+
 async def page_reply(
     request: web.BaseRequest,
     upstream: ClientResponse,
     headers: CIMultiDict[str],
     asking: Asking,
     timeouts: Timeouts,
+    got: PageRead | None = None,
 ) -> web.StreamResponse:
-    """Rewrite a page for the visitor. `headers` are the upstream's, forwarding rules applied."""
+    """Rewrite a page for the visitor. `headers` are the upstream's, forwarding rules applied; `got`
+    is the page if it was read already.
+    """
     status = upstream.status
     decision = marked_decision(headers, asking)
     if request.method == "HEAD":
@@ -182,27 +222,20 @@ async def page_reply(
         finish_headers(headers, asking, decision, is_document=True)
         add_policy(headers, asking, decision)
         return await stream(request, upstream, headers, status, timeouts=timeouts)
-    limit = asking.running.config.proxy.max_page_bytes
-    read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
-    why = read.ending.replace("_", " ") if not read.whole else ""
-    page: Page | None = None
-    if read.whole:
-        try:
-            body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
-            if media_type(headers) in _UNTYPED and not _SNIFFED.match(body[:1445]):
-                finish_headers(headers, asking, decision, is_document=False)
-                # Whatever a browser still takes it for.
-                add_policy(headers, asking, decision, alone=True)
-                return await stream(
-                    request, upstream, headers, status, already_read=read.body, timeouts=timeouts
-                )
-            page = await _compiled(body, headers.get("Content-Type", ""), asking)
-        except (CodingError, UndecodableError) as error:
-            why = str(error)
-    if page is None:
+    if got is None:
+        got = await read_page(upstream, headers, asking, timeouts)
+    already = got.read.body
+    if not got.is_html:
+        finish_headers(headers, asking, decision, is_document=False)
+        # Whatever a browser still takes it for.
+        add_policy(headers, asking, decision, alone=True)
+        return await stream(
+            request, upstream, headers, status, already_read=already, timeouts=timeouts
+        )
+    if got.page is None:
         _log.warning(
             "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-            asking.site.rules.name, asking.path, why,
+            asking.site.rules.name, asking.path, got.why,
         )  # fmt: skip
         _keep_private(headers)
         finish_headers(headers, asking, decision, is_document=True)
@@ -210,11 +243,9 @@ async def page_reply(
             headers.popall(name, None)
         add_policy(headers, asking, decision, alone=True)
         return await stream(
-            request, upstream, headers, status, already_read=read.body, timeouts=timeouts
+            request, upstream, headers, status, already_read=already, timeouts=timeouts
         )
-    if decision.audience is not Audience.PATIENT:
-        decision = asking.marked(_marked_audience(page.marks, asking))[1]
-    return await _send(request, page, headers, status, asking, decision)
+    return await send_page(request, got.page, headers, status, asking, decision)
 
 
 def _marked_audience(marks: Iterable[str], asking: Asking) -> Audience:
@@ -293,7 +324,7 @@ def _variant(
     return known
 
 
-async def _send(
+async def send_page(
     request: web.BaseRequest,
     page: Page,
     headers: CIMultiDict[str],
@@ -301,6 +332,9 @@ async def _send(
     asking: Asking,
     decision: Decision,
 ) -> web.StreamResponse:
+    """Send a page as the visitor may see it. `decision` is the one by the page's headers."""
+    if decision.audience is not Audience.PATIENT:
+        decision = asking.marked(_marked_audience(page.marks, asking))[1]
     accept_language = request.headers.get("Accept-Language", "")
     texts = texts_for(page.language, accept_language)
     variant = _variant(request, page, asking, decision, texts)
@@ -327,7 +361,8 @@ async def _send(
     headers["Content-Length"] = str(len(body))
     response = ProxyResponse(status=status, headers=headers)
     await response.prepare(request)
-    await response.write(body)
+    if request.method != "HEAD":
+        await response.write(body)
     await response.write_eof()
     return response
 

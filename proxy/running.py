@@ -19,6 +19,7 @@ from consent_rules.config import Config
 from consent_rules.decision import Decision
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor, catalogue
+from proxy.cache import Board, SharedCache
 from proxy.consent.present import theme_of
 from proxy.consent.theme import Theme
 from proxy.cookies import CookieIndex
@@ -69,6 +70,8 @@ class Running:
     sightings: Sightings
     reports: RateLimit
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    board: Board
+    cache: SharedCache | None
     _policies: LRUCache[object, tuple[object, str]]
 
     @property
@@ -96,12 +99,16 @@ class Running:
         return text
 
 
-def start_running(config: Config, folder: Path, now: datetime.datetime) -> Running:
+def start_running(
+    config: Config, folder: Path, now: datetime.datetime, before: Running | None = None
+) -> Running:
     """Make everything a configuration needs. `folder` is where its file lies: relative paths in
-    it count from there.
+    it count from there. `before` is what ran until now: what it has cached lives on, as long as
+    the sites are the same.
 
     Raises KeyFaultError or ThemeError; then nothing has changed.
     """
+    board = Board() if before is None else before.board
     rules = Rules.build(config, catalogue())
     keys = load_keys(folder / config.preferences.keys, now)
     preferences_url = f"{config.proxy.prefix}/preferences"
@@ -127,8 +134,27 @@ def start_running(config: Config, folder: Path, now: datetime.datetime) -> Runni
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
         trusted=config.proxy.trusted_proxies,
+        board=board,
+        cache=_cache(config, board, before),
         _policies=LRUCache(4096),
     )
+
+
+def _cache(config: Config, board: Board, before: Running | None) -> SharedCache | None:
+    proxy = config.proxy
+    if not proxy.cache_bytes:
+        return None
+    if before is not None and before.cache is not None:
+        was = before.config
+        same = (was.sites, was.proxy.cache_bytes, was.proxy.cache_with_cookies) == (
+            config.sites,
+            proxy.cache_bytes,
+            proxy.cache_with_cookies,
+        )
+        if same:  # else a page that is a patient's now might still be kept
+            before.cache.tells = proxy.cache_status
+            return before.cache
+    return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
 
 
 def _page_size(page: Page) -> int:

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from consent_rules.config import Config, ConfigError, decode_config, load_config
 from proxy.access_log import AccessLog
-from proxy.app import make_handler
+from proxy.app import Handler, make_handler
+from proxy.cache.purge import purge
 from proxy.consent.theme import ThemeError
 from proxy.discovered import FLUSH_SECONDS
 from proxy.running import Running, start_running
@@ -83,7 +84,8 @@ class _Current:
         """Take the file's present content, if it is good: a bad config never replaces one."""
         try:
             config = read_config(self._path)
-            running = start_running(config, self._path.resolve().parent, _now())
+            folder = self._path.resolve().parent
+            running = start_running(config, folder, _now(), self.running)
         except (ConfigError, KeyFaultError, ThemeError, OSError, ValueError) as error:
             _log.error("config not taken, the last good one goes on serving:\n%s", error)
             return
@@ -117,8 +119,10 @@ async def _serve_worker(
             stop=worker.stop,
             ready=worker.ready,
             access=access,
-            admin=(_admin, listener(proxy.admin_listen)),
+            admin=(_admin(current), listener(proxy.admin_listen)),
         )
+        if current.running.cache is not None:
+            await current.running.cache.fills.close()
     if access is not None:
         access.flush()
     writing.cancel()
@@ -135,9 +139,15 @@ async def _keep_discoveries(current: _Current) -> None:
         current.running.sightings.write()
 
 
-async def _admin(request: web.BaseRequest) -> web.StreamResponse:
-    """The operator's listener: health. It answers while the worker's loop turns."""
-    await asyncio.sleep(0)
-    if request.path in {"/healthz", "/readyz"} and request.method in {"GET", "HEAD"}:
-        return web.Response(text="ok\n", headers={"Cache-Control": "no-store"})
-    return web.Response(status=404, text="here: /healthz, /readyz\n")
+def _admin(current: _Current) -> Handler:
+    """The operator's listener: health, purge. It answers while the worker's loop turns."""
+
+    async def admin(request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(0)
+        if request.path in {"/healthz", "/readyz"} and request.method in {"GET", "HEAD"}:
+            return web.Response(text="ok\n", headers={"Cache-Control": "no-store"})
+        if request.path == "/purge":
+            return purge(request, current.running.cache)
+        return web.Response(status=404, text="here: /healthz, /readyz, /purge\n")
+
+    return admin

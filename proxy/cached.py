@@ -1,0 +1,169 @@
+"""What the shared cache needs to know of visitors, and how kept answers become replies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from aiohttp import ClientResponse, ClientSession, web
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from consent_rules.rules import says_patient
+from proxy.asking import Asking
+from proxy.cache import Entry, Key, ReadPage, Visit, pass_by, send_kept, through_cache
+from proxy.cookies import CookieIndex, names_in
+from proxy.headers import requested_host
+from proxy.html import Page
+from proxy.pages import (
+    PAGE_DESTINATIONS,
+    PageRead,
+    is_page,
+    leads_to_closed,
+    marked_decision,
+    page_of,
+    read_page,
+    send_page,
+)
+from proxy.relaying import hold_part, relay
+from proxy.running import SiteParts
+from proxy.tokens import cookie_name, once_cookie_name
+from proxy.upstream import Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """What hangs on a kept page. A reload makes new `SiteParts`: then it is compiled anew."""
+
+    site: SiteParts
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A page that was read, as the cache sees it."""
+
+    got: PageRead
+    kept: bytes | None
+    attachment: object
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorReplies:
+    """Replies held to one visitor's decision."""
+
+    request: web.BaseRequest
+    asking: Asking
+    timeouts: Timeouts
+
+    def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
+        return is_page(status, headers)
+
+    def keeps(self, headers: CIMultiDict[str]) -> bool:
+        return not says_patient(headers.getall("X-Page-Audience", ()))
+
+    def keeps_pages(self) -> bool:
+        asking = self.asking
+        if not asking.cookie_header or asking.running.config.proxy.cache_with_cookies:
+            return True
+        domain = asking.running.config.preferences.cookie_domain
+        names = tuple(names_in(asking.cookie_header))
+        return _only_known(names, asking.running.cookies, domain)
+
+    async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
+        got = await read_page(upstream, headers, self.asking, self.timeouts)
+        page = got.page
+        if page is None or says_patient(page.marks):
+            return _Read(got, None, None, 0)
+        return _Read(got, got.read.body, _Compiled(self.asking.site, page), _size(page, got))
+
+    async def live(
+        self, upstream: ClientResponse, headers: CIMultiDict[str], read: ReadPage | None
+    ) -> web.StreamResponse:
+        got = read.got if isinstance(read, _Read) else None
+        return await relay(self.request, upstream, headers, self.asking, self.timeouts, got)
+
+    async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
+        request, asking = self.request, self.asking
+        decision = marked_decision(headers, asking)
+        if leads_to_closed(request, headers, asking, decision):
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        if entry.is_page:
+            page = await self._page(entry)
+            return await send_page(request, page, headers, entry.status, asking, decision)
+        status = 206 if "Range" in request.headers else entry.status
+        hold_part(request, headers, status, asking, decision)
+        return await send_kept(request, entry, headers, now)
+
+    async def _page(self, entry: Entry) -> Page:
+        known = entry.attachment
+        if isinstance(known, _Compiled) and known.site is self.asking.site:
+            return known.page
+        page = await page_of(entry.body, entry.headers, self.asking)
+        cache = self.asking.running.cache
+        if cache is not None:
+            size = 0 if page.body is entry.body else len(page.body)
+            cache.store.attach(entry, _Compiled(self.asking.site, page), size + _gates(page))
+        return page
+
+
+def _size(page: Page, got: PageRead) -> int:
+    return _gates(page) + (0 if page.body is got.read.body else len(page.body))
+
+
+def _gates(page: Page) -> int:
+    return 400 * len(page.gates) + 1024
+
+
+@lru_cache(maxsize=4096)
+def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
+    """Whether cookies are our own and vendors' only. Any other may be a session: what the origin
+    then sends can be one visitor's, whatever its Cache-Control says.
+    """
+    own = {once_cookie_name(secure=secure) for secure in (True, False)}
+    own |= {cookie_name(domain, secure=secure) for secure in (True, False)}
+    return all(name in own or index.vendors_of(name) for name in names)
+
+
+def _key(request: web.BaseRequest, asking: Asking) -> Key:
+    upstream, host = asking.site.rules.upstream, requested_host(request)
+    if host != asking.authority:
+        # A proxy in front names the visitor's host in X-Forwarded-Host; the upstream sees both.
+        upstream = f"{upstream} for {host}"
+    return Key(upstream, asking.scheme, asking.authority, asking.target)
+
+
+async def forward(
+    request: web.BaseRequest,
+    asking: Asking,
+    session: ClientSession,
+    headers: CIMultiDict[str],
+    timeouts: Timeouts,
+) -> web.StreamResponse:
+    """Answer a request from the shared cache or the upstream. `headers` are the upstream's.
+
+    Raises UpstreamError when there is no answer.
+    """
+    cache = asking.running.cache
+    assert cache is not None
+    replies = VisitorReplies(request, asking, timeouts)
+    upstream = asking.site.upstream
+    visit = Visit(
+        cache=cache,
+        request=request,
+        headers=headers,
+        key=_key(request, asking),
+        session=session,
+        upstream=upstream,
+        timeouts=timeouts,
+        replies=replies,
+    )
+    if asking.context.audience is Audience.PATIENT:
+        # Signed in, or on a page about a patient: nothing of it is kept in shared memory, and
+        # nobody waits for it.
+        return await pass_by(visit, "bypass")
+    asks_for_page = request.headers.get("Sec-Fetch-Dest", "") in PAGE_DESTINATIONS
+    if asks_for_page and not replies.keeps_pages():
+        return await pass_by(visit, "bypass")
+    return await through_cache(visit)

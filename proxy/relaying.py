@@ -1,0 +1,60 @@
+"""An upstream's answer -> the visitor's reply, page or not, as it comes."""
+
+from __future__ import annotations
+
+from aiohttp import ClientResponse, hdrs, web
+from multidict import CIMultiDict
+
+from consent_rules.decision import Decision
+from proxy.asking import Asking
+from proxy.pages import (
+    PageRead,
+    add_policy,
+    finish_headers,
+    is_page,
+    leads_to_closed,
+    marked_decision,
+    needs_policy,
+    page_reply,
+)
+from proxy.upstream import Timeouts, stream
+
+
+async def relay(
+    request: web.BaseRequest,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    asking: Asking,
+    timeouts: Timeouts,
+    got: PageRead | None = None,
+) -> web.StreamResponse:
+    """Send on what the upstream is sending. `headers` are its own, forwarding rules applied; `got`
+    is the page if it was read already.
+    """
+    decision = marked_decision(headers, asking)
+    # Before anything else: the body of a redirect is mostly HTML, or has no type.
+    if leads_to_closed(request, headers, asking, decision):
+        return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
+    if got is not None or is_page(upstream.status, headers):
+        return await page_reply(request, upstream, headers, asking, timeouts, got)
+    hold_part(request, headers, upstream.status, asking, decision)
+    return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
+
+
+def hold_part(
+    request: web.BaseRequest,
+    headers: CIMultiDict[str],
+    status: int,
+    asking: Asking,
+    decision: Decision,
+) -> None:
+    """Hold the headers of what is no page to the decision."""
+    finish_headers(headers, asking, decision, is_document=False)
+    if needs_policy(request, headers):
+        # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
+        # worker sees the requests of every page, so it may do what a patient page may.
+        part = status == 206
+        everywhere = "Service-Worker" in request.headers
+        alone = part or (everywhere and asking.site.rules.has_patient_pages)
+        add_policy(headers, asking, decision, alone=alone)
+        headers.popall("Service-Worker-Allowed", None)
