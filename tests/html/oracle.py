@@ -53,22 +53,22 @@ def asked_hosts(text: str, url: str, *, scripting: bool) -> set[str]:
 
 def _teach_end_tags(parser: Any) -> None:
     """</p> and </br> end a drawing, as the standard says since html5lib's last release."""
-    phase = parser.phases["inForeignContent"]
-    otherwise = phase.processEndTag
+    known: Any = type(parser.phases["inForeignContent"])
 
-    def process(token: dict[str, Any]) -> Any:
-        if token["name"] not in {"p", "br"}:
-            return otherwise(token)
-        stack = parser.tree.openElements
-        while (
-            stack[-1].namespace != parser.tree.defaultNamespace
-            and not parser.isHTMLIntegrationPoint(stack[-1])
-            and not parser.isMathMLTextIntegrationPoint(stack[-1])
-        ):
-            stack.pop()
-        return parser.phase.processEndTag(token)
+    class ForeignContent(known):  # type: ignore[misc]
+        def processEndTag(self, token: dict[str, Any]) -> Any:  # noqa: N802
+            if token["name"] not in {"p", "br"}:
+                return super().processEndTag(token)
+            stack = parser.tree.openElements
+            while (
+                stack[-1].namespace != parser.tree.defaultNamespace
+                and not parser.isHTMLIntegrationPoint(stack[-1])
+                and not parser.isMathMLTextIntegrationPoint(stack[-1])
+            ):
+                stack.pop()
+            return parser.phase.processEndTag(token)
 
-    phase.processEndTag = process
+    parser.phases["inForeignContent"] = ForeignContent(parser, parser.tree)
 
 
 def _base(document: ElementTree.Element, url: str) -> str:
@@ -136,10 +136,17 @@ def _svg_urls(element: ElementTree.Element, tag: str) -> Iterator[str]:
         yield from _CSS.findall(_unescaped("".join(element.itertext())))
 
 
+_STRING = re.compile(r"""((?:url\(|image-set\(|@import)\s*)?("[^"\n]*"|'[^'\n]*')""", re.I)
+
+
 def _unescaped(css: str) -> str:
     css = re.sub(r"/\*.*?(\*/|\Z)", " ", css, flags=re.S) if "/*" in css else css
-    return re.sub(
+    if "\\" not in css:
+        return css
+    css = re.sub(
         r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))",
         lambda m: chr(int(m[1], 16)) if m[1] and int(m[1], 16) < 0x110000 else m[2] or "",
         css,
     )
+    # A name spelt with escapes within a string is text.
+    return _STRING.sub(lambda m: m[0] if m[1] else "''", css)

@@ -69,7 +69,7 @@ _BASE = st.sampled_from(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(_URL, _BASE)
 def test_agrees_with_ada(url: str, base: str) -> None:
     stripped = urls.strip_url(url)
@@ -79,7 +79,7 @@ def test_agrees_with_ada(url: str, base: str) -> None:
         assert resolve(url, base) == _as_ada(url, base)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(_URL)
 def test_agrees_with_ada_without_a_base(url: str) -> None:
     if urls._PLAIN_ABSOLUTE.match(url) and not url.startswith("//"):
@@ -97,7 +97,7 @@ def test_what_the_quick_way_accepts(url: str, base: str) -> None:
     assert resolve(url, base) == _as_ada(url, base)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.text(alphabet="/.%2e5cf;\\ab", max_size=20) | st.text(max_size=20))
 def test_normal_path(path: str) -> None:
     found = normal_path(path)
