@@ -95,6 +95,7 @@ class Decision:
     gpc: bool
     show_banner: bool
     categories: Mapping[Category, bool]
+    exceptions: tuple[tuple[str, bool], ...]
     answers: Mapping[str, Answer]
     open: frozenset[str]
 
@@ -137,6 +138,7 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
         gpc=visitor.gpc,
         show_banner=not patient and page.site.asks and must_ask(preferences, rules.policy_version),
         categories=MappingProxyType({c: a.open for c, a in categories.items()}),
+        exceptions=() if preferences is None else tuple(sorted(preferences.vendors.items())),
         answers=MappingProxyType(answers),
         open=frozenset(v for v, answer in answers.items() if answer.open),
     )

@@ -59,7 +59,6 @@ def test_page_kept_alive_runs_on_while_it_may(visitor: Visitor) -> None:
     assert visitor.fired() >= {"hotjar"}
 
 
-@pytest.mark.xfail(strict=True, reason="a page kept alive does not learn of the withdrawal yet")
 def test_page_kept_alive_is_silent_after_withdrawal(visitor: Visitor) -> None:
     visitor.open("/product")
     visitor.accept_all()
@@ -73,7 +72,6 @@ def test_page_kept_alive_is_silent_after_withdrawal(visitor: Visitor) -> None:
     assert set(visitor.cookies()) == {PREFERENCE_COOKIE}
 
 
-@pytest.mark.xfail(strict=True, reason="another tab does not learn of the withdrawal yet")
 def test_other_tab_is_silent_after_withdrawal(visitor: Visitor) -> None:
     visitor.open("/product")
     visitor.accept_all()

@@ -78,9 +78,7 @@ def _without_covered(sources: Iterable[str]) -> tuple[str, ...]:
     return tuple(source for source in given if not covered(source))
 
 
-def decision_policy(
-    own: Iterable[str], vendors: Iterable[Vendor], *, report_uri: str = "", webrtc: bool = False
-) -> str:
+def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri: str = "") -> str:
     """The policy that lets the site and the open vendors act, and no other host.
 
     `own` are the site's host patterns. Without vendors it is the policy for pages that cannot
@@ -103,9 +101,6 @@ def decision_policy(
         " ".join(("default-src", _OWN, *_without_covered((*own_sources, *open_sources)), *sockets)),
         " ".join(("form-action 'self'", *_without_covered((*own_sources, *forms)))),
     ]
-    if not webrtc:
-        # No source list reaches peer connections, only this (CSP 3, 6.3.2.4).
-        parts.append("webrtc 'block'")
     if report_uri:
         parts.append(f"report-uri {report_uri}")
     return "; ".join(parts)

@@ -39,9 +39,11 @@ REFERRER_POLICY = istr("Referrer-Policy")
 PERMISSIONS_POLICY = istr("Permissions-Policy")
 X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
 
-# What a browser itself tells advertisers (https://privacysandbox.google.com).
+# What a browser itself tells advertisers (https://privacysandbox.google.com). Chromium took most of
+# them out again and warns in the console of names that it no longer knows; older ones still obey.
 _AD_FEATURES = (
     "browsing-topics", "attribution-reporting", "join-ad-interest-group", "run-ad-auction",
+    "shared-storage", "private-aggregation",
 )  # fmt: skip
 _SENSORS = ("geolocation", "camera", "microphone")
 

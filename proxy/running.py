@@ -92,9 +92,7 @@ class Running:
         vendors: list[Vendor] = []
         if decision is not None:
             vendors = [self.rules.vendors[v] for v in sorted(decision.open)]
-        text = decision_policy(
-            site.own_patterns, vendors, report_uri=f"{self.prefix}/report", webrtc=site.webrtc
-        )
+        text = decision_policy(site.own_patterns, vendors, report_uri=f"{self.prefix}/report")
         self._policies[key] = (site, text)
         return text
 

@@ -18,7 +18,7 @@ from consent_rules.vendors import Vendor
 from proxy.compression import encoded, worth_encoding
 from proxy.consent.assets import Kind, assets
 from proxy.consent.banner import banner_html, head_html, link_html
-from proxy.consent.guard import Script, guard, stubs
+from proxy.consent.guard import Script, guard, no_peers, stubs
 from proxy.consent.placeholder import placeholder_html
 from proxy.consent.present import banner_view, page_state
 from proxy.consent.texts import Texts
@@ -111,6 +111,7 @@ def variant_key(
         decision.show_banner,
         decision.gpc,
         tuple(decision.categories.items()),
+        decision.exceptions,
         frozenset(o for o in page.owners if _may_be_allowed(decision, o)),
         texts.lang,
         injection,
@@ -186,6 +187,8 @@ def _standing_scripts(
 ) -> list[Script]:
     """The guard of patient pages and the stand-ins for closed vendors: before any other script."""
     found: list[Script | None] = []
+    if decision.enforce and not site.webrtc:
+        found.append(no_peers())
     if decision.audience is not Audience.PATIENT:
         found.append(guard(site.patient_globs))
     if decision.enforce:

@@ -25,7 +25,7 @@ class Kind(StrEnum):
     DECIDED = "decided"
     """Only the link and the script's API."""
     PREFERENCES = "preferences"
-    """The preferences page: a style of its own, no script."""
+    """The preferences page: a style of its own, and a script that works without being run."""
     PLACEHOLDER = "placeholder"
     """Closed embeds on the page: a style in addition, no script."""
 
@@ -50,7 +50,7 @@ def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
 
 def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
     if kind is Kind.PREFERENCES:
-        return variables(theme, ":root") + _css("preferences"), ""
+        return variables(theme, ":root") + _css("preferences"), _js("kept")
     if kind is Kind.PLACEHOLDER:
         return variables(theme, ":is(#yc-0,.yc-h)") + _firm(_css("placeholder")), ""
     link = _firm(_css("link"))

@@ -20,7 +20,14 @@ from proxy.consent.return_to import preferences_url, safe_return_to
 from proxy.consent.static_files import static_root
 from proxy.consent.texts import Texts
 from proxy.consent.theme import Theme
-from proxy.consent.view import PREFIX, BannerView, CategoryView, PageState, PreferencesView
+from proxy.consent.view import (
+    PREFIX,
+    BannerView,
+    CategoryView,
+    PageState,
+    PreferencesView,
+    extra_key,
+)
 
 # Stands for the return path while a banner is rendered, so that one rendering serves all paths.
 _PATH = "/\ue000path"
@@ -69,6 +76,7 @@ def _head(theme: Theme, state: PageState, kind: Kind, prefix: str, placeholders:
         "on": " ".join(state.on),
         "off": " ".join(state.off),
         "decided": "1" if state.decided else "",
+        "extra": extra_key(state.exceptions),
         "gpc": "1" if state.gpc else "",
     }
     if not state.decided:
@@ -148,7 +156,8 @@ def _link(texts: Texts, return_to: str, prefix: str, placeholders: bool) -> str:
 
 
 def preferences_page(view: PreferencesView, texts: Texts) -> str:
-    """The whole preferences page. Its CSP needs `assets(theme, Kind.PREFERENCES)`; no script."""
+    """The whole preferences page. Its CSP needs the hashes of `assets(theme, Kind.PREFERENCES)`."""
+    found = assets(view.theme, Kind.PREFERENCES)
     view = replace(view, return_to=safe_return_to(view.return_to))
     categories = list(view.categories)
     if all(c.category is not Category.NECESSARY for c in categories):
@@ -163,9 +172,15 @@ def preferences_page(view: PreferencesView, texts: Texts) -> str:
             current=_current(view, texts),
             patient=view.audience is Audience.PATIENT,
             policy_url=safe_url(view.policy_url),
-            style=Markup(assets(view.theme, Kind.PREFERENCES).style),  # noqa: S704 - ours
+            contact_url=_contact_url(view.contact),
+            style=Markup(found.style),  # noqa: S704 - ours
+            script=Markup(found.script),  # noqa: S704 - ours
         )
     )
+
+
+def _contact_url(contact: str) -> str:
+    return f"mailto:{contact}" if "@" in contact and "/" not in contact else safe_url(contact)
 
 
 def _current(view: PreferencesView, texts: Texts) -> str:

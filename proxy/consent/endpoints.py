@@ -158,7 +158,8 @@ def _preferences(request: web.BaseRequest, asking: Asking) -> web.Response:
             "Cache-Control": "no-store",
             "Content-Language": texts.lang,
             "Content-Security-Policy": (
-                f"default-src 'none'; style-src 'sha256-{found.style_sha256}'; img-src 'self'; "
+                f"default-src 'none'; style-src 'sha256-{found.style_sha256}'; "
+                f"script-src 'sha256-{found.script_sha256}'; img-src 'self'; "
                 "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
             ),
             # The form's POST must carry its Origin: `no-referrer` would make it "null".

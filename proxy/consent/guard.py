@@ -57,6 +57,11 @@ def stubs(names: Iterable[str]) -> Script | None:
     return _script(_content("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
 
 
+def no_peers() -> Script:
+    """Takes WebRTC away from a page: browsers have no header yet that could."""
+    return _script(_content("peers.js"), {})
+
+
 def guard(patterns: Iterable[str]) -> Script | None:
     """The guard for a site's patient paths, given as globs; None when it has none."""
     given = sorted(set(patterns))

@@ -13,7 +13,14 @@ from consent_rules.preferences import Preferences
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import Vendor
 from proxy.consent.theme import Palette, Theme
-from proxy.consent.view import BannerView, CategoryView, PageState, PreferencesView, VendorView
+from proxy.consent.view import (
+    BannerView,
+    CategoryView,
+    PageState,
+    PreferencesView,
+    VendorView,
+    state_key,
+)
 
 
 def theme_of(table: ThemeTable) -> Theme:
@@ -111,10 +118,16 @@ def page_state(
         on=on,
         off=off,
         decided=decided,
+        exceptions=decision.exceptions,
         gpc=decision.gpc,
         runs=tuple(c for c in used if c in runs),
         waits=tuple(c for c in used if c in waits),
     )
+
+
+def _key(site: SiteRules, decision: Decision) -> str:
+    on = (category for category in used_categories(site) if decision.categories[category])
+    return state_key(on, decision.exceptions)
 
 
 def banner_view(
@@ -151,6 +164,8 @@ def preferences_view(
         controller=policy.controller,
         policy_url=policy.url or "",
         categories=_category_views(site, decision, preferences, detailed=True),
+        contact=policy.contact or "",
+        key=_key(site, decision) if preferences is not None else "",
         gpc=decision.gpc,
         chosen_on=chosen_on,
         saved=saved,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from consent_rules.categories import Audience, Category
@@ -56,9 +57,20 @@ class PageState:
     on: tuple[Category, ...] = ()
     off: tuple[Category, ...] = ()
     decided: bool = False
+    exceptions: tuple[tuple[str, bool], ...] = ()
     gpc: bool = False
     runs: tuple[Category, ...] | None = None
     waits: tuple[Category, ...] | None = None
+
+
+def state_key(on: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
+    """What a choice comes down to, in one line: open pages compare it to see that it changed."""
+    return " ".join(sorted({"necessary", *on})) + extra_key(exceptions)
+
+
+def extra_key(exceptions: Iterable[tuple[str, bool]]) -> str:
+    """The part of a state's key for single vendors; "" without any."""
+    return "".join(f"|{vendor}={int(allowed)}" for vendor, allowed in sorted(exceptions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +93,17 @@ class BannerView:
 class PreferencesView:
     """The preferences page.
 
-    `chosen_on` is the day of the visitor's present choice (None: not chosen yet), `saved` asks
-    for the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long
+    `contact` is a mail address or a link, `key` what the script tells the site's other open pages
+    (`state_key`). `chosen_on` is the day of the present choice (None: not yet), `saved` asks for
+    the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long
     a choice holds. `categories` may hold `necessary`, for its vendors.
     """
 
     controller: str
     policy_url: str
     categories: tuple[CategoryView, ...]
+    contact: str = ""
+    key: str = ""
     gpc: bool = False
     chosen_on: datetime.date | None = None
     saved: bool = False

@@ -9,6 +9,16 @@ words(data.on).forEach((name) => { state.categories[name] = true; });
 words(data.off).forEach((name) => { state.categories[name] = false; });
 const get = () => ({ ...state, categories: { ...state.categories } });
 let open = () => { location.href = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
+// A choice made in another tab holds here too: what runs here and was refused there stops by a
+// reload. A page that browsers keep to go back to is thrown away by the message, and loads anew.
+const on = (name) => state.categories[name];
+const key = () => Object.keys(state.categories).filter(on).sort().join(" ") + (data.extra || "");
+const channel = () => new BroadcastChannel("consent");
+if (data.on || data.extra) {
+channel().onmessage = (event) => {
+if (words(key()).some((name) => !event.data.includes(name))) location.reload();
+};
+}
 //@banner
 window.consent = {
 get,

@@ -149,7 +149,6 @@ def test_decision_policy() -> None:
             "'self'", "www.example.com:*", "maps.example", "tiles.example", "*.tiles.example",
             "shared.example/maps/", "px.example",
         ],
-        "webrtc": ["'block'"],
             "report-uri": ["/.consent/report"],
     }  # fmt: skip
 

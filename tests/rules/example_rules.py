@@ -60,6 +60,7 @@ def site(
         patient_paths=tuple(glob_regex(path.lower()) for path in patient_paths),
         patient_globs=tuple(patient_paths),
         patient_cookies=frozenset(patient_cookies),
+        webrtc=False,
         tags=tags,
         asks=any(VENDORS[t.vendor].category is not Category.NECESSARY for t in tags),
         listed=tuple(VENDORS[t.vendor] for t in tags),
