@@ -194,7 +194,10 @@ class FrontConnection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """aiohttp's page and log line would show the sender's bytes and name the parser."""
-        if status >= 500:
+        if isinstance(exc, ConnectionResetError):
+            # The visitor left while the answer was written: nothing is wrong here.
+            _log.info("request %s: the visitor went away", request.get(REQUEST_ID, ""))
+        elif status >= 500:
             _log.error("request %s failed", request.get(REQUEST_ID, ""), exc_info=exc)
         else:
             _log.info("malformed request (%s)", type(exc).__name__)

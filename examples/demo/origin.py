@@ -65,6 +65,9 @@ def origin_app(at: Mapping[str, str]) -> web.Application:
     async def missing(request: web.Request) -> web.StreamResponse:
         return page(request, "missing.html", status=404)
 
+    async def icon(_: web.Request) -> web.StreamResponse:
+        return web.FileResponse(HERE / "assets" / "mark.svg")
+
     app = web.Application()
     for path, name in _PAGES.items():
         app.router.add_get(path, shown(name))
@@ -73,6 +76,7 @@ def origin_app(at: Mapping[str, str]) -> web.Application:
     app.router.add_post("/account/sign-in", _sign_in)
     app.router.add_post("/account/sign-out", _sign_out)
     app.router.add_static("/assets/", HERE / "assets")
+    app.router.add_get("/favicon.ico", icon)
     app.router.add_route("*", "/{rest:.*}", missing)
     return app
 
