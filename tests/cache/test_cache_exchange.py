@@ -9,7 +9,7 @@ import os
 import pytest
 from aiohttp import web
 
-from tests.cache.harness import bench, says, until
+from tests.cache.harness import Answer, bench, says, until
 from tests.forwarding.harness import client
 
 
@@ -367,7 +367,7 @@ async def test_an_error_is_shared_by_those_who_waited() -> None:
         assert len(b.origin.asked) < 10
 
 
-def slowly(*chunks: bytes, length: bool = True, breaks: bool = False, gap: float = 0.1):  # type: ignore[no-untyped-def]
+def slowly(*chunks: bytes, length: bool = True, breaks: bool = False, gap: float = 0.1) -> Answer:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Cache-Control": "max-age=60"})
         if length:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 from multidict import CIMultiDict
@@ -23,8 +24,6 @@ def entry(
     chosen: Selecting = (),
     asked_at: float | None = None,
 ) -> Entry:
-    import time
-
     return Entry(
         key=Key("http://up", "https", host, target),
         selecting=chosen,
