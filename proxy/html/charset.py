@@ -15,16 +15,15 @@ UNREADABLE = frozenset(
         "iso-2022-cn",
         "iso-2022-cn-ext",
         "iso-2022-kr",
-        "utf-7",
-        "utf-32",
-        "utf-32le",
-        "utf-32be",
     }
 )
-"""Browsers refuse to decode these, or do not know them and would guess."""
+"""Browsers refuse to decode these (the `replacement` encoding)."""
 
 _PRESCAN = 1024
 """Bytes in which a browser looks for a <meta charset>."""
+
+_LATE_PRESCAN = 16_384
+_ISO_2022_JP = frozenset({"iso-2022-jp", "csiso2022jp"})
 
 _BLANK = b"\t\n\f\r "
 _BOMS = (
@@ -78,7 +77,14 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, bool]:
     for start, label in _WIDE_DECLARATIONS:
         if body.startswith(start):
             return label, False
-    return _prescan(body[:_PRESCAN]), False
+    label = _prescan(body[:_PRESCAN])
+    if not label:
+        # Chromium goes on looking while it meets nothing but what a head holds. It matters only
+        # where a tag may not look like one.
+        late = _prescan(body[:_LATE_PRESCAN])
+        if late in _ISO_2022_JP:
+            return late, False
+    return label, False
 
 
 def _prescan(head: bytes) -> str:

@@ -217,24 +217,49 @@ def _base_url(base: str, url: str) -> str:
 def _owners(resource: Resource, context: _Context) -> frozenset[str]:
     kind = resource.kind
     if kind is Kind.INLINE_SCRIPT:
-        return frozenset(context.boundary.index.vendors_of_text(resource.text))
+        vendors = context.boundary.index.vendors_of_text(resource.text)
+        if vendors and not resource.attribute and _only_assigns_data(resource.text):
+            vendors = ()
+        return frozenset((*vendors, *context.owners(resource.urls)))
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
-    if kind is Kind.IMPORT_MAP or kind is Kind.SPECULATION_RULES:
-        return frozenset(context.owners(_urls_in_json(resource.text)))
+    if kind is Kind.IMPORT_MAP:
+        return frozenset(context.owners(filter(_is_url, _strings_in_json(resource.text))))
+    if kind is Kind.SPECULATION_RULES:
+        # Every word may be an address, relative to a base that may be another's.
+        return frozenset(context.owners(_strings_in_json(resource.text)))
     return frozenset(context.owners(resource.urls))
 
 
-def _urls_in_json(text: str) -> list[str]:
+_ASSIGNMENT = re.compile(r"\s*(?:(?:var|let|const)\s+)?[\w$.]+(?:\[[\"'][\w$-]+[\"']\])?\s*=\s*")
+
+
+def _only_assigns_data(script: str) -> bool:
+    """Whether a script is one assignment of JSON and nothing else.
+
+    Frameworks write a page's state so. A tracker's snippet within it is text, not code: nothing of
+    it runs, and the page would break without the state.
+    """
+    start = _ASSIGNMENT.match(script)
+    if start is None:
+        return False
+    try:
+        json.loads(script[start.end() :].rstrip().rstrip(";"))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _strings_in_json(text: str) -> list[str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return []  # nor does a browser use it
-    return [s for s in _strings(value) if _is_url(s)]
+    return list(_strings(value))
 
 
 def _is_url(text: str) -> bool:
-    # Other words of import maps and speculation rules: names of modules, "eager", "list".
+    # Not the name of a module.
     return "/" in text or "\\" in text or ":" in text
 
 

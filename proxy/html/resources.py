@@ -11,6 +11,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import turbohtml
 
+from consent_rules.urls import strip_url
 from proxy.html.css import css_urls
 from proxy.html.source import Source
 from proxy.html.srcset import srcset_urls
@@ -204,7 +205,7 @@ def _inline_script(element: turbohtml.Element, reading: Reading) -> Iterator[Res
             yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
 
 
-_DATA = re.compile(r"\s*data:([^,]*),(.*)", re.IGNORECASE | re.DOTALL)
+_DATA = re.compile(r"data:([^,]*),(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def _data_text(url: str) -> str | None:
@@ -212,7 +213,8 @@ def _data_text(url: str) -> str | None:
 
     Optimisers write a page's inline scripts so, to load them later.
     """
-    found = _DATA.match(url)
+    # Tabs and newlines are no part of a URL, not even of its scheme.
+    found = _DATA.match(strip_url(url)) if ":" in url[:64] else None
     if found is None:
         return None
     content = unquote_to_bytes(found[2].partition("#")[0])
@@ -245,6 +247,13 @@ def _frame(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
 _JAVASCRIPT = re.compile(r"[\x00-\x20]*j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t\s*:", re.IGNORECASE)
 
 
+_NAMED = re.compile(r"(?:https?:)?(?://|\\\\|/\\|\\/)[^\s\"'`<>()]+", re.IGNORECASE)
+
+
+def _named_urls(text: str) -> tuple[str, ...]:
+    return tuple(_NAMED.findall(text))
+
+
 def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
     """A handler for elements that show the document at a URL, or the one the URL holds."""
 
@@ -256,7 +265,11 @@ def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
         if document is not None:
             yield Resource(Kind.NESTED_PAGE, element, name, Closing.EMPTY, text=document)
         elif _JAVASCRIPT.match(url):
-            yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.EMPTY, text=unquote(url))
+            # What such a URL gives is shown as a page: whatever it names may be asked.
+            text = unquote(url)
+            yield Resource(
+                Kind.INLINE_SCRIPT, element, name, Closing.EMPTY, _named_urls(text), text
+            )
         else:
             yield Resource(kind, element, name, closing, (url,))
 
@@ -302,9 +315,15 @@ def _link(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(kind, element, "href", Closing.REMOVE, urls)
 
 
+_NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
+
+
 def _base(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
     # The first one with a href counts, templates' apart (HTML Standard, 4.2.3).
     href = reading.value(element, "href")
+    # One that leads nowhere is passed over for the next.
+    if href is not None and _NO_BASE.match(strip_url(href)):
+        return iter(())
     if reading.base is None and href is not None and element.closest("template") is None:
         reading.base = href
     return iter(())
@@ -379,7 +398,7 @@ def _animation(element: turbohtml.Element, reading: Reading) -> Iterator[Resourc
     """<set attributeName="href" to="..."> gives another element its URL."""
     for name in ("to", "from", "by", "values"):
         value = reading.value(element, name)
-        if value and ("/" in value or "\\" in value or ":" in value):
+        if value:
             urls = [part.strip() for part in value.split(";") if part.strip()]
             urls += [found.url for found in css_urls(value, relative=reading.relative_css)]
             yield Resource(Kind.IMAGE, element, name, Closing.EMPTY, tuple(urls))

@@ -111,7 +111,10 @@ def _transcoded(body: bytes, codec: str, label: str) -> Source:
         # Only bytes that come back the same may go out in the origin's encoding.
         exact = text.encode(codec) == body
     except UnicodeError as error:
-        raise UndecodableError(f"the page is not valid {label}: {error}") from error
+        if codec != "iso2022_jp":
+            raise UndecodableError(f"the page is not valid {label}: {error}") from error
+        # Browsers' decoder knows more than ours; where ours gives up, what it could read is sent.
+        text, exact = body.decode(codec, "replace"), False
     utf8 = text.encode("utf-8")
     latin = utf8.decode("latin-1")
     if text.startswith("\ufeff"):

@@ -91,12 +91,10 @@ def test_label(head: bytes, content_type: str, label: str) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
-        (b"x", "text/html; charset=utf-7"),
         (b"x", "text/html; charset=iso-2022-kr"),
         (b"<meta charset=hz-gb-2312>", _HTML),
         (b"\x00\xd8", "text/html; charset=utf-16le"),
         (b"a", "text/html; charset=utf-16le"),
-        (b"\xc3\xa9", "text/html; charset=iso-2022-jp"),
         # Browsers guess ISO-2022-JP where nobody says otherwise.
         (b"<a title='\x1b$B'><script src=//pixel.test/a></script>\x1b(B'>", _HTML),
         (b"<meta charset=utf-8>\x1b(J", _HTML),
@@ -148,3 +146,18 @@ def test_half_a_character_is_no_escape() -> None:
 def test_a_line_break_that_css_joins(wrapped: str) -> None:
     body = wrapped.format("b:url('//www.example.com\\\r\n.pixel.test/')").encode()
     assert b"pixel" not in closed(body)
+
+
+def test_what_only_browsers_can_read_is_sent_as_far_as_it_was_read() -> None:
+    source = read_source(b"<p>\xc3\xa9</p>", "text/html; charset=iso-2022-jp")
+    assert (source.label, source.wire) == ("utf-8", "")
+    assert source.body.startswith(b"<p>") and source.body.endswith(b"</p>")
+
+
+def test_a_charset_that_no_browser_knows_is_none() -> None:
+    assert read_source(b"+ADw-p", "text/html; charset=utf-7").label == ""
+
+
+def test_a_late_meta_counts_where_tags_may_not_look_like_tags() -> None:
+    late = b"<title>" + b"x" * 1100 + b'</title><meta charset=iso-2022-jp>\x1b$B$"\x1b(B'
+    assert read_source(late, "text/html").label in {"iso-2022-jp", "utf-8"}
