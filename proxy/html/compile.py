@@ -235,13 +235,14 @@ _ASSIGNMENT = re.compile(r"\s*(?:(?:var|let|const)\s+)?[\w$.]+(?:\[[\"'][\w$-]+[
 
 
 def _only_assigns_data(script: str) -> bool:
-    """Whether a script is one assignment of JSON and nothing else.
+    """Whether a script is one assignment of a JSON object and nothing else.
 
     Frameworks write a page's state so. A tracker's snippet within it is text, not code: nothing of
-    it runs, and the page would break without the state.
+    it runs, and the page would break without the state. A string or a list might run all the
+    same: `location = "javascript:..."`, `body.innerHTML = ["<img onerror=...>"]`.
     """
     start = _ASSIGNMENT.match(script)
-    if start is None:
+    if start is None or not script.startswith("{", start.end()):
         return False
     try:
         json.loads(script[start.end() :].rstrip().rstrip(";"))

@@ -245,7 +245,7 @@ class _Frame:
 
 # What may stand before a doctype: blanks, comments and what is read as one.
 _DOCTYPE = re.compile(
-    r"(?:\s|<!--(?:-?>|[\s\S]*?--!?>)|<[?/][^>]*>|<!(?!doctype|--)[^>]*>)*<!doctype[^>]*>",
+    r"(?:\s|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>|<!(?!doctype|--)[^>]*>)*<!doctype[^>]*>",
     re.IGNORECASE,
 )
 
