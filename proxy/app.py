@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import ClientSession, hdrs, web
 from multidict import CIMultiDict
@@ -79,11 +80,12 @@ async def _forward(
     running = asking.running
     proxy = running.config.proxy
     timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
+    if running.cache is not None and hdrs.UPGRADE not in request.headers:
+        headers_when_needed = partial(_upstream_headers, request, asking)
+        return await forward(request, asking, session, headers_when_needed, timeouts)
     headers = _upstream_headers(request, asking)
     if hdrs.UPGRADE in request.headers and "websocket" in request.headers[hdrs.UPGRADE].lower():
         return await tunnel(tunnels, request, asking.site.upstream, headers, timeouts=timeouts)
-    if running.cache is not None:
-        return await forward(request, asking, session, headers, timeouts)
     async with ask(session, request, asking.site.upstream, headers, timeouts=timeouts) as upstream:
         return await relay(request, upstream, response_headers(upstream), asking, timeouts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -138,10 +139,10 @@ async def forward(
     request: web.BaseRequest,
     asking: Asking,
     session: ClientSession,
-    headers: CIMultiDict[str],
+    headers: Callable[[], CIMultiDict[str]],
     timeouts: Timeouts,
 ) -> web.StreamResponse:
-    """Answer a request from the shared cache or the upstream. `headers` are the upstream's.
+    """Answer a request from the shared cache or the upstream. `headers` gives the upstream's.
 
     Raises UpstreamError when there is no answer.
     """
@@ -152,7 +153,7 @@ async def forward(
     visit = Visit(
         cache=cache,
         request=request,
-        headers=headers,
+        make_headers=headers,
         key=_key(request, asking),
         session=session,
         upstream=upstream,

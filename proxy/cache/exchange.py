@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -108,18 +108,29 @@ class Replies(Protocol):
         """Send an answer that is kept. `headers` are the caller's to change."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Visit:
-    """A request and everything that is needed to answer it. `headers` are the upstream's."""
+    """A request and everything that is needed to answer it.
+
+    `make_headers` gives the header fields for the upstream; a hit mostly needs none.
+    """
 
     cache: SharedCache
     request: web.BaseRequest
-    headers: CIMultiDict[str]
+    make_headers: Callable[[], CIMultiDict[str]]
     key: Key
     session: ClientSession
     upstream: URL
     timeouts: Timeouts
     replies: Replies
+    _headers: CIMultiDict[str] | None = None
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """What the upstream gets. Not to be changed."""
+        if self._headers is None:
+            self._headers = self.make_headers()
+        return self._headers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +187,7 @@ async def through_cache(visit: Visit) -> web.StreamResponse:
     want = WANTS_NOTHING if plain else wants(given)
     if want.no_store:
         return await pass_by(visit, "request")
-    entry = visit.cache.store.get(visit.key, visit.headers)
+    entry = visit.cache.store.get(visit.key, lambda: visit.headers)
     if entry is not None:
         if entry.is_page and not visit.replies.keeps_pages():
             return await pass_by(visit, "bypass")

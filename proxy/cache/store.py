@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from multidict import CIMultiDict, MultiMapping
@@ -106,23 +106,19 @@ class Store:
         """What a request has in the fields by which the kept answers of a URL were chosen."""
         return tuple(selecting(names, request) for names in self._names.get(key, ()))
 
-    def get(self, key: Key, request: MultiMapping[str]) -> Entry | None:
-        """The answer that is kept for a request with these (upstream's) header fields, if any."""
+    def get(self, key: Key, request: Callable[[], MultiMapping[str]]) -> Entry | None:
+        """The answer that is kept for a request, if any. `request` gives its header fields, as the
+        upstream would get them; it is only called where they matter.
+        """
         if self.board.count() != self._purges_seen:
             self._obey_purges()
         variants = self._variants.get(key)
         if variants is None:
             return None
-        found: Entry | None = None
         if len(variants) == 1 and () in variants:
-            found = self._entries[(key, ())]
+            found: Entry | None = self._entries[(key, ())]
         else:
-            for chosen in self.selecting_of(key, request):
-                entry = self._entries.get((key, chosen))
-                if entry is not None and (found is None or entry.asked_at > found.asked_at):
-                    found = entry
-            if found is None:
-                found = self._in_wanted_language(key, request)
+            found = self._matching(key, request())
         if found is None:
             return None
         if found.asked_at <= self.board.invalidated_at(found.slot):
@@ -130,6 +126,14 @@ class Store:
             return None
         self._entries.move_to_end((key, found.selecting))
         return found
+
+    def _matching(self, key: Key, request: MultiMapping[str]) -> Entry | None:
+        found: Entry | None = None
+        for chosen in self.selecting_of(key, request):
+            entry = self._entries.get((key, chosen))
+            if entry is not None and (found is None or entry.asked_at > found.asked_at):
+                found = entry
+        return found or self._in_wanted_language(key, request)
 
     def _in_wanted_language(self, key: Key, request: MultiMapping[str]) -> Entry | None:
         if "Accept-Language" not in request:

@@ -137,11 +137,10 @@ async def bench(
     async with open_session() as session, ClientSession(auto_decompress=False) as visitors:
 
         async def forward(request: web.BaseRequest) -> web.StreamResponse:
-            headers = request_headers(request, peer_is_trusted=False)
             visit = Visit(
                 cache=cache,
                 request=request,
-                headers=headers,
+                make_headers=lambda: request_headers(request, peer_is_trusted=False),
                 key=Key(str(upstream), "http", requested_host(request), request.raw_path),
                 session=session,
                 upstream=upstream,

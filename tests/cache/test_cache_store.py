@@ -13,7 +13,9 @@ from proxy.cache.keys import Key, Selecting
 from proxy.cache.policy import Terms
 from proxy.cache.store import Entry, Store
 
-NOTHING: CIMultiDict[str] = CIMultiDict()
+
+def nothing() -> CIMultiDict[str]:
+    return CIMultiDict()
 
 
 def entry(
@@ -44,11 +46,11 @@ def test_the_budget_holds_and_the_least_recently_used_goes() -> None:
         assert store.put(one)
         assert store.size <= 200_000
         if number:
-            assert store.get(kept[0].key, NOTHING) is kept[0]  # used all the time
-    assert store.get(kept[0].key, NOTHING) is kept[0]
-    assert store.get(kept[1].key, NOTHING) is None
-    assert store.get(kept[-1].key, NOTHING) is kept[-1]
-    assert store.size == sum(one.cost for one in kept if store.get(one.key, NOTHING))
+            assert store.get(kept[0].key, nothing) is kept[0]  # used all the time
+    assert store.get(kept[0].key, nothing) is kept[0]
+    assert store.get(kept[1].key, nothing) is None
+    assert store.get(kept[-1].key, nothing) is kept[-1]
+    assert store.size == sum(one.cost for one in kept if store.get(one.key, nothing))
 
 
 def test_what_is_under_way_counts() -> None:
@@ -95,8 +97,8 @@ def test_variants_of_one_url_are_bounded() -> None:
         store.put(entry(chosen=(("user-agent", str(number)),)))
     assert len(store) == 64
     last = CIMultiDict({"User-Agent": "199"})
-    assert store.get(entry().key, last) is not None
-    assert store.get(entry().key, CIMultiDict({"User-Agent": "1"})) is None
+    assert store.get(entry().key, lambda: last) is not None
+    assert store.get(entry().key, lambda: CIMultiDict({"User-Agent": "1"})) is None
 
 
 def test_of_two_that_match_the_newer_is_taken() -> None:
@@ -105,7 +107,7 @@ def test_of_two_that_match_the_newer_is_taken() -> None:
     new = entry(chosen=(("bar", None),), asked_at=2.0)
     store.put(new)
     store.put(old)
-    assert store.get(old.key, CIMultiDict({"Foo": "1"})) is new
+    assert store.get(old.key, lambda: CIMultiDict({"Foo": "1"})) is new
 
 
 def test_purge_of_a_url_takes_all_its_variants_and_schemes() -> None:
@@ -154,8 +156,8 @@ def test_a_purge_reaches_the_other_workers(prefix: bool) -> None:
             there.purge("a.example/a")
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
-    assert here.get(entry("/a").key, NOTHING) is None
-    assert here.get(entry("/b").key, NOTHING) is not None
+    assert here.get(entry("/a").key, nothing) is None
+    assert here.get(entry("/b").key, nothing) is not None
 
 
 def test_more_purges_than_are_remembered_throw_out_everything() -> None:
@@ -164,7 +166,7 @@ def test_more_purges_than_are_remembered_throw_out_everything() -> None:
     here.put(entry("/a"))
     for number in range(100):
         there.purge_prefix(f"other.example/{number}")
-    assert here.get(entry("/a").key, NOTHING) is None
+    assert here.get(entry("/a").key, nothing) is None
     fresh = entry("/a")
     assert here.put(fresh)
-    assert here.get(fresh.key, NOTHING) is fresh
+    assert here.get(fresh.key, nothing) is fresh
