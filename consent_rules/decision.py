@@ -150,7 +150,7 @@ def must_ask(preferences: Preferences | None, policy_version: str) -> bool:
     A new policy version asks again whoever allowed something. Who refused everything stays
     refused and is not asked again: a refusal survives the policy.
     """
-    if preferences is None:
+    if preferences is None or preferences.only_vendors:
         return True
     if preferences.policy_version == policy_version:
         return False
@@ -216,6 +216,8 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
     if category is Category.NECESSARY:
         return Answer(True, Reason.NECESSARY)
     chosen = visitor.preferences
+    if chosen is not None and chosen.only_vendors:
+        chosen = None
     if chosen is not None and category not in chosen.allowed:
         return Answer(False, Reason.REFUSED_CATEGORY)
     if visitor.gpc and category in SALE_OR_SHARING and not _chose_after_gpc(chosen, rules):

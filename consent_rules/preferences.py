@@ -28,7 +28,8 @@ class Preferences:
     `allowed` are the categories said yes to; every other one was refused. `vendors` are the
     exceptions: vendor id -> yes or no, whatever its category says. `under_gpc` tells that the
     browser sent an opt-out preference signal while the visitor chose: only then is the choice
-    later than the signal. Times are seconds since 1970.
+    later than the signal. `only_vendors` tells that nothing was said of categories, only of the
+    vendors: the rest is as if not chosen. Times are seconds since 1970.
     """
 
     allowed: frozenset[Category]
@@ -36,6 +37,7 @@ class Preferences:
     source: Source = Source.BANNER
     vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
     under_gpc: bool = False
+    only_vendors: bool = False
     receipt_id: str = ""
     made_at: int = 0
     expires_at: int = 0
@@ -46,6 +48,7 @@ class Preferences:
         return (
             self.policy_version,
             "gpc" if self.under_gpc else "",
+            "only" if self.only_vendors else "",
             *sorted(self.allowed),
             *(f"{vendor}={int(yes)}" for vendor, yes in sorted(self.vendors.items())),
         )

@@ -14,6 +14,7 @@ from consent_rules.rules import PageContext, Rules, SiteRules
 
 _DECISIONS = 8192
 _PATHS = 8192
+_LONGEST_PATH = 256
 
 PathContext = Callable[[SiteRules, str, Audience, datetime.date], PageContext]
 SiteContext = Callable[[SiteRules, datetime.date], PageContext]
@@ -24,10 +25,14 @@ def path_contexts(rules: Rules) -> PathContext:
     """`Rules.page`, remembered by path. Equal contexts are the same object."""
     same: dict[object, PageContext] = {}
 
-    @lru_cache(maxsize=_PATHS)
     def context(
         site: SiteRules, path: str, audience: Audience, today: datetime.date
     ) -> PageContext:
+        # Nobody may fill the memory with long paths.
+        known = remembered if len(path) <= _LONGEST_PATH else made
+        return known(site, path, audience, today)
+
+    def made(site: SiteRules, path: str, audience: Audience, today: datetime.date) -> PageContext:
         found = rules.page(site, path, audience, today)
         # As many as there are sets of tags with a path in common, a day: few.
         key = (id(site), audience, today, tuple(map(id, found.tags)))
@@ -35,6 +40,7 @@ def path_contexts(rules: Rules) -> PathContext:
             same.clear()
         return same.setdefault(key, found)
 
+    remembered = lru_cache(maxsize=_PATHS)(made)
     return context
 
 

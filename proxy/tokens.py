@@ -81,6 +81,8 @@ class KeyRing:
             claims["v"] = {name: int(yes) for name, yes in sorted(preferences.vendors.items())}
         if preferences.under_gpc:
             claims["gpc"] = 1
+        if preferences.only_vendors:
+            claims["only"] = 1
         token = jwt.encode(
             claims, self._signing, algorithm=_ALGORITHM, headers={"kid": self._signing_id}
         )
@@ -181,6 +183,7 @@ def _preferences(claims: Mapping[str, Any]) -> Preferences:
         source=Source(claims["src"]),
         vendors={str(name): bool(yes) for name, yes in dict(claims.get("v", {})).items()},
         under_gpc=bool(claims.get("gpc", 0)),
+        only_vendors=bool(claims.get("only", 0)),
         receipt_id=str(claims["rid"]),
         made_at=claims["iat"],
         expires_at=claims["exp"],

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
-from consent_rules.categories import CHOOSABLE, SALE_OR_SHARING, Audience
+from consent_rules.categories import SALE_OR_SHARING, Audience
 from consent_rules.preferences import Preferences, Source
 from consent_rules.urls import host_of_authority, resolve
 from proxy.access_log import network_of
@@ -231,11 +231,14 @@ def _once(request: web.BaseRequest, asking: Asking, choice: Choice, *, named: bo
 def _chosen(choice: Choice, asking: Asking) -> Preferences:
     """The preferences after a choice. One for a single vendor adds to what holds already."""
     policy = asking.running.config.policy
-    allowed, vendors = choice.allowed, dict(choice.vendors)
+    allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
     if choice.action is Action.VENDOR:
         earlier = asking.visitor.preferences
-        effective = asking.whole_site.categories
-        allowed = frozenset(category for category in CHOOSABLE if effective[category])
+        if earlier is None or earlier.only_vendors:
+            only_vendors = True
+        else:
+            effective = asking.whole_site.categories
+            allowed = frozenset(category for category in earlier.allowed if effective[category])
         if earlier is not None:
             vendors = {**_still_held(earlier, asking), **vendors}
     now = int(asking.now)
@@ -245,6 +248,7 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
         source=Source.BANNER if choice.origin is Origin.BANNER else Source.PREFERENCES,
         vendors=vendors,
         under_gpc=asking.visitor.gpc,
+        only_vendors=only_vendors,
         receipt_id=secrets.token_urlsafe(12),
         made_at=now,
         expires_at=now + policy.max_age_days * 86_400,

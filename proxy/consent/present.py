@@ -158,7 +158,7 @@ def preferences_view(
 ) -> PreferencesView:
     """The preferences page."""
     chosen_on = None
-    if preferences is not None:
+    if preferences is not None and not preferences.only_vendors:
         chosen_on = datetime.datetime.fromtimestamp(preferences.made_at, datetime.UTC).date()
     return PreferencesView(
         controller=policy.controller,

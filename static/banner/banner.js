@@ -47,7 +47,7 @@ busy = false;
 if (fine) return done(action, body.getAll("category"));
 // Let the browser send the form itself, and show what the server says.
 plain = true;
-button.click();
+setTimeout(() => button.click());
 });
 });
 doc.addEventListener("click", (event) => {

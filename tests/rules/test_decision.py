@@ -233,3 +233,15 @@ def test_observe_closes_nothing_on_marketing_pages_only() -> None:
     www = site(enforce=False)
     assert decide(rules(www), page(www), Visitor()).closes_nothing
     assert not decide(rules(www), page(www, Audience.PATIENT), Visitor()).closes_nothing
+
+
+@pytest.mark.parametrize("regime", list(Regime))
+def test_a_choice_of_one_vendor_says_nothing_of_the_rest(regime: Regime) -> None:
+    www = site(tags=[tag(c, "ok") for c in ("functional", "analytics", "advertising")])
+    only = Preferences(frozenset(), "2", vendors={"functional": True}, only_vendors=True)
+    unasked = decide(rules(www, regime), page(www), Visitor())
+    chosen = decide(rules(www, regime), page(www), Visitor(only))
+    assert chosen.open == unasked.open | {"functional"}
+    assert chosen.answer("functional").reason is Reason.CHOSEN_VENDOR
+    assert chosen.answer("analytics") == unasked.answer("analytics")
+    assert chosen.show_banner
