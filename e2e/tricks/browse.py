@@ -25,9 +25,8 @@ SHORTEST = 0.7
 """Seconds that a page behind the proxy is watched at least."""
 _LOADED = 4.0
 
-# Debian's launcher switches these off for all users; other packages do not.
-_AS_SHIPPED = ("--enable-features=SpeculationRulesPrefetch", "--short-reporting-delay")
-_UNWANTED = ["--disable-background-networking", "--disable-pings", "--no-pings"]
+# Flags for tests that switch off what visitors' browsers do.
+_UNWANTED = ["--disable-background-networking", "--no-pings"]
 
 
 def resolver_rules(ports: Iterable[tuple[str, int]]) -> str:
@@ -44,7 +43,7 @@ async def launch(playwright: Playwright, profile: Path, flags: Sequence[str]) ->
     return await playwright.chromium.launch_persistent_context(
         profile,
         executable_path=chromium_path(),
-        args=[*(f for f in FLAGS if f not in _UNWANTED), *_AS_SHIPPED, *flags],
+        args=[*(f for f in FLAGS if f not in _UNWANTED), *flags],
         ignore_default_args=_UNWANTED,
     )
 
