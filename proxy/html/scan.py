@@ -162,7 +162,10 @@ _HARMLESS_NOSCRIPT = re.compile(
 
 def _needs_both_views(lowered: bytes) -> bool:
     count = lowered.count(b"<noscript")
-    return count > 0 and len(_HARMLESS_NOSCRIPT.findall(lowered)) < count
+    if count == 0:
+        return False
+    # A frameset counts only while nothing visible stands before it.
+    return b"<frameset" in lowered or len(_HARMLESS_NOSCRIPT.findall(lowered)) < count
 
 
 def _views(source: Source, text: str) -> list[_View]:

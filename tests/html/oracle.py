@@ -108,7 +108,7 @@ def _html_urls(element: ElementTree.Element, tag: str, base: str) -> Iterator[st
     for name in _FETCHING.get(tag, ()):
         value = element.attrib.get(name, "")
         if name == "srcset":
-            yield from (part.split()[0] for part in value.split(",") if part.strip())
+            yield from _candidates(value)
         elif name == "ping":
             yield from value.split()
         else:
@@ -117,13 +117,28 @@ def _html_urls(element: ElementTree.Element, tag: str, base: str) -> Iterator[st
     if tag == "link" and _LINKS.intersection(rels):
         yield element.attrib.get("href", "")
     if tag == "style":
-        yield from _CSS.findall(_unescaped("".join(element.itertext())))
+        yield from _CSS.findall(_unescaped(_own_text(element)))
     if tag == "meta" and element.attrib.get("http-equiv", "").lower() == "refresh":
         yield from _ABSOLUTE.findall(element.attrib.get("content", ""))
     if tag == "iframe" and element.attrib.get("srcdoc"):
         for scripting in (False, True):
             for host in asked_hosts(element.attrib["srcdoc"], base, scripting=scripting):
                 yield f"//{host}/"
+
+
+def _candidates(srcset: str) -> Iterator[str]:
+    is_url = True
+    for word in srcset.split():
+        if not is_url:
+            _, comma, word = word.partition(",")
+            is_url = bool(comma)
+        if is_url and word.strip(","):
+            yield word.strip(",")
+            is_url = word.endswith(",")
+
+
+def _own_text(style: ElementTree.Element) -> str:
+    return "".join((style.text or "", *(child.tail or "" for child in style)))
 
 
 def _svg_urls(element: ElementTree.Element, tag: str) -> Iterator[str]:
@@ -133,7 +148,7 @@ def _svg_urls(element: ElementTree.Element, tag: str) -> Iterator[str]:
     if tag in {"set", "animate"}:
         yield from _ABSOLUTE.findall(element.attrib.get("to", ""))
     if tag == "style":
-        yield from _CSS.findall(_unescaped("".join(element.itertext())))
+        yield from _CSS.findall(_unescaped(_own_text(element)))
 
 
 _STRING = re.compile(r"""((?:url\(|image-set\(|@import)\s*)?("[^"\n]*"|'[^'\n]*')""", re.I)
