@@ -22,6 +22,7 @@ from proxy.pages import PAGE_DESTINATIONS, cookie_openings
 from proxy.relaying import relay
 from proxy.response_headers import REFERRER_POLICY
 from proxy.running import Running
+from proxy.service_worker import is_service_worker
 from proxy.tunnel import tunnel
 from proxy.upstream import Timeouts, UpstreamError, answer_expectation, ask
 from proxy.variants import is_own_etag
@@ -80,7 +81,8 @@ async def _forward(
     running = asking.running
     proxy = running.config.proxy
     timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
-    if running.cache is not None and hdrs.UPGRADE not in request.headers:
+    for_all = hdrs.UPGRADE not in request.headers and not is_service_worker(request)
+    if running.cache is not None and for_all:
         headers_when_needed = partial(_upstream_headers, request, asking)
         return await forward(request, asking, session, headers_when_needed, timeouts)
     headers = _upstream_headers(request, asking)
@@ -107,7 +109,9 @@ def _upstream_headers(request: web.BaseRequest, asking: Asking) -> CIMultiDict[s
     headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )
-    if _asks_for_page(request):
+    if is_service_worker(request):
+        headers[hdrs.ACCEPT_ENCODING] = "identity"
+    if _asks_for_page(request) or is_service_worker(request):
         # A part of a page cannot be gated; and "not modified" would leave the visitor with a page
         # written for an earlier choice, or by the origin before there was a proxy.
         for name in (

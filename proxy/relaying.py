@@ -17,6 +17,7 @@ from proxy.pages import (
     needs_policy,
     page_reply,
 )
+from proxy.service_worker import is_service_worker, worker_reply
 from proxy.upstream import Timeouts, stream
 
 
@@ -38,6 +39,8 @@ async def relay(
     if got is not None or is_page(upstream.status, headers):
         return await page_reply(request, upstream, headers, asking, timeouts, got)
     hold_part(request, headers, upstream.status, asking, decision)
+    if is_service_worker(request):
+        return await worker_reply(request, upstream, headers, asking, decision, timeouts)
     return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
 
 
@@ -54,7 +57,7 @@ def hold_part(
         # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
         # worker sees the requests of every page, so it may do what a patient page may.
         part = status == 206
-        everywhere = "Service-Worker" in request.headers
+        everywhere = is_service_worker(request)
         alone = part or (everywhere and asking.site.rules.has_patient_pages)
         add_policy(headers, asking, decision, alone=alone)
         headers.popall("Service-Worker-Allowed", None)
