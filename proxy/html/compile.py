@@ -311,7 +311,7 @@ def _finding(resource: Resource, owners: frozenset[str], context: _Context) -> F
 def _closing(resource: Resource, owners: frozenset[str], context: _Context) -> Closing:
     """How to close this very resource: what shows nothing goes whole, content leaves its place."""
     closing = resource.closing
-    if context.scan.fragile and resource.tag in _SHAPING and resource.attribute:
+    if resource.tag in _SHAPING and resource.attribute and _shapes(resource.element, context):
         return closing if closing is Closing.NESTED else Closing.EMPTY
     if closing is Closing.PLACEHOLDER and _is_tiny(resource.element):
         return Closing.REMOVE
@@ -323,7 +323,13 @@ def _closing(resource: Resource, owners: frozenset[str], context: _Context) -> C
 
 
 _SHAPING = frozenset({"img", "embed", "meta", "iframe"})
-"""Tags that end a drawing or make a frameset impossible: what follows depends on them."""
+"""Tags that end a drawing, make a frameset impossible, or say what a template is a part of."""
+
+
+def _shapes(element: turbohtml.Element, context: _Context) -> bool:
+    """Whether what follows may be parsed differently without the element."""
+    scanned = context.scan
+    return scanned.fragile or (scanned.has_templates and element.closest("template") is not None)
 
 
 def _is_tiny(element: turbohtml.Element) -> bool:

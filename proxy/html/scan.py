@@ -8,6 +8,7 @@ once where what <noscript> holds cannot make a difference.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import turbohtml
@@ -37,7 +38,8 @@ class Scan:
     `bases` are the page's <base href> as written: none, one, or one for each kind of browser.
     `marks` are the values of <meta name="page-audience">. `head_at` and `foot_at` are where
     our own markup may stand without changing how the rest is parsed; None where there is no
-    such place. `fragile` pages are parsed differently when an element is missing.
+    such place. `fragile` pages are parsed differently when an element is missing; those with
+    templates (`has_templates`), within these.
     """
 
     resources: tuple[Resource, ...]
@@ -51,6 +53,7 @@ class Scan:
     head_at: int | None
     foot_at: int | None
     fragile: bool
+    has_templates: bool
 
     @property
     def base(self) -> str:
@@ -100,7 +103,8 @@ def scan(source: Source) -> Scan:
         # was never finished): there it could change what the page says.
         slot_at, marked = None, text
         views = _views(source, text)
-    frame = _frame(views[0].document, source)
+    frames = [_frame(view.document, source) for view in views]
+    frame = frames[-1]
     foot_is_safe = slot_at is not None and all(_is_foot(view.slot) for view in views)
     return Scan(
         resources=tuple(resource for view in views for resource in view.resources),
@@ -110,9 +114,10 @@ def scan(source: Source) -> Scan:
         language=frame.language,
         marks=tuple(dict.fromkeys(mark for view in views for mark in view.reading.marks)),
         is_document=frame.is_document,
-        head_at=frame.head_at,
-        foot_at=slot_at if foot_is_safe else frame.body_at,
+        head_at=_agreed(frame.head_at for frame in frames),
+        foot_at=slot_at if foot_is_safe else _agreed(frame.body_at for frame in frames),
         fragile=_is_fragile(source, views),
+        has_templates=b"<template" in source.body.lower(),
     )
 
 
@@ -244,6 +249,12 @@ class _Frame:
     is_document: bool = False
     head_at: int | None = 0
     body_at: int | None = None
+
+
+def _agreed(places: Iterable[int | None]) -> int | None:
+    """The place that all views of a page have, or None."""
+    known = set(places)
+    return known.pop() if len(known) == 1 else None
 
 
 # What may stand before a doctype: blanks, comments and what is read as one.

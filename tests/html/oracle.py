@@ -155,6 +155,8 @@ _STRING = re.compile(r"""((?:url\(|image-set\(|@import)\s*)?("[^"\n]*"|'[^'\n]*'
 
 
 def _unescaped(css: str) -> str:
+    if css.count("image-set(") > 1:  # the second may stand in a string of the first
+        css = css.replace("image-set(", "")
     css = re.sub(r"/\*.*?(\*/|\Z)", " ", css, flags=re.S) if "/*" in css else css
     if "\\" not in css:
         return css
