@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-import webencodings  # type: ignore[import-untyped]
+import webencodings
 
 UNREADABLE = frozenset(
     {
@@ -61,8 +61,10 @@ def is_label(label: str) -> bool:
 
 
 def python_codec(label: str) -> str:
-    """The codec that reads a charset which browsers know by `label`."""
-    name = str(webencodings.lookup(label).codec_info.name)
+    """The codec that reads a charset which browsers know by `label` (`is_label`)."""
+    found = webencodings.lookup(label)
+    assert found is not None
+    name = found.codec_info.name
     return "gb18030" if name == "gbk" else name  # Encoding Standard, 10.1.1
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from xml.etree.ElementTree import Element
 
-import html5lib  # type: ignore[import-untyped]
+import html5lib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,7 +208,9 @@ def test_return_path_is_carried_unchanged(path: str) -> None:
         return
     view = BannerView("A", "/p", (CategoryView(Category.ANALYTICS),), return_to=path)
     document = html5lib.parse(banner_html(view, texts), namespaceHTMLElements=False)
-    assert document.find(".//input[@name='return_to']").attrib["value"] == path
+    field = document.find(".//input[@name='return_to']")
+    assert field is not None
+    assert field.attrib["value"] == path
 
 
 def test_same_values_same_bytes(english: Texts, categories: Categories) -> None:

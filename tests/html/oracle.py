@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
-import html5lib  # type: ignore[import-untyped]
+import html5lib
 from ada_url import URL
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"

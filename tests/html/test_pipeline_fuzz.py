@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-import html5lib  # type: ignore[import-untyped]
+import html5lib
 import turbohtml
 from hypothesis import HealthCheck, assume, given, settings
 
