@@ -85,7 +85,7 @@ def read_source(body: bytes, content_type: str = "") -> Source:
     codec = python_codec(label or "windows-1252")
     if codec.startswith("utf-16") or codec == "iso2022_jp":
         return _transcoded(body, codec, label)
-    if not certain and any(shift in body for shift in _SHIFT_TO_KANJI):
+    if not (certain or label) and any(shift in body for shift in _SHIFT_TO_KANJI):
         raise UndecodableError(
             "the page holds escape sequences of ISO-2022-JP but no header names its charset"
         )
