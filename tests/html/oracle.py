@@ -76,9 +76,10 @@ def _base(document: ElementTree.Element, url: str) -> str:
     for element in document.iter(f"{_HTML}base"):
         if "href" in element.attrib and element not in inert:
             try:
-                return URL(element.attrib["href"], base=url).href
+                found = URL(element.attrib["href"], base=url)
             except ValueError:
                 return url
+            return found.href if found.protocol in {"http:", "https:"} else url
     return url
 
 

@@ -17,8 +17,11 @@ from tests.html.pipeline import URL, compiled
 
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 _OWN = {"www.example.com", "cdn.example.com", ""}
-_IGNORED_IN_TEMPLATE = re.compile(
-    r"<template.*<(?:html|head|body|frameset|frame)\b", re.IGNORECASE | re.DOTALL
+# html5lib knows no <template>: to it, what is ignored within one is part of the page. Nor does it
+# know a <form> within a <select>, after which another form is none.
+_READ_OTHERWISE = re.compile(
+    r"<template.*<(?:html|head|body|frameset|frame)\b|<select.*<form.*<form",
+    re.IGNORECASE | re.DOTALL,
 )
 _fuzz = settings(
     max_examples=_EXAMPLES,
@@ -68,8 +71,7 @@ def test_spans_lie_within_the_page_and_do_not_cross(body: bytes) -> None:
 @given(page())
 def test_a_browser_asks_no_one_else(body: bytes) -> None:
     closed = _closed(compiled(body)).decode("utf-8", "replace")
-    # html5lib knows no <template>: to it, what is ignored within one is part of the page.
-    assume(not _IGNORED_IN_TEMPLATE.search(closed))
+    assume(not _READ_OTHERWISE.search(closed))
     for scripting in (False, True):
         assert asked_hosts(closed, URL, scripting=scripting) <= _OWN, closed
 
