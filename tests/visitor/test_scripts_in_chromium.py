@@ -1,0 +1,112 @@
+"""Our own scripts in a real browser: stand-ins, the guard of patient pages, no peer connections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Error, Page
+
+from tests.app.site import proxied, reply
+from tests.visitor.test_in_chromium import browser  # noqa: F401 - the fixture
+
+TAGGED = b"""<!doctype html><html lang=en><head><title>x</title>
+<script>!function(){window.fbq=function(){};fbq('init','1')}()</script>
+<script async src="https://www.googletagmanager.com/gtag/js?id=G-1"></script>
+<script>window.dataLayer=window.dataLayer||[];function gtag(){dataLayer.push(arguments)}
+gtag('config','G-1')</script>
+<script>(function(h){h._hjSettings={hjid:1}})(window)</script>
+</head><body><p>Hello</p></body></html>"""
+PLAIN = b"<!doctype html><html lang=en><head><title>x</title></head><body>Hello</body></html>"
+
+# What a site's own code does with the globals of its vendors.
+CALLS = """() => {
+  const seen = [];
+  fbq('track', 'Lead'); hj('event', 'x');
+  dataLayer.push({ event: 'x', eventCallback: () => seen.push('dataLayer') });
+  gtag('event', 'conversion', { event_callback: () => seen.push('gtag') });
+  seen.push(`${typeof fbq.callMethod} ${fbq.queue.length} ${[...dataLayer].length}`);
+  return new Promise((done) => setTimeout(() => done(seen), 50));
+}"""
+
+
+@pytest.fixture
+async def errors(browser: Browser) -> list[str]:  # noqa: F811
+    return []
+
+
+async def opened(browser: Browser, url: str, errors: list[str]) -> Page:  # noqa: F811
+    page = await browser.new_page()
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and "favicon" not in message.location.get("url", ""):
+            errors.append(message.text)
+
+    def failed(error: Error) -> None:
+        errors.append(str(error))
+
+    page.on("console", heard)
+    page.on("pageerror", failed)
+    await page.goto(url)
+    return page
+
+
+async def test_calls_to_closed_vendors_neither_fail_nor_hang(
+    tmp_path: Path,
+    browser: Browser,  # noqa: F811
+    errors: list[str],
+) -> None:
+    async with proxied(tmp_path, {"": reply(TAGGED)}) as site:
+        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
+        seen = await page.evaluate(CALLS)
+        assert sorted(seen) == ["dataLayer", "function 0 0", "gtag"]
+        assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("go", "loads"),
+    [
+        ("history.pushState(null, '', '/patients/pay')", True),
+        ("history.pushState(null, '', 'Patients/Pay?x=1')", True),
+        ("history.pushState(null, '', '/%70atients/pay')", True),
+        ("history.pushState(null, '', '//www.example.com:' + location.port + '/patients')", True),
+        ("history.replaceState(null, '', '/patients/pay')", True),
+        ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"
+         "navigation.navigate('/patients/pay')", True),
+        ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"
+         "document.querySelector('a').click()", True),
+        ("history.pushState(null, '', '/blog')", False),
+        ("history.pushState(null, '', '/patientsguide')", False),
+        ("history.pushState({a: 1}, '')", False),
+        ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"
+         "navigation.navigate('/blog')", False),
+    ],
+)  # fmt: skip
+async def test_into_a_patient_page_leads_a_full_load(
+    tmp_path: Path,
+    browser: Browser,  # noqa: F811
+    errors: list[str],
+    go: str,
+    loads: bool,
+) -> None:
+    home = PLAIN.replace(b"Hello", b"<a href=/patients/pay>Pay</a>")
+    paths = ("patients/pay", "Patients/Pay", "%70atients/pay", "patients", "blog")
+    pages = {"": reply(home), **{path: reply(PLAIN) for path in paths}}
+    async with proxied(tmp_path, pages) as site:
+        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
+        await page.evaluate("window.running = true")
+        await page.evaluate(f"() => {{ setTimeout(() => {{ {go} }}) }}")
+        await page.wait_for_timeout(700)
+        await page.wait_for_load_state()
+        assert (await page.evaluate("window.running")) is (None if loads else True)
+        assert errors == []
+
+
+async def test_no_peer_connections_unless_the_site_needs_them(
+    tmp_path: Path,
+    browser: Browser,  # noqa: F811
+    errors: list[str],
+) -> None:
+    async with proxied(tmp_path, {"": reply(PLAIN)}) as site:
+        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
+        assert await page.evaluate("typeof RTCPeerConnection") == "undefined"
