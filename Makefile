@@ -35,7 +35,7 @@ format: $(READY) ## format the code
 
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
-	@$(PY) -m pytest tests -n $(JOBS) $(ARGS)
+	@$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) ## tests in real Chromium
 	@echo "== tests in Chromium"

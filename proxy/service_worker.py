@@ -7,14 +7,13 @@ few lines of ours behind it, which put our policy on every page it answers with.
 from __future__ import annotations
 
 import json
-from functools import cache
 
 from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict
 
 from consent_rules.decision import Decision
 from proxy.asking import Asking
-from proxy.consent.static_files import static_root
+from proxy.consent.assets import small_script
 from proxy.upstream import Timeouts, read_body, stream
 
 _LARGEST = 4_000_000
@@ -29,15 +28,13 @@ def is_service_worker(request: web.BaseRequest) -> bool:
     return request.headers.get("Service-Worker", "").strip().lower() == "script"
 
 
-@cache
-def _lines() -> str:
-    text = (static_root() / "banner" / "worker.js").read_text(encoding="ascii")
-    return "\n".join(line for line in text.splitlines() if not line.startswith("//"))
-
-
 def with_policy(script: bytes, policy: str, mark: str) -> bytes:
     """The script with our lines at its end: in front they would undo its "use strict"."""
-    ours = _lines().replace("POLICY", json.dumps(policy)).replace("MARK", json.dumps(mark))
+    ours = (
+        small_script("worker.js")
+        .replace("POLICY", json.dumps(policy))
+        .replace("MARK", json.dumps(mark))
+    )
     return b"%s\n;%s" % (script, ours.encode("ascii"))
 
 

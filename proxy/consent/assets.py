@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 
+from rjsmin import jsmin
+
 from proxy.consent.static_files import static_root
 from proxy.consent.theme import Theme, variables
 
@@ -50,14 +52,14 @@ def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
 
 def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
     if kind is Kind.PREFERENCES:
-        return variables(theme, ":root") + _css("preferences"), _js("kept")
+        return variables(theme, ":root") + _css("preferences"), small_script("kept.js")
     if kind is Kind.PLACEHOLDER:
         return variables(theme, ":is(#yc-0,.yc-h)") + _firm(_css("placeholder")), ""
     link = _firm(_css("link"))
     if kind is Kind.DECIDED:
-        return link, _js("core").replace("//@banner\n", "")
+        return link, small_script("core.js")
     style = variables(theme, "#yc") + _firm(_css("banner")) + link
-    return style, _js("core").replace("//@banner\n", _js("banner"))
+    return style, small_script("core.js", banner=_read("banner.js"))
 
 
 def _sha256(content: str) -> str:
@@ -83,7 +85,8 @@ def _firm(css: str) -> str:
     return _DECLARATION.sub(r"\1!important", _ID.sub(r"\g<0>\g<0>", css))
 
 
-def _js(name: str) -> str:
-    """One of our scripts, without whole-line comments and indentation."""
-    lines = (line.strip() for line in _read(f"{name}.js").splitlines())
-    return "".join(f"{x}\n" for x in lines if x and (x == "//@banner" or not x.startswith("//")))
+@cache
+def small_script(name: str, *, banner: str = "") -> str:
+    """One of our scripts without comments and blanks; `banner` stands in for its `//@banner`."""
+    text: str = jsmin(_read(name).replace("//@banner\n", banner))
+    return text

@@ -26,7 +26,7 @@ from proxy.consent.view import (
     CategoryView,
     PageState,
     PreferencesView,
-    extra_key,
+    allowed_vendors,
 )
 
 # Stands for the return path while a banner is rendered, so that one rendering serves all paths.
@@ -76,7 +76,7 @@ def _head(theme: Theme, state: PageState, kind: Kind, prefix: str, placeholders:
         "on": " ".join(state.on),
         "off": " ".join(state.off),
         "decided": "1" if state.decided else "",
-        "extra": extra_key(state.exceptions),
+        "extra": " ".join(allowed_vendors(state.exceptions)),
         "gpc": "1" if state.gpc else "",
     }
     if not state.decided:

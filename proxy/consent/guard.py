@@ -13,11 +13,10 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 
 from markupsafe import escape
 
-from proxy.consent.static_files import static_root
+from proxy.consent.assets import small_script
 
 _NAME = re.compile(r"[A-Za-z_$][\w$]*\Z", re.ASCII)
 _QUEUES = frozenset({"dataLayer", "adobeDataLayer", "digitalData", "_mtm", "_etmc"})
@@ -38,13 +37,6 @@ def _script(content: str, data: dict[str, str]) -> Script:
     return Script(f"<script{attributes}>{content}</script>", f"sha256-{digest}")
 
 
-@cache
-def _content(name: str) -> str:
-    text = (static_root() / "banner" / name).read_text(encoding="ascii")
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
-
-
 def stubs(names: Iterable[str]) -> Script | None:
     """Stand-ins for globals of closed vendors; None when there are none to stand in for."""
     good = sorted({name for name in names if _NAME.match(name)})
@@ -54,12 +46,12 @@ def stubs(names: Iterable[str]) -> Script | None:
         "queues": " ".join(name for name in good if name in _QUEUES),
         "calls": " ".join(name for name in good if name not in _QUEUES),
     }
-    return _script(_content("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
+    return _script(small_script("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
 
 
 def no_peers() -> Script:
     """Takes WebRTC away from a page: browsers have no header yet that could."""
-    return _script(_content("peers.js"), {})
+    return _script(small_script("peers.js"), {})
 
 
 def guard(patterns: Iterable[str]) -> Script | None:
@@ -67,4 +59,4 @@ def guard(patterns: Iterable[str]) -> Script | None:
     given = sorted(set(patterns))
     if not given:
         return None
-    return _script(_content("guard.js"), {"paths": json.dumps(given, separators=(",", ":"))})
+    return _script(small_script("guard.js"), {"paths": json.dumps(given, separators=(",", ":"))})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -64,13 +65,13 @@ class PageState:
 
 
 def state_key(on: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
-    """What a choice comes down to, in one line: open pages compare it to see that it changed."""
-    return " ".join(sorted({"necessary", *on})) + extra_key(exceptions)
+    """What was allowed, as JSON: the site's open pages see by it what must stop."""
+    return json.dumps(dict.fromkeys((*on, *allowed_vendors(exceptions)), True))
 
 
-def extra_key(exceptions: Iterable[tuple[str, bool]]) -> str:
-    """The part of a state's key for single vendors; "" without any."""
-    return "".join(f"|{vendor}={int(allowed)}" for vendor, allowed in sorted(exceptions))
+def allowed_vendors(exceptions: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+    """The vendors that were allowed whatever their category says."""
+    return tuple(vendor for vendor, allowed in exceptions if allowed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ const names = Object.keys(state.categories);
 const yes = (name) => name == "necessary" || (action == "save" ? chosen.includes(name) : action == "accept_all");
 names.forEach((name) => { state.categories[name] = yes(name); });
 state.decided = true;
-channel().postMessage(key());
+channel().postMessage(state.categories);
 doc.dispatchEvent(new CustomEvent("consent:change", { detail: get() }));
 // What runs and was refused stops, and what was closed and is allowed loads, only by a reload.
 if (words(data.runs).some((name) => !yes(name)) || words(data.waits).some(yes)) return location.reload();

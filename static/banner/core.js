@@ -3,7 +3,7 @@
 (() => {
 const doc = document;
 const data = doc.currentScript.dataset;
-const words = (text) => (text ? text.split(" ") : []);
+const words = (text) => text ? text.split(" ") : [];
 const state = { decided: !!data.decided, gpc: !!data.gpc, categories: { necessary: true } };
 words(data.on).forEach((name) => { state.categories[name] = true; });
 words(data.off).forEach((name) => { state.categories[name] = false; });
@@ -11,14 +11,9 @@ const get = () => ({ ...state, categories: { ...state.categories } });
 let open = () => { location.href = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
 // A choice made in another tab holds here too: what runs here and was refused there stops by a
 // reload. A page that browsers keep to go back to is thrown away by the message, and loads anew.
-const on = (name) => state.categories[name];
-const key = () => Object.keys(state.categories).filter(on).sort().join(" ") + (data.extra || "");
 const channel = () => new BroadcastChannel("consent");
-if (data.on || data.extra) {
-channel().onmessage = (event) => {
-if (words(key()).some((name) => !event.data.includes(name))) location.reload();
-};
-}
+const runs = words(data.on).concat(words(data.extra));
+if (runs[0]) channel().onmessage = (event) => runs.every((name) => event.data[name]) || location.reload();
 //@banner
 window.consent = {
 get,

@@ -1,2 +1,2 @@
 // Tells the site's other pages what was chosen.
-new BroadcastChannel("consent").postMessage(document.currentScript.dataset.key);
+new BroadcastChannel("consent").postMessage(JSON.parse(document.currentScript.dataset.key));

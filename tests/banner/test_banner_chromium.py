@@ -62,6 +62,11 @@ class Site:
         route.fulfill(body=self.html, headers=headers)
 
     def chosen(self) -> dict[str, list[str]]:
+        # The request may have left the page and not come here yet.
+        for _ in range(40):
+            if self.choices:
+                break
+            self.tab.wait_for_timeout(50)
         assert len(self.choices) == 1
         return parse_qs(self.choices[0].post_data or "")
 

@@ -39,7 +39,7 @@ _SVG_FETCHING = frozenset({"image", "use", "feImage", "script"})
 _NETWORK = frozenset({"http:", "https:", "ws:", "wss:", "ftp:"})
 _LINKS = frozenset({"stylesheet", "preload", "prefetch", "icon", "preconnect", "dns-prefetch"})
 # Not image-set(): whether a string is one of its URLs takes a tokenizer to tell (test_css.py).
-_CSS = re.compile(r"""(?:url\(\s*|@import\s*)["']?\s*([^"')\s;]+)""", re.I)
+_CSS = re.compile(r"""(?:(?<![\w-])url\(\s*|@import\s*)["']?\s*([^"')\s;]+)""", re.I)
 _ABSOLUTE = re.compile(r"(?:https?:)?//[^\s\"'<>,;)]+")
 
 
@@ -121,7 +121,9 @@ def _html_urls(element: ElementTree.Element, tag: str, base: str) -> Iterator[st
     if tag == "style":
         yield from _CSS.findall(_unescaped(_own_text(element)))
     if tag == "meta" and element.attrib.get("http-equiv", "").lower() == "refresh":
-        yield from _ABSOLUTE.findall(element.attrib.get("content", ""))
+        content = element.attrib.get("content", "")
+        if re.match(r"\s*[\d.]+[;,\s]", content):
+            yield from _ABSOLUTE.findall(content)
     if tag == "iframe" and element.attrib.get("srcdoc"):
         for scripting in (False, True):
             for host in asked_hosts(element.attrib["srcdoc"], base, scripting=scripting):
