@@ -95,14 +95,15 @@ def parse(text: str, *, scripting: bool) -> turbohtml.Document:
 def scan(source: Source) -> Scan:
     """Find every resource of a page. Never fails on bad HTML: there is none, for a browser."""
     text = source.text
+    lowered = source.body.lower()
     slot_at: int | None = _slot_offset(text)
     marked = text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
-    views = _views(source, marked)
+    views = _views(source, marked, lowered)
     if any(view.slot is None or _start(view.slot) != slot_at for view in views):
         # The slot's markup is no element of its own (it stands in a comment, or in a tag that
         # was never finished): there it could change what the page says.
         slot_at, marked = None, text
-        views = _views(source, text)
+        views = _views(source, text, lowered)
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
     foot_is_safe = slot_at is not None and all(_is_foot(view.slot) for view in views)
@@ -116,8 +117,8 @@ def scan(source: Source) -> Scan:
         is_document=frame.is_document,
         head_at=_agreed(frame.head_at for frame in frames),
         foot_at=slot_at if foot_is_safe else _agreed(frame.body_at for frame in frames),
-        fragile=_is_fragile(source, views),
-        has_templates=b"<template" in source.body.lower(),
+        fragile=_is_fragile(lowered, views),
+        has_templates=b"<template" in lowered,
     )
 
 
@@ -173,8 +174,7 @@ def _needs_both_views(lowered: bytes) -> bool:
     return b"<frameset" in lowered or len(_HARMLESS_NOSCRIPT.findall(lowered)) < count
 
 
-def _views(source: Source, text: str) -> list[_View]:
-    lowered = source.body.lower()
+def _views(source: Source, text: str, lowered: bytes) -> list[_View]:
     relative_css = b"<base" in lowered
     has_select = b"<select" in lowered
     seen: set[_Place] = set()
@@ -220,8 +220,7 @@ def _is_foot(slot: turbohtml.Element | None) -> bool:
     return _is(body, "body") and body is not None and _is(body.parent, "html")
 
 
-def _is_fragile(source: Source, views: list[_View]) -> bool:
-    lowered = source.body.lower()
+def _is_fragile(lowered: bytes, views: list[_View]) -> bool:
     if b"<frameset" in lowered:  # counts only while nothing visible stands before it
         return True
     if b"<svg" not in lowered and b"<math" not in lowered:
