@@ -153,6 +153,7 @@ def rewritten(
     """
     page: Page = compile_page(body, content_type, question.url, question.boundary)
     decision = question.decision(page.marks)
+    origin = f"//{urlsplit(question.url).netloc}" if page.has_base else ""
     patient = decision.audience is Audience.PATIENT
     variant = write_variant(
         page,
@@ -162,7 +163,7 @@ def rewritten(
         theme_of(question.config.theme),
         decision,
         texts_for(page.language, language),
-        Injection(signals=not bare, visible=not bare),
+        Injection(signals=not bare, visible=not bare, origin=origin),
         question.target if patient else "",
     )
     return variant.body

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import ClientResponse, web
 from multidict import CIMultiDict
@@ -304,6 +304,8 @@ def _variant(
 ) -> Variant:
     running = asking.running
     injection = _injection(request, page)
+    if page.has_base:
+        injection = replace(injection, origin=f"//{asking.authority}")
     # Where the browser will not tell where a visitor came from, the form must.
     return_to = asking.target if decision.audience is Audience.PATIENT else ""
     key = (id(page), variant_key(page, decision, texts, injection, return_to))

@@ -33,11 +33,13 @@ class Injection:
     """How much of our own goes into a page.
 
     `signals` are scripts that tell tags the visitor's state; `visible` is the banner, the
-    "Cookie preferences" link and their style.
+    "Cookie preferences" link and their style. `origin` ("//host:port") stands before our own paths
+    on a page whose <base> would make them somebody else's.
     """
 
     signals: bool = True
     visible: bool = True
+    origin: str = ""
 
 
 @dataclass(slots=True)
@@ -136,7 +138,7 @@ def write_variant(
     return_to: str = "",
 ) -> Variant:
     """Render a page for a decision, with our own markup."""
-    prefix = config.proxy.prefix
+    prefix = f"{injection.origin}{config.proxy.prefix}"
     is_open = open_owners(decision)
     scripts: list[str] = []
     styles: list[str] = []

@@ -99,6 +99,8 @@ class Page:
     head_at: int | None
     foot_at: int | None
     is_document: bool
+    has_base: bool
+    """Whether a <base> says what relative addresses are relative to."""
     language: str
     marks: tuple[str, ...]
     label: str
@@ -174,6 +176,7 @@ def compile_page(
         head_at=None if scanned.head_at is None else scanned.real(scanned.head_at),
         foot_at=None if scanned.foot_at is None else scanned.real(scanned.foot_at),
         is_document=scanned.is_document,
+        has_base=any(scanned.bases),
         language=scanned.language,
         marks=scanned.marks,
         label=source.label,

@@ -11,7 +11,8 @@ const get = () => ({ ...state, categories: { ...state.categories } });
 let open = () => { location.href = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
 // A choice made in another tab holds here too: what runs here and was refused there stops by a
 // reload. A page that browsers keep to go back to is thrown away by the message, and loads anew.
-const channel = () => new BroadcastChannel("consent");
+let link;
+const channel = () => link ||= new BroadcastChannel("consent");
 const runs = words(data.on).concat(words(data.extra));
 if (runs[0]) channel().onmessage = (event) => runs.every((name) => event.data[name]) || location.reload();
 //@banner

@@ -632,3 +632,12 @@ async def test_upstream_failures(tmp_path: Path) -> None:
             assert b"127.0.0.1" not in answer.body
         assert (await site.ask("/", host="other.example")).status == 421
         assert (await site.ask("/", host="WWW.Example.COM.:80")).status == 200
+
+
+async def test_our_own_addresses_are_ours_whatever_the_base(tmp_path: Path) -> None:
+    based = PAGE.replace(b"<head>", b'<head><base href="https://cdn.example/">')
+    async with proxied(tmp_path, {"": reply(based)}) as site:
+        page = (await site.ask("/")).text
+        assert b'action="//www.example.com/.consent/choice"' in page
+        assert b'data-page="//www.example.com/.consent/preferences"' in page
+        assert b'"/.consent' not in page

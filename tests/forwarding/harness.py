@@ -94,6 +94,8 @@ class Visit:
             body += data[:-2]
 
     async def send(self, data: bytes) -> None:
+        if self.writer.transport.is_closing():  # uvloop's write would raise a RuntimeError
+            raise ConnectionResetError("the connection is closed")
         self.writer.write(data)
         await self.writer.drain()
 
