@@ -55,6 +55,18 @@ class HostPattern:
         return cls(host[2:] if below else host, below, int(port) if port else None)
 
 
+_LARGEST_TABLE = 100_000
+"""Characters of signatures. The fast table takes some 300 bytes for each: 15 MB for the catalogue,
+which the workers share."""
+
+
+def _automaton(texts: list[str]) -> ahocorasick_rs.AhoCorasick | None:
+    if not texts:
+        return None
+    fast = ahocorasick_rs.Implementation.DFA if sum(map(len, texts)) <= _LARGEST_TABLE else None
+    return ahocorasick_rs.AhoCorasick(texts, implementation=fast)
+
+
 def _suffixes(host: str) -> Iterable[str]:
     """`a.b.c`, `b.c`, `c`: the host and what it lies below, nearest first."""
     while True:
@@ -129,7 +141,7 @@ class RuleIndex:
         self._owners = (*signatures.values(), *named.values())
         self._named = len(signatures)
         texts = [*signatures, *named]
-        self._automaton = ahocorasick_rs.AhoCorasick(texts) if texts else None
+        self._automaton = _automaton(texts)
 
     @classmethod
     def build(cls, vendors: Iterable[Vendor]) -> RuleIndex:

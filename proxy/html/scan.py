@@ -95,15 +95,15 @@ def parse(text: str, *, scripting: bool) -> turbohtml.Document:
 def scan(source: Source) -> Scan:
     """Find every resource of a page. Never fails on bad HTML: there is none, for a browser."""
     text = source.text
-    lowered = source.body.lower()
+    tags = _tags_of_note(source.body)
     slot_at: int | None = _slot_offset(text)
     marked = text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
-    views = _views(source, marked, lowered)
+    views = _views(source, marked, tags)
     if any(view.slot is None or _start(view.slot) != slot_at for view in views):
         # The slot's markup is no element of its own (it stands in a comment, or in a tag that
         # was never finished): there it could change what the page says.
         slot_at, marked = None, text
-        views = _views(source, text, lowered)
+        views = _views(source, text, tags)
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
     foot_is_safe = slot_at is not None and all(_is_foot(view.slot) for view in views)
@@ -117,8 +117,8 @@ def scan(source: Source) -> Scan:
         is_document=frame.is_document,
         head_at=_agreed(frame.head_at for frame in frames),
         foot_at=slot_at if foot_is_safe else _agreed(frame.body_at for frame in frames),
-        fragile=_is_fragile(lowered, views),
-        has_templates=b"<template" in lowered,
+        fragile=_is_fragile(tags, views),
+        has_templates=b"template" in tags.at,
     )
 
 
@@ -166,20 +166,50 @@ _HARMLESS_NOSCRIPT = re.compile(
 )
 
 
-def _needs_both_views(lowered: bytes) -> bool:
-    count = lowered.count(b"<noscript")
-    if count == 0:
-        return False
+@dataclass(frozen=True, slots=True)
+class _Tags:
+    """Where the tags stand that make a page harder to read, by name; ends as "/name".
+
+    Found in one pass over the lower-cased bytes: each search of its own costs as much.
+    """
+
+    lowered: bytes
+    at: dict[bytes, list[int]]
+
+
+_OF_NOTE = re.compile(rb"<(/?(?:svg|math)|base|select|template|frameset|noscript)")
+
+
+def _tags_of_note(body: bytes) -> _Tags:
+    lowered = body.lower()
+    at: dict[bytes, list[int]] = {}
+    for match in _OF_NOTE.finditer(lowered):
+        at.setdefault(match[1], []).append(match.start())
+    return _Tags(lowered, at)
+
+
+def _needs_both_views(tags: _Tags) -> bool:
+    found = tags.at.get(b"noscript", ())
     # A frameset counts only while nothing visible stands before it.
-    return b"<frameset" in lowered or len(_HARMLESS_NOSCRIPT.findall(lowered)) < count
+    if found and b"frameset" in tags.at:
+        return True
+    past = 0
+    for at in found:
+        if at < past:
+            continue
+        harmless = _HARMLESS_NOSCRIPT.match(tags.lowered, at)
+        if harmless is None:
+            return True
+        past = harmless.end()
+    return False
 
 
-def _views(source: Source, text: str, lowered: bytes) -> list[_View]:
-    relative_css = b"<base" in lowered
-    has_select = b"<select" in lowered
+def _views(source: Source, text: str, tags: _Tags) -> list[_View]:
+    relative_css = b"base" in tags.at
+    has_select = b"select" in tags.at
     seen: set[_Place] = set()
     views = []
-    for scripting in (False, True) if _needs_both_views(lowered) else (False,):
+    for scripting in (False, True) if _needs_both_views(tags) else (False,):
         document = parse(text, scripting=scripting)
         view = _view(document, Reading(source, text, relative_css, has_select), seen)
         if has_select:
@@ -220,15 +250,34 @@ def _is_foot(slot: turbohtml.Element | None) -> bool:
     return _is(body, "body") and body is not None and _is(body.parent, "html")
 
 
-def _is_fragile(lowered: bytes, views: list[_View]) -> bool:
-    if b"<frameset" in lowered:  # counts only while nothing visible stands before it
+def _is_fragile(tags: _Tags, views: list[_View]) -> bool:
+    if b"frameset" in tags.at:  # counts only while nothing visible stands before it
         return True
-    if b"<svg" not in lowered and b"<math" not in lowered:
+    if _is_plainly_drawn(tags, b"svg") and _is_plainly_drawn(tags, b"math"):
         return False
     return any(
         _is_broken(element, view.reading.text)
         for view in views
         for element in view.document.select("svg,math")
+    )
+
+
+_ENDING = (b"<img", b"<embed", b"<meta")
+"""Of the tags that end a drawing, those that we may take out."""
+
+
+def _is_plainly_drawn(tags: _Tags, tag: bytes) -> bool:
+    """Whether every drawing ends as it should, and holds no tag that could end it sooner: told from
+    the bytes alone, many times faster than from the tree. False where that is not plain.
+    """
+    starts, ends = tags.at.get(tag, []), tags.at.get(b"/" + tag, [])
+    if not starts or len(starts) != len(ends):
+        return starts == ends
+    following = [*starts[1:], len(tags.lowered)]
+    return all(
+        tags.lowered.find(b">", start) < end < after
+        and not any(tags.lowered.find(other, start, end) >= 0 for other in _ENDING)
+        for start, end, after in zip(starts, ends, following, strict=True)
     )
 
 
