@@ -310,7 +310,12 @@ def _link(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
         kind = Kind.HINT
     url = reading.value(element, "href")
     candidates = reading.value(element, "imagesrcset")
-    urls = ((url,) if url else ()) + (srcset_urls(candidates) if candidates else ())
+    sheet = _data_text(url) if url and kind is Kind.STYLE_SHEET else None
+    if sheet is not None:
+        urls = tuple(found.url for found in css_urls(sheet))
+    else:
+        urls = (url,) if url else ()
+    urls += srcset_urls(candidates) if candidates else ()
     if urls:
         yield Resource(kind, element, "href", Closing.REMOVE, urls)
 
