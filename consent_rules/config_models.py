@@ -221,6 +221,10 @@ def _store(text: str) -> str:
     return url
 
 
+def _maybe_file(text: str) -> str:
+    return plain_text(text) if text else ""
+
+
 def _cookie_domain(text: str) -> str:
     text = text.strip()
     if not text:
@@ -258,6 +262,7 @@ def _font(text: str) -> str:
 
 # --- Types of values
 
+MaybeFile = Annotated[StrictStr, AfterValidator(_maybe_file)]
 Text = Annotated[StrictStr, AfterValidator(plain_text)]
 Host = Annotated[StrictStr, AfterValidator(_host)]
 HostWithPort = Annotated[StrictStr, AfterValidator(_host_and_port)]
@@ -326,7 +331,7 @@ class Proxy(Table):
     """Whether pages are kept for, and given to, visitors who send cookies of the site's own."""
     cache_status: StrictBool = False
     """Whether replies tell in a Cache-Status header what the cache did."""
-    discovered: Text = "var/discovered.db"
+    discovered: MaybeFile = "var/discovered.db"
     """File that counts what was closed because nobody approved it. Empty: nothing is counted."""
     upstream_connect_timeout: Seconds = 5.0
     """Seconds to wait for a connection to an upstream."""
