@@ -395,9 +395,13 @@ def _set_type(headers: CIMultiDict[str], page: Page) -> None:
     nosniff = "nosniff" in headers.get("X-Content-Type-Options", "").lower()
     if media_type(headers) in _UNTYPED and not nosniff:
         headers["Content-Type"] = "text/html"
-    content_type = headers.get("Content-Type", "")
-    if not content_type:
+    given = [one.strip() for v in headers.getall("Content-Type", ()) for one in v.split(",")]
+    if not given:
         return  # no browser takes it for HTML
+    if len(given) > 1:
+        # Of several the last that is one counts: it alone is passed on, as the page is HTML by it.
+        headers["Content-Type"] = next(v for v in reversed(given) if "html" in v.lower())
+    content_type = headers["Content-Type"]
     if page.transcoded:
         headers["Content-Type"] = "text/html; charset=utf-8"
     elif page.label and not charset_of_content_type(content_type):

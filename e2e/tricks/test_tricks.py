@@ -56,7 +56,7 @@ def test_nothing_arrives_at_a_vendor(trick: Trick, measured: Measured) -> None:
     nothing_arrived(trick, Setting.KNOWN, measured)
 
 
-@each(lambda trick: trick.alone)
+@each(lambda trick: trick.alone and not trick.leaks)
 def test_markup_alone_stops_it(trick: Trick, measured: Measured) -> None:
     # The policy is the backstop: what a page's markup asks for is gone from the markup too.
     seen = measured.of(trick, Setting.ALONE)
