@@ -400,7 +400,9 @@ def _set_type(headers: CIMultiDict[str], page: Page) -> None:
         return  # no browser takes it for HTML
     if len(given) > 1:
         # Of several the last that is one counts: it alone is passed on, as the page is HTML by it.
-        headers["Content-Type"] = next(v for v in reversed(given) if "html" in v.lower())
+        headers["Content-Type"] = next(
+            (v for v in reversed(given) if "html" in v.lower()), given[-1]
+        )
     content_type = headers["Content-Type"]
     if page.transcoded:
         headers["Content-Type"] = "text/html; charset=utf-8"
