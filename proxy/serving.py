@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import logging
 import os
 import socket
@@ -73,6 +74,17 @@ def _shared_listeners(*addresses: str) -> dict[str, socket.socket]:
     return shared
 
 
+def _spare_the_collector() -> None:
+    """Let Python look for cycles less often, and never among what is there for good.
+
+    A page makes thousands of small objects without a cycle: by default they set off a full
+    collection every few pages, a tenth of the time that compiling takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 class _Current:
     """The configuration in force in this worker; a reload puts another in its place."""
 
@@ -107,6 +119,7 @@ async def _serve_worker(
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
 
+    _spare_the_collector()
     current = _Current(running, path)
     writing = asyncio.create_task(_keep_discoveries(current))
     worker.on_reload = current.reload
