@@ -18,6 +18,7 @@ from proxy.consent.endpoints import answer, is_own_path
 from proxy.cookies import without_closed
 from proxy.errors import error_response
 from proxy.headers import request_headers, response_headers
+from proxy.metrics import SITE
 from proxy.pages import PAGE_DESTINATIONS, cookie_openings
 from proxy.relaying import relay
 from proxy.response_headers import REFERRER_POLICY
@@ -45,6 +46,7 @@ def make_handler(
         asking = read(request, running)
         if asking is None:
             return error_response(request, 421)
+        request[SITE] = asking.site.rules.name
         if is_own_path(asking.path, running.prefix):
             await answer_expectation(request)
             return await answer(request, asking)

@@ -24,6 +24,7 @@ from proxy.discovered import PATIENT_PAGES
 from proxy.html import Page, UndecodableError, compile_page
 from proxy.html.compile import MARKETING_ONLY
 from proxy.html.source import charset_of_content_type
+from proxy.metrics import PAGE
 from proxy.response_headers import hold_document, hold_to_decision
 from proxy.tokens import set_once_cookie
 from proxy.upstream import ReadResult, Timeouts, read_body, stream
@@ -340,6 +341,7 @@ async def send_page(
     accept_language = request.headers.get("Accept-Language", "")
     texts = texts_for(page.language, accept_language)
     variant = _variant(request, page, asking, decision, texts)
+    request[PAGE] = variant.counted
     body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
     stored = _keep_private(headers)
     for name in _ORIGIN_ONLY:

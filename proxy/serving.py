@@ -11,14 +11,14 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from aiohttp import web
-
 from consent_rules.config import Config, ConfigError, decode_config, load_config
 from proxy.access_log import AccessLog
-from proxy.app import Handler, make_handler
-from proxy.cache.purge import purge
+from proxy.admin import make_admin
+from proxy.app import make_handler
+from proxy.connection import AccessHook, ProxyRequest
 from proxy.consent.theme import ThemeError
 from proxy.discovered import FLUSH_SECONDS
+from proxy.metrics import Metrics
 from proxy.running import Running, start_running
 from proxy.server import open_listener, serve
 from proxy.tokens import KeyFaultError
@@ -50,10 +50,12 @@ def serve_config(config: Config, path: Path) -> tuple[int, str]:
     except (KeyFaultError, ThemeError, OSError, ValueError) as error:
         return _FAULTS, f"{path}: {error}"
     workers = config.proxy.workers or os.cpu_count() or 1
+    metrics = Metrics(workers)
     _log.info("listening on %s with %d worker(s)", config.proxy.listen, workers)
 
     async def work(worker: Worker) -> None:
-        await _serve_worker(worker, running, path, shared)
+        metrics.begin(worker.index)
+        await _serve_worker(worker, running, path, shared, metrics)
 
     return run_workers(work, workers), ""
 
@@ -88,9 +90,17 @@ def _spare_the_collector() -> None:
 class _Current:
     """The configuration in force in this worker; a reload puts another in its place."""
 
-    def __init__(self, running: Running, path: Path) -> None:
+    def __init__(self, running: Running, path: Path, metrics: Metrics) -> None:
         self.running = running
         self._path = path
+        self._metrics = metrics
+        metrics.config_taken()
+        metrics.watch("cache_bytes", lambda: self._cached()[0])
+        metrics.watch("cache_entries", lambda: self._cached()[1])
+
+    def _cached(self) -> tuple[int, int]:
+        cache = self.running.cache
+        return (0, 0) if cache is None else (cache.store.size, len(cache.store))
 
     def reload(self) -> None:
         """Take the file's present content, if it is good: a bad config never replaces one."""
@@ -99,6 +109,7 @@ class _Current:
             folder = self._path.resolve().parent
             running = start_running(config, folder, _now(), self.running)
         except (ConfigError, KeyFaultError, ThemeError, OSError, ValueError) as error:
+            self._metrics.config_refused()
             _log.error("config not taken, the last good one goes on serving:\n%s", error)
             return
         before = self.running.config.proxy
@@ -110,18 +121,26 @@ class _Current:
             _log.warning("listen, admin_listen and workers change with a restart only")
         self.running.sightings.write()
         self.running = running
+        self._metrics.config_taken()
         _log.info("config reloaded from %s", self._path)
 
 
 async def _serve_worker(
-    worker: Worker, running: Running, path: Path, shared: Mapping[str, socket.socket]
+    worker: Worker,
+    running: Running,
+    path: Path,
+    shared: Mapping[str, socket.socket],
+    metrics: Metrics,
 ) -> None:
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
 
     _spare_the_collector()
-    current = _Current(running, path)
-    writing = asyncio.create_task(_keep_discoveries(current))
+    current = _Current(running, path, metrics)
+    at_work = [
+        asyncio.create_task(_keep_discoveries(current)),
+        asyncio.create_task(metrics.keep_publishing()),
+    ]
     worker.on_reload = current.reload
     proxy = running.config.proxy
     access = AccessLog(trusted=running.trusted) if proxy.access_log else None
@@ -131,15 +150,27 @@ async def _serve_worker(
             listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,
-            access=access,
-            admin=(_admin(current), listener(proxy.admin_listen)),
+            access=_both(metrics, access),
+            admin=(make_admin(lambda: current.running, metrics), listener(proxy.admin_listen)),
         )
         if current.running.cache is not None:
             await current.running.cache.fills.close()
     if access is not None:
         access.flush()
-    writing.cancel()
-    await asyncio.gather(writing, return_exceptions=True)
+    for task in at_work:
+        task.cancel()
+    await asyncio.gather(*at_work, return_exceptions=True)
+
+
+def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
+    if access is None:
+        return metrics
+
+    def hook(request: ProxyRequest, status: int, seconds: float) -> None:
+        metrics(request, status, seconds)
+        access(request, status, seconds)
+
+    return hook
 
 
 async def _keep_discoveries(current: _Current) -> None:
@@ -150,17 +181,3 @@ async def _keep_discoveries(current: _Current) -> None:
             await asyncio.to_thread(current.running.sightings.write)
     finally:
         current.running.sightings.write()
-
-
-def _admin(current: _Current) -> Handler:
-    """The operator's listener: health, purge. It answers while the worker's loop turns."""
-
-    async def admin(request: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(0)
-        if request.path in {"/healthz", "/readyz"} and request.method in {"GET", "HEAD"}:
-            return web.Response(text="ok\n", headers={"Cache-Control": "no-store"})
-        if request.path == "/purge":
-            return purge(request, current.running.cache)
-        return web.Response(status=404, text="here: /healthz, /readyz, /purge\n")
-
-    return admin

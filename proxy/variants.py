@@ -47,12 +47,14 @@ class Variant:
     """A rendered page for one set of open gates; each coding of it is made once, when asked.
 
     `page` is what it was rendered from: who looks a variant up by its page's id compares it.
+    `counted` is what the metrics say of it (`proxy.metrics.PAGE`).
     """
 
     page: Page
     body: bytes
     etag: str
     own: OwnAssets
+    counted: tuple[str, bool, int, int] = ("", False, 0, 0)
     codings: dict[str, bytes] = field(default_factory=dict)
 
     def etag_with(self, policy: str, coding: str) -> str:
@@ -181,7 +183,15 @@ def write_variant(
         placeholder=placeholder if injection.visible else None,
     )
     digest = hashlib.blake2b(body, digest_size=12).hexdigest()
-    return Variant(page, body, f'{_ETAG}{digest}"', OwnAssets(tuple(scripts), tuple(styles)))
+    is_shown = injection.visible and decision.enforce and decision.show_banner
+    is_closed = sum(decision.enforce and not gate.needs <= is_open for gate in page.gates)
+    return Variant(
+        page,
+        body,
+        f'{_ETAG}{digest}"',
+        OwnAssets(tuple(scripts), tuple(styles)),
+        (str(decision.audience), is_shown, len(page.gates) - is_closed, is_closed),
+    )
 
 
 def _standing_scripts(

@@ -41,6 +41,7 @@ from proxy.cache.policy import (
 from proxy.cache.store import Entry, Store, selecting_names
 from proxy.errors import error_response
 from proxy.headers import response_headers
+from proxy.metrics import CACHE
 from proxy.upstream import Timeouts, UpstreamError, ask
 
 CACHE_STATUS = "Cache-Status"
@@ -208,6 +209,7 @@ async def through_cache(visit: Visit) -> web.StreamResponse:
 
 
 async def _reply_hit(visit: Visit, entry: Entry, now: float) -> web.StreamResponse:
+    visit.request[CACHE] = "hit"
     headers = aged_headers(entry, now)
     if visit.cache.tells:
         headers.add(CACHE_STATUS, told.hit(entry.terms.lifetime - entry.age(now)))
@@ -220,6 +222,7 @@ async def pass_by(visit: Visit, why: str, entry: Entry | None = None) -> web.Str
     `why` is one of RFC 9211's words. Raises UpstreamError when there is no answer.
     """
     request = visit.request
+    request[CACHE] = why
     asked = time.time(), time.monotonic()
     async with _asked(visit, visit.headers) as upstream:
         answered = response_headers(upstream)
@@ -583,6 +586,7 @@ def _suits(visit: Visit, shared: Kept | Coming, want: Wants) -> bool:
 
 async def _reply_shared(visit: Visit, shared: Kept | Coming) -> web.StreamResponse:
     now = time.time()
+    visit.request[CACHE] = "collapsed"
     headers = aged_headers(shared.entry, now)
     if visit.cache.tells:
         headers.add(CACHE_STATUS, told.forwarded(shared.why, collapsed=True))
@@ -594,6 +598,7 @@ async def _reply_shared(visit: Visit, shared: Kept | Coming) -> web.StreamRespon
 async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
     """What the one who asked gets."""
     tells = visit.cache.tells
+    visit.request[CACHE] = outcome.why
     match outcome:
         case Live():
             if tells:
