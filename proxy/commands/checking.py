@@ -1,0 +1,40 @@
+"""`check` and `schema`: what is wrong with a config, and what may stand in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consent_rules.config import ConfigError, format_fault, json_schema
+from proxy.commands.options import FAULTS, JsonOption, read_config
+
+
+def check(
+    config: Annotated[Path, typer.Argument(help="The config file.")], as_json: JsonOption = False
+) -> None:
+    """Check a config: every mistake at once, each with its line. Exit 1 if there is one."""
+    try:
+        loaded, _ = read_config(config)
+        faults = loaded.faults
+    except ConfigError as error:
+        faults = error.faults
+    wrong = [fault for fault in faults if fault.severity != "warning"]
+    if as_json:
+        rows = [{"file": str(config), **asdict(fault)} for fault in faults]
+        typer.echo(json.dumps({"ok": not wrong, "faults": rows}, indent=2))
+    else:
+        for fault in faults:
+            typer.echo(format_fault(fault, str(config)))
+        if not faults:
+            typer.echo(f"{config}: fine")
+    if wrong:
+        raise typer.Exit(FAULTS)
+
+
+def schema() -> None:
+    """Print the JSON Schema of the config file, for editors."""
+    typer.echo(json.dumps(json_schema(), indent=2))

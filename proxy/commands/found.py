@@ -1,0 +1,35 @@
+"""`discovered`: what was closed because nobody approved it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from proxy.commands.options import FAULTS, ConfigOption, JsonOption, open_config, stop, today
+from proxy.discovered import as_config, read_discovered
+
+
+def discovered(
+    config: ConfigOption,
+    site: Annotated[str, typer.Option("--site", help="Only this site.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List what was closed because nobody approved it, as config that is ready to paste."""
+    loaded, _ = open_config(config)
+    name = loaded.config.proxy.discovered
+    if not name:
+        stop(f"{config}: proxy.discovered is empty, so nothing is counted", FAULTS)
+    try:
+        found = read_discovered(config.resolve().parent / name, site)
+    except sqlite3.Error as error:
+        stop(f"{name}: cannot be read: {error}", FAULTS)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+    elif found:
+        typer.echo("\n\n".join(as_config(one, today()) for one in found))
+    else:
+        typer.echo("nothing yet")
