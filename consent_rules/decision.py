@@ -87,7 +87,10 @@ _PATIENT = Answer(False, Reason.PATIENT_PAGE)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What may act on a page. Equal decisions give equal pages."""
+    """What may act on a page. Equal decisions give equal pages.
+
+    `signalled` are those open vendors whose tags are told of the choice (`Vendor.signal`).
+    """
 
     audience: Audience
     regime: Regime
@@ -98,6 +101,7 @@ class Decision:
     exceptions: tuple[tuple[str, bool], ...]
     answers: Mapping[str, Answer]
     open: frozenset[str]
+    signalled: frozenset[str]
 
     def answer(self, vendor_id: str | None) -> Answer:
         """The fate of a vendor, or of an unknown third party (None)."""
@@ -131,6 +135,7 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
         if answer.open or tag.vendor not in answers:
             answers[tag.vendor] = answer
     patient = page.audience is Audience.PATIENT
+    is_open = frozenset(v for v, answer in answers.items() if answer.open)
     return Decision(
         audience=page.audience,
         regime=regime,
@@ -140,7 +145,8 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
         categories=MappingProxyType({c: a.open for c, a in categories.items()}),
         exceptions=() if preferences is None else tuple(sorted(preferences.vendors.items())),
         answers=MappingProxyType(answers),
-        open=frozenset(v for v, answer in answers.items() if answer.open),
+        open=is_open,
+        signalled=frozenset(v for v in is_open if rules.vendors[v].signal),
     )
 
 

@@ -1,48 +1,235 @@
 """What the tags that do run are told about the visitor's choice.
 
-Google Consent Mode v2: seven types, each "granted" or "denied". All seven are sent, for one
-that is not set counts as neither (https://developers.google.com/tag-platform/security/guides/consent).
+Some vendors' tags have a consent call of their own. It is made before the tag itself, with the
+visitor's true state: that is known before the page is written, so there is nothing to wait for.
+Tags of closed vendors do not run at all and are told nothing ("basic mode"): a ping that says
+"denied" would still carry the address of the page.
+
+Sources: https://developers.google.com/tag-platform/security/guides/consent (Consent Mode v2),
+https://learn.microsoft.com/clarity/setup-and-installation/clarity-consent-api-v2,
+https://learn.microsoft.com/xandr/curate/set-up-consent-mode-in-universal-pixel,
+https://developers.hubspot.com/docs/api/events/cookie-banner, and the vendors' help pages on the
+Microsoft UET, Meta, TikTok and Pinterest tags.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from consent_rules.categories import Category
+from consent_rules.vendors import Vendor
 
-_CONSENT_MODE: Mapping[str, Category] = {
-    "ad_storage": Category.ADVERTISING,
-    "ad_user_data": Category.ADVERTISING,
-    "ad_personalization": Category.ADVERTISING,
-    "analytics_storage": Category.ANALYTICS,
-    "functionality_storage": Category.FUNCTIONAL,
-    "personalization_storage": Category.FUNCTIONAL,
-    "security_storage": Category.NECESSARY,
-}
-
-GOOGLE_VENDORS = frozenset({"google-tag-manager", "google-analytics", "google-ads"})
-"""The vendors that read Consent Mode."""
+_ITSELF = ""
+"""As the only type of a call: its state is a bare word, not an object of types."""
 
 
-def consent_mode(categories: Mapping[Category, bool]) -> dict[str, str]:
-    """The visitor's true state in Consent Mode's types."""
-    return {
-        name: "granted" if categories.get(category, False) else "denied"
-        for name, category in _CONSENT_MODE.items()
-    }
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A consent call, as text of a script.
 
-
-def consent_mode_script(categories: Mapping[Category, bool]) -> str:
-    """The script that must run before any Google tag. ASCII only.
-
-    The state is known before the page is written, so there is nothing to wait for; and
-    `url_passthrough` stays off, for it would carry click identifiers from page to page.
+    `call` has MODE where the vendor tells a first state ("default") from a later one ("update"),
+    and STATE where the state stands. `types` are the vendor's names for parts of the choice; a
+    type of None stands for the vendor's own category. `words` are the script's words for yes and
+    no. `setup` makes the queue that the tag empties when it loads; a vendor whose snippet does
+    nothing where its global is there already has `queue` instead, the property in which the
+    snippet's own global keeps what it is told. `limited` is said in addition where the visitor
+    allowed the vendor but not its category.
     """
-    state = json.dumps(consent_mode(categories), separators=(",", ":"))
-    return (
-        "window.dataLayer=window.dataLayer||[];"
-        "window.gtag=window.gtag||function(){dataLayer.push(arguments)};"
-        f"gtag('consent','default',{state});"
-        "gtag('set','ads_data_redaction',true);gtag('set','url_passthrough',false)"
+
+    call: str
+    types: Mapping[str, Category | None]
+    words: tuple[str, str] = ('"granted"', '"denied"')
+    setup: str = ""
+    name: str = ""
+    queue: str = ""
+    limited: str = ""
+
+
+_AD, _ANALYTICS, _FUNCTIONAL = Category.ADVERTISING, Category.ANALYTICS, Category.FUNCTIONAL
+
+SIGNALS: Mapping[str, Signal] = MappingProxyType(
+    {
+        # All seven types: one that is not set counts as neither. `url_passthrough` would carry
+        # click identifiers from page to page.
+        "consent-mode": Signal(
+            setup=(
+                "window.dataLayer=window.dataLayer||[];"
+                "window.gtag=window.gtag||function(){dataLayer.push(arguments)};"
+            ),
+            call="gtag('consent','MODE',STATE)",
+            types={
+                "ad_storage": _AD,
+                "ad_user_data": _AD,
+                "ad_personalization": _AD,
+                "analytics_storage": _ANALYTICS,
+                "functionality_storage": _FUNCTIONAL,
+                "personalization_storage": _FUNCTIONAL,
+                "security_storage": Category.NECESSARY,
+            },
+        ),
+        "uet": Signal(
+            setup="window.uetq=window.uetq||[];",
+            call="uetq.push('consent','MODE',STATE)",
+            types={"ad_storage": _AD},
+        ),
+        "clarity": Signal(
+            setup=(
+                "window.clarity=window.clarity||"
+                "function(){(clarity.q=clarity.q||[]).push(arguments)};"
+            ),
+            call="clarity('consentv2',STATE)",
+            types={"ad_Storage": _AD, "analytics_Storage": None},
+        ),
+        "meta": Signal(
+            name="fbq",
+            queue="queue",
+            call="fbq('consent',STATE)",
+            types={_ITSELF: None},
+            words=("'grant'", "'revoke'"),
+            limited="fbq('dataProcessingOptions',['LDU'],0,0)",
+        ),
+        "tiktok": Signal(
+            setup="window.ttq=window.ttq||[];",
+            call="ttq.push([STATE])",
+            types={_ITSELF: None},
+            words=("'grantConsent'", "'revokeConsent'"),
+        ),
+        "pinterest": Signal(
+            name="pintrk",
+            queue="queue",
+            call="pintrk('setconsent',STATE)",
+            types={_ITSELF: None},
+            words=("true", "false"),
+        ),
+        "xandr": Signal(
+            name="pixie",
+            queue="actionQueue",
+            call="pixie('consent','MODE',STATE)",
+            types={"ad_storage": None},
+        ),
+        "hubspot": Signal(
+            setup="window._hsp=window._hsp||[];",
+            call="_hsp.push(['setHubSpotConsent',STATE])",
+            types={"analytics": _ANALYTICS, "advertisement": _AD, "functionality": _FUNCTIONAL},
+            words=("true", "false"),
+        ),
+    }
+)
+"""The consent calls we know, by the name that a vendor of the catalogue has as its `signal`."""
+
+# Tells a vendor that makes its own global, as soon as that global can be told something.
+_WHEN_MADE = (
+    "const made=(n,q,t)=>{"
+    "const o=Object,d=(on,k,v)=>"
+    "o.defineProperty(on,k,{value:v,writable:true,configurable:true,enumerable:true});"
+    "if(window[n])return t();"
+    "o.defineProperty(window,n,{configurable:true,get(){},set(f){"
+    "d(window,n,f);"
+    "if(o(f)!==f)return;"
+    "if(f[q])return t();"
+    "o.defineProperty(f,q,{configurable:true,get(){},set(v){d(f,q,v);t()}})"
+    "}})};"
+)
+_CONSENT_MODE_EXTRAS = "gtag('set','ads_data_redaction',true);gtag('set','url_passthrough',false);"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One signal with the visitor's state: type -> whether it is granted."""
+
+    signal: str
+    state: Mapping[str, bool]
+    category: Category
+    limited: bool = False
+
+
+def told(
+    vendors: Iterable[Vendor], categories: Mapping[Category, bool], exceptions: Mapping[str, bool]
+) -> tuple[Told, ...]:
+    """What the signals of these open vendors say.
+
+    `categories` is the visitor's state, `exceptions` what was chosen for single vendors. A type
+    follows its category, but for a vendor of it that the visitor made an exception for: what was
+    said of Google Ads alone is what Google's advertising types say.
+    """
+    by_signal: dict[str, list[Vendor]] = {}
+    for vendor in vendors:
+        if vendor.signal:
+            by_signal.setdefault(vendor.signal, []).append(vendor)
+
+    def one(name: str, readers: list[Vendor]) -> Told:
+        own = next((v.category for v in readers if not v.is_tag_manager), Category.NECESSARY)
+        excepted = {v.category: exceptions[v.id] for v in readers if v.id in exceptions}
+
+        def granted(category: Category | None) -> bool:
+            if category in {None, Category.NECESSARY}:
+                return True  # it is open
+            assert category is not None
+            return excepted.get(category, categories.get(category, False))
+
+        state = {kind: granted(category) for kind, category in SIGNALS[name].types.items()}
+        return Told(name, MappingProxyType(state), own, not categories.get(own, False))
+
+    return tuple(one(name, by_signal[name]) for name in SIGNALS if name in by_signal)
+
+
+def signal_script(signals: Iterable[Told], *, asks: bool) -> str:
+    """The script that must run before any tag; "" where there is nothing to tell. ASCII only.
+
+    `asks` tells that the visitor may yet choose on this very page: then the script also sends the
+    new state after a choice, by the event that the banner dispatches.
+    """
+    signals = tuple(signals)
+    if not signals:
+        return ""
+    text = "".join(SIGNALS[one.signal].setup for one in signals)
+    if any(SIGNALS[one.signal].queue for one in signals):
+        text += _WHEN_MADE
+    text += "".join(_default(one) for one in signals)
+    if asks:
+        updates = "".join(_update(one) for one in signals)
+        text += (
+            "document.addEventListener('consent:change',e=>{const c=e.detail.categories;"
+            f"{updates}}});"
+        )
+    # Names of our own must not become the page's.
+    return f"(()=>{{{text}}})()"
+
+
+def _default(one: Told) -> str:
+    signal = SIGNALS[one.signal]
+    yes, no = signal.words
+    state = _object({kind: yes if on else no for kind, on in one.state.items()})
+    calls = f"{_call(signal, 'default', state)};"
+    if one.limited and signal.limited:
+        calls += f"{signal.limited};"
+    if one.signal == "consent-mode":
+        calls += _CONSENT_MODE_EXTRAS
+    if not signal.queue:
+        return calls
+    return f"made('{signal.name}','{signal.queue}',()=>{{{calls}}});"
+
+
+def _update(one: Told) -> str:
+    signal = SIGNALS[one.signal]
+    yes, no = signal.words
+    state = _object(
+        {
+            kind: f"c.{category or one.category}?{yes}:{no}"
+            for kind, category in signal.types.items()
+        }
     )
+    call = f"{_call(signal, 'update', state)};"
+    return f"window.{signal.name}&&{call}" if signal.queue else call
+
+
+def _object(state: Mapping[str, str]) -> str:
+    if list(state) == [_ITSELF]:
+        return state[_ITSELF]
+    return "{" + ",".join(f'"{kind}":{value}' for kind, value in state.items()) + "}"
+
+
+def _call(signal: Signal, mode: str, state: str) -> str:
+    return signal.call.replace("MODE", mode).replace("STATE", state)

@@ -29,7 +29,7 @@ class Vendor:
     `serves` is set for tag managers only: the categories whose tags it may load. A tag manager
     is open when any of them is. `embed` is set for vendors whose frames are content (a video,
     a map): a closed one leaves a placeholder. `globals` are the names that a site's own code
-    calls.
+    calls. `signal` names the consent call that its tag understands (`signals.SIGNALS`).
     """
 
     id: str
@@ -41,6 +41,7 @@ class Vendor:
     inline: tuple[str, ...] = ()
     cookies: tuple[str, ...] = ()
     globals: tuple[str, ...] = ()
+    signal: str = ""
     serves: tuple[Category, ...] = ()
     embed: str = ""
     policy_url: str = ""

@@ -13,7 +13,7 @@ from consent_rules.categories import Audience
 from consent_rules.config import Config
 from consent_rules.decision import UNCHOOSABLE, Decision
 from consent_rules.rules import Rules, SiteRules
-from consent_rules.signals import GOOGLE_VENDORS, consent_mode_script
+from consent_rules.signals import signal_script, told
 from consent_rules.vendors import Vendor
 from proxy.compression import encoded, worth_encoding
 from proxy.consent.assets import Kind, assets
@@ -120,7 +120,7 @@ def variant_key(
         texts.lang,
         injection,
         return_to,
-        bool(GOOGLE_VENDORS & decision.open),
+        decision.signalled,
     )
 
 
@@ -150,8 +150,12 @@ def write_variant(
             head += own.html
             scripts.append(own.sha256)
     # In observe mode a choice would promise what nobody keeps: nothing asks, nothing is told.
-    if injection.signals and decision.enforce and GOOGLE_VENDORS & decision.open:
-        script = consent_mode_script(decision.categories)
+    if injection.signals and decision.enforce and decision.signalled:
+        readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
+        script = signal_script(
+            told(readers, decision.categories, dict(decision.exceptions)),
+            asks=injection.visible and decision.show_banner,
+        )
         head += f"<script>{script}</script>"
         scripts.append(_sha256(script))
     if injection.visible and decision.enforce:

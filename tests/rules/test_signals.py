@@ -1,4 +1,4 @@
-"""Consent Mode: all seven types, true to the state, in a script that is safe anywhere."""
+"""What tags are told: true to the state, whole, and in a script that is safe anywhere."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from consent_rules.categories import Category
-from consent_rules.signals import GOOGLE_VENDORS, consent_mode, consent_mode_script
-from consent_rules.vendors import catalogue
+from consent_rules.categories import CHOOSABLE, Category
+from consent_rules.signals import SIGNALS, Told, signal_script, told
+from consent_rules.vendors import Vendor, catalogue
 
 TYPES = {
     "ad_storage": Category.ADVERTISING,
@@ -21,29 +21,137 @@ TYPES = {
     "personalization_storage": Category.FUNCTIONAL,
     "security_storage": Category.NECESSARY,
 }
+NOTHING = dict.fromkeys(Category, False) | {Category.NECESSARY: True}
+ALL = dict.fromkeys(Category, True)
 
 
-@pytest.mark.parametrize("states", list(product([True, False], repeat=len(Category))))
-def test_every_type_in_every_state(states: tuple[bool, ...]) -> None:
-    categories = dict(zip(Category, states, strict=True))
-    told = consent_mode(categories)
-    assert told == {t: "granted" if categories[c] else "denied" for t, c in TYPES.items()}
+def vendors(*ids: str) -> list[Vendor]:
+    return [catalogue()[one] for one in ids]
+
+
+def said(
+    *ids: str,
+    categories: dict[Category, bool] = ALL,
+    exceptions: dict[str, bool] | None = None,
+    asks: bool = False,
+) -> str:
+    return signal_script(told(vendors(*ids), categories, exceptions or {}), asks=asks)
+
+
+@pytest.mark.parametrize("states", list(product([True, False], repeat=len(CHOOSABLE))))
+def test_every_consent_mode_type_in_every_state(states: tuple[bool, ...]) -> None:
+    categories = {Category.NECESSARY: True, **dict(zip(CHOOSABLE, states, strict=True))}
+    (one,) = told(vendors("google-tag-manager"), categories, {})
+    assert dict(one.state) == {t: categories[c] for t, c in TYPES.items()}
 
 
 def test_what_is_unknown_is_denied() -> None:
-    assert set(consent_mode({}).values()) == {"denied"}
+    (one,) = told(vendors("google-analytics"), {}, {})
+    assert {t for t, granted in one.state.items() if granted} == {"security_storage"}
 
 
-def test_script() -> None:
-    script = consent_mode_script({Category.ANALYTICS: True})
-    assert script.isascii()
-    assert "<" not in script
+@pytest.mark.parametrize(
+    ("exceptions", "granted"),
+    [
+        ({"google-ads": True}, {"ad_storage", "ad_user_data", "ad_personalization"}),
+        ({"google-analytics": True}, {"analytics_storage"}),
+        ({"meta-pixel": True}, set()),
+    ],
+)
+def test_what_was_said_of_a_vendor_alone_counts_for_its_types(
+    exceptions: dict[str, bool], granted: set[str]
+) -> None:
+    both = vendors("google-ads", "google-analytics")
+    (one,) = told(both, NOTHING, exceptions)
+    assert {t for t, yes in one.state.items() if yes} == granted | {"security_storage"}
+    (one,) = told(both, ALL, dict.fromkeys(exceptions, False))
+    assert {t for t, yes in one.state.items() if not yes} == granted
+
+
+def test_consent_mode_script() -> None:
+    script = said("google-analytics", categories=NOTHING | {Category.ANALYTICS: True})
     found = re.search(r"gtag\('consent','default',(\{[^}]*\})\)", script)
     assert found is not None
-    assert json.loads(found[1]) == consent_mode({Category.ANALYTICS: True})
+    assert json.loads(found[1]) == {
+        t: "granted" if c in {Category.ANALYTICS, Category.NECESSARY} else "denied"
+        for t, c in TYPES.items()
+    }
     assert script.index("dataLayer=") < script.index("gtag('consent'")
     assert "gtag('set','url_passthrough',false)" in script
+    assert "gtag('set','ads_data_redaction',true)" in script
 
 
-def test_the_vendors_that_read_it_are_in_the_catalogue() -> None:
-    assert set(catalogue()) >= GOOGLE_VENDORS
+@pytest.mark.parametrize(
+    ("vendor", "call"),
+    [
+        ("microsoft-ads", """uetq.push('consent','default',{"ad_storage":"granted"})"""),
+        (
+            "microsoft-clarity",
+            """clarity('consentv2',{"ad_Storage":"granted","analytics_Storage":"granted"})""",
+        ),
+        ("meta-pixel", "fbq('consent','grant')"),
+        ("tiktok-pixel", "ttq.push(['grantConsent'])"),
+        ("pinterest-tag", "pintrk('setconsent',true)"),
+        ("xandr", """pixie('consent','default',{"ad_storage":"granted"})"""),
+        (
+            "hubspot",
+            "_hsp.push(['setHubSpotConsent',"
+            '{"analytics":true,"advertisement":true,"functionality":true}])',
+        ),
+    ],
+)
+def test_each_vendor_is_told_in_its_own_words(vendor: str, call: str) -> None:
+    assert call in said(vendor)
+
+
+def test_clarity_of_a_visitor_who_refused_advertising() -> None:
+    script = said("microsoft-clarity", categories=NOTHING | {Category.SESSION_REPLAY: True})
+    assert '{"ad_Storage":"denied","analytics_Storage":"granted"}' in script
+
+
+def test_limited_data_use_where_only_the_vendor_was_allowed() -> None:
+    limited = "fbq('dataProcessingOptions',['LDU'],0,0)"
+    assert limited in said("meta-pixel", categories=NOTHING, exceptions={"meta-pixel": True})
+    assert limited not in said("meta-pixel")
+
+
+def test_only_those_that_may_act_are_told() -> None:
+    assert said("google-fonts", "youtube") == ""
+    script = said("microsoft-ads", "google-fonts")
+    assert "uetq" in script
+    assert not re.search("gtag|fbq|clarity|ttq|pintrk", script)
+
+
+def test_a_later_choice_is_told_where_one_can_be_made() -> None:
+    assert "'update'" not in said("google-analytics")
+    script = said("google-analytics", "meta-pixel", asks=True)
+    assert "addEventListener('consent:change'" in script
+    found = re.search(r"gtag\('consent','update',(\{[^}]*\})\)", script)
+    assert found is not None
+    assert set(re.findall(r'"(\w+)":c', found[1])) == set(TYPES)
+    assert "window.fbq&&fbq('consent',c.advertising?'grant':'revoke')" in script
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_script_is_safe_in_any_page(asks: bool) -> None:
+    signalled = [v.id for v in catalogue().values() if v.signal]
+    script = said(*signalled, asks=asks)
+    assert script.isascii()
+    assert "<" not in script
+    assert "MODE" not in script
+    assert "STATE" not in script
+
+
+def test_the_catalogue_names_calls_that_are_known() -> None:
+    named = {v.signal for v in catalogue().values() if v.signal}
+    assert named == set(SIGNALS)
+    assert {v.id for v in catalogue().values() if v.signal == "consent-mode"} == {
+        "google-ads", "google-ad-manager", "google-analytics", "google-campaign-manager",
+        "google-tag-manager",
+    }  # fmt: skip
+
+
+def test_nothing_to_tell_is_no_script() -> None:
+    assert signal_script([], asks=True) == ""
+    assert isinstance(told([], ALL, {}), tuple)
+    assert all(isinstance(one, Told) for one in told(vendors("hubspot"), ALL, {}))
