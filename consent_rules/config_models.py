@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from consent_rules.categories import Audience, Category, Regime
+from consent_rules.cookie_details import normal_lifetime
 from consent_rules.countries import normal_region
 from consent_rules.patterns import (
     normal_address,
@@ -284,6 +285,7 @@ Day = Annotated[
 HeaderName = Annotated[StrictStr, AfterValidator(_header_name)]
 CookieName = Annotated[StrictStr, AfterValidator(_cookie_name)]
 CookiePattern = Annotated[StrictStr, AfterValidator(_cookie_pattern)]
+Lifetime = Annotated[StrictStr, AfterValidator(normal_lifetime)]
 Slug = Annotated[StrictStr, AfterValidator(_slug)]
 SiteName = Annotated[StrictStr, AfterValidator(_site_name)]
 Inline = Annotated[StrictStr, AfterValidator(_inline)]
@@ -477,6 +479,22 @@ class Tag(Table):
     baa: StrictBool = False
     """Whether a business associate agreement covers it. Only then may a necessary or functional
     vendor act on patient pages."""
+    owner: Text | None = None
+    """Who answers for it day by day: a name, a team or a mail address."""
+    purpose: Text | None = None
+    """What it is for on these pages, in plain words."""
+
+
+class CookieTable(Table):
+    """What the cookie declaration says of one cookie."""
+
+    name: Annotated[CookiePattern, Field(examples=["acme_id"])]
+    """Name of the cookie, "*" for any run of characters. It is one of the vendor's `cookies`."""
+    lifetime: Lifetime | None = None
+    """How long it is kept: "session", "30 minutes", "2 years"."""
+    purpose: Text | None = None
+    """What it is for: visitor, visit, source, advertising, recording, settings, security, traffic,
+    version, consent, each said in the visitor's language; or a sentence of your own."""
 
 
 class VendorTable(Table):
@@ -506,6 +524,8 @@ class VendorTable(Table):
     """Kind of content in its frames, such as "video": a closed one leaves a placeholder."""
     policy_url: WebUrl | None = None
     """Link to the vendor's privacy policy."""
+    cookie_details: Annotated[tuple[CookieTable, ...], Field(validation_alias="cookie")] = ()
+    """What the cookie declaration says of its cookies, one [[vendor.cookie]] each."""
 
 
 class Config(Table):

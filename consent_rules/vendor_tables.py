@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from consent_rules.config_models import Config, VendorTable
-from consent_rules.vendors import Vendor
+from consent_rules.config_models import Config, CookieTable, VendorTable
+from consent_rules.vendors import CookieDetail, Vendor
 
 _ADDED = ("hosts", "paths", "inline", "cookies", "globals")
 _CHANGED = ("name", "category", "company", "embed", "policy_url")
@@ -47,6 +47,10 @@ def merged(known: Vendor | None, table: VendorTable) -> Vendor | None:
             values[key] = value
     if table.serves:
         values["serves"] = table.serves
+    if table.cookie_details:
+        named = (*values.get("cookies", known.cookies), *_names(table.cookie_details))
+        values["cookies"] = tuple(dict.fromkeys(named))
+        values["cookie_details"] = _details(table.cookie_details)
     return replace(known, **values)
 
 
@@ -61,9 +65,20 @@ def _new(table: VendorTable) -> Vendor | None:
         hosts=table.hosts,
         paths=table.paths,
         inline=table.inline,
-        cookies=table.cookies,
+        cookies=tuple(dict.fromkeys((*table.cookies, *_names(table.cookie_details)))),
         globals=table.globals,
         serves=table.serves,
         embed=table.embed or "",
         policy_url=table.policy_url or "",
+        cookie_details=_details(table.cookie_details),
+    )
+
+
+def _names(tables: Iterable[CookieTable]) -> Iterable[str]:
+    return (table.name for table in tables)
+
+
+def _details(tables: Iterable[CookieTable]) -> tuple[CookieDetail, ...]:
+    return tuple(
+        CookieDetail(table.name, table.lifetime or "", table.purpose or "") for table in tables
     )

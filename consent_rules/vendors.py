@@ -23,6 +23,19 @@ from consent_rules.categories import Category
 
 
 @dataclass(frozen=True, slots=True)
+class CookieDetail:
+    """One cookie, or a family of them (`*` in the name).
+
+    `lifetime` is "session", a number and a unit ("2 years"), or "" where nobody says; `purpose` a
+    `cookie_details.CookiePurpose`, a sentence of the site's own, or "".
+    """
+
+    name: str
+    lifetime: str = ""
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Vendor:
     """Who receives data: "Google Analytics".
 
@@ -45,6 +58,8 @@ class Vendor:
     serves: tuple[Category, ...] = ()
     embed: str = ""
     policy_url: str = ""
+    cookie_details: tuple[CookieDetail, ...] = ()
+    """What the config says of single cookies; `cookie_details.details_of` adds what we know."""
 
     @property
     def is_tag_manager(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from consent_rules.config import load_config
 from consent_rules.config_models import (
     Config,
+    CookieTable,
     PageRule,
     Policy,
     PreferenceStore,
@@ -40,9 +41,10 @@ SECTIONS: dict[str, type[Table]] = {
     "[[site.page]]": PageRule,
     "[[tag]]": Tag,
     "[[vendor]]": VendorTable,
+    "[[vendor.cookie]]": CookieTable,
 }
 
-_TABLES_WITHIN = {"region", "region_from", "page"}
+_TABLES_WITHIN = {"region", "region_from", "page", "cookie"}
 
 
 def _rows(heading: str) -> dict[str, list[str]]:
