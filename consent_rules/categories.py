@@ -21,6 +21,8 @@ class Regime(StrEnum):
 
     OPT_IN = "opt_in"
     OPT_OUT = "opt_out"
+    MIXED = "mixed"
+    """As opt_out, but advertising and social ask first, as session replay does everywhere."""
 
 
 class Audience(StrEnum):

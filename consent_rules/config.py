@@ -36,6 +36,7 @@ from consent_rules.config_models import (
     VendorTable,
 )
 from consent_rules.config_shape import shape_findings
+from consent_rules.config_texts import Known, text_errors, text_warnings
 from consent_rules.review import lint
 from consent_rules.toml_lines import TomlLines
 from consent_rules.toml_mistakes import explain_syntax
@@ -86,8 +87,12 @@ def load_config(
     *,
     today: datetime.date,
     catalogue: Mapping[str, Vendor] | None = None,
+    texts: Known | None = None,
 ) -> LoadedConfig:
     """Read a config. Raises ConfigError with every fault, sorted by line.
+
+    `texts` are the banner's words by language and key, which [texts] may replace; without them
+    [texts] is not looked into.
 
     Expired tags do not refuse a config: a proxy must start again on the day after one ran out.
     Warnings are given once there are no errors.
@@ -109,9 +114,13 @@ def load_config(
             vendor_ids_given=frozenset(_given(data, "vendor", "id")),
         )
     )
+    if texts is not None:
+        findings += text_errors(data.get("texts"), texts)
     if config is None or any(finding.severity == "error" for finding in findings):
         raise ConfigError(located(findings, lines), filename)
     findings += lint(config, vendors, today=today)
+    if texts is not None:
+        findings += text_warnings(config.texts, texts)
     return LoadedConfig(config, located(findings, lines))
 
 

@@ -58,6 +58,14 @@ class Mode(StrEnum):
     OBSERVE = "observe"
 
 
+class Sensor(StrEnum):
+    """What a page may ask the browser for, by its name in Permissions-Policy."""
+
+    GEOLOCATION = "geolocation"
+    CAMERA = "camera"
+    MICROPHONE = "microphone"
+
+
 def _host(text: str) -> str:
     return normal_host_pattern(text, port_allowed=False)
 
@@ -347,7 +355,13 @@ class RegionRule(Table):
     regions: Annotated[tuple[Region, ...], Field(min_length=1, examples=[["US"]])]
     """Codes of ISO 3166: countries ("US") or parts of one ("US-CA")."""
     regime: Annotated[Regime, Field(examples=["opt_out"])]
-    """"opt_in": closed until the visitor says yes. "opt_out": open until the visitor says no."""
+    """"opt_in": closed until the visitor says yes. "opt_out": open until the visitor says no.
+    "mixed": as "opt_out", but advertising and social ask first."""
+    opt_out_link: StrictBool | None = None
+    """Whether visitors get a "Your Privacy Choices" link and a form against sale and sharing.
+    Left out: as the table of laws says."""
+    limit_link: StrictBool | None = None
+    """Whether they can limit the use of sensitive information. Left out: as the table says."""
 
 
 class RegionFrom(Table):
@@ -359,7 +373,8 @@ class RegionFrom(Table):
     """Header with the part of the country ("CA" or "US-CA"), from a trusted proxy only, such as
     "CF-Region-Code"."""
     database: Text | None = None
-    """File of a MaxMind database that gives the country of an address."""
+    """File of a MaxMind database (.mmdb) that gives the region of an address. Asked where the
+    headers say nothing."""
 
 
 class Policy(Table):
@@ -376,7 +391,7 @@ class Policy(Table):
     max_age_days: Annotated[StrictInt, Field(ge=1, le=400)] = 180
     """Days that a choice is remembered. Browsers keep no cookie longer than 400."""
     regime: Regime = Regime.OPT_IN
-    """Regime where no region rule matches: "opt_in" or "opt_out"."""
+    """Regime where no region rule matches: "opt_in", "opt_out" or "mixed"."""
     regions: Annotated[tuple[RegionRule, ...], Field(validation_alias="region")] = ()
     """Regimes by region, one [[policy.region]] each."""
     region_from: RegionFrom = RegionFrom()
@@ -457,6 +472,11 @@ class Site(Table):
     webrtc: StrictBool = False
     """Whether the site's own pages may make WebRTC connections, as for video visits. Nothing can
     hold those to hosts, so they are closed unless the site needs them."""
+    permissions: tuple[Sensor, ...] = ()
+    """What the site's own marketing pages may ask the browser for: "geolocation", "camera",
+    "microphone". Off unless named; never for third parties."""
+    patient_permissions: tuple[Sensor, ...] = ()
+    """The same for its patient pages, which `permissions` does not open."""
     pages: Annotated[tuple[PageRule, ...], Field(validation_alias="page")] = ()
     """Pages with an audience of their own, one [[site.page]] each."""
 
@@ -541,6 +561,8 @@ class Config(Table):
     """Where the record of choices is kept, and how long."""
     theme: Theme = Theme()
     """Looks of the banner."""
+    texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)
+    """Words of the banner in place of ours, by language: [texts.en] banner.title = "..."."""
     sites: Annotated[tuple[Site, ...], Field(min_length=1, validation_alias="site")]
     """The sites, one [[site]] each."""
     tags: Annotated[tuple[Tag, ...], Field(validation_alias="tag")] = ()

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     REFUSED_CATEGORY = "the visitor refused this category"
     NOTHING_SERVED = "a tag manager; no category that it serves is allowed"
     NOT_CHOSEN = "no choice yet; the region's rule is opt-in"
+    ASKS_HERE = "no choice yet; the region's rule is mixed: advertising and social ask first"
     ALWAYS_ASKS = "no choice yet; session replay always asks"
     GPC = "the browser sends an opt-out preference signal (GPC)"
     PATIENT_PAGE = "patient page: closed whatever the visitor chose"
@@ -94,6 +95,8 @@ class Decision:
 
     audience: Audience
     regime: Regime
+    opt_out_link: bool
+    limit_link: bool
     enforce: bool
     gpc: bool
     show_banner: bool
@@ -120,7 +123,8 @@ class Decision:
 
 def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
     """Decide for one page and one visitor. Pure: the same values give the same decision."""
-    regime = rules.regime_of(visitor.region)
+    terms = rules.terms_of(visitor.region)
+    regime = terms.regime
     preferences = visitor.preferences
     categories: dict[Category, Answer] = {
         category: _category(category, rules, visitor, regime) for category in Category
@@ -139,6 +143,8 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
     return Decision(
         audience=page.audience,
         regime=regime,
+        opt_out_link=terms.opt_out_link,
+        limit_link=terms.limit_link,
         enforce=patient or page.site.enforce,
         gpc=visitor.gpc,
         show_banner=not patient and page.site.asks and must_ask(preferences, rules.policy_version),
@@ -233,7 +239,9 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
         return Answer(True, Reason.CHOSEN_CATEGORY)
     if category in ALWAYS_ASKS:
         return Answer(False, Reason.ALWAYS_ASKS)
-    if regime is Regime.OPT_OUT:
+    if regime is Regime.MIXED and category in SALE_OR_SHARING:
+        return Answer(False, Reason.ASKS_HERE)
+    if regime is not Regime.OPT_IN:
         return Answer(True, Reason.REGIME_ALLOWS)
     return Answer(False, Reason.NOT_CHOSEN)
 

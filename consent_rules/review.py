@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 
 from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config_faults import Finding
-from consent_rules.config_models import Config, Site, Tag
+from consent_rules.config_models import Config, Sensor, Site, Tag
 from consent_rules.host_owners import HostOwners
 from consent_rules.patterns import is_loopback, paths_meet, quoted, split_address
+from consent_rules.regions import region_laws
 from consent_rules.toml_lines import Path
 from consent_rules.vendor_tables import all_vendors
 from consent_rules.vendors import Vendor
@@ -101,6 +102,8 @@ def _policy(config: Config) -> Iterator[Finding]:
             "the [[policy.region]] rules never apply: nothing tells the visitor's region; "
             "add [policy.region_from]",
         )
+    if source.database is None and source.region_header is None:
+        yield from _states_not_known(config)
     parts = any("-" in region for rule in policy.regions for region in rule.regions)
     if parts and headers and source.region_header is None and source.database is None:
         yield _warning(
@@ -108,6 +111,27 @@ def _policy(config: Config) -> Iterator[Finding]:
             "a rule names a part of a country, but only the country is known; "
             'add region_header = "CF-Region-Code" or what your proxy calls it',
         )
+
+
+def _states_not_known(config: Config) -> Iterator[Finding]:
+    """A rule for a country as a whole, where some of its parts ask for more."""
+    source = config.policy.region_from
+    if source.country_header is None:
+        return
+    for number, rule in enumerate(config.policy.regions):
+        for index, region in enumerate(rule.regions):
+            stricter = [
+                law.name
+                for code, law in region_laws().items()
+                if code.startswith(f"{region}-") and law.regime not in {None, rule.regime}
+            ]
+            if stricter:
+                yield _warning(
+                    ("policy", "region", number, "regions", index),
+                    f"regions: {' and '.join(stricter)} ask for consent first, but only the "
+                    f"country is known, so {quoted(str(rule.regime))} holds there too; add "
+                    'region_header = "CF-Region-Code" or a database to [policy.region_from]',
+                )
 
 
 def _theme(config: Config) -> Iterator[Finding]:
@@ -148,6 +172,7 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Finding]
                 f"upstream: {quoted(site.upstream)} is reached without encryption; whoever is on "
                 'the way can read and change pages. Use "https://" or a private network',
             )
+        yield from _sensors(here, site)
         for index, rule in enumerate(site.pages):
             if rule.audience is Audience.MARKETING:
                 yield _warning(
@@ -164,6 +189,28 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Finding]
                     f'first_party: "{host}" also serves {names}, which will escape every choice; '
                     "serve your own files from a host of your own",
                 )
+
+
+def _sensors(here: Path, site: Site) -> Iterator[Finding]:
+    if site.patient_permissions and not _has_patient_pages(site):
+        yield _warning(
+            (*here, "patient_permissions"),
+            f"patient_permissions: {quoted(site.name)} has no patient pages, so nothing is opened; "
+            "add [[site.page]] rules, or use permissions",
+        )
+    if Sensor.GEOLOCATION in site.patient_permissions:
+        yield _warning(
+            (*here, "patient_permissions", site.patient_permissions.index(Sensor.GEOLOCATION)),
+            'patient_permissions: "geolocation" lets patient pages ask where a patient is; '
+            "precise location is sensitive data. Write down why a page needs it",
+        )
+    asked = {*site.permissions, *site.patient_permissions}
+    if site.webrtc and not {Sensor.CAMERA, Sensor.MICROPHONE} & asked:
+        yield _warning(
+            (*here, "webrtc"),
+            "webrtc: calls are allowed, but no page may ask for the camera or the microphone; add "
+            'permissions (or patient_permissions) = ["camera", "microphone"]',
+        )
 
 
 def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -> Iterator[Finding]:

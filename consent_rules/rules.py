@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config import Config, Site, Tag, all_vendors
 from consent_rules.matching import HostSet, RuleIndex, glob_regex
+from consent_rules.regions import Regions, Terms
 from consent_rules.urls import normal_path
 from consent_rules.vendors import Vendor
 
@@ -54,6 +55,9 @@ class SiteRules:
     asks: bool
     listed: tuple[Vendor, ...] = field(default=())
     """The vendors with a tag here, for the preferences page, in the order of the config."""
+    permissions: frozenset[str] = frozenset()
+    patient_permissions: frozenset[str] = frozenset()
+    """Sensors that the site's own pages may ask for, by name in Permissions-Policy."""
 
     @property
     def has_patient_pages(self) -> bool:
@@ -122,8 +126,7 @@ class Rules:
     vendors: Mapping[str, Vendor]
     index: RuleIndex
     policy_version: str
-    regime: Regime
-    regions: Mapping[str, Regime]
+    regions: Regions
 
     @classmethod
     def build(cls, config: Config, catalogue: Mapping[str, Vendor]) -> Rules:
@@ -133,12 +136,7 @@ class Rules:
             vendors=vendors,
             index=RuleIndex.build(vendors.values()),
             policy_version=config.policy.version,
-            regime=Regime(config.policy.regime),
-            regions={
-                code.upper(): Regime(rule.regime)
-                for rule in config.policy.regions
-                for code in rule.regions
-            },
+            regions=Regions(Regime(config.policy.regime), config.policy.regions),
         )
 
     def site_of(self, host: str, port: int | None) -> SiteRules | None:
@@ -150,11 +148,11 @@ class Rules:
 
     def regime_of(self, region: str) -> Regime:
         """The regime of a region; of its country where the subdivision has none of its own."""
-        if not region:
-            return self.regime
-        region = region.upper()
-        exact = self.regions.get(region)
-        return exact or self.regions.get(region.partition("-")[0]) or self.regime
+        return self.regions.terms(region).regime
+
+    def terms_of(self, region: str) -> Terms:
+        """What holds for visitors of a region."""
+        return self.regions.terms(region)
 
     def page(
         self, site: SiteRules, path: str, audience: Audience, today: datetime.date
@@ -176,6 +174,8 @@ def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> Sit
         upstream=str(site.upstream),
         preserve_host=site.preserve_host,
         webrtc=site.webrtc,
+        permissions=frozenset(map(str, site.permissions)),
+        patient_permissions=frozenset(map(str, site.patient_permissions)),
         hosts=HostSet(site.hosts),
         own=HostSet(own),
         own_patterns=own,

@@ -13,9 +13,9 @@ from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
 from consent_rules.urls import host_of_authority
 from proxy.cookies import names_in
-from proxy.headers import peer_is_trusted, requested_host, split_target
+from proxy.headers import client_address, peer_is_trusted, requested_host, split_target
 from proxy.running import Running, SiteParts, day_of
-from proxy.visitor import stored_preferences, visitor, wanted_once
+from proxy.visitor import region_of, stored_preferences, visitor, wanted_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,10 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
     )
     secure = scheme == "https"
     once = wanted_once(cookie_header, running.keys, rules.name, now, secure=secure)
-    who = visitor(headers, preferences, running.config.policy.region_from, once, trusted=trusted)
+    region = region_of(headers, running.config.policy.region_from, trusted=trusted)
+    if not region and running.region_file is not None:
+        region = running.region_file.region(client_address(request, running.trusted))
+    who = visitor(headers, preferences, region, once)
     audience = rules.audience_of(path, names_in(cookie_header) if rules.patient_cookies else ())
     context = running.context(rules, path, audience, today)
     return Asking(

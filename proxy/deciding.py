@@ -69,7 +69,7 @@ def decisions(rules: Rules) -> Decide:
             None if chosen is None else chosen.key,
             visitor.gpc,
             visitor.once,
-            rules.regime_of(visitor.region),
+            rules.terms_of(visitor.region),
         )
         known = made.get(key)
         # The page is kept with its decision: an id is only good while its object lives.

@@ -15,7 +15,7 @@ from consent_rules.rules import Rules, SiteRules
 from consent_rules.urls import host_of_authority
 from consent_rules.vendors import catalogue
 from proxy.consent.present import theme_of
-from proxy.consent.texts import texts_for
+from proxy.consent.texts import Wording
 from proxy.html import Boundary, Page, compile_page
 from proxy.html.source import Source, read_source
 from proxy.variants import Injection, write_variant
@@ -162,7 +162,7 @@ def rewritten(
         question.config,
         theme_of(question.config.theme),
         decision,
-        texts_for(page.language, language),
+        Wording(question.config.texts).texts_for(page.language, language),
         Injection(signals=not bare, visible=not bare, origin=origin),
         question.target if patient else "",
     )

@@ -17,7 +17,7 @@ from consent_rules.decision import Decision
 from consent_rules.rules import says_patient
 from proxy.asking import Asking
 from proxy.compression import CodingError, decoded, negotiated
-from proxy.consent.texts import Texts, texts_for
+from proxy.consent.texts import Texts
 from proxy.cookies import allowed_set_cookies, expiring, names_in
 from proxy.csp import OwnAssets, amend
 from proxy.discovered import PATIENT_PAGES
@@ -150,7 +150,10 @@ def finish_headers(
     if not is_document:
         return
     advertising = decision.categories[Category.ADVERTISING]
-    hold_document(headers, decision.audience, advertising=advertising)
+    patient = decision.audience is Audience.PATIENT
+    site = asking.site.rules
+    sensors = site.patient_permissions if patient else site.permissions
+    hold_document(headers, decision.audience, advertising=advertising, sensors=sensors)
     if asking.asked_once:
         headers.add("Set-Cookie", set_once_cookie("", secure=asking.secure))
     if decision.audience is Audience.MARKETING and asking.cookie_header:
@@ -339,7 +342,7 @@ async def send_page(
     if decision.audience is not Audience.PATIENT:
         decision = asking.marked(_marked_audience(page.marks, asking))[1]
     accept_language = request.headers.get("Accept-Language", "")
-    texts = texts_for(page.language, accept_language)
+    texts = asking.running.wording.texts_for(page.language, accept_language)
     variant = _variant(request, page, asking, decision, texts)
     request[PAGE] = variant.counted
     body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))

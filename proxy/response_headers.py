@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from multidict import CIMultiDict, istr
 
 from consent_rules.categories import Audience
+from consent_rules.config_models import Sensor
 
 Closed = Callable[[str], bool]
 """Whether a URL, resolved against the page's, leads to someone who may not act."""
@@ -45,7 +46,8 @@ _AD_FEATURES = (
     "browsing-topics", "attribution-reporting", "join-ad-interest-group", "run-ad-auction",
     "shared-storage", "private-aggregation",
 )  # fmt: skip
-_SENSORS = ("geolocation", "camera", "microphone")
+_SENSORS = tuple(map(str, Sensor))
+_ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
 
 
 def without_closed_links(field: str, closed: Closed) -> str:
@@ -65,16 +67,25 @@ def without_closed_links(field: str, closed: Closed) -> str:
     return ", ".join(kept)
 
 
-def hold_document(headers: CIMultiDict[str], audience: Audience, *, advertising: bool) -> None:
-    """What a document's own features may do: no look-ups ahead, no sensors for third parties, and
-    none of the browser's advertising interfaces while advertising is closed.
+def hold_document(
+    headers: CIMultiDict[str],
+    audience: Audience,
+    *,
+    advertising: bool,
+    sensors: Collection[str] = (),
+) -> None:
+    """What a document's own features may do: no look-ups ahead, none of the browser's advertising
+    interfaces while advertising is closed, and no sensors but those that the config names, which
+    are the page's own: never a third party's.
     """
     headers[X_DNS_PREFETCH_CONTROL] = "off"
     given = ",".join(headers.getall(PERMISSIONS_POLICY, ()))
-    named = {entry.partition("=")[0].strip() for entry in given.split(",")}
-    # A later entry replaces an earlier one (RFC 9651, 3.2): what the origin says of a sensor may
-    # be stricter than ours.
-    features = [f"{name}=(self)" for name in _SENSORS if name not in named]
+    closed = {name for name, value in _ENTRY.findall(given) if not value.strip()}
+    # A later entry replaces an earlier one (RFC 9651, 3.2): where the origin closes a sensor
+    # itself, it stays closed.
+    features = [
+        f"{name}=({'self' if name in sensors and name not in closed else ''})" for name in _SENSORS
+    ]
     if not advertising:
         features += [f"{name}=()" for name in _AD_FEATURES]
     if features:

@@ -21,6 +21,7 @@ from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor, catalogue
 from proxy.cache import Board, SharedCache
 from proxy.consent.present import theme_of
+from proxy.consent.texts import Wording
 from proxy.consent.theme import Theme
 from proxy.cookies import CookieIndex
 from proxy.csp import decision_policy
@@ -35,6 +36,7 @@ from proxy.deciding import (
 from proxy.discovered import Sightings
 from proxy.html import Boundary, Page
 from proxy.rate_limit import RateLimit
+from proxy.regions import RegionFile
 from proxy.tokens import KeyRing, load_keys
 from proxy.variants import Variants
 
@@ -61,6 +63,8 @@ class Running:
     sites: Mapping[str, SiteParts]
     keys: KeyRing
     theme: Theme
+    wording: Wording
+    region_file: RegionFile | None
     cookies: CookieIndex
     context: PathContext
     whole_site: SiteContext
@@ -104,11 +108,12 @@ def start_running(
     it count from there. `before` is what ran until now: what it has cached lives on, as long as
     the sites are the same.
 
-    Raises KeyFaultError or ThemeError; then nothing has changed.
+    Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
     """
     board = Board() if before is None else before.board
     rules = Rules.build(config, catalogue())
     keys = load_keys(folder / config.preferences.keys, now)
+    database = config.policy.region_from.database
     preferences_url = f"{config.proxy.prefix}/preferences"
     return Running(
         config=config,
@@ -123,6 +128,8 @@ def start_running(
         },
         keys=keys,
         theme=theme_of(config.theme),
+        wording=Wording(config.texts),
+        region_file=RegionFile(folder / database) if database else None,
         cookies=CookieIndex(rules.vendors.values()),
         context=path_contexts(rules),
         whole_site=site_contexts(),

@@ -11,14 +11,16 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from consent_rules.config import Config, ConfigError, decode_config, load_config
+from consent_rules.config import Config, ConfigError
 from proxy.access_log import AccessLog
 from proxy.admin import make_admin
 from proxy.app import make_handler
+from proxy.config_file import read_config
 from proxy.connection import AccessHook, ProxyRequest
 from proxy.consent.theme import ThemeError
 from proxy.discovered import FLUSH_SECONDS
 from proxy.metrics import Metrics
+from proxy.regions import RegionFileError
 from proxy.running import Running, start_running
 from proxy.server import open_listener, serve
 from proxy.tokens import KeyFaultError
@@ -28,16 +30,11 @@ from proxy.workers import Worker, run_workers
 _log = logging.getLogger("consent_proxy")
 
 _FAULTS = 1
+_NOT_STARTED = (KeyFaultError, ThemeError, RegionFileError, OSError, ValueError)
 
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-def read_config(path: Path) -> Config:
-    """Read and check a config file. Raises ConfigError or OSError."""
-    text = decode_config(path.read_bytes(), str(path))
-    return load_config(text, str(path), today=_now().date()).config
 
 
 def serve_config(config: Config, path: Path) -> tuple[int, str]:
@@ -47,7 +44,7 @@ def serve_config(config: Config, path: Path) -> tuple[int, str]:
         # Before the workers part ways: they must not each make a first key.
         running = start_running(config, folder, _now())
         shared = _shared_listeners(config.proxy.listen, config.proxy.admin_listen)
-    except (KeyFaultError, ThemeError, OSError, ValueError) as error:
+    except _NOT_STARTED as error:
         return _FAULTS, f"{path}: {error}"
     workers = config.proxy.workers or os.cpu_count() or 1
     metrics = Metrics(workers)
@@ -105,10 +102,10 @@ class _Current:
     def reload(self) -> None:
         """Take the file's present content, if it is good: a bad config never replaces one."""
         try:
-            config = read_config(self._path)
+            config = read_config(self._path, today=_now().date())[0].config
             folder = self._path.resolve().parent
             running = start_running(config, folder, _now(), self.running)
-        except (ConfigError, KeyFaultError, ThemeError, OSError, ValueError) as error:
+        except (ConfigError, *_NOT_STARTED) as error:
             self._metrics.config_refused()
             _log.error("config not taken, the last good one goes on serving:\n%s", error)
             return

@@ -69,11 +69,8 @@ def wanted_once(
 def visitor(
     headers: Mapping[str, str],
     preferences: Preferences | None,
-    source: RegionFrom,
+    region: str,
     once: frozenset[str],
-    *,
-    trusted: bool,
 ) -> Visitor:
     """Who asks."""
-    region = region_of(headers, source, trusted=trusted)
     return Visitor(preferences, sends_gpc(headers), region, once)

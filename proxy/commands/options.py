@@ -11,7 +11,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from consent_rules.config import ConfigError, LoadedConfig, decode_config, load_config
+from consent_rules.config import ConfigError, LoadedConfig
+from proxy import config_file
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
 MaybeConfigOption = Annotated[
@@ -55,11 +56,9 @@ def console(*, plain_width: int = 10_000) -> Console:
 def read_config(path: Path) -> tuple[LoadedConfig, str]:
     """The config and its text. Raises ConfigError; an unreadable file is a usage error."""
     try:
-        content = path.read_bytes()
+        return config_file.read_config(path, today=today())
     except OSError as error:
         stop(f"{path}: cannot be read: {error.strerror}", USAGE)
-    text = decode_config(content, str(path))
-    return load_config(text, str(path), today=today()), text
 
 
 def open_config(path: Path) -> tuple[LoadedConfig, str]:

@@ -24,7 +24,6 @@ from proxy.consent.banner import preferences_page
 from proxy.consent.choice import Action, Choice, ChoiceError, Origin, parse_choice
 from proxy.consent.present import preferences_view, site_vendors, used_categories
 from proxy.consent.return_to import preferences_url, safe_return_to
-from proxy.consent.texts import texts_for
 from proxy.cookies import expiring, names_in
 from proxy.discovered import PATIENT_PAGES, page_of, reported
 from proxy.errors import error_response
@@ -137,7 +136,7 @@ def _preferences(request: web.BaseRequest, asking: Asking) -> web.Response:
     running = asking.running
     query = _query(request)
     return_to = _return_to(request, asking, query.get("return_to"))
-    texts = texts_for(None, request.headers.get("Accept-Language", ""))
+    texts = running.wording.texts_for(None, request.headers.get("Accept-Language", ""))
     view = preferences_view(
         asking.site.rules,
         running.config.policy,

@@ -371,7 +371,7 @@ def test_preferences_page_says_what_holds(texts: Texts, categories: Categories) 
         assert texts[key] not in plain
         assert texts[key] in full
     assert 'href="/a?b=1&amp;c=2"' in plain
-    assert texts.say("preferences.keep", days=180) in plain
+    assert texts.count("preferences.keep", 180, "days") in plain
 
 
 def test_preferences_page_leads_back_to_this_site_only(

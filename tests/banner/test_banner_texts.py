@@ -7,17 +7,21 @@ import re
 from pathlib import Path
 
 import pytest
+from babel import Locale
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, Category
 from proxy.consent.placeholder import KINDS
+from proxy.consent.plurals import plural_of
 from proxy.consent.static_files import static_root
-from proxy.consent.texts import Texts, languages, read_texts, texts_for
+from proxy.consent.texts import Texts, Wording, languages, read_texts, texts_for
 
 FOLDER = static_root() / "banner" / "texts"
 FILES = sorted(FOLDER.glob("*.toml"))
 ENGLISH, _ = read_texts(FOLDER / "en.toml")
+COUNTED = ("preferences.keep.",)
+"""Sentences with plural forms: which of them a language needs is its own matter."""
 
 
 def slots(text: str) -> set[str]:
@@ -31,8 +35,12 @@ def test_the_first_eleven_languages_are_there() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_no_key_is_missing_or_unknown(path: Path) -> None:
     own, months = read_texts(path)
-    assert ENGLISH.keys() - own.keys() == set(), "missing: these would be shown in English"
-    assert own.keys() - ENGLISH.keys() == set(), "unknown: nothing shows these"
+    forms = {plural_of(path.stem, days) for days in range(1, 401)}
+    needed = {key for key in ENGLISH if not key.startswith(COUNTED)}
+    needed |= {f"{key}{form}" for key in COUNTED for form in forms | {"other"}}
+    spare = {f"{key}{form}" for key in COUNTED for form in ("zero",)}
+    assert sorted(needed - own.keys()) == [], "missing: these would be shown in English"
+    assert sorted(own.keys() - needed - spare) == [], "unknown: nothing shows these"
     assert len(set(months)) == 12
     assert own["dir"] == ("rtl" if path.stem in {"ar", "fa", "he", "ur"} else "ltr")
 
@@ -41,7 +49,7 @@ def test_no_key_is_missing_or_unknown(path: Path) -> None:
 def test_every_sentence_keeps_its_slots_and_says_something(path: Path) -> None:
     own, _ = read_texts(path)
     for key, text in own.items():
-        assert slots(text) == slots(ENGLISH[key]), key
+        assert slots(text) == slots(ENGLISH.get(key, ENGLISH["preferences.keep.other"])), key
         assert text.strip(), key
         assert key.startswith("list.") or text == text.strip(), key
         assert not re.search(r"[<>]", text), key
@@ -50,7 +58,7 @@ def test_every_sentence_keeps_its_slots_and_says_something(path: Path) -> None:
 @pytest.mark.parametrize("path", [f for f in FILES if f.stem != "en"], ids=lambda p: p.stem)
 def test_nothing_is_left_in_english(path: Path) -> None:
     own, _ = read_texts(path)
-    same = {k for k, v in own.items() if v == ENGLISH[k] and len(v.split()) > 2 and k != "date"}
+    same = {k for k, v in own.items() if v == ENGLISH.get(k) and len(v.split()) > 2 and k != "date"}
     assert same == set()
 
 
@@ -88,6 +96,41 @@ def test_categories_and_placeholders_have_their_words(texts: Texts) -> None:
 )
 def test_language_is_chosen(page: str | None, header: str, lang: str) -> None:
     assert texts_for(page, header).lang == lang
+
+
+@pytest.mark.parametrize("lang", sorted(languages()))
+def test_plural_forms_are_those_of_unicode(lang: str) -> None:
+    rule = Locale.parse({"tl": "fil"}.get(lang, lang), sep="-").plural_form
+    assert [plural_of(lang, n) for n in range(1, 401)] == [rule(n) for n in range(1, 401)]
+
+
+@pytest.mark.parametrize(
+    ("lang", "days", "says"),
+    [
+        ("en", 1, "for 1 day,"),
+        ("en", 180, "for 180 days,"),
+        ("ru", 1, "1 день"),
+        ("ru", 22, "22 дня"),
+        ("ru", 180, "180 дней"),
+        ("ar", 365, "365 يومًا"),
+        ("ja", 1, "1 日"),
+        ("pl", 180, "180 dni"),
+    ],
+)
+def test_days_are_counted_as_the_language_does(lang: str, days: int, says: str) -> None:
+    if lang in languages():
+        assert says in languages()[lang].count("preferences.keep", days, "days")
+
+
+def test_own_words_stand_in_for_ours() -> None:
+    own = {"en": {"banner": {"title": "Your call"}, "preferences": {"keep": {"one": "{days}!"}}}}
+    wording = Wording(own)
+    english = wording.texts_for(None, "")
+    assert (english["banner.title"], english["banner.label"]) == ("Your call", "Privacy choices")
+    assert english.count("preferences.keep", 1, "days") == "1!"
+    assert english is wording.texts_for("en-US", "de")
+    assert wording.texts_for("de", "")["banner.title"] == languages()["de"]["banner.title"]
+    assert texts_for(None, "")["banner.title"] == "Your privacy, your choice"
 
 
 @given(st.one_of(st.none(), st.text()), st.text())

@@ -12,6 +12,7 @@ import pytest
 
 from consent_rules.config import ConfigError, Fault, format_fault, load_config
 from consent_rules.vendors import Vendor
+from proxy.consent.texts import known_texts
 
 TODAY = datetime.date(2026, 12, 1)
 _POLICY = '[policy]\ncontroller = "Acme"\nversion = "1"\nurl = "/privacy"\n'
@@ -80,7 +81,9 @@ def test_the_table_is_large_enough() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_mistake_is_told_where_it_stands(case: Case, catalogue: Mapping[str, Vendor]) -> None:
     try:
-        faults = load_config(case.text, "c.toml", today=TODAY, catalogue=catalogue).faults
+        faults = load_config(
+            case.text, "c.toml", today=TODAY, catalogue=catalogue, texts=known_texts()
+        ).faults
         refused = False
     except ConfigError as error:
         faults, refused = error.faults, True

@@ -18,6 +18,7 @@ from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config import (
     Config,
     ConfigError,
+    LoadedConfig,
     Mode,
     VendorTable,
     all_vendors,
@@ -35,8 +36,14 @@ FILES = sorted(GOOD.glob("*.toml"))
 def _load(name: str, catalogue: Mapping[str, Vendor]) -> Config:
     text = (GOOD / name).read_text(encoding="utf-8")
     loaded = load_config(text, name, today=TODAY, catalogue=catalogue)
-    assert loaded.faults == ()
+    assert told(loaded) == []
     return loaded.config
+
+
+def told(loaded: LoadedConfig) -> list[str]:
+    """The severities of what is said, but for one thing: the contract's example knows countries
+    only, and two states have laws of their own."""
+    return [f.severity for f in loaded.faults if "Nevada and Washington" not in f.message]
 
 
 def test_the_example_of_the_contract(catalogue: Mapping[str, Vendor]) -> None:
@@ -127,19 +134,20 @@ def test_an_expired_tag_does_not_refuse_the_config(catalogue: Mapping[str, Vendo
     text = (GOOD / "contract.toml").read_text(encoding="utf-8")
     day = datetime.date(2027, 11, 2)
     loaded = load_config(text, "c.toml", today=day, catalogue=catalogue)
-    assert [fault.severity for fault in loaded.faults] == ["expired"]
+    assert told(loaded) == ["expired"]
     assert len(loaded.config.tags) == 1
     before = load_config(
         text, "c.toml", today=day - datetime.timedelta(days=1), catalogue=catalogue
     )
-    assert [fault.severity for fault in before.faults] == ["warning"]
+    assert told(before) == ["warning"]
 
 
 def test_a_byte_order_mark_is_no_mistake(catalogue: Mapping[str, Vendor]) -> None:
     content = b"\xef\xbb\xbf" + (GOOD / "contract.toml").read_bytes().replace(b"\n", b"\r\n")
     text = decode_config(content, "c.toml")
-    assert load_config(text, "c.toml", today=TODAY, catalogue=catalogue).faults == ()
-    assert load_config("\ufeff" + text, "c.toml", today=TODAY, catalogue=catalogue).faults == ()
+    assert told(load_config(text, "c.toml", today=TODAY, catalogue=catalogue)) == []
+    again = load_config("\ufeff" + text, "c.toml", today=TODAY, catalogue=catalogue)
+    assert told(again) == []
 
 
 @pytest.mark.parametrize(

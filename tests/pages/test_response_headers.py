@@ -105,12 +105,40 @@ def test_referrer_of_patient_pages() -> None:
     assert headers.getall("Referrer-Policy") == ["no-referrer"]
 
 
+@pytest.mark.parametrize(
+    ("given", "sensors", "added"),
+    [
+        ("", (), "geolocation=(), camera=(), microphone=()"),
+        ("", ("camera",), "geolocation=(), camera=(self), microphone=()"),
+        # What the origin closes stays closed; what it gives to others is taken back.
+        ("camera=()", ("camera",), "geolocation=(), camera=(), microphone=()"),
+        ("camera=( )", ("camera",), "geolocation=(), camera=(), microphone=()"),
+        ("camera=*", ("camera",), "geolocation=(), camera=(self), microphone=()"),
+        (
+            'geolocation=(self "https://maps.example")',
+            ("geolocation",),
+            "geolocation=(self), camera=(), microphone=()",
+        ),
+        ("geolocation=*", (), "geolocation=(), camera=(), microphone=()"),
+    ],
+)
+def test_sensors_are_the_pages_own_where_the_config_names_them(
+    given: str, sensors: tuple[str, ...], added: str
+) -> None:
+    headers = CIMultiDict({"Permissions-Policy": given} if given else {})
+    hold_document(headers, Audience.MARKETING, advertising=True, sensors=sensors)
+    assert headers.getall("Permissions-Policy")[-1] == added
+
+
 def test_documents() -> None:
     headers = CIMultiDict({"Permissions-Policy": "camera=(), fullscreen=*", "Accept-CH": "DPR"})
     hold_document(headers, Audience.MARKETING, advertising=True)
     assert "Accept-CH" in headers
     policies = headers.getall("Permissions-Policy")
-    assert policies == ["camera=(), fullscreen=*", "geolocation=(self), microphone=(self)"]
+    assert policies == [
+        "camera=(), fullscreen=*",
+        "geolocation=(), camera=(), microphone=()",
+    ]
     hold_document(headers, Audience.PATIENT, advertising=False)
     assert "Accept-CH" not in headers
     assert "browsing-topics=()" in headers.getall("Permissions-Policy")[-1]

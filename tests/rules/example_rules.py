@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.matching import HostSet, RuleIndex, glob_regex
+from consent_rules.regions import Regions
 from consent_rules.rules import PageContext, Rules, SiteRules, TagRule
 from consent_rules.vendors import Vendor
 
@@ -73,8 +74,7 @@ def rules(of: SiteRules, regime: Regime = Regime.OPT_IN, version: str = "2") -> 
         vendors=VENDORS,
         index=RuleIndex.build(VENDORS.values()),
         policy_version=version,
-        regime=regime,
-        regions={},
+        regions=Regions(regime, ()),
     )
 
 

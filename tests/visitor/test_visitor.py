@@ -118,9 +118,7 @@ def test_once() -> None:
 
 
 def test_visitor() -> None:
-    headers = CIMultiDict({"Sec-GPC": "1", "X-Country": "us"})
-    source = RegionFrom(country_header="X-Country")
     once = frozenset({"youtube"})
-    assert visitor(headers, choice(), source, once, trusted=True) == Visitor(
+    assert visitor(CIMultiDict({"Sec-GPC": "1"}), choice(), "US", once) == Visitor(
         choice(), gpc=True, region="US", once=once
     )

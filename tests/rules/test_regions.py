@@ -1,0 +1,68 @@
+"""What holds where: the config's rules over the table of laws."""
+
+from __future__ import annotations
+
+import pytest
+
+from consent_rules.categories import Regime
+from consent_rules.config_models import RegionRule
+from consent_rules.countries import normal_region
+from consent_rules.regions import Regions, Terms, region_laws
+
+IN, OUT, MIXED = Regime.OPT_IN, Regime.OPT_OUT, Regime.MIXED
+US = RegionRule(regions=("US",), regime=OUT)
+SIGNAL_STATES = {"CA", "CO", "CT", "DE", "MD", "MN", "MT", "NE", "NH", "NJ", "OR", "TX"}
+
+
+@pytest.mark.parametrize(
+    ("default", "rules", "region", "terms"),
+    [
+        (IN, (), "", Terms(IN)),
+        (OUT, (), "", Terms(OUT)),
+        (IN, (), "DE", Terms(IN)),
+        (IN, (US,), "US", Terms(OUT, True, True)),
+        (IN, (US,), "US-CA", Terms(OUT, True, True)),
+        (IN, (US,), "us-co", Terms(OUT, True, False)),
+        # No law of its own: as the country's rule says, without links.
+        (IN, (US,), "US-ID", Terms(OUT)),
+        # The state's law is stricter than the rule for the country.
+        (IN, (US,), "US-WA", Terms(IN)),
+        (IN, (US,), "US-NV", Terms(IN)),
+        (OUT, (), "US-WA", Terms(IN)),
+        # A rule that names the state itself wins.
+        (IN, (US, RegionRule(regions=("US-WA",), regime=MIXED)), "US-WA", Terms(MIXED)),
+        (
+            IN,
+            (RegionRule(regions=("US",), regime=OUT, opt_out_link=False, limit_link=False),),
+            "US-CA",
+            Terms(OUT),
+        ),
+        (IN, (RegionRule(regions=("BR",), regime=OUT, opt_out_link=True),), "BR", Terms(OUT, True)),
+        (IN, (US,), "XX-YY", Terms(IN)),
+    ],
+)
+def test_terms(default: Regime, rules: tuple[RegionRule, ...], region: str, terms: Terms) -> None:
+    assert Regions(default, rules).terms(region) == terms
+
+
+def test_a_flood_of_regions_is_not_remembered() -> None:
+    regions = Regions(IN, ())
+    for number in range(5000):
+        regions.terms(f"X{number}")
+    assert len(regions._known) <= 4096
+
+
+def test_u4_states_that_honour_the_signal_are_in_the_table() -> None:
+    laws = region_laws()
+    assert {code[3:] for code, law in laws.items() if law.signal} - {""} == SIGNAL_STATES
+    assert all(laws[f"US-{state}"].opt_out_link for state in SIGNAL_STATES)
+
+
+def test_u10_health_data_laws_ask_first() -> None:
+    assert {code for code, law in region_laws().items() if law.regime is IN} == {"US-WA", "US-NV"}
+
+
+@pytest.mark.parametrize("code", region_laws())
+def test_every_row_is_a_region_with_its_law(code: str) -> None:
+    assert normal_region(code) == code
+    assert region_laws()[code].name and region_laws()[code].law
