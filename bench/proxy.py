@@ -20,7 +20,7 @@ _CONFIG = """
 listen = "127.0.0.1:{port}"
 workers = 1
 admin_listen = "127.0.0.1:{admin_port}"
-access_log = false
+access_log = true
 discovered = "{folder}/discovered.db"
 
 [policy]

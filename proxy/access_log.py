@@ -14,8 +14,8 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import TextIO
 
-from proxy.connection import REQUEST_ID, ProxyRequest
-from proxy.headers import Network, client_address, parse_address, split_target
+from proxy.access import Access
+from proxy.headers import Network, address_behind, parse_address, split_target
 
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
@@ -32,20 +32,17 @@ class AccessLog:
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, request: ProxyRequest, status: int, seconds: float) -> None:
-        path = split_target(request.raw_path).path.partition("?")[0]
+    def __call__(self, access: Access) -> None:
+        client = network_of(address_behind(access.peer, access.headers, self._trusted))
         self._lines.append(
-            f'{{"time":"{_now()}","id":"{request[REQUEST_ID]}","method":"{request.method}",'
-            f'"path":{json.dumps(path)},"status":{status},"bytes":{request.writer.output_size},'
-            f'"ms":{seconds * 1000:.1f},"client":"{network_of(self._address(request))}"}}\n'
+            f'{{"time":"{_now()}","id":"{access.id}","method":"{access.method}",'
+            f'"path":{_path(access.target)},"status":{access.status},"bytes":{access.size},'
+            f'"ms":{access.seconds * 1000:.1f},"client":"{client}"}}\n'
         )
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
-
-    def _address(self, request: ProxyRequest) -> str:
-        return client_address(request, self._trusted)
 
     def flush(self) -> None:
         if self._timer is not None:
@@ -60,6 +57,11 @@ class AccessLog:
             self._out.flush()
         except OSError:  # a closed pipe must not stop the service
             return
+
+
+@lru_cache(maxsize=4096)
+def _path(target: str) -> str:
+    return json.dumps(split_target(target).path.partition("?")[0])
 
 
 @lru_cache(maxsize=4096)

@@ -7,19 +7,22 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aiohttp import ClientSession, hdrs, web
+from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.click_ids import without_click_ids
+from proxy.access import SITE
 from proxy.asking import Asking, read
 from proxy.cached import forward
 from proxy.compression import asked_of_upstream
+from proxy.connection import Memory
 from proxy.consent.endpoints import answer, is_own_path
 from proxy.cookies import without_closed
 from proxy.errors import error_response
 from proxy.headers import request_headers, response_headers
-from proxy.metrics import SITE
 from proxy.pages import PAGE_DESTINATIONS, cookie_openings
+from proxy.ready import ReadyReply
 from proxy.relaying import relay
 from proxy.response_headers import REFERRER_POLICY
 from proxy.running import Running
@@ -60,6 +63,21 @@ def make_handler(
             return error_response(request, error.status)
 
     return handle
+
+
+def memory_of(current: Callable[[], Running]) -> Memory:
+    """What is ready to be sent under the configuration in force."""
+
+    def memory(
+        message: RawRequestMessage, peer: str, secure: bool, now: float
+    ) -> ReadyReply | None:
+        ready = current().ready
+        if ready is None:
+            return None
+        question = ready.question(message, peer, secure=secure)
+        return None if question is None else ready.find(question, now)
+
+    return memory
 
 
 def _without_click_ids(request: web.BaseRequest, asking: Asking) -> web.Response | None:

@@ -11,8 +11,10 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.rules import says_patient
+from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.cache import Entry, Key, ReadPage, Visit, pass_by, send_kept, through_cache
+from proxy.connection import ProxyRequest
 from proxy.cookies import CookieIndex, names_in
 from proxy.headers import requested_host
 from proxy.html import Page
@@ -30,6 +32,7 @@ from proxy.relaying import hold_part, relay
 from proxy.running import SiteParts
 from proxy.tokens import cookie_name, once_cookie_name
 from proxy.upstream import Timeouts
+from proxy.wire import ProxyResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,31 @@ class VisitorReplies:
             return web.Response(status=204, headers={"Cache-Control": "no-store"})
         if entry.is_page:
             page = await self._page(entry)
-            return await send_page(request, page, headers, entry.status, asking, decision)
-        status = 206 if "Range" in request.headers else entry.status
-        hold_part(request, headers, status, asking, decision)
-        return await send_kept(request, entry, headers, now)
+            sent = await send_page(request, page, headers, entry.status, asking, decision)
+        else:
+            status = 206 if "Range" in request.headers else entry.status
+            hold_part(request, headers, status, asking, decision)
+            sent = await send_kept(request, entry, headers, now)
+        self._make_ready(entry, sent, now)
+        return sent
+
+    def _make_ready(self, entry: Entry, sent: ProxyResponse, now: float) -> None:
+        request, ready = self.request, self.asking.running.ready
+        if ready is None or sent.status not in {entry.status, 304}:
+            return
+        if not isinstance(request, ProxyRequest) or entry.age(now) >= entry.terms.lifetime:
+            return
+        question = ready.question(request.message, request.remote or "", secure=request.secure)
+        if question is not None:
+            ready.remember(
+                question,
+                self.asking,
+                entry,
+                sent,
+                page=request.get(PAGE),
+                keeps_pages=self.keeps_pages(),
+                asks_for_page=_asks_for_page(request),
+            )
 
     async def _page(self, entry: Entry) -> Page:
         known = entry.attachment
@@ -125,6 +149,10 @@ def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool
     own = {once_cookie_name(secure=secure) for secure in (True, False)}
     own |= {cookie_name(domain, secure=secure) for secure in (True, False)}
     return all(name in own or index.vendors_of(name) for name in names)
+
+
+def _asks_for_page(request: web.BaseRequest) -> bool:
+    return request.headers.get("Sec-Fetch-Dest", "") in PAGE_DESTINATIONS
 
 
 def _key(request: web.BaseRequest, asking: Asking) -> Key:
@@ -164,7 +192,6 @@ async def forward(
         # Signed in, or on a page about a patient: nothing of it is kept in shared memory, and
         # nobody waits for it.
         return await pass_by(visit, "bypass")
-    asks_for_page = request.headers.get("Sec-Fetch-Dest", "") in PAGE_DESTINATIONS
-    if asks_for_page and not replies.keeps_pages():
+    if _asks_for_page(request) and not replies.keeps_pages():
         return await pass_by(visit, "bypass")
     return await through_cache(visit)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +15,13 @@ from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, RawRequestMessage
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from proxy.access import CACHE, PAGE, REQUEST_ID, SITE, Access, AccessHook
 from proxy.errors import error_response
+from proxy.ready import ReadyReply
 from proxy.wire import ExactWriter
-
-REQUEST_ID = web.RequestKey("request_id", str)
 
 if sys.platform != "win32":
     import fcntl
@@ -28,14 +29,36 @@ if sys.platform != "win32":
 
 _log = logging.getLogger("proxy.connection")
 
-AccessHook = Callable[["ProxyRequest", int, float], None]
-"""Called once per request with the status (499: the visitor left) and the seconds it took."""
+
+Memory = Callable[[RawRequestMessage, str, bool, float], ReadyReply | None]
+"""(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
 
 
 class ProxyRequest(web.BaseRequest):
     """A request with an identity, which asks for `Connection: close` while the server drains."""
 
     started = 0.0
+
+    @property
+    def message(self) -> RawRequestMessage:
+        """The head as it was read."""
+        return self._message
+
+    def accessed(self, status: int, now: float) -> Access:
+        """What is told of this request once it is over; `now` is the loop's time."""
+        return Access(
+            self[REQUEST_ID],
+            self.method,
+            self.raw_path,
+            status,
+            self.writer.output_size,
+            now - self.started,
+            self.remote or "",
+            self.headers,
+            self.get(SITE, ""),
+            self.get(CACHE, ""),
+            self.get(PAGE),
+        )
 
     @property
     def keep_alive(self) -> bool:
@@ -61,8 +84,11 @@ class FrontConnection(RequestHandler):
 
     __slots__ = (
         "_access",
+        "_answered",
         "_head_deadline",
         "_head_seconds",
+        "_memory",
+        "_peer",
         "_untaken",
         "_write_deadline",
         "_write_seconds",
@@ -76,11 +102,17 @@ class FrontConnection(RequestHandler):
         head_seconds: float,
         write_seconds: float,
         access: AccessHook | None,
+        memory: Memory | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)
         self.draining = False
         self._access = access
+        self._memory = memory
+        self._answered = False
+        self._peer = ""
+        if memory is not None:
+            self._parser = _AnsweringParser(self._parser, self._answer)  # type: ignore[assignment]
         self._head_seconds = head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
         self._write_seconds = write_seconds
@@ -91,10 +123,18 @@ class FrontConnection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = self.peername
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        self._answered = False
         super().data_received(data)
+        if self._answered:
+            if self._head_deadline is not None:
+                self._head_deadline.cancel()
+                self._head_deadline = None
+            return
         if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
             self._fail_body()
         if self.idle:
@@ -102,6 +142,41 @@ class FrontConnection(RequestHandler):
         elif self._head_deadline is not None:
             self._head_deadline.cancel()
             self._head_deadline = None
+
+    def _answer(self, message: RawRequestMessage) -> bool:
+        """Answer a request from memory, here and now. Not while another one waits for its turn,
+        nor when the visitor takes nothing.
+        """
+        transport = self.transport
+        if (
+            self._memory is None
+            or transport is None
+            or self._waiter is None
+            or self._waiter.done()
+            or self._messages
+            or self._paused
+            or self.draining
+        ):
+            return False
+        now = time.time()
+        reply = self._memory(message, self._peer, self.ssl_context is not None, now)
+        if reply is None:
+            return False
+        began = self._loop.time()
+        head = reply.head_at(now)
+        transport.writelines((head, reply.body) if reply.body else (head,))
+        self._answered = True
+        self._next_keepalive_close_time = began + self._keepalive_timeout
+        if self._access is not None:
+            size = len(head) + len(reply.body)
+            self._access(
+                Access(
+                    new_request_id(), message.method, message.path, reply.status, size,
+                    self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
+                    reply.page,
+                )
+            )  # fmt: skip
+        return True
 
     def _await_head(self) -> None:
         if self._head_deadline is None:
@@ -184,7 +259,7 @@ class FrontConnection(RequestHandler):
         self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
     ) -> None:
         if self._access is not None and isinstance(request, ProxyRequest):
-            self._access(request, response.status, self._loop.time() - request.started)
+            self._access(request.accessed(response.status, self._loop.time()))
 
     def handle_error(
         self,
@@ -211,6 +286,35 @@ class FrontConnection(RequestHandler):
         response = error_response(request, status, request.get(REQUEST_ID, ""))
         response.force_close()
         return response
+
+
+class _AnsweringParser:
+    """aiohttp's parser, except that it answers what can be answered from memory by itself: its
+    caller never sees such a request.
+    """
+
+    def __init__(self, parser: Any, answer: Callable[[RawRequestMessage], bool]) -> None:
+        self._parser = parser
+        self._answer = answer
+        self.message_consumed = parser.message_consumed
+        self.set_upgraded = parser.set_upgraded
+
+    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
+        messages, upgraded, tail = self._parser.feed_data(data)
+        # A request alone, with nothing behind it: the next one has its own deadline.
+        alone = len(messages) == 1 and not upgraded and data.endswith(b"\r\n\r\n")
+        if alone and messages[0][1] is EMPTY_PAYLOAD and self._answer(messages[0][0]):
+            self._parser.message_consumed()
+            messages = ()
+        return messages, upgraded, tail
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+def new_request_id() -> str:
+    """A name for one request in logs and in headers."""
+    return f"{random.getrandbits(64):016x}"
 
 
 def _unsent(transport: asyncio.Transport) -> int:
@@ -271,7 +375,7 @@ class FrontServer(web.Server):
         exact = ExactWriter(protocol, self._loop)
         request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
         request.started = self._loop.time()
-        request[REQUEST_ID] = f"{random.getrandbits(64):016x}"
+        request[REQUEST_ID] = new_request_id()
         return request
 
     def drain(self) -> None:

@@ -215,7 +215,12 @@ def passes(headers: CIMultiDictProxy[str]) -> int:
 
 def peer_is_trusted(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
     """Whether the peer's X-Forwarded-* count. A Unix socket's peer was let in by its file mode."""
-    peer = request.remote
+    return address_is_trusted(request.remote or "", tuple(trusted))
+
+
+@lru_cache(maxsize=4096)
+def address_is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
+    """`peer_is_trusted` of an address; "" is the peer of a Unix socket."""
     if not peer:
         return True
     address = parse_address(peer)
@@ -223,19 +228,24 @@ def peer_is_trusted(request: web.BaseRequest, trusted: Sequence[Network]) -> boo
 
 
 def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """The address of a request's visitor, as `address_behind` finds it."""
+    return address_behind(request.remote or "", request.headers, trusted)
+
+
+def address_behind(peer: str, headers: CIMultiDictProxy[str], trusted: Sequence[Network]) -> str:
     """The visitor's address: X-Forwarded-For read from the right, as far as it can be believed.
 
     Each hop was written by the one to its right, so reading stops at the first hop that is not a
     trusted proxy (that is the visitor) or that is not an address (then the hop before it is the
     last thing known). "" when nothing is known: a Unix socket whose peer forwards no address.
     """
-    peer = parse_address(request.remote or "")
-    if peer is not None and not _within(peer, trusted):
-        return str(peer)
-    if peer is None and request.remote:
+    nearest = parse_address(peer)
+    if nearest is not None and not _within(nearest, trusted):
+        return str(nearest)
+    if nearest is None and peer:
         return ""
-    known = peer
-    hops = ",".join(request.headers.getall(_FORWARDED_FOR, ())).split(",")
+    known = nearest
+    hops = ",".join(headers.getall(_FORWARDED_FOR, ())).split(",")
     for hop in reversed(hops):
         address = parse_address(hop)
         if address is None:

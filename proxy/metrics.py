@@ -21,18 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from aiohttp import web
-
-from proxy.connection import ProxyRequest
+from proxy.access import Access
 
 _log = logging.getLogger("consent_proxy.metrics")
-
-SITE = web.RequestKey("site", str)
-"""The site that a request is for."""
-CACHE = web.RequestKey("cache", str)
-"""How the shared cache came to the answer: "hit", or the reason why the upstream was asked."""
-PAGE = web.RequestKey("page", tuple)
-"""What was sent, if it was a page: (audience, banner is shown, open gates, closed gates)."""
 
 PUBLISH_SECONDS = 1.0
 _ROOM = 256 * 1024  # bytes a worker; what is never written to costs no memory
@@ -107,22 +98,21 @@ class Metrics:
 
     # --- counting ---------------------------------------------------------------------------
 
-    def __call__(self, request: ProxyRequest, status: int, seconds: float) -> None:
-        noted = request.get
-        site = noted(SITE, "")
+    def __call__(self, access: Access) -> None:
+        site = access.site
         # Sums are made when they are published; here only what is alike is counted together.
-        outcome = site, status // 100, noted(CACHE, "")
+        outcome = site, access.status // 100, access.cache
         requests, sizes = self._requests, self._bytes
         requests[outcome] = requests.get(outcome, 0) + 1
-        sizes[site] = sizes.get(site, 0) + request.writer.output_size
-        page = noted(PAGE)
+        sizes[site] = sizes.get(site, 0) + access.size
+        page = access.page
         if page is not None:
             self._pages[site, page] = self._pages.get((site, page), 0) + 1
         times = self._own.seconds.get(site)
         if times is None:
             times = self._own.seconds[site] = [0.0] * (len(BOUNDS) + 2)
-        times[bisect_left(BOUNDS, seconds)] += 1
-        times[-1] += seconds
+        times[bisect_left(BOUNDS, access.seconds)] += 1
+        times[-1] += access.seconds
 
     def count(self, family: str, *labels: str, by: float = 1) -> None:
         """Count something rare. `family` and its labels are named in `metrics_text.FAMILIES`."""

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
 from consent_rules.rules import says_patient
+from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.compression import CodingError, decoded, negotiated
 from proxy.consent.texts import Texts
@@ -24,7 +25,6 @@ from proxy.discovered import PATIENT_PAGES
 from proxy.html import Page, UndecodableError, compile_page
 from proxy.html.compile import MARKETING_ONLY
 from proxy.html.source import charset_of_content_type
-from proxy.metrics import PAGE
 from proxy.response_headers import hold_document, hold_to_decision
 from proxy.tokens import set_once_cookie
 from proxy.upstream import ReadResult, Timeouts, read_body, stream
@@ -337,7 +337,7 @@ async def send_page(
     status: int,
     asking: Asking,
     decision: Decision,
-) -> web.StreamResponse:
+) -> ProxyResponse:
     """Send a page as the visitor may see it. `decision` is the one by the page's headers."""
     if decision.audience is not Audience.PATIENT:
         decision = asking.marked(_marked_audience(page.marks, asking))[1]
@@ -359,19 +359,12 @@ async def send_page(
         etag = headers["ETag"] = variant.etag_with(policy, coding)
         asked = request.headers.getall("If-None-Match", ())
         if request.method == "GET" and any(etag in value for value in asked):
-            response = ProxyResponse(status=304, headers=headers)
-            await response.prepare(request)
-            await response.write_eof()
-            return response
+            return await ProxyResponse(status=304, headers=headers).send(request, b"")
     if coding:
         headers["Content-Encoding"] = coding
     headers["Content-Length"] = str(len(body))
     response = ProxyResponse(status=status, headers=headers)
-    await response.prepare(request)
-    if request.method != "HEAD":
-        await response.write(body)
-    await response.write_eof()
-    return response
+    return await response.send(request, b"" if request.method == "HEAD" else body)
 
 
 def _amend_origin_policies(headers: CIMultiDict[str], own: OwnAssets) -> None:

@@ -36,6 +36,7 @@ from proxy.deciding import (
 from proxy.discovered import Sightings
 from proxy.html import Boundary, Page
 from proxy.rate_limit import RateLimit
+from proxy.ready import ReadyReplies
 from proxy.regions import RegionFile
 from proxy.tokens import KeyRing, load_keys
 from proxy.variants import Variants
@@ -76,6 +77,7 @@ class Running:
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     board: Board
     cache: SharedCache | None
+    ready: ReadyReplies | None
     _policies: LRUCache[object, tuple[object, str]]
 
     @property
@@ -111,9 +113,11 @@ def start_running(
     Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
     """
     board = Board() if before is None else before.board
+    cache = _cache(config, board, before)
     rules = Rules.build(config, catalogue())
     keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database
+    region_file = RegionFile(folder / database) if database else None
     preferences_url = f"{config.proxy.prefix}/preferences"
     return Running(
         config=config,
@@ -129,7 +133,7 @@ def start_running(
         keys=keys,
         theme=theme_of(config.theme),
         wording=Wording(config.texts),
-        region_file=RegionFile(folder / database) if database else None,
+        region_file=region_file,
         cookies=CookieIndex(rules.vendors.values()),
         context=path_contexts(rules),
         whole_site=site_contexts(),
@@ -140,7 +144,8 @@ def start_running(
         reports=RateLimit(a_second=2, at_once=40),
         trusted=config.proxy.trusted_proxies,
         board=board,
-        cache=_cache(config, board, before),
+        cache=cache,
+        ready=_ready(config, cache, region_file),
         _policies=LRUCache(4096),
     )
 
@@ -160,6 +165,18 @@ def _cache(config: Config, board: Board, before: Running | None) -> SharedCache 
             before.cache.tells = proxy.cache_status
             return before.cache
     return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
+
+
+def _ready(
+    config: Config, cache: SharedCache | None, region_file: RegionFile | None
+) -> ReadyReplies | None:
+    # `Cache-Status` tells how long an answer is still fresh: other bytes for each request.
+    if cache is None or config.proxy.cache_status:
+        return None
+    source = config.policy.region_from
+    regions = [name for name in (source.country_header, source.region_header) if name]
+    by_address = None if region_file is None else region_file.region
+    return ReadyReplies(cache.store, regions, config.proxy.trusted_proxies, by_address)
 
 
 def _page_size(page: Page) -> int:

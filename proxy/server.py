@@ -13,7 +13,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from proxy.connection import REQUEST_ID, AccessHook, FrontServer, ProxyRequest
+from proxy.access import REQUEST_ID, AccessHook
+from proxy.connection import FrontServer, Memory, ProxyRequest
 from proxy.errors import error_response
 from proxy.refusals import refusal
 from proxy.upstream import READ_BUFFER
@@ -108,18 +109,20 @@ async def serve(
     reuse_port: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     access: AccessHook | None = None,
+    memory: Memory | None = None,
     admin: tuple[Handler, str | socket.socket] | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
 
-    `handler` sees only requests in good order; its exceptions become error pages. `admin` is a
+    `handler` sees only requests in good order; its exceptions become error pages. What `memory` has
+    ready is sent without asking it. `admin` is a
     second listener with a handler of its own, up until the drain is over. `ready` is called when
     both accept connections.
     """
     async with contextlib.AsyncExitStack() as stack:
         if admin is not None:
-            await _start(stack, admin[0], admin[1], limits, None, reuse_port)
-        site, server = await _start(stack, handler, listen, limits, access, reuse_port)
+            await _start(stack, admin[0], admin[1], limits, None, None, reuse_port)
+        site, server = await _start(stack, handler, listen, limits, access, memory, reuse_port)
         if ready is not None:
             ready()
         await stop.wait()
@@ -133,6 +136,7 @@ async def _start(
     listen: str | socket.socket,
     limits: Limits,
     access: AccessHook | None,
+    memory: Memory | None,
     reuse_port: bool,
 ) -> tuple[web.BaseSite, FrontServer]:
     if isinstance(listen, str):
@@ -141,6 +145,7 @@ async def _start(
     server = FrontServer(
         _guarded(handler, access),
         access=access,
+        memory=memory,
         head_seconds=limits.head,
         write_seconds=limits.write,
         keepalive_timeout=limits.keepalive,
@@ -188,8 +193,7 @@ def _guarded(handler: Handler, access: AccessHook | None) -> Handler:
                 return await handler(request)
         except asyncio.CancelledError:
             if access is not None and isinstance(request, ProxyRequest):
-                now = asyncio.get_running_loop().time()
-                access(request, 499, now - request.started)
+                access(request.accessed(499, asyncio.get_running_loop().time()))
             raise
         if status == 204:
             return web.Response(status=204, headers={"Allow": "GET, HEAD, POST, OPTIONS"})

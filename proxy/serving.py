@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from consent_rules.config import Config, ConfigError
+from proxy.access import Access, AccessHook
 from proxy.access_log import AccessLog
 from proxy.admin import make_admin
-from proxy.app import make_handler
+from proxy.app import make_handler, memory_of
 from proxy.config_file import read_config
-from proxy.connection import AccessHook, ProxyRequest
 from proxy.consent.theme import ThemeError
 from proxy.discovered import FLUSH_SECONDS
 from proxy.metrics import Metrics
@@ -148,6 +148,7 @@ async def _serve_worker(
             stop=worker.stop,
             ready=worker.ready,
             access=_both(metrics, access),
+            memory=memory_of(lambda: current.running),
             admin=(make_admin(lambda: current.running, metrics), listener(proxy.admin_listen)),
         )
         if current.running.cache is not None:
@@ -163,9 +164,9 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
     if access is None:
         return metrics
 
-    def hook(request: ProxyRequest, status: int, seconds: float) -> None:
-        metrics(request, status, seconds)
-        access(request, status, seconds)
+    def hook(told: Access) -> None:
+        metrics(told)
+        access(told)
 
     return hook
 

@@ -30,7 +30,7 @@ def has_control(values: Iterable[str]) -> bool:
     return any(map(_CONTROLS.search, values))
 
 
-def _block(first_line: str, headers: CIMultiDict[str]) -> bytes:
+def head_of(first_line: str, headers: CIMultiDict[str]) -> bytes:
     """The head of a message as bytes. Raises ValueError where a line holds a control character."""
     lines = [first_line]
     lines.extend(f"{name}: {value}" for name, value in headers.items())
@@ -48,7 +48,7 @@ class ExactWriter(StreamWriter):
         if status_line.isascii() and all(map(str.isascii, headers.values())):
             await super().write_headers(status_line, headers)  # the C serialiser
             return
-        self._headers_buf = _block(status_line, headers)
+        self._headers_buf = head_of(status_line, headers)
         self._headers_written = False
 
 
@@ -105,7 +105,21 @@ class ProxyResponse(web.StreamResponse):
     """An answer whose headers are the upstream's: no Content-Type is made up.
 
     A guessed `application/octet-stream` would turn a page that browsers sniff into a download.
+    `sent` is the body, where it was sent as a whole.
     """
+
+    sent = b""
+
+    async def send(self, request: web.BaseRequest, body: bytes) -> ProxyResponse:
+        """Send the whole answer."""
+        self.sent = body
+        if body:
+            self.hold_headers()
+        await self.prepare(request)
+        if body:
+            await self.write(body)
+        await self.write_eof()
+        return self
 
     async def _prepare_headers(self) -> None:
         untyped = hdrs.CONTENT_TYPE not in self.headers

@@ -21,7 +21,7 @@ def aged_headers(entry: Entry, now: float) -> CIMultiDict[str]:
 
 async def send_kept(
     request: web.BaseRequest, entry: Entry, headers: CIMultiDict[str], now: float
-) -> web.StreamResponse:
+) -> ProxyResponse:
     """Send what is kept, as the request's conditions and range ask for it.
 
     Several ranges at once get the whole: who asks for them must be ready for that (RFC 9110, 14.2).
@@ -50,14 +50,6 @@ async def send_kept(
     return await _send(request, response, body)
 
 
-async def _send(
-    request: web.BaseRequest, response: ProxyResponse, body: bytes
-) -> web.StreamResponse:
-    has_body = bool(body) and request.method != "HEAD" and response.status not in _NO_BODY
-    if has_body:
-        response.hold_headers()
-    await response.prepare(request)
-    if has_body:
-        await response.write(body)
-    await response.write_eof()
-    return response
+async def _send(request: web.BaseRequest, response: ProxyResponse, body: bytes) -> ProxyResponse:
+    bare = request.method == "HEAD" or response.status in _NO_BODY
+    return await response.send(request, b"" if bare else body)

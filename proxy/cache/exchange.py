@@ -14,6 +14,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.access import CACHE
 from proxy.cache import status as told
 from proxy.cache.answer import aged_headers
 from proxy.cache.board import Board
@@ -41,7 +42,6 @@ from proxy.cache.policy import (
 from proxy.cache.store import Entry, Store, selecting_names
 from proxy.errors import error_response
 from proxy.headers import response_headers
-from proxy.metrics import CACHE
 from proxy.upstream import Timeouts, UpstreamError, ask
 
 CACHE_STATUS = "Cache-Status"

@@ -42,6 +42,7 @@ class Entry:
     attachment: object = None
     attached: int = 0
     slot: int = field(default=0, init=False)
+    gone: bool = field(default=False, init=False)
 
     @property
     def place(self) -> str:
@@ -126,6 +127,15 @@ class Store:
             return None
         self._entries.move_to_end((key, found.selecting))
         return found
+
+    def still_has(self, entry: Entry) -> bool:
+        """Whether an entry that was found earlier may still be used; counts as a use of it."""
+        if self.board.count() != self._purges_seen:
+            self._obey_purges()
+        if entry.gone or entry.asked_at <= self.board.invalidated_at(entry.slot):
+            return False
+        self._entries.move_to_end((entry.key, entry.selecting))
+        return True
 
     def _matching(self, key: Key, request: MultiMapping[str]) -> Entry | None:
         found: Entry | None = None
@@ -243,8 +253,10 @@ class Store:
         return len(found)
 
     def _forget(self, place: tuple[Key, Selecting]) -> None:
-        if self._entries.pop(place, None) is None:
+        entry = self._entries.pop(place, None)
+        if entry is None:
             return
+        entry.gone = True
         self.size -= self._costs.pop(place)
         key, chosen = place
         variants = self._variants[key]

@@ -13,7 +13,7 @@ from pathlib import Path
 from consent_rules.categories import Category
 from consent_rules.config import Config, load_config
 from consent_rules.preferences import Preferences
-from proxy.app import make_handler
+from proxy.app import make_handler, memory_of
 from proxy.compression import decoded
 from proxy.running import Running, start_running
 from proxy.server import Limits, open_listener, serve
@@ -249,7 +249,10 @@ async def proxied(
         async with open_session() as session, open_session(connections=0) as tunnels:
             handler = make_handler(lambda: running, session, tunnels)
             limits = Limits(grace=2.0, linger=0.5)
-            serving = asyncio.create_task(serve(handler, listener, stop=stop, limits=limits))
+            memory = memory_of(lambda: running)
+            serving = asyncio.create_task(
+                serve(handler, listener, stop=stop, limits=limits, memory=memory)
+            )
             try:
                 port = listener.getsockname()[1]
                 yield Proxied(port, running, config, answers, asked)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from proxy.connection import AccessHook
+from proxy.access import AccessHook
 from proxy.errors import error_response
 from proxy.headers import peer_is_trusted, request_headers, response_headers
 from proxy.server import REQUEST_ID, Handler, Limits, open_listener, serve

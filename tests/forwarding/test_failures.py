@@ -9,7 +9,7 @@ import ssl
 import pytest
 from yarl import URL
 
-from proxy.connection import ProxyRequest
+from proxy.access import Access
 from proxy.server import Limits
 from proxy.upstream import Timeouts
 from tests.forwarding.harness import (
@@ -401,9 +401,9 @@ async def test_exception_in_the_handler_is_a_plain_500(caplog: pytest.LogCapture
 async def test_access_is_reported_with_status() -> None:
     seen: list[tuple[str, int]] = []
 
-    def access(request: ProxyRequest, status: int, seconds: float) -> None:
-        assert seconds >= 0
-        seen.append((request.raw_path, status))
+    def access(told: Access) -> None:
+        assert told.seconds >= 0
+        seen.append((told.target, told.status))
 
     async with origin(silent()) as upstream, proxy(upstream.url, access=access) as front:
         async with client(front.port) as visitor:

@@ -1,0 +1,40 @@
+"""What is told of a request once it is over, and what is noted of it on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+REQUEST_ID = web.RequestKey("request_id", str)
+SITE = web.RequestKey("site", str)
+"""The site that a request is for."""
+CACHE = web.RequestKey("cache", str)
+"""How the shared cache came to the answer: "hit", or the reason why the upstream was asked."""
+PAGE = web.RequestKey("page", tuple)
+"""What was sent, if it was a page: (audience, banner is shown, open gates, closed gates)."""
+
+
+class Access(NamedTuple):
+    """One answered request, for logs and counters. `status` 499: the visitor left. `target` is raw,
+    `size` the bytes sent, `peer` the address at the other end ("" for a Unix socket); `site`,
+    `cache` and `page` are what was noted under `SITE`, `CACHE` and `PAGE`.
+    """
+
+    id: str
+    method: str
+    target: str
+    status: int
+    size: int
+    seconds: float
+    peer: str
+    headers: CIMultiDictProxy[str]
+    site: str
+    cache: str
+    page: tuple[object, ...] | None
+
+
+AccessHook = Callable[[Access], None]
+"""Called once per request."""
