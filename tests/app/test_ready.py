@@ -275,3 +275,15 @@ async def test_a_visitor_who_takes_nothing_is_not_fed_for_ever(
         await asyncio.sleep(0.3)
         # 80 MB are asked for. What was given is what fits the buffers between the two.
         assert len(found) < 60
+
+
+async def test_who_may_be_signed_in_gets_the_origins_own_page(tmp_path: Path) -> None:
+    async with proxied(tmp_path, PAGES, change=no_sign_in) as site, connected(site) as kept:
+        for _ in range(3):
+            await kept.ask("/", "Cookie: consent=no-token")
+        for _ in range(3):
+            await kept.ask("/linked.css", "Cookie: basket=17")
+        asked = len(site.asked)
+        for more in (1, 2, 3):
+            await kept.ask("/", "Cookie: basket=17")
+            assert len(site.asked) == asked + more
