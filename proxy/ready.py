@@ -156,8 +156,8 @@ class _Recent(Generic[_T]):
 
 class ReadyReplies:
     """The replies that are ready under one configuration. `region_headers` are those that tell a
-    visitor's region, `trusted` the proxies whose word counts, `region_of_address` the region where no
-    header tells it.
+    visitor's region, `trusted` the proxies whose word counts, `region_of_address` tells it where no
+    header does.
     """
 
     def __init__(

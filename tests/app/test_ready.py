@@ -14,6 +14,7 @@ from consent_rules.categories import Category
 from consent_rules.preferences import Preferences
 from proxy.ready import ReadyReplies, ReadyReply
 from tests.app.site import HOST, PAGE, Answer, Proxied, parse, proxied, reply
+from tests.app.test_region_file import write
 
 FRESH = "Cache-Control: public, max-age=600"
 SCRIPT = reply(b"let site = 1;" * 300, "Content-Type: text/javascript", FRESH, html=False)
@@ -287,3 +288,23 @@ async def test_who_may_be_signed_in_gets_the_origins_own_page(tmp_path: Path) ->
         for more in (1, 2, 3):
             await kept.ask("/", "Cookie: basket=17")
             assert len(site.asked) == asked + more
+
+
+async def test_the_region_of_an_address_chooses(
+    tmp_path: Path, found: list[ReadyReply | None]
+) -> None:
+    write(tmp_path / "regions.mmdb")
+
+    def by_address(text: str) -> str:
+        return text.replace('country_header = "X-Country"', 'database = "regions.mmdb"')
+
+    async with proxied(tmp_path, PAGES, change=by_address) as site, connected(site) as kept:
+        for _ in range(3):
+            for address, shown in (
+                ("198.51.100.7", {"google-analytics", "meta-pixel", "youtube"}),
+                ("192.0.2.1", set()),
+                ("198.51.100.8, 192.0.2.9", set()),
+            ):
+                answer = await kept.ask("/", f"X-Forwarded-For: {address}")
+                assert answer.shows() == shown, address
+        assert len([one for one in found if one is not None]) >= 3
