@@ -29,6 +29,7 @@ from pydantic import (
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.cookie_details import normal_lifetime
 from consent_rules.countries import normal_region
+from consent_rules.gpp import GppApproach
 from consent_rules.patterns import (
     normal_address,
     normal_host_pattern,
@@ -38,6 +39,7 @@ from consent_rules.patterns import (
     plain_text,
     quoted,
 )
+from consent_rules.signals import SIGNALS
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -269,6 +271,16 @@ def _font(text: str) -> str:
     return ", ".join(families)
 
 
+def _signal(text: str) -> str:
+    name = text.strip()
+    if name not in SIGNALS:
+        raise ValueError(
+            f"{quoted(text)} is not a consent call that we know; there are "
+            f"{', '.join(quoted(one) for one in SIGNALS)}"
+        )
+    return name
+
+
 # --- Types of values
 
 MaybeFile = Annotated[StrictStr, AfterValidator(_maybe_file)]
@@ -299,6 +311,7 @@ SiteName = Annotated[StrictStr, AfterValidator(_site_name)]
 Inline = Annotated[StrictStr, AfterValidator(_inline)]
 Prefix = Annotated[StrictStr, AfterValidator(_prefix)]
 WebUrl = Annotated[StrictStr, AfterValidator(_web_url)]
+SignalName = Annotated[StrictStr, AfterValidator(_signal)]
 PolicyUrl = Annotated[StrictStr, AfterValidator(_policy_url)]
 StoreUrl = Annotated[StrictStr, AfterValidator(_store)]
 CookieDomain = Annotated[StrictStr, AfterValidator(_cookie_domain)]
@@ -441,6 +454,17 @@ class Theme(Table):
         }
 
 
+class Signals(Table):
+    """What is told of the choice besides what tags are told by themselves."""
+
+    gpp: GppApproach = GppApproach.OFF
+    """The IAB's Global Privacy Platform for visitors from the United States: "off", "national" (one
+    section for all), or "state" (the section of the visitor's state where there is one)."""
+    wp_consent_cookies: StrictBool = False
+    """Whether the cookies of the WP Consent API (wp_consent_marketing and so on) say the choice,
+    for a WordPress site whose plugins ask for it."""
+
+
 class PageRule(Table):
     """Pages with an audience of their own: by path or by cookie. The stricter rule wins."""
 
@@ -540,6 +564,8 @@ class VendorTable(Table):
     """Names that the site's own code calls."""
     serves: tuple[Category, ...] = ()
     """For tag managers: the categories of the tags that it may load."""
+    signal: SignalName | None = None
+    """Name of the consent call that its tag understands, such as "consent-mode"."""
     embed: Text | None = None
     """Kind of content in its frames, such as "video": a closed one leaves a placeholder."""
     policy_url: WebUrl | None = None
@@ -563,6 +589,8 @@ class Config(Table):
     """Looks of the banner."""
     texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)
     """Words of the banner in place of ours, by language: [texts.en] banner.title = "..."."""
+    signals: Signals = Signals()
+    """What is told of the choice."""
     sites: Annotated[tuple[Site, ...], Field(min_length=1, validation_alias="site")]
     """The sites, one [[site]] each."""
     tags: Annotated[tuple[Tag, ...], Field(validation_alias="tag")] = ()

@@ -10,7 +10,7 @@ from consent_rules.config_models import Config, CookieTable, VendorTable
 from consent_rules.vendors import CookieDetail, Vendor
 
 _ADDED = ("hosts", "paths", "inline", "cookies", "globals")
-_CHANGED = ("name", "category", "company", "embed", "policy_url")
+_CHANGED = ("name", "category", "company", "signal", "embed", "policy_url")
 
 
 def all_vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
@@ -67,6 +67,7 @@ def _new(table: VendorTable) -> Vendor | None:
         inline=table.inline,
         cookies=tuple(dict.fromkeys((*table.cookies, *_names(table.cookie_details)))),
         globals=table.globals,
+        signal=table.signal or "",
         serves=table.serves,
         embed=table.embed or "",
         policy_url=table.policy_url or "",

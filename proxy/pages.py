@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
+from consent_rules.gpp import sections_for
 from consent_rules.rules import says_patient
 from proxy.access import PAGE
 from proxy.asking import Asking
@@ -308,6 +309,9 @@ def _variant(
 ) -> Variant:
     running = asking.running
     injection = _injection(request, page)
+    if running.tells_gpp and decision.audience is Audience.MARKETING:
+        sections = sections_for(running.config.signals.gpp, asking.visitor.region)
+        injection = replace(injection, gpp=sections)
     if page.has_base:
         injection = replace(injection, origin=f"//{asking.authority}")
     # Where the browser will not tell where a visitor came from, the form must.

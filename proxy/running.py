@@ -17,6 +17,7 @@ from yarl import URL
 
 from consent_rules.config import Config
 from consent_rules.decision import Decision
+from consent_rules.gpp import GppApproach
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor, catalogue
 from proxy.cache import Board, SharedCache
@@ -79,6 +80,11 @@ class Running:
     cache: SharedCache | None
     ready: ReadyReplies | None
     _policies: LRUCache[object, tuple[object, str]]
+
+    @property
+    def tells_gpp(self) -> bool:
+        """Whether pages for visitors from the United States carry the `__gpp` API."""
+        return self.config.signals.gpp is not GppApproach.OFF
 
     @property
     def prefix(self) -> str:

@@ -18,9 +18,10 @@ from consent_rules.vendors import Vendor
 from proxy.compression import encoded, worth_encoding
 from proxy.consent.assets import Kind, assets
 from proxy.consent.banner import banner_html, head_html, link_html
+from proxy.consent.gpp import gpp_script
 from proxy.consent.guard import Script, guard, no_peers, stubs
 from proxy.consent.placeholder import placeholder_html
-from proxy.consent.present import banner_view, page_state
+from proxy.consent.present import banner_view, page_state, used_categories
 from proxy.consent.texts import Texts
 from proxy.consent.theme import Theme
 from proxy.csp import OwnAssets
@@ -34,12 +35,14 @@ class Injection:
 
     `signals` are scripts that tell tags the visitor's state; `visible` is the banner, the
     "Cookie preferences" link and their style. `origin` ("//host:port") stands before our own paths
-    on a page whose <base> would make them somebody else's.
+    on a page whose <base> would make them somebody else's. `gpp` are the sections of the GPP string
+    that this visitor's region asks for.
     """
 
     signals: bool = True
     visible: bool = True
     origin: str = ""
+    gpp: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -149,12 +152,17 @@ def write_variant(
         for own in _standing_scripts(page, site, rules, decision, is_open):
             head += own.html
             scripts.append(own.sha256)
+    asks = injection.visible and decision.show_banner
+    if injection.signals and injection.gpp and decision.enforce:
+        own = gpp_script(injection.gpp, used_categories(site), decision, asks=asks)
+        head += own.html
+        scripts.append(own.sha256)
     # In observe mode a choice would promise what nobody keeps: nothing asks, nothing is told.
     if injection.signals and decision.enforce and decision.signalled:
         readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
         script = signal_script(
             told(readers, decision.categories, dict(decision.exceptions)),
-            asks=injection.visible and decision.show_banner,
+            asks=asks,
         )
         head += f"<script>{script}</script>"
         scripts.append(_sha256(script))

@@ -31,7 +31,8 @@ class Script:
     sha256: str
 
 
-def _script(content: str, data: dict[str, str]) -> Script:
+def inline_script(content: str, data: dict[str, str]) -> Script:
+    """A script of ours with what it must know in `data-` attributes: then its hash is constant."""
     attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
     digest = base64.b64encode(hashlib.sha256(content.encode("ascii")).digest()).decode("ascii")
     return Script(f"<script{attributes}>{content}</script>", f"sha256-{digest}")
@@ -46,12 +47,12 @@ def stubs(names: Iterable[str]) -> Script | None:
         "queues": " ".join(name for name in good if name in _QUEUES),
         "calls": " ".join(name for name in good if name not in _QUEUES),
     }
-    return _script(small_script("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
+    return inline_script(small_script("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
 
 
 def no_peers() -> Script:
     """Takes WebRTC away from a page: browsers have no header yet that could."""
-    return _script(small_script("peers.js"), {})
+    return inline_script(small_script("peers.js"), {})
 
 
 def guard(patterns: Iterable[str]) -> Script | None:
@@ -59,4 +60,6 @@ def guard(patterns: Iterable[str]) -> Script | None:
     given = sorted(set(patterns))
     if not given:
         return None
-    return _script(small_script("guard.js"), {"paths": json.dumps(given, separators=(",", ":"))})
+    return inline_script(
+        small_script("guard.js"), {"paths": json.dumps(given, separators=(",", ":"))}
+    )
