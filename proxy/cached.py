@@ -14,6 +14,7 @@ from consent_rules.rules import says_patient
 from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.cache import Entry, Key, ReadPage, Visit, pass_by, send_kept, through_cache
+from proxy.cache.policy import WANTS_NOTHING, Use, use_of
 from proxy.connection import ProxyRequest
 from proxy.cookies import CookieIndex, names_in
 from proxy.headers import requested_host
@@ -107,7 +108,9 @@ class VisitorReplies:
         request, ready = self.request, self.asking.running.ready
         if ready is None or sent.status not in {entry.status, 304}:
             return
-        if not isinstance(request, ProxyRequest) or entry.age(now) >= entry.terms.lifetime:
+        if use_of(entry.terms, entry.age(now), WANTS_NOTHING) is not Use.FRESH:
+            return  # to be asked about again, each time or soon
+        if not isinstance(request, ProxyRequest):
             return
         question = ready.question(request.message, request.remote or "", secure=request.secure)
         if question is not None:

@@ -308,3 +308,18 @@ async def test_the_region_of_an_address_chooses(
                 answer = await kept.ask("/", f"X-Forwarded-For: {address}")
                 assert answer.shows() == shown, address
         assert len([one for one in found if one is not None]) >= 3
+
+
+@pytest.mark.parametrize(
+    "terms", ["no-cache", "no-cache, max-age=600", "max-age=0", "max-age=600, private", "no-store"]
+)
+async def test_what_must_be_asked_about_is_never_ready(
+    tmp_path: Path, found: list[ReadyReply | None], terms: str
+) -> None:
+    old = "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT"
+    page = reply(PAGE, f"Cache-Control: {terms}", 'ETag: "1"', old)
+    async with proxied(tmp_path, {"": page}) as site, connected(site) as kept:
+        for asked in range(1, 5):
+            await kept.ask("/")
+            assert len(site.asked) == asked
+        assert not any(found)
