@@ -117,7 +117,9 @@ class RuleIndex:
     wildcard, the longer wildcard over the shorter; then the order of the vendors.
     """
 
-    __slots__ = ("_automaton", "_below", "_exact", "_known", "_named", "_own", "_owners")
+    __slots__ = (
+        "_automaton", "_below", "_exact", "_known", "_named", "_own", "_owners", "globals"
+    )  # fmt: skip
 
     def __init__(self, vendors: Sequence[Vendor]) -> None:
         self._exact: dict[str, _Node] = {}
@@ -138,6 +140,8 @@ class RuleIndex:
                 self._add_path(text, vendor)
             for text in vendor.inline:
                 signatures.setdefault(text, vendor.id)
+        self.globals = frozenset(name for vendor in vendors for name in vendor.globals)
+        """What the vendors' own code defines."""
         self._owners = (*signatures.values(), *named.values())
         self._named = len(signatures)
         texts = [*signatures, *named]

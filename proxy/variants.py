@@ -220,6 +220,9 @@ def _standing_scripts(
         # `gtag` is Analytics' and Ads' alike: what an open one defines is left to it.
         defined = {name for v in present if v.id in is_open for name in v.globals}
         missing = {name for v in present if v.id not in is_open for name in v.globals}
+        for gate in page.gates:
+            if gate.names and not gate.needs <= is_open:
+                missing |= gate.names
         found.append(stubs(missing - defined))
     return [script for script in found if script is not None]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -20,6 +21,7 @@ import turbohtml
 from consent_rules.matching import HostSet, RuleIndex
 from consent_rules.urls import Target, resolve
 from proxy.html.css import css_urls
+from proxy.html.mixed import code_of, remains
 from proxy.html.resources import Closing, Kind, Resource
 from proxy.html.scan import Scan, parse, scan
 from proxy.html.source import Source, UndecodableError, read_source
@@ -87,6 +89,10 @@ class Gate:
     kind: Kind
     closing: Closing
     embed: Embed | None = None
+    code_at: int = 0
+    """Where the code of an inline script begins that other scripts may rest upon; else 0."""
+    names: frozenset[str] = frozenset()
+    """What the page calls of a closed script: it needs stand-ins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ class Finding:
     closed: bytes
     closing: Closing
     embed: Embed | None = None
+    code_at: int = 0
 
 
 @dataclass(slots=True)
@@ -165,10 +172,11 @@ def compile_page(
     scanned = scan(source)
     gates = _without_overlaps(
         [
-            Gate(f.start, f.end, f.owners, f.closed, f.kind, f.closing, f.embed)
+            Gate(f.start, f.end, f.owners, f.closed, f.kind, f.closing, f.embed, f.code_at)
             for f in findings(source, scanned, url, boundary, depth=depth)
         ]
     )
+    gates = _with_remains(gates, source.body, boundary)
     return Page(
         body=source.body,
         gates=tuple(gates),
@@ -308,7 +316,57 @@ def _finding(resource: Resource, owners: frozenset[str], context: _Context) -> F
         closed=_closed_bytes(resource, closing, start, end, nested, context),
         closing=closing,
         embed=embed,
+        code_at=real(_code_at(resource)),
     )
+
+
+_CLASSIC = re.compile(r"(?:(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*\Z", re.IGNORECASE)
+
+
+def _code_at(resource: Resource) -> int:
+    """Where a classic inline script's code begins, in offsets of the parsed text; else 0."""
+    if resource.kind is not Kind.INLINE_SCRIPT or resource.attribute:
+        return 0
+    element = resource.element
+    location = element.source_location
+    if element.namespace is not turbohtml.Namespace.HTML or location is None:
+        return 0
+    if location.end_tag is None or not _CLASSIC.match(element.attr("type") or ""):
+        return 0
+    return int(location.start_tag.end_offset)
+
+
+def _with_remains(gates: list[Gate], body: bytes, boundary: Boundary) -> list[Gate]:
+    """The gates, with what the rest of the page needs of a closed script in its place."""
+    if not any(gate.code_at for gate in gates):
+        return gates
+
+    @cache
+    def rest() -> bytes:
+        parts: list[bytes] = []
+        position = 0
+        for gate in gates:
+            parts.append(body[position : gate.start])
+            position = max(position, gate.end)
+        return code_of(b" ".join((*parts, body[position:])))
+
+    def is_vendors(text: str) -> bool:
+        return text in boundary.index.globals or bool(boundary.index.vendors_of_text(text))
+
+    return [_with_its_remains(gate, body, rest, is_vendors) for gate in gates]
+
+
+def _with_its_remains(
+    gate: Gate, body: bytes, rest: Callable[[], bytes], is_vendors: Callable[[str], bool]
+) -> Gate:
+    if not gate.code_at:
+        return gate
+    end = body.rindex(b"</", gate.code_at, gate.end)
+    found = remains(body[gate.code_at : end], rest, is_vendors)
+    closed = gate.closed
+    if found.code:
+        closed = body[gate.start : gate.code_at] + found.code + body[end : gate.end]
+    return replace(gate, closed=closed, names=found.names)
 
 
 def _closing(resource: Resource, owners: frozenset[str], context: _Context) -> Closing:
@@ -513,7 +571,7 @@ def _without_overlaps(gates: list[Gate]) -> list[Gate]:
             needs = gate.needs.union(*(one.needs for one in inner))
             del merged[crossed[0] + 1 :]
             merged[-1] = replace(
-                inner[0], end=gate.end, needs=needs, closing=Closing.REMOVE, embed=None
+                inner[0], end=gate.end, needs=needs, closing=Closing.REMOVE, embed=None, code_at=0
             )
         elif around and _same_span(merged[around[-1]], gate):
             outer = merged[around[-1]]

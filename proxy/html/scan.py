@@ -107,6 +107,8 @@ def scan(source: Source) -> Scan:
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
     foot_is_safe = slot_at is not None and all(_is_foot(view.slot) for view in views)
+    if b"noscript" in tags.at:
+        foot_is_safe = foot_is_safe and not any(map(_ends_a_noscript, views))
     return Scan(
         resources=tuple(resource for view in views for resource in view.resources),
         text=marked,
@@ -250,6 +252,15 @@ def _is_foot(slot: turbohtml.Element | None) -> bool:
     return _is(body, "body") and body is not None and _is(body.parent, "html")
 
 
+def _ends_a_noscript(view: _View) -> bool:
+    """Whether our slot may be what ends a <noscript> in the head: without it that would go on."""
+    for element in view.document.select("head > noscript"):
+        location = element.source_location
+        if location is None or location.end_tag is None:
+            return True
+    return False
+
+
 def _is_fragile(tags: _Tags, views: list[_View]) -> bool:
     if b"frameset" in tags.at:  # counts only while nothing visible stands before it
         return True
@@ -307,7 +318,8 @@ def _agreed(places: Iterable[int | None]) -> int | None:
 
 # What may stand before a doctype: blanks, comments and what is read as one.
 _DOCTYPE = re.compile(
-    r"(?:\s|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>|<!(?!doctype|--)[^>]*>)*<!doctype[^>]*>",
+    r"(?:[\t\n\f\r ]|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>"
+    r"|<!(?!doctype|--)[^>]*>)*<!doctype[^>]*>",
     re.IGNORECASE,
 )
 

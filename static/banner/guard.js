@@ -26,10 +26,16 @@
       return original.apply(this, arguments);
     };
   }
-  // First to listen: nobody else gets to turn the navigation into one without a load.
+  // First to listen, and while the event comes down: nobody else gets to turn the navigation into
+  // one without a load. What was none from the start (the History API of a frame) becomes one.
   if (window.navigation) {
     navigation.addEventListener("navigate", (event) => {
-      if (!event.hashChange && isPatient(event.destination.url)) event.stopImmediatePropagation();
-    });
+      const { url, sameDocument } = event.destination;
+      if (event.hashChange || !isPatient(url)) return;
+      event.stopImmediatePropagation();
+      if (!sameDocument || !event.cancelable) return;
+      event.preventDefault();
+      setTimeout(() => location.assign(url));
+    }, true);
   }
 })();

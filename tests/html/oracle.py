@@ -1,27 +1,31 @@
-"""What a browser would ask for, told by other means than the pipeline's: html5lib's tree, a
-list of fetching attributes, and one plain regular expression for CSS.
+"""What a browser would ask for, told by other means than the pipeline's: html5lib's tree, a list
+of fetching attributes, and tinycss2's tokens for CSS.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 import html5lib
+import tinycss2
 from ada_url import URL
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _HTML = "{http://www.w3.org/1999/xhtml}"
 _SVG = "{http://www.w3.org/2000/svg}"
+_DOCUMENTS = {
+    "iframe": "src", "frame": "src", "embed": "src", "object": "data", "portal": "src",
+    "fencedframe": "src",
+}  # fmt: skip
 _FETCHING: dict[str, tuple[str, ...]] = {
     "img": ("src", "srcset"),
     "script": ("src",),
-    "iframe": ("src",),
-    "frame": ("src",),
-    "embed": ("src",),
-    "object": ("data",),
     "video": ("src", "poster"),
     "audio": ("src",),
     "source": ("src", "srcset"),
@@ -32,24 +36,46 @@ _FETCHING: dict[str, tuple[str, ...]] = {
     "body": ("background",),
     "table": ("background",),
     "td": ("background",),
+    "th": ("background",),
     "a": ("ping",),
     "area": ("ping",),
+    "bgsound": ("src",),
+    "applet": ("codebase",),
 }
 _SVG_FETCHING = frozenset({"image", "use", "feImage", "script"})
+_PRESENTATION = ("fill", "filter", "mask", "stroke", "clip-path", "cursor")
 _NETWORK = frozenset({"http:", "https:", "ws:", "wss:", "ftp:"})
-_LINKS = frozenset({"stylesheet", "preload", "prefetch", "icon", "preconnect", "dns-prefetch"})
-# Not image-set(): whether a string is one of its URLs takes a tokenizer to tell (test_css.py).
-_CSS = re.compile(r"""(?:(?<![\w-])url\(\s*|@import\s*)["']?\s*([^"')\s;]+)""", re.I)
-_ABSOLUTE = re.compile(r"(?:https?:)?//[^\s\"'<>,;)]+")
+_LINKS = frozenset(
+    {
+        "stylesheet", "preload", "prefetch", "icon", "preconnect", "dns-prefetch", "modulepreload",
+        "manifest", "prerender",
+    }
+)  # fmt: skip
+_REFRESH = re.compile(
+    r"\s*[\d.]+(?:\s*[;,]|\s)\s*(?:url\s*=\s*)?([\"']?)(.*?)(?:\1|\Z)\s*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_JAVASCRIPT = re.compile(
+    r"(?:(?:text|application)/(?:java|ecma)script|module)?\s*\Z", re.IGNORECASE
+)
+SIGNATURE = "pixelq("
+"""What gives a vendor's inline script away, and what is told of one that runs."""
 
 
-def asked_hosts(text: str, url: str, *, scripting: bool) -> set[str]:
-    """Hosts that a browser would ask for the page `text` at `url`."""
+def asked_hosts(text: str, url: str, *, scripting: bool, depth: int = 0) -> set[str]:
+    """Hosts that a browser would ask for the page `text` at `url`; `SIGNATURE` where a vendor's
+    inline script runs."""
     parser = html5lib.HTMLParser(namespaceHTMLElements=True, strict=False)
     _teach_end_tags(parser)
     document = parser.parse(text, scripting=scripting)
     base = _base(document, url)
-    return {host for found in _urls(document, base) if (host := _host(found, base))}
+    told = {host for found in _urls(document, base) if (host := _host(found, base))}
+    for nested in _nested_pages(document) if depth < 6 else ():
+        for with_scripts in (False, True):
+            told |= asked_hosts(nested, base, scripting=with_scripts, depth=depth + 1)
+    if any(SIGNATURE in code for code in _codes(document)):
+        told.add(SIGNATURE)
+    return told
 
 
 def _teach_end_tags(parser: Any) -> None:
@@ -98,36 +124,90 @@ def _urls(document: ElementTree.Element, base: str) -> Iterator[str]:
     for element in document.iter():
         if not isinstance(element.tag, str):
             continue
+        attributes = element.attrib
         if element.tag.startswith(_HTML):
-            yield from _html_urls(element, element.tag.removeprefix(_HTML), base)
+            yield from _html_urls(attributes, element, element.tag.removeprefix(_HTML))
         elif element.tag.startswith(_SVG):
-            yield from _svg_urls(element, element.tag.removeprefix(_SVG))
-        for name in ("style", "fill", "filter", "mask", "background"):
-            yield from _CSS.findall(_unescaped(element.attrib.get(name, "")))
+            yield from _svg_urls(attributes, element, element.tag.removeprefix(_SVG))
+        for name in ("style", *_PRESENTATION):
+            yield from css_asks(attributes.get(name, ""))
 
 
-def _html_urls(element: ElementTree.Element, tag: str, base: str) -> Iterator[str]:
-    for name in _FETCHING.get(tag, ()):
-        value = element.attrib.get(name, "")
+def _html_urls(attributes: dict[str, str], element: ElementTree.Element, tag: str) -> Iterator[str]:
+    for name in (*_FETCHING.get(tag, ()), _DOCUMENTS.get(tag, "")):
+        value = attributes.get(name, "")
         if name == "srcset":
             yield from _candidates(value)
         elif name == "ping":
             yield from value.split()
         else:
             yield value
-    rels = element.attrib.get("rel", "").lower().split()
+    yield from attributes.get("attributionsrc", "").split()
+    rels = attributes.get("rel", "").lower().split()
     if tag == "link" and _LINKS.intersection(rels):
-        yield element.attrib.get("href", "")
-    if tag == "style":
-        yield from _CSS.findall(_unescaped(_own_text(element)))
-    if tag == "meta" and element.attrib.get("http-equiv", "").lower() == "refresh":
-        content = element.attrib.get("content", "")
-        if re.match(r"\s*[\d.]+[;,\s]", content):
-            yield from _ABSOLUTE.findall(content)
-    if tag == "iframe" and element.attrib.get("srcdoc"):
-        for scripting in (False, True):
-            for host in asked_hosts(element.attrib["srcdoc"], base, scripting=scripting):
-                yield f"//{host}/"
+        yield attributes.get("href", "")
+        yield from _candidates(attributes.get("imagesrcset", ""))
+        if "stylesheet" in rels:
+            yield from css_asks(_data(attributes.get("href", "")))
+    elif tag == "style":
+        yield from css_asks(_own_text(element))
+    elif tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh":
+        content = attributes.get("content", "")
+        refresh = _REFRESH.match(content)
+        if refresh is not None:
+            yield refresh[2]
+    elif tag == "script" and not attributes.get("src"):
+        kind = attributes.get("type", "").strip().lower()
+        if kind in {"importmap", "speculationrules"}:
+            yield from _json_urls(element.text or "")
+
+
+def _json_urls(text: str) -> Iterator[str]:
+    try:
+        waiting = [json.loads(text)]
+    except (ValueError, RecursionError):
+        return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and re.match(r"[a-z]*:?[/\\]", value):
+            yield value
+        elif isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _nested_pages(document: ElementTree.Element) -> Iterator[str]:
+    for tag, name in _DOCUMENTS.items():
+        for element in document.iter(_HTML + tag):
+            if tag == "iframe" and element.attrib.get("srcdoc"):
+                yield element.attrib["srcdoc"]
+            elif _data(element.attrib.get(name, "")):
+                yield _data(element.attrib[name])
+
+
+def _data(url: str) -> str:
+    """The text of a data: URL, or ""."""
+    found = re.fullmatch(r"data:([^,]*),([^#]*).*", url.strip(), re.IGNORECASE | re.DOTALL)
+    if found is None:
+        return ""
+    content = unquote_to_bytes(found[2])
+    if found[1].strip().lower().endswith("base64"):
+        try:
+            content = base64.b64decode(content)
+        except ValueError:
+            return ""
+    return content.decode("utf-8", "replace")
+
+
+def _codes(document: ElementTree.Element) -> Iterator[str]:
+    """What is run as a script."""
+    for element in document.iter():
+        if element.tag in {f"{_HTML}script", f"{_SVG}script"}:
+            if not _JAVASCRIPT.match(element.attrib.get("type", "")):
+                continue
+            source = element.attrib.get("src" if element.tag.startswith(_HTML) else "href", "")
+            yield _data(source) if source else element.text or ""
 
 
 def _candidates(srcset: str) -> Iterator[str]:
@@ -145,27 +225,42 @@ def _own_text(style: ElementTree.Element) -> str:
     return "".join((style.text or "", *(child.tail or "" for child in style)))
 
 
-def _svg_urls(element: ElementTree.Element, tag: str) -> Iterator[str]:
+def _svg_urls(attributes: dict[str, str], element: ElementTree.Element, tag: str) -> Iterator[str]:
     if tag in _SVG_FETCHING:
-        yield element.attrib.get("href", "")
-        yield element.attrib.get(_XLINK, "")
+        yield attributes.get("href", "")
+        yield attributes.get(_XLINK, "")
     if tag in {"set", "animate"}:
-        yield from _ABSOLUTE.findall(element.attrib.get("to", ""))
+        for name in ("to", "values"):
+            yield from attributes.get(name, "").split(";")
     if tag == "style":
-        yield from _CSS.findall(_unescaped(_own_text(element)))
+        yield from css_asks(_own_text(element))
 
 
-_STRING = re.compile(r"""((?:url\(|image-set\(|@import)\s*)?("[^"\n]*"|'[^'\n]*')""", re.I)
+_MAY_ASK = ("url", "import", "image", "src", "\\")
+_OF_STRINGS = frozenset({"url", "src", "image", "image-set", "-webkit-image-set"})
 
 
-def _unescaped(css: str) -> str:
-    css = re.sub(r"/\*.*?(\*/|\Z)", " ", css, flags=re.S) if "/*" in css else css
-    if "\\" not in css:
-        return css
-    css = re.sub(
-        r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))",
-        lambda m: chr(int(m[1], 16)) if m[1] and int(m[1], 16) < 0x110000 else m[2] or "",
-        css,
-    )
-    # A name spelt with escapes within a string is text.
-    return _STRING.sub(lambda m: m[0] if m[1] else "''", css)
+def css_asks(css: str) -> Iterator[str]:
+    """The URLs that a style sheet, or a list of declarations, asks for."""
+    lowered = css.lower()
+    if any(word in lowered for word in _MAY_ASK):
+        yield from _token_urls(tinycss2.parse_component_value_list(css, skip_comments=True))
+
+
+def _token_urls(tokens: Iterable[Any]) -> Iterator[str]:
+    imported = False
+    for token in tokens:
+        if token.type == "url" or (token.type == "string" and imported):
+            yield token.value
+        elif token.type == "function":
+            if token.lower_name in _OF_STRINGS:
+                inside = [one for one in token.arguments if one.type != "whitespace"]
+                if token.lower_name == "url":
+                    del inside[1:]
+                yield from (one.value for one in inside if one.type == "string")
+            yield from _token_urls(token.arguments)
+        elif token.type in {"() block", "[] block", "{} block"}:
+            yield from _token_urls(token.content)
+        imported = (token.type == "at-keyword" and token.lower_value == "import") or (
+            imported and token.type == "whitespace"
+        )

@@ -63,6 +63,23 @@ async def test_calls_to_closed_vendors_neither_fail_nor_hang(
         assert errors == []
 
 
+async def test_what_a_closed_script_declared_is_there_for_the_sites_own_code(
+    tmp_path: Path,
+    browser: Browser,  # noqa: F811
+    errors: list[str],
+) -> None:
+    mixed = b"""<!doctype html><html lang=en><head><title>x</title>
+    <script>var settings = {name: 'own'}, made = new Date(); function own() { return 'kept'; }
+    function track() { fbq('init', '1'); } fbq('init', '1');</script>
+    </head><body onload="seen = [own(), settings.name, String(track().x.y), made.getTime() + '']">
+    </body></html>"""
+    async with proxied(tmp_path, {"": reply(mixed)}) as site:
+        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
+        assert await page.evaluate("seen") == ["kept", "own", "", ""]
+        assert "fbq(" not in await page.evaluate("document.head.outerHTML")
+        assert errors == []
+
+
 @pytest.mark.parametrize(
     ("go", "loads"),
     [
@@ -75,7 +92,22 @@ async def test_calls_to_closed_vendors_neither_fail_nor_hang(
          "navigation.navigate('/patients/pay')", True),
         ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"
          "document.querySelector('a').click()", True),
+        ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept(), true);"
+         "document.querySelector('a').click()", True),
+        ("navigation.onnavigate = (e) => e.canIntercept && e.intercept();"
+         "location.href = '/patients/pay'", True),
+        ("const frame = document.body.appendChild(document.createElement('iframe'));"
+         "frame.contentWindow.History.prototype.pushState.call(history, 1, '', '/patients/pay')",
+         True),
+        ("const frame = document.body.appendChild(document.createElement('iframe'));"
+         "frame.contentWindow.History.prototype.replaceState.call(history, 1, '', '/patients/a')",
+         True),
+        ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"
+         "document.body.innerHTML = '<form action=/patients/pay><input name=a></form>';"
+         "document.forms[0].submit()", True),
+        ("document.querySelector('a').target = '_self'; document.querySelector('a').click()", True),
         ("history.pushState(null, '', '/blog')", False),
+        ("location.hash = '/patients/pay'", False),
         ("history.pushState(null, '', '/patientsguide')", False),
         ("history.pushState({a: 1}, '')", False),
         ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"
@@ -90,7 +122,7 @@ async def test_into_a_patient_page_leads_a_full_load(
     loads: bool,
 ) -> None:
     home = PLAIN.replace(b"Hello", b"<a href=/patients/pay>Pay</a>")
-    paths = ("patients/pay", "Patients/Pay", "%70atients/pay", "patients", "blog")
+    paths = ("patients/pay", "patients/a", "Patients/Pay", "%70atients/pay", "patients", "blog")
     pages = {"": reply(home), **{path: reply(PLAIN) for path in paths}}
     async with proxied(tmp_path, pages) as site:
         page = await opened(browser, f"http://www.example.com:{site.port}/", errors)

@@ -1,0 +1,223 @@
+"""An inline script that holds a vendor's code and the site's own: what of it the page needs.
+
+Such a script is closed as a whole, for no part of a vendor's code may run. But what it declares
+beside it the rest of the page may call. So two things stand in its place: the declarations of the
+site's own that the page uses, and names for those that cannot be kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import tree_sitter
+import tree_sitter_javascript
+
+_LANGUAGE = tree_sitter.Language(tree_sitter_javascript.language())
+
+# A first, quick look at the names that a script declares outside of all brackets.
+_PIECE = re.compile(
+    rb"""(?P<open>[({\[])|(?P<close>[)}\]])"""
+    rb"""|(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|//[^\n]*|/\*[\s\S]*?\*/)"""
+    rb"""|(?<![\w$.])(?:function[\s*]|var\s|let\s|const\s|class\s)\s*(?P<declared>[\w$]{3,})"""
+    rb"""|(?:(?<![\w$.])|(?<=window\.))(?P<assigned>[\w$]{3,})\s*=(?![=>])"""
+)
+_LARGEST = 16_384
+"""Bytes. A script beyond that is a library or a bundle."""
+
+_FUNCTIONS = frozenset(
+    {"function_declaration", "generator_function_declaration", "class_declaration"}
+)
+_VARIABLES = frozenset({"variable_declaration", "lexical_declaration"})
+_WINDOW = frozenset({b"window", b"self", b"globalThis"})
+_DATA = frozenset(
+    {
+        "object", "array", "string", "number", "true", "false", "null", "pair", "string_fragment",
+        "property_identifier", "escape_sequence", "template_string", "comment", "computed_property",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """`code` stands in the script's place; `names` are what must be there to be called."""
+
+    code: bytes = b""
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """One name that a script gives the whole page; `own` is its text where it can be kept: a
+    function, or plain data.
+    """
+
+    name: str
+    start: int
+    own: bytes
+
+
+_HANDLERS = (b" on", b"\non")
+_HANDLER = re.compile(rb"""on[a-z]+\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
+_JOINED = (b"_", b"$", b"-")
+_UNTIL = re.compile(rb"[^>]*")
+
+
+def code_of(page: bytes) -> bytes:
+    """The scripts and handlers of a page, roughly: where the names of functions may stand."""
+    lowered = page.lower()
+    found = [page[at : lowered.find(b"</script", at)] for at in _places(lowered, b"<script")]
+    for mark in _HANDLERS:
+        for at in _places(lowered, mark):
+            handler = _HANDLER.match(page, at + 1)
+            if handler is not None:
+                found.append(handler[1])
+    found += [
+        until[0]
+        for at in _places(lowered, b"javascript:")
+        if (until := _UNTIL.match(page, at)) is not None
+    ]
+    return b"\n".join(found)
+
+
+def _places(page: bytes, mark: bytes) -> Iterator[int]:
+    at = page.find(mark)
+    while at >= 0:
+        yield at
+        at = page.find(mark, at + len(mark))
+
+
+def remains(script: bytes, rest: Callable[[], bytes], is_vendors: Callable[[str], bool]) -> Remains:
+    """What must stay of a closed script. `rest` is the code of the page around it (`code_of`);
+    `is_vendors` tells of a text or a name whether it gives a vendor away.
+    """
+    if len(script) > _LARGEST or b"<!--" in script:
+        return Remains()
+    likely = {name for name in _likely(script) if not is_vendors(_text(name))}
+    if not likely:
+        return Remains()
+    around = rest()
+    if not any(_is_named(name, around) for name in likely):
+        return Remains()
+    declared = {one.name: one for one in _declared(script) if not is_vendors(one.name)}
+    used = _used(declared, around)
+    if not used:
+        return Remains()
+    kept = [
+        declared[name]
+        for name in used
+        if declared[name].own and not is_vendors(_text(declared[name].own))
+    ]
+    code = b"\n".join(one.own for one in sorted(kept, key=lambda one: one.start))
+    if is_vendors(_text(code)):
+        kept, code = [], b""
+    lost = used - {one.name for one in kept}
+    called = {name for name in lost if any(_of(name, "[.([]").search(b) for b in (around, code))}
+    blanks = b"".join(b"var %s;" % name.encode() for name in sorted(lost - called))
+    return Remains(blanks + code, frozenset(called))
+
+
+def _likely(script: bytes) -> Iterator[bytes]:
+    depth = 0
+    for piece in _PIECE.finditer(script):
+        kind = piece.lastgroup
+        if kind == "open":
+            depth += 1
+        elif kind == "close":
+            depth -= 1
+        elif kind is not None and depth <= 0:
+            yield piece[kind]
+
+
+def _is_named(name: bytes, code: bytes) -> bool:
+    """Whether a name stands in the code by itself; a quick look, too."""
+    for at in _places(code, name):
+        before, after = code[at - 1 : at], code[at + len(name) : at + len(name) + 1]
+        if not (before.isalnum() or before in _JOINED or after.isalnum() or after in _JOINED):
+            return True
+    return False
+
+
+def _used(declared: Mapping[str, _Declared], rest: bytes) -> set[str]:
+    """The names that the page uses, and those that what is kept for it uses in its turn."""
+    used: set[str] = set()
+    waiting = [rest]
+    while waiting:
+        text = waiting.pop()
+        found = {
+            name
+            for name in declared.keys() - used
+            if name.encode() in text and _of(name, r"[^\w$-]|\Z").search(text)
+        }
+        used |= found
+        waiting += [declared[name].own for name in found if declared[name].own]
+    return used
+
+
+def _of(name: str, following: str) -> re.Pattern[bytes]:
+    pattern = rf"(?:(?<![\w$.-])|(?<=window\.)){re.escape(name)}\s*(?:{following})"
+    return re.compile(pattern.encode())
+
+
+def _text(code: bytes) -> str:
+    return code.decode("latin-1")
+
+
+def _declared(script: bytes) -> Iterator[_Declared]:
+    root = tree_sitter.Parser(_LANGUAGE).parse(script).root_node
+    # One that cannot be read as a whole is none that a browser would run.
+    for statement in () if root.has_error else root.children:
+        for name, node, own in _names(statement, script):
+            if name.isascii() and len(name) > 2:
+                yield _Declared(name.decode(), node.start_byte, own)
+
+
+def _names(
+    statement: tree_sitter.Node, script: bytes
+) -> Iterator[tuple[bytes, tree_sitter.Node, bytes]]:
+    def text(node: tree_sitter.Node) -> bytes:
+        return script[node.start_byte : node.end_byte]
+
+    if statement.type in _FUNCTIONS:
+        name = statement.child_by_field_name("name")
+        if name is not None:
+            yield text(name), statement, text(statement)
+    elif statement.type in _VARIABLES:
+        for one in statement.children:
+            name = one.child_by_field_name("name") if one.type == "variable_declarator" else None
+            if name is not None and name.type == "identifier":
+                value = one.child_by_field_name("value")
+                is_data = value is not None and _is_data(value)
+                yield text(name), one, b"var %s;" % text(one) if is_data else b""
+    elif statement.type == "expression_statement":
+        for one in _assignments(statement):
+            left, value = one.child_by_field_name("left"), one.child_by_field_name("right")
+            if left is None or value is None:
+                continue
+            name = left if left.type == "identifier" else None
+            if left.type == "member_expression":
+                of, name = left.child_by_field_name("object"), left.child_by_field_name("property")
+                if of is None or text(of) not in _WINDOW:
+                    continue
+            if name is not None:
+                yield text(name), one, b"%s;" % text(one) if _is_data(value) else b""
+
+
+def _assignments(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    for child in node.children:
+        if child.type == "assignment_expression":
+            yield child
+        elif child.type == "sequence_expression":
+            yield from _assignments(child)
+
+
+def _is_data(value: tree_sitter.Node) -> bool:
+    """Whether nothing runs to make a value."""
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if node.is_named and node.type not in _DATA:
+            return False
+        waiting += node.children
+    return True

@@ -1,0 +1,157 @@
+"""What holds of every page, whatever it is: each a function that raises AssertionError."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+import html5lib
+import turbohtml
+
+from proxy.html import Page, UndecodableError, render
+from proxy.html.compile import MARKETING_ONLY
+from tests.html.fragments import Written
+from tests.html.oracle import asked_hosts
+from tests.html.pipeline import URL, compiled
+
+_OWN = {"www.example.com", "cdn.example.com"}
+# html5lib knows no <template>: to it, what is ignored within one is part of the page. Nor does it
+# know a <form> within a <select>, after which another form is none. And turbohtml does not give
+# the page the attributes of an <html> within a <frameset>; there the policy header must do.
+_READ_OTHERWISE = re.compile(
+    r"<template.*<(?:html|head|body|frameset|frame)\b|<select.*<form.*<form|<frameset.*<html",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@lru_cache(maxsize=1)  # each property asks for the same page
+def _compiled(written: Written) -> Page | None:
+    """None for a page that cannot be read: it goes out with a policy that opens nothing."""
+    try:
+        return compiled(written.body, written.content_type)
+    except UndecodableError:
+        return None
+
+
+def _codec(found: Page, written: Written) -> str:
+    return "utf-8" if found.transcoded else written.codec
+
+
+def _closed(found: Page) -> bytes:
+    return render(found, frozenset())
+
+
+def all_open_is_the_origins_page(written: Written) -> None:
+    found = _compiled(written)
+    if found is None:
+        return
+    shown = render(found, frozenset(), everything=True)
+    if found.transcoded:
+        assert shown == found.body
+    else:
+        assert shown == written.body
+
+
+def only_gates_change(written: Written) -> None:
+    found = _compiled(written)
+    if found is None:
+        return
+    body = found.body
+    expected = []
+    position = 0
+    for gate in found.gates:
+        if gate.start < position:
+            assert gate.end <= position, "a gate within a closed one ends within it"
+            continue
+        expected += [body[position : gate.start], gate.closed]
+        position = gate.end
+    whole = b"".join((*expected, body[position:]))
+    assert _closed(found) == (whole.decode().encode(found.wire) if found.wire else whole)
+
+
+def spans_lie_within_the_page_and_do_not_cross(written: Written) -> None:
+    found = _compiled(written)
+    around: list[int] = []
+    for gate in found.gates if found is not None else ():
+        assert 0 <= gate.start < gate.end <= len(found.body if found is not None else b"")
+        while around and around[-1] <= gate.start:
+            around.pop()
+        assert not around or gate.end <= around[-1]
+        around.append(gate.end)
+
+
+def a_browser_asks_no_one_else(written: Written) -> None:
+    found = _compiled(written)
+    if found is None:
+        return
+    closed = _closed(found).decode(_codec(found, written), "replace").removeprefix("\ufeff")
+    if _READ_OTHERWISE.search(closed):
+        return
+    for scripting in (False, True) if "<noscript" in closed.lower() else (False,):
+        assert asked_hosts(closed, URL, scripting=scripting) <= _OWN, closed
+
+
+def a_closed_page_has_nothing_to_close(written: Written) -> None:
+    found = _compiled(written)
+    if found is None:
+        return
+    closed = _closed(found)
+    kind = "text/html; charset=utf-8" if found.transcoded else written.content_type
+    again = compiled(closed, kind)
+    assert {gate.needs for gate in again.gates} <= {frozenset({MARKETING_ONLY})}, closed
+
+
+_HEAD = b"<meta id=head-mark>"
+_FOOT = b"<div id=foot-mark></div>"
+
+
+def _shape(document: turbohtml.Document, without: str = "") -> str:
+    for mark in document.select(without) if without else ():
+        mark.decompose()
+    return str(document.html)
+
+
+def our_markup_stands_where_the_page_says(written: Written) -> None:
+    found = _compiled(written)
+    if found is None:
+        return
+    foot = _FOOT if found.foot_at is not None else b""
+    codec = "utf-8" if found.wire else "latin-1"
+    shown = render(found, frozenset(), everything=True, foot=foot)
+    marked = shown.decode(found.wire).encode().decode(codec) if found.wire else shown.decode(codec)
+    for scripting in (False, True):
+        tree = turbohtml.parse(marked, scripting=scripting)
+        marks = tree.select("#foot-mark")
+        if foot:
+            assert len(marks) == 1, marked
+            parent = marks[0].parent
+            assert isinstance(parent, turbohtml.Element)
+            assert parent.tag == "body", marked
+        plain = turbohtml.parse(found.body.decode(codec), scripting=scripting)
+        assert _shape(tree, "#foot-mark") == _shape(plain), marked
+
+
+def our_head_comes_first(written: Written) -> None:
+    found = _compiled(written)
+    if found is None or found.head_at is None or not found.is_document:
+        return
+    shown = render(found, frozenset(), everything=True, head=_HEAD)
+    marked = shown.decode(_codec(found, written), "replace").removeprefix("\ufeff")
+    tree = html5lib.parse(marked, namespaceHTMLElements=False)
+    head = tree.find("head")
+    assert head is not None
+    elements = [child for child in head if isinstance(child.tag, str)]
+    assert elements and elements[0].attrib.get("id") == "head-mark", marked
+    assert len(re.findall("head-mark", html5lib.serialize(tree))) == 1
+
+
+PROPERTIES: tuple[Callable[[Written], None], ...] = (
+    all_open_is_the_origins_page,
+    only_gates_change,
+    spans_lie_within_the_page_and_do_not_cross,
+    a_browser_asks_no_one_else,
+    a_closed_page_has_nothing_to_close,
+    our_markup_stands_where_the_page_says,
+    our_head_comes_first,
+)

@@ -1,0 +1,75 @@
+"""A closed inline script leaves what the rest of the page needs of it, and no vendor's code."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.html import render
+from proxy.html.mixed import remains
+from tests.html.pipeline import closed, compiled
+
+
+def _is_vendors(text: str) -> bool:
+    return "pixelq(" in text or text == "pixelq"
+
+
+@pytest.mark.parametrize(
+    ("script", "rest", "code", "names"),
+    [
+        ("function own(){a()} pixelq(1)", "own()", "function own(){a()}", ""),
+        ("function own(){a()} pixelq(1)", "", "", ""),
+        ("function own(){a()} pixelq(1)", "x.own() own-x my_own $own", "", ""),
+        ("function own(){} pixelq(1)", "window.own(1)", "function own(){}", ""),
+        ("function own(){pixelq(2)} pixelq(1)", "own()", "", "own"),
+        ("function pixelq(){} pixelq(1)", "pixelq(2)", "", ""),
+        ("var c={a:[1,'x',-2,null]}; pixelq(1)", "c1 + conf", "", ""),
+        ("var ccc={a:[1,'x',null]}; pixelq(1)", "ccc.a", "var ccc={a:[1,'x',null]};", ""),
+        ("window.ccc={a:1}; pixelq(1)", "ccc.a", "window.ccc={a:1};", ""),
+        ("ccc=1, ddd=2; pixelq(1)", "ddd+1", "ddd=2;", ""),
+        ("var ccc=f(); pixelq(1)", "if (ccc) x()", "var ccc;", ""),
+        ("var ccc=f(); pixelq(1)", "ccc.push(1)", "", "ccc"),
+        ("var ccc={a:pixelq(1)}", "ccc[0]", "", "ccc"),
+        (
+            "function bbb(){} function aaa(){bbb();ccc()} function ccc(){pixelq(2)}",
+            "aaa()",
+            "function bbb(){}\nfunction aaa(){bbb();ccc()}",
+            "ccc",
+        ),
+        ("class Own{} pixelq(1)", "new Own()", "class Own{}", ""),
+        ("(function(){function own(){}})(); pixelq(1)", "own()", "", ""),
+        ("function own(){ pixelq(1)", "own()", "", ""),
+        ("<!-- x\nfunction own(){} pixelq(1)", "own()", "", ""),
+        ("pixelq(1); var s='function own(){}'", "own()", "", ""),
+    ],
+)
+def test_table(script: str, rest: str, code: str, names: str) -> None:
+    found = remains(script.encode(), rest.encode, _is_vendors)
+    assert found.code.decode() == code
+    assert found.names == frozenset(names.split())
+
+
+def test_the_tag_stays_as_it_was() -> None:
+    page = b'<script nonce="n">function own(){} pixelq(1)</script><p onclick="own()">'
+    assert closed(page) == b'<script nonce="n">function own(){}</script><p onclick="own()">'
+
+
+@pytest.mark.parametrize("kind", ["module", "text/partytown", "text/plain; javascript"])
+def test_what_is_not_run_as_a_script_leaves_nothing(kind: str) -> None:
+    page = f'<script type="{kind}">function own(){{}} pixelq(1)</script><p onclick="own()">'
+    assert b"function" not in closed(page.encode())
+
+
+def test_a_vendors_snippet_goes_whole() -> None:
+    page = b"<script>function own(){} var a_b=1; pixelq(1)</script><p>a_b own function"
+    assert closed(page) == b"<p>a_b own function"
+
+
+def test_what_is_called_gets_a_stand_in() -> None:
+    page = compiled(b"<script>function own(){pixelq(1)}</script><p onclick='own()'>")
+    assert [gate.names for gate in page.gates] == [frozenset({"own"})]
+    assert render(page, frozenset({"pixel"})) == page.body
+
+
+def test_a_merged_gate_leaves_nothing() -> None:
+    page = b"<svg><script>function own(){} pixelq(1)</script></svg><p onclick='own()'>"
+    assert closed(page) == b"<svg></svg><p onclick='own()'>"
