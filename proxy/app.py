@@ -18,6 +18,7 @@ from proxy.cached import forward
 from proxy.compression import asked_of_upstream
 from proxy.connection import Memory
 from proxy.consent.endpoints import answer, is_own_path
+from proxy.consent.wp_consent import truthful, wp_cookies
 from proxy.cookies import without_closed
 from proxy.errors import error_response
 from proxy.headers import request_headers, response_headers
@@ -126,6 +127,11 @@ def _upstream_headers(request: web.BaseRequest, asking: Asking) -> CIMultiDict[s
             headers.popall(hdrs.COOKIE, None)
             if kept:
                 headers[hdrs.COOKIE] = kept
+    if asking.running.config.signals.wp_consent_cookies and asking.decision.enforce:
+        sent = headers.popall(hdrs.COOKIE, [])
+        told = wp_cookies(asking.visitor.preferences, asking.decision)
+        if kept := truthful("; ".join(sent), told):
+            headers[hdrs.COOKIE] = kept
     headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )

@@ -20,6 +20,7 @@ from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.compression import CodingError, decoded, negotiated
 from proxy.consent.texts import Texts
+from proxy.consent.wp_consent import set_wp_cookies
 from proxy.cookies import allowed_set_cookies, expiring, names_in
 from proxy.csp import OwnAssets, amend
 from proxy.discovered import PATIENT_PAGES
@@ -161,6 +162,9 @@ def finish_headers(
         index = asking.running.cookies
         names = [n for n in names_in(asking.cookie_header) if index.is_closed(n, allowed_cookies)]
         for value in expiring(names, asking.host):
+            headers.add("Set-Cookie", value)
+    if asking.running.config.signals.wp_consent_cookies:
+        for value in set_wp_cookies(asking, asking.visitor.preferences, asking.whole_site):
             headers.add("Set-Cookie", value)
 
 

@@ -24,6 +24,7 @@ from proxy.consent.banner import preferences_page
 from proxy.consent.choice import Action, Choice, ChoiceError, Origin, parse_choice
 from proxy.consent.present import preferences_view, site_vendors, used_categories
 from proxy.consent.return_to import preferences_url, safe_return_to
+from proxy.consent.wp_consent import set_wp_cookies
 from proxy.cookies import expiring, names_in
 from proxy.discovered import PATIENT_PAGES, page_of, reported
 from proxy.errors import error_response
@@ -302,6 +303,9 @@ def _stored(
     index, sent = running.cookies, names_in(asking.cookie_header)
     for value in expiring([n for n in sent if index.is_closed(n, decision.open)], asking.host):
         response.headers.add("Set-Cookie", value)
+    if running.config.signals.wp_consent_cookies:
+        for value in set_wp_cookies(asking, preferences, decision):
+            response.headers.add("Set-Cookie", value)
     return response
 
 
