@@ -40,22 +40,6 @@ def _czech(n: int) -> str:
     return "few" if 2 <= n <= 4 else "other"
 
 
-def _slovenian(n: int) -> str:
-    return {1: "one", 2: "two", 3: "few", 4: "few"}.get(n % 100, "other")
-
-
-def _lithuanian(n: int) -> str:
-    if n % 10 == 0 or 11 <= n % 100 <= 19:
-        return "other"
-    return "one" if n % 10 == 1 else "few"
-
-
-def _latvian(n: int) -> str:
-    if n % 10 == 0 or 11 <= n % 100 <= 19:
-        return "zero"
-    return "one" if n % 10 == 1 else "other"
-
-
 def _romanian(n: int) -> str:
     if n == 1:
         return "one"
@@ -85,9 +69,6 @@ _RULES: dict[str, Callable[[int], str]] = {
     **dict.fromkeys(("cs", "sk"), _czech),
     "hr": _croatian,
     "pl": _polish,
-    "sl": _slovenian,
-    "lt": _lithuanian,
-    "lv": _latvian,
     "ro": _romanian,
     "ar": _arabic,
     "he": _hebrew,
@@ -97,4 +78,4 @@ _RULES: dict[str, Callable[[int], str]] = {
 
 def plural_of(lang: str, number: int) -> str:
     """`zero`, `one`, `two`, `few`, `many` or `other`, for a number of 0 or more."""
-    return _RULES.get(lang, _one_is_singular)(number)
+    return _RULES.get(lang.partition("-")[0], _one_is_singular)(number)

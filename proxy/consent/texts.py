@@ -20,7 +20,11 @@ from proxy.consent.static_files import static_root
 FALLBACK = "en"
 
 # Other codes for a language that we have; "no" is what browsers send for either Norwegian.
-_ALIASES = {"fil": "tl", "no": "nb", "nn": "nb", "iw": "he", "in": "id"}
+_ALIASES = {
+    **{"fil": "tl", "no": "nb", "nn": "nb", "iw": "he", "in": "id"},
+    # Where Chinese is written in traditional characters, few tags say so.
+    **{"zh-tw": "zh-hant", "zh-hk": "zh-hant", "zh-mo": "zh-hant"},
+}
 _NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 _SLOT = re.compile(r"\{(\w+)\}")
 _HEADER_LIMIT = 512
@@ -102,11 +106,11 @@ class Wording:
 
     def __init__(self, own: Mapping[str, Mapping[str, Any]] = _NOTHING) -> None:
         """`own` is the config's [texts]: tables by language, as in the files of texts."""
-        self._languages = dict(languages())
+        self._languages = {lang.lower(): texts for lang, texts in languages().items()}
         for lang, table in own.items():
-            texts = self._languages[lang]
+            texts = languages()[lang]
             values = MappingProxyType({**texts.values, **dict(_flat(table))})
-            self._languages[lang] = replace(texts, values=values)
+            self._languages[lang.lower()] = replace(texts, values=values)
         self._chosen: LRUCache[tuple[str, str], Texts] = LRUCache(1024)
 
     def texts_for(self, page_lang: str | None, accept_language: str) -> Texts:
