@@ -271,15 +271,13 @@ def _new_vendors(c: Checked) -> Iterator[Finding]:
         key = draft.get("id")
         if key is None or key in c.catalogue:
             continue
-        near = meant_vendors(key, c.catalogue)[:1] if "name" in draft.values else ()
-        hint = f'; to add to {_vendor(near[0], c)} write id = "{near[0]}"' if near else ""
         for name, example in (("name", '"Acme Chat"'), ("category", '"functional"')):
             # A broken value is not in the draft and has its own fault already.
             if name in draft.values and draft.get(name) is None:
                 yield Finding(
                     draft.path,
                     f"[[vendor]] {quoted(key)} is not in the catalogue, so it needs a {name}; "
-                    f"add {name} = {example}{hint}",
+                    f"add {name} = {example}{_perhaps_known(draft, c)}",
                     at="key",
                 )
         lists = ("hosts", "paths", "inline")
@@ -290,6 +288,14 @@ def _new_vendors(c: Checked) -> Iterator[Finding]:
                 "would be known as its own; add at least one",
                 at="key",
             )
+
+
+def _perhaps_known(draft: Draft, c: Checked) -> str:
+    """The search looks at the whole catalogue: for a vendor at fault only."""
+    if "name" not in draft.values:
+        return ""
+    near = meant_vendors(draft.get("id"), c.catalogue)[:1]
+    return f'; to add to {_vendor(near[0], c)} write id = "{near[0]}"' if near else ""
 
 
 def _loosened_vendors(c: Checked) -> Iterator[Finding]:
