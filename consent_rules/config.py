@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,12 @@ from pydantic import ValidationError
 
 from consent_rules.config_checks import Checked, check_all, vendors_of
 from consent_rules.config_drafts import drafts_of, drafts_of_broken
+from consent_rules.config_environment import with_environment
 from consent_rules.config_faults import (
     ConfigError,
     Fault,
     Finding,
+    Places,
     Severity,
     format_fault,
     located,
@@ -37,10 +38,9 @@ from consent_rules.config_models import (
     VendorTable,
 )
 from consent_rules.config_shape import shape_findings
+from consent_rules.config_sources import Includes, decoded, gathered, parsed
 from consent_rules.config_texts import Known, text_errors, text_warnings
 from consent_rules.review import lint
-from consent_rules.toml_lines import TomlLines
-from consent_rules.toml_mistakes import explain_syntax
 from consent_rules.vendor_tables import all_vendors
 from consent_rules.vendors import Vendor
 from consent_rules.vendors import catalogue as known_vendors
@@ -49,6 +49,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Fault",
+    "Includes",
     "LoadedConfig",
     "Mode",
     "PageRule",
@@ -76,11 +77,13 @@ __all__ = [
 class LoadedConfig:
     """A config that can be run, with what is still to be said about it.
 
-    `faults` holds no errors: only expired tags and warnings, sorted by line.
+    `faults` holds no errors: only expired tags and warnings, sorted by file and line. `places`
+    tells where each table stands: `places.key(("tag", 3))`.
     """
 
     config: Config
     faults: tuple[Fault, ...]
+    places: Places
 
 
 def load_config(
@@ -90,20 +93,28 @@ def load_config(
     today: datetime.date,
     catalogue: Mapping[str, Vendor] | None = None,
     texts: Known | None = None,
+    includes: Includes | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
-    """Read a config. Raises ConfigError with every fault, sorted by line.
+    """Read a config. Raises ConfigError with every fault, sorted by file and line.
 
     `texts` are the banner's words by language and key, which [texts] may replace; without them
-    [texts] is not looked into.
+    [texts] is not looked into. `includes` finds the files that it includes; without it there are
+    none. `environment` holds the variables that it may name.
 
     Expired tags do not refuse a config: a proxy must start again on the day after one ran out.
     Warnings are given once there are no errors.
     """
     text = text.removeprefix("\ufeff")
-    data = _parsed(text, filename)
+    data = parsed(text)
+    if isinstance(data, Fault):
+        raise ConfigError([data], filename)
     vendors = known_vendors() if catalogue is None else catalogue
-    lines = TomlLines(text)
-    config, findings = _shaped(data)
+    sources = gathered(text, data, filename, includes or Includes(filename, lambda *_: ()))
+    environed = with_environment(data, environment or {})
+    config, wrong = _shaped(data)
+    findings = [shown for found in wrong if (shown := environed.shape(found)) is not None]
+    findings += environed.findings
     drafts = drafts_of(config) if config is not None else drafts_of_broken(data)
     findings += check_all(
         Checked(
@@ -111,50 +122,41 @@ def load_config(
             catalogue=vendors,
             vendors=vendors_of(drafts, vendors),
             today=today,
-            lines=lines,
+            places=sources,
             site_names_given=frozenset(_given(data, "site", "name")),
             vendor_ids_given=frozenset(_given(data, "vendor", "id")),
+            filename=filename,
+            whole=sources.whole,
         )
     )
     if texts is not None:
         findings += text_errors(data.get("texts"), texts)
-    if config is None or any(finding.severity == "error" for finding in findings):
-        raise ConfigError(located(findings, lines), filename)
+
+    def told() -> tuple[Fault, ...]:
+        found = located(findings, sources, sources.faults)
+        return tuple(map(environed.hidden, found))
+
+    severities = {found.severity for found in findings} | {f.severity for f in sources.faults}
+    if config is None or "error" in severities:
+        raise ConfigError(told(), filename)
     findings += lint(config, vendors, today=today)
     if texts is not None:
         findings += text_warnings(config.texts, texts)
-    return LoadedConfig(config, located(findings, lines))
+    return LoadedConfig(config, told(), sources)
 
 
 def decode_config(content: bytes, filename: str) -> str:
     """The text of a config file. Raises ConfigError with the line that is not UTF-8."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
-        what = "the file is not UTF-8 from here on; save it with that encoding"
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            line, column, what = 1, 1, "the file is UTF-16; save it as UTF-8"
-        raise ConfigError([Fault(line, column, what)], filename) from None
+    text = decoded(content)
+    if isinstance(text, Fault):
+        raise ConfigError([text], filename)
+    return text
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the file, with a description for every key, for editors."""
     schema = _without_null(Config.model_json_schema(by_alias=True, mode="validation"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _parsed(text: str, filename: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        fault = Fault(1, 1, "not valid TOML: lists or tables are nested far too deep")
-    except ValueError as error:
-        line, column, sentence = explain_syntax(error, text)
-        fault = Fault(line, column, sentence)
-    raise ConfigError([fault], filename)
 
 
 def _shaped(data: Mapping[str, Any]) -> tuple[Config | None, list[Finding]]:

@@ -16,7 +16,7 @@ from publicsuffixlist import PublicSuffixList
 
 from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config_drafts import Draft, Drafts
-from consent_rules.config_faults import Finding, did_you_mean
+from consent_rules.config_faults import Finding, Places, Spot, did_you_mean
 from consent_rules.config_models import PageRule, VendorTable
 from consent_rules.host_owners import HostOwners
 from consent_rules.patterns import (
@@ -27,7 +27,7 @@ from consent_rules.patterns import (
     quoted,
     split_address,
 )
-from consent_rules.toml_lines import Path, TomlLines
+from consent_rules.toml_lines import Path
 from consent_rules.vendor_search import meant_vendors
 from consent_rules.vendor_tables import merged
 from consent_rules.vendors import Vendor
@@ -44,13 +44,25 @@ class Checked:
     catalogue: Mapping[str, Vendor]
     vendors: Mapping[str, Vendor]
     today: datetime.date
-    lines: TomlLines
+    places: Places
     site_names_given: frozenset[str]
     vendor_ids_given: frozenset[str]
-    """Names as the file gives them, valid or not: one mistake is told once."""
+    """Names as the files give them, valid or not: one mistake is told once."""
+    filename: str = ""
+    whole: bool = True
+    """False where an included file could not be read: what is missing may stand there."""
 
-    def line(self, path: Path) -> int:
-        return self.lines.value(path)[0]
+    def line(self, path: Path, seen_from: Path) -> str:
+        """Where a value stands, as told to somebody who looks at another one."""
+        return self._line(self.places.value(path), seen_from)
+
+    def header_line(self, path: Path, seen_from: Path) -> str:
+        return self._line(self.places.key(path), seen_from)
+
+    def _line(self, spot: Spot, seen_from: Path) -> str:
+        if spot.file == self.places.value(seen_from).file:
+            return f"line {spot.line}"
+        return f"line {spot.line} of {spot.file or self.filename}"
 
 
 def check_all(checked: Checked) -> Iterator[Finding]:
@@ -138,7 +150,7 @@ def _cookie_domain(c: Checked) -> Iterator[Finding]:
                 yield Finding(
                     path,
                     f'cookie_domain: "{domain}" does not cover the host "{host}" '
-                    f"(line {c.line(host_path)}): browsers would drop the cookie there; "
+                    f"({c.line(host_path, path)}): browsers would drop the cookie there; "
                     'write a domain of all hosts, or "" for each host its own',
                 )
 
@@ -150,7 +162,7 @@ def _regions(c: Checked) -> Iterator[Finding]:
             if region in seen:
                 yield Finding(
                     path,
-                    f'regions: "{region}" already stands at line {c.line(seen[region])}; '
+                    f'regions: "{region}" already stands at {c.line(seen[region], path)}; '
                     "a region has one regime",
                 )
             seen.setdefault(region, path)
@@ -168,7 +180,8 @@ def _site_names(c: Checked) -> Iterator[Finding]:
         if name in seen:
             yield Finding(
                 site.at("name"),
-                f"name: {quoted(name)} already names the site at line {c.line(seen[name])}; "
+                f"name: {quoted(name)} already names the site at "
+                f"{c.line(seen[name], site.at('name'))}; "
                 "tags refer to sites by name, so each needs its own",
             )
         seen.setdefault(name, site.at("name"))
@@ -185,7 +198,7 @@ def _site_hosts(c: Checked) -> Iterator[Finding]:
                 yield Finding(
                     path,
                     f'hosts: "{host}" {how} a host of the site {_name(other)} '
-                    f"(line {c.line(other_path)}); a host belongs to one site",
+                    f"({c.line(other_path, path)}); a host belongs to one site",
                 )
                 break
             seen.append((site, path, host))
@@ -260,7 +273,7 @@ def _vendor_ids(c: Checked) -> Iterator[Finding]:
         if key in seen:
             yield Finding(
                 vendor.at("id"),
-                f"id: {quoted(key)} already stands at line {c.line(seen[key])}; "
+                f"id: {quoted(key)} already stands at {c.line(seen[key], vendor.at('id'))}; "
                 "put both into one [[vendor]]",
             )
         seen.setdefault(key, vendor.at("id"))
@@ -339,13 +352,14 @@ def _vendor_claims(c: Checked) -> Iterator[Finding]:
             other = next((o for o in owners.meeting(host) if o != vendor_id), None)
             if other is not None:
                 yield Finding(
-                    path, f'hosts: "{host}" belongs to {_vendor(other, c)}{_add_to(other, c)}'
+                    path,
+                    f'hosts: "{host}" belongs to {_vendor(other, c)}{_add_to(other, c, path)}',
                 )
             hider = next((p for p, mine in own if host_covers(mine, host)), None)
             if hider is not None:
                 yield Finding(
                     path,
-                    f'hosts: "{host}" is a host of your own site (line {c.line(hider)}), where '
+                    f'hosts: "{host}" is a host of your own site ({c.line(hider, path)}), where '
                     "nothing is a third party; name what is the vendor's there: "
                     'paths = ["/path/*"]',
                 )
@@ -355,15 +369,17 @@ def _vendor_claims(c: Checked) -> Iterator[Finding]:
                 if other is not None and other != vendor_id:
                     yield Finding(
                         path,
-                        f"{key}: {quoted(text)} belongs to {_vendor(other, c)}{_add_to(other, c)}",
+                        f"{key}: {quoted(text)} belongs to {_vendor(other, c)}"
+                        f"{_add_to(other, c, path)}",
                     )
                 texts.setdefault((key, text), vendor_id)
         owners.add((host, vendor_id) for _, host in draft.items("hosts"))
 
 
-def _add_to(vendor_id: str, c: Checked) -> str:
+def _add_to(vendor_id: str, c: Checked, path: Path) -> str:
     if vendor_id not in c.catalogue:
-        return "; one of the two must let go of it"
+        there = next(v.path for v in c.drafts.vendors if v.get("id") == vendor_id)
+        return f" at {c.header_line(there, path)}; one of the two must let go of it"
     return f'; to change that vendor, write id = "{vendor_id}"'
 
 
@@ -371,6 +387,8 @@ def _add_to(vendor_id: str, c: Checked) -> str:
 
 
 def _tag_vendors(c: Checked) -> Iterator[Finding]:
+    if not c.whole:
+        return
     found: dict[str, str] = {}
     for tag in c.drafts.tags:
         vendor = tag.get("vendor")
@@ -456,8 +474,8 @@ def _tag_pages(c: Checked) -> Iterator[Finding]:
         if patient_safe and tag.get("baa") is not False:
             continue
         # What is at fault is the pages, or the sites when the pages are left at their default.
-        path = pages[0][0] if c.lines.has(pages[0][0]) else tag.at("sites")
-        where = f"all its pages are patient pages (line {c.line(rules[0] or ())})"
+        path = pages[0][0] if c.places.has(pages[0][0]) else tag.at("sites")
+        where = f"all its pages are patient pages ({c.line(rules[0] or (), path)})"
         if patient_safe:
             yield Finding(
                 path,
@@ -527,7 +545,7 @@ def _tags_twice(c: Checked) -> Iterator[Finding]:
             yield Finding(
                 tag.at("vendor"),
                 f"the tag {quoted(tag.get('vendor'))} for {quoted(page)} of {quoted(site)} "
-                f"already stands at line {c.lines.key(first.path)[0]}; keep one of them",
+                f"already stands at {c.header_line(first.path, tag.path)}; keep one of them",
             )
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
 from consent_rules.patterns import quoted
-from consent_rules.toml_lines import Path, TomlLines
+from consent_rules.toml_lines import Path
 
 Severity = Literal["error", "warning", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong. `line` and `column` count from 1; columns count characters.
+    """One thing wrong. `line` and `column` count from 1; columns count characters. `file` is the
+    included file in which it stands, "" for the config file itself.
 
     error    the file is refused
     expired  a tag's approval has run out: `check` fails, `run` goes on with the tag closed
@@ -26,6 +27,35 @@ class Fault:
     column: int
     message: str
     severity: Severity = "error"
+    file: str = ""
+
+
+class Spot(NamedTuple):
+    """A place in one of the files; `file` is "" for the config file itself."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Places(Protocol):
+    """Where the values of a config stand. Paths are those of all its files taken as one."""
+
+    def key(self, path: Path) -> Spot:
+        """Of the key, or of the header of a table."""
+        ...
+
+    def value(self, path: Path) -> Spot:
+        """Of the value; of the header for a table that has one."""
+        ...
+
+    def has(self, path: Path) -> bool:
+        """Whether the files themselves give the value."""
+        ...
+
+    def order(self, file: str) -> int:
+        """The place of a file among the files, in the order in which they were read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +69,20 @@ class Finding:
     at: Literal["key", "value"] = "value"
 
 
-def located(findings: Iterable[Finding], lines: TomlLines) -> tuple[Fault, ...]:
-    """The findings with their lines, in the order of the file, none twice."""
-    faults: dict[Fault, None] = {}
+def located(
+    findings: Iterable[Finding], places: Places, told: Iterable[Fault] = ()
+) -> tuple[Fault, ...]:
+    """The findings with their lines, and what is `told` already: in the order of the files and
+    lines, none twice.
+    """
+    faults: dict[Fault, None] = dict.fromkeys(told)
     for finding in findings:
-        place = lines.key if finding.at == "key" else lines.value
-        line, column = place(finding.path)
-        faults[Fault(line, column, finding.message, finding.severity)] = None
-    return tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
+        place = places.key if finding.at == "key" else places.value
+        file, line, column = place(finding.path)
+        faults[Fault(line, column, finding.message, finding.severity, file)] = None
+    return tuple(
+        sorted(faults, key=lambda fault: (places.order(fault.file), fault.line, fault.column))
+    )
 
 
 class ConfigError(Exception):
@@ -61,7 +97,7 @@ class ConfigError(Exception):
 def format_fault(fault: Fault, filename: str) -> str:
     """`file:line: what is wrong`, with "warning:" before what is none."""
     label = "warning: " if fault.severity == "warning" else ""
-    return f"{filename}:{fault.line}: {label}{fault.message}"
+    return f"{fault.file or filename}:{fault.line}: {label}{fault.message}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

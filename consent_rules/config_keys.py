@@ -58,6 +58,11 @@ def model_at(path: Path) -> type[BaseModel] | None:
     return None if expects_index else model
 
 
+def is_table(path: Path) -> bool:
+    """Whether a path is that of a table, or of a list of tables."""
+    return model_at(path) is not None or model_at((*path, 0)) is not None
+
+
 def header_of(path: Path) -> str:
     """How a table is headed in the file: `[policy]`, `[[site.page]]`."""
     names = [part for part in path if isinstance(part, str)]

@@ -30,9 +30,11 @@ from consent_rules.categories import Audience, Category, Regime
 from consent_rules.cookie_details import normal_lifetime
 from consent_rules.countries import normal_region
 from consent_rules.gpp import GppApproach
+from consent_rules.hashes import normal_inline_hash, normal_integrity
 from consent_rules.patterns import (
     normal_address,
     normal_host_pattern,
+    normal_include,
     normal_origin,
     normal_path_pattern,
     normal_vendor_path,
@@ -40,6 +42,10 @@ from consent_rules.patterns import (
     quoted,
 )
 from consent_rules.signals import SIGNALS
+from consent_rules.vendors import BaaOffer
+
+FROM_ENVIRONMENT = "from the environment"
+"""Marks the fields in which `${NAME}` stands for an environment variable."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -66,6 +72,14 @@ class Sensor(StrEnum):
     GEOLOCATION = "geolocation"
     CAMERA = "camera"
     MICROPHONE = "microphone"
+
+
+class Watch(StrEnum):
+    """How a changed config file is noticed."""
+
+    NOTIFY = "notify"
+    POLL = "poll"
+    OFF = "off"
 
 
 def _host(text: str) -> str:
@@ -302,6 +316,7 @@ Day = Annotated[
     BeforeValidator(_date),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
+IncludePattern = Annotated[StrictStr, AfterValidator(normal_include)]
 HeaderName = Annotated[StrictStr, AfterValidator(_header_name)]
 CookieName = Annotated[StrictStr, AfterValidator(_cookie_name)]
 CookiePattern = Annotated[StrictStr, AfterValidator(_cookie_pattern)]
@@ -309,6 +324,8 @@ Lifetime = Annotated[StrictStr, AfterValidator(normal_lifetime)]
 Slug = Annotated[StrictStr, AfterValidator(_slug)]
 SiteName = Annotated[StrictStr, AfterValidator(_site_name)]
 Inline = Annotated[StrictStr, AfterValidator(_inline)]
+Integrity = Annotated[StrictStr, AfterValidator(normal_integrity)]
+InlineHash = Annotated[StrictStr, AfterValidator(normal_inline_hash)]
 Prefix = Annotated[StrictStr, AfterValidator(_prefix)]
 WebUrl = Annotated[StrictStr, AfterValidator(_web_url)]
 SignalName = Annotated[StrictStr, AfterValidator(_signal)]
@@ -333,18 +350,21 @@ class Table(BaseModel):
 class Proxy(Table):
     """Where the proxy listens and how it treats what passes."""
 
-    listen: Address = "127.0.0.1:8080"
+    listen: Annotated[Address, FROM_ENVIRONMENT] = "127.0.0.1:8080"
     """Host and port for visitors. "0.0.0.0:8080" is every interface, "unix:/path" a Unix socket."""
     workers: Annotated[StrictInt, Field(ge=1, le=512)] | None = None
     """Number of worker processes. Left out: the number of cores."""
     trusted_proxies: tuple[Cidr, ...] = ()
     """Networks of the proxies in front, whose X-Forwarded-* and region headers count."""
-    admin_listen: Address = "127.0.0.1:8081"
+    admin_listen: Annotated[Address, FROM_ENVIRONMENT] = "127.0.0.1:8081"
     """Host and port of metrics, health and dashboard. Never public."""
     prefix: Prefix = "/.consent"
     """Path under which the banner, the preferences and the choices are served on each site."""
     access_log: StrictBool = True
     """Whether each request writes a line to the log."""
+    watch: Watch = Watch.NOTIFY
+    """How a saved config file is noticed: "notify" (told by the system, at once), "poll" (looked
+    at several times a second, for network folders) or "off" (SIGHUP only)."""
     max_page_bytes: Annotated[StrictInt, Field(ge=1024, le=500_000_000)] = 5_000_000
     """Largest HTML page, in bytes, that is gated element by element. A larger one is sent as it
     is, with a policy that lets no third party act."""
@@ -354,7 +374,7 @@ class Proxy(Table):
     """Whether pages are kept for, and given to, visitors who send cookies of the site's own."""
     cache_status: StrictBool = False
     """Whether replies tell in a Cache-Status header what the cache did."""
-    discovered: MaybeFile = "var/discovered.db"
+    discovered: Annotated[MaybeFile, FROM_ENVIRONMENT] = "var/discovered.db"
     """File that counts what was closed because nobody approved it. Empty: nothing is counted."""
     upstream_connect_timeout: Seconds = 5.0
     """Seconds to wait for a connection to an upstream."""
@@ -385,7 +405,7 @@ class RegionFrom(Table):
     region_header: HeaderName | None = None
     """Header with the part of the country ("CA" or "US-CA"), from a trusted proxy only, such as
     "CF-Region-Code"."""
-    database: Text | None = None
+    database: Annotated[Text | None, FROM_ENVIRONMENT] = None
     """File of a MaxMind database (.mmdb) that gives the region of an address. Asked where the
     headers say nothing."""
 
@@ -414,16 +434,16 @@ class Policy(Table):
 class PreferenceStore(Table):
     """The signed cookie that holds a visitor's choice."""
 
-    keys: Text = "keys/"
+    keys: Annotated[Text, FROM_ENVIRONMENT] = "keys/"
     """Folder of the Ed25519 private keys. The first key is made on the first run."""
-    cookie_domain: CookieDomain = ""
+    cookie_domain: Annotated[CookieDomain, FROM_ENVIRONMENT] = ""
     """Domain that shares the choice, such as ".example.com". Empty: each host its own."""
 
 
 class Receipts(Table):
     """The record of choices."""
 
-    store: StoreUrl = "sqlite:///var/receipts.db"
+    store: Annotated[StoreUrl, FROM_ENVIRONMENT] = "sqlite:///var/receipts.db"
     """Where receipts are kept: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"."""
     keep_days: Annotated[StrictInt, Field(ge=1, le=36_500)] = 1095
     """Days that a receipt is kept."""
@@ -483,7 +503,7 @@ class Site(Table):
     """Short name that tags refer to."""
     hosts: Annotated[tuple[Host, ...], Field(min_length=1, examples=[["www.example.com"]])]
     """Host names of the site, without port. "*.example.com" is that host and all below it."""
-    upstream: Annotated[Origin, Field(examples=["http://127.0.0.1:9000"])]
+    upstream: Annotated[Origin, FROM_ENVIRONMENT, Field(examples=["http://127.0.0.1:9000"])]
     """The server behind: scheme, host and port."""
     first_party: tuple[HostWithPort, ...] = ()
     """Own hosts besides `hosts`, such as a CDN: never third parties."""
@@ -503,6 +523,16 @@ class Site(Table):
     """The same for its patient pages, which `permissions` does not open."""
     pages: Annotated[tuple[PageRule, ...], Field(validation_alias="page")] = ()
     """Pages with an audience of their own, one [[site.page]] each."""
+
+
+class ScriptPin(Table):
+    """A script of a vendor that must stay as it was when it was looked at."""
+
+    url: Annotated[WebUrl, Field(examples=["https://cdn.example.com/v1/tag.js"])]
+    """The script's address, as pages name it."""
+    integrity: Annotated[Integrity, Field(examples=[f"sha384-{'A' * 64}"])]
+    """Its hash: browsers refuse the script when its content is another. Several with spaces
+    between them: any one will do."""
 
 
 class Tag(Table):
@@ -527,6 +557,11 @@ class Tag(Table):
     """Who answers for it day by day: a name, a team or a mail address."""
     purpose: Text | None = None
     """What it is for on these pages, in plain words."""
+    scripts: Annotated[tuple[ScriptPin, ...], Field(validation_alias="script")] = ()
+    """Scripts of the vendor that must not change, one [[tag.script]] each."""
+    inline_hashes: tuple[InlineHash, ...] = ()
+    """Hashes of the vendor's inline scripts, "sha256-...". If given, no other inline script of the
+    vendor runs on the tag's sites."""
 
 
 class CookieTable(Table):
@@ -572,11 +607,20 @@ class VendorTable(Table):
     """Link to the vendor's privacy policy."""
     cookie_details: Annotated[tuple[CookieTable, ...], Field(validation_alias="cookie")] = ()
     """What the cookie declaration says of its cookies, one [[vendor.cookie]] each."""
+    records_sessions: StrictBool | None = None
+    """Whether it can record what a visitor does on a page: pointer, scrolling, typing."""
+    baa: BaaOffer | None = None
+    """Whether the vendor offers a business associate agreement: "yes", "no" or "unknown"."""
+    baa_source: WebUrl | None = None
+    """Where the vendor says so."""
 
 
 class Config(Table):
     """The config file of consent-proxy."""
 
+    include: tuple[IncludePattern, ...] = ()
+    """Files that belong to this one, such as "tags/*.toml", named from the folder of this file.
+    Each holds [[tag]] and [[vendor]] tables of its own: one file a team."""
     proxy: Proxy = Proxy()
     """Where the proxy listens."""
     policy: Policy

@@ -14,7 +14,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from consent_rules.config_faults import Finding, did_you_mean, nearest
-from consent_rules.config_keys import field_of, header_of, homes_of, model_at, toml_key, toml_keys
+from consent_rules.config_keys import (
+    field_of,
+    header_of,
+    homes_of,
+    is_table,
+    model_at,
+    toml_key,
+    toml_keys,
+)
 from consent_rules.config_models import Site
 from consent_rules.patterns import quoted
 from consent_rules.toml_lines import Path
@@ -73,16 +81,17 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
     known = toml_keys(model) if model else []
     if not table:
         meant = nearest(word, known)
+        tables = {name: header_of((name,)) for name in known if is_table((name,))}
         hint = (
-            f"; did you mean {header_of((meant,))}?"
+            f"; did you mean {tables.get(meant, meant)}?"
             if meant
-            else f"; the tables are {', '.join(header_of((name,)) for name in known)}"
+            else f"; the tables are {', '.join(tables.values())}"
         )
-        is_table = isinstance(data.get(word), dict | list)
+        as_table = isinstance(data.get(word), dict | list)
         what = (
-            f"unknown table [{quoted(word)[1:-1]}]" if is_table else f"unknown key {quoted(word)}"
+            f"unknown table [{quoted(word)[1:-1]}]" if as_table else f"unknown key {quoted(word)}"
         )
-        if not is_table and (homes := homes_of(word)):
+        if not as_table and (homes := homes_of(word)):
             hint = f"; it belongs in {_or(homes)}"
         return f"{what}{hint}"
     what = f"unknown key {quoted(word)} in {header_of(tuple(table))}"

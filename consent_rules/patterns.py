@@ -175,6 +175,31 @@ def normal_origin(text: str) -> str:
     return origin
 
 
+def normal_include(text: str) -> str:
+    """A pattern of files below the folder of the file that says it: `tags/*.toml`."""
+    text = text.strip()
+    if not text or _CONTROL.search(text):
+        raise ValueError('a name of a file is missing; write one such as "tags/*.toml"')
+    if "\\" in text:
+        raise ValueError(f'{quoted(text)}: write "/" between folders')
+    if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise ValueError(
+            f"{quoted(text)} leads out of the folder of this file; name files below it, such as "
+            '"tags/*.toml"'
+        )
+    if ".." in text.split("/"):
+        raise ValueError(
+            f'{quoted(text)} leads upwards with ".."; included files lie below the folder of the '
+            'config file: "tags/*.toml"'
+        )
+    if not text.lower().endswith(".toml"):
+        meant = text.rstrip("/*") or "tags"
+        raise ValueError(
+            f'{quoted(text)} names no ".toml" file; did you mean {quoted(meant + "/*.toml")}?'
+        )
+    return text.removeprefix("./")
+
+
 _LONGEST_SOCKET = 5 + 107  # "unix:" and what fits a socket's address (unix(7))
 
 

@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from consent_rules.config_models import Config, CookieTable, VendorTable
-from consent_rules.vendors import CookieDetail, Vendor
+from consent_rules.vendors import BaaOffer, CookieDetail, Vendor
 
 _ADDED = ("hosts", "paths", "inline", "cookies", "globals")
-_CHANGED = ("name", "category", "company", "signal", "embed", "policy_url")
+_CHANGED = (
+    "name", "category", "company", "signal", "embed", "policy_url", "records_sessions", "baa",
+    "baa_source",
+)  # fmt: skip
 
 
 def all_vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
@@ -72,6 +75,9 @@ def _new(table: VendorTable) -> Vendor | None:
         embed=table.embed or "",
         policy_url=table.policy_url or "",
         cookie_details=_details(table.cookie_details),
+        records_sessions=bool(table.records_sessions),
+        baa=table.baa or BaaOffer.UNKNOWN,
+        baa_source=table.baa_source or "",
     )
 
 

@@ -15,11 +15,20 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from consent_rules.categories import Category
+
+
+class BaaOffer(StrEnum):
+    """Whether a vendor signs a business associate agreement for it (45 CFR 164.504(e))."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,10 @@ class Vendor:
     `serves` is set for tag managers only: the categories whose tags it may load. A tag manager
     is open when any of them is. `embed` is set for vendors whose frames are content (a video,
     a map): a closed one leaves a placeholder. `globals` are the names that a site's own code
-    calls. `signal` names the consent call that its tag understands (`signals.SIGNALS`).
+    calls; a closed vendor leaves a stand-in for each. `signal` names the consent call that its tag
+    understands (`signals.SIGNALS`).
+    `records_sessions` is set where it can record pointer, scrolling or typing, `baa` where the
+    vendor says whether it signs an agreement for patients' data (`baa_source` is where).
     """
 
     id: str
@@ -60,6 +72,9 @@ class Vendor:
     policy_url: str = ""
     cookie_details: tuple[CookieDetail, ...] = ()
     """What the config says of single cookies; `cookie_details.details_of` adds what we know."""
+    records_sessions: bool = False
+    baa: BaaOffer = BaaOffer.UNKNOWN
+    baa_source: str = ""
 
     @property
     def is_tag_manager(self) -> bool:
@@ -72,13 +87,14 @@ _TUPLES = ("hosts", "paths", "inline", "cookies", "globals")
 def vendor_from_table(table: Mapping[str, Any]) -> Vendor:
     """Build a vendor from its TOML table.
 
-    Raises TypeError on an unknown key, ValueError on an unknown category.
+    Raises TypeError on an unknown key, ValueError on an unknown category or offer.
     """
     values: dict[str, Any] = dict(table)
     for key in _TUPLES:
         values[key] = tuple(values.get(key, ()))
     values["category"] = Category(values["category"])
     values["serves"] = tuple(Category(c) for c in values.get("serves", ()))
+    values["baa"] = BaaOffer(values.get("baa", BaaOffer.UNKNOWN))
     return Vendor(**values)
 
 
