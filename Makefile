@@ -11,7 +11,7 @@ export PYTHON CHROMIUM
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo test lint format test-unit test-e2e bench build clean
+.PHONY: help venv demo test lint format schema test-unit test-e2e bench build clean
 
 help: ## what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ lint: $(READY) ## ruff and mypy
 
 format: $(READY) ## format the code
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
+
+schema: $(READY) ## the JSON Schemas in docs/, after a change of the config's keys
+	@$(PY) -m proxy schema > docs/config.schema.json
+	@$(PY) -m proxy schema --included > docs/tags.schema.json
 
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"

@@ -23,6 +23,7 @@ from consent_rules.config_faults import (
 )
 from consent_rules.config_models import (
     Config,
+    IncludedFile,
     Mode,
     PageRule,
     Policy,
@@ -38,7 +39,7 @@ from consent_rules.config_models import (
     VendorTable,
 )
 from consent_rules.config_shape import shape_findings
-from consent_rules.config_sources import Includes, decoded, gathered, parsed
+from consent_rules.config_sources import Includes, Opened, decoded, gathered, parsed
 from consent_rules.config_texts import Known, text_errors, text_warnings
 from consent_rules.review import lint
 from consent_rules.vendor_tables import all_vendors
@@ -52,6 +53,7 @@ __all__ = [
     "Includes",
     "LoadedConfig",
     "Mode",
+    "Opened",
     "PageRule",
     "Policy",
     "PreferenceStore",
@@ -68,6 +70,7 @@ __all__ = [
     "all_vendors",
     "decode_config",
     "format_fault",
+    "included_schema",
     "json_schema",
     "load_config",
 ]
@@ -140,6 +143,7 @@ def load_config(
     if config is None or "error" in severities:
         raise ConfigError(told(), filename)
     findings += lint(config, vendors, today=today)
+    findings += environed.written_passwords(config.receipts.store)
     if texts is not None:
         findings += text_warnings(config.texts, texts)
     return LoadedConfig(config, told(), sources)
@@ -156,6 +160,12 @@ def decode_config(content: bytes, filename: str) -> str:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the file, with a description for every key, for editors."""
     schema = _without_null(Config.model_json_schema(by_alias=True, mode="validation"))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def included_schema() -> dict[str, Any]:
+    """As `json_schema`, of a file that a config includes."""
+    schema = _without_null(IncludedFile.model_json_schema(by_alias=True, mode="validation"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -19,6 +19,7 @@ from consent_rules.config_drafts import Draft, Drafts
 from consent_rules.config_faults import Finding, Places, Spot, did_you_mean
 from consent_rules.config_models import PageRule, VendorTable
 from consent_rules.host_owners import HostOwners
+from consent_rules.matching import HostSet, glob_regex
 from consent_rules.patterns import (
     host_covers,
     hosts_meet,
@@ -28,9 +29,10 @@ from consent_rules.patterns import (
     split_address,
 )
 from consent_rules.toml_lines import Path
+from consent_rules.urls import resolve
 from consent_rules.vendor_search import meant_vendors
 from consent_rules.vendor_tables import merged
-from consent_rules.vendors import Vendor
+from consent_rules.vendors import BaaOffer, Vendor
 
 PATIENT_SAFE = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
 """What may act on a patient page, given a business associate agreement (design, rule 1)."""
@@ -85,6 +87,7 @@ def check_all(checked: Checked) -> Iterator[Finding]:
         _tag_dates,
         _tag_pages,
         _tag_baa,
+        _tag_pins,
         _tags_twice,
     ):
         yield from check(checked)
@@ -280,10 +283,12 @@ def _vendor_ids(c: Checked) -> Iterator[Finding]:
 
 
 def _new_vendors(c: Checked) -> Iterator[Finding]:
+    seen: set[str] = set()
     for draft in c.drafts.vendors:
         key = draft.get("id")
-        if key is None or key in c.catalogue:
+        if key is None or key in c.catalogue or key in seen:
             continue
+        seen.add(key)
         for name, example in (("name", '"Acme Chat"'), ("category", '"functional"')):
             # A broken value is not in the draft and has its own fault already.
             if name in draft.values and draft.get(name) is None:
@@ -512,6 +517,8 @@ def _tag_baa(c: Checked) -> Iterator[Finding]:
         if vendor is None or tag.get("baa") is not True:
             continue
         unsafe = [cat for cat in (vendor.category, *vendor.serves) if cat not in PATIENT_SAFE]
+        if not unsafe and vendor.baa is BaaOffer.NO:
+            yield _no_agreement(tag, vendor)
         if not unsafe:
             continue
         what = _word(unsafe[0])
@@ -525,6 +532,45 @@ def _tag_baa(c: Checked) -> Iterator[Finding]:
             f"baa: {how}, and only necessary and functional vendors may act on patient pages; "
             "no agreement changes that. Remove baa = true",
         )
+
+
+def _no_agreement(tag: Draft, vendor: Vendor) -> Finding:
+    says = f" ({vendor.baa_source})" if vendor.baa_source else ""
+    return Finding(
+        tag.at("baa"),
+        f"baa: {vendor.name} offers no business associate agreement{says}, so it may not act on "
+        "patient pages. Remove baa = true; if it did sign one, say so in a [[vendor]]: "
+        f'id = "{vendor.id}", baa = "yes"',
+    )
+
+
+def _tag_pins(c: Checked) -> Iterator[Finding]:
+    """A pin on a script that is not the vendor's would never be looked at."""
+    for tag in c.drafts.tags:
+        vendor = c.vendors.get(tag.get("vendor") or "")
+        if vendor is None:
+            continue
+        for path, pin in tag.items("scripts"):
+            if not _is_of(vendor, pin.url):
+                yield Finding(
+                    (*path, "url"),
+                    f"url: {quoted(pin.url)} is not {vendor.name}'s: it is on none of its hosts "
+                    "and paths, so this pin would hold nothing. Put it into the tag of its vendor",
+                )
+
+
+def _is_of(vendor: Vendor, url: str) -> bool:
+    target = resolve(url, url)
+    if target is None:
+        return False
+    if HostSet(vendor.hosts).holds(target.host, target.port):
+        return True
+    for pattern in vendor.paths:
+        host, _, rest = pattern.partition("/")
+        there = not host or HostSet((host,)).holds(target.host, target.port)
+        if there and glob_regex(f"/{rest}").match(target.path):
+            return True
+    return False
 
 
 def _tags_twice(c: Checked) -> Iterator[Finding]:

@@ -51,6 +51,17 @@ class Environed:
             f"What is wanted: {help_text}",
         )
 
+    def written_passwords(self, store: str) -> Iterator[Finding]:
+        """A warning where the address of the receipts has a password that is in the file itself."""
+        path: Path = ("receipts", "store")
+        if path not in self._paths and re.match(r"[a-z+]+://[^/@:]*:[^/@]+@", store):
+            yield Finding(
+                path,
+                "store: there is a password in the file, for everyone who may read it; put it into "
+                'an environment variable, as in "postgresql://consent:${DB_PASSWORD}@..."',
+                "warning",
+            )
+
     def hidden(self, fault: Fault) -> Fault:
         """The fault with the names of variables in place of their values."""
         message = fault.message
@@ -129,7 +140,7 @@ def _is_open(path: Path) -> bool:
 def _out_of_place(path: Path) -> str:
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
     model = model_at(path[:-1])
-    where = f" of {header_of(path[:-1])}" if model is not None else ""
+    where = f" of {header_of(path[:-1])}" if path[:-1] and model is not None else ""
     return (
         f"{key}: an environment variable cannot stand in this key{where}: what visitors see, and "
         "what decides about them, is written out in the file"

@@ -641,3 +641,14 @@ class Config(Table):
     """What marketing adds, one [[tag]] each."""
     vendors: Annotated[tuple[VendorTable, ...], Field(validation_alias="vendor")] = ()
     """Vendors that the catalogue does not know, one [[vendor]] each."""
+
+
+class IncludedFile(Table):
+    """A file that a config of consent-proxy includes: the tags of one team."""
+
+    include: tuple[IncludePattern, ...] = ()
+    """Files that belong to this one, named from its folder."""
+    tags: Annotated[tuple[Tag, ...], Field(validation_alias="tag")] = ()
+    """What marketing adds, one [[tag]] each."""
+    vendors: Annotated[tuple[VendorTable, ...], Field(validation_alias="vendor")] = ()
+    """Vendors that the catalogue does not know, one [[vendor]] each."""

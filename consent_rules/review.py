@@ -225,6 +225,18 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
                 "have it approved again in time, or it closes",
             )
         vendor = vendors.get(tag.vendor)
+        if (
+            vendor is not None
+            and vendor.records_sessions
+            and vendor.category is not Category.SESSION_REPLAY
+        ):
+            yield _warning(
+                ("tag", number, "vendor"),
+                f"the tag {quoted(tag.vendor)} can record what visitors do and type, but opens "
+                f"with {_word(vendor.category)}, without being asked for as session replay; switch "
+                "recording off in it, or write a [[vendor]] with this id and "
+                'category = "session_replay"',
+            )
         if vendor is None or SALE_OR_SHARING.isdisjoint({vendor.category, *vendor.serves}):
             continue
         for name in tag.sites:

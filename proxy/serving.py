@@ -16,7 +16,7 @@ from proxy.access import Access, AccessHook
 from proxy.access_log import AccessLog
 from proxy.admin import make_admin
 from proxy.app import make_handler, memory_of
-from proxy.config_file import read_config
+from proxy.config_file import folder_of, read_config
 from proxy.consent.theme import ThemeError
 from proxy.discovered import FLUSH_SECONDS
 from proxy.metrics import Metrics
@@ -39,7 +39,7 @@ def _now() -> datetime.datetime:
 
 def serve_config(config: Config, path: Path) -> tuple[int, str]:
     """Serve until told to stop. Returns the exit code and, on a fault, what is wrong."""
-    folder = path.resolve().parent
+    folder = folder_of(path)
     try:
         # Before the workers part ways: they must not each make a first key.
         running = start_running(config, folder, _now())
@@ -103,7 +103,7 @@ class _Current:
         """Take the file's present content, if it is good: a bad config never replaces one."""
         try:
             config = read_config(self._path, today=_now().date())[0].config
-            folder = self._path.resolve().parent
+            folder = folder_of(self._path)
             running = start_running(config, folder, _now(), self.running)
         except (ConfigError, *_NOT_STARTED) as error:
             self._metrics.config_refused()

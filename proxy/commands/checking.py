@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from consent_rules.config import ConfigError, format_fault, json_schema
+from consent_rules.config import ConfigError, format_fault, included_schema, json_schema
 from proxy.commands.options import FAULTS, JsonOption, read_config
 
 
@@ -24,7 +24,7 @@ def check(
         faults = error.faults
     wrong = [fault for fault in faults if fault.severity != "warning"]
     if as_json:
-        rows = [{"file": str(config), **asdict(fault)} for fault in faults]
+        rows = [{**asdict(fault), "file": fault.file or str(config)} for fault in faults]
         typer.echo(json.dumps({"ok": not wrong, "faults": rows}, indent=2))
     else:
         for fault in faults:
@@ -35,6 +35,11 @@ def check(
         raise typer.Exit(FAULTS)
 
 
-def schema() -> None:
+def schema(
+    included: Annotated[
+        bool, typer.Option("--included", help="Of a file that a config includes.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of the config file, for editors."""
-    typer.echo(json.dumps(json_schema(), indent=2))
+    found = included_schema() if included else json_schema()
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))

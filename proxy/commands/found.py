@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from proxy.commands.options import FAULTS, ConfigOption, JsonOption, open_config, stop, today
+from proxy.config_file import folder_of
 from proxy.discovered import as_config, read_discovered
 
 
@@ -24,7 +25,7 @@ def discovered(
     if not name:
         stop(f"{config}: proxy.discovered is empty, so nothing is counted", FAULTS)
     try:
-        found = read_discovered(config.resolve().parent / name, site)
+        found = read_discovered(folder_of(config) / name, site)
     except sqlite3.Error as error:
         stop(f"{name}: cannot be read: {error}", FAULTS)
     if as_json:

@@ -16,8 +16,7 @@ from urllib.parse import quote, urlsplit
 import typer
 from rich.text import Text
 
-from consent_rules.config import Config
-from consent_rules.toml_lines import TomlLines
+from consent_rules.config import LoadedConfig
 from proxy.commands.options import (
     FAULTS,
     USAGE,
@@ -43,14 +42,11 @@ _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 
 def _question(
     config: Path | None, url: str, accept: str | None, gpc: bool, region: str
-) -> tuple[Question, str]:
-    loaded: Config | None = None
-    text = ""
-    if config is not None:
-        found, text = open_config(config)
-        loaded = found.config
+) -> tuple[Question, LoadedConfig | None]:
+    loaded = open_config(config)[0] if config is not None else None
+    known = loaded.config if loaded is not None else None
     try:
-        question = ask_offline(loaded, url, accept=accept, gpc=gpc, region=region, today=today())
+        question = ask_offline(known, url, accept=accept, gpc=gpc, region=region, today=today())
     except BadQuestionError as error:
         stop(str(error), USAGE)
     if not question.site_given:
@@ -59,7 +55,7 @@ def _question(
             f"the rules of site {question.site.name!r} are taken",
             err=True,
         )
-    return question, text
+    return question, loaded
 
 
 def rewrite(
@@ -116,14 +112,14 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Tell the fate of every resource of a page: kept or gated, by which rule, and where."""
-    question, text = _question(config, url, preferences, gpc, region)
+    question, loaded = _question(config, url, preferences, gpc, region)
     body, found_type, marks = _page_body(question, html)
     try:
         source = source_of(body, content_type or found_type)
     except UndecodableError as error:
         stop(f"the page cannot be gated: {error}", FAULTS)
     decision = question.decision((*marks, *scan(source).marks))
-    places = _tag_places(question, config, text)
+    places = _tag_places(question, config, loaded)
     fates = explain_page(source, url, question.boundary, question.rules, decision, places)
     summary = {
         "url": url,
@@ -190,16 +186,17 @@ def _whole(reply: Any) -> bytes:
     return data
 
 
-def _tag_places(question: Question, config: Path | None, text: str) -> dict[str, str]:
+def _tag_places(
+    question: Question, config: Path | None, loaded: LoadedConfig | None
+) -> dict[str, str]:
     """Where in the config each vendor's tag for this site stands."""
-    if config is None:
+    if loaded is None:
         return {}
-    lines = TomlLines(text)
     places: dict[str, str] = {}
     for index, tag in enumerate(question.config.tags):
         if question.site.name in tag.sites:
-            line, _ = lines.key(("tag", index))
-            places.setdefault(tag.vendor, f"{config}:{line}")
+            spot = loaded.places.key(("tag", index))
+            places.setdefault(tag.vendor, f"{spot.file or config}:{spot.line}")
     return places
 
 

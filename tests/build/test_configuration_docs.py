@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.config import load_config
+from consent_rules.config import included_schema, json_schema, load_config
 from consent_rules.config_models import (
+    FROM_ENVIRONMENT,
     Config,
     CookieTable,
     PageRule,
@@ -20,6 +21,7 @@ from consent_rules.config_models import (
     Receipts,
     RegionFrom,
     RegionRule,
+    ScriptPin,
     Signals,
     Site,
     Table,
@@ -42,11 +44,12 @@ SECTIONS: dict[str, type[Table]] = {
     "[[site]]": Site,
     "[[site.page]]": PageRule,
     "[[tag]]": Tag,
+    "[[tag.script]]": ScriptPin,
     "[[vendor]]": VendorTable,
     "[[vendor.cookie]]": CookieTable,
 }
 
-_TABLES_WITHIN = {"region", "region_from", "page", "cookie"}
+_TABLES_WITHIN = {"script", "region", "region_from", "page", "cookie"}
 
 
 def _rows(heading: str) -> dict[str, list[str]]:
@@ -65,7 +68,30 @@ def test_every_table_has_a_section() -> None:
     headings = set(re.findall(r"^##+ `(\[.+\])`$", TEXT, re.M))
     assert headings == {*SECTIONS, "[texts]"}  # whose keys are those of the files of texts
     tops = {heading.strip("[]") for heading in headings if "." not in heading}
-    assert tops == {_key(Config, field) for field in Config.model_fields}
+    assert tops == {_key(Config, field) for field in Config.model_fields} - {"include"}
+    assert "## Files of teams: `include`" in TEXT
+
+
+def test_every_key_that_takes_a_variable_is_named() -> None:
+    section = TEXT.partition("## Environment variables")[2].partition("\n## ")[0]
+    taking = {
+        _key(table, name)
+        for table in SECTIONS.values()
+        for name, field in table.model_fields.items()
+        if FROM_ENVIRONMENT in field.metadata
+    }
+    told = section.partition("`${NAME}` stands")[2].partition("Everywhere else")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == taking
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("config.schema.json", json_schema()), ("tags.schema.json", included_schema())],
+)
+def test_the_schemas_in_the_docs_are_those_of_the_code(name: str, schema: object) -> None:
+    """Else: `make schema`."""
+    text = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
+    assert json.loads(text) == schema
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
