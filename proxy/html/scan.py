@@ -252,8 +252,26 @@ def _is_foot(slot: turbohtml.Element | None) -> bool:
     return _is(body, "body") and body is not None and _is(body.parent, "html")
 
 
+def _is_first(slot: turbohtml.Element | None) -> bool:
+    """Whether nothing stands before it in its parent but blanks and comments."""
+    for node in slot.parent if slot is not None and slot.parent is not None else ():
+        if node is slot:
+            return True
+        if isinstance(node, turbohtml.Element) or (
+            isinstance(node, turbohtml.Text) and node.data.strip()
+        ):
+            return False
+    return True
+
+
 def _ends_a_noscript(view: _View) -> bool:
-    """Whether our slot may be what ends a <noscript> in the head: without it that would go on."""
+    """Whether our slot may be what ends a <noscript> in the head: without it that would go on.
+
+    Only the first of the body may be: a pixel, where one stands in the <noscript>, has ended it
+    long before.
+    """
+    if not _is_first(view.slot):
+        return False
     for element in view.document.select("head > noscript"):
         location = element.source_location
         if location is None or location.end_tag is None:

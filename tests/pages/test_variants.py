@@ -145,3 +145,24 @@ def test_the_budget_holds() -> None:
     kept.put("large", Variant(COMPILED, bytes(100_000), '"cp-1"', own))
     assert kept.get("large") is None
     assert kept.get(49) is not None
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"<noscript><img src=/pixel.gif></noscript>", b"<p>Hello</p>"),
+        (b"<noscript><img src=https://www.facebook.com/tr?id=1></noscript><title>x</title>", b"Hi"),
+        (b"<noscript><iframe src=/f></iframe></noscript>", b""),
+        (b"<noscript><style>p{}</style></noscript>", b"<p>Hello</p>"),
+    ],
+)
+def test_the_banner_stands_on_pages_with_a_pixel_for_those_without_scripts(
+    head: bytes, body: bytes
+) -> None:
+    html = b"<!doctype html><html><head>%s</head><body>%s</body></html>" % (head, body)
+    boundary = Boundary(SITE.own, RULES.index)
+    page = compile_page(html, "text/html", "http://www.example.com/", boundary)
+    found = write_variant(
+        page, SITE, RULES, LOADED, THEME, decided(Visitor()), texts_for("en", ""), Injection()
+    )
+    assert b'id="yc-f"' in found.body
