@@ -34,6 +34,7 @@ from proxy.running import SiteParts
 from proxy.tokens import cookie_name, once_cookie_name
 from proxy.upstream import Timeouts
 from proxy.wire import ProxyResponse
+from proxy.xml_documents import is_xml_document, send_xml
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class VisitorReplies:
         else:
             status = 206 if "Range" in request.headers else entry.status
             hold_part(request, headers, status, asking, decision)
+            if decision.enforce and is_xml_document(request, status, headers):
+                return await send_xml(request, entry.body, headers, status, asking, decision)
             sent = await send_kept(request, entry, headers, now)
         self._make_ready(entry, sent, now)
         return sent

@@ -19,6 +19,7 @@ from proxy.pages import (
 )
 from proxy.service_worker import is_service_worker, worker_reply
 from proxy.upstream import Timeouts, stream
+from proxy.xml_documents import is_xml_document, xml_reply
 
 
 async def relay(
@@ -39,6 +40,8 @@ async def relay(
     if got is not None or is_page(upstream.status, headers):
         return await page_reply(request, upstream, headers, asking, timeouts, got)
     hold_part(request, headers, upstream.status, asking, decision)
+    if decision.enforce and is_xml_document(request, upstream.status, headers):
+        return await xml_reply(request, upstream, headers, asking, decision, timeouts)
     if is_service_worker(request):
         return await worker_reply(request, upstream, headers, asking, decision, timeouts)
     return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
@@ -52,7 +55,8 @@ def hold_part(
     decision: Decision,
 ) -> None:
     """Hold the headers of what is no page to the decision."""
-    finish_headers(headers, asking, decision, is_document=False)
+    is_document = is_xml_document(request, status, headers)
+    finish_headers(headers, asking, decision, is_document=is_document)
     if needs_policy(request, headers):
         # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
         # worker sees the requests of every page, so it may do what a patient page may.

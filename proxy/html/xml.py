@@ -1,0 +1,269 @@
+"""XML documents (XHTML, SVG, style sheets of XSLT) for one visitor: what reaches out is taken out.
+
+A document that is not well formed is shown by browsers up to the fault and no further (XML 1.0,
+1.2, "fatal error"), so that is where ours ends too. Names count without their prefixes: what an
+element is called in any vocabulary may be what it is in XHTML or SVG.
+"""
+
+from __future__ import annotations
+
+import codecs
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import turbohtml
+
+from proxy.html.charset import charset_of_content_type, is_label, python_codec
+from proxy.html.compile import MARKETING_ONLY, Boundary, unknown
+from proxy.html.css import css_urls
+from proxy.html.resources import Closing, Kind, Reading, Resource, resources_of
+from proxy.html.source import Source, UndecodableError
+
+_NAME = r"[^\s/>=<'\"&]+"
+_TOKEN = re.compile(
+    rf"(?P<text>[^<]+)|(?P<comment><!--.*?-->)|(?P<cdata><!\[CDATA\[(?P<inside>.*?)\]\]>)"
+    rf"|<\?(?P<target>{_NAME})(?P<told>.*?)\?>"
+    rf"|(?P<doctype><!DOCTYPE[^\[>]*(?:\[(?P<subset>(?:[^\]\"'<]|<!--.*?-->|\"[^\"]*\"|'[^']*'|<)*)\]\s*)?>)"
+    rf"|</(?P<end>{_NAME})\s*>"
+    rf"|<(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*(?:\"[^<\"]*\"|'[^<']*'))*)(?P<close>\s*/?)>",
+    re.DOTALL,
+)
+_ATTRIBUTE = re.compile(rf"(\s+)({_NAME})\s*=\s*(?:\"([^<\"]*)\"|'([^<']*)')")
+_ENTITY = re.compile(r"<!ENTITY\s+([^\s%]+)\s+(?:\"([^\"]*)\"|'([^']*)')\s*>")
+_REFERENCE = re.compile(r"&([^\s;&<#]+);")
+_DECLARATION = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    # "<?" in UTF-16: how such a document begins without a mark.
+    (b"<\0?\0", "utf-16-le"),
+    (b"\0<\0?", "utf-16-be"),
+)
+_LONGEST_ENTITY = 65_536
+_REACHES = re.compile(r"[/:\\&]")
+# What an HTML parser would not make of a tag that stands alone.
+_ALONE = {"frame": "iframe"}
+
+
+def gated_xml(
+    body: bytes, content_type: str, url: str, boundary: Boundary, is_open: frozenset[str]
+) -> bytes:
+    """The document as a visitor may see it to whom `is_open` may act (`MARKETING_ONLY` included).
+
+    Raises UndecodableError where its bytes are not in the charset that they should be in.
+    """
+    codec = _codec(body, content_type)
+    try:
+        text = body.decode(codec)
+    except UnicodeError as error:
+        raise UndecodableError(f"the document is not valid {codec}: {error}") from error
+    return "".join(_Writer(text, url, boundary, is_open).parts()).encode(codec)
+
+
+def _codec(body: bytes, content_type: str) -> str:
+    for mark, codec in _BOMS:
+        if body.startswith(mark):
+            return codec
+    named = charset_of_content_type(content_type)
+    if not named:
+        declared = _DECLARATION.match(body)
+        named = declared[1].decode("ascii").lower() if declared is not None else ""
+    if not named:
+        return "utf-8"
+    if not is_label(named):
+        raise UndecodableError(f"charset {named!r} is not one that browsers decode")
+    return python_codec(named)
+
+
+@dataclass(slots=True)
+class _Held:
+    """What stands in a <script> or <style>: text, and elements, which act there as elsewhere."""
+
+    of: str
+    depth: int = 1
+    texts: list[str] = field(default_factory=list)
+    parts: list[tuple[str, bool]] = field(default_factory=list)
+
+    def take(self, token: re.Match[str], written: str) -> None:
+        is_text = token["text"] is not None or token["cdata"] is not None
+        if is_text:
+            self.texts.append(token["inside"] if token["cdata"] is not None else token[0])
+        elif token["end"] is not None and _local(token["end"]) == self.of:
+            self.depth -= 1
+        elif _local(token["name"] or "") == self.of and not token["close"].strip():
+            self.depth += 1
+        self.parts.append((written, is_text))
+
+
+@dataclass(slots=True)
+class _Writer:
+    text: str
+    url: str
+    boundary: Boundary
+    is_open: frozenset[str]
+
+    def parts(self) -> Iterator[str]:
+        """The document, token by token, up to where it is not well formed."""
+        text = self.text
+        entities: dict[str, str] = {}
+        bases = self._bases()
+        held: _Held | None = None
+        at = 0
+        while (token := _TOKEN.match(text, at)) is not None:
+            at = token.end()
+            whole = token[0]
+            if token["doctype"] is not None:
+                whole = self._doctype(token, entities)
+            elif token["target"] is not None:
+                whole = "" if self._is_closed_sheet(token, entities, bases) else whole
+            elif token["text"] is not None and entities:
+                whole = _REFERENCE.sub(lambda m: _plain(m, entities), whole)
+            elif token["name"] is not None:
+                whole = self._tag(token, entities, bases)
+            if held is None:
+                yield whole
+                local = _local(token["name"] or "")
+                if local in {"script", "style"} and not token["close"].strip():
+                    held = _Held(local)
+                continue
+            held.take(token, whole)
+            if not held.depth:
+                yield self._content(held, entities, bases)
+                held = None
+        if held is not None:
+            yield self._content(held, entities, bases)
+
+    def _bases(self) -> tuple[str, ...]:
+        found = re.search(r"<(?:[^\s/>:]+:)?base\s[^<]*?\bhref\s*=\s*[\"']([^\"'<]*)", self.text)
+        return (self.url,) if found is None else (self.url, html.unescape(found[1]))
+
+    def _doctype(self, token: re.Match[str], entities: dict[str, str]) -> str:
+        subset = token["subset"]
+        if subset is None:
+            return token[0]
+        if "%" in subset or "<!ATTLIST" in subset:
+            # Entities that make entities, and attributes that no tag shows.
+            return token[0].replace(f"[{subset}]", "")
+        for name, one, other in _ENTITY.findall(subset):
+            entities.setdefault(name, one or other)
+        return token[0]
+
+    def _owners(self, urls: tuple[str, ...], bases: tuple[str, ...]) -> Iterator[str]:
+        for url in urls:
+            for base in bases:
+                owner = self.boundary.owner(url, base)
+                if owner is not None:
+                    yield owner
+
+    def _is_closed(self, urls: tuple[str, ...], bases: tuple[str, ...]) -> bool:
+        return not self.is_open.issuperset(self._owners(urls, bases))
+
+    def _is_closed_sheet(
+        self, token: re.Match[str], entities: Mapping[str, str], bases: tuple[str, ...]
+    ) -> bool:
+        if token["target"] != "xml-stylesheet":
+            return False
+        attributes = _attributes(f" {token['told']}", entities)
+        return self._is_closed(tuple(v for n, v in attributes if n == "href"), bases)
+
+    def _content(self, held: _Held, entities: Mapping[str, str], bases: tuple[str, ...]) -> str:
+        plain = _expanded("".join(held.texts), entities)
+        if held.of == "script":
+            owners: Iterable[str] = self.boundary.index.vendors_of_text(plain)
+        else:
+            urls = tuple(found.url for found in css_urls(plain, relative=len(bases) > 1))
+            owners = self._owners(urls, bases)
+        is_open = self.is_open.issuperset(owners)
+        return "".join(part for part, is_text in held.parts if is_open or not is_text)
+
+    def _tag(
+        self, token: re.Match[str], entities: Mapping[str, str], bases: tuple[str, ...]
+    ) -> str:
+        raw = token["attributes"]
+        if not raw or (len(bases) == 1 and not _REACHES.search(raw)):
+            return token[0]
+        attributes = _attributes(raw, entities)
+        dropped: set[str] = set()
+        for resource in _resources(_local(token["name"]), attributes):
+            if not self._closes(resource, bases):
+                continue
+            if resource.closing is Closing.REMOVE:
+                dropped = {name for name, _ in attributes}
+                break
+            dropped.add(resource.attribute.rpartition(":")[2])
+        if not dropped:
+            return token[0]
+        if _local(token["name"]) == "script":
+            dropped.add("type")
+
+        def kept(attribute: re.Match[str]) -> str:
+            name = attribute[2]
+            return "" if _local(name) in dropped and not _is_xmlns(name) else attribute[0]
+
+        # Without its address a script would run what it holds.
+        inert = ' type="x"' if _local(token["name"]) == "script" else ""
+        return f"<{token['name']}{_ATTRIBUTE.sub(kept, raw)}{inert}{token['close']}>"
+
+    def _closes(self, resource: Resource, bases: tuple[str, ...]) -> bool:
+        if resource.kind is Kind.REFERRER:
+            return MARKETING_ONLY not in self.is_open
+        if resource.kind is Kind.INLINE_SCRIPT:
+            vendors = self.boundary.index.vendors_of_text(resource.text)
+            return not self.is_open.issuperset((*vendors, *self._owners(resource.urls, bases)))
+        if resource.kind is Kind.NESTED_PAGE:
+            # A page within an attribute of an XML document: nobody writes that.
+            return unknown("") not in self.is_open
+        return self._is_closed(resource.urls, bases)
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _is_xmlns(name: str) -> bool:
+    return name == "xmlns" or name.startswith("xmlns:")
+
+
+def _attributes(raw: str, entities: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names without their prefixes, and values; what says which prefix is which left out."""
+    return [
+        (_local(name), _expanded(one or other, entities))
+        for _, name, one, other in _ATTRIBUTE.findall(raw)
+        if not _is_xmlns(name)
+    ]
+
+
+def _expanded(value: str, entities: Mapping[str, str]) -> str:
+    """A value with its references resolved: the document's own and all that HTML knows, as browsers
+    know those of XHTML's document types.
+    """
+    for _ in range(8):
+        if "&" not in value or not entities or len(value) > _LONGEST_ENTITY:
+            break
+        value = _REFERENCE.sub(lambda m: entities.get(m[1], m[0]), value)
+    return html.unescape(value)
+
+
+def _plain(reference: re.Match[str], entities: Mapping[str, str]) -> str:
+    """A reference in the text, or nothing where it stands for elements."""
+    return "" if "<" in _expanded(reference[0], entities) else reference[0]
+
+
+def _resources(local: str, attributes: list[tuple[str, str]]) -> Iterator[Resource]:
+    """What an element of that name and those attributes asks for, in HTML or in SVG."""
+    if not re.fullmatch(r"[A-Za-z][\w-]*", local):
+        local = "i"
+    written = "".join(
+        f' {name}="{html.escape(value)}"'
+        for name, value in attributes
+        if re.fullmatch(r"[\w-]+", name)
+    )
+    name = _ALONE.get(local, local)
+    for markup in (f"<{name}{written}>", f"<svg><{local}{written}/>", f"<i{written}>"):
+        document = turbohtml.parse(markup, source_locations=True)
+        reading = Reading(Source(b"", markup, "utf-8", "", ""), markup, True, False)
+        for element in document.select(f"{name},{local},i"):
+            yield from resources_of(element, element.tag, reading)
