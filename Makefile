@@ -43,6 +43,7 @@ test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" choo
 
 test-e2e: $(READY) ## tests in real Chromium
 	@echo "== tests in Chromium"
+	@scripts/npm-install e2e
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m pytest e2e $(ARGS)
 
 bench: $(READY) ## CPU a request, next to nginx in the same run (ARGS="--seconds 2" is quicker)
