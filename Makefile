@@ -46,7 +46,7 @@ test-e2e: $(READY) ## tests in real Chromium
 	@scripts/npm-install e2e
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m pytest e2e $(ARGS)
 
-bench: $(READY) ## CPU a request, next to nginx in the same run (ARGS="--seconds 2" is quicker)
+bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full" for all)
 	@for tool in nginx wrk; do \
 	  PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || scripts/apt-install $$tool || true; \
 	done

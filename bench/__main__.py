@@ -1,59 +1,99 @@
-"""`python -m bench`: CPU time a request, for consent-proxy and for nginx, in one run.
+"""`python -m bench`: CPU time a request, and what else it costs, for consent-proxy and for other
+proxies on the same pages in one run.
 
-JSON and a table on stdout; the JSON also in `bench/output/latest.json`. Needs nginx and wrk; what
-is missing is named on stderr, and what can be measured without it is.
+JSON and tables on stdout; the JSON also in `bench/output/latest.json`, and with --docs a table and
+a plot in docs/. Needs nginx and wrk; workerd and mitmproxy are installed on first use. What cannot
+be had is named, and the rest is measured without it.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import load, nginx, page, proxy, report
+from bench import cases, load, nginx, page, proxy, report
 from bench.compile import CompileCost, measure_generated, measure_saved
+from bench.idle import IdleCost, measure_idle
 from bench.load import Load, Measurement, Request
-from bench.processes import Server
+from bench.mitmproxy import mitmproxy
+from bench.processes import MissingPeerError, Server
+from bench.table import write_table
+from bench.workerd import workerd
 
-_ASKS = {"Host": proxy.HOST, "Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
-_HTML = Request("html", "HTML page", "/page.html", _ASKS)
-_STATIC = Request("static", "static file", "/static.js", _ASKS)
+KB = 1024
+
+
+@dataclass
+class Bench:
+    """Measures one after the other: no server competes with another."""
+
+    folder: Path
+    pull: Load
+    rounds: int
+    skipped: list[str]
+
+    def measure(
+        self, server: Server, request: Request, connections: int = 0
+    ) -> Iterator[Measurement]:
+        """One; of several rounds the cheapest. None where the server answers nothing."""
+        pull = replace(self.pull, connections=connections or self.pull.connections)
+        _tell(f"{server.name}: {request.case} ...")
+        found = []
+        try:
+            for _ in range(self.rounds):
+                found.append(load.measure(server, request, pull, self.folder))
+        except (load.NoAnswerError, subprocess.CalledProcessError) as error:
+            self.skipped.append(str(error))
+        if found:
+            yield min(found, key=lambda one: one.cpu_us_per_request)
+
+    def sweep(
+        self, what: str, at: float, server: Server, request: Request, connections: int = 0
+    ) -> Iterator[report.Point]:
+        for found in self.measure(server, request, connections):
+            yield report.Point(what, at, found)
 
 
 def main() -> int:
     options = _options()
-    missing = [
-        name
-        for name, program in (("nginx", nginx.program()), ("wrk", load.program()))
-        if not program
-    ]
-    measurements: list[Measurement] = []
+    _raise_file_limit()
+    result = report.Result(seconds=options.seconds, connections=options.connections)
+    missing = [n for n, found in (("nginx", nginx.program()), ("wrk", load.program())) if not found]
     if missing:
-        _tell(
-            f"Not installed: {', '.join(missing)}. Only compile and render are measured. "
+        result.skipped.append(
+            f"not installed: {', '.join(missing)}. Only compile and render are measured. "
             f"For the whole: apt-get install {' '.join(missing)}"
         )
     else:
-        pull = Load(options.seconds, options.connections)
-        measurements = _requests(pull, options.rounds)
-    costs = list(_compile_costs(options.pages))
-
-    text = report.as_json(
-        measurements, costs, seconds=options.seconds, connections=options.connections
-    )
-    report.LATEST.parent.mkdir(exist_ok=True)
-    report.LATEST.write_text(text + "\n")
-    print(text)
-    report.print_tables(measurements, costs)
+        with tempfile.TemporaryDirectory(prefix="consent-proxy-bench-") as name:
+            pull = Load(options.seconds, options.connections)
+            bench = Bench(Path(name), pull, options.rounds, result.skipped)
+            _measure(bench, options, result)
+    result.compiled = list(_compile_costs(options.pages))
+    report.write(result)
+    if options.docs:
+        report.write_docs(result)
+    for line in result.skipped:
+        _tell(f"SKIPPED {line}")
     return 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=6, help="length of each run of wrk")
+    parser.add_argument("--full", action="store_true", help="every step of every sweep")
+    parser.add_argument("--only-main", action="store_true", help="no sweeps, no idle connections")
+    parser.add_argument(
+        "--no-peers", action="store_true", help="nginx plain and consent-proxy only"
+    )
+    parser.add_argument("--docs", action="store_true", help="write the table and plot in docs/")
+    parser.add_argument("--seconds", type=int, default=3, help="length of each run of wrk")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument(
         "--rounds", type=int, default=1, help="on a busy machine: repeat, and keep the cheapest"
@@ -66,69 +106,92 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _requests(pull: Load, rounds: int) -> list[Measurement]:
-    """Each server in turn, so that none competes with another; of several rounds the cheapest."""
-    with tempfile.TemporaryDirectory(prefix="consent-proxy-bench-") as name, ExitStack() as servers:
-        folder = Path(name)
-        root = folder / "root"
-        root.mkdir()
-        (root / "page.html").write_bytes(page.html_page())
-        (root / "static.js").write_bytes(page.static_file())
-
+def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -> None:
+    folder, full = bench.folder, options.full
+    root = folder / "root"
+    root.mkdir()
+    sizes = [1, 10, 110, 1024, 5120] if full else [1, 1024]
+    (root / "page.html").write_bytes(page.html_page())
+    (root / "static.js").write_bytes(page.static_file())
+    for size in sizes:
+        (root / f"{size}k.html").write_bytes(page.sized_page(size * KB))
+    with ExitStack() as servers:
         start = servers.enter_context
         origin = start(nginx.origin(folder, root))
-        plain = start(nginx.plain_proxy(folder, origin.port))
-        rewriting = start(nginx.rewriting_proxy(folder, origin.port))
-        ours = start(proxy.consent_proxy(folder, origin.port))
-        _see(plain, _HTML, has=b"fbevents.js")
-        _see(rewriting, _HTML, has=b"banner.js", lacks=b"fbevents.js", gzipped=True)
-        pairs = [(plain, _HTML), (rewriting, _HTML)]
-        pairs += [(ours, request) for request in _requests_of_visitors(ours)]
-        pairs += [(plain, _STATIC), (ours, _STATIC)]
+        ours = start(proxy.consent_proxy(folder / "ours", origin.port))
+        peers = [start(nginx.plain_proxy(folder, origin.port))]
+        if not options.no_peers:
+            peers.append(start(nginx.rewriting_proxy(folder, origin.port)))
+            table = write_table(folder, ours, proxy.config_file(folder / "ours"))
+            for peer in (workerd, mitmproxy):
+                try:
+                    peers.append(start(peer(folder, origin.port, table)))
+                except (MissingPeerError, RuntimeError) as error:
+                    result.skipped.append(str(error))
+        result.main += [
+            found
+            for peer in peers
+            for request in _of_peer(peer, ours)
+            for found in bench.measure(peer, request)
+        ]
+        for request in cases.ours(ours):
+            result.main += bench.measure(ours, request)
+        if options.only_main:
+            return
+        quick = {server.name: server for server in (*peers, ours)}
+        quick.pop("mitmproxy + addon", None)
+        for size in sizes:
+            for server in quick.values():
+                for request in (cases.HIT, cases.CHANGING):
+                    if server.name != nginx.PLAIN:
+                        at = replace(request, path=request.path.replace("page", f"{size}k"))
+                        result.sweeps += bench.sweep("size_kb", size, server, at)
+        for connections in [1, 10, 100, 1000] if full else [1, 1000]:
+            for server in quick.values():
+                result.sweeps += bench.sweep(
+                    "connections", connections, server, cases.HIT, connections
+                )
+        for server in (ours, peers[0]):
+            result.idle += _idle(server, [1000, 5000] if full else [1000], result)
+    _sweep_configs(bench, root, result, full=full)
 
-        best: dict[tuple[str, str], Measurement] = {}
-        for number in range(1, rounds + 1):
-            for server, request in pairs:
-                _tell(f"round {number} of {rounds}: {server.name}: {request.case} ...")
-                found = load.measure(server, request, pull, folder)
-                key = (server.name, request.case)
-                if key not in best or found.cpu_us_per_request < best[key].cpu_us_per_request:
-                    best[key] = found
-        return list(best.values())
+
+def _of_peer(peer: Server, ours: Server) -> Iterator[Request]:
+    yield from cases.of_peer(peer)
+    if not peer.name.startswith("nginx"):
+        yield cases.of_peer_accepted(peer, proxy.accept_all(ours))
 
 
-def _requests_of_visitors(server: Server) -> Iterator[Request]:
-    """The page for the visitors there are, each reply looked at first."""
-    new_visitor = Request("html", "HTML page: first visit", "/page.html", _ASKS)
-    _see(server, new_visitor, has=b"/.consent/", lacks=b"fbevents.js", gzipped=True)
-    yield new_visitor
+def _sweep_configs(bench: Bench, root: Path, result: report.Result, *, full: bool) -> None:
+    """What needs a consent-proxy of its own: more workers, more rules."""
+    own = bench.folder / "again"
+    own.mkdir()
+    with nginx.origin(own, root) as origin:
+        for workers in (1, 2):
+            with proxy.consent_proxy(own / f"w{workers}", origin.port, workers=workers) as server:
+                for request in (cases.HIT, cases.CHANGING, cases.CACHED):
+                    result.sweeps += bench.sweep("workers", workers, server, request)
+        for rules in [10, 100, 1000, 10_000] if full else [10, 10_000]:
+            with proxy.consent_proxy(own / f"r{rules}", origin.port, rules=rules) as server:
+                for request in (cases.HIT, cases.CHANGING):
+                    result.sweeps += bench.sweep("rules", rules, server, request)
 
-    with_cookie = {**_ASKS, "Cookie": proxy.accept_all(server)}
-    returning = Request("html", "HTML page: all accepted", "/page.html", with_cookie)
-    _see(server, returning, has=b"fbevents.js", gzipped=True)
-    yield returning
 
-    fresh = Request("html", "HTML page: new body each", "/fresh.html", _ASKS)
-    _see(server, fresh, has=b"/.consent/", lacks=page.PER_REQUEST.encode(), gzipped=True)
-    yield fresh
+def _idle(server: Server, numbers: list[int], result: report.Result) -> Iterator[IdleCost]:
+    for number in numbers:
+        _tell(f"{server.name}: {number} idle connections ...")
+        try:
+            yield measure_idle(server, cases.IDLE, number)
+        except OSError as error:
+            result.skipped.append(f"{number} idle connections to {server.name}: {error}")
 
 
-def _see(
-    server: Server, request: Request, *, has: bytes, lacks: bytes = b"", gzipped: bool = False
-) -> None:
-    """A fast wrong answer is no result: stop where a reply is not what is to be measured."""
-    reply = load.fetch(server, request)
-    problems = []
-    if reply.status != 200:
-        problems.append(f"status {reply.status}")
-    if has not in reply.text:
-        problems.append(f"{has!r} is not in it")
-    if lacks and lacks in reply.text:
-        problems.append(f"{lacks!r} is in it")
-    if gzipped and reply.headers.get("content-encoding") != "gzip":
-        problems.append("it is not in gzip")
-    if problems:
-        raise RuntimeError(f"{server.name}: {request.case}: {', '.join(problems)}")
+def _raise_file_limit() -> None:
+    """A thousand connections of ours, of wrk's, of the servers'."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _compile_costs(pages: Path | None) -> Iterator[CompileCost]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bench.processes import Server, cpu_seconds
+from bench.processes import Server, cpu_seconds, memory
 
-Kind = Literal["html", "static"]
+Kind = Literal["html", "changed", "static"]
+"""What may be compared: a page that stays, one that is new each time, a file."""
 
 # wrk's own table rounds and changes units; its script hook gives the figures. Latency is in µs.
 _DONE = """
@@ -28,6 +29,20 @@ done = function(summary, latency, requests)
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
+
+
+# A URL that nobody asked for before, with each request.
+_NEW_URLS = """
+local asked = %d
+request = function()
+  asked = asked + 1
+  return wrk.format(nil, "%s?" .. asked)
+end
+"""
+
+
+class NoAnswerError(Exception):
+    """A server took requests and answered none in the time there was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +64,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for in a loop. `kind` says which measurements may be compared."""
+    """What is asked for in a loop. `kind` says which measurements may be compared; `new_urls` asks
+    for another URL each time.
+    """
 
     kind: Kind
     case: str
     path: str
     headers: Mapping[str, str]
+    new_urls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +89,9 @@ class Measurement:
     bytes_per_reply: int
     requests: int
     errors: int
+    connections: int
+    rss_kb: int
+    pss_kb: int
 
 
 def program() -> str | None:
@@ -94,16 +115,15 @@ def fetch(server: Server, request: Request) -> Reply:
 
 def measure(server: Server, request: Request, load: Load, folder: Path) -> Measurement:
     """Warm up, then pull for `load.seconds` and share the server's CPU time among the requests."""
-    script = folder / "done.lua"
-    script.write_text(_DONE)
-    _wrk(server, request, load.warm_up_seconds, load.connections, script)
+    _wrk(server, request, load.warm_up_seconds, load.connections, folder, first=0)
     _let_settle(server)
     before = cpu_seconds(server.pid)
-    figures = _wrk(server, request, load.seconds, load.connections, script)
+    figures = _wrk(server, request, load.seconds, load.connections, folder, first=10**9)
     used = cpu_seconds(server.pid) - before
+    held = memory(server.pid)
     requests = figures["requests"]
     if not requests:
-        raise RuntimeError(f"{request.case}: {server.name} answered nothing in {load.seconds} s")
+        raise NoAnswerError(f"{request.case}: {server.name} answered nothing in {load.seconds} s")
     return Measurement(
         kind=request.kind,
         case=request.case,
@@ -115,6 +135,9 @@ def measure(server: Server, request: Request, load: Load, folder: Path) -> Measu
         bytes_per_reply=round(figures["bytes"] / requests),
         requests=requests,
         errors=figures["errors"],
+        connections=load.connections,
+        rss_kb=held.rss,
+        pss_kb=held.pss,
     )
 
 
@@ -130,9 +153,11 @@ def _let_settle(server: Server) -> None:
 
 
 def _wrk(
-    server: Server, request: Request, seconds: int, connections: int, script: Path
+    server: Server, request: Request, seconds: int, connections: int, folder: Path, first: int
 ) -> dict[str, int]:
-    command = ["wrk", "--threads", "1", "--connections", str(connections)]
+    script = folder / "wrk.lua"
+    script.write_text(_DONE + (_NEW_URLS % (first, request.path) if request.new_urls else ""))
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--timeout", "10s"]
     command += ["--duration", f"{seconds}s", "--script", str(script)]
     for name, value in request.headers.items():
         command += ["--header", f"{name}: {value}"]

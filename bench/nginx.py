@@ -1,6 +1,7 @@
 """nginx as origin and as the yardstick: plain `proxy_pass`, and `sub_filter` with gzip 1.
 
-One instance each, so that the CPU time of one is never counted for the other.
+One instance each, so that the CPU time of one is never counted for the other. The yardsticks write
+an access log, as ours does; the origin does not.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ REWRITING = "nginx sub_filter"
 _FRAME = """
 {user}
 worker_processes 1;
+worker_rlimit_nofile 65536;
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 16384; }}
 http {{
-    access_log off;
+    {log}
     default_type application/octet-stream;
     types {{ text/html html; text/javascript js; }}
     charset utf-8;
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000000;
+    keepalive_timeout 300;
     client_body_temp_path {folder}/client;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -41,15 +44,37 @@ http {{
 }}
 """
 
-# /fresh.html is the same page with another comment in every reply: a body never seen before.
+# Gathered before it is written, as ours is.
+_LOG = "access_log {folder}/access.log combined buffer=64k flush=1s;"
+
+# One file, told of differently. Where bodies are new each time, they come in gzip to whoever takes
+# it: undoing that is part of the work.
 _ORIGIN = """
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} backlog=4096;
         root {root};
-        location = /fresh.html {{
-            alias {root}/page.html;
+        location /fresh/ {{ alias {root}/; add_header Cache-Control "public, max-age=600"; }}
+        location /asked/ {{ alias {root}/; add_header Cache-Control "no-cache"; }}
+        location /same/ {{
+            alias {root}/;
+            etag off;
+            if_modified_since off;
+            add_header Last-Modified "";
+            add_header Cache-Control "no-store";
+        }}
+        location /changing/ {{
+            alias {root}/;
+            gzip on;
             sub_filter "{per_request}" "<!--$request_id-->";
             sub_filter_last_modified off;
+            add_header Cache-Control "no-store";
+        }}
+        location /cold/ {{
+            alias {root}/;
+            gzip on;
+            sub_filter "{per_request}" "<!--$request_id-->";
+            sub_filter_last_modified off;
+            add_header Cache-Control "public, max-age=600";
         }}
     }}
 """
@@ -60,10 +85,11 @@ _PROXY = """
     proxy_set_header Connection "";
     # Room for the whole page: with the default buffers nginx writes it to a temporary file.
     proxy_buffer_size 16k;
-    proxy_buffers 8 32k;
+    proxy_buffers 64 32k;
     proxy_busy_buffers_size 64k;
+    proxy_max_temp_file_size 0;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} backlog=4096;
         location / {{ proxy_pass http://origin; {filters} }}
     }}
 """
@@ -90,9 +116,8 @@ def program() -> str | None:
 @contextlib.contextmanager
 def origin(folder: Path, root: Path) -> Iterator[Server]:
     port = free_port()
-    with _nginx(
-        "origin", folder, _ORIGIN.format(port=port, root=root, per_request=PER_REQUEST), port
-    ) as server:
+    body = _ORIGIN.format(port=port, root=root, per_request=PER_REQUEST)
+    with _nginx("origin", folder, body, port, log="access_log off;") as server:
         yield server
 
 
@@ -113,13 +138,13 @@ def rewriting_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _nginx(name: str, folder: Path, body: str, port: int) -> Iterator[Server]:
+def _nginx(name: str, folder: Path, body: str, port: int, *, log: str = _LOG) -> Iterator[Server]:
     own = folder / name.replace(" ", "-")
     own.mkdir()
     # As root, the workers would become an account that cannot read our private folder.
     user = "user root;" if os.geteuid() == 0 else ""
     config = own / "nginx.conf"
-    config.write_text(_FRAME.format(user=user, folder=own, body=body))
+    config.write_text(_FRAME.format(user=user, folder=own, body=body, log=log.format(folder=own)))
     nginx = program()
     if nginx is None:
         raise RuntimeError("nginx is not installed")

@@ -140,6 +140,31 @@ def html_page() -> bytes:
     return (frame[0] + "".join(sections) + filler + frame[1]).encode()
 
 
+def sized_page(size: int) -> bytes:
+    """A page of exactly `size` bytes, 1 KB or more: a tag in the head, then prose."""
+    rng = random.Random(size)
+    start = (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{PER_REQUEST}'
+        "<title>A page</title>\n"
+        '<script async src="https://www.googletagmanager.com/gtag/js?id=G-BENCH00001"></script>\n'
+        '<script src="https://connect.facebook.net/en_US/fbevents.js"></script>\n'
+        "</head><body>\n"
+    )
+    end = "</body></html>\n"
+    parts = [start]
+    room = size - len(start) - len(end)
+    number = 0
+    while True:
+        section = _section(rng, number)
+        if len(section) > room:
+            break
+        parts.append(section)
+        room -= len(section)
+        number += 1
+    parts += ["." * room, end]
+    return "".join(parts).encode()
+
+
 def static_file() -> bytes:
     """A script of exactly `STATIC_BYTES`, in ASCII."""
     rng = random.Random(20)

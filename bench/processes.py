@@ -8,11 +8,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+TOOLS = Path(__file__).parent / "output" / "tools"
+"""Where peers are installed that are no packages of the system."""
+
+
+class MissingPeerError(Exception):
+    """A peer that cannot be had here, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,13 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: Sequence[str], port: int, folder: Path, *, start_seconds: float = 20
+    name: str,
+    command: Sequence[str],
+    port: int,
+    folder: Path,
+    *,
+    start_seconds: float = 60,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Run `command` until the block ends. Output goes to `<folder>/output.log`.
 
@@ -40,7 +52,9 @@ def running(
     """
     log = folder / "output.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+        )
     try:
         _wait_for_port(name, process, port, log, start_seconds)
         yield Server(name, process.pid, port)
@@ -51,6 +65,25 @@ def running(
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and all below it, in seconds (proc_pid_stat(5))."""
     return sum(_ticks(each) for each in _tree(pid)) / _TICKS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of a process and all below it, in KB. `pss` shares out shared pages."""
+
+    rss: int
+    pss: int
+
+
+def memory(pid: int) -> Memory:
+    """What a server holds now (proc_pid_smaps_rollup(5))."""
+    sums = {"Rss": 0, "Pss": 0}
+    for each in _tree(pid):
+        for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name in sums:
+                sums[name] += int(value.split()[0])
+    return Memory(sums["Rss"], sums["Pss"])
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -13,14 +13,16 @@ from bench.processes import Server, free_port, running
 
 HOST = "localhost"
 
-# One worker, as nginx has one: CPU time a request does not depend on it, and two cores are then
-# enough for the load, the origin and the server under test.
+NAME = "consent-proxy"
+
+# Everything that is on by default is on: access log (into a file), metrics, cache.
 _CONFIG = """
 [proxy]
 listen = "127.0.0.1:{port}"
-workers = 1
+workers = {workers}
 admin_listen = "127.0.0.1:{admin_port}"
 access_log = true
+max_page_bytes = 16000000
 discovered = "{folder}/discovered.db"
 
 [policy]
@@ -52,7 +54,7 @@ approved_on = 2025-01-01
 expires = 2099-01-01
 """
 
-_VENDORS = (
+VENDORS = (
     "google-tag-manager",
     "google-analytics",
     "meta-pixel",
@@ -62,18 +64,45 @@ _VENDORS = (
 )
 
 
+# Vendors nobody has heard of, each with a host, a signature and a cookie.
+_MADE_UP = """
+[[vendor]]
+id = "made-up-{n}"
+name = "Made Up {n}"
+category = "{category}"
+hosts = ["*.made-up-{n}.example"]
+inline = ["MadeUp{n}.start("]
+cookies = ["made_up_{n}_*"]
+policy_url = "https://made-up-{n}.example/privacy"
+"""
+_CATEGORIES = ("functional", "analytics", "session_replay", "advertising", "social")
+
+
+def config_file(folder: Path) -> Path:
+    """Where `consent_proxy` writes the config."""
+    return folder / "consent-proxy.toml"
+
+
 @contextlib.contextmanager
-def consent_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
+def consent_proxy(
+    folder: Path, origin_port: int, *, workers: int = 1, rules: int = 0
+) -> Iterator[Server]:
+    """`folder` is made. `rules` are vendors and tags made up, beside those of the page."""
+    folder.mkdir()
     port = free_port()
-    own = folder / "consent-proxy"
-    own.mkdir()
-    config = own / "consent-proxy.toml"
-    config.write_text(
-        _CONFIG.format(port=port, admin_port=free_port(), folder=own, host=HOST, origin=origin_port)
-        + "".join(_TAG.format(vendor=vendor) for vendor in _VENDORS)
-    )
+    text = _CONFIG.format(
+        port=port, admin_port=free_port(), folder=folder, host=HOST, origin=origin_port,
+        workers=workers,
+    )  # fmt: skip
+    text += "".join(_TAG.format(vendor=vendor) for vendor in VENDORS)
+    for n in range(rules):
+        category = _CATEGORIES[n % len(_CATEGORIES)]
+        text += _MADE_UP.format(n=n, category=category) + _TAG.format(vendor=f"made-up-{n}")
+    config = config_file(folder)
+    config.write_text(text)
     command = [sys.executable, "-m", "proxy", "run", "--config", str(config)]
-    with running("consent-proxy", command, port, own) as server:
+    name = NAME if workers == 1 else f"{NAME}, {workers} workers"
+    with running(name, command, port, folder, start_seconds=240) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""The figures as JSON and as a table."""
+"""The figures: as JSON, as tables to look at, as a table and a plot for the docs."""
 
 from __future__ import annotations
 
@@ -6,110 +6,294 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import nginx
+from bench import cases, nginx, proxy, workerd
 from bench.compile import CompileCost
+from bench.idle import IdleCost
 from bench.load import Measurement
+from bench.plot import Bar, bars_svg
 
 LATEST = Path(__file__).parent / "output" / "latest.json"
+DOCS = Path(__file__).parent.parent / "docs"
+_BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+_SWEEPS = {
+    "size_kb": "Size of the page, KB",
+    "connections": "Connections",
+    "workers": "Workers",
+    "rules": "Vendors and tags made up",
+}
 
 
-def as_json(
-    measurements: Sequence[Measurement],
-    compile_costs: Sequence[CompileCost],
-    *,
-    seconds: int,
-    connections: int,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step of a sweep: `what` was varied, and where it stood."""
+
+    what: str
+    at: float
+    measured: Measurement
+
+
+@dataclass(slots=True)
+class Result:
+    """Everything that one run found out."""
+
+    seconds: int
+    connections: int
+    main: list[Measurement] = field(default_factory=list)
+    sweeps: list[Point] = field(default_factory=list)
+    idle: list[IdleCost] = field(default_factory=list)
+    compiled: list[CompileCost] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target beside the figure. Both in µs, KB, or times a peer's CPU time."""
+
+    target: str
+    wanted: str
+    found: str
+    met: bool
+
+
+def verdicts(result: Result) -> Iterator[Verdict]:
+    ours = {one.case: one for one in result.main if one.server == proxy.NAME}
+    for case, most in cases.TARGETS.items():
+        if case in ours:
+            cpu = ours[case].cpu_us_per_request
+            yield Verdict(f"{case}, CPU µs", f"≤ {most}", f"{cpu:.0f}", cpu <= most)
+    for case, theirs, peer, times in cases.RATIOS:
+        other = _find(result.main, peer, theirs)
+        if case in ours and other is not None:
+            ratio = ours[case].cpu_us_per_request / other.cpu_us_per_request
+            yield Verdict(
+                f"{case}, times {peer} ({theirs})", _times(times), _times(ratio), ratio <= times
+            )
+    for idle in result.idle:
+        if idle.server == proxy.NAME:
+            told = f"memory of each of {idle.connections:,} idle connections, KB"
+            met = idle.kb <= cases.IDLE_TARGET_KB
+            yield Verdict(told, f"≤ {cases.IDLE_TARGET_KB}", f"{idle.kb:.1f}", met)
+
+
+def _times(ratio: float) -> str:
+    return f"1/{1 / ratio:.1f}" if ratio < 0.5 else f"{ratio:.2f}"
+
+
+def write(result: Result) -> None:
+    """JSON and tables on stdout, the JSON in `LATEST` as well."""
+    text = _as_json(result)
+    LATEST.parent.mkdir(exist_ok=True)
+    LATEST.write_text(text + "\n")
+    print(text)
+    _print_tables(result)
+
+
+def write_docs(result: Result) -> None:
+    """Put the tables and the plot into docs/."""
+    (DOCS / "performance.svg").write_text(_plot(result))
+    path = DOCS / "performance.md"
+    before, begin, rest = path.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise RuntimeError(f"{path} lacks the lines {_BEGIN.strip()} and {_END.strip()}")
+    path.write_text(before + _BEGIN + "\n".join(_markdown(result)) + "\n" + _END + after)
+
+
+# --- JSON -----------------------------------------------------------------------------------
+
+
+def _as_json(result: Result) -> str:
     return json.dumps(
         {
-            "machine": {
-                "cpu": _cpu_model(),
-                "cores": os.cpu_count(),
-                "python": platform.python_version(),
-                "nginx": _nginx_version(),
-            },
-            "load": {"seconds": seconds, "connections": connections},
+            "machine": _machine(),
+            "load": {"seconds": result.seconds, "connections": result.connections},
             "requests": [
-                {
-                    **asdict(each),
-                    "to_nginx_sub_filter": _ratio(each, measurements, nginx.REWRITING),
-                    "to_nginx_plain": _ratio(each, measurements, nginx.PLAIN),
-                }
-                for each in measurements
+                {**asdict(one), **{f"to_{n}": r for n, r in _ratios(one, result.main)}}
+                for one in result.main
             ],
-            "compile": [asdict(each) for each in compile_costs],
+            "sweeps": [{"what": p.what, "at": p.at, **asdict(p.measured)} for p in result.sweeps],
+            "idle": [asdict(one) for one in result.idle],
+            "targets": [asdict(one) for one in verdicts(result)],
+            "compile": [asdict(one) for one in result.compiled],
+            "skipped": result.skipped,
         },
         indent=2,
     )
 
 
-def print_tables(measurements: Sequence[Measurement], compile_costs: Sequence[CompileCost]) -> None:
-    console = Console(width=120)
-    if measurements:
-        table = Table(title="CPU time of the server a request")
-        table.add_column("request", no_wrap=True)
-        table.add_column("server", no_wrap=True)
-        for heading in (
-            "CPU µs",
-            "/plain",
-            "/filter",
-            "req/s",
-            "p50 ms",
-            "p99 ms",
-            "bytes",
-            "errors",
-        ):
-            table.add_column(heading, justify="right")
-        for each in measurements:
-            table.add_row(
-                each.case,
-                each.server,
-                f"{each.cpu_us_per_request:.0f}",
-                _show(_ratio(each, measurements, nginx.PLAIN)),
-                _show(_ratio(each, measurements, nginx.REWRITING)),
-                f"{each.requests_per_second:.0f}",
-                f"{each.p50_ms:.2f}",
-                f"{each.p99_ms:.1f}",
-                f"{each.bytes_per_reply}",
-                f"{each.errors}",
-            )
-        console.print(table)
-        console.print(
-            "/plain, /filter: CPU time as a multiple of that of nginx with proxy_pass alone, and "
-            "with\nsub_filter and gzip 1, for the same file in this run.\n"
+def _machine() -> dict[str, object]:
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "nginx": _nginx_version(),
+        "load_average": os.getloadavg()[2],
+    }
+
+
+def _ratios(one: Measurement, all_: Sequence[Measurement]) -> Iterator[tuple[str, float]]:
+    """CPU time as a multiple of the peers', for the same thing in the same run."""
+    theirs = {"html": cases.PAGE, "changed": cases.CHANGED, "static": cases.STATIC}[one.kind].case
+    for name, peer in (
+        ("nginx_plain", nginx.PLAIN), ("nginx_sub_filter", nginx.REWRITING),
+        ("workerd", workerd.NAME),
+    ):  # fmt: skip
+        other = _find(all_, peer, theirs)
+        if other is not None:
+            yield name, round(one.cpu_us_per_request / other.cpu_us_per_request, 3)
+
+
+def _find(all_: Sequence[Measurement], server: str, case: str) -> Measurement | None:
+    return next((one for one in all_ if (one.server, one.case) == (server, case)), None)
+
+
+# --- tables to look at ----------------------------------------------------------------------
+
+
+def _print_tables(result: Result) -> None:
+    console = Console(width=180)
+    if result.main:
+        console.print(_table("A request", _MAIN_HEADINGS, _main_rows(result)))
+        console.print(_table("Targets", ("target", "wanted", "found", "met"), _target_rows(result)))
+    for what, title in _SWEEPS.items():
+        rows = list(_sweep_rows(result, what))
+        if rows:
+            console.print(_table(title, _SWEEP_HEADINGS, rows))
+    if result.idle:
+        rows = [[one.server, f"{one.connections:,}", f"{one.kb:.1f}"] for one in result.idle]
+        console.print(_table("Idle connections", ("server", "connections", "KB each"), rows))
+    if result.compiled:
+        title = "Compile and render without I/O: CPU ms for 100 KB"
+        console.print(_table(title, _COMPILE_HEADINGS, _compile_rows(result)))
+
+
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(title=title)
+    for heading in headings:
+        left = heading in {"request", "server", "target", "corpus"}
+        table.add_column(heading, justify="left" if left else "right", no_wrap=left)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+_MAIN_HEADINGS = (
+    "request", "server", "CPU µs", "/ plain", "/ sub_filter", "/ workerd", "req/s", "p50 ms",
+    "p99 ms", "MB", "bytes", "errors",
+)  # fmt: skip
+
+
+def _main_rows(result: Result) -> list[list[str]]:
+    rows = []
+    for one in result.main:
+        ratios = dict(_ratios(one, result.main))
+        times = [
+            f"{ratios[name]:.2f}" if name in ratios else "-"
+            for name in ("nginx_plain", "nginx_sub_filter", "workerd")
+        ]
+        rows.append(
+            [
+                one.case, one.server, f"{one.cpu_us_per_request:,.0f}", *times,
+                f"{one.requests_per_second:,.0f}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
+                f"{one.pss_kb / 1024:.0f}", f"{one.bytes_per_reply:,}", f"{one.errors}",
+            ]
+        )  # fmt: skip
+    return rows
+
+
+def _target_rows(result: Result) -> list[list[str]]:
+    return [
+        [one.target, one.wanted, one.found, "yes" if one.met else "no"] for one in verdicts(result)
+    ]
+
+
+_SWEEP_HEADINGS = ("at", "request", "server", "CPU µs", "req/s", "p50 ms", "p99 ms", "MB", "errors")
+
+
+def _sweep_rows(result: Result, what: str) -> Iterator[list[str]]:
+    for point in result.sweeps:
+        one = point.measured
+        if point.what == what:
+            yield [
+                f"{point.at:,.0f}", one.case, one.server, f"{one.cpu_us_per_request:,.0f}",
+                f"{one.requests_per_second:,.0f}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
+                f"{one.pss_kb / 1024:.0f}", f"{one.errors}",
+            ]  # fmt: skip
+
+
+_COMPILE_HEADINGS = ("corpus", "pages", "KB", "compile", "render", "slowest to compile")
+
+
+def _compile_rows(result: Result) -> list[list[str]]:
+    return [
+        [
+            cost.corpus, f"{cost.pages}", f"{cost.kilobytes}", f"{cost.compile_ms_per_100_kb:.2f}",
+            f"{cost.render_ms_per_100_kb:.3f}",
+            f"{cost.slowest_ms_per_100_kb:.2f} ({cost.slowest_page})",
+        ]
+        for cost in result.compiled
+    ]  # fmt: skip
+
+
+# --- for the docs ---------------------------------------------------------------------------
+
+
+def _markdown(result: Result) -> Iterator[str]:
+    machine = _machine()
+    yield (
+        f"\n{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, nginx "
+        f"{machine['nginx']}; {result.seconds} s each, {result.connections} connections.\n"
+    )
+    yield "![CPU time of a page and a file, by server](performance.svg)\n"
+    yield from _markdown_table(_MAIN_HEADINGS, _main_rows(result))
+    yield "\nTargets:\n"
+    yield from _markdown_table(("target", "wanted", "found", "met"), _target_rows(result))
+    for what, title in _SWEEPS.items():
+        rows = list(_sweep_rows(result, what))
+        if rows:
+            yield f"\n{title}:\n"
+            yield from _markdown_table(_SWEEP_HEADINGS, rows)
+    if result.idle:
+        yield "\nIdle connections:\n"
+        rows = [[one.server, f"{one.connections:,}", f"{one.kb:.1f}"] for one in result.idle]
+        yield from _markdown_table(("server", "connections", "KB each"), rows)
+    for line in result.skipped:
+        yield f"\nSkipped: {line}"
+    yield ""
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(headings)} |"
+    left = {"request", "server", "target"}
+    yield f"|{'|'.join('---' if h in left else '--:' for h in headings)}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _plot(result: Result) -> str:
+    bars = [
+        Bar(
+            one.case,
+            one.server,
+            one.cpu_us_per_request,
+            own=one.server == proxy.NAME,
+            target=cases.TARGETS.get(one.case) if one.server == proxy.NAME else None,
         )
-    if compile_costs:
-        table = Table(title="Compile and render without I/O: CPU ms for 100 KB")
-        for heading in ("corpus", "pages", "KB", "compile", "render", "slowest to compile"):
-            table.add_column(heading, justify="left" if heading == "corpus" else "right")
-        for cost in compile_costs:
-            table.add_row(
-                cost.corpus,
-                f"{cost.pages}",
-                f"{cost.kilobytes}",
-                f"{cost.compile_ms_per_100_kb:.2f}",
-                f"{cost.render_ms_per_100_kb:.3f}",
-                f"{cost.slowest_ms_per_100_kb:.2f} ({cost.slowest_page})",
-            )
-        console.print(table)
-
-
-def _ratio(each: Measurement, measurements: Sequence[Measurement], server: str) -> float | None:
-    for other in measurements:
-        if other.server == server and other.kind == each.kind:
-            return round(each.cpu_us_per_request / other.cpu_us_per_request, 3)
-    return None
-
-
-def _show(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{ratio:.2f}"
+        for kind in ("html", "changed", "static")
+        for one in sorted(
+            (m for m in result.main if m.kind == kind), key=lambda m: -m.cpu_us_per_request
+        )
+    ]
+    return bars_svg(
+        "CPU µs a request (less is better; each line is ten times the one before)", bars
+    )
 
 
 def _cpu_model() -> str:

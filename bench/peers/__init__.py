@@ -1,0 +1,1 @@
+"""What the other proxies run: a worker for workerd, an addon for mitmproxy."""
