@@ -83,10 +83,13 @@ class Crowd:
 
     def __init__(self, keys: KeyRing, forger: KeyRing, version: str) -> None:
         self._keys, self._forger, self._version = keys, forger, version
-        self._now = int(time.time())
 
     def person(self, number: int) -> Person:
+        """Somebody who comes now. Some are much alike: they share what lies ready, or nearly do."""
         draw = random.Random(number)
+        self._now = int(time.time())
+        if draw.random() < 0.3:
+            return self._usual(number, draw)
         secure = draw.random() < 0.15
         path = draw.choice(PAGES).replace("*", str(draw.randrange(3)))
         state = COOKIE_STATES[number % len(COOKIE_STATES)]
@@ -108,10 +111,9 @@ class Crowd:
         if draw.random() < 0.12:
             cookies.append(f"cart=cart-{number}")
         draw.shuffle(cookies)
-        headers = [
-            ("Accept-Encoding", draw.choice(CODINGS)),
-            ("X-Flavour", draw.choice(("sweet", "sour"))),
-        ]
+        headers = [("Accept-Encoding", draw.choice(CODINGS))]
+        if path == "/vary":
+            headers.append(("X-Flavour", draw.choice(("sweet", "sour"))))
         language = draw.choice(LANGUAGES)
         headers += [("Accept-Language", language)] if language else []
         headers += [("Sec-GPC", "1")] if gpc else []
@@ -122,6 +124,23 @@ class Crowd:
         return Person(
             number, path, secure, tuple(headers), tuple(cookies), state,
             Visitor(preferences, gpc=gpc, region="US" if us else "", once=once), dest,
+        )  # fmt: skip
+
+    def _usual(self, number: int, draw: random.Random) -> Person:
+        gpc, us, accepted = (draw.random() < 0.5 for _ in range(3))
+        headers = [("Accept-Encoding", "gzip"), ("Sec-Fetch-Dest", "document")]
+        headers += [("Sec-GPC", "1")] if gpc else []
+        headers += [("X-Country", "US")] if us else []
+        preferences, cookies = None, []
+        if accepted:
+            allowed = frozenset(CHOOSABLE) if draw.random() < 0.5 else frozenset()
+            now = self._now
+            preferences = Preferences(allowed, self._version, made_at=now, expires_at=now + 600)
+            name = cookie_name("", secure=False)
+            cookies = [f"{name}={self._keys.sign(preferences, 'www')}"]
+        return Person(
+            number, draw.choice(("/fresh", "/language")), False, tuple(headers), tuple(cookies),
+            "usual", Visitor(preferences, gpc=gpc, region="US" if us else ""), "document",
         )  # fmt: skip
 
     def _choice(
