@@ -18,26 +18,44 @@ _LARGEST = 10_000_000
 _MOST = 5_000
 
 
+Stamp = tuple[int, ...]
+"""Changes whenever a file does, or another takes its place. Empty where there is none."""
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file, of a link's target."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
+
+
 class IncludedFiles:
     """Finds included files, and remembers where it looked.
 
-    `folders` are the folders whose change may change the config, `files` the files read so far.
+    `folders` are the folders whose change may change the config, `files` the files read so far,
+    `stamps` how each was when it was read.
     """
 
     def __init__(self, path: Path) -> None:
         """`path` is the config file's, as faults name it."""
-        self._named_folder = path.parent
         self._root = path.absolute().parent.resolve()
         self.folders: set[Path] = {path.absolute().parent, path.resolve().parent}
         self.files: dict[Path, bytes] = {}
+        self.stamps: dict[Path, Stamp] = {}
+        self._named: dict[tuple[str, Path], list[str]] = {}
         self.includes = Includes(str(path.resolve()), self._find)
+
+    def names_changed(self) -> bool:
+        """Whether a pattern now names other files than it did."""
+        return any(_names(*asked) != names for asked, names in self._named.items())
 
     def _find(self, pattern: str, says: str) -> list[Opened]:
         folder = Path(says).parent
         fixed = _fixed_folder(pattern)
         self.folders |= {folder.absolute(), (folder / fixed).absolute()}
-        # Not Path.glob: that also finds hidden files, as editors leave them.
-        names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207
+        names = self._named[pattern, folder] = _names(pattern, folder)
         if len(names) > _MOST:
             return [_problem(f"{quoted(pattern)} names {len(names)} files; at most {_MOST} can be")]
         if names:
@@ -54,6 +72,7 @@ class IncludedFiles:
         ]
 
     def _open(self, path: Path, name: str) -> Opened:
+        self.stamps[path] = stamp_of(path)
         self.folders.add(path.absolute().parent)
         try:
             real = path.resolve(strict=True)
@@ -75,6 +94,11 @@ class IncludedFiles:
             return _problem(f"{quoted(name)} cannot be read: {why}")
         self.files[real] = content
         return Opened(os.path.normpath(path), str(real), content)
+
+
+def _names(pattern: str, folder: Path) -> list[str]:
+    # Not Path.glob: that also finds hidden files, as editors leave them.
+    return sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207
 
 
 def _fixed_folder(pattern: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from consent_rules.config import ConfigError, LoadedConfig
-from proxy import config_file
+from proxy.config_file import ConfigFile
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
 MaybeConfigOption = Annotated[
@@ -53,16 +53,17 @@ def console(*, plain_width: int = 10_000) -> Console:
     )
 
 
-def read_config(path: Path) -> tuple[LoadedConfig, str]:
+def read_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfig, str]:
     """The config and its text. Raises ConfigError; an unreadable file is a usage error."""
     try:
-        return config_file.read_config(path, today=today())
+        return (file or ConfigFile(path)).read(today())
     except OSError as error:
         stop(f"{path}: cannot be read: {error.strerror}", USAGE)
 
 
-def open_config(path: Path) -> tuple[LoadedConfig, str]:
+def open_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfig, str]:
+    """As `read_config`; faults end the command."""
     try:
-        return read_config(path)
+        return read_config(path, file)
     except ConfigError as error:
         stop(str(error), FAULTS)

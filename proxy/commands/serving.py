@@ -14,19 +14,23 @@ import typer
 
 from consent_rules.config import format_fault
 from proxy.commands.options import FAULTS, USAGE, ConfigOption, JsonOption, open_config, stop
+from proxy.config_file import ConfigFile
 
 
 def run(config: ConfigOption) -> None:
-    """Serve. SIGHUP reads the config again, SIGTERM finishes what is under way and stops."""
+    """Serve. A saved config is taken by itself, and on SIGHUP; SIGTERM finishes what is under way
+    and stops.
+    """
     from proxy.serving import serve_config
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
-    loaded, _ = open_config(config)
+    file = ConfigFile(config)
+    loaded, _ = open_config(config, file)
     for fault in loaded.faults:
         typer.echo(format_fault(fault, str(config)), err=True)
-    code, message = serve_config(loaded.config, config)
+    code, message = serve_config(file, loaded.config)
     if message:
         stop(message, code)
     raise typer.Exit(code)
