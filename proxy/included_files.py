@@ -44,25 +44,25 @@ class IncludedFiles:
         self.folders: set[Path] = {path.absolute().parent, path.resolve().parent}
         self.files: dict[Path, bytes] = {}
         self.stamps: dict[Path, Stamp] = {}
-        self._named: dict[tuple[str, Path], list[str]] = {}
+        self._named: dict[tuple[str, Path], tuple[list[str], bool]] = {}
         self.includes = Includes(str(path.resolve()), self._find)
 
     def names_changed(self) -> bool:
-        """Whether a pattern now names other files than it did."""
+        """Whether a pattern now names other files than it did, or its folder came or went."""
         return any(_names(*asked) != names for asked, names in self._named.items())
 
     def _find(self, pattern: str, says: str) -> list[Opened]:
         folder = Path(says).parent
         fixed = _fixed_folder(pattern)
         self.folders |= {folder.absolute(), (folder / fixed).absolute()}
-        names = self._named[pattern, folder] = _names(pattern, folder)
+        names, there = self._named[pattern, folder] = _names(pattern, folder)
         if len(names) > _MOST:
             return [_problem(f"{quoted(pattern)} names {len(names)} files; at most {_MOST} can be")]
         if names:
             return [self._open(folder / name, name) for name in names]
         if not glob.has_magic(pattern):
             return [_problem(f"there is no file {quoted(pattern)} in {_named(folder)}")]
-        if not (folder / fixed).is_dir():
+        if not there:
             return [_problem(f"there is no folder {quoted(fixed)} in {_named(folder)}")]
         return [
             Opened(
@@ -96,9 +96,11 @@ class IncludedFiles:
         return Opened(os.path.normpath(path), str(real), content)
 
 
-def _names(pattern: str, folder: Path) -> list[str]:
+def _names(pattern: str, folder: Path) -> tuple[list[str], bool]:
+    """The files that a pattern names, and whether its folder is there."""
     # Not Path.glob: that also finds hidden files, as editors leave them.
-    return sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207
+    names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207
+    return names, (folder / _fixed_folder(pattern)).is_dir()
 
 
 def _fixed_folder(pattern: str) -> str:

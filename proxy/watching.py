@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
 from watchfiles import awatch
@@ -32,19 +33,11 @@ async def occasions(folders: Callable[[], frozenset[Path]], how: Watch) -> Async
     while how is Watch.NOTIFY:
         watched = folders()
         try:
-            async for _ in awatch(
-                *watched,
-                watch_filter=None,
-                debounce=_MOST_MS,
-                step=_SETTLED_MS,
-                recursive=False,
-                rust_timeout=_LOOK_AGAIN_MS,
-                yield_on_timeout=True,
-                ignore_permission_denied=True,
-            ):
-                yield
-                if folders() != watched:
-                    break
+            async with contextlib.aclosing(_notices(watched)) as notices:
+                async for _ in notices:
+                    yield
+                    if folders() != watched:
+                        break
         except (OSError, RuntimeError) as error:
             if all(folder.is_dir() for folder in watched):
                 _log.warning("changes of the config are not told (%s): it is polled", error)
@@ -52,3 +45,30 @@ async def occasions(folders: Callable[[], frozenset[Path]], how: Watch) -> Async
     while how is not Watch.OFF:
         yield
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _notices(folders: frozenset[Path]) -> AsyncGenerator[None]:
+    """Yield once the folders are watched, and after each change in them."""
+    changes = awatch(
+        *folders,
+        watch_filter=None,
+        debounce=_MOST_MS,
+        step=_SETTLED_MS,
+        recursive=False,
+        rust_timeout=_LOOK_AGAIN_MS,
+        yield_on_timeout=True,
+        ignore_permission_denied=True,
+    )
+    upcoming = asyncio.ensure_future(anext(changes))
+    try:
+        # With its first step the watch begins. What changed before that is seen by looking now.
+        await asyncio.sleep(0)
+        yield
+        while True:
+            await upcoming
+            upcoming = asyncio.ensure_future(anext(changes))
+            yield
+    finally:
+        upcoming.cancel()
+        await asyncio.gather(upcoming, return_exceptions=True)
+        await changes.aclose()

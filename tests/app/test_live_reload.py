@@ -11,6 +11,7 @@ import signal
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -77,6 +78,10 @@ async def visitors(port: int) -> AsyncIterator[list[Visitor]]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def all_see(asking: list[Visitor], name: str) -> bool:
+    return all(one.seen == name for one in asking)
 
 
 async def until(what: Callable[[], bool], log: Process) -> float:
@@ -149,9 +154,7 @@ async def test_twenty_changes_under_load(tmp_path: Path) -> None:
                     (config.parent / "log").write_text("")
                     continue
                 save(config, named(text, name))
-                took.append(
-                    await until(lambda n=name: all(one.seen == n for one in asking), process)
-                )
+                took.append(await until(partial(all_see, asking, name), process))
                 says = await told(admin, 2)
                 assert sorted(says) == [0, 1]
                 assert all(one["taken"] for one in says.values()), says
