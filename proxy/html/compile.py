@@ -266,8 +266,12 @@ def _strings_in_json(text: str) -> list[str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return []  # nor does a browser use it
+        # A browser does not use it, unless it is whole once something within it is closed.
+        return _JSON_STRING.findall(text)
     return list(_strings(value))
+
+
+_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 def _is_url(text: str) -> bool:
@@ -551,7 +555,11 @@ def _own_import_map(text: str, context: _Context) -> str:
             return table if not isinstance(table, list) else []
         return {key: kept(value) for key, value in table.items() if owned(key, value)}
 
-    return json.dumps(kept(json.loads(text))).replace("<", "\\u003c")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return "{}"
+    return json.dumps(kept(value)).replace("<", "\\u003c")
 
 
 def _without_overlaps(gates: list[Gate]) -> list[Gate]:

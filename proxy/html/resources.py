@@ -130,6 +130,8 @@ def resources_of(element: turbohtml.Element, tag: str, reading: Reading) -> Iter
             yield from _ATTRIBUTES[name](element, name, reading)
 
 
+_ENDING_A_SELECT = "select :is(svg,math) :is(select,input,keygen,textarea)"
+"""Names that end a <select> for those browsers, though they are names in a drawing for others."""
 _TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,plaintext,svg,math)"
 
 
@@ -139,6 +141,9 @@ def resources_in_selects(document: turbohtml.Document) -> Iterator[Resource]:
     """
     for element in document.select(_TAGS_AS_TEXT):
         if "<" in element.text:
+            yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+    for element in document.select(_ENDING_A_SELECT):
+        if element.namespace is not turbohtml.Namespace.HTML:
             yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
 
 

@@ -328,12 +328,39 @@ async def test_other_untyped_answers_pass(tmp_path: Path, body: bytes) -> None:
     "kind",
     ["image/svg+xml", "application/xhtml+xml", "text/xml", "application/rss+xml; charset=utf-8"],
 )
-async def test_documents_that_are_not_gated_get_the_policy(tmp_path: Path, kind: str) -> None:
-    page = reply(PAGE, f"Content-Type: {kind}", html=False)
+async def test_documents_in_xml_are_gated(tmp_path: Path, kind: str) -> None:
+    document = b'<x><link rel="preconnect" href="https://pixel.example/"/><y href="/own"/></x>'
+    page = reply(document, f"Content-Type: {kind}", 'ETag: "x"', html=False)
     async with proxied(tmp_path, {"page": page}) as site:
         answer = await site.ask("/page")
-        assert answer.body == PAGE
-        assert locked(answer.policy)
+        assert answer.body == b'<x><link/><y href="/own"/></x>'
+        assert answer.all("Cache-Control") == ["no-store"]
+        assert answer.all("ETag") == []
+        assert answer.all("X-DNS-Prefetch-Control") == ["off"]
+        assert answer.policy
+        for dest in ("image", "empty"):
+            answer = await site.ask("/page", dest=dest)
+            assert answer.body == document
+            assert answer.policy
+
+
+async def test_a_document_in_xml_that_cannot_be_read_gets_the_strictest_policy(
+    tmp_path: Path,
+) -> None:
+    page = reply(b"<p>\xff</p>", "Content-Type: application/xhtml+xml", html=False)
+    async with proxied(tmp_path, {"page": page}) as site:
+        answer = await site.ask("/page")
+        assert answer.body == b"<p>\xff</p>"
+        assert locked(answer.all("Content-Security-Policy")[-1])
+
+
+async def test_a_document_in_xml_may_say_that_it_is_for_patients(tmp_path: Path) -> None:
+    document = b'<h:html><h:meta name="page-audience" content="patient"/></h:html>'
+    page = reply(document, "Content-Type: application/xhtml+xml", html=False)
+    async with proxied(tmp_path, {"page": page}) as site:
+        answer = await site.ask("/page")
+        assert answer.body == document
+        assert answer.all("Referrer-Policy") == ["no-referrer"]
 
 
 @pytest.mark.parametrize("dest", ["worker", "sharedworker", "serviceworker"])

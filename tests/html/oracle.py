@@ -62,12 +62,19 @@ SIGNATURE = "pixelq("
 """What gives a vendor's inline script away, and what is told of one that runs."""
 
 
+class GaveUpError(Exception):
+    """html5lib met what it thought could not be."""
+
+
 def asked_hosts(text: str, url: str, *, scripting: bool, depth: int = 0) -> set[str]:
     """Hosts that a browser would ask for the page `text` at `url`; `SIGNATURE` where a vendor's
     inline script runs."""
     parser = html5lib.HTMLParser(namespaceHTMLElements=True, strict=False)
     _teach_end_tags(parser)
-    document = parser.parse(text, scripting=scripting)
+    try:
+        document = parser.parse(text, scripting=scripting)
+    except AssertionError as error:
+        raise GaveUpError from error
     base = _base(document, url)
     told = {host for found in _urls(document, base) if (host := _host(found, base))}
     for nested in _nested_pages(document) if depth < 6 else ():
