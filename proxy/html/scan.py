@@ -337,7 +337,7 @@ def _agreed(places: Iterable[int | None]) -> int | None:
 # What may stand before a doctype: blanks, comments and what is read as one.
 _DOCTYPE = re.compile(
     r"(?:[\t\n\f\r ]|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>"
-    r"|<!(?!doctype|--)[^>]*>)*<!doctype[^>]*>",
+    r"|<!(?!doctype|--)[^>]*>)*+<!doctype[^>]*>",
     re.IGNORECASE,
 )
 

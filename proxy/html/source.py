@@ -9,8 +9,8 @@ from proxy.html.charset import UNREADABLE, charset_of, charset_of_content_type, 
 
 __all__ = ["Source", "UndecodableError", "charset_of_content_type", "read_source"]
 
-# What switches ISO-2022-JP to two bytes a character. In a page that names no charset browsers
-# may take that for the charset (they sniff), and read tags where others see none.
+# What switches ISO-2022-JP to two bytes a character. In a page that names no charset browsers may
+# take that for the charset (they sniff), and read tags where others see none.
 _SHIFT_TO_KANJI = (b"\x1b$", b"\x1b(")
 
 
@@ -86,9 +86,10 @@ def read_source(body: bytes, content_type: str = "") -> Source:
     if codec.startswith("utf-16") or codec == "iso2022_jp":
         return _transcoded(body, codec, label)
     if not (certain or label) and any(shift in body for shift in _SHIFT_TO_KANJI):
-        raise UndecodableError(
-            "the page holds escape sequences of ISO-2022-JP but no header names its charset"
-        )
+        # Browsers may guess what nobody names. The charset that we read it in, the header names.
+        if body.isascii():
+            return _transcoded(body, "iso2022_jp", "iso-2022-jp")
+        label = "windows-1252"
     text = body.decode("latin-1")
     if text.startswith(_UTF8_BOM):
         # The mark is not part of the text; blanks keep the offsets.

@@ -95,13 +95,23 @@ def test_label(head: bytes, content_type: str, label: str) -> None:
         (b"<meta charset=hz-gb-2312>", _HTML),
         (b"\x00\xd8", "text/html; charset=utf-16le"),
         (b"a", "text/html; charset=utf-16le"),
-        # Browsers guess ISO-2022-JP where nobody says otherwise.
-        (b"<a title='\x1b$B'><script src=//pixel.test/a></script>\x1b(B'>", _HTML),
     ],
 )
 def test_refused(body: bytes, content_type: str) -> None:
     with pytest.raises(UndecodableError):
         read_source(body, content_type)
+
+
+@pytest.mark.parametrize(
+    ("body", "label"),
+    [
+        (b"<a title='\x1b$B4A;z\x1b(B'>", "iso-2022-jp"),
+        (b"<a title='\x1b$B'><script src=//pixel.test/a></script>\x1b(B'>", "utf-8"),
+        (b"<a title='\x1b$B\xe9'>", "windows-1252"),
+    ],
+)
+def test_what_browsers_would_guess_is_named(body: bytes, label: str) -> None:
+    assert read_source(body, _HTML).label == label
 
 
 def test_escape_sequences_under_a_named_charset() -> None:
