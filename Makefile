@@ -11,7 +11,7 @@ export PYTHON CHROMIUM
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo test lint format schema test-unit test-e2e bench build clean
+.PHONY: help venv demo test lint format schema test-unit test-e2e lighthouse bench build clean
 
 help: ## what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ test-e2e: $(READY) ## tests in real Chromium
 	@echo "== tests in Chromium"
 	@scripts/npm-install e2e
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m pytest e2e $(ARGS)
+
+lighthouse: $(READY) ## Lighthouse on the demo, with the banner and without
+	@scripts/npm-install e2e
+	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m e2e.lighthouse
 
 bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full" for all)
 	@for tool in nginx wrk; do \

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import cases, load, nginx, page, proxy, report
+from bench.banner_sizes import banner_sizes
 from bench.compile import CompileCost, measure_generated, measure_saved
 from bench.idle import IdleCost, measure_idle
 from bench.load import Load, Measurement, Request
@@ -77,6 +78,8 @@ def main() -> int:
             bench = Bench(Path(name), pull, options.rounds, result.skipped)
             _measure(bench, options, result)
     result.compiled = list(_compile_costs(options.pages))
+    if not options.no_peers:
+        result.banners = banner_sizes(result.skipped)
     report.write(result)
     if options.docs:
         report.write_docs(result)

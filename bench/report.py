@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import cases, nginx, proxy, workerd
+from bench import banner_sizes, cases, nginx, proxy, workerd
+from bench.banner_sizes import BannerSize
 from bench.compile import CompileCost
 from bench.idle import IdleCost
 from bench.load import Measurement
@@ -49,6 +50,7 @@ class Result:
     sweeps: list[Point] = field(default_factory=list)
     idle: list[IdleCost] = field(default_factory=list)
     compiled: list[CompileCost] = field(default_factory=list)
+    banners: list[BannerSize] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
 
@@ -122,6 +124,7 @@ def _as_json(result: Result) -> str:
             "idle": [asdict(one) for one in result.idle],
             "targets": [asdict(one) for one in verdicts(result)],
             "compile": [asdict(one) for one in result.compiled],
+            "banners": [asdict(one) for one in result.banners],
             "skipped": result.skipped,
         },
         indent=2,
@@ -172,12 +175,15 @@ def _print_tables(result: Result) -> None:
     if result.compiled:
         title = "Compile and render without I/O: CPU ms for 100 KB"
         console.print(_table(title, _COMPILE_HEADINGS, _compile_rows(result)))
+    if result.banners:
+        rows = banner_sizes.rows(result.banners)
+        console.print(_table("What a first-time visitor loads", banner_sizes.HEADINGS, rows))
 
 
 def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(title=title)
     for heading in headings:
-        left = heading in {"request", "server", "target", "corpus"}
+        left = heading in {"request", "server", "target", "corpus", "banner"}
         table.add_column(heading, justify="left" if left else "right", no_wrap=left)
     for row in rows:
         table.add_row(*row)
@@ -264,6 +270,9 @@ def _markdown(result: Result) -> Iterator[str]:
         yield "\nIdle connections:\n"
         rows = [[one.server, f"{one.connections:,}", f"{one.kb:.1f}"] for one in result.idle]
         yield from _markdown_table(("server", "connections", "KB each"), rows)
+    if result.banners:
+        yield "\nWhat a first-time visitor loads for the banner:\n"
+        yield from _markdown_table(banner_sizes.HEADINGS, banner_sizes.rows(result.banners))
     for line in result.skipped:
         yield f"\nSkipped: {line}"
     yield ""
@@ -271,7 +280,7 @@ def _markdown(result: Result) -> Iterator[str]:
 
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(headings)} |"
-    left = {"request", "server", "target"}
+    left = {"request", "server", "target", "banner"}
     yield f"|{'|'.join('---' if h in left else '--:' for h in headings)}|"
     for row in rows:
         yield f"| {' | '.join(row)} |"
