@@ -22,7 +22,8 @@ _NO_VALUES = frozenset({"comment", "ERROR"})
 
 
 @cache
-def _parser() -> Parser:
+def toml_parser() -> Parser:
+    """Reads TOML into a tree with places; never fails: what is no TOML becomes ERROR nodes."""
     return Parser(Language(tree_sitter_toml.language()))
 
 
@@ -66,7 +67,7 @@ class _Places:
         self.keys: dict[Path, Place] = {}
         self.values: dict[Path, Place] = {}
         self._lengths: dict[Path, int] = {}
-        root = _parser().parse(source).root_node
+        root = toml_parser().parse(source).root_node
         for node in root.children:
             if node.type == "pair":
                 self._pair(node, ())
@@ -89,7 +90,7 @@ class _Places:
             return
         place = self._place(key)
         path: Path = ()
-        names = _names(key)
+        names = key_names(key)
         for number, name in enumerate(names):
             path = (*path, name)
             self._note(path, place, place)
@@ -113,7 +114,7 @@ class _Places:
         key, value = children[:2]
         key_place, value_place = self._place(key), self._place(value)
         path = table
-        for name in _names(key):
+        for name in key_names(key):
             path = (*path, name)
             self._note(path, key_place, value_place)
         self._value(value, path)
@@ -131,7 +132,7 @@ class _Places:
                 self._value(item, (*path, index))
 
 
-def _names(key: Node) -> list[str]:
+def key_names(key: Node) -> list[str]:
     """The parts of a key. The grammar nests them to the left, as deep as there are dots."""
     names: list[str] = []
     pending = [key]

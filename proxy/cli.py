@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from proxy.commands.checking import check, schema
+from proxy.commands.checking import check, diff, schema
 from proxy.commands.found import discovered
 from proxy.commands.pages import explain, rewrite
 from proxy.commands.serving import purge, run
+from proxy.commands.tags import tags
 from proxy.commands.vendors import catalogue_command
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ app = typer.Typer(
 
 app.command()(run)
 app.command()(check)
+app.command()(diff)
+app.add_typer(tags)
 app.command()(rewrite)
 app.command()(explain)
 app.command()(schema)

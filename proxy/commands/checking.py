@@ -1,4 +1,4 @@
-"""`check` and `schema`: what is wrong with a config, and what may stand in it."""
+"""`check`, `diff`, `schema`: what is wrong with a config, what it changes, what may stand in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from consent_rules.config import ConfigError, format_fault, included_schema, json_schema
-from proxy.commands.options import FAULTS, JsonOption, read_config
+from consent_rules.differences import differences
+from consent_rules.vendors import catalogue
+from proxy.commands.options import (
+    FAULTS,
+    JsonOption,
+    open_config,
+    print_json,
+    read_config,
+    today,
+)
+from proxy.commands.telling import print_changes
 
 
 def check(
@@ -32,6 +42,27 @@ def check(
         if not faults:
             typer.echo(f"{config}: fine")
     if wrong:
+        raise typer.Exit(FAULTS)
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(help="The config as it is.")],
+    new: Annotated[Path, typer.Argument(help="The config as it would be.")],
+    fail_on_new: Annotated[
+        bool,
+        typer.Option("--fail-on-new", help="Exit 1 if somebody newly receives data."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what a new config changes for visitors: which pages newly send data to whom."""
+    (was, _), (will, _) = open_config(old), open_config(new)
+    changes = differences(was.config, will.config, catalogue(), today=today())
+    more = any(change.effect == "more" for change in changes)
+    if as_json:
+        print_json({"new": more, "changes": [asdict(change) for change in changes]})
+    else:
+        print_changes(changes)
+    if more and fail_on_new:
         raise typer.Exit(FAULTS)
 
 

@@ -8,45 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from proxy.cli import app
 from tests.app.site import PAGE, config_text
+from tests.cli.commands import run
 
 ROOT = Path(__file__).parents[2]
 URL = "https://www.example.com/"
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    exit_code: int
-    out: bytes
-    stderr: str
-
-    @property
-    def stdout(self) -> str:
-        return self.out.decode()
-
-    @property
-    def output(self) -> str:
-        return self.stdout + self.stderr
-
-
-def run(*arguments: object, stdin: bytes = b"") -> Done:
-    result: Any = CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
-    # Whatever a mistake is, it is told in a sentence.
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert "Traceback" not in result.stderr
-    assert result.exit_code in {0, 1, 2}
-    return Done(result.exit_code, result.stdout_bytes, result.stderr)
 
 
 @pytest.fixture
