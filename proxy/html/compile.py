@@ -170,16 +170,12 @@ def compile_page(
     """
     source = read_source(body, content_type)
     scanned = scan(source)
-    gates = _without_overlaps(
-        [
-            Gate(f.start, f.end, f.owners, f.closed, f.kind, f.closing, f.embed, f.code_at)
-            for f in findings(source, scanned, url, boundary, depth=depth)
-        ]
+    gates = gates_of(
+        findings(source, scanned, url, boundary, depth=depth), source.body, boundary
     )
-    gates = _with_remains(gates, source.body, boundary)
     return Page(
         body=source.body,
-        gates=tuple(gates),
+        gates=gates,
         owners=frozenset().union(*(gate.needs for gate in gates)),
         head_at=None if scanned.head_at is None else scanned.real(scanned.head_at),
         foot_at=None if scanned.foot_at is None else scanned.real(scanned.foot_at),
@@ -193,6 +189,26 @@ def compile_page(
     )
 
 
+def gates_of(
+    found: Iterable[Finding], body: bytes, boundary: Boundary, *, is_part: bool = False
+) -> tuple[Gate, ...]:
+    """Gates for resources with owners, in order of their start, outer before inner. `is_part`: the
+    page goes on behind `body`.
+    """
+    gates = _without_overlaps(
+        [
+            Gate(f.start, f.end, f.owners, f.closed, f.kind, f.closing, f.embed, f.code_at)
+            for f in found
+        ]
+    )
+    return tuple(_with_remains(gates, body, boundary, is_part=is_part))
+
+
+def base_urls(scanned: Scan, url: str) -> tuple[str, ...]:
+    """What the page's relative URLs may be relative to: one, or one for each kind of browser."""
+    return tuple(dict.fromkeys(_base_url(base, url) for base in scanned.bases))
+
+
 def findings(
     source: Source,
     scanned: Scan,
@@ -201,9 +217,12 @@ def findings(
     *,
     depth: int = 0,
     everything: bool = False,
+    bases: tuple[str, ...] = (),
 ) -> Iterator[Finding]:
-    """The page's resources with owners; those of the site itself only if `everything`."""
-    bases = tuple(dict.fromkeys(_base_url(base, url) for base in scanned.bases))
+    """The page's resources with owners; those of the site itself only if `everything`. `bases` are
+    what relative URLs are relative to, where the page's own text does not tell all of it.
+    """
+    bases = bases or base_urls(scanned, url)
     context = _Context(source, scanned, boundary, url, bases, depth)
     for resource in scanned.resources:
         owners = _owners(resource, context)
@@ -340,7 +359,9 @@ def _code_at(resource: Resource) -> int:
     return int(location.start_tag.end_offset)
 
 
-def _with_remains(gates: list[Gate], body: bytes, boundary: Boundary) -> list[Gate]:
+def _with_remains(
+    gates: list[Gate], body: bytes, boundary: Boundary, *, is_part: bool
+) -> list[Gate]:
     """The gates, with what the rest of the page needs of a closed script in its place."""
     if not any(gate.code_at for gate in gates):
         return gates
@@ -357,16 +378,21 @@ def _with_remains(gates: list[Gate], body: bytes, boundary: Boundary) -> list[Ga
     def is_vendors(text: str) -> bool:
         return text in boundary.index.globals or bool(boundary.index.vendors_of_text(text))
 
-    return [_with_its_remains(gate, body, rest, is_vendors) for gate in gates]
+    return [_with_its_remains(gate, body, rest, is_vendors, is_part=is_part) for gate in gates]
 
 
 def _with_its_remains(
-    gate: Gate, body: bytes, rest: Callable[[], bytes], is_vendors: Callable[[str], bool]
+    gate: Gate,
+    body: bytes,
+    rest: Callable[[], bytes],
+    is_vendors: Callable[[str], bool],
+    *,
+    is_part: bool,
 ) -> Gate:
     if not gate.code_at:
         return gate
     end = body.rindex(b"</", gate.code_at, gate.end)
-    found = remains(body[gate.code_at : end], rest, is_vendors)
+    found = remains(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
     closed = gate.closed
     if found.code:
         closed = body[gate.start : gate.code_at] + found.code + body[end : gate.end]

@@ -88,9 +88,16 @@ def _places(page: bytes, mark: bytes) -> Iterator[int]:
         at = page.find(mark, at + len(mark))
 
 
-def remains(script: bytes, rest: Callable[[], bytes], is_vendors: Callable[[str], bool]) -> Remains:
+def remains(
+    script: bytes,
+    rest: Callable[[], bytes],
+    is_vendors: Callable[[str], bool],
+    *,
+    all_used: bool = False,
+) -> Remains:
     """What must stay of a closed script. `rest` is the code of the page around it (`code_of`);
-    `is_vendors` tells of a text or a name whether it gives a vendor away.
+    `is_vendors` tells of a text or a name whether it gives a vendor away. `all_used`: more of the
+    page is to come, and may use everything.
     """
     if len(script) > _LARGEST or b"<!--" in script:
         return Remains()
@@ -98,10 +105,10 @@ def remains(script: bytes, rest: Callable[[], bytes], is_vendors: Callable[[str]
     if not likely:
         return Remains()
     around = rest()
-    if not any(_is_named(name, around) for name in likely):
+    if not all_used and not any(_is_named(name, around) for name in likely):
         return Remains()
     declared = {one.name: one for one in _declared(script) if not is_vendors(one.name)}
-    used = _used(declared, around)
+    used = set(declared) if all_used else _used(declared, around)
     if not used:
         return Remains()
     kept = [

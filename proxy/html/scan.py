@@ -52,6 +52,8 @@ class Scan:
     is_document: bool
     head_at: int | None
     foot_at: int | None
+    body_at: int | None
+    """Where the body's content begins; None where no <body> tag says so."""
     fragile: bool
     has_templates: bool
 
@@ -106,6 +108,7 @@ def scan(source: Source) -> Scan:
         views = _views(source, text, tags)
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
+    body_at = _agreed(frame.body_at for frame in frames)
     foot_is_safe = slot_at is not None and all(_is_foot(view.slot) for view in views)
     if b"noscript" in tags.at:
         foot_is_safe = foot_is_safe and not any(map(_ends_a_noscript, views))
@@ -118,7 +121,8 @@ def scan(source: Source) -> Scan:
         marks=tuple(dict.fromkeys(mark for view in views for mark in view.reading.marks)),
         is_document=frame.is_document,
         head_at=_agreed(frame.head_at for frame in frames),
-        foot_at=slot_at if foot_is_safe else _agreed(frame.body_at for frame in frames),
+        foot_at=slot_at if foot_is_safe else body_at,
+        body_at=body_at,
         fragile=_is_fragile(tags, views),
         has_templates=b"template" in tags.at,
     )

@@ -85,16 +85,26 @@ def read_source(body: bytes, content_type: str = "") -> Source:
     codec = python_codec(label or "windows-1252")
     if codec.startswith("utf-16") or codec == "iso2022_jp":
         return _transcoded(body, codec, label)
-    if not (certain or label) and any(shift in body for shift in _SHIFT_TO_KANJI):
+    if not (certain or label) and is_shifted(body):
         # Browsers may guess what nobody names. The charset that we read it in, the header names.
         if body.isascii():
             return _transcoded(body, "iso2022_jp", "iso-2022-jp")
         label = "windows-1252"
+    return Source(body, text_of(body), codec, "", label)
+
+
+def is_shifted(body: bytes) -> bool:
+    """Whether bytes may be ISO-2022-JP to a browser that has to guess."""
+    return any(shift in body for shift in _SHIFT_TO_KANJI)
+
+
+def text_of(body: bytes) -> str:
+    """Bytes as text of the same length, as the parser takes it."""
     text = body.decode("latin-1")
     if text.startswith(_UTF8_BOM):
         # The mark is not part of the text; blanks keep the offsets.
         text = "   " + text[3:]
-    return Source(body, _one_newline(text), codec, "", label)
+    return _one_newline(text)
 
 
 def _one_newline(text: str) -> str:

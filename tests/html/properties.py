@@ -15,11 +15,11 @@ from tests.html.fragments import Written
 from tests.html.oracle import GaveUpError, asked_hosts
 from tests.html.pipeline import URL, compiled
 
-_OWN = {"www.example.com", "cdn.example.com"}
+OWN = {"www.example.com", "cdn.example.com"}
 # html5lib knows no <template>: to it, what is ignored within one is part of the page. Nor does it
 # know a <form> within a <select>, after which another form is none. And turbohtml does not give
 # the page the attributes of an <html> within a <frameset>; there the policy header must do.
-_READ_OTHERWISE = re.compile(
+READ_OTHERWISE = re.compile(
     r"<template.*<(?:html|head|body|frameset|frame)\b|<select.*<form.*<form|<frameset.*<html",
     re.IGNORECASE | re.DOTALL,
 )
@@ -86,14 +86,14 @@ def a_browser_asks_no_one_else(written: Written) -> None:
     if found is None:
         return
     closed = _closed(found).decode(_codec(found, written), "replace").removeprefix("\ufeff")
-    if _READ_OTHERWISE.search(closed):
+    if READ_OTHERWISE.search(closed):
         return
     for scripting in (False, True) if "<noscript" in closed.lower() else (False,):
         try:
             asked = asked_hosts(closed, URL, scripting=scripting)
         except GaveUpError:
             continue
-        assert asked <= _OWN, closed
+        assert asked <= OWN, closed
 
 
 def a_closed_page_has_nothing_to_close(written: Written) -> None:

@@ -11,6 +11,7 @@ import pytest
 from consent_rules.matching import HostSet, RuleIndex
 from consent_rules.vendors import catalogue
 from proxy.html import Boundary, compile_page, render
+from proxy.html.pieces import Pieces
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import URL, UTF8
 
@@ -38,6 +39,26 @@ def test_no_vendor_is_asked(path: Path) -> None:
     text = closed.decode("utf-8", "replace")
     for scripting in (False, True):
         assert asked_hosts(text, URL, scripting=scripting) <= {"www.example.com"}
+
+
+@pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)
+def test_in_pieces_it_is_the_same(path: Path) -> None:
+    body = path.read_bytes()
+    pieces = Pieces(UTF8, URL, _BOUNDARY, 5_000_000)
+    parts = []
+    for at in range(0, len(body), 50_000):
+        pieces.add(body[at : at + 50_000])
+        parts.append(pieces.take())
+    parts.append(pieces.take(last=True))
+    found = []
+    shift = 0
+    for part in parts:
+        if part is not None:
+            found += [(g.start + shift, g.end + shift, g.needs) for g in part.page.gates]
+            shift += len(part.page.body)
+    whole = compile_page(body, UTF8, URL, _BOUNDARY)
+    assert found == [(gate.start, gate.end, gate.needs) for gate in whole.gates]
+    assert shift == len(body)
 
 
 def test_speed() -> None:

@@ -1,0 +1,55 @@
+"""The charset of a page that is still coming: bytes as they are, or in UTF-8.
+
+The few charsets that are not ASCII-compatible (UTF-16, ISO-2022-JP) are read by parts and the page
+goes out in UTF-8; in all others a tag looks like a tag.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+from proxy.html.charset import UNREADABLE, python_codec
+
+
+@dataclass(slots=True)
+class Decoding:
+    """`codec` reads what `decode` gives. `is_unsure`: no charset is named, so browsers guess.
+    `is_refused`: the charset is one that browsers do not read.
+    """
+
+    codec: str
+    label: str
+    is_unsure: bool
+    is_refused: bool
+    _decoder: codecs.IncrementalDecoder | None
+
+    @property
+    def transcodes(self) -> bool:
+        return self._decoder is not None
+
+    def decode(self, data: bytes) -> bytes:
+        return data if self._decoder is None else _utf8(self._decoder.decode(data))
+
+    def end(self) -> bytes:
+        """What an unfinished character at the end becomes."""
+        return b"" if self._decoder is None else _utf8(self._decoder.decode(b"", final=True))
+
+
+def decoding_of(label: str, *, certain: bool) -> Decoding:
+    """The decoding for a charset's label, as `charset_of` gives it."""
+    if label in UNREADABLE:
+        return Decoding("utf-8", label, is_unsure=False, is_refused=True, _decoder=None)
+    codec = python_codec(label or "windows-1252")
+    decoder = None
+    if codec.startswith("utf-16") or codec == "iso2022_jp":
+        # What cannot be read is replaced in what is sent as well: both are the same.
+        decoder = codecs.getincrementaldecoder(codec)("replace")
+    unsure = not (certain or label)
+    return Decoding(
+        codec if decoder is None else "utf-8", label, unsure, is_refused=False, _decoder=decoder
+    )
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
