@@ -170,9 +170,7 @@ def compile_page(
     """
     source = read_source(body, content_type)
     scanned = scan(source)
-    gates = gates_of(
-        findings(source, scanned, url, boundary, depth=depth), source.body, boundary
-    )
+    gates = gates_of(findings(source, scanned, url, boundary, depth=depth), source.body, boundary)
     return Page(
         body=source.body,
         gates=gates,
