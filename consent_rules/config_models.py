@@ -366,8 +366,11 @@ class Proxy(Table):
     """How a saved config file is noticed: "notify" (told by the system, at once), "poll" (looked
     at several times a second, for network folders) or "off" (SIGHUP only)."""
     max_page_bytes: Annotated[StrictInt, Field(ge=1024, le=500_000_000)] = 5_000_000
-    """Largest HTML page, in bytes, that is gated element by element. A larger one is sent as it
-    is, with a policy that lets no third party act."""
+    """Largest HTML page, in bytes, that is read as a whole before it is sent. A larger one is gated
+    in pieces, none of them larger than this."""
+    stream_page_bytes: Annotated[StrictInt, Field(ge=0, le=500_000_000)] = 262_144
+    """Bytes of an HTML page after which it is sent while it still comes; so is one that comes
+    slowly. 0: only a page larger than max_page_bytes is."""
     cache_bytes: Annotated[StrictInt, Field(ge=0, le=1 << 40)] = 134_217_728
     """Bytes that each worker may keep of the upstreams' answers. 0 keeps nothing."""
     cache_with_cookies: StrictBool = False

@@ -51,6 +51,11 @@ class Asking:
         """The page's address as the visitor sees it."""
         return f"{self.scheme}://{self.authority}{self.target}"
 
+    @property
+    def late_key(self) -> tuple[str, str]:
+        """What a page is remembered by that said too late for whom it is."""
+        return self.site.rules.name, self.path
+
     def marked(self, audience: Audience) -> tuple[PageContext, Decision]:
         """Context and decision once the origin has said for whom the page is: never looser."""
         if audience is self.context.audience:

@@ -29,26 +29,38 @@ class CodingError(Exception):
     """A body that cannot be decoded: unknown coding, broken, or larger than allowed."""
 
 
-def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
-    """A body without its content codings. Raises CodingError past `limit` bytes.
+class TooLargeError(CodingError):
+    """A body that is larger than allowed once it is decoded."""
 
-    With a coding among them that nobody knows nothing is undone: so do browsers.
+
+def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
+    """A body without its content codings. Raises CodingError, and TooLargeError past `limit`
+    bytes.
     """
-    codings = [c.strip().lower() for c in content_encoding.split(",") if c.strip()]
-    codings = [c for c in codings if c != "identity"]
-    if any(coding.removeprefix("x-") not in _DECODERS for coding in codings):
-        codings = []
-    if len(codings) > _MOST_CODINGS:
-        raise CodingError(f"too many content codings: {content_encoding!r}")
-    for coding in reversed(codings):
-        undo = _DECODERS[coding.removeprefix("x-")]
+    for coding in reversed(codings_in(content_encoding)):
+        undo = _DECODERS[coding]
         try:
             body = undo(body, limit)
         except (zlib.error, brotli.error, zstandard.ZstdError, EOFError, OSError) as error:
             raise CodingError(f"broken {coding} body: {error}") from error
         if len(body) > limit:
-            raise CodingError(f"the decoded body is larger than {limit} bytes")
+            raise TooLargeError(f"the decoded body is larger than {limit} bytes")
     return body
+
+
+def codings_in(content_encoding: str) -> list[str]:
+    """The codings that a header names, in the order in which they were done: "gzip", "deflate",
+    "br", "zstd". With one among them that nobody knows, none: so do browsers.
+
+    Raises CodingError where there are too many.
+    """
+    codings = [c.strip().lower().removeprefix("x-") for c in content_encoding.split(",")]
+    codings = [c for c in codings if c and c != "identity"]
+    if any(coding not in _DECODERS for coding in codings):
+        return []
+    if len(codings) > _MOST_CODINGS:
+        raise CodingError(f"too many content codings: {content_encoding!r}")
+    return codings
 
 
 _GZIP_MAGIC = b"\x1f\x8b"

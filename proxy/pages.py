@@ -18,7 +18,7 @@ from consent_rules.gpp import sections_for
 from consent_rules.rules import says_patient
 from proxy.access import PAGE
 from proxy.asking import Asking
-from proxy.compression import CodingError, decoded, negotiated
+from proxy.compression import CodingError, TooLargeError, decoded, negotiated
 from proxy.consent.texts import Texts
 from proxy.consent.wp_consent import set_wp_cookies
 from proxy.cookies import allowed_set_cookies, expiring, names_in
@@ -49,6 +49,8 @@ _ORIGIN_ONLY = (
     *_VALIDATORS,
 )  # fmt: skip
 _READ_SECONDS = 30.0
+_PATIENCE = 0.2
+"""Seconds in which a page that has begun must be here, or it is sent while it comes."""
 _OFF_LOOP = 400_000
 """Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
 
@@ -62,6 +64,7 @@ _SNIFFED = re.compile(
     rb"title|b|body|br|p)[\s/>])",
     re.IGNORECASE,
 )
+SNIFFED_BYTES = 1445
 _UNTYPED = frozenset({"", "unknown/unknown", "application/unknown"})
 """What browsers sniff for HTML."""
 
@@ -89,6 +92,11 @@ def is_page(status: int, headers: CIMultiDict[str]) -> bool:
     # A part of a page cannot be gated; without a type, browsers look for HTML in the bytes.
     html = media_type(headers) in _UNTYPED | {"text/html"}
     return html and status >= 200 and status not in {204, 205, 206, 304}
+
+
+def is_other_than_html(headers: CIMultiDict[str], body: bytes) -> bool:
+    """Whether bytes without a type turn out not to be a page, by how they begin."""
+    return media_type(headers) in _UNTYPED and not _SNIFFED.match(body[:SNIFFED_BYTES])
 
 
 def needs_policy(request: web.BaseRequest, headers: CIMultiDict[str]) -> bool:
@@ -127,7 +135,7 @@ def add_policy(
 
 def marked_decision(headers: CIMultiDict[str], asking: Asking) -> Decision:
     """The decision once the origin's `X-Page-Audience` is heard."""
-    return asking.marked(_marked_audience(headers.getall("X-Page-Audience", ()), asking))[1]
+    return asking.marked(marked_audience(headers.getall("X-Page-Audience", ()), asking))[1]
 
 
 def finish_headers(
@@ -178,28 +186,35 @@ def cookie_openings(asking: Asking, decision: Decision) -> frozenset[str]:
 @dataclass(frozen=True, slots=True)
 class PageRead:
     """What came of reading a page: compiled, or `why` not. `is_html` is False where bytes without a
-    type turned out to be something else.
+    type turned out to be something else; `goes_on` where it is to be sent while it comes.
     """
 
     read: ReadResult
     page: Page | None = None
     why: str = ""
     is_html: bool = True
+    goes_on: bool = False
 
 
 async def read_page(
     upstream: ClientResponse, headers: CIMultiDict[str], asking: Asking, timeouts: Timeouts
 ) -> PageRead:
-    """Read a page and compile it: nothing here depends on the visitor."""
+    """Read a page and compile it, if all of it comes soon: nothing here depends on the visitor."""
     limit = asking.running.config.proxy.max_page_bytes
-    read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
+    enough, patience = limit, None
+    early = asking.running.config.proxy.stream_page_bytes
+    if early and asking.late_key not in asking.running.late_marks:
+        enough, patience = min(early, limit), _PATIENCE
+    read = await read_body(upstream, enough, timeouts.idle, _READ_SECONDS, patience)
     if not read.whole:
-        return PageRead(read, why=read.ending.replace("_", " "))
+        return PageRead(read, goes_on=True)
     try:
         body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
-        if media_type(headers) in _UNTYPED and not _SNIFFED.match(body[:1445]):
+        if is_other_than_html(headers, body):
             return PageRead(read, is_html=False)
         return PageRead(read, await _compiled(body, headers.get("Content-Type", ""), asking))
+    except TooLargeError:
+        return PageRead(read, goes_on=True)
     except (CodingError, UndecodableError) as error:
         return PageRead(read, why=str(error))
 
@@ -257,7 +272,8 @@ async def page_reply(
     return await send_page(request, got.page, headers, status, asking, decision)
 
 
-def _marked_audience(marks: Iterable[str], asking: Asking) -> Audience:
+def marked_audience(marks: Iterable[str], asking: Asking) -> Audience:
+    """For whom a page is, once what it says of itself is heard."""
     return Audience.PATIENT if says_patient(marks) else asking.context.audience
 
 
@@ -278,22 +294,36 @@ async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
         page = await asyncio.to_thread(compile_page, *arguments)
     else:
         page = compile_page(*arguments)
-    _note_unapproved(page, asking)
+    note_unapproved(page.owners, asking)
     if running.pages.getsizeof(page) <= running.pages.maxsize:
         running.pages[key] = page
     return page
 
 
-def _note_unapproved(page: Page, asking: Asking) -> None:
+def note_unapproved(owners: frozenset[str], asking: Asking) -> None:
     """Count what has no tag on this site: once for each distinct page, not for each visitor."""
     tagged = {tag.vendor for tag in asking.site.rules.tags}
     patient = asking.context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else asking.path
-    for owner in page.owners - tagged - {MARKETING_ONLY}:
+    for owner in owners - tagged - {MARKETING_ONLY}:
         known = "" if owner.startswith("?") else owner
         host = owner.removeprefix("?") or known
         if host:
             asking.running.sightings.add(asking.site.rules.name, path, host, known, "page")
+
+
+def injection_for(
+    request: web.BaseRequest, page: Page, asking: Asking, decision: Decision
+) -> Injection:
+    """How much of our own goes into a page for this request."""
+    injection = _injection(request, page)
+    running = asking.running
+    if running.tells_gpp and decision.audience is Audience.MARKETING:
+        sections = sections_for(running.config.signals.gpp, asking.visitor.region)
+        injection = replace(injection, gpp=sections)
+    if page.has_base:
+        injection = replace(injection, origin=f"//{asking.authority}")
+    return injection
 
 
 def _injection(request: web.BaseRequest, page: Page) -> Injection:
@@ -312,12 +342,7 @@ def _variant(
     request: web.BaseRequest, page: Page, asking: Asking, decision: Decision, texts: Texts
 ) -> Variant:
     running = asking.running
-    injection = _injection(request, page)
-    if running.tells_gpp and decision.audience is Audience.MARKETING:
-        sections = sections_for(running.config.signals.gpp, asking.visitor.region)
-        injection = replace(injection, gpp=sections)
-    if page.has_base:
-        injection = replace(injection, origin=f"//{asking.authority}")
+    injection = injection_for(request, page, asking, decision)
     # Where the browser will not tell where a visitor came from, the form must.
     return_to = asking.target if decision.audience is Audience.PATIENT else ""
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
@@ -348,19 +373,13 @@ async def send_page(
 ) -> ProxyResponse:
     """Send a page as the visitor may see it. `decision` is the one by the page's headers."""
     if decision.audience is not Audience.PATIENT:
-        decision = asking.marked(_marked_audience(page.marks, asking))[1]
+        decision = asking.marked(marked_audience(page.marks, asking))[1]
     accept_language = request.headers.get("Accept-Language", "")
     texts = asking.running.wording.texts_for(page.language, accept_language)
     variant = _variant(request, page, asking, decision, texts)
     request[PAGE] = variant.counted
     body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
-    stored = _keep_private(headers)
-    for name in _ORIGIN_ONLY:
-        headers.popall(name, None)
-    finish_headers(headers, asking, decision, is_document=True)
-    _amend_origin_policies(headers, variant.own)
-    policy = add_policy(headers, asking, decision)
-    _set_type(headers, page)
+    stored, policy = page_headers(headers, page, variant.own, asking, decision)
     if status == 200 and stored:
         # What the page may do belongs to what the visitor holds: not every browser takes the
         # policy of a 304 for that of the page it kept.
@@ -373,6 +392,28 @@ async def send_page(
     headers["Content-Length"] = str(len(body))
     response = ProxyResponse(status=status, headers=headers)
     return await response.send(request, b"" if request.method == "HEAD" else body)
+
+
+def page_headers(
+    headers: CIMultiDict[str],
+    page: Page,
+    own: OwnAssets,
+    asking: Asking,
+    decision: Decision,
+    *,
+    alone: bool = False,
+) -> tuple[bool, str]:
+    """Make the origin's headers those of a page that we wrote. Returns whether a browser may store
+    it, and our policy; `alone`: the policy lets no third party act.
+    """
+    stored = _keep_private(headers)
+    for name in _ORIGIN_ONLY:
+        headers.popall(name, None)
+    finish_headers(headers, asking, decision, is_document=True)
+    _amend_origin_policies(headers, own)
+    policy = add_policy(headers, asking, decision, alone=alone)
+    _set_type(headers, page)
+    return stored, policy
 
 
 def _amend_origin_policies(headers: CIMultiDict[str], own: OwnAssets) -> None:

@@ -16,8 +16,10 @@ from proxy.pages import (
     marked_decision,
     needs_policy,
     page_reply,
+    read_page,
 )
 from proxy.service_worker import is_service_worker, worker_reply
+from proxy.streaming_pages import stream_page
 from proxy.upstream import Timeouts, stream
 from proxy.xml_documents import is_xml_document, xml_reply
 
@@ -37,6 +39,10 @@ async def relay(
     # Before anything else: the body of a redirect is mostly HTML, or has no type.
     if leads_to_closed(request, headers, asking, decision):
         return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
+    if got is None and request.method != hdrs.METH_HEAD and is_page(upstream.status, headers):
+        got = await read_page(upstream, headers, asking, timeouts)
+    if got is not None and got.goes_on:
+        return await stream_page(request, upstream, headers, asking, timeouts, got.read.body)
     if got is not None or is_page(upstream.status, headers):
         return await page_reply(request, upstream, headers, asking, timeouts, got)
     hold_part(request, headers, upstream.status, asking, decision)

@@ -72,6 +72,8 @@ class Running:
     whole_site: SiteContext
     decide: Decide
     pages: LRUCache[object, Page]
+    late_marks: LRUCache[tuple[str, str], None]
+    """Pages that said only after their beginning that they are for patients: sites and paths."""
     variants: Variants
     sightings: Sightings
     reports: RateLimit
@@ -145,6 +147,7 @@ def start_running(
         whole_site=site_contexts(),
         decide=decisions(rules),
         pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
+        late_marks=LRUCache(4096) if before is None else before.late_marks,
         variants=Variants(_VARIANTS_BUDGET),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),

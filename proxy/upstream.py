@@ -67,7 +67,7 @@ class ReadResult:
     """What was read of a body. Unless `ending` is "whole", there may be more to stream."""
 
     body: bytes
-    ending: Literal["whole", "too_large", "stalled", "broken"]
+    ending: Literal["whole", "too_large", "slow", "stalled", "broken"]
 
     @property
     def whole(self) -> bool:
@@ -397,9 +397,14 @@ def _explain(
 
 
 async def read_body(
-    upstream: ClientResponse, limit: int, idle_timeout: float, total_timeout: float
+    upstream: ClientResponse,
+    limit: int,
+    idle_timeout: float,
+    total_timeout: float,
+    patience: float | None = None,
 ) -> ReadResult:
-    """Read a body that is to be rewritten: up to about `limit` bytes, within the given seconds.
+    """Read a body that is to be rewritten: up to about `limit` bytes, within the given seconds;
+    within `patience` once the first bytes are here.
 
     Unless all of it came, hand what was read to `stream(..., already_read=...)`, which goes on
     from there (or, where the upstream broke off, cuts the visitor's connection as well).
@@ -413,7 +418,7 @@ async def read_body(
     chunks: list[bytes] = []
     size = 0
     end = loop.time() + total_timeout
-    ending: Literal["whole", "too_large", "stalled", "broken"] = "whole"
+    ending: Literal["whole", "too_large", "slow", "stalled", "broken"] = "whole"
     try:
         async with asyncio.timeout_at(min(end, loop.time() + idle_timeout)) as clock:
             while chunk := await content.readany():
@@ -422,9 +427,12 @@ async def read_body(
                 if size > limit:
                     ending = "too_large"
                     break
-                clock.reschedule(min(end, loop.time() + idle_timeout))
+                now = loop.time()
+                if patience is not None and len(chunks) == 1:
+                    end = min(end, now + patience)
+                clock.reschedule(min(end, now + idle_timeout))
     except TimeoutError:
-        ending = "stalled"
+        ending = "stalled" if patience is None or not chunks else "slow"
     except (aiohttp.ClientError, OSError):
         ending = "broken"
     if ending == "whole" and _cut_off(upstream, protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
@@ -143,11 +143,56 @@ def write_variant(
     return_to: str = "",
 ) -> Variant:
     """Render a page for a decision, with our own markup."""
+    is_open = open_owners(decision)
+    placeholders = any(gate.embed is not None and not gate.needs <= is_open for gate in page.gates)
+    own = own_markup(
+        page, site, rules, config, theme, decision, texts, injection, return_to, placeholders
+    )
+    body = render(
+        page,
+        is_open,
+        everything=not decision.enforce,
+        head=own.head,
+        foot=own.link + own.banner,
+        placeholder=own.placeholder,
+    )
+    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
+    is_closed = sum(decision.enforce and not gate.needs <= is_open for gate in page.gates)
+    counted = (str(decision.audience), bool(own.banner), len(page.gates) - is_closed, is_closed)
+    return Variant(page, body, f'{_ETAG}{digest}"', own.assets, counted)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMarkup:
+    """What of our own goes into a page: in the head, and the link and the banner at the foot.
+    `placeholder` makes what stands where a closed embed was; None where nothing should.
+    """
+
+    head: bytes
+    link: bytes
+    banner: bytes
+    assets: OwnAssets
+    placeholder: Callable[[Embed], bytes] | None
+
+
+def own_markup(
+    page: Page,
+    site: SiteRules,
+    rules: Rules,
+    config: Config,
+    theme: Theme,
+    decision: Decision,
+    texts: Texts,
+    injection: Injection,
+    return_to: str,
+    placeholders: bool,
+) -> OwnMarkup:
+    """Our own markup for a page and a decision. `placeholders`: the page has closed embeds."""
     prefix = f"{injection.origin}{config.proxy.prefix}"
     is_open = open_owners(decision)
     scripts: list[str] = []
     styles: list[str] = []
-    head = foot = ""
+    head = link = banner = ""
     if injection.signals:
         for own in _standing_scripts(page, site, rules, decision, is_open):
             head += own.html
@@ -167,16 +212,13 @@ def write_variant(
         head += f"<script>{script}</script>"
         scripts.append(_sha256(script))
     if injection.visible and decision.enforce:
-        placeholders = any(
-            gate.embed is not None and not gate.needs <= is_open for gate in page.gates
-        )
         decided = not decision.show_banner
         state = page_state(site, rules.vendors, decision, page.owners, decided=decided)
         head += head_html(theme, state, prefix=prefix, placeholders=placeholders)
-        foot = link_html(texts, return_to, prefix=prefix, placeholders=placeholders)
+        link = link_html(texts, return_to, prefix=prefix, placeholders=placeholders)
         if decision.show_banner:
             view = banner_view(site, config.policy, decision, return_to=return_to, prefix=prefix)
-            foot += banner_html(view, texts)
+            banner = banner_html(view, texts)
         kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
         kinds += [Kind.PLACEHOLDER] if placeholders else []
         for found in (assets(theme, kind) for kind in kinds):
@@ -186,23 +228,12 @@ def write_variant(
     def placeholder(embed: Embed) -> bytes:
         return _markup(_placeholder(embed, rules.vendors, decision, texts, prefix))
 
-    body = render(
-        page,
-        is_open,
-        everything=not decision.enforce,
-        head=_markup(head),
-        foot=_markup(foot),
-        placeholder=placeholder if injection.visible else None,
-    )
-    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
-    is_shown = injection.visible and decision.enforce and decision.show_banner
-    is_closed = sum(decision.enforce and not gate.needs <= is_open for gate in page.gates)
-    return Variant(
-        page,
-        body,
-        f'{_ETAG}{digest}"',
+    return OwnMarkup(
+        _markup(head),
+        _markup(link),
+        _markup(banner),
         OwnAssets(tuple(scripts), tuple(styles)),
-        (str(decision.audience), is_shown, len(page.gates) - is_closed, is_closed),
+        placeholder if injection.visible else None,
     )
 
 

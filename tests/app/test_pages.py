@@ -192,14 +192,12 @@ async def test_codings(tmp_path: Path, accept: str) -> None:
         (gzip.compress(PAGE)[:-20], ["Content-Encoding: gzip"]),
         (_zstd(PAGE)[:-4], ["Content-Encoding: zstd"]),
         (brotli.compress(PAGE)[:-4], ["Content-Encoding: br"]),
-        (gzip.compress(bytes(300_000)), ["Content-Encoding: gzip"]),
-        (PAGE + b" " * 200_001, []),
         ("ünreadable".encode("utf-16-le")[:-1], ["Content-Type: text/html; charset=utf-16le"]),
         (PAGE, ["Content-Type: text/html; charset=hz-gb-2312"]),
     ],
     ids=[
-        "gzip that is none", "gzip cut", "zstd cut", "br cut", "bomb",
-        "too large", "half a character", "refused charset",
+        "gzip that is none", "gzip cut", "zstd cut", "br cut", "half a character",
+        "refused charset",
     ],
 )  # fmt: skip
 async def test_what_cannot_be_gated_is_locked(
@@ -244,12 +242,12 @@ async def test_a_page_that_breaks_off_never_looks_complete(tmp_path: Path) -> No
 
     async with proxied(tmp_path, {"short": short, "chunked": chunked}) as site:
         for path in ("/short", "/chunked"):
-            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError, ValueError,
-                                AssertionError)):  # fmt: skip
-                await site.ask(path)
+            answer = await site.ask(path)
+            assert answer.status == 502
+            assert b"Hello" not in answer.body
 
 
-async def test_a_page_that_stalls_is_locked_and_goes_on(
+async def test_a_page_that_stalls_is_gated_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.pages._READ_SECONDS", 0.3)
@@ -261,8 +259,9 @@ async def test_a_page_that_stalls_is_locked_and_goes_on(
 
     async with proxied(tmp_path, {"page": stalling}) as site:
         answer = await site.ask("/page")
-        assert answer.body == PAGE
-        assert locked(answer.policy)
+        assert b"Fin" in answer.body
+        assert answer.shows() == set()
+        assert BANNER in answer.body
 
 
 # --- Charsets and types
