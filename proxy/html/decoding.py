@@ -14,13 +14,10 @@ from proxy.html.charset import UNREADABLE, python_codec
 
 @dataclass(slots=True)
 class Decoding:
-    """`codec` reads what `decode` gives. `is_unsure`: no charset is named, so browsers guess.
-    `is_refused`: the charset is one that browsers do not read.
-    """
+    """`codec` reads what `decode` gives. `is_refused`: browsers do not read the charset."""
 
     codec: str
     label: str
-    is_unsure: bool
     is_refused: bool
     _decoder: codecs.IncrementalDecoder | None
 
@@ -36,18 +33,17 @@ class Decoding:
         return b"" if self._decoder is None else _utf8(self._decoder.decode(b"", final=True))
 
 
-def decoding_of(label: str, *, certain: bool) -> Decoding:
+def decoding_of(label: str) -> Decoding:
     """The decoding for a charset's label, as `charset_of` gives it."""
     if label in UNREADABLE:
-        return Decoding("utf-8", label, is_unsure=False, is_refused=True, _decoder=None)
+        return Decoding("utf-8", label, is_refused=True, _decoder=None)
     codec = python_codec(label or "windows-1252")
     decoder = None
     if codec.startswith("utf-16") or codec == "iso2022_jp":
         # What cannot be read is replaced in what is sent as well: both are the same.
         decoder = codecs.getincrementaldecoder(codec)("replace")
-    unsure = not (certain or label)
     return Decoding(
-        codec if decoder is None else "utf-8", label, unsure, is_refused=False, _decoder=decoder
+        codec if decoder is None else "utf-8", label, is_refused=False, _decoder=decoder
     )
 
 

@@ -145,7 +145,7 @@ class Pieces:
         if not (label or certain or last) and len(self._held) <= self._limit:
             # What browsers make of a page that names no charset depends on all of it.
             return False
-        self._decoding = decoding_of(label, certain=certain)
+        self._decoding = decoding_of(label or _guessed(self._held, last=last))
         self._held = self._decoding.decode(self._held)
         return True
 
@@ -154,8 +154,6 @@ class Pieces:
         assert decoding is not None
         if decoding.is_refused:
             raise UndecodableError(f"charset {decoding.label!r} is not one that browsers decode")
-        if decoding.is_unsure and is_shifted(held):
-            raise UndecodableError("escape sequences of ISO-2022-JP in a page without a charset")
         text = around + text_of(held)
         return Source(around.encode("latin-1") + held, text, decoding.codec, "", decoding.label)
 
@@ -406,6 +404,14 @@ def _may_follow(text: str) -> bool:
         if probe is None or probe.closest("select,template,noscript,svg,math") is not None:
             return False
     return True
+
+
+def _guessed(start: bytes, *, last: bool) -> str:
+    """The charset of a page that names none, as `read_source` decides it of whole ones: named where
+    browsers might guess another."""
+    if is_shifted(start):
+        return "iso-2022-jp" if start.isascii() else "windows-1252"
+    return "" if last else "windows-1252"
 
 
 def _doctype(text: str) -> str:
