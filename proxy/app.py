@@ -22,6 +22,8 @@ from proxy.consent.wp_consent import truthful, wp_cookies
 from proxy.cookies import without_closed
 from proxy.errors import error_response
 from proxy.headers import request_headers, response_headers
+from proxy.hearing import HEAR
+from proxy.interim import passing_on
 from proxy.pages import PAGE_DESTINATIONS, cookie_openings
 from proxy.ready import ReadyReply
 from proxy.relaying import relay
@@ -102,6 +104,9 @@ async def _forward(
     running = asking.running
     proxy = running.config.proxy
     timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
+    request[HEAR] = passing_on(
+        request, lambda url: asking.site.boundary.owner(url, asking.url) is not None
+    )
     for_all = hdrs.UPGRADE not in request.headers and not is_service_worker(request)
     if running.cache is not None and for_all:
         headers_when_needed = partial(_upstream_headers, request, asking)

@@ -192,15 +192,20 @@ def request_headers(
 
 def response_headers(response: ClientResponse) -> CIMultiDict[str]:
     """The headers to send to the visitor: the upstream's end-to-end ones, in order, and `Via`."""
-    incoming = response.headers
+    headers = end_to_end(response.headers)
+    version = response.version
+    spoken = f"{version.major}.{version.minor}" if version else "1.1"
+    headers.add(hdrs.VIA, f"{spoken} {PSEUDONYM}")
+    return headers
+
+
+def end_to_end(incoming: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """An upstream's headers without those that are for the connection to it."""
     headers = CIMultiDict(incoming)
     if hdrs.CONNECTION in incoming:
         _remove_nominated(headers, incoming.getall(hdrs.CONNECTION))
     for name in _RESPONSE_ONLY_HERE:
         headers.popall(name, None)
-    version = response.version
-    spoken = f"{version.major}.{version.minor}" if version else "1.1"
-    headers.add(hdrs.VIA, f"{spoken} {PSEUDONYM}")
     return headers
 
 

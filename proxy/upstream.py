@@ -26,6 +26,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.headers import requested_host, split_target
+from proxy.hearing import HEAR, HearingConnector, hearing
 from proxy.wire import ExactRequest, NotSentError, ProxyResponse, has_control
 
 READ_BUFFER = 64 * 1024
@@ -89,7 +90,7 @@ def open_session(
     wider than those on requests: an upstream that sets large cookies must still get through.
     """
     _require_c_parser()
-    connector = aiohttp.TCPConnector(
+    connector = HearingConnector(
         limit=0,
         limit_per_host=connections,
         # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
@@ -273,6 +274,7 @@ async def ask(
     body: _VisitorBody | None = None
     if request.body_exists:
         body = _VisitorBody(request, timeouts, max_body, stall)
+    hearing.set(request.get(HEAR))
     try:
         async with stall:
             response = await session.request(

@@ -17,6 +17,8 @@ from aiohttp.connector import Connection
 from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
+from proxy.hearing import hear_on
+
 # What no header line may hold (RFC 9110 5.5): all controls but the tab.
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -72,6 +74,7 @@ class ExactRequest(ClientRequest):
             # It would pass for the answer to this request: another visitor's, perhaps.
             raise NotSentError("the upstream sent something that nobody had asked for")
 
+        hear_on(protocol)
         writer = ExactWriter(protocol, self.loop)
         if self.chunked:
             writer.enable_chunking()
