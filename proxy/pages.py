@@ -169,7 +169,7 @@ def finish_headers(
     if decision.audience is Audience.MARKETING and asking.cookie_header:
         index = asking.running.cookies
         names = [n for n in names_in(asking.cookie_header) if index.is_closed(n, allowed_cookies)]
-        for value in expiring(names, asking.host):
+        for value in expiring(names, asking.host, asking.path, secure=asking.secure):
             headers.add("Set-Cookie", value)
     if asking.running.config.signals.wp_consent_cookies:
         for value in set_wp_cookies(asking, asking.visitor.preferences, asking.whole_site):

@@ -273,5 +273,5 @@ class Offline:
                 for name in names_in(person.cookie_header)
                 if self._index.is_closed(name, openings)
             ]
-            found += expiring(names, HOST)
+            found += expiring(names, HOST, question.target.partition("?")[0], secure=person.secure)
         return tuple(found)

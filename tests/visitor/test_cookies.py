@@ -16,6 +16,7 @@ from proxy.cookies import (
     cookie_domains,
     expiring,
     names_in,
+    paths_above,
     value_in,
     values_in,
     without_closed,
@@ -179,17 +180,39 @@ def test_expiring() -> None:
         "__Secure-x=; Path=/; Max-Age=0; Secure",
         "__Secure-x=; Path=/; Max-Age=0; Domain=example.com; Secure",
     ]
-    assert expiring(["a"], "localhost", ["/", "/x"]) == [
+    assert expiring(["a", "__Host-b"], "localhost", "/x") == [
         "a=; Path=/; Max-Age=0",
+        "__Host-b=; Path=/; Max-Age=0; Secure",
         "a=; Path=/x; Max-Age=0",
+        "a=; Path=/x/; Max-Age=0",
+    ]
+    assert expiring(["a"], "localhost", secure=True) == [
+        "a=; Path=/; Max-Age=0",
+        "a=; Path=/; Max-Age=0; Secure; Partitioned",
     ]
     assert expiring([], "www.example.com") == []
 
 
+@pytest.mark.parametrize(
+    ("path", "paths"),
+    [
+        ("/", ["/"]),
+        ("/blog", ["/", "/blog", "/blog/"]),
+        ("/blog/", ["/", "/blog", "/blog/"]),
+        ("/blog/x;y/z", ["/", "/blog", "/blog/"]),
+        ("/a/b", ["/", "/a", "/a/", "/a/b", "/a/b/"]),
+        ("/1/2/3/4/5/6", ["/", "/1", "/1/", "/1/2", "/1/2/", "/1/2/3", "/1/2/3/", "/1/2/3/4",
+                          "/1/2/3/4/"]),
+    ],
+)  # fmt: skip
+def test_where_a_cookie_may_be(path: str, paths: list[str]) -> None:
+    assert list(paths_above(path)) == paths
+
+
 def test_so_many_that_no_proxy_would_take_the_answer() -> None:
-    values = expiring([f"_ga_{n}" for n in range(500)], "www.example.com")
-    assert len(values) <= 63
-    assert sum(len("Set-Cookie: \r\n") + len(value) for value in values) < 4096 * 1.2
+    values = expiring([f"_ga_{n}" for n in range(500)], "www.example.com", "/a/b", secure=True)
+    assert len(values) > 40
+    assert sum(len("Set-Cookie: \r\n") + len(value) for value in values) <= 4096
 
 
 # --- The catalogue
