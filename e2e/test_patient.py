@@ -76,3 +76,13 @@ def test_patient_page_without_a_choice(visitor: Visitor) -> None:
     assert visitor.hosts_asked() == set()
     assert visitor.preferences_link.count() == 1
     assert PREFERENCE_COOKIE not in visitor.cookies()
+
+
+def test_a_marketing_page_cannot_read_a_patient_page_that_it_opens(visitor: Visitor) -> None:
+    accept_everything(visitor)
+    visitor.open("/")
+    with visitor.page.expect_popup() as opened:
+        visitor.page.evaluate(f"void (window.other = open('{PATIENT_PAGE}'))")
+    opened.value.wait_for_load_state()
+    assert opened.value.evaluate("opener") is None
+    assert visitor.page.evaluate("other.closed")

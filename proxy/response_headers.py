@@ -38,6 +38,7 @@ _CSP = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
 
 REFERRER_POLICY = istr("Referrer-Policy")
 PERMISSIONS_POLICY = istr("Permissions-Policy")
+OPENER_POLICY = istr("Cross-Origin-Opener-Policy")
 X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
 
 # What a browser itself tells advertisers (https://privacysandbox.google.com). Chromium took most of
@@ -92,6 +93,9 @@ def hold_document(
         headers.add(PERMISSIONS_POLICY, ", ".join(features))
     if audience is Audience.PATIENT:
         headers.popall("Accept-CH", None)
+        # A marketing page that opens this one in a window must not be able to read it there. The
+        # windows that this one opens (to sign in, to pay) keep their way back.
+        headers.setdefault(OPENER_POLICY, "same-origin-allow-popups")
 
 
 def hold_to_decision(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:

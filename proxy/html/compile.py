@@ -115,6 +115,8 @@ class Page:
     """The codec of the rendered bytes where it is not that of `body` (UTF-8 then)."""
     transcoded: bool
     """Whether the page goes out in UTF-8 though the origin's charset is another."""
+    frames: tuple[str, ...] = ()
+    """Paths of the site's own pages that it shows within: its scripts can read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ def compile_page(
         has_base=any(scanned.bases),
         language=scanned.language,
         marks=scanned.marks,
+        frames=_own_frames(scanned, url, boundary),
         label=source.label,
         wire=source.wire,
         transcoded=not source.wire and source.body is not body,
@@ -205,6 +208,21 @@ def gates_of(
 def base_urls(scanned: Scan, url: str) -> tuple[str, ...]:
     """What the page's relative URLs may be relative to: one, or one for each kind of browser."""
     return tuple(dict.fromkeys(_base_url(base, url) for base in scanned.bases))
+
+
+_SHOWING = frozenset({Kind.FRAME, Kind.OBJECT})
+
+
+def _own_frames(scanned: Scan, url: str, boundary: Boundary) -> tuple[str, ...]:
+    targets = (
+        resolve(address, _base_url(base, url))
+        for resource in scanned.resources
+        if resource.kind in _SHOWING
+        for address in resource.urls
+        for base in scanned.bases
+    )
+    own = (t.path for t in targets if t is not None and boundary.own.holds(t.host, t.port))
+    return tuple(dict.fromkeys(own))
 
 
 def findings(

@@ -362,6 +362,24 @@ async def test_a_document_in_xml_may_say_that_it_is_for_patients(tmp_path: Path)
         assert answer.all("Referrer-Policy") == ["no-referrer"]
 
 
+@pytest.mark.parametrize(
+    ("frame", "is_patient"),
+    [
+        (b"<iframe src=/patients/pay>", True),
+        (b"<iframe src='//www.example.com/Patients/pay?x=1'>", True),
+        (b"<object data=patients/pay>", True),
+        (b"<iframe src=/blog>", False),
+        (b"<a href=/patients/pay>", False),
+    ],
+)
+async def test_a_page_with_a_patient_page_in_a_frame_is_one(
+    tmp_path: Path, frame: bytes, is_patient: bool
+) -> None:
+    async with proxied(tmp_path, {"page": reply(b"<!doctype html><p>x</p>" + frame)}) as site:
+        answer = await site.ask("/page")
+        assert (answer.all("Referrer-Policy") == ["no-referrer"]) is is_patient
+
+
 @pytest.mark.parametrize("dest", ["worker", "sharedworker", "serviceworker"])
 async def test_workers_get_the_policy(tmp_path: Path, dest: str) -> None:
     script = reply(b"fetch(1)", "Content-Type: text/javascript", html=False)
