@@ -38,5 +38,9 @@ CHOOSABLE: tuple[Category, ...] = tuple(c for c in Category if c is not Category
 SALE_OR_SHARING: frozenset[Category] = frozenset({Category.ADVERTISING, Category.SOCIAL})
 """What an opt-out preference signal (GPC) closes. 11 CCR 7025; design rule 4."""
 
+LIMITED: frozenset[Category] = frozenset({Category.FUNCTIONAL})
+"""What may stay open once a visitor limits the use of sensitive information (11 CCR 7027): which
+pages are read here can tell of someone's health, so nothing that learns of it for its own ends."""
+
 ALWAYS_ASKS: frozenset[Category] = frozenset({Category.SESSION_REPLAY})
 """Never open without a yes, in any regime: recordings draw wiretap suits (CIPA and kin)."""

@@ -15,6 +15,7 @@ from consent_rules.urls import host_of_authority
 from proxy.cookies import names_in
 from proxy.headers import client_address, peer_is_trusted, requested_host, split_target
 from proxy.running import Running, SiteParts, day_of
+from proxy.tokens import KEPT_COOKIE
 from proxy.visitor import region_of, stored_preferences, visitor, wanted_once
 
 
@@ -37,6 +38,7 @@ class Asking:
     cookie_header: str
     visitor: Visitor
     asked_once: bool
+    has_kept: bool
     context: PageContext
     decision: Decision
     whole_site: Decision
@@ -120,6 +122,7 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
         cookie_header=cookie_header,
         visitor=who,
         asked_once=bool(once),
+        has_kept=KEPT_COOKIE in cookie_header and KEPT_COOKIE in names_in(cookie_header),
         context=context,
         decision=running.decide(context, who),
         whole_site=running.decide(running.whole_site(rules, today), who),

@@ -31,7 +31,7 @@ from proxy.pages import (
 )
 from proxy.relaying import hold_part, relay
 from proxy.running import SiteParts
-from proxy.tokens import cookie_name, once_cookie_name
+from proxy.tokens import KEPT_COOKIE, cookie_name, once_cookie_name
 from proxy.upstream import Timeouts
 from proxy.wire import ProxyResponse
 from proxy.xml_documents import is_xml_document, send_xml
@@ -153,6 +153,7 @@ def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool
     then sends can be one visitor's, whatever its Cache-Control says.
     """
     own = {once_cookie_name(secure=secure) for secure in (True, False)}
+    own.add(KEPT_COOKIE)
     own |= {cookie_name(domain, secure=secure) for secure in (True, False)}
     return all(name in own or index.vendors_of(name) for name in names)
 

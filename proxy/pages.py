@@ -329,6 +329,8 @@ def injection_for(
     if running.tells_gpp and decision.audience is Audience.MARKETING:
         sections = sections_for(running.config.signals.gpp, asking.visitor.region)
         injection = replace(injection, gpp=sections)
+    if asking.has_kept and injection.visible and decision.audience is Audience.MARKETING:
+        injection = replace(injection, kept=True)
     if page.has_base:
         injection = replace(injection, origin=f"//{asking.authority}")
     return injection

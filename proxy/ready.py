@@ -283,7 +283,7 @@ class ReadyReplies:
         self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
 
     def _visitor(self, question: Question, asking: Asking, *, keeps_pages: bool) -> _Visitor | None:
-        if asking.asked_once or asking.context.audience is Audience.PATIENT:
+        if asking.asked_once or asking.has_kept or asking.context.audience is Audience.PATIENT:
             return None
         if not question.cookie:
             return _NO_COOKIE

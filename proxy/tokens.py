@@ -197,6 +197,11 @@ def cookie_name(domain: str, *, secure: bool) -> str:
     return "__Secure-consent" if domain else "__Host-consent"
 
 
+KEPT_COOKIE = "consent-kept"
+"""Asks for the script that puts back what was typed before a choice loaded the page anew. It is
+set and taken away by our scripts, and says nothing else."""
+
+
 def once_cookie_name(*, secure: bool) -> str:
     """The name of the cookie that carries a "load once" to the next page."""
     return "__Host-consent-once" if secure else "consent-once"

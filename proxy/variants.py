@@ -16,12 +16,12 @@ from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals import signal_script, told
 from consent_rules.vendors import Vendor
 from proxy.compression import encoded, worth_encoding
-from proxy.consent.assets import Kind, assets
-from proxy.consent.banner import banner_html, head_html, link_html
+from proxy.consent.assets import assets
+from proxy.consent.banner import banner_html, head_html, head_kinds, link_html
 from proxy.consent.gpp import gpp_script
-from proxy.consent.guard import Script, guard, no_peers, stubs
+from proxy.consent.guard import Script, guard, no_peers, restore, stubs
 from proxy.consent.placeholder import placeholder_html
-from proxy.consent.present import banner_view, page_state, used_categories
+from proxy.consent.present import banner_view, page_state, sells, used_categories
 from proxy.consent.texts import Texts
 from proxy.consent.theme import Theme
 from proxy.csp import OwnAssets
@@ -36,13 +36,15 @@ class Injection:
     `signals` are scripts that tell tags the visitor's state; `visible` is the banner, the
     "Cookie preferences" link and their style. `origin` ("//host:port") stands before our own paths
     on a page whose <base> would make them somebody else's. `gpp` are the sections of the GPP string
-    that this visitor's region asks for.
+    that this visitor's region asks for. `kept` asks for the script that puts back what the visitor
+    had typed before a choice loaded the page anew.
     """
 
     signals: bool = True
     visible: bool = True
     origin: str = ""
     gpp: tuple[str, ...] = ()
+    kept: bool = False
 
 
 @dataclass(slots=True)
@@ -124,6 +126,7 @@ def variant_key(
         injection,
         return_to,
         decision.signalled,
+        decision.opt_out_link,
     )
 
 
@@ -193,6 +196,10 @@ def own_markup(
     scripts: list[str] = []
     styles: list[str] = []
     head = link = banner = ""
+    if injection.kept:
+        own = restore()
+        head += own.html
+        scripts.append(own.sha256)
     if injection.signals:
         for own in _standing_scripts(page, site, rules, decision, is_open):
             head += own.html
@@ -214,15 +221,26 @@ def own_markup(
     if injection.visible and decision.enforce:
         decided = not decision.show_banner
         state = page_state(site, rules.vendors, decision, page.owners, decided=decided)
-        head += head_html(theme, state, prefix=prefix, placeholders=placeholders)
-        link = link_html(texts, return_to, prefix=prefix, placeholders=placeholders)
+        choices = decision.opt_out_link and sells(site)
+        more = {
+            "placeholders": placeholders,
+            "choices": choices,
+            "keeps": placeholders and decision.audience is Audience.MARKETING,
+        }
+        head += head_html(theme, state, prefix=prefix, **more)
+        link = link_html(
+            texts,
+            return_to,
+            prefix=prefix,
+            placeholders=placeholders,
+            asks=not decided,
+            choices=choices,
+        )
         if decision.show_banner:
             view = banner_view(site, config.policy, decision, return_to=return_to, prefix=prefix)
             banner = banner_html(view, texts)
-        kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
-        kinds += [Kind.PLACEHOLDER] if placeholders else []
-        for found in (assets(theme, kind) for kind in kinds):
-            styles.append(f"sha256-{found.style_sha256}")
+        for found in (assets(theme, kind) for kind in head_kinds(decided, **more)):
+            styles += [f"sha256-{found.style_sha256}"] if found.style else []
             scripts += [f"sha256-{found.script_sha256}"] if found.script else []
 
     def placeholder(embed: Embed) -> bytes:

@@ -29,7 +29,11 @@ class Kind(StrEnum):
     PREFERENCES = "preferences"
     """The preferences page: a style of its own, and a script that works without being run."""
     PLACEHOLDER = "placeholder"
-    """Closed embeds on the page: a style in addition, no script."""
+    """Closed embeds on the page: a style in addition."""
+    KEEPS = "keeps"
+    """Closed embeds that can be opened: a script that keeps what was typed."""
+    CHOICES = "choices"
+    """The icon beside "Your Privacy Choices": a style in addition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,15 @@ def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
         return variables(theme, ":root") + _css("preferences"), small_script("kept.js")
     if kind is Kind.PLACEHOLDER:
         return variables(theme, ":is(#yc-0,.yc-h)") + _firm(_css("placeholder")), ""
+    if kind is Kind.KEEPS:
+        return "", small_script("keeps.js", keep=_read("keep.js"))
+    if kind is Kind.CHOICES:
+        return _firm(_css("choices")), ""
     link = _firm(_css("link"))
     if kind is Kind.DECIDED:
         return link, small_script("core.js")
     style = variables(theme, "#yc") + _firm(_css("banner")) + link
-    return style, small_script("core.js", banner=_read("banner.js"))
+    return style, small_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))
 
 
 def _sha256(content: str) -> str:
@@ -86,7 +94,11 @@ def _firm(css: str) -> str:
 
 
 @cache
-def small_script(name: str, *, banner: str = "") -> str:
-    """One of our scripts without comments and blanks; `banner` stands in for its `//@banner`."""
-    text: str = jsmin(_read(name).replace("//@banner\n", banner))
-    return text
+def small_script(name: str, **parts: str) -> str:
+    """One of our scripts without comments and blanks; each of `parts`, in their order, stands in
+    for its `//@name`, or for nothing."""
+    text = _read(name)
+    for part, content in parts.items():
+        text = text.replace(f"//@{part}\n", content)
+    small: str = jsmin(text)
+    return small

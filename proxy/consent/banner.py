@@ -55,22 +55,39 @@ def environment() -> jinja2.Environment:
 
 
 def head_html(
-    theme: Theme, state: PageState, *, prefix: str = PREFIX, placeholders: bool = False
+    theme: Theme,
+    state: PageState,
+    *,
+    prefix: str = PREFIX,
+    placeholders: bool = False,
+    choices: bool = False,
+    keeps: bool = False,
 ) -> str:
     """For the page's head: the style and the script. Blocks nothing, loads nothing.
 
-    `placeholders` adds their style, for pages with closed embeds.
+    `placeholders` adds what pages with closed embeds need, `keeps` the script that keeps what was
+    typed when one of them is opened (never on patient pages), `choices` the style of the icon.
     """
-    kind = Kind.DECIDED if state.decided else Kind.UNDECIDED
-    return _head(theme, state, kind, prefix, placeholders)
+    kinds = head_kinds(state.decided, placeholders=placeholders, choices=choices, keeps=keeps)
+    return _head(theme, state, kinds, prefix)
+
+
+def head_kinds(
+    decided: bool, *, placeholders: bool, choices: bool, keeps: bool
+) -> tuple[Kind, ...]:
+    """The assets that `head_html` puts into a page."""
+    kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
+    kinds += [Kind.PLACEHOLDER] if placeholders else []
+    kinds += [Kind.KEEPS] if keeps else []
+    kinds += [Kind.CHOICES] if choices else []
+    return tuple(kinds)
 
 
 @lru_cache(maxsize=512)
-def _head(theme: Theme, state: PageState, kind: Kind, prefix: str, placeholders: bool) -> str:
-    found = assets(theme, kind)
-    style = f"<style>{found.style}</style>"
-    if placeholders:
-        style += f"<style>{assets(theme, Kind.PLACEHOLDER).style}</style>"
+def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) -> str:
+    found, *more = (assets(theme, kind) for kind in kinds)
+    style = "".join(f"<style>{one.style}</style>" for one in (found, *more) if one.style)
+    rest = "".join(f"<script>{one.script}</script>" for one in more if one.script)
     attributes: dict[str, str] = {
         "page": f"{prefix}/preferences",
         "on": " ".join(state.on),
@@ -83,7 +100,7 @@ def _head(theme: Theme, state: PageState, kind: Kind, prefix: str, placeholders:
         attributes["runs"] = " ".join(state.on if state.runs is None else state.runs)
         attributes["waits"] = " ".join(state.off if state.waits is None else state.waits)
     data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
-    return f"{style}<script{data}>{found.script}</script>"
+    return f"{style}<script{data}>{found.script}</script>{rest}"
 
 
 def banner_html(view: BannerView, texts: Texts) -> str:
@@ -130,18 +147,27 @@ def _sentences(categories: Sequence[CategoryView], texts: Texts) -> list[str]:
 
 
 def link_html(
-    texts: Texts, return_to: str = "", *, prefix: str = PREFIX, placeholders: bool = False
+    texts: Texts,
+    return_to: str = "",
+    *,
+    prefix: str = PREFIX,
+    placeholders: bool = False,
+    asks: bool = True,
+    choices: bool = False,
 ) -> str:
     """The "Cookie preferences" link, for the end of the body, before the banner.
 
-    `placeholders` adds the form that their buttons send.
+    `placeholders` adds the form that their buttons send, `asks` the place where the banner says
+    that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
     """
-    html = _link(texts, _PATH if return_to else "", prefix, placeholders)
+    html = _link(texts, _PATH if return_to else "", prefix, placeholders, asks, choices)
     return _with_path(html, return_to)
 
 
 @lru_cache(maxsize=256)
-def _link(texts: Texts, return_to: str, prefix: str, placeholders: bool) -> str:
+def _link(
+    texts: Texts, return_to: str, prefix: str, placeholders: bool, asks: bool, choices: bool
+) -> str:
     return (
         environment()
         .get_template("link.html")
@@ -150,6 +176,8 @@ def _link(texts: Texts, return_to: str, prefix: str, placeholders: bool) -> str:
             return_to=return_to,
             prefix=prefix,
             placeholders=placeholders,
+            asks=asks,
+            choices=choices,
             preferences_url=preferences_url(prefix, return_to),
         )
     )
@@ -170,6 +198,7 @@ def preferences_page(view: PreferencesView, texts: Texts) -> str:
             t=texts,
             categories=categories,
             current=_current(view, texts),
+            title=texts["us.choices" if view.opt_out else "preferences.title"],
             patient=view.audience is Audience.PATIENT,
             policy_url=safe_url(view.policy_url),
             contact_url=_contact_url(view.contact),

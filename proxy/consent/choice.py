@@ -1,8 +1,8 @@
 """The form that the banner, the preferences page and the placeholders send.
 
-Fields: `action` = accept_all | reject_all | save | vendor:<id>; `category` repeated;
-`vendor` repeated (exceptions to yes), `vendor_off` repeated (exceptions to no); `return_to`;
-`source` = banner | preferences | placeholder.
+Fields: `action` = accept_all | reject_all | save | opt_out | limit | vendor:<id> | once:<id>;
+`category` repeated; `vendor` repeated (exceptions to yes), `vendor_off` repeated (exceptions to
+no); `return_to`; `source` = banner | preferences | placeholder.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Action(StrEnum):
     SAVE = "save"
     VENDOR = "vendor"
     ONCE = "once"
+    OPT_OUT = "opt_out"
+    LIMIT = "limit"
 
 
 class Origin(StrEnum):
@@ -56,7 +58,8 @@ class Choice:
     """What a form asks for.
 
     ACCEPT_ALL, REJECT_ALL and SAVE replace the visitor's earlier choice. VENDOR only adds
-    `vendors` to it, ONCE is for the next page alone: their `allowed` is empty and means nothing.
+    `vendors` to it, OPT_OUT takes sale and sharing out of what holds, LIMIT what may tell of
+    someone's health, ONCE is for the next page alone: their `allowed` is empty and means nothing.
     `vendors` holds exceptions only: an id is True where its category was refused and False
     where it was allowed.
     """
@@ -91,6 +94,8 @@ def parse_choice(
         return Choice(Action.ACCEPT_ALL, frozenset(categories), _NO_EXCEPTIONS, return_to, origin)
     if actions[0] == Action.REJECT_ALL:
         return Choice(Action.REJECT_ALL, frozenset(), _NO_EXCEPTIONS, return_to, origin)
+    if actions[0] in {Action.OPT_OUT, Action.LIMIT}:
+        return Choice(Action(actions[0]), frozenset(), _NO_EXCEPTIONS, return_to, origin)
     if actions[0] != Action.SAVE:
         raise ChoiceError(f"The form's action {actions[0][:60]!r} is not known. {_AGAIN}")
     allowed = _categories(_all(form, "category"), categories)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
-from consent_rules.categories import SALE_OR_SHARING, Audience
+from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Audience, Category
 from consent_rules.preferences import Preferences, Source
 from consent_rules.urls import host_of_authority, resolve
 from proxy.access_log import network_of
@@ -241,6 +241,8 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
             allowed = frozenset(category for category in earlier.allowed if effective[category])
         if earlier is not None:
             vendors = {**_still_held(earlier, asking), **vendors}
+    elif choice.action in {Action.OPT_OUT, Action.LIMIT}:
+        allowed, vendors = _narrowed(choice.action, asking)
     now = int(asking.now)
     return Preferences(
         allowed=allowed,
@@ -253,6 +255,18 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
         made_at=now,
         expires_at=now + policy.max_age_days * 86_400,
     )
+
+
+def _narrowed(action: Action, asking: Asking) -> tuple[frozenset[Category], dict[str, bool]]:
+    """What holds already, less what an opt-out or a limit closes."""
+    effective = asking.whole_site.categories
+    left = {category for category in used_categories(asking.site.rules) if effective[category]}
+    left = left & LIMITED if action is Action.LIMIT else left - SALE_OR_SHARING
+    earlier, kinds = asking.visitor.preferences, site_vendors(asking.site.rules)
+    closed = set(CHOOSABLE) - LIMITED if action is Action.LIMIT else SALE_OR_SHARING
+    held = {} if earlier is None else _still_held(earlier, asking)
+    vendors = {v: yes for v, yes in held.items() if not yes or kinds.get(v) not in closed}
+    return frozenset(left), vendors
 
 
 def _still_held(earlier: Preferences, asking: Asking) -> dict[str, bool]:

@@ -55,6 +55,11 @@ def no_peers() -> Script:
     return inline_script(small_script("peers.js"), {})
 
 
+def restore() -> Script:
+    """Puts back what a visitor had typed before a choice loaded the page anew."""
+    return inline_script(small_script("restore.js"), {})
+
+
 def guard(patterns: Iterable[str]) -> Script | None:
     """The guard for a site's patient paths, given as globs; None when it has none."""
     given = sorted(set(patterns))

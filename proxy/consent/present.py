@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Mapping
 
-from consent_rules.categories import CHOOSABLE, SALE_OR_SHARING, Audience, Category
+from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Audience, Category
 from consent_rules.config import Policy
 from consent_rules.config import Theme as ThemeTable
 from consent_rules.decision import UNCHOOSABLE, Decision
@@ -47,6 +47,28 @@ def used_categories(site: SiteRules) -> tuple[Category, ...]:
     if not used:
         used = {vendor.category for vendor in site.listed}
     return tuple(category for category in CHOOSABLE if category in used)
+
+
+def sells(site: SiteRules) -> bool:
+    """Whether the site has tools that state laws may call sale or sharing."""
+    return not SALE_OR_SHARING.isdisjoint(used_categories(site))
+
+
+def _opted_out(site: SiteRules, decision: Decision, preferences: Preferences | None) -> bool:
+    """Whether nothing that sells or shares can run because the visitor, or the browser, said so."""
+    if preferences is None and not decision.gpc:
+        return False
+    kinds = site_vendors(site)
+    excepted = any(yes and kinds.get(v) in SALE_OR_SHARING for v, yes in decision.exceptions)
+    return not excepted and not any(decision.categories[c] for c in SALE_OR_SHARING)
+
+
+def _limited(site: SiteRules, decision: Decision, preferences: Preferences | None) -> bool:
+    """Whether the visitor allows no more than extra features."""
+    if preferences is None or preferences.only_vendors:
+        return False
+    open_ones = {c for c in used_categories(site) if decision.categories[c]}
+    return open_ones <= LIMITED and not any(yes for _, yes in decision.exceptions)
 
 
 def site_vendors(site: SiteRules) -> Mapping[str, Category]:
@@ -165,6 +187,10 @@ def preferences_view(
         policy_url=policy.url or "",
         categories=_category_views(site, decision, preferences, detailed=True),
         contact=policy.contact or "",
+        opt_out=decision.opt_out_link and sells(site),
+        opted_out=_opted_out(site, decision, preferences),
+        limit=decision.limit_link and not LIMITED.issuperset(used_categories(site)),
+        limited=_limited(site, decision, preferences),
         key=_key(site, decision) if preferences is not None else "",
         gpc=decision.gpc,
         chosen_on=chosen_on,

@@ -97,7 +97,8 @@ class PreferencesView:
     `contact` is a mail address or a link, `key` what the script tells the site's other open pages
     (`state_key`). `chosen_on` is the day of the present choice (None: not yet), `saved` asks for
     the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long
-    a choice holds. `categories` may hold `necessary`, for its vendors.
+    a choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask
+    for the forms of US laws, `opted_out` and `limited` tell that nothing is left to be done.
     """
 
     controller: str
@@ -112,4 +113,8 @@ class PreferencesView:
     return_to: str = "/"
     prefix: str = PREFIX
     keep_days: int = 180
+    opt_out: bool = False
+    opted_out: bool = False
+    limit: bool = False
+    limited: bool = False
     theme: Theme = field(default_factory=Theme)

@@ -1,3 +1,4 @@
+//@keep
 const id = (name) => doc.getElementById("yc" + name);
 const visit = open;
 let back, busy, plain;
@@ -22,7 +23,10 @@ state.decided = true;
 channel().postMessage(state.categories);
 doc.dispatchEvent(new CustomEvent("consent:change", { detail: get() }));
 // What runs and was refused stops, and what was closed and is allowed loads, only by a reload.
-if (words(data.runs).some((name) => !yes(name)) || words(data.waits).some(yes)) return location.reload();
+if (words(data.runs).some((name) => !yes(name)) || words(data.waits).some(yes)) {
+keep();
+return location.reload();
+}
 id("").remove();
 const status = id("-s");
 if (status) status.textContent = status.dataset.text;
