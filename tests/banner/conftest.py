@@ -67,6 +67,7 @@ def host_page() -> Page:
         on: Sequence[Category] = (),
         decided: bool = False,
         placeholders: bool = False,
+        choices: bool = False,
         body: str = PARAGRAPHS,
         state: PageState | None = None,
     ) -> str:
@@ -81,9 +82,10 @@ def host_page() -> Page:
             "<!doctype html><html lang=en><head><meta name=viewport "
             "content='width=device-width,initial-scale=1'><title>Page</title>"
             f"{css and f'<style>{css}</style>'}"
-            f"{head_html(Theme(), state, placeholders=placeholders)}</head><body><main id=main>"
+            f"{head_html(Theme(), state, placeholders=placeholders, choices=choices)}</head>"
+            "<body><main id=main>"
             f"<h1>Title</h1>{closed}{body}</main>"
-            f"{link_html(texts, '/a', placeholders=placeholders)}"
+            f"{link_html(texts, '/a', placeholders=placeholders, choices=choices)}"
             f"{'' if state.decided else banner_html(view, texts)}</body></html>"
         )
 

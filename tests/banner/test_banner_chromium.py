@@ -328,32 +328,30 @@ LOOK = """element => {
 }"""
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_c1_accept_and_reject_look_the_same(
-    visit: Open, host_page: HostPage, texts: Texts, size: tuple[int, int]
+def test_c1_accept_and_reject_look_the_same_in_every_language_and_size(
+    visit: Open, host_page: HostPage, texts: Texts
 ) -> None:
-    site = visit(host_page(texts), size=size)
-    for _ in range(2):
-        accept, reject = (site.tab.eval_on_selector(s, LOOK) for s in (ACCEPT, REJECT))
-        assert accept == reject
-        for button in (ACCEPT, REJECT):
-            box = site.box(button)
-            assert box["height"] >= 44
-            assert box["x"] >= 0 and box["x"] + box["width"] <= size[0]
-            assert site.tab.eval_on_selector(button, "e => e.scrollWidth <= e.clientWidth")
-        site.tab.click(CHOOSE) if site.tab.is_visible(CHOOSE) else None
-    assert site.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_banner_leaves_room_for_the_page(
-    visit: Open, host_page: HostPage, texts: Texts, size: tuple[int, int]
-) -> None:
-    site = visit(host_page(texts, gpc=True), size=size)
-    box = site.box("#yc")
-    assert box["height"] <= size[1] * 0.6 + 1
-    assert box["y"] + box["height"] == pytest.approx(size[1], abs=1)
-    assert box["x"] == pytest.approx(size[0] - box["x"] - box["width"], abs=1)
+    site = visit(host_page(texts, gpc=True))
+    for opened in (False, True):
+        if opened:
+            site.tab.click(CHOOSE)
+        for width, height in SIZES:
+            site.tab.set_viewport_size({"width": width, "height": height})
+            accept, reject = (site.tab.eval_on_selector(s, LOOK) for s in (ACCEPT, REJECT))
+            assert accept == reject
+            for button in (ACCEPT, REJECT):
+                box = site.box(button)
+                assert box["height"] >= 44
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width
+                assert site.tab.eval_on_selector(button, "e => e.scrollWidth <= e.clientWidth")
+            assert site.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            if opened:
+                continue
+            # There is room left for the page.
+            box = site.box("#yc")
+            assert box["height"] <= height * 0.6 + 1
+            assert box["y"] + box["height"] == pytest.approx(height, abs=1)
+            assert box["x"] == pytest.approx(width - box["x"] - box["width"], abs=1)
 
 
 def styles(site: Site) -> list[str]:
@@ -503,19 +501,21 @@ def test_preferences_are_sent_by_a_plain_form(
     }
 
 
-@pytest.mark.parametrize("width", [320, 360, 1280])
 def test_preferences_fit_every_width(
-    visit: Open, preferences: Callable[..., str], texts: Texts, width: int
+    visit: Open, preferences: Callable[..., str], texts: Texts
 ) -> None:
-    html = preferences(texts, gpc=True, saved=True, audience=Audience.PATIENT)
-    site = visit(html, size=(width, 740))
+    asked = {"opt_out": True, "limit": True}
+    html = preferences(texts, gpc=True, saved=True, audience=Audience.PATIENT, **asked)
+    site = visit(html)
     site.tab.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
-    assert site.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    accept, reject = (
-        site.tab.eval_on_selector(f'button[value="{a}"]', LOOK).split()[:-1]
-        for a in ("accept_all", "reject_all")
-    )
-    assert accept == reject
+    for width in (320, 360, 1280):
+        site.tab.set_viewport_size({"width": width, "height": 740})
+        assert site.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        accept, reject = (
+            site.tab.eval_on_selector(f'button[value="{a}"]', LOOK).split()[:-1]
+            for a in ("accept_all", "reject_all")
+        )
+        assert accept == reject
 
 
 # --- axe-core, as the package axe-playwright-python brings it
@@ -549,7 +549,7 @@ def test_axe_finds_nothing(
 ) -> None:
     texts = languages()[lang]
     css = "body{margin:0;background:#fff;color:#222}a{color:#004}"
-    html = host_page(texts, gpc=True, placeholders=True, css=css)
+    html = host_page(texts, gpc=True, placeholders=True, choices=True, css=css)
     site = visit(html, size=size, color_scheme=scheme, csp="style-src 'unsafe-inline'")
     assert violations(site, axe) == []
     site.tab.click(CHOOSE)
@@ -560,6 +560,7 @@ def test_axe_finds_nothing(
         preferences(
             texts, CHOOSABLE[:2], gpc=True, saved=True, chosen_on=day, audience=Audience.PATIENT
         ),
+        preferences(texts, opt_out=True, limit=True, limited=True),
     ):
         site = visit(page, size=size, color_scheme=scheme)
         site.tab.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
