@@ -1,0 +1,155 @@
+"""The banner on a whole page: what it does to speed, focus, scroll position and typed text."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.conftest import NewVisitor
+from e2e.site import EVERY_VENDOR
+from e2e.visitor import Visitor
+
+SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_banner_shifts_nothing_and_asks_for_nothing(new_visitor: NewVisitor, width: int) -> None:
+    visitor = new_visitor(viewport={"width": width, "height": 740})
+    visitor.context.add_init_script(SHIFTS)
+    visitor.open("/contact")
+    assert visitor.page.evaluate("shifts") == 0
+    own = [r.url for r in visitor.requests if "/.consent/" in r.url]
+    assert own == []
+    blocking = visitor.page.evaluate(
+        "performance.getEntriesByType('resource').filter(r => r.renderBlockingStatus == 'blocking')"
+        ".map(r => r.name).filter(name => name.includes('consent'))"
+    )
+    assert blocking == []
+    visitor.reject_all()
+    assert visitor.page.evaluate("shifts") == 0
+
+
+def test_banner_is_painted_with_the_page(new_visitor: NewVisitor) -> None:
+    """Without a script, before any other request is answered: it stands in the page's own bytes."""
+    visitor = new_visitor(java_script_enabled=False)
+    visitor.context.route("**/*", lambda r: r.continue_() if r.request.is_navigation_request()
+                          else r.abort())  # fmt: skip
+    visitor.page.goto(visitor.demo.url("/"), wait_until="commit")
+    visitor.page.locator("#yc").wait_for(state="visible")
+
+
+COVERED = """() => {
+  const focused = document.activeElement, banner = document.querySelector('#yc');
+  if (!focused || focused === document.body || banner.contains(focused)) return false;
+  const at = focused.getBoundingClientRect(), over = banner.getBoundingClientRect();
+  return at.top >= over.top && at.left >= over.left && at.right <= over.right;
+}"""
+
+
+@pytest.mark.parametrize("size", [(360, 740), (1280, 800)])
+def test_banner_never_hides_what_has_the_focus(
+    new_visitor: NewVisitor, size: tuple[int, int]
+) -> None:
+    visitor = new_visitor(viewport={"width": size[0], "height": size[1]})
+    visitor.open("/contact")
+    seen = set()
+    for _ in range(60):
+        visitor.page.keyboard.press("Tab")
+        name = visitor.page.evaluate("document.activeElement.outerHTML.slice(0, 80)")
+        assert not visitor.page.evaluate(COVERED), name
+        seen.add(name)
+        if visitor.page.evaluate("document.activeElement.closest('#yc-f') !== null"):
+            break
+    assert len(seen) > 10
+
+
+def type_into_the_form(visitor: Visitor) -> None:
+    visitor.page.get_by_label("Your name").fill("Dana Świt")
+    visitor.page.get_by_label("Work e-mail").fill("dana@example.com")
+    visitor.page.get_by_label("What happened?").fill("Two lines\nof text")
+
+
+def typed(visitor: Visitor) -> list[str]:
+    return [
+        visitor.page.get_by_label(label).input_value()
+        for label in ("Your name", "Work e-mail", "What happened?")
+    ]
+
+
+KEPT = """
+try { window.kept = sessionStorage.consent; } catch {}
+"""
+SECRETS = """() => {
+  const form = document.querySelector('main form');
+  for (const [type, name, autocomplete] of [
+    ['password', 'word', ''], ['text', 'cardNumber', ''], ['text', 'x', 'cc-number'],
+    ['text', 'ssn', ''], ['text', 'y', 'one-time-code']]) {
+    const field = document.createElement('input');
+    Object.assign(field, { type, name, autocomplete, className: 'secret' });
+    form.append(field);
+  }
+}"""
+
+
+def test_what_was_typed_survives_the_reload(visitor: Visitor) -> None:
+    visitor.context.add_init_script(KEPT)
+    visitor.open("/contact")
+    visitor.page.evaluate(SECRETS)
+    for field in visitor.page.locator(".secret").all():
+        field.fill("4111 1111 1111 1111")
+    type_into_the_form(visitor)
+    before = typed(visitor)
+    visitor.page.evaluate("scrollTo(0, 300)")
+    pages, at = visitor.pages_shown, visitor.page.evaluate("scrollY")
+    assert at > 0
+    visitor.accept_all()
+    assert visitor.pages_shown > pages, "what was closed and is allowed needs a reload"
+    assert typed(visitor) == before
+    assert visitor.page.evaluate("scrollY") == pytest.approx(at, abs=2)
+    kept = visitor.page.evaluate("kept")
+    assert "Dana" in kept
+    assert "4111" not in kept
+    # Neither the text nor the cookie stays behind.
+    assert visitor.page.evaluate("sessionStorage.getItem('consent')") is None
+    assert "consent-kept" not in visitor.cookies()
+    visitor.page.reload()
+    assert visitor.page.evaluate("kept") is None
+
+
+def test_refusing_where_nothing_runs_reloads_nothing(visitor: Visitor) -> None:
+    visitor.open("/contact")
+    type_into_the_form(visitor)
+    before, pages = typed(visitor), visitor.pages_shown
+    visitor.reject_all()
+    assert visitor.pages_shown == pages
+    assert typed(visitor) == before
+    assert visitor.page.get_by_role("status").inner_text() == "Your choice is saved."
+    assert "consent-kept" not in visitor.cookies()
+
+
+def test_opening_an_embed_keeps_the_place(visitor: Visitor) -> None:
+    visitor.open(EVERY_VENDOR)
+    visitor.reject_all()
+    visitor.page.evaluate("scrollTo(0, 250)")
+    at = visitor.page.evaluate("scrollY")
+    assert at > 0
+    visitor.page.get_by_role("button", name="Load once").click()
+    visitor.page.wait_for_url("**" + EVERY_VENDOR)
+    visitor.settle()
+    assert visitor.page.evaluate("scrollY") == pytest.approx(at, abs=2)
+
+
+@pytest.mark.parametrize("path", ["/", "/.consent/preferences"])
+def test_print_motion_and_forced_colours(new_visitor: NewVisitor, path: str) -> None:
+    visitor = new_visitor(forced_colors="active", reduced_motion="reduce")
+    visitor.open(path)
+    assert visitor.page.evaluate("document.getAnimations().length") == 0
+    button = visitor.page.locator("button[value=reject_all]").first
+    border = button.evaluate("e => getComputedStyle(e).borderTopWidth")
+    assert border == "2px"
+    visitor.page.emulate_media(media="print")
+    assert not button.is_visible()
