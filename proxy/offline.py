@@ -14,6 +14,7 @@ from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.urls import host_of_authority
 from consent_rules.vendors import catalogue
+from proxy.consent.declaration import vendors_on
 from proxy.consent.present import theme_of
 from proxy.consent.texts import Wording
 from proxy.html import Boundary, Page, compile_page
@@ -163,7 +164,12 @@ def rewritten(
         theme_of(question.config.theme),
         decision,
         Wording(question.config.texts).texts_for(page.language, language),
-        Injection(signals=not bare, visible=not bare, origin=origin),
+        Injection(
+            signals=not bare,
+            visible=not bare,
+            origin=origin,
+            declared=vendors_on(question.site, question.today) if page.declaration_at else (),
+        ),
         question.target if patient else "",
     )
     return variant.body

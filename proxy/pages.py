@@ -19,6 +19,7 @@ from consent_rules.rules import says_patient
 from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.compression import CodingError, TooLargeError, decoded, negotiated
+from proxy.consent.declaration import vendors_on
 from proxy.consent.texts import Texts
 from proxy.consent.wp_consent import set_wp_cookies
 from proxy.cookies import allowed_set_cookies, expiring, names_in
@@ -333,6 +334,9 @@ def injection_for(
         injection = replace(injection, kept=True)
     if page.has_base:
         injection = replace(injection, origin=f"//{asking.authority}")
+    if page.declaration_at:
+        declared = vendors_on(asking.site.rules, asking.context.today)
+        injection = replace(injection, declared=declared)
     return injection
 
 

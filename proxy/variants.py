@@ -18,6 +18,7 @@ from consent_rules.vendors import Vendor
 from proxy.compression import encoded, worth_encoding
 from proxy.consent.assets import assets
 from proxy.consent.banner import banner_html, head_html, head_kinds, link_html
+from proxy.consent.declaration import declaration, declaration_part
 from proxy.consent.gpp import gpp_script
 from proxy.consent.guard import Script, guard, no_peers, restore, stubs
 from proxy.consent.placeholder import placeholder_html
@@ -38,11 +39,13 @@ class Injection:
     on a page whose <base> would make them somebody else's. `gpp` are the sections of the GPP string
     that this visitor's region asks for. `kept` asks for the script that puts back what the visitor
     had typed before a choice loaded the page anew.
+    `declared` are the vendors that a page's own cookie declaration names.
     """
 
     signals: bool = True
     visible: bool = True
     origin: str = ""
+    declared: tuple[str, ...] = ()
     gpp: tuple[str, ...] = ()
     kept: bool = False
 
@@ -151,12 +154,18 @@ def write_variant(
     own = own_markup(
         page, site, rules, config, theme, decision, texts, injection, return_to, placeholders
     )
+    declared = ""
+    if page.declaration_at and injection.visible:
+        vendors = declaration(site, config, texts, injection.declared)
+        prefix = f"{injection.origin}{config.proxy.prefix}"
+        declared = declaration_part(vendors, texts, prefix=prefix)
     body = render(
         page,
         is_open,
         everything=not decision.enforce,
         head=own.head,
         foot=own.link + own.banner,
+        declaration=_markup(declared),
         placeholder=own.placeholder,
     )
     digest = hashlib.blake2b(body, digest_size=12).hexdigest()

@@ -22,6 +22,12 @@ from proxy.asking import Asking
 from proxy.consent.assets import Kind, assets
 from proxy.consent.banner import preferences_page
 from proxy.consent.choice import Action, Choice, ChoiceError, Origin, parse_choice
+from proxy.consent.declaration import (
+    declaration,
+    declaration_json,
+    declaration_page,
+    vendors_on,
+)
 from proxy.consent.present import preferences_view, site_vendors, used_categories
 from proxy.consent.return_to import preferences_url, safe_return_to
 from proxy.consent.wp_consent import set_wp_cookies
@@ -62,10 +68,12 @@ async def answer(request: web.BaseRequest, asking: Asking) -> web.StreamResponse
         if request.method == "POST":
             return await _report(request, asking)
         return _not_allowed(request, "POST")
-    if name not in {"/state", "/jwks.json"}:
+    if name not in {"/state", "/jwks.json", "/declaration", "/declaration.json"}:
         return error_response(request, 404)
     if not reading:
         return _not_allowed(request, "GET, HEAD")
+    if name.startswith("/declaration"):
+        return _declaration(request, asking, as_json=name.endswith(".json"))
     if name == "/state":
         return _json(_state(asking))
     return _json(asking.running.keys.jwks(), {"Cache-Control": "public, max-age=300"})
@@ -163,6 +171,40 @@ def _preferences(request: web.BaseRequest, asking: Asking) -> web.Response:
                 "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
             ),
             # The form's POST must carry its Origin: `no-referrer` would make it "null".
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _declaration(request: web.BaseRequest, asking: Asking, *, as_json: bool) -> web.Response:
+    """The same for every visitor, in the language of `?lang=` or of Accept-Language."""
+    running, site = asking.running, asking.site.rules
+    texts = running.wording.texts_for(
+        _query(request).get("lang"), request.headers.get("Accept-Language", "")
+    )
+    found = declaration(site, running.config, texts, vendors_on(site, asking.context.today))
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
+    if as_json:
+        return _json(declaration_json(found, texts), headers)
+    style = assets(running.theme, Kind.PREFERENCES).style_sha256
+    return web.Response(
+        text=declaration_page(
+            found,
+            texts,
+            prefix=running.prefix,
+            theme=running.theme,
+            controller=running.config.policy.controller,
+        ),
+        content_type="text/html",
+        charset="utf-8",
+        headers={
+            **headers,
+            "Content-Language": texts.lang,
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; "
+                "form-action 'none'; frame-ancestors 'none'"
+            ),
             "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
         },

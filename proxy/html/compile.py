@@ -117,6 +117,8 @@ class Page:
     """Whether the page goes out in UTF-8 though the origin's charset is another."""
     frames: tuple[str, ...] = ()
     """Paths of the site's own pages that it shows within: its scripts can read them."""
+    declaration_at: tuple[int, ...] = ()
+    """Where the page asks for the cookie declaration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ def compile_page(
         label=source.label,
         wire=source.wire,
         transcoded=not source.wire and source.body is not body,
+        declaration_at=tuple(map(scanned.real, scanned.declaration_at)),
     )
 
 

@@ -16,21 +16,28 @@ def render(
     everything: bool = False,
     head: bytes = _NOTHING,
     foot: bytes = _NOTHING,
+    declaration: bytes = _NOTHING,
     placeholder: Callable[[Embed], bytes] | None = None,
 ) -> bytes:
     """Write a page for one outcome.
 
-    `is_open` are the owners that may act; `everything` opens all gates (observe mode). `head`
-    and `foot` are our own markup. Every other byte is the origin's, in its encoding.
+    `is_open` are the owners that may act; `everything` opens all gates (observe mode). `head`,
+    `foot` and `declaration` are our own markup. Every other byte is the origin's, in its encoding.
     """
     parts: list[bytes] = []
     body = page.body
     position = 0
     slots = [
         (at, markup)
-        for at, markup in ((page.head_at, head), (page.foot_at, foot))
+        for at, markup in (
+            (page.head_at, head),
+            *((at, declaration) for at in page.declaration_at),
+            (page.foot_at, foot),
+        )
         if at is not None and markup
     ]
+    if page.declaration_at:
+        slots.sort(key=lambda slot: slot[0])
     for gate in page.gates:
         while slots and slots[0][0] <= gate.start:
             at, markup = slots.pop(0)

@@ -56,6 +56,8 @@ class Scan:
     """Where the body's content begins; None where no <body> tag says so."""
     fragile: bool
     has_templates: bool
+    declaration_at: tuple[int, ...] = ()
+    """Where elements marked for the cookie declaration begin to hold something."""
 
     @property
     def base(self) -> str:
@@ -125,10 +127,32 @@ def scan(source: Source) -> Scan:
         body_at=body_at,
         fragile=_is_fragile(tags, views),
         has_templates=b"template" in tags.at,
+        declaration_at=_declarations(tags, views),
     )
 
 
 _BODY_END = re.compile(r"</(?:body|html)[\s/>]", re.IGNORECASE)
+
+
+_DECLARATION = "data-consent-declaration"
+_HOLDERS = ",".join(f"{tag}[{_DECLARATION}]" for tag in ("div", "section", "article", "main"))
+"""What may hold the declaration: its headings and tables would end a paragraph."""
+
+
+def _declarations(tags: _Tags, views: list[_View]) -> tuple[int, ...]:
+    """The places where every kind of browser sees an element that asks for the declaration."""
+    if _DECLARATION.encode() not in tags.lowered:
+        return ()
+    found = []
+    for view in views:
+        holders = [
+            element
+            for element in view.document.select(_HOLDERS)
+            if element.namespace is turbohtml.Namespace.HTML and element.closest("template") is None
+        ]
+        locations = (element.source_location for element in holders)
+        found.append({at.start_tag.end_offset for at in locations if at and at.start_tag})
+    return tuple(sorted(set.intersection(*found)))
 
 
 def _slot_offset(text: str) -> int:

@@ -14,8 +14,15 @@ from playwright.sync_api import Page as Tab
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from proxy.consent.banner import preferences_page
+from proxy.consent.declaration import (
+    DeclaredCategory,
+    DeclaredCookie,
+    DeclaredVendor,
+    declaration_page,
+)
 from proxy.consent.texts import Texts, languages
-from proxy.consent.view import CategoryView, PageState, PreferencesView
+from proxy.consent.theme import Theme
+from proxy.consent.view import PREFIX, CategoryView, PageState, PreferencesView
 
 Categories = Callable[..., tuple[CategoryView, ...]]
 HostPage = Callable[..., str]
@@ -535,6 +542,16 @@ def violations(site: Site, axe: str) -> list[str]:
     return list(found)
 
 
+def declared(texts: Texts) -> str:
+    cookies = (DeclaredCookie("_acme_*", texts["cookie.visitor"], texts["declaration.session"]),)
+    vendors = (
+        DeclaredVendor("acme", "Acme", "Acme Inc.", "https://acme.example/privacy", cookies),
+        DeclaredVendor("other", "Other", "", "", ()),
+    )
+    found = (DeclaredCategory(Category.ANALYTICS, "Statistics", "Counts visits.", vendors),)
+    return declaration_page(found, texts, prefix=PREFIX, theme=Theme(), controller="Acme")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(360, 740), (1280, 800)])
 @pytest.mark.parametrize("lang", ["en", "ar", "zh"])
@@ -556,6 +573,7 @@ def test_axe_finds_nothing(
     assert violations(site, axe) == []
     day = datetime.date(2026, 11, 24)
     for page in (
+        declared(texts),
         preferences(texts),
         preferences(
             texts, CHOOSABLE[:2], gpc=True, saved=True, chosen_on=day, audience=Audience.PATIENT
