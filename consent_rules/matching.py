@@ -192,6 +192,11 @@ class RuleIndex:
                     return vendor, text
         return None
 
+    def knows_paths_of(self, host: str) -> bool:
+        """Whether some vendor owns only a part of a host."""
+        nodes = self._known.get(host)
+        return any(node.paths for node in (self._remembered(host) if nodes is None else nodes))
+
     def _remembered(self, host: str) -> tuple[_Node, ...]:
         """What is known of a host, most exact first. Pages name a few hosts over and over."""
         if len(self._known) >= _REMEMBERED_HOSTS:

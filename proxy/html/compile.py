@@ -10,7 +10,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -146,6 +146,8 @@ class _Context:
     url: str
     bases: tuple[str, ...]
     depth: int
+    hinted: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Hosts that are hinted at and of which vendors own parts: those that the page asks there."""
 
     @property
     def preferences_url(self) -> str:
@@ -243,6 +245,7 @@ def findings(
     """
     bases = bases or base_urls(scanned, url)
     context = _Context(source, scanned, boundary, url, bases, depth)
+    context.hinted = _hinted(context)
     for resource in scanned.resources:
         owners = _owners(resource, context)
         if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:
@@ -277,7 +280,39 @@ def _owners(resource: Resource, context: _Context) -> frozenset[str]:
     if kind is Kind.SPECULATION_RULES:
         # Every word may be an address, relative to a base that may be another's.
         return frozenset(context.owners(_strings_in_json(resource.text)))
-    return frozenset(context.owners(resource.urls))
+    owners = frozenset(context.owners(resource.urls))
+    if kind is Kind.HINT and context.hinted:
+        known = (context.hinted.get(owner.removeprefix("?"), {owner}) for owner in owners)
+        return frozenset[str]().union(*known)
+    return owners
+
+
+def _hinted(context: _Context) -> dict[str, frozenset[str]]:
+    """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
+    boundary = context.boundary
+
+    def targets(resources: Iterable[Resource]) -> Iterator[Target]:
+        for resource in resources:
+            for address in resource.urls:
+                for base in context.bases:
+                    target = resolve(address, base)
+                    if target is not None:
+                        yield target
+
+    resources = context.scan.resources
+    hosts = {
+        target.host
+        for target in targets(one for one in resources if one.kind is Kind.HINT)
+        if boundary.owner_of(target) == unknown(target.host)
+        and boundary.index.knows_paths_of(target.host)
+    }
+    if not hosts:
+        return {}
+    asked: dict[str, set[str]] = {}
+    for target in targets(one for one in resources if one.kind is not Kind.HINT):
+        if target.host in hosts:
+            asked.setdefault(target.host, set()).add(boundary.owner_of(target) or "")
+    return {host: frozenset(owners) for host, owners in asked.items()}
 
 
 _ASSIGNMENT = re.compile(r"\s*(?:(?:var|let|const)\s+)?[\w$.]+(?:\[[\"'][\w$-]+[\"']\])?\s*=\s*")
