@@ -25,6 +25,7 @@ from proxy.consent.wp_consent import set_wp_cookies
 from proxy.cookies import allowed_set_cookies, expiring, names_in
 from proxy.csp import OwnAssets, amend
 from proxy.discovered import PATIENT_PAGES
+from proxy.downstream import keep_apart, say_nothing_to_cdns, vary
 from proxy.html import Page, UndecodableError, compile_page
 from proxy.html.compile import MARKETING_ONLY
 from proxy.html.source import charset_of_content_type
@@ -103,11 +104,12 @@ def is_other_than_html(headers: CIMultiDict[str], body: bytes) -> bool:
 def needs_policy(request: web.BaseRequest, headers: CIMultiDict[str]) -> bool:
     """Whether an answer that passes unchanged can still run code that reaches out."""
     kind = media_type(headers)
-    return (
-        kind in _DOCUMENT_TYPES
-        or kind.endswith("+xml")
-        or request.headers.get("Sec-Fetch-Dest", "") in _WORKERS
-    )
+    return kind in _DOCUMENT_TYPES or kind.endswith("+xml") or is_worker(request)
+
+
+def is_worker(request: web.BaseRequest) -> bool:
+    """Whether the answer becomes a worker's script."""
+    return request.headers.get("Sec-Fetch-Dest", "") in _WORKERS
 
 
 def leads_to_closed(
@@ -148,17 +150,30 @@ def finish_headers(
     boundary = asking.site.boundary
     is_open = decision.open
 
+    # Whether another visitor would get other headers: then no cache in front of us may keep them.
+    differs = decision.audience is Audience.PATIENT
+
     def closed(url: str) -> bool:
+        nonlocal differs
         owner = boundary.owner(url, asking.url)
-        return owner is not None and owner not in is_open
+        if owner is None:
+            return False
+        differs = True
+        return owner not in is_open
 
     hold_to_decision(headers, closed, decision.audience)
+    if "Location" in headers:
+        closed(headers["Location"])  # `leads_to_closed`: for some it is a 204
     allowed_cookies = cookie_openings(asking, decision)
     if "Set-Cookie" in headers:
         values = headers.popall("Set-Cookie")
+        set_names = [value.partition("=")[0].strip() for value in values]
+        differs = differs or any(map(asking.running.cookies.vendors_of, set_names))
         for value in allowed_set_cookies(values, asking.running.cookies, allowed_cookies):
             headers.add("Set-Cookie", value)
     if not is_document:
+        if differs:
+            keep_apart(headers)
         return
     advertising = decision.categories[Category.ADVERTISING]
     patient = decision.audience is Audience.PATIENT
@@ -442,9 +457,10 @@ def _keep_private(headers: CIMultiDict[str]) -> bool:
     whether the visitor's own browser may store it.
     """
     given = ",".join(headers.popall("Cache-Control", ())).lower()
+    say_nothing_to_cdns(headers)
     stored = "no-store" not in given
     headers["Cache-Control"] = "private, no-cache" if stored else "no-store"
-    _vary(headers, "Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest")
+    vary(headers, "Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest")
     return stored
 
 
@@ -469,10 +485,3 @@ def _set_type(headers: CIMultiDict[str], page: Page) -> None:
         headers["Content-Type"] = "text/html; charset=utf-8"
     elif page.label and not charset_of_content_type(content_type):
         headers["Content-Type"] = f"{content_type.rstrip('; ')}; charset={page.label}"
-
-
-def _vary(headers: CIMultiDict[str], *names: str) -> None:
-    present = [v.strip() for value in headers.popall("Vary", []) for v in value.split(",")]
-    lowered = {v.lower() for v in present}
-    present += [name for name in names if name.lower() not in lowered]
-    headers["Vary"] = ", ".join(v for v in present if v)

@@ -7,11 +7,13 @@ from multidict import CIMultiDict
 
 from consent_rules.decision import Decision
 from proxy.asking import Asking
+from proxy.downstream import keep_apart
 from proxy.pages import (
     PageRead,
     add_policy,
     finish_headers,
     is_page,
+    is_worker,
     leads_to_closed,
     marked_decision,
     needs_policy,
@@ -69,5 +71,10 @@ def hold_part(
         part = status == 206
         everywhere = is_service_worker(request)
         alone = part or (everywhere and asking.site.rules.has_patient_pages)
+        # An image or data now, and the same for all: a cache in front of us may keep it, and give
+        # it to somebody who opens it as a page.
+        alone = alone or not (is_document or is_worker(request))
         add_policy(headers, asking, decision, alone=alone)
+        if not alone:
+            keep_apart(headers)
         headers.popall("Service-Worker-Allowed", None)

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from consent_rules.decision import Decision
 from proxy.asking import Asking
 from proxy.consent.assets import small_script
+from proxy.downstream import say_nothing_to_cdns
 from proxy.upstream import Timeouts, read_body, stream
 
 _LARGEST = 4_000_000
@@ -61,6 +62,7 @@ async def worker_reply(
         headers.popall(name, None)
     # Browsers compare the script byte by byte: a new choice makes a new one.
     headers[hdrs.CACHE_CONTROL] = "private, no-cache"
+    say_nothing_to_cdns(headers)
     policy = headers.getall(_CSP)[-1]
     body = with_policy(read.body, policy, f"{asking.running.prefix}/report")
     return web.Response(status=200, body=body, headers=headers)

@@ -17,6 +17,7 @@ from consent_rules.categories import Audience
 from consent_rules.decision import Decision
 from proxy.asking import Asking
 from proxy.compression import CodingError, decoded
+from proxy.downstream import say_nothing_to_cdns
 from proxy.html import UndecodableError
 from proxy.html.xml import gated_xml
 from proxy.pages import PAGE_DESTINATIONS, add_policy, finish_headers, media_type
@@ -93,6 +94,7 @@ async def send_xml(
         _cannot_be_gated(str(error), headers, asking, decision)
     # Written for this visitor, now: neither a cache nor the browser may show it again.
     headers[hdrs.CACHE_CONTROL] = "no-store"
+    say_nothing_to_cdns(headers)
     headers[hdrs.CONTENT_LENGTH] = str(len(body))
     response = ProxyResponse(status=status, headers=headers)
     await response.prepare(request)
