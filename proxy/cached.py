@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from aiohttp import ClientResponse, ClientSession, web
@@ -15,10 +15,11 @@ from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.cache import Entry, Key, ReadPage, Visit, pass_by, send_kept, through_cache
 from proxy.cache.policy import WANTS_NOTHING, Use, use_of
+from proxy.compression import CodingError
 from proxy.connection import ProxyRequest
 from proxy.cookies import CookieIndex, names_in
 from proxy.headers import requested_host
-from proxy.html import Page
+from proxy.html import Page, UndecodableError
 from proxy.pages import (
     PAGE_DESTINATIONS,
     PageRead,
@@ -32,7 +33,7 @@ from proxy.pages import (
 from proxy.relaying import hold_part, relay
 from proxy.running import SiteParts
 from proxy.tokens import KEPT_COOKIE, cookie_name, once_cookie_name
-from proxy.upstream import Timeouts
+from proxy.upstream import ReadResult, Timeouts
 from proxy.wire import ProxyResponse
 from proxy.xml_documents import is_xml_document, send_xml
 
@@ -50,9 +51,10 @@ class _Read:
     """A page that was read, as the cache sees it."""
 
     got: PageRead
-    kept: bytes | None
-    attachment: object
-    size: int
+    kept: bytes | None = None
+    attachment: object = None
+    size: int = 0
+    begun: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,23 @@ class VisitorReplies:
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
         got = await read_page(upstream, headers, self.asking, self.timeouts)
         page = got.page
+        if got.goes_on and got.read.ending in _GOES_ON and not _is_too_large(upstream, self.asking):
+            # What has come is read again from where all of it is gathered.
+            return _Read(replace(got, read=ReadResult(b"", "slow")), begun=got.read.body)
         if page is None or says_patient(page.marks):
-            return _Read(got, None, None, 0)
+            return _Read(got)
         return _Read(got, got.read.body, _Compiled(self.asking.site, page), _size(page, got))
+
+    async def complete_page(self, entry: Entry) -> bool:
+        try:
+            page = await page_of(entry.body, entry.headers, self.asking)
+        except (CodingError, UndecodableError):
+            return False
+        if says_patient(page.marks):
+            return False
+        entry.attachment = _Compiled(self.asking.site, page)
+        entry.attached = _gates(page) + (0 if page.body is entry.body else len(page.body))
+        return True
 
     async def live(
         self, upstream: ClientResponse, headers: CIMultiDict[str], read: ReadPage | None
@@ -137,6 +153,14 @@ class VisitorReplies:
             size = 0 if page.body is entry.body else len(page.body)
             cache.store.attach(entry, _Compiled(self.asking.site, page), size + _gates(page))
         return page
+
+
+_GOES_ON = frozenset({"too_large", "slow", "stalled"})
+
+
+def _is_too_large(upstream: ClientResponse, asking: Asking) -> bool:
+    length = upstream.content_length
+    return length is not None and length > asking.running.config.proxy.max_page_bytes
 
 
 def _size(page: Page, got: PageRead) -> int:

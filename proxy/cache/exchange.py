@@ -74,8 +74,12 @@ class SharedCache:
 
 class ReadPage(Protocol):
     """A page that was read and made ready. `kept` is its body as the upstream sent it, or None
-    where the page may not be kept; `size` are the bytes that the `attachment` takes.
+    where the page may not be kept; `size` are the bytes that the `attachment` takes. `begun` is
+    what has come of a page that is sent while it comes, and may be kept once it is whole.
     """
+
+    @property
+    def begun(self) -> bytes | None: ...
 
     @property
     def kept(self) -> bytes | None: ...
@@ -99,6 +103,9 @@ class Replies(Protocol):
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
         """Read a page that may be kept."""
+
+    async def complete_page(self, entry: Entry) -> bool:
+        """Make a page ready of which all has come. False where it may not be kept after all."""
 
     async def live(
         self, upstream: ClientResponse, headers: CIMultiDict[str], read: ReadPage | None
@@ -148,7 +155,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coming:
-    """An answer to be kept whose body is still coming. `entry` has no body yet."""
+    """An answer to be kept whose body is still coming. `entry` has no body yet; `read` is set where
+    it is a page.
+    """
 
     entry: Entry
     why: str
@@ -157,6 +166,7 @@ class Coming:
     reserved: int
     upstream: ClientResponse
     protocol: object
+    read: ReadPage | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -308,7 +318,7 @@ async def _fetch(visit: Visit, entry: Entry | None, want: Wants) -> web.StreamRe
         fill.left.set()
 
 
-async def _finished(pump: asyncio.Task[None], coming: Coming) -> None:
+async def _finished(pump: asyncio.Task[bool], coming: Coming) -> None:
     if coming.growing.too_large:
         return
     try:
@@ -340,8 +350,7 @@ def _begin(
                 else:
                     if outcome.reserved:
                         fill.share(outcome)
-                    await _pump(visit, outcome)
-                    if outcome.growing.whole:
+                    if await _pump(visit, outcome):
                         fill.share(Kept(outcome.entry, "miss", stored=True))
                     fill.share(None)
                     if outcome.growing.too_large:
@@ -408,6 +417,8 @@ async def _judged(
     entry = _entry(visit, upstream, answered, asked, now, is_page=is_page)
     if is_page:
         read = await visit.replies.read_page(upstream, answered)
+        if read.begun is not None:
+            return _body(visit, upstream, entry, answered, why, read)
         if read.kept is None:
             visit.cache.fills.was_not_kept(_group(visit))
             return Live(upstream, answered, why, "unreadable", read)
@@ -503,16 +514,21 @@ def _refreshed(
 
 
 def _body(
-    visit: Visit, upstream: ClientResponse, entry: Entry, answered: CIMultiDict[str], why: str
+    visit: Visit,
+    upstream: ClientResponse,
+    entry: Entry,
+    answered: CIMultiDict[str],
+    why: str,
+    read: ReadPage | None = None,
 ) -> Outcome:
-    """Take what has come of a body: mostly all of it."""
+    """Take what has come of a body: mostly all of it; of a page (`read`) only its beginning."""
     store = visit.cache.store
     content = upstream.content
     protocol = upstream.connection.protocol if upstream.connection else None
     growing = Growing(content)
     try:
-        chunk = content.read_nowait()
-        if content.at_eof():
+        chunk = (read.begun if read is not None else None) or content.read_nowait()
+        if read is None and content.at_eof():
             _check_whole(upstream, protocol, len(chunk))
             entry.body = chunk
             return Kept(entry, why, entry.status, store.put(entry), answered)
@@ -524,11 +540,13 @@ def _body(
     if length and not store.reserve(length):
         growing.give_up()
         length = 0
-    return Coming(entry, why, answered, growing, length, upstream, protocol)
+    return Coming(entry, why, answered, growing, length, upstream, protocol, read)
 
 
-async def _pump(visit: Visit, coming: Coming) -> None:
-    """Read a body as fast as the upstream sends it, and keep it once it is whole."""
+async def _pump(visit: Visit, coming: Coming) -> bool:
+    """Read a body as fast as the upstream sends it, and keep it once it is whole. Returns whether
+    others may have it.
+    """
     store, growing, content = visit.cache.store, coming.growing, coming.upstream.content
     reserved = coming.reserved
     try:
@@ -537,8 +555,11 @@ async def _pump(visit: Visit, coming: Coming) -> None:
             if not chunk:
                 _check_whole(coming.upstream, coming.protocol, growing.size)
                 coming.entry.body = growing.finish()
+                if coming.read is not None and not await visit.replies.complete_page(coming.entry):
+                    visit.cache.fills.was_not_kept(_group(visit))
+                    return False
                 store.put(coming.entry)
-                return
+                return True
             growing.add(chunk)
             if growing.size > store.largest:
                 growing.give_up()
@@ -554,6 +575,7 @@ async def _pump(visit: Visit, coming: Coming) -> None:
         raise
     finally:
         store.release(reserved)
+    return False
 
 
 def _check_whole(upstream: ClientResponse, protocol: object, size: int) -> None:
@@ -591,7 +613,7 @@ async def _reply_shared(visit: Visit, shared: Kept | Coming) -> web.StreamRespon
     if visit.cache.tells:
         headers.add(CACHE_STATUS, told.forwarded(shared.why, collapsed=True))
     if isinstance(shared, Coming) and not shared.growing.whole:
-        return await visit.replies.live(_teed(shared), headers, None)
+        return await visit.replies.live(_teed(shared), headers, shared.read)
     return await visit.replies.kept(shared.entry, headers, now)
 
 
@@ -610,7 +632,7 @@ async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
             if tells:
                 status = outcome.entry.status
                 headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status, stored=True))
-            return await visit.replies.live(_teed(outcome), headers, None)
+            return await visit.replies.live(_teed(outcome), headers, outcome.read)
         case Kept():
             now = time.time()
             headers = aged_headers(outcome.entry, now)

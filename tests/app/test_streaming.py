@@ -193,6 +193,60 @@ async def test_nothing_is_closed_in_observe_mode(tmp_path: Path) -> None:
     assert b"connect.facebook.net" in text
 
 
+# --- The shared cache
+
+KEPT = ("Cache-Control: max-age=60", f"Content-Length: {len(START) + len(REST)}")
+
+
+async def test_all_who_ask_while_it_comes_share_it_and_then_it_is_kept(tmp_path: Path) -> None:
+    slow = Slow(START, REST, *KEPT)
+    async with proxied(tmp_path, {"page": slow}) as site:
+        async with visiting(site, "/page") as one, visiting(site, "/page") as other:
+            firsts = [await reader.readuntil(b"<p>first</p>") for reader in (one, other)]
+            slow.go_on.set()
+            texts = [
+                parse(f + await r.read()).text for f, r in zip(firsts, (one, other), strict=True)
+            ]
+        assert texts[0] == texts[1]
+        assert closes(texts[0])
+        answer = await site.ask("/page")
+        assert answer.one("ETag")
+        assert _shown(answer.text) == _shown(texts[0])
+        allowed = await site.ask("/page", cookie=site.cookie("advertising"))
+        assert b"www.facebook.com/tr" in allowed.text
+        assert len(site.asked) == 1
+
+
+async def test_a_page_that_is_marked_late_is_not_kept(tmp_path: Path) -> None:
+    rest = b'<meta name="page-audience" content="patient">' + REST
+    headers = ("Cache-Control: max-age=60", f"Content-Length: {len(START) + len(rest)}")
+    slow = Slow(START, rest, *headers)
+    async with proxied(tmp_path, {"page": slow}) as site:
+        async with visiting(site, "/page") as reader:
+            await reader.readuntil(b"<p>first</p>")
+            slow.go_on.set()
+            await reader.read()
+        for asked in (2, 3):
+            assert locked((await site.ask("/page")).policy)
+            assert len(site.asked) == asked
+
+
+async def test_a_page_that_breaks_off_is_not_kept(tmp_path: Path) -> None:
+    async def breaks(visit: Visit) -> None:
+        await slow(visit)
+        visit.writer.close()
+
+    length = f"Content-Length: {len(START) + len(REST) + 1}"
+    slow = Slow(START, REST, "Cache-Control: max-age=60", length)
+    async with proxied(tmp_path, {"page": breaks}) as site:
+        async with visiting(site, "/page") as reader:
+            await reader.readuntil(b"<p>first</p>")
+            slow.go_on.set()
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        assert (await site.ask("/page")).status == 502
+
+
 # --- Size
 
 
