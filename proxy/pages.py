@@ -293,7 +293,7 @@ def marked_audience(marks: Iterable[str], asking: Asking) -> Audience:
     return Audience.PATIENT if says_patient(marks) else asking.context.audience
 
 
-def _page_audience(page: Page, asking: Asking) -> Audience:
+def page_audience(page: Page, asking: Asking) -> Audience:
     """A page that shows a patient page within itself is one: its scripts can read what is there."""
     rules = asking.site.rules
     if any(rules.audience_of(path, ()) is Audience.PATIENT for path in page.frames):
@@ -402,7 +402,7 @@ async def send_page(
 ) -> ProxyResponse:
     """Send a page as the visitor may see it. `decision` is the one by the page's headers."""
     if decision.audience is not Audience.PATIENT:
-        decision = asking.marked(_page_audience(page, asking))[1]
+        decision = asking.marked(page_audience(page, asking))[1]
     accept_language = request.headers.get("Accept-Language", "")
     texts = asking.running.wording.texts_for(page.language, accept_language)
     variant = _variant(request, page, asking, decision, texts)

@@ -18,7 +18,6 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.decision import Decision
-from consent_rules.rules import says_patient
 from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.coding_streams import Do, Undo
@@ -26,14 +25,15 @@ from proxy.compression import CodingError, negotiated
 from proxy.html import Page, UndecodableError
 from proxy.html.pieces import Piece, Pieces
 from proxy.html.render import render
+from proxy.html.stripped import Stripper
 from proxy.pages import (
     SNIFFED_BYTES,
     PageRead,
     injection_for,
     is_other_than_html,
-    marked_audience,
     marked_decision,
     note_unapproved,
+    page_audience,
     page_headers,
     page_of,
     page_reply,
@@ -162,6 +162,7 @@ class _Page:
         self._banner = own.banner
         self._placeholder = own.placeholder
         self._begun = False
+        self._was_patients = decision.audience is Audience.PATIENT
         self._decide(decision)
         self.owners: frozenset[str] = frozenset()
         self.open = self.closed = 0
@@ -173,8 +174,8 @@ class _Page:
     def write(self, piece: Piece, *, last: bool) -> bytes:
         """A piece as the visitor may see it; in the order in which they come."""
         page = piece.page
-        if self._begun and says_patient(page.marks):
-            self._hear_late_mark()
+        if self._begun and not self._was_patients:
+            page = self._as_late_marked(page)
         if not last:
             # The banner is to be seen with the first of the content, not after the last.
             page = replace(page, foot_at=piece.body_at)
@@ -197,21 +198,28 @@ class _Page:
             placeholder=self._placeholder,
         )
 
-    def _hear_late_mark(self) -> None:
-        """The page says only now that it is a patient's: from here on it is one, and the next
-        visitor's is read as a whole first.
+    def _as_late_marked(self, page: Page) -> Page:
+        """A later piece may say that the page is a patient's: from there on it is one, and the next
+        visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
+        one is left out, for the scripts that run already could read it.
         """
         asking = self._asking
-        asking.running.late_marks[asking.late_key] = None
-        if self._decision.audience is Audience.PATIENT:
-            return
-        _log.warning(
-            "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
-            "the header X-Page-Audience, or in the <head>",
-            asking.site.rules.name, asking.path,
-        )  # fmt: skip
-        self._decide(asking.marked(Audience.PATIENT)[1])
-        self._placeholder = None
+        if page_audience(page, asking) is not Audience.PATIENT:
+            return page
+        if self._decision.audience is not Audience.PATIENT:
+            asking.running.late_marks[asking.late_key] = None
+            self._decide(asking.marked(Audience.PATIENT)[1])
+            self._placeholder = None
+            _log.warning(
+                "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
+                "the header X-Page-Audience, or in the <head>",
+                asking.site.rules.name, asking.path,
+            )  # fmt: skip
+        if not page.frames:
+            return page
+        boundary = asking.site.boundary
+        bare = Stripper(lambda url: boundary.owner(url, asking.url) is None)
+        return replace(page, body=bare.feed(page.body, last=True), gates=(), foot_at=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +279,7 @@ async def stream_page(
     raw = []
 
     if decision.audience is not Audience.PATIENT:
-        decision = asking.marked(marked_audience(first.page.marks, asking))[1]
+        decision = asking.marked(page_audience(first.page, asking))[1]
     own = _markup(request, first.page, asking, decision)
     page_headers(headers, first.page, own.assets, asking, decision, alone=first.stripped)
     coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))

@@ -187,7 +187,7 @@ def compile_page(
         has_base=any(scanned.bases),
         language=scanned.language,
         marks=scanned.marks,
-        frames=_own_frames(scanned, url, boundary),
+        frames=own_frames(scanned, base_urls(scanned, url), boundary),
         label=source.label,
         wire=source.wire,
         transcoded=not source.wire and source.body is not body,
@@ -218,13 +218,14 @@ def base_urls(scanned: Scan, url: str) -> tuple[str, ...]:
 _SHOWING = frozenset({Kind.FRAME, Kind.OBJECT})
 
 
-def _own_frames(scanned: Scan, url: str, boundary: Boundary) -> tuple[str, ...]:
+def own_frames(scanned: Scan, bases: tuple[str, ...], boundary: Boundary) -> tuple[str, ...]:
+    """Paths of the site's own pages that a page shows within."""
     targets = (
-        resolve(address, _base_url(base, url))
+        resolve(address, base)
         for resource in scanned.resources
         if resource.kind in _SHOWING
         for address in resource.urls
-        for base in scanned.bases
+        for base in bases
     )
     own = (t.path for t in targets if t is not None and boundary.own.holds(t.host, t.port))
     return tuple(dict.fromkeys(own))

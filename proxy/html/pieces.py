@@ -18,7 +18,7 @@ from typing import NamedTuple
 import turbohtml
 
 from proxy.html.charset import charset_of
-from proxy.html.compile import Boundary, Page, base_urls, findings, gates_of
+from proxy.html.compile import Boundary, Page, base_urls, findings, gates_of, own_frames
 from proxy.html.decoding import Decoding, decoding_of
 from proxy.html.render import render
 from proxy.html.scan import Scan, parse, scan
@@ -95,6 +95,7 @@ class Pieces:
         self._around: _Surroundings | None = None
         self._bases: tuple[str, ...] = ()
         self._has_base = False
+        self._saw_base = False
         self._first: Page | None = None
         self._stripper: Stripper | None = None
         self._retry_at = 0
@@ -173,6 +174,7 @@ class Pieces:
         assert self._around is not None
         self._around = replace(self._around, tags=tags)
         self._bases, self._has_base = piece.bases, piece.page.has_base
+        self._saw_base = self._saw_base or b"<base" in self._held[:end].lower()
         self._held = self._held[end:]
         self._retry_at, self._waits_for = 0, ""
         return piece
@@ -181,7 +183,7 @@ class Pieces:
         around = self._around.markup if self._around is not None else ""
         shift = len(around)
         source = self._source(around, held)
-        scanned = scan(source)
+        scanned = scan(source, had_base=self._saw_base)
         bases, has_base = self._bases_with(scanned)
         found = findings(source, scanned, self._url, self._boundary, bases=bases)
         gates = tuple(
@@ -209,6 +211,7 @@ class Pieces:
             has_base=has_base,
             language=first.language if first is not None else scanned.language,
             marks=scanned.marks,
+            frames=own_frames(scanned, bases, self._boundary),
             label=self._decoding.label,
             wire="",
             transcoded=self._decoding.transcodes,
@@ -292,6 +295,7 @@ class Pieces:
                 head_at=None,
                 foot_at=len(body) if last and self._around is not None else None,
                 marks=(),
+                frames=(),
             ),
             stripped=True,
         )

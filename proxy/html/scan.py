@@ -96,18 +96,20 @@ def parse(text: str, *, scripting: bool) -> turbohtml.Document:
     )
 
 
-def scan(source: Source) -> Scan:
-    """Find every resource of a page. Never fails on bad HTML: there is none, for a browser."""
+def scan(source: Source, *, had_base: bool = False) -> Scan:
+    """Find every resource of a page. Never fails on bad HTML: there is none, for a browser.
+    `had_base`: a <base> stands before what `source` holds of the page.
+    """
     text = source.text
     tags = _tags_of_note(source.body)
     slot_at: int | None = _slot_offset(text)
     marked = text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
-    views = _views(source, marked, tags)
+    views = _views(source, marked, tags, had_base=had_base)
     if any(view.slot is None or _start(view.slot) != slot_at for view in views):
         # The slot's markup is no element of its own (it stands in a comment, or in a tag that
         # was never finished): there it could change what the page says.
         slot_at, marked = None, text
-        views = _views(source, text, tags)
+        views = _views(source, text, tags, had_base=had_base)
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
     body_at = _agreed(frame.body_at for frame in frames)
@@ -234,8 +236,8 @@ def _needs_both_views(tags: _Tags) -> bool:
     return False
 
 
-def _views(source: Source, text: str, tags: _Tags) -> list[_View]:
-    relative_css = b"base" in tags.at
+def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_View]:
+    relative_css = had_base or b"base" in tags.at
     has_select = b"select" in tags.at
     seen: set[_Place] = set()
     views = []

@@ -180,6 +180,23 @@ async def test_a_mark_that_comes_late(tmp_path: Path) -> None:
         assert locked(answer.policy)
 
 
+async def test_a_patient_page_in_a_frame_that_comes_late(tmp_path: Path) -> None:
+    rest = b"<p>second</p><iframe src=/patients/pay></iframe>" + REST
+    slow = Slow(rest=rest)
+    async with proxied(tmp_path, {"page": slow}) as site:
+        cookie = site.cookie("advertising")
+        async with visiting(site, "/page", f"Cookie: {cookie}", version="1.0") as reader:
+            await reader.readuntil(b"<p>first</p>")
+            slow.go_on.set()
+            shown = await reader.read()
+        assert b"<p>second</p>" in shown
+        assert b"patients/pay" not in shown
+        assert closes(shown)
+        answer = await site.ask("/page", cookie=cookie)
+        assert b"patients/pay" in answer.text
+        assert locked(answer.policy)
+
+
 async def test_nothing_is_closed_in_observe_mode(tmp_path: Path) -> None:
     slow = Slow()
     async with (

@@ -190,6 +190,19 @@ def test_a_base_that_comes_late() -> None:
         assert not pieces[-1].stripped
 
 
+def test_a_base_counts_for_styles_that_come_later() -> None:
+    early = _START.replace(b"<title>", b"<base href=//pixel.test/><title>") + b"x" + _PADDING
+    body = early + b"<style>a{background:url(a.png)}</style><p style='background:url(b.png)'>"
+    pieces = Pieces(UTF8, URL, BOUNDARY, _LIMIT)
+    pieces.add(early)
+    first = pieces.take()
+    pieces.add(body[len(early) :])
+    last = pieces.take(last=True)
+    assert first is not None
+    assert last is not None
+    assert b".png" not in closed([first, last])
+
+
 def test_pieces_say_what_belongs_where() -> None:
     early = _START.replace(b"<title>", b"<meta charset=utf-8><title>") + b"x" + _PADDING
     body = early + b"<p>y<meta name=page-audience content=patient></body></html>"
