@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consent_rules.categories import ALWAYS_ASKS, CHOOSABLE, SALE_OR_SHARING
+from consent_rules.categories import ALWAYS_ASKS, CHOOSABLE, SALE_OR_SHARING, Category
 from e2e.approved import APPROVED, vendors_of
 from e2e.conftest import NewVisitor
 from e2e.site import EVERY_VENDOR
@@ -66,3 +66,34 @@ def test_refusal_holds_in_an_opt_out_region(new_visitor: NewVisitor) -> None:
     visitor.forget()
     visitor.open(EVERY_VENDOR)
     assert visitor.fired() == set()
+
+
+def test_the_sites_code_sees_the_signal(new_visitor: NewVisitor) -> None:
+    """By the header, which the server saw, or by the property alone, where something on the way
+    took the header off.
+    """
+    visitor = new_visitor(extra_http_headers=GPC)
+    visitor.open("/")
+    assert visitor.page.evaluate("consent.get().gpc") is True
+    assert visitor.page.get_by_text("Opt-out preference signal honored").first.is_visible()
+    visitor = new_visitor()
+    visitor.context.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', { value: true })"
+    )
+    visitor.open("/")
+    assert visitor.page.evaluate("consent.get().gpc") is True
+    visitor = new_visitor()
+    visitor.open("/")
+    assert visitor.page.evaluate("consent.get().gpc") is False
+
+
+def test_a_choice_under_the_signal_wins_for_what_it_names_only(new_visitor: NewVisitor) -> None:
+    visitor = new_visitor(extra_http_headers=OPT_OUT | GPC)
+    visitor.open(EVERY_VENDOR)
+    visitor.choose([Category.ANALYTICS])
+    visitor.forget()
+    visitor.open(EVERY_VENDOR)
+    expected = vendors_of([Category.ANALYTICS])
+    until(lambda: visitor.fired() >= expected, f"{expected} fire")
+    visitor.settle()
+    assert visitor.fired() == expected

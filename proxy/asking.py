@@ -100,6 +100,7 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
         rules.name,
         running.config.preferences.cookie_domain,
         now,
+        lasts=running.config.policy.max_age_days * 86_400,
         secure=scheme == "https",
     )
     secure = scheme == "https"

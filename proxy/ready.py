@@ -287,6 +287,8 @@ class ReadyReplies:
             return None
         if not question.cookie:
             return _NO_COOKIE
+        if asking.running.config.signals.wp_consent_cookies:
+            return None  # what is to be put right, and for how long, is each visitor's own
         chosen = asking.visitor.preferences
         names = names_in(asking.cookie_header)
         vendors = tuple(sorted(n for n in names if asking.running.cookies.vendors_of(n)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 
 from consent_rules.config import RegionFrom
@@ -39,9 +40,19 @@ def _code(value: str) -> str:
 
 
 def stored_preferences(
-    cookie_header: str, keys: KeyRing, site: str, domain: str, now: float, *, secure: bool
+    cookie_header: str,
+    keys: KeyRing,
+    site: str,
+    domain: str,
+    now: float,
+    *,
+    lasts: int,
+    secure: bool,
 ) -> Preferences | None:
     """The choice in the visitor's cookie; None when there is none or it proves nothing.
+
+    `lasts` is how long a choice lasts under the present config, in seconds: one made when it was
+    longer ends with it.
 
     Two cookies of the name (one of this host, one of a parent domain) come in no order that says
     which is newer: of those that are valid, the latest choice counts.
@@ -51,7 +62,11 @@ def stored_preferences(
         return None
     tokens = islice(dict.fromkeys(values_in(cookie_header, name)), _MOST_CANDIDATES)
     choices = [p for token in tokens if (p := keys.verify(token, site, now)) is not None]
-    return max(choices, key=lambda choice: choice.made_at, default=None)
+    latest = max(choices, key=lambda choice: choice.made_at, default=None)
+    if latest is None or latest.expires_at <= latest.made_at + lasts:
+        return latest
+    until = latest.made_at + lasts
+    return replace(latest, expires_at=until) if now < until else None
 
 
 def wanted_once(

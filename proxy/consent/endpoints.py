@@ -274,8 +274,8 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
     """The preferences after a choice. One for a single vendor adds to what holds already."""
     policy = asking.running.config.policy
     allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
+    earlier = asking.visitor.preferences
     if choice.action is Action.VENDOR:
-        earlier = asking.visitor.preferences
         if earlier is None or earlier.only_vendors:
             only_vendors = True
         else:
@@ -286,6 +286,9 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
     elif choice.action in {Action.OPT_OUT, Action.LIMIT}:
         allowed, vendors = _narrowed(choice.action, asking)
     now = int(asking.now)
+    until = now + policy.max_age_days * 86_400
+    if choice.action is Action.VENDOR and earlier is not None:
+        until = min(until, earlier.expires_at)  # what is carried on does not last longer for it
     return Preferences(
         allowed=allowed,
         policy_version=policy.version,
@@ -295,7 +298,7 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
         only_vendors=only_vendors,
         receipt_id=secrets.token_urlsafe(12),
         made_at=now,
-        expires_at=now + policy.max_age_days * 86_400,
+        expires_at=until,
     )
 
 
@@ -349,7 +352,7 @@ def _stored(
     cookie = set_cookie(
         token,
         running.config.preferences.cookie_domain,
-        running.config.policy.max_age_days * 86_400,
+        preferences.expires_at - int(asking.now),
         secure=asking.secure,
     )
     response.headers.add("Set-Cookie", cookie)

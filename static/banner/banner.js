@@ -2,6 +2,8 @@
 const id = (name) => doc.getElementById("yc" + name);
 const visit = open;
 let back, busy, plain;
+// Something on the way may have taken the header off.
+if (navigator.globalPrivacyControl) state.gpc = true;
 
 // "Choose" opens the switches in place; focus goes to the first one.
 const expand = (yes) => {

@@ -62,7 +62,7 @@ def test_region(country: str, part: str, region: str) -> None:
 
 
 def stored(header: str, *, domain: str = "", secure: bool = False) -> Preferences | None:
-    return stored_preferences(header, RING, "www", domain, NOW + 10, secure=secure)
+    return stored_preferences(header, RING, "www", domain, NOW + 10, lasts=10**8, secure=secure)
 
 
 def test_the_cookie_of_the_scheme_and_domain() -> None:
