@@ -119,6 +119,8 @@ class Page:
     """Paths of the site's own pages that it shows within: its scripts can read them."""
     declaration_at: tuple[int, ...] = ()
     """Where the page asks for the cookie declaration."""
+    passing: bool = False
+    """Whether it is one of many that are alike, each seen once: what is made of it is not kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,11 @@ def _tags_of_note(body: bytes) -> _Tags:
     return _Tags(lowered, at)
 
 
+def needs_both_views(body: bytes) -> bool:
+    """Whether browsers with and without JavaScript may see different resources in a page."""
+    return _needs_both_views(_tags_of_note(body))
+
+
 def _needs_both_views(tags: _Tags) -> bool:
     found = tags.at.get(b"noscript", ())
     # A frameset counts only while nothing visible stands before it.

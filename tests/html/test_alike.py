@@ -1,0 +1,195 @@
+"""Pages that differ by words: compiled by likeness, or not at all, but never differently."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.html import Page, UndecodableError
+from proxy.html.alike import Alike
+from tests.html.fragments import page
+from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
+
+PLAIN = (
+    "<p>{w}</p>", "<p>a {w} b {w}</p>", "<!--{w}-->", "<!-- a > {w} -->", "<!-- made in {w} ms -->",
+    "<input type=hidden name=t value='{w}'>", '<input value="{w}" src=//pixel.test/x>',
+    '<meta name="csrf-token" content="{w}">', "<meta name=referrer content='{w}'>",
+    "<meta name=page-audience content='{w}'>", "<meta http-equiv=refresh content='{w}'>",
+    "<script nonce='{w}' src=/own.js></script>", "<script nonce='{w}' src=//pixel.test/x></script>",
+    "<script nonce='{w}'>pixelq(1)</script>", "<script>var t='{w}'</script>",
+    "<script nonce='{w}'>function f(){{}} pixelq('{w}')</script><script>f()</script>",
+    "<script>var at = {w}; f('{w}')</script>", "<script>// {w}\n</script>",
+    "<script type=application/json>{{\"a\":\"{w}\"}}</script>",
+    "<img src='/own.png?v={w}' alt='{w}'>",
+    "<img src='//pixel.test/p?v={w}'>", "<img src='//{w}/p.gif'>", "<a href='/x?s={w}'>y</a>",
+    "<a href='{w}'>y</a>", "<iframe src='//video.test/e?x={w}' title='{w}' width=9></iframe>",
+    "<iframe srcdoc='<p id={w}>'></iframe>", "<div style='background:url({w})' data-t='{w}'></div>",
+    "<script data-t='{w}' src=//pixel.test/x></script>", "<title>{w}</title>", "<style>{w}</style>",
+    "<textarea>{w}</textarea>", "<table><tr>{w}<td>{w}</table>", "<select><option value='{w}'>{w}",
+    "<svg><text>{w}</text><style>{w}</style></svg>", "<template><p>{w}</template>", "<{w}>",
+    "</{w}>",
+    "<p {w}>", "<p {w}='{w}'>", "<p title='<b>{w}'>", "<script>'<!--{w}'</script>", "&{w};",
+    "&#{w};",
+    "<p>\u00e9{w}</p>", "<base href='{w}'>", "<form action='/go?t={w}'></form>", "<!{w}>", "<?{w}>",
+    "<link rel=stylesheet href='/a.css?{w}'>", "<link rel='{w}' href=//pixel.test/x>", "{w}",
+    "<iframe src='/own/frame?{w}'></iframe>", "<div data-consent-declaration='{w}'>{w}</div>",
+    "<noscript><img src='//pixel.test/?{w}'></noscript>", "<noscript>{w}</noscript>",
+)  # fmt: skip
+NASTY = (
+    "script", "img", "-", "--", "a--", "--b", "a-b", "1", "1234", "deadbeef", "/script",
+    "//evil.test",
+    "javascript:1", "utf-16", "patient", "no-referrer", "0;url", "x", "T0k3n_-/+=", "stylesheet",
+    "preconnect", "preload", "data:,", "https://pixel.test/", "video.test", "pixelq", "copy", "x3c",
+    "noscript", "template", "!", "comment", "svg", "1.5", "lt", "body", "...", "a=b", "%3Cimg",
+)  # fmt: skip
+WORD = re.compile(rb"[A-Za-z0-9_+/=.:%,~-]+")
+
+
+def same(found: Page, expected: Page, before: Page) -> None:
+    """`found` is `expected`; only which functions of a closed script others use is `before`'s."""
+    assert len(found.gates) == len(expected.gates)
+    gates = []
+    for ours, theirs, was in zip(found.gates, expected.gates, before.gates, strict=True):
+        if ours.code_at:
+            assert (ours.closed, ours.names) == (was.closed, was.names)
+            theirs = replace(theirs, closed=was.closed, names=was.names)
+        gates.append(theirs)
+    assert found == replace(expected, gates=tuple(gates), passing=True)
+
+
+WORDS = st.sampled_from(NASTY) | st.from_regex(r"[A-Za-z0-9_+/=.:-]{1,12}", fullmatch=True)
+SHELL = "<!doctype html><html lang=en><head><meta charset=utf-8></head><body>{}</body></html>"
+
+
+@st.composite
+def two_pages(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A page, and the same with other words in the places that were made for them."""
+    pieces = draw(st.lists(st.sampled_from(PLAIN), min_size=1, max_size=4))
+    text = "".join(pieces)
+    if draw(st.booleans()):
+        text = SHELL.replace("{}", text)
+    parts = text.replace("{{", "{").replace("}}", "}").split("{w}")
+    kept = [draw(WORDS) for _ in parts[1:]]
+    other = [draw(WORDS) if draw(st.integers(0, 2)) else word for word in kept]
+    old, new = (
+        parts[0] + "".join(word + part for word, part in zip(words, parts[1:], strict=True))
+        for words in (kept, other)
+    )
+    return old.encode(), new.encode()
+
+
+def changed(draw: st.DrawFn, old: bytes, words: st.SearchStrategy[str]) -> bytes:
+    spans = [match.span() for match in WORD.finditer(old)]
+    if not spans:
+        return old + b"x"
+    new = old
+    for start, end in sorted(draw(st.sets(st.sampled_from(spans), max_size=4)), reverse=True):
+        new = new[:start] + draw(words).encode() + new[end:]
+    return new
+
+
+def check(old: bytes, new: bytes, content_type: str = UTF8) -> Page | None:
+    try:
+        alike = Alike(compiled(old, content_type), content_type, URL, BOUNDARY)
+    except UndecodableError:
+        return None
+    found = alike.recompiled(new)
+    if found is not None:
+        if found is alike.page:
+            return None
+        same(found, compiled(new, content_type), alike.page)
+        assert alike.recompiled(new) == found, "the second time, from what was learnt"
+    return found
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pages=two_pages())
+def test_what_is_alike_is_compiled_as_ever(pages: tuple[bytes, bytes]) -> None:
+    check(*pages)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), written=page())
+def test_what_is_nasty_is_compiled_as_ever(data: st.DataObject, written: object) -> None:
+    body, content_type = written.body, written.content_type  # type: ignore[attr-defined]
+    new = data.draw(st.composite(changed)(body, st.sampled_from(NASTY)))
+    check(body, new, content_type)
+
+
+OLD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
+<meta name="csrf-token" content="{token}"><script nonce="{nonce}" src="/app.js?v={nonce}"></script>
+<script nonce="{nonce}" src="https://pixel.test/p.js"></script></head><body>
+<form action="/buy?t={token}"><input type="hidden" name="t" value="{token}"></form>
+<script nonce="{nonce}">window.state={{"request":"{token}","at":{time}}}</script>
+<p>It is {time} o'clock.</p><img src="https://pixel.test/i?r={token}" width="1">
+<iframe src="https://video.test/embed/1" width="560" height="315"></iframe>
+<!-- rendered in {time} ms by web-{time} --></body></html>"""
+
+
+def test_tokens_and_times_are_alike() -> None:
+    old = OLD.format(token="Zm9v-YmFy_0=", nonce="abc", time="12").encode()
+    alike = Alike(compiled(old), UTF8, URL, BOUNDARY)
+    for number in range(20):
+        token = f"{number * 7919:x}-T_{'k' * number}"
+        new = OLD.format(token=token, nonce=f"n{number:05}", time=str(number)).encode()
+        found = alike.recompiled(new)
+        assert found is not None, number
+        assert found.passing
+        same(found, compiled(new), alike.page)
+    assert alike.missed == 0
+    assert alike.recompiled(old) is alike.page
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<p>abc</p>", "<p>abc</p><img src=//pixel.test/x>"),
+        ("<p>abc</p>", "<p>ab</p>c"),
+        ("<img src='//own.test/x'>", "<img src='//pixel.test/x'>"),
+        ("<meta name=page-audience content='all'>", "<meta name=page-audience content='patient'>"),
+        ("<script>a='x'</script>", "<script>a='pixelq(1)'</script>"),
+        ("<script>var a=1</script>", "<script>var pixelq=1</script>"),
+        ("<p>a</p>" * 60, "<p>b</p>" * 60),
+        ("<!--a-->", "<!--a----><!-->"),
+        ("<abc>", "<img>"),
+        ("<img src='//a@own.test/'>", "<img src='//a@pixel.test/'>"),
+        ("<!-- a><img src=//pixel.test/x> -->", "<!-- a--><img src=//pixel.test/x> -->"),
+        ("<!--a--><img src=//pixel.test/x> -->", "<!--a><img src=//pixel.test/x> -->"),
+        (
+            "<noscript><p title='</noscript><img src=//own.test/x>'></noscript>",
+            "<noscript><p title='</noscript><img src=//pixel.test/x>'></noscript>",
+        ),
+        ("<base href='/a'><p>b</p>", "<base href='/a'><p>c</p>"),
+        (
+            "<script nonce='a'>function own(){} pixelq(1)</script><script>own()</script>",
+            "<script nonce='b'>function own(){} pixelq(1)</script><script>own()</script>",
+        ),
+        ("<svg><a href='/x?a'></a></svg>", "<svg><a href='/x?b'></a></svg>"),
+        ("<a href='b'>c</a>", "<a href='javascript:1'>c</a>"),
+        ("<p>&lt</p>", "<p>&gt</p>"),
+    ],
+)
+def test_more_than_words_is_compiled_anew(old: str, new: str) -> None:
+    alike = Alike(compiled(old.encode()), UTF8, URL, BOUNDARY)
+    assert alike.recompiled(new.encode()) is None
+    assert alike.missed == 1
+
+
+def test_a_charset_may_be_pushed_out_of_where_browsers_look() -> None:
+    """Within the first kilobyte the word is Shift_JIS; behind it is windows-1252."""
+    rest = "--><meta charset=shift_jis><title>x</title><img alt='\x83\\' src=//pixel.test/x>"
+    old, new = (f"<!--{'x ' * 480}{word}{rest}".encode("latin-1") for word in ("a", "b" * 90))
+    assert check(old, new, "text/html") is None
+
+
+def test_what_a_page_has_is_what_likeness_knows() -> None:
+    """Whoever gives Page another field says here that likeness knows what becomes of it."""
+    assert {one.name for one in fields(Page)} == {
+        "body", "gates", "owners", "head_at", "foot_at", "is_document", "has_base", "language",
+        "marks", "label", "wire", "transcoded", "passing",
+        "frames", "declaration_at",
+    }  # fmt: skip
