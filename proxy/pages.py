@@ -27,6 +27,8 @@ from proxy.csp import OwnAssets, amend
 from proxy.discovered import PATIENT_PAGES
 from proxy.downstream import keep_apart, say_nothing_to_cdns, vary
 from proxy.html import Page, UndecodableError, compile_page
+from proxy.html.alike import LARGEST as LARGEST_ALIKE
+from proxy.html.alike import Alike
 from proxy.html.compile import MARKETING_ONLY
 from proxy.html.source import charset_of_content_type
 from proxy.response_headers import hold_document, hold_to_decision
@@ -55,6 +57,9 @@ _PATIENCE = 0.2
 """Seconds in which a page that has begun must be here, or it is sent while it comes."""
 _OFF_LOOP = 400_000
 """Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
+
+_MOST_MISSED = 8
+"""Pages of an address in a row that were not alike: then likeness is no longer looked for."""
 
 _EMBEDDED = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
 PAGE_DESTINATIONS = _EMBEDDED | {"document"}
@@ -303,13 +308,14 @@ def page_audience(page: Page, asking: Asking) -> Audience:
 
 async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
     running = asking.running
-    key = (
-        hashlib.blake2b(body, digest_size=20).digest(),
-        charset_of_content_type(content_type),
-        asking.site.rules.name,
-        asking.scheme,
-        asking.path,
-    )
+    charset = charset_of_content_type(content_type)
+    address = (charset, asking.site.rules.name, asking.scheme, asking.path)
+    alike = running.alike.get(address)
+    if alike is not None and alike.missed < _MOST_MISSED:
+        page = alike.recompiled(body)
+        if page is not None:
+            return page
+    key = (hashlib.sha256(body).digest(), address)
     known = running.pages.get(key)
     if known is not None:
         return known
@@ -321,6 +327,9 @@ async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
     note_unapproved(page.owners, asking)
     if running.pages.getsizeof(page) <= running.pages.maxsize:
         running.pages[key] = page
+    if len(body) <= LARGEST_ALIKE:
+        missed = 0 if alike is None else alike.missed
+        running.alike[address] = Alike(page, content_type, asking.url, asking.site.boundary, missed)
     return page
 
 
@@ -387,8 +396,10 @@ def _variant(
             texts,
             injection,
             return_to,
+            running.markup,
         )
-        running.variants.put(key, known)
+        if not page.passing:
+            running.variants.put(key, known)
     return known
 
 

@@ -36,13 +36,16 @@ from proxy.deciding import (
 )
 from proxy.discovered import Sightings
 from proxy.html import Boundary, Page
+from proxy.html.alike import Alike
 from proxy.rate_limit import RateLimit
 from proxy.ready import ReadyReplies
 from proxy.regions import RegionFile
 from proxy.tokens import KeyRing, load_keys
-from proxy.variants import Variants
+from proxy.variants import OwnMarkup, Variants
 
 _PAGES_BUDGET = 64 * 2**20
+_MARKUP = 1024
+_ALIKE_BUDGET = 16 * 2**20
 _VARIANTS_BUDGET = 96 * 2**20
 """Bytes a worker may keep of compiled pages and of variants."""
 
@@ -75,6 +78,8 @@ class Running:
     late_marks: LRUCache[tuple[str, str], None]
     """Pages that said only after their beginning that they are for patients: sites and paths."""
     variants: Variants
+    markup: LRUCache[object, OwnMarkup]
+    alike: LRUCache[object, Alike]
     sightings: Sightings
     reports: RateLimit
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -149,6 +154,8 @@ def start_running(
         pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
         late_marks=LRUCache(4096) if before is None else before.late_marks,
         variants=Variants(_VARIANTS_BUDGET),
+        markup=LRUCache(_MARKUP),
+        alike=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
         trusted=config.proxy.trusted_proxies,
