@@ -20,6 +20,7 @@ from proxy.connection import Memory
 from proxy.consent.endpoints import answer, is_own_path
 from proxy.consent.wp_consent import truthful, wp_cookies
 from proxy.cookies import without_closed
+from proxy.disguised import nothing_of_a_closed_vendor
 from proxy.errors import error_response
 from proxy.headers import request_headers, response_headers
 from proxy.hearing import HEAR
@@ -59,6 +60,10 @@ def make_handler(
         cleaned = _without_click_ids(request, asking)
         if cleaned is not None:
             return cleaned
+        nothing = nothing_of_a_closed_vendor(request, asking)
+        if nothing is not None:
+            await answer_expectation(request)
+            return nothing
         try:
             return await _forward(request, asking, session, tunnels)
         except UpstreamError as error:

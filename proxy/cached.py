@@ -18,6 +18,7 @@ from proxy.cache.policy import WANTS_NOTHING, Use, use_of
 from proxy.compression import CodingError
 from proxy.connection import ProxyRequest
 from proxy.cookies import CookieIndex, names_in
+from proxy.disguised import disguise
 from proxy.headers import requested_host
 from proxy.html import Page, UndecodableError
 from proxy.pages import (
@@ -127,6 +128,8 @@ class VisitorReplies:
         request, ready = self.request, self.asking.running.ready
         if ready is None or sent.status not in {entry.status, 304}:
             return
+        if disguise(self.asking) is not None:
+            return  # asked each time whether its vendor may act
         if use_of(entry.terms, entry.age(now), WANTS_NOTHING) is not Use.FRESH:
             return  # to be asked about again, each time or soon
         if not isinstance(request, ProxyRequest):
