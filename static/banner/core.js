@@ -7,8 +7,8 @@ const words = (text) => text ? text.split(" ") : [];
 const state = { decided: !!data.decided, gpc: !!data.gpc, categories: { necessary: true } };
 words(data.on).forEach((name) => { state.categories[name] = true; });
 words(data.off).forEach((name) => { state.categories[name] = false; });
-const get = () => ({ ...state, categories: { ...state.categories } });
-let open = () => { location.href = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
+const get = () => structuredClone(state);
+let open = () => { location = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
 // A choice made in another tab holds here too: what runs here and was refused there stops by a
 // reload. A page that browsers keep to go back to is thrown away by the message, and loads anew.
 let link;
