@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+from consent_rules.categories import Category
 from consent_rules.decision import Answer, Decision
 from consent_rules.rules import Rules
 from consent_rules.urls import resolve
@@ -88,6 +89,11 @@ def _answer(owner: str, decision: Decision) -> tuple[bool, str]:
     if owner == MARKETING_ONLY:
         patient = decision.audience == "patient"
         return not patient, "a patient page's address is not passed on" if patient else "no rule"
+    if owner.startswith("@"):
+        is_on = decision.audience != "patient" and decision.categories[Category(owner[1:])]
+        return is_on, f"marked for another consent tool; {owner[1:].replace('_', ' ')} is " + (
+            "allowed" if is_on else "not allowed"
+        )
     answer: Answer = decision.answer(None if owner.startswith("?") else owner)
     return answer.open, str(answer.reason)
 
@@ -124,6 +130,8 @@ def _rule(
 ) -> str:
     if owner == MARKETING_ONLY:
         return "patient pages send no referrer"
+    if owner.startswith("@"):
+        return "the mark of another consent tool"
     if owner.startswith("?"):
         host = owner[1:] or "(broken URL)"
         return f"host {host} is in no catalogue, [[vendor]] or first_party"

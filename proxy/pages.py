@@ -29,7 +29,6 @@ from proxy.downstream import keep_apart, say_nothing_to_cdns, vary
 from proxy.html import Page, UndecodableError, compile_page
 from proxy.html.alike import LARGEST as LARGEST_ALIKE
 from proxy.html.alike import Alike
-from proxy.html.compile import MARKETING_ONLY
 from proxy.html.source import charset_of_content_type
 from proxy.response_headers import hold_document, hold_to_decision
 from proxy.tokens import set_once_cookie
@@ -338,8 +337,10 @@ def note_unapproved(owners: frozenset[str], asking: Asking) -> None:
     tagged = {tag.vendor for tag in asking.site.rules.tags}
     patient = asking.context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else asking.path
-    for owner in owners - tagged - {MARKETING_ONLY}:
+    for owner in owners - tagged:
         known = "" if owner.startswith("?") else owner
+        if known and known not in asking.running.rules.vendors:
+            continue  # a rule of ours, or a name that another consent tool goes by
         host = owner.removeprefix("?") or known
         if host:
             asking.running.sightings.add(asking.site.rules.name, path, host, known, "page")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
-from consent_rules.categories import Audience
+from consent_rules.categories import Audience, Category
 from consent_rules.config import Config
 from consent_rules.decision import UNCHOOSABLE, Decision
 from consent_rules.rules import Rules, SiteRules
@@ -27,6 +27,7 @@ from proxy.consent.texts import Texts
 from proxy.consent.theme import Theme
 from proxy.csp import OwnAssets
 from proxy.html.compile import MARKETING_ONLY, Embed, Page
+from proxy.html.marked import category_owner
 from proxy.html.render import render
 
 
@@ -105,11 +106,21 @@ def is_own_etag(value: str) -> bool:
     return _ETAG in value
 
 
-def open_owners(decision: Decision) -> frozenset[str]:
-    """What `render` may leave open."""
+def _open_vendors(decision: Decision) -> frozenset[str]:
     if decision.audience is Audience.PATIENT:
         return decision.open
     return decision.open | {MARKETING_ONLY}
+
+
+def open_owners(decision: Decision) -> frozenset[str]:
+    """What `render` may leave open: vendors, and on marketing pages the categories that are."""
+    patient = decision.audience is Audience.PATIENT
+    allowed = (
+        category_owner(category)
+        for category, is_on in decision.categories.items()
+        if is_on and (category is Category.NECESSARY or not patient)
+    )
+    return _open_vendors(decision).union(allowed)
 
 
 def variant_key(
@@ -117,7 +128,7 @@ def variant_key(
 ) -> tuple[object, ...]:
     """Equal keys, equal bytes: what of a decision shows on this page."""
     return (
-        page.owners & open_owners(decision),
+        page.owners & _open_vendors(decision),
         decision.audience,
         decision.enforce,
         decision.show_banner,

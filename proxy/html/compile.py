@@ -21,6 +21,7 @@ import turbohtml
 from consent_rules.matching import HostSet, RuleIndex
 from consent_rules.urls import Target, resolve
 from proxy.html.css import css_urls
+from proxy.html.marked import turned_on
 from proxy.html.mixed import code_of, remains
 from proxy.html.resources import Closing, Kind, Resource
 from proxy.html.scan import Scan, parse, scan
@@ -89,6 +90,8 @@ class Gate:
     kind: Kind
     closing: Closing
     embed: Embed | None = None
+    opened: bytes | None = None
+    """What stands there when it is open; None for what the page has."""
     code_at: int = 0
     """Where the code of an inline script begins that other scripts may rest upon; else 0."""
     names: frozenset[str] = frozenset()
@@ -138,6 +141,7 @@ class Finding:
     closing: Closing
     embed: Embed | None = None
     code_at: int = 0
+    opened: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -205,7 +209,9 @@ def gates_of(
     """
     gates = _without_overlaps(
         [
-            Gate(f.start, f.end, f.owners, f.closed, f.kind, f.closing, f.embed, f.code_at)
+            Gate(
+                f.start, f.end, f.owners, f.closed, f.kind, f.closing, f.embed, f.opened, f.code_at
+            )
             for f in found
         ]
     )
@@ -278,6 +284,9 @@ def _owners(resource: Resource, context: _Context) -> frozenset[str]:
         return frozenset((*vendors, *context.owners(resource.urls)))
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
+    if kind is Kind.MARKED_SCRIPT:
+        vendors = context.boundary.index.vendors_of_text(resource.text)
+        return frozenset((*vendors, *context.owners(resource.urls))) or resource.marks
     if kind is Kind.IMPORT_MAP:
         return frozenset(context.owners(filter(_is_url, _strings_in_json(resource.text))))
     if kind is Kind.SPECULATION_RULES:
@@ -397,6 +406,28 @@ def _finding(resource: Resource, owners: frozenset[str], context: _Context) -> F
         closing=closing,
         embed=embed,
         code_at=real(_code_at(resource)),
+        opened=_opened_bytes(resource, start, end, context),
+    )
+
+
+def _opened_bytes(resource: Resource, start: int, end: int, context: _Context) -> bytes | None:
+    """What stands in an open resource's place, where that is not what the page has."""
+    location = resource.element.source_location
+    if resource.kind is not Kind.MARKED_SCRIPT or location is None:
+        return None
+    spans = {
+        name: (context.scan.real(at.start_offset) - start, context.scan.real(at.end_offset) - start)
+        for name, at in location.attrs.items()
+        if name in {"type", "data-src"}
+    }
+    if "type" not in spans:
+        return None
+    is_later = "src" not in location.attrs
+    return turned_on(
+        context.source.body[start:end],
+        spans["type"],
+        spans.get("data-src") if is_later else None,
+        resource.element.attr("data-type") or "",
     )
 
 
@@ -504,6 +535,8 @@ def _span(resource: Resource, closing: Closing, context: _Context) -> tuple[int,
     if closing is Closing.IMPORT_MAP:
         end = location.end_tag.start_offset if location.end_tag else len(context.source.text)
         return start_tag.end_offset, end
+    if closing is Closing.INERT:
+        return start_tag.start_offset, start_tag.end_offset
     if closing is Closing.REMOVE or closing is Closing.PLACEHOLDER:
         return start_tag.start_offset, _element_end(resource, location, context)
     attribute = location.attrs.get(resource.attribute)
@@ -594,6 +627,8 @@ def _closed_bytes(
     if closing is Closing.REMOVE or closing is Closing.PLACEHOLDER:
         # What stood apart must not become a tag: `<` and `img src=...`.
         return b"<!---->" if body[start - 1 : start] == b"<" else b""
+    if closing is Closing.INERT:
+        return body[start:end]
     if closing is Closing.CSS_URL:
         return b"data:text/css," if resource.imported else b"data:,"
     if closing is Closing.IMPORT_MAP:
@@ -662,7 +697,13 @@ def _without_overlaps(gates: list[Gate]) -> list[Gate]:
             needs = gate.needs.union(*(one.needs for one in inner))
             del merged[crossed[0] + 1 :]
             merged[-1] = replace(
-                inner[0], end=gate.end, needs=needs, closing=Closing.REMOVE, embed=None, code_at=0
+                inner[0],
+                end=gate.end,
+                needs=needs,
+                closing=Closing.REMOVE,
+                embed=None,
+                opened=None,
+                code_at=0,
             )
         elif around and _same_span(merged[around[-1]], gate):
             outer = merged[around[-1]]

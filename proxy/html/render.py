@@ -44,7 +44,12 @@ def render(
             at = max(at, position)
             parts += [body[position:at], markup]
             position = at
-        if gate.start < position or everything or gate.needs <= is_open:
+        if gate.start < position or everything:
+            continue
+        if gate.needs <= is_open:
+            if gate.opened is not None:
+                parts += [body[position : gate.start], gate.opened]
+                position = gate.end
             continue
         parts += [body[position : gate.start], _closed(gate, placeholder)]
         position = gate.end

@@ -13,6 +13,7 @@ import turbohtml
 
 from consent_rules.urls import strip_url
 from proxy.html.css import css_urls
+from proxy.html.marked import marks_of
 from proxy.html.source import Source
 from proxy.html.srcset import srcset_urls
 
@@ -22,6 +23,7 @@ class Kind(StrEnum):
 
     SCRIPT = "script"
     INLINE_SCRIPT = "inline script"
+    MARKED_SCRIPT = "marked script"
     IMPORT_MAP = "import map"
     SPECULATION_RULES = "speculation rules"
     IMAGE = "image"
@@ -51,6 +53,7 @@ class Closing(StrEnum):
     NESTED = "the nested page is gated"
     FORM_ACTION = "the form leads to the preferences"
     IMPORT_MAP = "the entries are taken out"
+    INERT = "it stays as the page has it, and is not run"
 
 
 @dataclass(slots=True)
@@ -70,6 +73,8 @@ class Resource:
     text: str = ""
     css: tuple[int, int] | None = None
     imported: bool = False
+    marks: frozenset[str] = frozenset()
+    """What must be open for a marked script, if no vendor owns it."""
     scripting: bool = False
     """Whether it was found as a browser with JavaScript reads the page."""
 
@@ -185,6 +190,8 @@ def _script_from(
     names: tuple[str, ...], element: turbohtml.Element, reading: Reading
 ) -> Iterator[Resource]:
     found = [(name, url) for name in names if (url := reading.value(element, name))]
+    if element.attr("type") and (marks := marks_of(element)):
+        yield from _marked_script(element, marks, found, reading)
     for name, url in found:
         code = _data_text(url)
         if code is not None:
@@ -193,6 +200,23 @@ def _script_from(
             yield Resource(Kind.SCRIPT, element, name, Closing.REMOVE, (url,))
     if not found:
         yield from _inline_script(element, reading)
+
+
+def _marked_script(
+    element: turbohtml.Element,
+    marks: frozenset[str],
+    found: list[tuple[str, str]],
+    reading: Reading,
+) -> Iterator[Resource]:
+    """What another consent tool holds back: its vendor's as if it ran, and to be turned on."""
+    later = reading.value(element, "data-src") if not found else None
+    urls = tuple(url for _, url in found) or ((later,) if later else ())
+    text = "" if urls else element.text
+    if later:
+        yield Resource(Kind.SCRIPT, element, "data-src", Closing.REMOVE, urls)
+    elif text:
+        yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
+    yield Resource(Kind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks)
 
 
 def _inline_script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:

@@ -1,0 +1,92 @@
+"""Scripts that a page already holds back for another consent tool: `type="text/plain"` and a mark.
+
+Such a page need not be rewritten to move to us. A marked script belongs to its vendor like any
+other, and is turned on when its vendor is open; one of the site's own, when the visitor allowed
+the categories that the mark names. Otherwise it is never run.
+
+The marks, as the tools' documentation shows them: `data-category` (orestbida/cookieconsent,
+"Manage scripts"), `data-name` and `data-type` (Klaro, "Managing third-party services"),
+`data-cookieconsent` (Cookiebot, "Manual implementation"), `optanon-category-*` (OneTrust, "Script
+rewriting").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import turbohtml
+
+from consent_rules.categories import Category
+
+_WORDS: Mapping[str, Category] = {
+    "necessary": Category.NECESSARY,
+    "essential": Category.NECESSARY,
+    "functional": Category.FUNCTIONAL,
+    "functionality": Category.FUNCTIONAL,
+    "preferences": Category.FUNCTIONAL,
+    "analytics": Category.ANALYTICS,
+    "statistics": Category.ANALYTICS,
+    "performance": Category.ANALYTICS,
+    "marketing": Category.ADVERTISING,
+    "advertising": Category.ADVERTISING,
+    "advertisement": Category.ADVERTISING,
+    "ads": Category.ADVERTISING,
+    "targeting": Category.ADVERTISING,
+    "social": Category.SOCIAL,
+    # OneTrust's own groups.
+    "c0001": Category.NECESSARY,
+    "c0002": Category.ANALYTICS,
+    "c0003": Category.FUNCTIONAL,
+    "c0004": Category.ADVERTISING,
+    "c0005": Category.SOCIAL,
+}
+_OPTANON = re.compile(r"(?:^|\s)optanon-category-(\S+)", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+
+def category_owner(category: Category) -> str:
+    """How a category is written among the owners of a gate."""
+    return f"@{category}"
+
+
+def marks_of(element: turbohtml.Element) -> frozenset[str]:
+    """What must be open for a marked script to run: categories, or a vendor that Klaro calls by its
+    name. Empty where it is not marked, or by words that we do not know.
+    """
+    if (element.attr("type") or "").strip().lower() != "text/plain":
+        return frozenset()
+    for name in ("data-category", "data-cookieconsent"):
+        said = element.attr(name)
+        if said:
+            return _categories(_SEPARATORS.split(said.strip()))
+    found = _OPTANON.search(element.attr("class") or "")
+    if found:
+        return _categories(found[1].split("-"))
+    service = (element.attr("data-name") or "").strip().lower()
+    return frozenset({service}) if _NAME.fullmatch(service) else frozenset()
+
+
+def _categories(words: list[str]) -> frozenset[str]:
+    """All of them must be known: `!analytics` (run when refused) or a site's own word is not."""
+    known = [_WORDS.get(word.lower()) for word in words if word]
+    if not known or None in known:
+        return frozenset()
+    return frozenset(category_owner(category) for category in known if category is not None)
+
+
+def turned_on(
+    tag: bytes, type_: tuple[int, int], source: tuple[int, int] | None, kind: str
+) -> bytes:
+    """The start tag with a type that browsers run. The spans are those of the `type` and the
+    `data-src` attribute within it; `kind` is what `data-type` says.
+    """
+    is_module = kind.strip().lower() == "module"
+    edits = [(type_, b'type="module"' if is_module else b'type="text/javascript"')]
+    if source is not None:
+        start, end = source
+        edits.append((source, tag[start:end][len(b"data-") :]))
+    for (start, end), written in sorted(edits, reverse=True):
+        tag = tag[:start] + written + tag[end:]
+    return tag
