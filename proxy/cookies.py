@@ -96,7 +96,8 @@ def allowed_set_cookies(
 
 
 def _name_set(set_cookie: str) -> str:
-    return set_cookie.partition(";")[0].partition("=")[0].strip()
+    # One without a name goes out as its value alone, which then reads like a name (RFC 6265bis).
+    return set_cookie.partition(";")[0].strip().lstrip("= \t").partition("=")[0].strip()
 
 
 def cookie_domains(host: str) -> tuple[str, ...]:

@@ -464,7 +464,7 @@ def _with_remains(
         return code_of(b" ".join((*parts, body[position:])))
 
     def is_vendors(text: str) -> bool:
-        return text in boundary.index.globals or bool(boundary.index.vendors_of_text(text))
+        return text in boundary.index.globals or boundary.index.names_a_vendor(text)
 
     return [_with_its_remains(gate, body, rest, is_vendors, is_part=is_part) for gate in gates]
 

@@ -64,6 +64,12 @@ def test_a_vendors_snippet_goes_whole() -> None:
     assert closed(page) == b"<p>a_b own function"
 
 
+def test_data_that_names_a_trackers_host_goes() -> None:
+    page = b"""<script>var conf={at:'//a.pixel.test/'}, ours={at:1}; pixelq(1)</script>
+    <script>use(conf + ours)</script>"""
+    assert b"<script>var conf;var ours={at:1};</script>" in closed(page)
+
+
 def test_what_is_called_gets_a_stand_in() -> None:
     page = compiled(b"<script>function own(){pixelq(1)}</script><p onclick='own()'>")
     assert [gate.names for gate in page.gates] == [frozenset({"own"})]

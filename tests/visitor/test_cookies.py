@@ -143,6 +143,8 @@ def test_set_cookies() -> None:
         " _ga_A =1",
         "__Host-sid=1; Secure; Path=/",
         "a; Path=/_ga=1",
+        "=_ga=1",
+        " = _ga=1; Path=/",
     ]
     assert allowed_set_cookies(values, INDEX, NOBODY) == [values[1], values[5], values[6]]
     assert allowed_set_cookies(values, INDEX, frozenset({"ga", "hj"})) == values
