@@ -106,12 +106,21 @@ def _without_click_ids(request: web.BaseRequest, asking: Asking) -> web.Response
 async def _forward(
     request: web.BaseRequest, asking: Asking, session: ClientSession, tunnels: ClientSession
 ) -> web.StreamResponse:
-    running = asking.running
-    proxy = running.config.proxy
-    timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
     request[HEAR] = passing_on(
         request, lambda url: asking.site.boundary.owner(url, asking.url) is not None
     )
+    try:
+        return await _from_memory_or_upstream(request, asking, session, tunnels)
+    finally:
+        del request[HEAR]  # an idle connection still has its last request, and all that hangs on it
+
+
+async def _from_memory_or_upstream(
+    request: web.BaseRequest, asking: Asking, session: ClientSession, tunnels: ClientSession
+) -> web.StreamResponse:
+    running = asking.running
+    proxy = running.config.proxy
+    timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
     for_all = hdrs.UPGRADE not in request.headers and not is_service_worker(request)
     if running.cache is not None and for_all:
         headers_when_needed = partial(_upstream_headers, request, asking)

@@ -289,6 +289,8 @@ async def ask(
         if body is not None and body.failure is not None:
             raise body.failure from exc
         raise _explain(exc, request, origin, timeouts, stalled=stall.expired()) from exc
+    finally:
+        hearing.set(None)
 
     try:
         if response.status == 101 and not upgrade:
