@@ -6,6 +6,7 @@ import typer
 
 from proxy.commands.checking import check, diff, schema
 from proxy.commands.found import discovered
+from proxy.commands.importing import import_config
 from proxy.commands.pages import explain, rewrite
 from proxy.commands.serving import purge, run
 from proxy.commands.tags import tags
@@ -29,6 +30,7 @@ app.command()(explain)
 app.command()(schema)
 app.command("catalogue")(catalogue_command)
 app.command()(discovered)
+app.command("import")(import_config)
 app.command()(purge)
 
 

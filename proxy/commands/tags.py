@@ -193,7 +193,7 @@ def expire(
     """Close a vendor's tag from a day on. The tag stays in the file, as a record."""
     file = read_for_change(config)
     asks = _asks(as_json)
-    day = _read_day(on, "--on") if on is not None else today()
+    day = read_day(on, "--on") if on is not None else today()
     chosen = _tags_of(vendor, site, file, asks)
     for number, tag in chosen:
         if day <= tag.approved_on:
@@ -292,12 +292,12 @@ def _unknown_site(name: str, sites: Iterable[Site]) -> str:
 
 def _day(given: str | None, asks: bool) -> datetime.date:
     if given is not None:
-        return _read_day(given, "--expires")
+        return read_day(given, "--expires")
     question = 'Until when is it approved (a day such as 2027-11-02, or "6 months")'
-    return _read_day(_asked("--expires", question, asks, "1 year"), "--expires")
+    return read_day(_asked("--expires", question, asks, "1 year"), "--expires")
 
 
-def _read_day(said: str, flag: str) -> datetime.date:
+def read_day(said: str, flag: str) -> datetime.date:
     """A day, or a span from today on. Ends the command if it is neither."""
     words = " ".join(said.lower().split())
     span = _SPAN.fullmatch(words)
