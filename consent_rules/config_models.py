@@ -463,6 +463,12 @@ class Theme(Table):
     """Colour behind the banner's text."""
     text: Colour | None = None
     """Colour of the banner's text."""
+    dark_accent: Colour | None = None
+    """The same for visitors who prefer dark pages. Without the three, a site's own colours stay."""
+    dark_background: Colour | None = None
+    """Colour behind the banner's text on dark pages."""
+    dark_text: Colour | None = None
+    """Colour of the banner's text on dark pages."""
     radius: Length | None = None
     """Roundness of corners, such as "8px"."""
     font: Font | None = None

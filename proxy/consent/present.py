@@ -31,11 +31,19 @@ def theme_of(table: ThemeTable) -> Theme:
         text=table.text or default.light.text,
         accent=table.accent or default.light.accent,
     )
-    # Colours of the site's own are kept in the dark too: a mix of both sets would clash.
+    dark = Palette(
+        background=table.dark_background or default.dark.background,
+        text=table.dark_text or default.dark.text,
+        accent=table.dark_accent or default.dark.accent,
+    )
+    # Where only the light colours are the site's own, they are kept in the dark too: its pages
+    # may know no other.
     own = table.background or table.text or table.accent
+    if own and not (table.dark_background or table.dark_text or table.dark_accent):
+        dark = light
     return Theme(
         light=light,
-        dark=light if own else default.dark,
+        dark=dark,
         font=table.font or default.font,
         radius=table.radius or default.radius,
     )

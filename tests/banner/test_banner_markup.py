@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config_models import Theme as ThemeTable
 from proxy.consent.assets import Kind, assets
 from proxy.consent.banner import banner_html, head_html, link_html, preferences_page, safe_url
 from proxy.consent.placeholder import KINDS, placeholder_html
+from proxy.consent.present import theme_of
 from proxy.consent.texts import Texts, languages
 from proxy.consent.theme import Palette, Theme, ThemeError, contrast, text_on
 from proxy.consent.view import BannerView, CategoryView, PageState, PreferencesView, VendorView
@@ -472,6 +474,31 @@ def test_placeholder_names_the_company_and_offers_the_way(kind: str, texts: Text
 def test_bad_theme_is_refused(make: Callable[[], Theme], says: str) -> None:
     with pytest.raises(ThemeError, match=re.escape(says)):
         make()
+
+
+@pytest.mark.parametrize(
+    ("own", "light", "dark"),
+    [
+        ({}, Theme().light, Theme().dark),
+        ({"accent": "#0b6e4f"}, Palette("#ffffff", "#1c2430", "#0b6e4f"), None),
+        (
+            {"accent": "#0b6e4f", "dark_accent": "#8fd3cf"},
+            Palette("#ffffff", "#1c2430", "#0b6e4f"),
+            Palette("#1b2027", "#e9edf2", "#8fd3cf"),
+        ),
+        (
+            {"dark_background": "#000000", "dark_text": "#ffffff"},
+            Theme().light,
+            Palette("#000000", "#ffffff", "#b5cdea"),
+        ),
+    ],
+)
+def test_colours_of_the_site_in_the_light_and_in_the_dark(
+    own: dict[str, str], light: Palette, dark: Palette | None
+) -> None:
+    theme = theme_of(ThemeTable(**own))
+    assert theme.light == light
+    assert theme.dark == (dark or light)
 
 
 @given(st.from_regex(r"#[0-9a-f]{6}", fullmatch=True))
