@@ -23,6 +23,7 @@ workers = {workers}
 admin_listen = "127.0.0.1:{admin_port}"
 access_log = true
 max_page_bytes = 16000000
+stream_page_bytes = {stream_page_bytes}
 discovered = "{folder}/discovered.db"
 
 [policy]
@@ -85,14 +86,19 @@ def config_file(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def consent_proxy(
-    folder: Path, origin_port: int, *, workers: int = 1, rules: int = 0
+    folder: Path,
+    origin_port: int,
+    *,
+    workers: int = 1,
+    rules: int = 0,
+    stream_page_bytes: int = 262_144,
 ) -> Iterator[Server]:
     """`folder` is made. `rules` are vendors and tags made up, beside those of the page."""
     folder.mkdir()
     port = free_port()
     text = _CONFIG.format(
         port=port, admin_port=free_port(), folder=folder, host=HOST, origin=origin_port,
-        workers=workers,
+        workers=workers, stream_page_bytes=stream_page_bytes,
     )  # fmt: skip
     text += "".join(_TAG.format(vendor=vendor) for vendor in VENDORS)
     for n in range(rules):
