@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -22,6 +22,7 @@ from proxy.access import PAGE
 from proxy.asking import Asking
 from proxy.coding_streams import Do, Undo
 from proxy.compression import CodingError, negotiated
+from proxy.consent.declaration import vendors_on
 from proxy.html import Page, UndecodableError
 from proxy.html.pieces import Piece, Pieces
 from proxy.html.render import render
@@ -39,7 +40,7 @@ from proxy.pages import (
     page_reply,
 )
 from proxy.upstream import ReadResult, Timeouts, UpstreamError, stream
-from proxy.variants import OwnMarkup, open_owners, own_markup
+from proxy.variants import OwnMarkup, declaration_markup, open_owners, own_markup
 
 _STEP = 64 * 1024
 """Bytes that are gathered before they are gated, if they come quickly."""
@@ -156,8 +157,11 @@ class _Gated:
 class _Page:
     """What one visitor may see of a page, and our own markup in it."""
 
-    def __init__(self, asking: Asking, decision: Decision, own: OwnMarkup) -> None:
+    def __init__(
+        self, asking: Asking, decision: Decision, own: OwnMarkup, declared: Callable[[], bytes]
+    ) -> None:
         self._asking = asking
+        self._declared = declared
         self._own = own
         self._banner = own.banner
         self._placeholder = own.placeholder
@@ -195,6 +199,7 @@ class _Page:
             everything=everything,
             head=head,
             foot=self._own.link + foot if last else foot,
+            declaration=self._declared() if page.declaration_at else b"",
             placeholder=self._placeholder,
         )
 
@@ -219,7 +224,13 @@ class _Page:
             return page
         boundary = asking.site.boundary
         bare = Stripper(lambda url: boundary.owner(url, asking.url) is None)
-        return replace(page, body=bare.feed(page.body, last=True), gates=(), foot_at=None)
+        return replace(
+            page,
+            body=bare.feed(page.body, last=True),
+            gates=(),
+            foot_at=None,
+            declaration_at=(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +291,12 @@ async def stream_page(
 
     if decision.audience is not Audience.PATIENT:
         decision = asking.marked(page_audience(first.page, asking))[1]
-    own = _markup(request, first.page, asking, decision)
+    own, declared = _markup(request, first.page, asking, decision)
     page_headers(headers, first.page, own.assets, asking, decision, alone=first.stripped)
     coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
     if coding:
         headers[hdrs.CONTENT_ENCODING] = coding
-    shown = _Page(asking, decision, own)
+    shown = _Page(asking, decision, own, declared)
     answer = _Answer(
         status,
         upstream.reason,
@@ -303,18 +314,21 @@ async def stream_page(
         request[PAGE] = (str(decision.audience), bool(own.banner), shown.open, shown.closed)
 
 
-def _markup(request: web.BaseRequest, first: Page, asking: Asking, decision: Decision) -> OwnMarkup:
+def _markup(
+    request: web.BaseRequest, first: Page, asking: Asking, decision: Decision
+) -> tuple[OwnMarkup, Callable[[], bytes]]:
     """Our own markup for a page of which only the beginning is known: whatever the site has a tag
-    for may be on the rest of it.
+    for may be on the rest of it. And what makes the cookie declaration, should the page ask for it.
     """
     running, site = asking.running, asking.site.rules
     texts = running.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))
-    # A <base> may still come.
     injection = replace(
-        injection_for(request, first, asking, decision), origin=f"//{asking.authority}"
+        injection_for(request, first, asking, decision),
+        origin=f"//{asking.authority}",  # a <base> may still come
+        declared=vendors_on(site, asking.context.today),
     )
     likely = replace(first, owners=first.owners | {vendor.id for vendor in site.listed})
-    return own_markup(
+    own = own_markup(
         likely,
         site,
         running.rules,
@@ -326,3 +340,10 @@ def _markup(request: web.BaseRequest, first: Page, asking: Asking, decision: Dec
         asking.target if decision.audience is Audience.PATIENT else "",
         placeholders=True,
     )
+
+    def declared() -> bytes:
+        if not injection.visible:
+            return b""
+        return declaration_markup(site, running.config, texts, injection)
+
+    return own, declared

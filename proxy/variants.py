@@ -174,18 +174,16 @@ def write_variant(
         )
         if known is not None:
             known[key] = own
-    declared = ""
+    declared = b""
     if page.declaration_at and injection.visible:
-        vendors = declaration(site, config, texts, injection.declared)
-        prefix = f"{injection.origin}{config.proxy.prefix}"
-        declared = declaration_part(vendors, texts, prefix=prefix)
+        declared = declaration_markup(site, config, texts, injection)
     body = render(
         page,
         is_open,
         everything=not decision.enforce,
         head=own.head,
         foot=own.link + own.banner,
-        declaration=_markup(declared),
+        declaration=declared,
         placeholder=own.placeholder,
     )
     # Processors have instructions for this one: half the time of the others.
@@ -193,6 +191,15 @@ def write_variant(
     is_closed = len(closed) if decision.enforce else 0
     counted = (str(decision.audience), bool(own.banner), len(page.gates) - is_closed, is_closed)
     return Variant(page, body, f'{_ETAG}{digest}"', own.assets, counted)
+
+
+def declaration_markup(
+    site: SiteRules, config: Config, texts: Texts, injection: Injection
+) -> bytes:
+    """The cookie declaration that a page asks for, of the vendors that `injection` names."""
+    vendors = declaration(site, config, texts, injection.declared)
+    prefix = f"{injection.origin}{config.proxy.prefix}"
+    return _markup(declaration_part(vendors, texts, prefix=prefix))
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,11 +250,13 @@ def findings(
     bases: tuple[str, ...] = (),
 ) -> Iterator[Finding]:
     """The page's resources with owners; those of the site itself only if `everything`. `bases` are
-    what relative URLs are relative to, where the page's own text does not tell all of it.
+    what relative URLs are relative to, where this is but a part of a page.
     """
+    is_part = bool(bases)
     bases = bases or base_urls(scanned, url)
     context = _Context(source, scanned, boundary, url, bases, depth)
-    context.hinted = _hinted(context)
+    # Of a part nobody knows whom the rest asks: there such a hint stays closed.
+    context.hinted = {} if is_part else _hinted(context)
     for resource in scanned.resources:
         owners = _owners(resource, context)
         if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:

@@ -215,6 +215,7 @@ class Pieces:
             label=self._decoding.label,
             wire="",
             transcoded=self._decoding.transcodes,
+            declaration_at=tuple(at for at in map(place, scanned.declaration_at) if at is not None),
         )
         return Piece(page, place(scanned.body_at) if first is None else None, bases)
 
@@ -296,6 +297,7 @@ class Pieces:
                 foot_at=len(body) if last and self._around is not None else None,
                 marks=(),
                 frames=(),
+                declaration_at=(),
             ),
             stripped=True,
         )

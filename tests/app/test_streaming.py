@@ -145,6 +145,17 @@ async def test_what_a_visitor_allowed_is_open(tmp_path: Path) -> None:
     assert LINK in text
 
 
+async def test_the_declaration_stands_in_a_later_piece(tmp_path: Path) -> None:
+    slow = Slow(rest=b"<div data-consent-declaration></div>" + REST)
+    async with proxied(tmp_path, {"page": slow}) as site:
+        async with visiting(site, "/page", version="1.0") as reader:
+            await reader.readuntil(b"<p>first</p>")
+            slow.go_on.set()
+            rest = await reader.read()
+        part = rest.partition(b"<div data-consent-declaration>")[2]
+        assert b"Hotjar" in part.partition(b"<p>second</p>")[0]
+
+
 async def test_a_mark_in_the_head_counts_for_all(tmp_path: Path) -> None:
     mark = b'<meta name="page-audience" content="patient">'
     slow = Slow(START.replace(b"<title>", mark + b"<title>"))
