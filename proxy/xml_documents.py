@@ -7,6 +7,7 @@ nothing of it is kept.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 
@@ -30,6 +31,8 @@ _log = logging.getLogger("consent_proxy.pages")
 _TYPES = frozenset({"text/xml", "application/xml", "text/xsl"})
 _DESTINATIONS = PAGE_DESTINATIONS | {"xslt"}
 _READ_SECONDS = 30.0
+_OFF_LOOP = 100_000
+"""Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
 _OF_THE_ORIGINS_BYTES = (
     hdrs.CONTENT_LENGTH, hdrs.CONTENT_ENCODING, hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.ACCEPT_RANGES,
     hdrs.EXPIRES, hdrs.AGE, "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
@@ -87,7 +90,11 @@ async def send_xml(
             finish_headers(headers, asking, decision, is_document=True)
             add_policy(headers, asking, decision)
         kind = headers.get(hdrs.CONTENT_TYPE, "")
-        body = gated_xml(plain, kind, asking.url, asking.site.boundary, open_owners(decision))
+        arguments = (plain, kind, asking.url, asking.site.boundary, open_owners(decision))
+        if len(plain) > _OFF_LOOP:
+            body = await asyncio.to_thread(gated_xml, *arguments)
+        else:
+            body = gated_xml(*arguments)
         for name in _OF_THE_ORIGINS_BYTES:
             headers.popall(name, None)
     except (CodingError, UndecodableError) as error:

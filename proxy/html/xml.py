@@ -25,7 +25,7 @@ _NAME = r"[^\s/>=<'\"&]+"
 _TOKEN = re.compile(
     rf"(?P<text>[^<]+)|(?P<comment><!--.*?-->)|(?P<cdata><!\[CDATA\[(?P<inside>.*?)\]\]>)"
     rf"|<\?(?P<target>{_NAME})(?P<told>.*?)\?>"
-    rf"|(?P<doctype><!DOCTYPE[^\[>]*(?:\[(?P<subset>(?:[^\]\"'<]|<!--.*?-->|\"[^\"]*\"|'[^']*'|<)*)\]\s*)?>)"
+    rf"|(?P<doctype><!DOCTYPE[^\[>]*(?:\[(?P<subset>(?:[^\]\"'<]|<!--.*?-->|\"[^\"]*\"|'[^']*'|<)*+)\]\s*)?>)"
     rf"|</(?P<end>{_NAME})\s*>"
     rf"|<(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*(?:\"[^<\"]*\"|'[^<']*'))*)(?P<close>\s*/?)>",
     re.DOTALL,
@@ -43,7 +43,7 @@ _BOMS = (
     (b"\0<\0?", "utf-16-be"),
 )
 _LONGEST_ENTITY = 65_536
-_REACHES = re.compile(r"[/:\\&]")
+_REACHES = re.compile(r"[/:\\]")
 # What an HTML parser would not make of a tag that stands alone.
 _ALONE = {"frame": "iframe"}
 
@@ -183,9 +183,11 @@ class _Writer:
         self, token: re.Match[str], entities: Mapping[str, str], bases: tuple[str, ...]
     ) -> str:
         raw = token["attributes"]
-        if not raw or (len(bases) == 1 and not _REACHES.search(raw)):
+        if not raw:
             return token[0]
         attributes = _attributes(raw, entities)
+        if len(bases) == 1 and not any(_REACHES.search(value) for _, value in attributes):
+            return token[0]
         dropped: set[str] = set()
         for resource in _resources(_local(token["name"]), attributes):
             if not self._closes(resource, bases):
