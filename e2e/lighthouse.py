@@ -18,10 +18,10 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from e2e.chromium import FLAGS, chromium_path, launch
+from e2e.npm import from_npm
 from e2e.site import RunningDemo, running_demo
 from e2e.visitor import Visitor
 
-_COMMAND = Path(__file__).parent / "node_modules/.bin/lighthouse"
 _SECONDS = 120
 PAGES = ("/", "/blog/reading-a-denial")
 ROUNDS = 3
@@ -48,7 +48,8 @@ def audit(
         output = Path(folder) / "report.json"
         subprocess.run(
             [
-                _COMMAND, url, "--quiet", "--output=json", f"--output-path={output}",
+                from_npm(".bin/lighthouse"), url,
+                "--quiet", "--output=json", f"--output-path={output}",
                 f"--only-categories={','.join(categories)}",
                 f"--extra-headers={json.dumps(headers or {})}",
                 f"--chrome-flags={' '.join(['--headless=new', *FLAGS])}",

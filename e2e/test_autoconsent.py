@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from e2e.conftest import NewVisitor
+from e2e.npm import from_npm
 from e2e.visitor import BANNER, PREFERENCE_COOKIE, Visitor
 
 ROOT = Path(__file__).parents[1]
-LIBRARY = ROOT / "e2e/node_modules/@duckduckgo/autoconsent/dist/autoconsent.playwright.js"
+LIBRARY = "@duckduckgo/autoconsent/dist/autoconsent.playwright.js"
 OWN_RULE = json.loads((ROOT / "examples/autoconsent/consent-proxy.json").read_text())
 
 
@@ -36,7 +37,7 @@ def with_autoconsent(visitor: Visitor, config: dict[str, Any], rules: list[Any])
             frame.evaluate("(reply) => { window.autoconsentReceiveMessage(reply); }", reply)
 
     visitor.context.expose_binding("autoconsentSendMessage", answer)
-    visitor.context.add_init_script(path=LIBRARY)
+    visitor.context.add_init_script(path=from_npm(LIBRARY))
     return said
 
 
