@@ -358,3 +358,27 @@ def test_files_of_teams(config: Path, tmp_path: Path) -> None:
     assert [(row["file"], row["line"]) for row in rows] == [(str(config), 24), (str(ads), 3)]
     assert run("tag", "remove", "meta-pixel", "-c", config).exit_code == 0
     assert ads.read_text() == "# the ads team\n\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (["facebook", "pixel"], "meta-pixel"),
+        (["_fbp"], "meta-pixel"),
+        (["_ga_ABC"], "google-analytics"),
+        (["static.hotjar.com"], "hotjar"),
+        (["google", "analitics"], "google-analytics"),
+    ],
+)
+def test_the_catalogue_is_searched(words: list[str], first: str) -> None:
+    done = run("catalogue", "search", *words)
+    assert done.exit_code == 0
+    assert done.stdout.split()[0] == first
+    found = json.loads(run("catalogue", "search", *words, "--json").stdout)
+    assert found[0]["id"] == first
+
+
+def test_a_search_for_nothing() -> None:
+    assert run("catalogue", "search").exit_code == 2
+    assert run("catalogue", "search", "qqqqqqqq").exit_code == 1
+    assert "search two words" in run("catalogue", "two", "words").stderr
