@@ -30,6 +30,7 @@ def theme_of(table: ThemeTable) -> Theme:
         background=table.background or default.light.background,
         text=table.text or default.light.text,
         accent=table.accent or default.light.accent,
+        on_accent=table.accent_text or "",
     )
     dark = Palette(
         background=table.dark_background or default.dark.background,

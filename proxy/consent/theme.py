@@ -10,17 +10,23 @@ _FONT = re.compile(r"""[A-Za-z0-9 ,"'_-]{1,200}\Z""")
 _RADIUS = re.compile(r"(?:0|[0-9]{1,2}(?:\.[0-9]{1,2})?(?:px|em|rem))\Z")
 
 
+LEAST_CONTRAST = 4.5
+"""Of text of ordinary size (WCAG 2.2, 1.4.3)."""
+
+
 class ThemeError(ValueError):
     """A theme that cannot be used: which value, why, and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours of one scheme, each `#rgb` or `#rrggbb`."""
+    """Colours of one scheme, each `#rgb` or `#rrggbb`. `on_accent` is that of the buttons' text;
+    where it is "", or could not be read (below 4.5:1), black or white is taken."""
 
     background: str
     text: str
     accent: str
+    on_accent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Theme:
     Raises ThemeError for a value that is not plain CSS, and for too little contrast: accent on
     background 3:1 (WCAG 2.2, 1.4.11), text on background 7:1, because quiet text and the track
     of a switch are mixed from both and must still have 4.5:1 and 3:1 (1.4.3, 1.4.11). The text
-    on the accent is chosen: black or white, whichever reads better.
+    on the accent is chosen, unless it is given: black or white, whichever reads better.
     """
 
     light: Palette = Palette("#ffffff", "#1c2430", "#24476b")
@@ -51,8 +57,10 @@ class Theme:
 
 
 def _check_palette(scheme: str, palette: Palette) -> None:
-    for name in ("background", "text", "accent"):
+    for name in ("background", "text", "accent", "on_accent"):
         value = getattr(palette, name)
+        if name == "on_accent" and not value:
+            continue
         if not _HEX.match(value):
             raise ThemeError(
                 f"theme: {scheme}.{name} {value!r} is not a colour; write it as #rrggbb"
@@ -87,14 +95,19 @@ def text_on(colour: str) -> str:
     return max(("#fff", "#000"), key=lambda text: contrast(text, colour))
 
 
+def on_accent(palette: Palette) -> str:
+    """The colour of the buttons' text."""
+    own = palette.on_accent
+    if own and contrast(own, palette.accent) >= LEAST_CONTRAST:
+        return own
+    return text_on(palette.accent)
+
+
 def variables(theme: Theme, selector: str) -> str:
     """CSS that defines the theme's variables on the selector, for both schemes."""
 
     def colours(p: Palette) -> str:
-        return (
-            f"--yc-bg:{p.background};--yc-fg:{p.text};"
-            f"--yc-ac:{p.accent};--yc-on:{text_on(p.accent)}"
-        )
+        return f"--yc-bg:{p.background};--yc-fg:{p.text};--yc-ac:{p.accent};--yc-on:{on_accent(p)}"
 
     return (
         f"{selector}{{{colours(theme.light)};--yc-font:{theme.font};--yc-r:{theme.radius}}}"

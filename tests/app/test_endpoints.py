@@ -400,3 +400,15 @@ async def test_reports_of_any_kind(tmp_path: Path, body: bytes) -> None:
         assert answer.status == 204
         huge = await site.ask("/.consent/report", method="POST", body=b"x" * 70_000)
         assert huge.status == 413
+
+
+async def test_own_words_are_shown_on_pages_and_in_the_preferences(tmp_path: Path) -> None:
+    own = '\n[texts.en]\nbanner.title = "Your call"\nbanner.accept_all = "Allow all"\n'
+    own += '[texts.de.banner]\nreject_all = "Nichts erlauben"\n'
+    async with proxied(tmp_path, change=lambda text: text + own) as site:
+        page = (await site.ask("/")).text
+        assert b"Your call" in page and b">Allow all</button>" in page
+        german = "Accept-Language: de"
+        preferences = (await site.ask("/.consent/preferences", german)).text
+        assert b">Nichts erlauben</button>" in preferences
+        assert b">Alle erlauben</button>" in preferences

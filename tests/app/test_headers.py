@@ -144,3 +144,24 @@ async def test_whom_it_does_not(tmp_path: Path) -> None:
         assert (await site.ask("/", "X-Forwarded-Proto: https", cookie=secure)).shows() == set()
         await site.ask("/", "X-Country: US")
         assert site.asked[-1].values(b"x-country") == []
+
+
+async def test_sensors_are_open_where_the_config_says_so(tmp_path: Path) -> None:
+    def with_sensors(text: str) -> str:
+        return text.replace(
+            'audience = "marketing"\nmode',
+            'audience = "marketing"\npermissions = ["geolocation"]\n'
+            'patient_permissions = ["camera", "microphone"]\nmode',
+        )
+
+    page = reply(PAGE, 'Permissions-Policy: geolocation=(self "https://maps.example"), camera=*')
+    pages = {"page": page, "patients/x": page}
+    async with proxied(tmp_path, pages, change=with_sensors) as site:
+        marketing = (await site.ask("/page")).all("Permissions-Policy")[-1]
+        assert marketing.startswith("geolocation=(self), camera=(), microphone=()")
+        patient = (await site.ask("/patients/x")).all("Permissions-Policy")[-1]
+        assert patient.startswith("geolocation=(), camera=(self), microphone=(self)")
+    async with proxied(tmp_path, pages) as site:
+        for path in pages:
+            closed = (await site.ask(f"/{path}")).all("Permissions-Policy")[-1]
+            assert closed.startswith("geolocation=(), camera=(), microphone=()")

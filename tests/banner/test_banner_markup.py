@@ -23,7 +23,7 @@ from proxy.consent.banner import banner_html, head_html, link_html, preferences_
 from proxy.consent.placeholder import KINDS, placeholder_html
 from proxy.consent.present import theme_of
 from proxy.consent.texts import Texts, languages
-from proxy.consent.theme import Palette, Theme, ThemeError, contrast, text_on
+from proxy.consent.theme import Palette, Theme, ThemeError, contrast, on_accent, text_on
 from proxy.consent.view import BannerView, CategoryView, PageState, PreferencesView, VendorView
 
 Categories = Callable[..., tuple[CategoryView, ...]]
@@ -499,6 +499,22 @@ def test_colours_of_the_site_in_the_light_and_in_the_dark(
     theme = theme_of(ThemeTable(**own))
     assert theme.light == light
     assert theme.dark == (dark or light)
+
+
+@pytest.mark.parametrize(
+    ("accent", "given_text", "taken"),
+    [
+        ("#0b6e4f", None, "#fff"),
+        ("#0b6e4f", "#fdf6e3", "#fdf6e3"),
+        ("#0b6e4f", "#0b7e4f", "#fff"),  # nobody could read it; `check` warns of it
+    ],
+)
+def test_text_on_the_buttons_is_the_sites_where_it_can_be_read(
+    accent: str, given_text: str | None, taken: str
+) -> None:
+    theme = theme_of(ThemeTable(accent=accent, accent_text=given_text))
+    assert on_accent(theme.light) == taken
+    assert f"--yc-on:{taken}" in assets(theme).style
 
 
 @given(st.from_regex(r"#[0-9a-f]{6}", fullmatch=True))
