@@ -92,6 +92,8 @@ class Pieces:
         self._strips = strips
         self._decoding: Decoding | None = None
         self._held = b""
+        self._added: list[bytes] = []
+        self._size = 0
         self._around: _Surroundings | None = None
         self._bases: tuple[str, ...] = ()
         self._has_base = False
@@ -105,21 +107,19 @@ class Pieces:
     @property
     def held(self) -> int:
         """Bytes that have come and are in no piece yet."""
-        return len(self._held)
-
-    @property
-    def start(self) -> bytes:
-        """How the page begins, before the first piece is taken."""
-        return self._held[:_PRESCAN]
+        return len(self._held) + self._size
 
     def add(self, data: bytes) -> None:
-        self._held += data if self._decoding is None else self._decoding.decode(data)
+        self._added.append(data if self._decoding is None else self._decoding.decode(data))
+        self._size += len(self._added[-1])
 
     def take(self, *, last: bool = False) -> Piece | None:
         """The next piece; None until there is one. `last`: all has come, and this is the rest.
 
         Raises UndecodableError, before the first piece only.
         """
+        self._held = b"".join((self._held, *self._added))
+        self._added, self._size = [], 0
         if self._decoding is None and not self._decide_charset(last=last):
             return None
         if last:
@@ -168,6 +168,7 @@ class Pieces:
         piece = self._compile(self._held[:end], last=last)
         if self._first is None:
             if not last and _may_become_frames(piece.page):
+                self._retry_at = 2 * len(self._held)
                 return None
             self._first = piece.page
             self._around = _Surroundings(_doctype(text_of(piece.page.body[:4096])), tags)
