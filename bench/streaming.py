@@ -43,7 +43,7 @@ async def _origin() -> asyncio.Server:
                     writer.write(body[at : at + _STEP])
                     await writer.drain()
                     await asyncio.sleep(_PAUSE if slow else 0)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
