@@ -49,6 +49,7 @@ FROM_ENVIRONMENT = "from the environment"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_WEB_URL = re.compile(r"https?://[^/\s]\S*", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -200,7 +201,7 @@ def _prefix(text: str) -> str:
 
 def _web_url(text: str) -> str:
     url = plain_text(text)
-    if any(c.isspace() for c in url) or not re.match(r"https?://[^/]", url, re.IGNORECASE):
+    if not _WEB_URL.fullmatch(url):
         raise ValueError(f'{quoted(text)} is not a web address; it starts with "https://"')
     return url
 

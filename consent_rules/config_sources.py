@@ -5,10 +5,13 @@ Nothing here opens a file: whoever loads a config hands in `Includes`.
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import tomli
 
 from consent_rules.config_faults import Fault, Severity, Spot, did_you_mean
 from consent_rules.config_keys import toml_keys
@@ -97,6 +100,8 @@ class Sources:
 
 def parsed(text: str) -> dict[str, Any] | Fault:
     """The values of a TOML text, or its first mistake of syntax."""
+    with contextlib.suppress(ValueError, RecursionError):
+        return tomli.loads(text)  # tomllib made to machine code: a third of the time
     try:
         return tomllib.loads(text)
     except RecursionError:

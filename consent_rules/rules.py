@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config import Config, Site, Tag, all_vendors
@@ -17,18 +18,66 @@ from consent_rules.vendors import Vendor
 _PARAMETERS = re.compile(r";[^/]*")
 
 
+@lru_cache(maxsize=4096)
+def _page_glob(pattern: str) -> re.Pattern[str]:
+    return glob_regex(pattern)
+
+
 @dataclass(frozen=True, slots=True)
 class TagRule:
     """A vendor's approval on a site."""
 
     vendor: str
-    pages: tuple[re.Pattern[str], ...]
+    pages: tuple[str, ...]
     approved_on: datetime.date
     expires: datetime.date
     baa: bool
 
     def names(self, path: str) -> bool:
-        return any(glob.match(path) for glob in self.pages)
+        return any(_page_glob(page).match(path) for page in self.pages)
+
+
+_MOST_MIXES = 8192
+
+
+class TagIndex:
+    """A site's tags by the paths that they name: what a page costs does not grow with the tags.
+
+    Equal mixes of tags are the same tuple, as long as there are not too many.
+    """
+
+    __slots__ = ("_by_segment", "_everywhere", "_loose", "_mixes", "_tags")
+
+    def __init__(self, tags: Sequence[TagRule]) -> None:
+        self._tags = tuple(tags)
+        self._by_segment: dict[str, list[int]] = {}
+        self._loose: list[int] = []
+        everywhere: list[int] = []
+        for number, tag in enumerate(tags):
+            if "/*" in tag.pages:
+                everywhere.append(number)
+                continue
+            # `/x*` may name any segment that begins with x; `/x/*` and `/x` only x itself.
+            firsts = [pattern[1:].partition("/")[0] for pattern in tag.pages]
+            if any("*" in first for first in firsts):
+                self._loose.append(number)
+                continue
+            for first in dict.fromkeys(firsts):
+                self._by_segment.setdefault(first, []).append(number)
+        self._everywhere = tuple(everywhere)
+        self._mixes = {(): tuple(self._tags[number] for number in everywhere)}
+
+    def at(self, path: str) -> tuple[TagRule, ...]:
+        """The tags that name a path (normal, without query), in the order of the config."""
+        near = (*self._by_segment.get(path[1:].partition("/")[0], ()), *self._loose)
+        special = tuple(number for number in near if self._tags[number].names(path))
+        known = self._mixes.get(special)
+        if known is None:
+            if len(self._mixes) > _MOST_MIXES:
+                self._mixes = {(): self._mixes[()]}
+            numbers = sorted((*self._everywhere, *special))
+            known = self._mixes[special] = tuple(self._tags[number] for number in numbers)
+        return known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +101,7 @@ class SiteRules:
     patient_globs: tuple[str, ...]
     patient_cookies: frozenset[str]
     tags: tuple[TagRule, ...]
+    tag_index: TagIndex
     asks: bool
     listed: tuple[Vendor, ...] = field(default=())
     """The vendors with a tag here, for the preferences page, in the order of the config."""
@@ -159,15 +209,23 @@ class Rules:
     ) -> PageContext:
         """The context of a page. `path` is raw, with or without a query."""
         clean = normal_path(path.partition("?")[0])
-        return PageContext(
-            site, audience, tuple(tag for tag in site.tags if tag.names(clean)), today
-        )
+        return PageContext(site, audience, site.tag_index.at(clean), today)
 
 
 def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> SiteRules:
     own = (*site.hosts, *site.first_party)
     mine = tuple(tag for tag in tags if site.name in tag.sites and tag.vendor in vendors)
     listed = {tag.vendor: vendors[tag.vendor] for tag in mine}
+    rules = tuple(
+        TagRule(
+            vendor=tag.vendor,
+            pages=tag.pages,
+            approved_on=tag.approved_on,
+            expires=tag.expires,
+            baa=tag.baa,
+        )
+        for tag in mine
+    )
     patient = [page for page in site.pages if Audience(page.audience) is Audience.PATIENT]
     return SiteRules(
         name=site.name,
@@ -184,16 +242,8 @@ def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> Sit
         patient_paths=tuple(glob_regex(page.path.lower()) for page in patient if page.path),
         patient_globs=tuple(page.path for page in patient if page.path),
         patient_cookies=frozenset(page.when_cookie for page in patient if page.when_cookie),
-        tags=tuple(
-            TagRule(
-                vendor=tag.vendor,
-                pages=tuple(glob_regex(path) for path in tag.pages),
-                approved_on=tag.approved_on,
-                expires=tag.expires,
-                baa=tag.baa,
-            )
-            for tag in mine
-        ),
+        tags=rules,
+        tag_index=TagIndex(rules),
         asks=any(vendor.category is not Category.NECESSARY for vendor in listed.values()),
         listed=tuple(listed.values()),
     )

@@ -12,13 +12,14 @@ Patterns
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+import tomli
 
 from consent_rules.categories import Category
 
@@ -102,7 +103,7 @@ def _catalogue_tables() -> Iterator[Mapping[str, Any]]:
     folder = files("consent_rules") / "catalogue"
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".toml"):
-            yield from tomllib.loads(entry.read_text(encoding="utf-8")).get("vendor", [])
+            yield from tomli.loads(entry.read_text(encoding="utf-8")).get("vendor", [])
 
 
 @cache

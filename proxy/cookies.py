@@ -20,31 +20,31 @@ _PATH_PART = re.compile(r"[\w.~%!$&'()*+,=:@-]+", re.ASCII)
 class CookieIndex:
     """Whose is a cookie? From its name to the vendors that set it; made once per config."""
 
-    __slots__ = ("_exact", "_globs")
+    __slots__ = ("_beginnings", "_exact", "_lengths")
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
         self._exact: dict[str, list[str]] = {}
-        # Globs are filed under their first three characters, so that a name meets few of them.
-        self._globs: dict[str, list[tuple[re.Pattern[str], str]]] = {}
+        # What stands before the first star, to the rest as an expression ("" for any rest).
+        self._beginnings: dict[str, list[tuple[str, str]]] = {}
         for vendor in vendors:
             for pattern in vendor.cookies:
                 if "*" not in pattern:
                     self._exact.setdefault(pattern, []).append(vendor.id)
                     continue
-                glob = re.compile(".*".join(map(re.escape, pattern.split("*"))) + r"\Z")
-                head = pattern.partition("*")[0][:3]
-                self._globs.setdefault(head, []).append((glob, vendor.id))
+                head, _, rest = pattern.partition("*")
+                tail = f".*{'.*'.join(map(re.escape, rest.split('*')))}" if rest else ""
+                self._beginnings.setdefault(head, []).append((tail, vendor.id))
+        self._lengths = tuple(sorted({len(head) for head in self._beginnings}))
 
     def vendors_of(self, name: str) -> list[str]:
         """Ids of the vendors that set a cookie of this name; several share `_gcl_au`."""
         found = list(self._exact.get(name, ()))
-        if self._globs:
-            for length in range(4):
-                for glob, vendor_id in self._globs.get(name[:length], ()):
-                    if glob.match(name):
-                        found.append(vendor_id)
-                if length >= len(name):
-                    break
+        for length in self._lengths:
+            if length > len(name):
+                break
+            for tail, vendor_id in self._beginnings.get(name[:length], ()):
+                if not tail or re.fullmatch(tail, name[length:]):  # re remembers a few hundred
+                    found.append(vendor_id)
         return found
 
     def is_closed(self, name: str, is_open: frozenset[str]) -> bool:

@@ -34,8 +34,9 @@ def path_contexts(rules: Rules) -> PathContext:
 
     def made(site: SiteRules, path: str, audience: Audience, today: datetime.date) -> PageContext:
         found = rules.page(site, path, audience, today)
-        # As many as there are sets of tags with a path in common, a day: few.
-        key = (id(site), audience, today, tuple(map(id, found.tags)))
+        # As many as there are sets of tags with a path in common, a day: few. Equal sets are
+        # one tuple (TagIndex), and it lives as long as the context that holds it.
+        key = (id(site), audience, today, id(found.tags))
         if len(same) > _PATHS:
             same.clear()
         return same.setdefault(key, found)

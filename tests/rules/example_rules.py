@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.matching import HostSet, RuleIndex, glob_regex
 from consent_rules.regions import Regions
-from consent_rules.rules import PageContext, Rules, SiteRules, TagRule
+from consent_rules.rules import PageContext, Rules, SiteRules, TagIndex, TagRule
 from consent_rules.vendors import Vendor
 
 TODAY = datetime.date(2026, 6, 15)
@@ -37,7 +37,7 @@ TAG_STATES = ("none", *_TAGS)
 
 def tag(vendor: str, state: str) -> TagRule:
     start, end, baa = _TAGS[state]
-    return TagRule(vendor, (glob_regex("/*"),), start, end, baa)
+    return TagRule(vendor, ("/*",), start, end, baa)
 
 
 def site(
@@ -63,6 +63,7 @@ def site(
         patient_cookies=frozenset(patient_cookies),
         webrtc=False,
         tags=tags,
+        tag_index=TagIndex(tags),
         asks=any(VENDORS[t.vendor].category is not Category.NECESSARY for t in tags),
         listed=tuple(VENDORS[t.vendor] for t in tags),
     )
