@@ -81,12 +81,14 @@ class LoadedConfig:
     """A config that can be run, with what is still to be said about it.
 
     `faults` holds no errors: only expired tags and warnings, sorted by file and line. `places`
-    tells where each table stands: `places.key(("tag", 3))`.
+    tells where each table stands: `places.key(("tag", 3))`. `vendors` are the config's laid over
+    the catalogue, by id.
     """
 
     config: Config
     faults: tuple[Fault, ...]
     places: Places
+    vendors: Mapping[str, Vendor]
 
 
 def load_config(
@@ -114,16 +116,17 @@ def load_config(
         raise ConfigError([data], filename)
     vendors = known_vendors() if catalogue is None else catalogue
     sources = gathered(text, data, filename, includes or Includes(filename, lambda *_: ()))
-    environed = with_environment(data, environment or {})
+    environed = with_environment(data if sources.variables else {}, environment or {})
     config, wrong = _shaped(data)
     findings = [shown for found in wrong if (shown := environed.shape(found)) is not None]
     findings += environed.findings
     drafts = drafts_of(config) if config is not None else drafts_of_broken(data)
+    known = all_vendors(config, vendors) if config is not None else vendors_of(drafts, vendors)
     findings += check_all(
         Checked(
             drafts=drafts,
             catalogue=vendors,
-            vendors=vendors_of(drafts, vendors),
+            vendors=known,
             today=today,
             places=sources,
             site_names_given=frozenset(_given(data, "site", "name")),
@@ -142,11 +145,11 @@ def load_config(
     severities = {found.severity for found in findings} | {f.severity for f in sources.faults}
     if config is None or "error" in severities:
         raise ConfigError(told(), filename)
-    findings += lint(config, vendors, today=today)
+    findings += lint(config, vendors, known, today=today)
     findings += environed.written_passwords(config.receipts.store)
     if texts is not None:
         findings += text_warnings(config.texts, texts)
-    return LoadedConfig(config, told(), sources)
+    return LoadedConfig(config, told(), sources, known)
 
 
 def decode_config(content: bytes, filename: str) -> str:

@@ -66,6 +66,8 @@ class Sources:
     data: dict[str, Any]
     faults: list[Fault] = field(default_factory=list)
     whole: bool = True
+    variables: bool = False
+    """Whether `${` stands anywhere in the files."""
     _parts: list[_Part] = field(default_factory=list)
     _origins: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """For each shared table and each of its entries: the part, and the entry's index there."""
@@ -126,7 +128,7 @@ def decoded(content: bytes) -> str | Fault:
 
 def gathered(text: str, data: dict[str, Any], filename: str, includes: Includes) -> Sources:
     """The file's values with those of all files that it includes. No fault stops the others."""
-    found = Sources(data, _parts=[_Part("", TomlLines(text))])
+    found = Sources(data, variables="${" in text, _parts=[_Part("", TomlLines(text))])
     for table in SHARED:
         entries = data.get(table)
         if isinstance(entries, list):
@@ -182,6 +184,7 @@ class _Gathering:
             self._unreadable(opened.name, text)
             return
         self.sources._parts.append(_Part(opened.name, TomlLines(text)))
+        self.sources.variables |= "${" in text
         data = parsed(text)
         if isinstance(data, Fault):
             self._unreadable(opened.name, data)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import ahocorasick_rs
 
@@ -32,6 +33,7 @@ _NAMED_HOST_CATEGORIES = frozenset(
 )
 
 
+@lru_cache(maxsize=4096)
 def glob_regex(pattern: str) -> re.Pattern[str]:
     """A path glob, `*` standing for any run of characters; `/x/*` also matches `/x`."""
     body = ".*".join(re.escape(part) for part in pattern.split("*"))

@@ -65,6 +65,8 @@ def normal_host(text: str) -> str:
 def normal_host_pattern(text: str, *, port_allowed: bool) -> str:
     """`example.com` or `*.example.com`, with `:port` where that is allowed."""
     text = text.strip()
+    if _PLAIN_HOST.fullmatch(text.removeprefix("*.")) and len(text) <= 253:
+        return text
     if not text:
         raise ValueError('a host is empty; write a name such as "www.example.com"')
     if _URL.match(text):

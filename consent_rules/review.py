@@ -13,7 +13,6 @@ from consent_rules.host_owners import HostOwners
 from consent_rules.patterns import is_loopback, paths_meet, quoted, split_address
 from consent_rules.regions import region_laws
 from consent_rules.toml_lines import Path
-from consent_rules.vendor_tables import all_vendors
 from consent_rules.vendors import Vendor
 
 EXPIRES_SOON_DAYS = 30
@@ -32,10 +31,15 @@ _STRICTNESS = {
 
 
 def lint(
-    config: Config, catalogue: Mapping[str, Vendor], *, today: datetime.date
+    config: Config,
+    catalogue: Mapping[str, Vendor],
+    vendors: Mapping[str, Vendor],
+    *,
+    today: datetime.date,
 ) -> Iterator[Finding]:
-    """Every risk in a valid config, as warnings. Places are paths of the config file."""
-    vendors = all_vendors(config, catalogue)
+    """Every risk in a valid config, as warnings. Places are paths of the config file. `vendors`
+    are those of the config laid over the catalogue.
+    """
     yield from _proxy(config)
     yield from _policy(config)
     yield from _theme(config)

@@ -6,7 +6,6 @@ import datetime
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config import Config, Site, Tag, all_vendors
@@ -16,11 +15,6 @@ from consent_rules.urls import normal_path
 from consent_rules.vendors import Vendor
 
 _PARAMETERS = re.compile(r";[^/]*")
-
-
-@lru_cache(maxsize=4096)
-def _page_glob(pattern: str) -> re.Pattern[str]:
-    return glob_regex(pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class TagRule:
     baa: bool
 
     def names(self, path: str) -> bool:
-        return any(_page_glob(page).match(path) for page in self.pages)
+        return any(glob_regex(page).match(path) for page in self.pages)
 
 
 _MOST_MIXES = 8192
@@ -179,8 +173,14 @@ class Rules:
     regions: Regions
 
     @classmethod
-    def build(cls, config: Config, catalogue: Mapping[str, Vendor]) -> Rules:
-        vendors = all_vendors(config, catalogue)
+    def build(
+        cls,
+        config: Config,
+        catalogue: Mapping[str, Vendor],
+        vendors: Mapping[str, Vendor] | None = None,
+    ) -> Rules:
+        """`vendors` are those of the config laid over the catalogue, where they are known."""
+        vendors = all_vendors(config, catalogue) if vendors is None else vendors
         return cls(
             sites=tuple(_site(site, config.tags, vendors) for site in config.sites),
             vendors=vendors,

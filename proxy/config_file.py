@@ -15,6 +15,7 @@ from consent_rules.config import (
     decode_config,
     load_config,
 )
+from proxy.collector import collector_at_rest
 from proxy.consent.texts import known_texts
 from proxy.included_files import IncludedFiles, Stamp, stamp_of
 from proxy.regions import RegionFile, RegionFileError
@@ -49,14 +50,15 @@ class ConfigFile:
         self._included.stamps[self.path] = stamp_of(self.path)
         self._content = self.path.read_bytes()
         text = decode_config(self._content, str(self.path))
-        loaded = load_config(
-            text,
-            str(self.path),
-            today=today,
-            texts=known_texts(),
-            includes=self._included.includes,
-            environment=os.environ,
-        )
+        with collector_at_rest():
+            loaded = load_config(
+                text,
+                str(self.path),
+                today=today,
+                texts=known_texts(),
+                includes=self._included.includes,
+                environment=os.environ,
+            )
         folder = folder_of(self.path)
         self._beside = _beside(loaded.config, folder)
         faults = _region_file(loaded, folder)

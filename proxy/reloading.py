@@ -106,10 +106,12 @@ class Current:
 
     def _load(self, file: ConfigFile, forced: bool) -> tuple[Config, Running | None]:
         """The config, and what is made of it; None where it is the one in force."""
-        config = file.read(_now().date())[0].config
+        loaded, _ = file.read(_now().date())
+        config = loaded.config
         if not forced and file.digest() == self._digest:
             return config, None
-        running = start_running(config, folder_of(file.path), _now(), self.running)
+        folder = folder_of(file.path)
+        running = start_running(config, folder, _now(), self.running, loaded.vendors)
         file.used(config)
         return config, running
 

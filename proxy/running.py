@@ -21,6 +21,7 @@ from consent_rules.gpp import GppApproach
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor, catalogue
 from proxy.cache import Board, SharedCache
+from proxy.collector import collector_at_rest
 from proxy.consent.present import theme_of
 from proxy.consent.texts import Wording
 from proxy.consent.theme import Theme
@@ -117,17 +118,23 @@ class Running:
 
 
 def start_running(
-    config: Config, folder: Path, now: datetime.datetime, before: Running | None = None
+    config: Config,
+    folder: Path,
+    now: datetime.datetime,
+    before: Running | None = None,
+    vendors: Mapping[str, Vendor] | None = None,
 ) -> Running:
     """Make everything a configuration needs. `folder` is where its file lies: relative paths in
     it count from there. `before` is what ran until now: what it has cached lives on, as long as
-    the sites are the same.
+    the sites are the same. `vendors` are those of the config laid over the catalogue, if known.
 
     Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
     """
     board = Board() if before is None else before.board
     cache = _cache(config, board, before)
-    rules = Rules.build(config, catalogue())
+    with collector_at_rest():
+        rules = Rules.build(config, catalogue(), vendors)
+        cookies = CookieIndex(rules.vendors.values())
     keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database
     region_file = RegionFile(folder / database) if database else None
@@ -147,7 +154,7 @@ def start_running(
         theme=theme_of(config.theme),
         wording=Wording(config.texts),
         region_file=region_file,
-        cookies=CookieIndex(rules.vendors.values()),
+        cookies=cookies,
         context=path_contexts(rules),
         whole_site=site_contexts(),
         decide=decisions(rules),

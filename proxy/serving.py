@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Mapping
 
-from consent_rules.config import Config
+from consent_rules.config import LoadedConfig
 from proxy.access import Access, AccessHook
 from proxy.access_log import AccessLog
 from proxy.admin import make_admin
@@ -34,14 +34,15 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def serve_config(file: ConfigFile, config: Config) -> tuple[int, str]:
-    """Serve until told to stop. `file` was just read and gave `config`.
+def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
+    """Serve until told to stop. `file` was just read and gave `loaded`.
 
     Returns the exit code and, on a fault, what is wrong.
     """
+    config = loaded.config
     try:
         # Before the workers part ways: they must not each make a first key.
-        running = start_running(config, folder_of(file.path), _now())
+        running = start_running(config, folder_of(file.path), _now(), vendors=loaded.vendors)
         shared = _shared_listeners(config.proxy.listen, config.proxy.admin_listen)
     except NOT_STARTED as error:
         return _FAULTS, f"{file.path}: {error}"

@@ -30,7 +30,7 @@ def run(config: ConfigOption) -> None:
     loaded, _ = open_config(config, file)
     for fault in loaded.faults:
         typer.echo(format_fault(fault, str(config)), err=True)
-    code, message = serve_config(file, loaded.config)
+    code, message = serve_config(file, loaded)
     if message:
         stop(message, code)
     raise typer.Exit(code)

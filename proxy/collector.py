@@ -1,0 +1,21 @@
+"""Python's collector of cycles, kept from looking through what is there for good."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """While a config is read: it makes a hundred thousand objects, none of them in a cycle, and
+    looking through them again and again takes a third of the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
