@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config import Config, Site, Tag, all_vendors
 from consent_rules.matching import HostSet, RuleIndex, glob_regex
+from consent_rules.pins import Pins, pins_of
 from consent_rules.regions import Regions, Terms
 from consent_rules.urls import normal_path
 from consent_rules.vendors import Vendor
@@ -96,6 +97,7 @@ class SiteRules:
     patient_cookies: frozenset[str]
     tags: tuple[TagRule, ...]
     tag_index: TagIndex
+    pins: Pins
     asks: bool
     listed: tuple[Vendor, ...] = field(default=())
     """The vendors with a tag here, for the preferences page, in the order of the config."""
@@ -244,6 +246,7 @@ def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> Sit
         patient_cookies=frozenset(page.when_cookie for page in patient if page.when_cookie),
         tags=rules,
         tag_index=TagIndex(rules),
+        pins=pins_of(mine),
         asks=any(vendor.category is not Category.NECESSARY for vendor in listed.values()),
         listed=tuple(listed.values()),
     )

@@ -137,6 +137,16 @@ def as_config(found: Discovery, today: datetime.date) -> str:
     """A discovery as config to paste once somebody has looked at it: commented out, so that
     pasting alone approves nothing.
     """
+    what, changed, shown = found.host.partition(": ")
+    if changed:
+        return "\n".join(
+            (
+                f"# {what} on site {found.site}: closed, since its hash is not in inline_hashes",
+                f"# seen on {', '.join(found.pages[:3])}, last on {found.last_seen}",
+                "# look at it, and if it is right add to the tag:",
+                f'# inline_hashes = ["{shown}"]',
+            )
+        )
     pages = ", ".join(found.pages[:3]) + (" ..." if len(found.pages) > 3 else "")
     lines = [
         f"# {found.host} on site {found.site}: in {found.in_pages} page(s), reported "

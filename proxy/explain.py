@@ -8,10 +8,11 @@ from urllib.parse import urljoin
 
 from consent_rules.categories import Category
 from consent_rules.decision import Answer, Decision
+from consent_rules.hashes import inline_hash
 from consent_rules.rules import Rules
 from consent_rules.urls import resolve
 from proxy.html import Boundary, Finding, Source, findings, scan
-from proxy.html.compile import MARKETING_ONLY
+from proxy.html.compile import CHANGED, MARKETING_ONLY, UNHELD
 from proxy.html.scan import Kind
 
 _SHOWN = 120
@@ -89,6 +90,10 @@ def _answer(owner: str, decision: Decision) -> tuple[bool, str]:
     if owner == MARKETING_ONLY:
         patient = decision.audience == "patient"
         return not patient, "a patient page's address is not passed on" if patient else "no rule"
+    if owner.startswith(CHANGED):
+        return False, "its content is none that was approved (inline_hashes of the tag)"
+    if owner == UNHELD:
+        return False, "a pinned script, but not in a <script src>, where a browser would check it"
     if owner.startswith("@"):
         is_on = decision.audience != "patient" and decision.categories[Category(owner[1:])]
         return is_on, f"marked for another consent tool; {owner[1:].replace('_', ' ')} is " + (
@@ -130,6 +135,11 @@ def _rule(
 ) -> str:
     if owner == MARKETING_ONLY:
         return "patient pages send no referrer"
+    if owner.startswith(CHANGED):
+        vendor, _, shown = owner.removeprefix(CHANGED).partition(": ")
+        return f"hash {shown}; tag at {tag_places.get(vendor, '?')}"
+    if owner == UNHELD:
+        return "[[tag.script]] in the config"
     if owner.startswith("@"):
         return "the mark of another consent tool"
     if owner.startswith("?"):
@@ -140,6 +150,8 @@ def _rule(
         parts.append(f"tag at {tag_places[owner]}")
     else:
         parts.append("no [[tag]] in the config")
+    if found.code:
+        parts.append(f"hash {inline_hash(found.code)}")
     return "; ".join(part for part in parts if part)
 
 

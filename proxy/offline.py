@@ -45,7 +45,7 @@ class Question:
     @property
     def boundary(self) -> Boundary:
         prefix = self.config.proxy.prefix
-        return Boundary(self.site.own, self.rules.index, f"{prefix}/preferences")
+        return Boundary(self.site.own, self.rules.index, f"{prefix}/preferences", self.site.pins)
 
     @property
     def target(self) -> str:

@@ -146,7 +146,7 @@ def start_running(
             site.name: SiteParts(
                 rules=site,
                 upstream=URL(site.upstream),
-                boundary=Boundary(site.own, rules.index, preferences_url),
+                boundary=Boundary(site.own, rules.index, preferences_url, site.pins),
             )
             for site in rules.sites
         },

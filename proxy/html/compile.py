@@ -19,6 +19,7 @@ import ada_url
 import turbohtml
 
 from consent_rules.matching import HostSet, RuleIndex
+from consent_rules.pins import NO_PINS, Pins
 from consent_rules.urls import Target, resolve
 from proxy.html.css import css_urls
 from proxy.html.marked import turned_on
@@ -29,6 +30,12 @@ from proxy.html.source import Source, UndecodableError, read_source
 
 MARKETING_ONLY = "@marketing"
 """A need that only marketing pages meet: for what leaks a patient page's address."""
+
+CHANGED = "?changed inline script of "
+"""Stands before a vendor's id and a hash among the owners: nobody approved that script."""
+
+UNHELD = "?script whose pin cannot be held"
+"""Among the owners: a pinned script where no browser looks at the hash."""
 
 _NEST_LIMIT = 4
 """Pages within pages within pages: deeper ones are emptied."""
@@ -46,6 +53,7 @@ class Boundary:
     own: HostSet
     index: RuleIndex
     preferences_url: str = "/.consent/preferences"
+    pins: Pins = NO_PINS
 
     def owner(self, url: str, base: str) -> str | None:
         """Who answers for a URL: None for the site itself, a vendor's id, or "?host"."""
@@ -142,6 +150,8 @@ class Finding:
     embed: Embed | None = None
     code_at: int = 0
     opened: bytes | None = None
+    code: str = ""
+    """The text of an inline script."""
 
 
 @dataclass(slots=True)
@@ -262,8 +272,37 @@ def findings(
         if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:
             continue
         found = _finding(resource, owners, context)
+        if found is not None and resource.kind in _CODE and boundary.pins.scripts:
+            found = _pinned(found, resource, context)
         if found is not None and (found.owners or everything):
             yield found
+
+
+_CODE = frozenset({Kind.SCRIPT, Kind.MARKED_SCRIPT})
+_SCRIPT = b"<script"
+
+
+def _pinned(found: Finding, resource: Resource, context: _Context) -> Finding:
+    """The finding of a script held to its pin, if it has one."""
+    pins = context.boundary.pins
+    wanted = {pins.integrity_of(url, base) for url in found.urls for base in context.bases} - {""}
+    if not wanted:
+        return found
+    element = resource.element
+    written = found.opened or context.source.body[found.start : found.end]
+    is_html = element.namespace is turbohtml.Namespace.HTML
+    if len(wanted) > 1 or not is_html or written[: len(_SCRIPT)].lower() != _SCRIPT:
+        # No browser would look at the attribute: whose content nobody can hold stays closed.
+        return replace(found, owners=found.owners | {UNHELD})
+    integrity = wanted.pop()
+    if element.attr("integrity") == integrity and element.attr("crossorigin") is not None:
+        return found
+    # Of attributes of one name the first counts (HTML, 13.2.5.33): these go before all others.
+    added = f' integrity="{integrity}"'
+    if element.attr("crossorigin") is None:
+        added += ' crossorigin="anonymous"'
+    opened = _SCRIPT + added.encode("ascii") + written[len(_SCRIPT) :]
+    return replace(found, opened=opened)
 
 
 def _base_url(base: str, url: str) -> str:
@@ -283,6 +322,14 @@ def _owners(resource: Resource, context: _Context) -> frozenset[str]:
         vendors = context.boundary.index.vendors_of_text(resource.text)
         if vendors and not resource.attribute and _only_assigns_data(resource.text):
             vendors = ()
+        pins = context.boundary.pins
+        if pins.inline:
+            vendors = tuple(
+                f"{CHANGED}{vendor}: {changed}"
+                if (changed := pins.changed(vendor, _code(resource, context)))
+                else vendor
+                for vendor in vendors
+            )
         return frozenset((*vendors, *context.owners(resource.urls)))
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
@@ -408,6 +455,7 @@ def _finding(resource: Resource, owners: frozenset[str], context: _Context) -> F
         closing=closing,
         embed=embed,
         code_at=real(_code_at(resource)),
+        code=_code(resource, context) if resource.kind is Kind.INLINE_SCRIPT else "",
         opened=_opened_bytes(resource, start, end, context),
     )
 
@@ -431,6 +479,12 @@ def _opened_bytes(resource: Resource, start: int, end: int, context: _Context) -
         spans.get("data-src") if is_later else None,
         resource.element.attr("data-type") or "",
     )
+
+
+def _code(resource: Resource, context: _Context) -> str:
+    """The text of an inline script as a browser reads it."""
+    text = resource.text
+    return text if resource.attribute or text.isascii() else context.source.word(text)
 
 
 _CLASSIC = re.compile(r"(?:(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*\Z", re.IGNORECASE)
@@ -697,6 +751,8 @@ def _without_overlaps(gates: list[Gate]) -> list[Gate]:
             del around[around.index(crossed[0]) + 1 :]
             inner = merged[crossed[0] :]
             needs = gate.needs.union(*(one.needs for one in inner))
+            if any(one.opened is not None and one.kind is Kind.SCRIPT for one in (gate, *inner)):
+                needs |= {UNHELD}  # the pin would be lost
             del merged[crossed[0] + 1 :]
             merged[-1] = replace(
                 inner[0],

@@ -18,7 +18,14 @@ from typing import NamedTuple
 import turbohtml
 
 from proxy.html.charset import charset_of
-from proxy.html.compile import Boundary, Page, base_urls, findings, gates_of, own_frames
+from proxy.html.compile import (
+    Boundary,
+    Page,
+    base_urls,
+    findings,
+    gates_of,
+    own_frames,
+)
 from proxy.html.decoding import Decoding, decoding_of
 from proxy.html.render import render
 from proxy.html.scan import Scan, parse, scan

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.matching import HostSet, RuleIndex, glob_regex
+from consent_rules.pins import Pins
 from consent_rules.regions import Regions
 from consent_rules.rules import PageContext, Rules, SiteRules, TagIndex, TagRule
 from consent_rules.vendors import Vendor
@@ -64,6 +65,7 @@ def site(
         webrtc=False,
         tags=tags,
         tag_index=TagIndex(tags),
+        pins=Pins(),
         asks=any(VENDORS[t.vendor].category is not Category.NECESSARY for t in tags),
         listed=tuple(VENDORS[t.vendor] for t in tags),
     )
