@@ -9,14 +9,27 @@ from typing import Annotated
 
 import typer
 
-from proxy.commands.options import FAULTS, ConfigOption, JsonOption, open_config, stop, today
+from consent_rules.rules import Rules
+from consent_rules.vendors import catalogue
+from proxy.commands.options import (
+    FAULTS,
+    ConfigOption,
+    JsonOption,
+    open_config,
+    stop,
+    today,
+)
 from proxy.config_file import folder_of
 from proxy.discovered import as_config, read_discovered
+from proxy.observing import as_text, report
 
 
 def discovered(
     config: ConfigOption,
     site: Annotated[str, typer.Option("--site", help="Only this site.")] = "",
+    as_report: Annotated[
+        bool, typer.Option("--report", help="Tell what enforcing would close, site by site.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List what was closed because nobody approved it, as config that is ready to paste."""
@@ -28,7 +41,14 @@ def discovered(
         found = read_discovered(folder_of(config) / name, site)
     except sqlite3.Error as error:
         stop(f"{name}: cannot be read: {error}", FAULTS)
-    if as_json:
+    if as_report:
+        rules = Rules.build(loaded.config, catalogue())
+        reports = report(loaded.config, rules, found, today())
+        wanted = [one for one in reports if site in {"", one.site}]
+        typer.echo(
+            json.dumps([asdict(one) for one in wanted], indent=2) if as_json else as_text(wanted)
+        )
+    elif as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=2))
     elif found:
         typer.echo("\n\n".join(as_config(one, today()) for one in found))
