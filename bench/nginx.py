@@ -66,6 +66,7 @@ _ORIGIN = """
             alias {root}/;
             gzip on;
             sub_filter "{per_request}" "<!--$request_id-->";
+            sub_filter_once off;
             sub_filter_last_modified off;
             add_header Cache-Control "no-store";
         }}
@@ -73,6 +74,7 @@ _ORIGIN = """
             alias {root}/;
             gzip on;
             sub_filter "{per_request}" "<!--$request_id-->";
+            sub_filter_once off;
             sub_filter_last_modified off;
             add_header Cache-Control "public, max-age=600";
         }}

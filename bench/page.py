@@ -98,8 +98,10 @@ title="Our office" loading="lazy"></iframe>
 """
 
 
-def html_page() -> bytes:
-    """One page of exactly `PAGE_BYTES`, in UTF-8."""
+def html_page(*, changes_at_the_end: bool = False) -> bytes:
+    """One page of exactly `PAGE_BYTES`, in UTF-8. The origin may write a number near its beginning,
+    and at its end as well: between two changes lies all that is gated.
+    """
     rng = random.Random(110)
     head = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
@@ -122,6 +124,7 @@ def html_page() -> bytes:
         _EMBEDS,
         *(f"<script>{_state(rng, n)}</script>\n" for n in range(6)),
         '<script src="/assets/app.js" type="module"></script>\n',
+        f"{PER_REQUEST}\n" if changes_at_the_end else "",
         "</body>\n</html>\n",
     ]
     frame = "".join(head), "".join(tail)
