@@ -122,7 +122,7 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
     root.mkdir()
     sizes = [1, 10, 110, 1024, 5120] if full else [1, 1024]
     (root / "page.html").write_bytes(page.html_page())
-    (root / "wide.html").write_bytes(page.html_page(changes_at_the_end=True))
+    (root / "unlike.html").write_bytes(page.html_page(script_per_request=True))
     (root / "static.js").write_bytes(page.static_file())
     for size in sizes:
         (root / f"{size}k.html").write_bytes(page.sized_page(size * KB))

@@ -17,10 +17,8 @@ HIT_ALL = replace(HIT, case="page, fresh in the cache, all accepted")
 REVALIDATED = Request("html", "page, revalidated (304)", "/asked/page.html", ASKS)
 SAME = Request("html", "page, sent again unchanged", "/same/page.html", ASKS)
 CHANGING = Request("changed", "page, changed every time", "/changing/page.html", ASKS)
-CHANGING_WIDELY = replace(
-    CHANGING, case="page, changed at both ends every time", path="/changing/wide.html"
-)
-COLD = Request("changed", "page, cold: seen for the first time", "/cold/wide.html", ASKS, True)
+UNLIKE = replace(CHANGING, case="page, unlike the last every time", path="/changing/unlike.html")
+COLD = Request("changed", "page, cold: seen for the first time", "/cold/unlike.html", ASKS, True)
 PAGE = Request("html", "page", "/fresh/page.html", ASKS)
 UNCODED = replace(PAGE, case="page, without gzip", headers={**ASKS, "Accept-Encoding": "identity"})
 CHANGED = replace(CHANGING, case="page, changed every time")
@@ -72,7 +70,7 @@ def of_peer_accepted(server: Server, cookie: str) -> Request:
 
 def ours(server: Server) -> Iterator[Request]:
     """The ways that a page and a file take through consent-proxy; each reply looked at first."""
-    for request in (HIT, REVALIDATED, SAME, CHANGING, CHANGING_WIDELY, COLD):
+    for request in (HIT, REVALIDATED, SAME, CHANGING, UNLIKE, COLD):
         _see(server, request, has=b"/.consent/", lacks=b"fbevents.js", gzipped=True)
         if request is HIT:
             yield request

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.page import PER_REQUEST
+from bench.page import PER_REQUEST, PER_REQUEST_NAME
 from bench.processes import Server, free_port, running
 
 PLAIN = "nginx plain"
@@ -66,7 +66,7 @@ _ORIGIN = """
             alias {root}/;
             gzip on;
             sub_filter "{per_request}" "<!--$request_id-->";
-            sub_filter_once off;
+            sub_filter "{per_request_name}" "$request_id";
             sub_filter_last_modified off;
             add_header Cache-Control "no-store";
         }}
@@ -74,7 +74,7 @@ _ORIGIN = """
             alias {root}/;
             gzip on;
             sub_filter "{per_request}" "<!--$request_id-->";
-            sub_filter_once off;
+            sub_filter "{per_request_name}" "$request_id";
             sub_filter_last_modified off;
             add_header Cache-Control "public, max-age=600";
         }}
@@ -118,7 +118,9 @@ def program() -> str | None:
 @contextlib.contextmanager
 def origin(folder: Path, root: Path) -> Iterator[Server]:
     port = free_port()
-    body = _ORIGIN.format(port=port, root=root, per_request=PER_REQUEST)
+    body = _ORIGIN.format(
+        port=port, root=root, per_request=PER_REQUEST, per_request_name=PER_REQUEST_NAME
+    )
     with _nginx("origin", folder, body, port, log="access_log off;") as server:
         yield server
 

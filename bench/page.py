@@ -12,6 +12,9 @@ import random
 PER_REQUEST = "<!--per-request-->"
 """Where the origin may write a number, to make the body of each reply a new one."""
 
+PER_REQUEST_NAME = "per-request-name"
+"""Where it may write one as part of an address."""
+
 PAGE_BYTES = 110 * 1024
 STATIC_BYTES = 20 * 1024
 
@@ -98,9 +101,9 @@ title="Our office" loading="lazy"></iframe>
 """
 
 
-def html_page(*, changes_at_the_end: bool = False) -> bytes:
-    """One page of exactly `PAGE_BYTES`, in UTF-8. The origin may write a number near its beginning,
-    and at its end as well: between two changes lies all that is gated.
+def html_page(*, script_per_request: bool = False) -> bytes:
+    """One page of exactly `PAGE_BYTES`, in UTF-8. With `script_per_request` it names another script
+    each time, not only another number in a comment.
     """
     rng = random.Random(110)
     head = [
@@ -124,7 +127,7 @@ def html_page(*, changes_at_the_end: bool = False) -> bytes:
         _EMBEDS,
         *(f"<script>{_state(rng, n)}</script>\n" for n in range(6)),
         '<script src="/assets/app.js" type="module"></script>\n',
-        f"{PER_REQUEST}\n" if changes_at_the_end else "",
+        f'<script src="/assets/{PER_REQUEST_NAME}.js"></script>\n' if script_per_request else "",
         "</body>\n</html>\n",
     ]
     frame = "".join(head), "".join(tail)

@@ -291,6 +291,12 @@ def _changes(old: bytes, new: bytes) -> list[_Change] | None:
             return None
         if len(found) >= _MOST_CHANGES:
             return None
+        # The hyphens of `<!--word-->` are the comment's, not the word's.
+        if old[start - 2 : start + 2] == b"<!--" and at >= start + 2:
+            start, new_start = start + 2, new_start + 2
+        hyphens = old[end - 2 : end] == b"--" == new[new_end - 2 : new_end]
+        if hyphens and old[end : end + 1] == b">" and at <= end - 2 and there <= new_end - 2:
+            end, new_end = end - 2, new_end - 2
         found.append(_Change(start, end, new_start, new_end))
         at, there, floor = end, new_end, end
 

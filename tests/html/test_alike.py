@@ -144,6 +144,13 @@ def test_tokens_and_times_are_alike() -> None:
     assert alike.recompiled(old) is alike.page
 
 
+@pytest.mark.parametrize("comment", ["<!--{}-->", "<!--{} -->", "<!-- {}-->", "<!--a-{}-b-->"])
+def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
+    rest = "<script src=//pixel.test/x></script>"
+    old, new = (f"{comment.format(word)}{rest}".encode() for word in ("17ab", "9cd03"))
+    assert check(old, new) is not None
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
