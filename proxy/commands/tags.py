@@ -485,7 +485,7 @@ def _cookies(meaning: Meaning) -> str:
 def _print_rows(rows: list[dict[str, Any]], file: str) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("vendor", "sites", "pages", "category", "state", "expires", "line"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in {"vendor", "expires", "line"})
     for row in rows:
         style = "" if row["acts"] else "red"
         if row["acts"] and "expires in" in row["state"]:
