@@ -31,7 +31,8 @@ DARK = {"color_scheme": "dark"}
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture. `path` is opened; `choose` opens the banner's switches first."""
+    """One picture. `path` is opened; `choose` opens the banner's switches first, `pressed` is what
+    was pressed before ("accept" or "reject"), `whole` takes the page to its end."""
 
     name: str
     path: str = "/contact"
@@ -39,7 +40,7 @@ class Shot:
     options: Mapping[str, Any] = field(default_factory=dict)
     choose: bool = False
     whole: bool = False
-    accept: bool = False
+    pressed: str = ""
 
 
 def _us(**more: str) -> dict[str, Any]:
@@ -64,9 +65,9 @@ SHOTS = (
     Shot("preferences-desk-dark", path="/.consent/preferences", size=DESK, options=DARK),
     Shot("preferences-phone-dark-rtl", path="/.consent/preferences", options=ARABIC | DARK),
     Shot("choices-desk", path="/.consent/preferences", size=DESK, options=_us()),
-    Shot("placeholder-phone", path=EVERY_VENDOR, whole=True, accept=False),
+    Shot("placeholder-phone", path=EVERY_VENDOR, whole=True, pressed="reject"),
     Shot("patient-phone", path=PATIENT_PAGE, whole=True),
-    Shot("decided-desk", size=DESK, accept=True, options=_us(), whole=True),
+    Shot("decided-desk", size=DESK, pressed="accept", options=_us(), whole=True),
 )
 
 
@@ -102,8 +103,8 @@ def take(visitor: Visitor, shot: Shot) -> bytes:
     if shot.options.get("locale") == "ar" and not shot.path.startswith("/.consent"):
         in_arabic(visitor, shot.path)
     visitor.open(shot.path)
-    if shot.accept:
-        visitor.accept_all()
+    if shot.pressed:
+        visitor.accept_all() if shot.pressed == "accept" else visitor.reject_all()
     if shot.choose:
         visitor.page.locator("#yc-c").click()
     return visitor.page.screenshot(full_page=shot.whole)
@@ -118,7 +119,7 @@ def main(folder: Path, wanted: str = "") -> None:
                 continue
             with visiting(demo, browser, shot) as visitor:
                 picture = Image.open(io.BytesIO(take(visitor, shot)))
-                picture.save(folder / f"{shot.name}.webp", quality=80, method=6)
+                picture.save(folder / f"{shot.name}.webp", quality=72, method=6)
         browser.close()
     print(f"Written to {folder}")
 
