@@ -31,6 +31,8 @@ def _names(requirements: Iterable[str]) -> set[str]:
 def _imports(folder: str) -> Iterator[tuple[str, str]]:
     """(file, top-level module) for each absolute import."""
     for path in sorted((ROOT / folder).rglob("*.py")):
+        if "output" in path.relative_to(ROOT).parts:
+            continue  # what a bench has installed there is not ours
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
