@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from consent_rules.categories import Category
-from consent_rules.vendors import Vendor, vendor_from_table
+from consent_rules.vendors import BaaOffer, Vendor, vendor_from_table
 
 CATALOGUE = Path(__file__).parents[2] / "consent_rules" / "catalogue"
 EMBEDS = {"", "video", "map", "social", "form", "audio", "calendar", "chat"}
@@ -142,6 +142,21 @@ def test_session_replay_vendors_stand_in_their_file() -> None:
         if (table["category"] == Category.SESSION_REPLAY) != (file == "session_replay.toml")
     ]
     assert elsewhere == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=IDS)
+def test_what_is_said_of_patients_data_and_recording(vendor: Vendor) -> None:
+    if vendor.category is Category.SESSION_REPLAY:
+        assert vendor.records_sessions
+    # An offer is a legal matter: whoever notes one says where the vendor does.
+    assert (vendor.baa is not BaaOffer.UNKNOWN) == bool(vendor.baa_source)
+    assert not vendor.baa_source or vendor.baa_source.startswith("https://")
+
+
+def test_every_field_of_a_vendor_is_in_use() -> None:
+    used = {key for _, table in TABLES for key in table}
+    # Details of cookies lie beside the catalogue, in a file each.
+    assert used == set(Vendor.__dataclass_fields__) - {"cookie_details"}
 
 
 def test_necessary_vendors_stand_in_their_file() -> None:
