@@ -55,6 +55,7 @@ bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full
 	  PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || scripts/apt-install $$tool || true; \
 	done
 	@$(PY) -m bench $(ARGS)
+	@$(PY) -m bench.flat_cost
 
 build: $(READY) ## the wheel, in dist/, installed once to see that it runs
 	@rm -rf dist

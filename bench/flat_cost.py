@@ -44,6 +44,28 @@ _COOKIES = "; ".join(f"{name}={'x' * 20}" for name in (
 ))  # fmt: skip
 
 
+_CONFIG = """
+[proxy]
+listen = "127.0.0.1:{port}"
+workers = 1
+admin_listen = "127.0.0.1:{admin_port}"
+discovered = "{folder}/discovered.db"
+[policy]
+controller = "Benchmark"
+version = "1"
+url = "/privacy"
+[preferences]
+keys = "{folder}/keys/"
+[receipts]
+store = "sqlite:///{folder}/receipts.db"
+[[site]]
+name = "www"
+hosts = ["localhost"]
+upstream = "http://127.0.0.1:9"
+audience = "marketing"
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class FlatCost:
     """At a number of vendors and tags: CPU of one page compiled (ms), of one request to a path that
@@ -117,9 +139,7 @@ def config_text(vendors: int, tags: int, port: int, folder: Path) -> str:
     on a large site: how many act on one page stays the same.
     """
     own = proxy.VENDORS
-    text = proxy._CONFIG.format(
-        port=port, admin_port=free_port(), folder=folder, host=proxy.HOST, origin=9, workers=1
-    )
+    text = _CONFIG.format(port=port, admin_port=free_port(), folder=folder)
     text += "".join(proxy._TAG.format(vendor=vendor) for vendor in own)
     made_up = max(1, vendors - len(own))
     for n in range(made_up):
