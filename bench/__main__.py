@@ -137,7 +137,7 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
             for peer in (workerd, mitmproxy):
                 try:
                     peers.append(start(peer(folder, origin.port, table)))
-                except (MissingPeerError, RuntimeError) as error:
+                except (MissingPeerError, RuntimeError, OSError) as error:
                     result.skipped.append(str(error))
         result.main += [
             found
