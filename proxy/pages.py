@@ -183,7 +183,13 @@ def finish_headers(
     patient = decision.audience is Audience.PATIENT
     site = asking.site.rules
     sensors = site.patient_permissions if patient else site.permissions
-    hold_document(headers, decision.audience, advertising=advertising, sensors=sensors)
+    hold_document(
+        headers,
+        decision.audience,
+        advertising=advertising,
+        sensors=sensors,
+        trustworthy=asking.secure or _is_loopback(asking.host),
+    )
     if asking.asked_once:
         headers.add("Set-Cookie", set_once_cookie("", secure=asking.secure))
     if decision.audience is Audience.MARKETING and asking.cookie_header:
@@ -194,6 +200,10 @@ def finish_headers(
     if asking.running.config.signals.wp_consent_cookies:
         for value in set_wp_cookies(asking, asking.visitor.preferences, asking.whole_site):
             headers.add("Set-Cookie", value)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "[::1]"} or host.endswith(".localhost") or host.startswith("127.")
 
 
 def cookie_openings(asking: Asking, decision: Decision) -> frozenset[str]:

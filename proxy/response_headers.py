@@ -74,10 +74,12 @@ def hold_document(
     *,
     advertising: bool,
     sensors: Collection[str] = (),
+    trustworthy: bool = True,
 ) -> None:
     """What a document's own features may do: no look-ups ahead, none of the browser's advertising
     interfaces while advertising is closed, and no sensors but those that the config names, which
-    are the page's own: never a third party's.
+    are the page's own: never a third party's. `trustworthy` is whether browsers think the origin
+    so (Secure Contexts, 3.1): elsewhere they complain of what they then ignore.
     """
     headers[X_DNS_PREFETCH_CONTROL] = "off"
     given = ",".join(headers.getall(PERMISSIONS_POLICY, ()))
@@ -95,7 +97,8 @@ def hold_document(
         headers.popall("Accept-CH", None)
         # A marketing page that opens this one in a window must not be able to read it there. The
         # windows that this one opens (to sign in, to pay) keep their way back.
-        headers.setdefault(OPENER_POLICY, "same-origin-allow-popups")
+        if trustworthy:
+            headers.setdefault(OPENER_POLICY, "same-origin-allow-popups")
 
 
 def hold_to_decision(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:

@@ -142,3 +142,7 @@ def test_documents() -> None:
     hold_document(headers, Audience.PATIENT, advertising=False)
     assert "Accept-CH" not in headers
     assert "browsing-topics=()" in headers.getall("Permissions-Policy")[-1]
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin-allow-popups"
+    over_http = CIMultiDict[str]()
+    hold_document(over_http, Audience.PATIENT, advertising=False, trustworthy=False)
+    assert "Cross-Origin-Opener-Policy" not in over_http
