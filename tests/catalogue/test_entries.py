@@ -47,6 +47,11 @@ def test_there_are_enough_vendors_for_real_sites() -> None:
     assert len(VENDORS) >= 120
 
 
+def test_most_vendors_say_where_their_privacy_policy_is() -> None:
+    """A floor: an address is left out, not guessed, where it is not known."""
+    assert sum(bool(v.policy_url) for v in VENDORS) >= 640
+
+
 def test_every_category_has_vendors() -> None:
     assert {v.category for v in VENDORS} == set(Category)
 
