@@ -56,7 +56,7 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def in_thread(servers: AbstractAsyncContextManager[None]) -> Iterator[None]:
+def in_thread(servers: AbstractAsyncContextManager[object]) -> Iterator[None]:
     """Run asynchronous servers while the block runs. What their start raises is raised here."""
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

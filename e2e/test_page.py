@@ -16,7 +16,7 @@ TEXT = """ours => {
   taken.forEach(element => element.remove());
   return [document.body.innerText.trim(), texts.join(' ')];
 }"""
-OURS = "#yc, #yc-l, #yc-o, .yc-h"
+OURS = "#yc, #yc-l, #yc-o, .yc-h, .yc-d"
 
 
 @pytest.mark.parametrize("javascript", [True, False])

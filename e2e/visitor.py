@@ -97,7 +97,7 @@ class Visitor:
 
     @property
     def preferences_link(self) -> Locator:
-        return self.page.get_by_role("link", name=PREFERENCES_LINK)
+        return self.page.locator("#yc-l").get_by_role("link", name=PREFERENCES_LINK)
 
     def accept_all(self) -> None:
         self._choose_with(self.accept_button)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from consent_rules.config import Config, ConfigError, format_fault
+from consent_rules.config import ConfigError, LoadedConfig, format_fault
 from proxy.config_file import ConfigFile, folder_of
 from proxy.consent.theme import ThemeError
 from proxy.last_good import LastGood
@@ -89,13 +89,13 @@ class Current:
         file = ConfigFile(self._file.path)
         try:
             # In a thread: requests are answered meanwhile.
-            config, running = await asyncio.to_thread(self._load, file, forced)
+            loaded, running = await asyncio.to_thread(self._load, file, forced)
         except (ConfigError, *NOT_STARTED) as error:
             refusal = error
         else:
             self._looked_at(file)
             if running is not None:
-                self._take(config, running)
+                self._take(loaded, running)
             elif self._faults:  # put back as it was
                 self._good()
             return
@@ -104,22 +104,23 @@ class Current:
         self._looked_at(file)
         self._refuse(refusal)
 
-    def _load(self, file: ConfigFile, forced: bool) -> tuple[Config, Running | None]:
+    def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Running | None]:
         """The config, and what is made of it; None where it is the one in force."""
         loaded, _ = file.read(_now().date())
         config = loaded.config
         if not forced and file.digest() == self._digest:
-            return config, None
+            return loaded, None
         folder = folder_of(file.path)
         running = start_running(config, folder, _now(), self.running, loaded.vendors)
         file.used(config)
-        return config, running
+        return loaded, running
 
     def _looked_at(self, file: ConfigFile) -> None:
         self._file = file
         self._watched = file.folders | self._watched
 
-    def _take(self, config: Config, running: Running) -> None:
+    def _take(self, loaded: LoadedConfig, running: Running) -> None:
+        config = loaded.config
         before = self.running.config.proxy
         if (before.listen, before.admin_listen, before.workers, before.watch) != (
             config.proxy.listen,
@@ -136,6 +137,8 @@ class Current:
         self._last_good.keep(config, self._digest)
         self._good()
         _log.info("config reloaded from %s", self._file.path)
+        for fault in loaded.faults:  # expired tags and warnings, as at the start
+            _log.warning("%s", format_fault(fault, str(self._file.path)))
 
     def _good(self) -> None:
         self._faults = []
@@ -146,7 +149,8 @@ class Current:
         if isinstance(error, ConfigError):
             self._faults = [format_fault(fault, name) for fault in error.faults]
         else:
-            self._faults = [f"{name}: {error}"]
+            said = error.strerror if isinstance(error, OSError) else None
+            self._faults = [f"{name}: {said or error}"]
         self._metrics.config_refused()
         # All workers find the same: one tells it all.
         why = "\n".join(self._faults) if self._worker == 0 else "worker 0 tells why"

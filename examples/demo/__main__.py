@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 from examples.demo.running import REPOSITORY, Ports, StartError, check_free, demo
 from examples.demo.vendors import Ledger
@@ -22,12 +23,13 @@ def ports_from(arguments: list[str]) -> Ports:
     return Ports(**vars(parser.parse_args(arguments)))
 
 
-def welcome(ports: Ports) -> str:
+def welcome(ports: Ports, config: Path) -> str:
     """What to open, and what to try."""
     return f"""
   The site, behind consent-proxy   http://localhost:{ports.proxy}/
   What the vendors see             http://vendors.localhost:{ports.vendors}/
   The site without the proxy       http://127.0.0.1:{ports.origin}/
+  The config; change it, save it   {config}
 
   Try this, with both pages side by side:
    1. Open the site and leave the banner alone: every vendor stays silent.
@@ -46,8 +48,8 @@ async def main(ports: Ports) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     check_free(ports)
-    async with demo(ports, REPOSITORY / "var" / "demo", Ledger()):
-        print(welcome(ports), flush=True)
+    async with demo(ports, REPOSITORY / "var" / "demo", Ledger()) as config:
+        print(welcome(ports, config), flush=True)
         await stopped.wait()
         print("Stopping.", flush=True)
 

@@ -123,8 +123,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def demo(ports: Ports, state: Path, ledger: Ledger) -> AsyncIterator[None]:
-    """Everything: stubs, site, proxy. `state` keeps keys and receipts."""
+async def demo(ports: Ports, state: Path, ledger: Ledger) -> AsyncIterator[Path]:
+    """Everything: stubs, site, proxy; gives the config's path. `state` keeps keys and receipts."""
     at = local_addresses(ports.vendors)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(vendor_stubs(ports.vendors, ledger, at))
@@ -133,4 +133,4 @@ async def demo(ports: Ports, state: Path, ledger: Ledger) -> AsyncIterator[None]
         config = Path(folder) / "consent-proxy.toml"
         config.write_text(config_text(ports, state), encoding="utf-8")
         await stack.enter_async_context(consent_proxy(config, ports.proxy))
-        yield
+        yield config

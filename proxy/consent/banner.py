@@ -219,7 +219,8 @@ def _current(view: PreferencesView, texts: Texts) -> str:
     titles: dict[bool, list[str]] = {True: [], False: []}
     for c in view.categories:
         if c.category is not Category.NECESSARY:
-            titles[c.on].append(texts[f"category.{c.category}.title"])
+            # What the browser's signal holds back was not refused: the card itself says so.
+            titles[c.on or c.held_by_gpc].append(texts[f"category.{c.category}.title"])
     if not titles[True]:
         return texts.say("preferences.refused_all", date=day)
     if not titles[False]:

@@ -201,7 +201,8 @@ def preferences_view(
         limit=decision.limit_link and not LIMITED.issuperset(used_categories(site)),
         limited=_limited(site, decision, preferences),
         key=_key(site, decision) if preferences is not None else "",
-        gpc=decision.gpc,
+        # Whoever allowed it all the same, later, would read here that it is off.
+        gpc=decision.gpc and _opted_out(site, decision, preferences),
         chosen_on=chosen_on,
         saved=saved,
         audience=audience,

@@ -115,6 +115,23 @@ async def test_gpc_is_written_into_a_choice(tmp_path: Path) -> None:
         assert "meta-pixel" in (await site.ask("/", "Sec-GPC: 1", cookie=cookie)).shows()
 
 
+async def test_the_signal_is_said_to_be_honoured_only_where_it_is(tmp_path: Path) -> None:
+    honoured, held = b"Opt-out preference signal honored", b"You refused"
+    async with proxied(tmp_path) as site:
+        here = "/.consent/preferences"
+        assert honoured in (await site.ask(here, "Sec-GPC: 1")).text
+        every = ("functional", "analytics", "session_replay", "advertising", "social")
+        # Allowed all the same, under the signal: it does not hold.
+        later = site.cookie(*every, under_gpc=True)
+        page = (await site.ask(here, "Sec-GPC: 1", cookie=later)).text
+        assert honoured not in page
+        # Allowed before there was a signal: it holds, and nobody says that the visitor refused.
+        earlier = site.cookie(*every)
+        page = (await site.ask(here, "Sec-GPC: 1", cookie=earlier)).text
+        assert honoured in page
+        assert held not in page
+
+
 async def test_one_vendor_more_renews_nothing_else(tmp_path: Path) -> None:
     fields = {"action": "vendor:youtube"}
     async with proxied(tmp_path) as site:
