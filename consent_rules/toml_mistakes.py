@@ -15,6 +15,9 @@ _TRUTH = {
     "off": "false",
 }
 
+# 11/02/2027 and 2.11.2027, as people write dates.
+_OTHER_DATE = re.compile(r"=\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\s*(?:#|$)")
+
 _SENTENCES = (
     ("Invalid statement", 'this is neither a table ("[policy]") nor a key ("name = value")'),
     ("Expected '=' after a key", 'a key is followed by "=" and its value'),
@@ -54,8 +57,10 @@ def explain_syntax(error: ValueError, text: str) -> tuple[int, int, str]:
     else:
         line, column = int(place[1]), int(place[2])
     sentence = next((s for start, s in _SENTENCES if said.startswith(start)), None)
+    shown = lines[min(line, len(lines)) - 1]
+    if said.startswith("Expected newline") and _OTHER_DATE.search(shown):
+        sentence = "a date is year-month-day, 2027-11-02"
     if sentence is None:
-        shown = lines[min(line, len(lines)) - 1]
         sentence = _invalid_value(shown) if said == "Invalid value" else said
     return line, column, f"not valid TOML: {sentence}"
 
