@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consent_rules.categories import CHOOSABLE
-from proxy.consent.banner import banner_html, head_html, link_html
-from proxy.consent.texts import texts_for
-from proxy.consent.theme import Theme
-from proxy.consent.view import BannerView, CategoryView, PageState
+from proxy.banner.banner import banner_html, head_html, link_html
+from proxy.banner.texts import texts_for
+from proxy.banner.theme import Theme
+from proxy.banner.views import BannerView, CategoryView, PageState
 
 
 @dataclass(frozen=True, slots=True)

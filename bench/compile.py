@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.page import html_page
-from consent_rules.matching import HostSet, RuleIndex
+from consent_rules.matching.vendor_index import HostSet, RuleIndex
 from consent_rules.vendors import catalogue
 from proxy.html import Boundary, UndecodableError, compile_page, render
 

@@ -24,13 +24,13 @@ from bench import proxy
 from bench.page import html_page
 from bench.processes import cpu_seconds, free_port, memory, running
 from consent_rules.categories import CHOOSABLE
-from consent_rules.config import load_config
+from consent_rules.config.load import load_config
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor, catalogue
-from proxy.cookies import CookieIndex, without_closed
-from proxy.deciding import decisions, path_contexts
+from proxy.cookies.cookie_header import CookieIndex, without_closed
+from proxy.enforcement.decision_cache import decisions, path_contexts
 from proxy.html import Boundary, compile_page
 
 _TODAY = datetime.date(2026, 11, 2)

@@ -16,10 +16,10 @@ from pathlib import Path
 from bench.page import sized_page
 from bench.processes import cpu_seconds, memory
 from bench.proxy import consent_proxy
-from consent_rules.matching import HostSet, RuleIndex
+from consent_rules.matching.vendor_index import HostSet, RuleIndex
 from consent_rules.vendors import catalogue
 from proxy.html import Boundary, compile_page
-from proxy.html.pieces import Pieces
+from proxy.html.incremental import Pieces
 
 _SIZES = (1_000_000, 5_000_000)
 _STEP = 64 * 1024

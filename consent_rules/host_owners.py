@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from consent_rules.matching import HostPattern
-from consent_rules.patterns import hosts_meet
+from consent_rules.config.values import hosts_meet
+from consent_rules.matching.vendor_index import HostPattern
 
 
 class HostOwners:

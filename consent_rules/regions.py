@@ -10,7 +10,7 @@ from importlib.resources import files
 from types import MappingProxyType
 
 from consent_rules.categories import Regime
-from consent_rules.config_models import RegionRule
+from consent_rules.config.models import RegionRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from consent_rules.config import load_config
+from consent_rules.config.load import load_config
 from e2e.chromium import launch
 from e2e.site import EVERY_VENDOR, PATIENT_PAGE, RunningDemo, running_demo
 from e2e.visitor import Visitor
 from examples.demo.running import config_text
-from proxy.offline import ask_offline, rewritten
+from proxy.review.preview import ask_offline, rewritten
 
 PHONE, DESK = (360, 740), (1280, 720)
 CALIFORNIA = {"CF-IPCountry": "US", "CF-Region-Code": "CA"}

@@ -7,8 +7,8 @@ import datetime
 import pytest
 from playwright.sync_api import Browser, Route
 
-from consent_rules.config import load_config
-from proxy.offline import ask_offline, rewritten
+from consent_rules.config.load import load_config
+from proxy.review.preview import ask_offline, rewritten
 
 URL = "http://www.example.com/"
 TODAY = datetime.date(2026, 12, 1)

@@ -1,6 +1,6 @@
 """`python -m proxy` is `consent-proxy`."""
 
-from proxy.cli import main
+from proxy.cli.app import main
 
 if __name__ == "__main__":
     main()

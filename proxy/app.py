@@ -11,29 +11,29 @@ from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from consent_rules.click_ids import without_click_ids
-from proxy.access import SITE
-from proxy.asking import Asking, read
-from proxy.cached import forward
-from proxy.compression import asked_of_upstream
-from proxy.connection import Memory
-from proxy.consent.endpoints import answer, is_own_path
-from proxy.consent.wp_consent import truthful, wp_cookies
-from proxy.cookies import without_closed
-from proxy.disguised import nothing_of_a_closed_vendor
-from proxy.errors import error_response
-from proxy.headers import request_headers, response_headers
-from proxy.hearing import HEAR
-from proxy.interim import passing_on
-from proxy.pages import PAGE_DESTINATIONS, cookie_openings
-from proxy.ready import ReadyReply
-from proxy.relaying import relay
-from proxy.response_headers import REFERRER_POLICY
-from proxy.running import Running
-from proxy.service_worker import is_service_worker
-from proxy.tunnel import tunnel
-from proxy.upstream import Timeouts, UpstreamError, answer_expectation, ask
-from proxy.variants import is_own_etag
+from consent_rules.matching.click_ids import without_click_ids
+from proxy.cache.fast_path import ReadyReply
+from proxy.consent.router import answer, is_own_path
+from proxy.context import Asking, read
+from proxy.cookies.cookie_header import without_closed
+from proxy.cookies.wp_consent import truthful, wp_cookies
+from proxy.enforcement.browser_headers import REFERRER_POLICY
+from proxy.enforcement.first_party_trackers import nothing_of_a_closed_vendor
+from proxy.http.access_record import SITE
+from proxy.http.adapters.interim_connector import HEAR
+from proxy.http.content_coding import asked_of_upstream
+from proxy.http.error_pages import error_response
+from proxy.http.forwarding import request_headers, response_headers
+from proxy.rendering.variants import is_own_etag
+from proxy.responses.page import PAGE_DESTINATIONS, cookie_openings
+from proxy.responses.respond import relay
+from proxy.responses.service_worker import is_service_worker
+from proxy.responses.stored import forward
+from proxy.runtime import Running
+from proxy.server.connection import Memory
+from proxy.upstream.interim import passing_on
+from proxy.upstream.request import Timeouts, UpstreamError, answer_expectation, ask
+from proxy.upstream.tunnel import tunnel
 
 _log = logging.getLogger("consent_proxy")
 

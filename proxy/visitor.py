@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
-from consent_rules.config import RegionFrom
+from consent_rules.config.load import RegionFrom
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
-from proxy.cookies import value_in, values_in
-from proxy.tokens import KeyRing, cookie_name, once_cookie_name
+from proxy.cookies.cookie_header import value_in, values_in
+from proxy.cookies.preference_cookie import KeyRing, cookie_name, once_cookie_name
 
 _LONGEST_REGION = 10
 _MOST_CANDIDATES = 4

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from multidict import CIMultiDict, MultiMapping
 
-from proxy.cache.conditions import opaque_tag
+from proxy.cache.conditional import opaque_tag
 from proxy.cache.dates import as_http_date, http_date
 from proxy.cache.directives import FOREVER, Directives, cache_control, targeted
 

@@ -6,7 +6,7 @@ import os
 
 from aiohttp import web
 
-from proxy.cache.exchange import SharedCache
+from proxy.cache.lookup import SharedCache
 
 
 def purge(request: web.BaseRequest, cache: SharedCache | None) -> web.Response:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from multidict import CIMultiDict, MultiMapping
 
-from proxy.cache.board import Board
+from proxy.cache.invalidation import Board
 from proxy.cache.keys import Key, Selecting, selecting, vary_names, wants_language
 from proxy.cache.policy import Terms
 

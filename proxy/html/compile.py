@@ -18,13 +18,13 @@ from typing import Any
 import ada_url
 import turbohtml
 
-from consent_rules.matching import HostSet, RuleIndex
-from consent_rules.pins import NO_PINS, Pins
-from consent_rules.urls import Target, resolve
+from consent_rules.matching.pins import NO_PINS, Pins
+from consent_rules.matching.urls import Target, resolve
+from consent_rules.matching.vendor_index import HostSet, RuleIndex
+from proxy.html.cmp_markup import turned_on
 from proxy.html.css import css_urls
-from proxy.html.marked import turned_on
-from proxy.html.mixed import code_of, remains
-from proxy.html.resources import Closing, Kind, Resource
+from proxy.html.elements import Closing, Kind, Resource
+from proxy.html.inline_remnants import code_of, remains
 from proxy.html.scan import Scan, parse, scan
 from proxy.html.source import Source, UndecodableError, read_source
 

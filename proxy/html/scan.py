@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import turbohtml
 
-from proxy.html.resources import (
+from proxy.html.elements import (
     CSS_ATTRIBUTES,
     SVG_REFERENCES,
     Closing,

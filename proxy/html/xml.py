@@ -18,7 +18,7 @@ import turbohtml
 from proxy.html.charset import charset_of_content_type, is_label, python_codec
 from proxy.html.compile import MARKETING_ONLY, Boundary, unknown
 from proxy.html.css import css_urls
-from proxy.html.resources import Closing, Kind, Reading, Resource, resources_of
+from proxy.html.elements import Closing, Kind, Reading, Resource, resources_of
 from proxy.html.source import Source, UndecodableError
 
 _NAME = r"[^\s/>=<'\"&]+"

@@ -14,14 +14,14 @@ from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
-from proxy.consent.present import theme_of
-from proxy.consent.texts import texts_for
-from proxy.cookies import CookieIndex, allowed_set_cookies, expiring, names_in
-from proxy.csp import decision_policy
+from proxy.banner.presenters import theme_of
+from proxy.banner.texts import texts_for
+from proxy.cookies.cookie_header import CookieIndex, allowed_set_cookies, expiring, names_in
+from proxy.cookies.preference_cookie import KeyRing, cookie_name, once_cookie_name, set_once_cookie
+from proxy.enforcement.csp import decision_policy
 from proxy.html import Page, compile_page
-from proxy.offline import Question, rewritten
-from proxy.tokens import KeyRing, cookie_name, once_cookie_name, set_once_cookie
-from proxy.variants import Injection, write_variant
+from proxy.rendering.variants import Injection, write_variant
+from proxy.review.preview import Question, rewritten
 from tests.app.crowd_origin import PAGES, Served
 from tests.app.site import HOST, TAGS
 

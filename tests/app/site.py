@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consent_rules.categories import Category
-from consent_rules.config import Config, load_config
+from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
 from proxy.app import make_handler, memory_of
-from proxy.compression import decoded
-from proxy.running import Running, start_running
-from proxy.server import Limits, open_listener, serve
-from proxy.upstream import open_session
+from proxy.http.content_coding import decoded
+from proxy.runtime import Running, start_running
+from proxy.server.serve import Limits, open_listener, serve
+from proxy.upstream.request import open_session
 from tests.forwarding.harness import Exchange, Visit, origin, unchunk
 
 HOST = "www.example.com"

@@ -19,10 +19,10 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from multidict import CIMultiDict
 
 from consent_rules.categories import CHOOSABLE, Category
-from consent_rules.config import load_config
-from proxy.compression import decoded
-from proxy.offline import ask_offline
-from proxy.tokens import load_keys
+from consent_rules.config.load import load_config
+from proxy.cookies.preference_cookie import load_keys
+from proxy.http.content_coding import decoded
+from proxy.review.preview import ask_offline
 from tests.app.crowd import COOKIE_STATES, Crowd, Due, Offline, Person
 from tests.app.crowd_origin import LINKS, STYLE, Served, serve, served, version_in, version_now
 from tests.app.site import HOST, config_text

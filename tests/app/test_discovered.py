@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.discovered import MORE_PAGES, Sightings, as_config, read_discovered, reported
-from proxy.rate_limit import RateLimit
+from proxy.observability.discovered import (
+    MORE_PAGES,
+    Sightings,
+    as_config,
+    read_discovered,
+    reported,
+)
+from proxy.observability.rate_limit import RateLimit
 from tests.app.site import PAGE, Proxied, proxied, reply
 
 TODAY = datetime.date(2026, 11, 24)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.metrics import Metrics
-from proxy.metrics_text import metrics_text
+from proxy.observability.metrics import Metrics
+from proxy.observability.prometheus import metrics_text
 from tests.app.test_serving import WAIT, ask, running
 
 VISITS = 12

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from proxy.discovered import read_discovered
+from proxy.observability.discovered import read_discovered
 from tests.app.site import HOSTS, PAGE, config_text, proxied, reply
 from tests.cli.commands import run
 

@@ -12,7 +12,7 @@ import pytest
 
 from consent_rules.categories import Category
 from consent_rules.preferences import Preferences
-from proxy.ready import ReadyReplies, ReadyReply
+from proxy.cache.fast_path import ReadyReplies, ReadyReply
 from tests.app.site import HOST, PAGE, Answer, Proxied, parse, proxied, reply
 from tests.app.test_region_file import write
 

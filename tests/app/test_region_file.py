@@ -9,10 +9,10 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from consent_rules.config import ConfigError, load_config
-from proxy.config_file import read_config
-from proxy.regions import RegionFile, RegionFileError
-from proxy.running import start_running
+from consent_rules.config.load import ConfigError, load_config
+from proxy.config.file import read_config
+from proxy.geoip import RegionFile, RegionFileError
+from proxy.runtime import start_running
 from tests.app.site import BANNER, HOSTS, config_text, proxied
 
 TODAY = datetime.date(2026, 12, 1)

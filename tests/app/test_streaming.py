@@ -14,8 +14,8 @@ import brotli
 import pytest
 import zstandard
 
-from proxy.coding_streams import Do, Undo
-from proxy.compression import CodingError, decoded
+from proxy.http.content_coding import CodingError, decoded
+from proxy.http.content_coding_stream import Do, Undo
 from tests.app.site import BANNER, HOST, HOSTS, PAGE, Proxied, parse, proxied, reply
 from tests.app.test_pages import locked
 from tests.forwarding.harness import Visit

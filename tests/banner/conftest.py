@@ -10,12 +10,12 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from consent_rules.categories import CHOOSABLE, Category
-from proxy.consent.assets import Kind, assets
-from proxy.consent.banner import banner_html, head_html, link_html
-from proxy.consent.placeholder import placeholder_html
-from proxy.consent.texts import Texts, languages
-from proxy.consent.theme import Theme
-from proxy.consent.view import BannerView, CategoryView, PageState, VendorView
+from proxy.banner.assets import Kind, assets
+from proxy.banner.banner import banner_html, head_html, link_html
+from proxy.banner.placeholder import placeholder_html
+from proxy.banner.texts import Texts, languages
+from proxy.banner.theme import Theme
+from proxy.banner.views import BannerView, CategoryView, PageState, VendorView
 
 PARAGRAPHS = "<p>A line of the page. <a href='#x'>Read more</a></p>" * 40
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from consent_rules.categories import CHOOSABLE, Category
-from proxy.consent.choice import Action, Choice, ChoiceError, Origin, parse_choice
-from proxy.consent.return_to import LIMIT, preferences_url, safe_return_to
+from proxy.banner.return_path import LIMIT, preferences_url, safe_return_to
+from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
 
 A, F, S = Category.ANALYTICS, Category.FUNCTIONAL, Category.SOCIAL
 VENDORS = {"ga": A, "matomo": A, "youtube": F, "host": Category.NECESSARY}

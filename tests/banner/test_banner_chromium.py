@@ -13,16 +13,16 @@ from playwright.sync_api import Browser, BrowserContext, Request, Route
 from playwright.sync_api import Page as Tab
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
-from proxy.consent.banner import preferences_page
-from proxy.consent.declaration import (
+from proxy.banner.banner import preferences_page
+from proxy.banner.declaration import (
     DeclaredCategory,
     DeclaredCookie,
     DeclaredVendor,
     declaration_page,
 )
-from proxy.consent.texts import Texts, languages
-from proxy.consent.theme import Theme
-from proxy.consent.view import PREFIX, CategoryView, PageState, PreferencesView
+from proxy.banner.texts import Texts, languages
+from proxy.banner.theme import Theme
+from proxy.banner.views import PREFIX, CategoryView, PageState, PreferencesView
 
 Categories = Callable[..., tuple[CategoryView, ...]]
 HostPage = Callable[..., str]
@@ -414,7 +414,7 @@ def test_hostile_css_changes_nothing(visit: Open, host_page: HostPage, english: 
 def test_placeholder_measures_what_the_iframe_did(
     visit: Open, host_page: HostPage, english: Texts, width: str
 ) -> None:
-    from proxy.consent.placeholder import placeholder_html
+    from proxy.banner.placeholder import placeholder_html
 
     frame = f'<iframe width="{width}" height="270" frameborder="0"></iframe>'
     closed = placeholder_html("v", "Video Inc", "video", width, "270", english)

@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
-from consent_rules.config_models import Theme as ThemeTable
-from proxy.consent.assets import Kind, assets
-from proxy.consent.banner import banner_html, head_html, link_html, preferences_page, safe_url
-from proxy.consent.placeholder import KINDS, placeholder_html
-from proxy.consent.present import theme_of
-from proxy.consent.texts import Texts, languages
-from proxy.consent.theme import Palette, Theme, ThemeError, contrast, on_accent, text_on
-from proxy.consent.view import BannerView, CategoryView, PageState, PreferencesView, VendorView
+from consent_rules.config.models import Theme as ThemeTable
+from proxy.banner.assets import Kind, assets
+from proxy.banner.banner import banner_html, head_html, link_html, preferences_page, safe_url
+from proxy.banner.placeholder import KINDS, placeholder_html
+from proxy.banner.presenters import theme_of
+from proxy.banner.texts import Texts, languages
+from proxy.banner.theme import Palette, Theme, ThemeError, contrast, on_accent, text_on
+from proxy.banner.views import BannerView, CategoryView, PageState, PreferencesView, VendorView
 
 Categories = Callable[..., tuple[CategoryView, ...]]
 Page = Callable[..., str]

@@ -11,12 +11,12 @@ from babel import Locale
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent_rules.catalogue.cookie_details import UNITS
 from consent_rules.categories import CHOOSABLE, Category
-from consent_rules.cookie_details import UNITS
-from proxy.consent.placeholder import KINDS
-from proxy.consent.plurals import plural_of
-from proxy.consent.static_files import static_root
-from proxy.consent.texts import Texts, Wording, languages, read_texts, texts_for
+from proxy.banner.placeholder import KINDS
+from proxy.banner.plurals import plural_of
+from proxy.banner.static_files import static_root
+from proxy.banner.texts import Texts, Wording, languages, read_texts, texts_for
 
 FOLDER = static_root() / "banner" / "texts"
 FILES = sorted(FOLDER.glob("*.toml"))
@@ -162,7 +162,7 @@ def test_a_missing_key_falls_back_to_english(
     folder.mkdir(parents=True)
     (folder / "en.toml").write_bytes((FOLDER / "en.toml").read_bytes())
     (folder / "eo.toml").write_text('[banner]\ntitle = "Via elekto"\n')
-    monkeypatch.setattr("proxy.consent.texts.static_root", lambda: tmp_path)
+    monkeypatch.setattr("proxy.banner.texts.static_root", lambda: tmp_path)
     esperanto = languages.__wrapped__()["eo"]
     assert esperanto["banner.title"] == "Via elekto"
     assert esperanto["banner.reject_all"] == "Reject all"

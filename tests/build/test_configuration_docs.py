@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.config import included_schema, json_schema, load_config
-from consent_rules.config_models import (
+from consent_rules.config.load import included_schema, json_schema, load_config
+from consent_rules.config.models import (
     FROM_ENVIRONMENT,
     Config,
     CookieTable,

@@ -13,10 +13,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.cache import Entry, Key, ReadPage, SharedCache, Visit, send_kept, through_cache
-from proxy.errors import error_response
-from proxy.headers import request_headers, requested_host
-from proxy.server import Limits, open_listener, serve
-from proxy.upstream import Timeouts, UpstreamError, open_session, read_body, stream
+from proxy.http.error_pages import error_response
+from proxy.http.forwarding import request_headers, requested_host
+from proxy.server.serve import Limits, open_listener, serve
+from proxy.upstream.request import Timeouts, UpstreamError, open_session, read_body, stream
 
 BUDGET = 4_000_000
 

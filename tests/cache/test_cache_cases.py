@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from proxy.cache.conditions import Part, not_modified, tags_in, wanted_part
+from proxy.cache.conditional import Part, not_modified, tags_in, wanted_part
 from proxy.cache.dates import as_http_date, http_date
 from proxy.cache.directives import FOREVER, cache_control, targeted
 from proxy.cache.keys import Key, selecting

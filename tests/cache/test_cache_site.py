@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import proxy.pages
-from consent_rules.config import load_config
-from proxy.cli import app
-from proxy.running import start_running
+import proxy.responses.page
+from consent_rules.config.load import load_config
+from proxy.cli.app import app
+from proxy.runtime import start_running
 from tests.app.site import BANNER, PAGE, Proxied, config_text, proxied, reply
 from tests.app.test_serving import Process, _Origin, free_ports
 from tests.forwarding.harness import Visit
@@ -66,7 +66,7 @@ async def test_a_fresh_page_is_neither_hashed_nor_compiled_again(
         async def never(*_: object) -> None:
             raise AssertionError("compiled again")
 
-        monkeypatch.setattr(proxy.pages, "_compiled", never)
+        monkeypatch.setattr(proxy.responses.page, "_compiled", never)
         site.running.pages.clear()
         again = await site.ask()
         assert again.text == first.text

@@ -8,7 +8,7 @@ import time
 import pytest
 from multidict import CIMultiDict
 
-from proxy.cache.board import Board
+from proxy.cache.invalidation import Board
 from proxy.cache.keys import Key, Selecting
 from proxy.cache.policy import Terms
 from proxy.cache.store import Entry, Store

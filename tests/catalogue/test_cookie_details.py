@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from consent_rules.cookie_details import (
+from consent_rules.catalogue.cookie_details import (
     SESSION,
     CookiePurpose,
     details_of,

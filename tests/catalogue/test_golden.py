@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from consent_rules.matching import RuleIndex, glob_regex
+from consent_rules.matching.vendor_index import RuleIndex, glob_regex
 from consent_rules.vendors import catalogue
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from proxy.cli import app
+from proxy.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.config import ConfigError, Fault, format_fault, load_config
+from consent_rules.config.load import ConfigError, Fault, format_fault, load_config
 from consent_rules.vendors import Vendor
-from proxy.consent.texts import known_texts
+from proxy.banner.texts import known_texts
 
 TODAY = datetime.date(2026, 12, 1)
 _POLICY = '[policy]\ncontroller = "Acme"\nversion = "1"\nurl = "/privacy"\n'

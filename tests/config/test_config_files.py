@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.config import ConfigError, Fault, LoadedConfig, load_config
+from consent_rules.config.load import ConfigError, Fault, LoadedConfig, load_config
 from consent_rules.vendors import Vendor
-from proxy.included_files import IncludedFiles
+from proxy.config.includes import IncludedFiles
 
 TODAY = datetime.date(2026, 12, 1)
 VARIABLES = {"DB_PASSWORD": "s3cret-value", "EMPTY": ""}

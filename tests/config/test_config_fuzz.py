@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consent_rules.config import ConfigError, decode_config, load_config
+from consent_rules.config.load import ConfigError, decode_config, load_config
 from consent_rules.vendors import Vendor
 
 TODAY = datetime.date(2026, 12, 1)

@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from consent_rules.categories import Audience, Category, Regime
-from consent_rules.config import (
+from consent_rules.config.load import (
     Config,
     ConfigError,
     LoadedConfig,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.config import Config, load_config
-from consent_rules.differences import Change, differences
+from consent_rules.config.load import Config, load_config
+from consent_rules.review.diff import Change, differences
 from consent_rules.vendors import Vendor
 
 TODAY = datetime.date(2026, 12, 1)

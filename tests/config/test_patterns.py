@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.matching import HostSet, glob_regex
-from consent_rules.patterns import (
+from consent_rules.config.values import (
     host_covers,
     hosts_meet,
     is_loopback,
@@ -19,6 +18,7 @@ from consent_rules.patterns import (
     path_covers,
     paths_meet,
 )
+from consent_rules.matching.vendor_index import HostSet, glob_regex
 
 GLOBS = st.text("/ab*", max_size=6).map(lambda tail: "/" + tail)
 PATHS = ["/" + "".join(tail) for n in range(7) for tail in product("/ab", repeat=n)]

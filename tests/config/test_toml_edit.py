@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_rules.toml_edit import (
+from consent_rules.config.toml.editing import (
     UneditableError,
     as_toml,
     with_table,

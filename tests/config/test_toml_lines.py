@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.toml_lines import Path, TomlLines
+from consent_rules.config.toml.positions import Path, TomlLines
 
 TEXT = """\
 # comment

@@ -7,7 +7,7 @@ import datetime
 
 import pytest
 
-from consent_rules.config import ConfigError, load_config
+from consent_rules.config.load import ConfigError, load_config
 from consent_rules.vendors import catalogue
 
 TODAY = datetime.date(2026, 12, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consent_rules.vendor_search import meant_vendors
+from consent_rules.catalogue.search import meant_vendors
 from consent_rules.vendors import catalogue
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from proxy.access import AccessHook
-from proxy.errors import error_response
-from proxy.headers import peer_is_trusted, request_headers, response_headers
-from proxy.server import REQUEST_ID, Handler, Limits, open_listener, serve
-from proxy.tunnel import is_upgrade, tunnel
-from proxy.upstream import Timeouts, UpstreamError, ask, open_session, stream
+from proxy.http.access_record import AccessHook
+from proxy.http.error_pages import error_response
+from proxy.http.forwarding import peer_is_trusted, request_headers, response_headers
+from proxy.server.serve import REQUEST_ID, Handler, Limits, open_listener, serve
+from proxy.upstream.request import Timeouts, UpstreamError, ask, open_session, stream
+from proxy.upstream.tunnel import is_upgrade, tunnel
 
 TRUSTED = (ipaddress.ip_network("127.0.0.1/32"),)
 

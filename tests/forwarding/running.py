@@ -21,9 +21,9 @@ from pathlib import Path
 from aiohttp import web
 from yarl import URL
 
-from proxy.access_log import AccessLog
-from proxy.server import Limits, Worker, run_workers, serve
-from proxy.upstream import Timeouts, open_session
+from proxy.observability.access_log import AccessLog
+from proxy.server.serve import Limits, Worker, run_workers, serve
+from proxy.upstream.request import Timeouts, open_session
 from tests.forwarding.harness import forwarder
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import ssl
 import pytest
 from yarl import URL
 
-from proxy.access import Access
-from proxy.server import Limits
-from proxy.upstream import Timeouts
+from proxy.http.access_record import Access
+from proxy.server.serve import Limits
+from proxy.upstream.request import Timeouts
 from tests.forwarding.harness import (
     Script,
     Visit,

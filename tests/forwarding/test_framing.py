@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from proxy.access_log import AccessLog
-from proxy.server import Limits
+from proxy.observability.access_log import AccessLog
+from proxy.server.serve import Limits
 from tests.forwarding.harness import (
     answers,
     body_of,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from proxy.headers import (
+from proxy.http.forwarding import (
     Network,
     client_address,
     parse_address,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from proxy.access_log import network_of
-from proxy.server import Limits, open_listener, serve
+from proxy.observability.access_log import network_of
+from proxy.server.serve import Limits, open_listener, serve
 from tests.forwarding.harness import body_of, get
 
 MALFORMED = ["", "8080", "localhost", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:-1"]

@@ -8,9 +8,9 @@ import pytest
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from proxy.headers import request_headers, response_headers
-from proxy.server import Handler
-from proxy.upstream import ReadResult, ask, open_session, read_body, stream
+from proxy.http.forwarding import request_headers, response_headers
+from proxy.server.serve import Handler
+from proxy.upstream.request import ReadResult, ask, open_session, read_body, stream
 from tests.forwarding.harness import (
     Script,
     Visit,

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from proxy import upstream as upstream_module
-from proxy.upstream import Timeouts
+from proxy.upstream import request as upstream_module
+from proxy.upstream.request import Timeouts
 from tests.forwarding.harness import (
     Visit,
     answers,

@@ -13,8 +13,8 @@ import pytest
 from aiohttp import WSMsgType, web
 from yarl import URL
 
-from proxy.server import Limits
-from proxy.upstream import Timeouts
+from proxy.server.serve import Limits
+from proxy.upstream.request import Timeouts
 from tests.forwarding.harness import (
     Visit,
     answers,

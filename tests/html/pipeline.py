@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consent_rules.categories import Category
-from consent_rules.matching import HostSet, RuleIndex
+from consent_rules.matching.vendor_index import HostSet, RuleIndex
 from consent_rules.vendors import Vendor
 from proxy.html import Boundary, Page, compile_page, render
 from proxy.html.compile import MARKETING_ONLY

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.html import Page, UndecodableError
-from proxy.html.alike import Alike
+from proxy.html.patch import Alike
 from tests.html.fragments import page
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.matching import HostSet, RuleIndex
+from consent_rules.matching.vendor_index import HostSet, RuleIndex
 from consent_rules.vendors import catalogue
 from proxy.html import Boundary, compile_page
 from proxy.html.render import render

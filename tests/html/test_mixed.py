@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.html import render
-from proxy.html.mixed import remains
+from proxy.html.inline_remnants import remains
 from tests.html.pipeline import closed, compiled
 
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from proxy.html import UndecodableError, render
-from proxy.html.pieces import Piece, Pieces
-from proxy.html.stripped import Stripper
+from proxy.html.incremental import Piece, Pieces
+from proxy.html.text_only import Stripper
 from tests.html.fragments import fragment, page
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from consent_rules.config_models import ScriptPin, Tag
-from consent_rules.hashes import inline_hash, normal_inline_hash, normal_integrity
-from consent_rules.pins import pins_of
+from consent_rules.config.models import ScriptPin, Tag
+from consent_rules.matching.pins import pins_of
+from consent_rules.matching.script_hashes import inline_hash, normal_inline_hash, normal_integrity
 from proxy.html import compile_page, render
 from proxy.html.compile import CHANGED, UNHELD
 from tests.html.pipeline import BOUNDARY, URL, UTF8

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.matching import HostSet, RuleIndex
+from consent_rules.matching.vendor_index import HostSet, RuleIndex
 from consent_rules.vendors import catalogue
 from proxy.html import Boundary, compile_page, render
 from proxy.html.compile import Gate
-from proxy.html.pieces import Pieces
-from proxy.html.resources import Kind
+from proxy.html.elements import Kind
+from proxy.html.incremental import Pieces
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import URL, UTF8
 

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compression import CodingError, asked_of_upstream, decoded, encoded, negotiated
+from proxy.http.content_coding import CodingError, asked_of_upstream, decoded, encoded, negotiated
 
 LIMIT = 1_000_000
 

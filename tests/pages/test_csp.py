@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from consent_rules.categories import Category
 from consent_rules.vendors import Vendor, catalogue
-from proxy.csp import OwnAssets, amend, decision_policy, host_sources, path_sources, vendor_sources
+from proxy.enforcement.csp import (
+    OwnAssets,
+    amend,
+    decision_policy,
+    host_sources,
+    path_sources,
+    vendor_sources,
+)
 
 OURS = OwnAssets(scripts=("sha256-SSSS",), styles=("sha256-TTTT",))
 

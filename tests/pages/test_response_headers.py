@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from proxy.response_headers import hold_document, hold_to_decision, without_closed_links
+from proxy.enforcement.browser_headers import hold_document, hold_to_decision, without_closed_links
 
 
 def closed(url: str) -> bool:

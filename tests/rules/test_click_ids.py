@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_rules.click_ids import is_click_id, without_click_ids
+from consent_rules.matching.click_ids import is_click_id, without_click_ids
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.gpp import OPT_OUTS, SECTIONS, GppApproach, gpp, sections_for
+from consent_rules.signals.gpp import OPT_OUTS, SECTIONS, GppApproach, gpp, sections_for
 
 _LINES = (Path(__file__).parent / "gpp_vectors.txt").read_text(encoding="ascii").splitlines()
 VECTORS = [line.split() for line in _LINES if not line.startswith("#")]

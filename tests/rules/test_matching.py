@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from consent_rules.categories import Category
-from consent_rules.matching import HostSet, RuleIndex, glob_regex
+from consent_rules.matching.vendor_index import HostSet, RuleIndex, glob_regex
 from consent_rules.vendors import Vendor
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from consent_rules.categories import Regime
-from consent_rules.config_models import RegionRule
-from consent_rules.countries import normal_region
+from consent_rules.config.countries import normal_region
+from consent_rules.config.models import RegionRule
 from consent_rules.regions import Regions, Terms, region_laws
 
 IN, OUT, MIXED = Regime.OPT_IN, Regime.OPT_OUT, Regime.MIXED

@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from consent_rules.categories import Audience, Regime
-from consent_rules.config import load_config
+from consent_rules.config.load import load_config
 from consent_rules.rules import Rules, SiteRules, says_patient
 from consent_rules.vendors import Vendor
 from tests.rules.example_rules import TODAY, VENDORS, site

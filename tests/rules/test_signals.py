@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from consent_rules.categories import CHOOSABLE, Category
-from consent_rules.signals import SIGNALS, Told, signal_script, told
+from consent_rules.signals.tag_signals import SIGNALS, Told, signal_script, told
 from consent_rules.vendors import Vendor, catalogue
 
 TYPES = {

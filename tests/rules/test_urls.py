@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consent_rules import urls
-from consent_rules.urls import Target, host_of_authority, normal_path, resolve
+from consent_rules.matching import urls
+from consent_rules.matching.urls import Target, host_of_authority, normal_path, resolve
 
 
 def _rows() -> list[tuple[str, str, tuple[str, ...]]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consent_rules.categories import Category
 from consent_rules.vendors import Vendor, catalogue
-from proxy.cookies import (
+from proxy.cookies.cookie_header import (
     CookieIndex,
     allowed_set_cookies,
     cookie_domains,

@@ -24,8 +24,14 @@ from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.preferences import Preferences, Source
-from proxy import tokens
-from proxy.tokens import KeyFaultError, KeyRing, cookie_name, load_keys, set_cookie
+from proxy.cookies import preference_cookie as tokens
+from proxy.cookies.preference_cookie import (
+    KeyFaultError,
+    KeyRing,
+    cookie_name,
+    load_keys,
+    set_cookie,
+)
 
 NOW = 1_790_000_000
 WHEN = datetime.datetime(2026, 9, 21, tzinfo=datetime.UTC)

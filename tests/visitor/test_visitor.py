@@ -7,10 +7,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from multidict import CIMultiDict
 
 from consent_rules.categories import Category
-from consent_rules.config import RegionFrom
+from consent_rules.config.load import RegionFrom
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
-from proxy.tokens import KeyRing
+from proxy.cookies.preference_cookie import KeyRing
 from proxy.visitor import region_of, sends_gpc, stored_preferences, visitor, wanted_once
 
 NOW = 1_790_000_000

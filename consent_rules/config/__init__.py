@@ -1,0 +1,1 @@
+"""The configuration file: models, validation, and every problem with its line."""

@@ -1,0 +1,206 @@
+"""The site owner's file: from TOML text to `Config`, or to every fault with its line."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from consent_rules.config.banner_texts import Known, text_errors, text_warnings
+from consent_rules.config.checks import Checked, check_all, vendors_of
+from consent_rules.config.environment import with_environment
+from consent_rules.config.models import (
+    Config,
+    IncludedFile,
+    Mode,
+    PageRule,
+    Policy,
+    PreferenceStore,
+    Proxy,
+    Receipts,
+    RegionFrom,
+    RegionRule,
+    Signals,
+    Site,
+    Tag,
+    Theme,
+    VendorTable,
+)
+from consent_rules.config.partial import drafts_of, drafts_of_broken
+from consent_rules.config.problems import (
+    ConfigError,
+    Fault,
+    Finding,
+    Places,
+    Severity,
+    format_fault,
+    located,
+)
+from consent_rules.config.shape_errors import shape_findings
+from consent_rules.config.sources import Includes, Opened, decoded, gathered, parsed
+from consent_rules.config.vendor_overlay import all_vendors
+from consent_rules.config.warnings import lint
+from consent_rules.vendors import Vendor
+from consent_rules.vendors import catalogue as known_vendors
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Fault",
+    "Includes",
+    "LoadedConfig",
+    "Mode",
+    "Opened",
+    "PageRule",
+    "Policy",
+    "PreferenceStore",
+    "Proxy",
+    "Receipts",
+    "RegionFrom",
+    "RegionRule",
+    "Severity",
+    "Signals",
+    "Site",
+    "Tag",
+    "Theme",
+    "VendorTable",
+    "all_vendors",
+    "decode_config",
+    "format_fault",
+    "included_schema",
+    "json_schema",
+    "load_config",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A config that can be run, with what is still to be said about it.
+
+    `faults` holds no errors: only expired tags and warnings, sorted by file and line. `places`
+    tells where each table stands: `places.key(("tag", 3))`. `vendors` are the config's laid over
+    the catalogue, by id.
+    """
+
+    config: Config
+    faults: tuple[Fault, ...]
+    places: Places
+    vendors: Mapping[str, Vendor]
+
+
+def load_config(
+    text: str,
+    filename: str,
+    *,
+    today: datetime.date,
+    catalogue: Mapping[str, Vendor] | None = None,
+    texts: Known | None = None,
+    includes: Includes | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> LoadedConfig:
+    """Read a config. Raises ConfigError with every fault, sorted by file and line.
+
+    `texts` are the banner's words by language and key, which [texts] may replace; without them
+    [texts] is not looked into. `includes` finds the files that it includes; without it there are
+    none. `environment` holds the variables that it may name.
+
+    Expired tags do not refuse a config: a proxy must start again on the day after one ran out.
+    Warnings are given once there are no errors.
+    """
+    text = text.removeprefix("\ufeff")
+    data = parsed(text)
+    if isinstance(data, Fault):
+        raise ConfigError([data], filename)
+    vendors = known_vendors() if catalogue is None else catalogue
+    sources = gathered(text, data, filename, includes or Includes(filename, lambda *_: ()))
+    environed = with_environment(data if sources.variables else {}, environment or {})
+    config, wrong = _shaped(data)
+    findings = [shown for found in wrong if (shown := environed.shape(found)) is not None]
+    findings += environed.findings
+    drafts = drafts_of(config) if config is not None else drafts_of_broken(data)
+    known = all_vendors(config, vendors) if config is not None else vendors_of(drafts, vendors)
+    findings += check_all(
+        Checked(
+            drafts=drafts,
+            catalogue=vendors,
+            vendors=known,
+            today=today,
+            places=sources,
+            site_names_given=frozenset(_given(data, "site", "name")),
+            vendor_ids_given=frozenset(_given(data, "vendor", "id")),
+            filename=filename,
+            whole=sources.whole,
+        )
+    )
+    if texts is not None:
+        findings += text_errors(data.get("texts"), texts)
+
+    def told() -> tuple[Fault, ...]:
+        found = located(findings, sources, sources.faults)
+        return tuple(map(environed.hidden, found))
+
+    severities = {found.severity for found in findings} | {f.severity for f in sources.faults}
+    if config is None or "error" in severities:
+        raise ConfigError(told(), filename)
+    findings += lint(config, vendors, known, today=today)
+    findings += environed.written_passwords(config.receipts.store)
+    if texts is not None:
+        findings += text_warnings(config.texts, texts)
+    return LoadedConfig(config, told(), sources, known)
+
+
+def decode_config(content: bytes, filename: str) -> str:
+    """The text of a config file. Raises ConfigError with the line that is not UTF-8."""
+    text = decoded(content)
+    if isinstance(text, Fault):
+        raise ConfigError([text], filename)
+    return text
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the file, with a description for every key, for editors."""
+    schema = _without_null(Config.model_json_schema(by_alias=True, mode="validation"))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def included_schema() -> dict[str, Any]:
+    """As `json_schema`, of a file that a config includes."""
+    schema = _without_null(IncludedFile.model_json_schema(by_alias=True, mode="validation"))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _shaped(data: Mapping[str, Any]) -> tuple[Config | None, list[Finding]]:
+    try:
+        # In the file only the names of the contract count, not those of the Python fields.
+        return Config.model_validate(data, by_alias=True, by_name=False), []
+    except ValidationError as error:
+        return None, shape_findings(error, data)
+
+
+def _given(data: Mapping[str, Any], table: str, key: str) -> Iterator[str]:
+    entries = data.get(table)
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get(key), str):
+            yield entry[key]
+
+
+def _without_null(node: Any) -> Any:
+    """TOML has no null: a key that may be left out is not one that may be null."""
+    if isinstance(node, list):
+        return [_without_null(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _without_null(value) for key, value in node.items()}
+    if kept.get("default", 0) is None:
+        del kept["default"]
+    options = kept.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options:
+        rest = [option for option in options if option != {"type": "null"}]
+        if len(rest) == 1:
+            del kept["anyOf"]
+            return {**rest[0], **kept}
+        kept["anyOf"] = rest
+    return kept

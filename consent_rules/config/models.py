@@ -1,0 +1,664 @@
+"""The tables of the config file as frozen models, and what each single value must be.
+
+What several values must be together (a tag's vendor exists, sites do not overlap) is in
+`config_checks`. The sentence under a field is its help: editors show it through the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
+
+from consent_rules.catalogue.cookie_details import normal_lifetime
+from consent_rules.categories import Audience, Category, Regime
+from consent_rules.config.countries import normal_region
+from consent_rules.config.values import (
+    normal_address,
+    normal_host_pattern,
+    normal_include,
+    normal_origin,
+    normal_path_pattern,
+    normal_vendor_path,
+    plain_text,
+    quoted,
+)
+from consent_rules.matching.script_hashes import normal_inline_hash, normal_integrity
+from consent_rules.signals.gpp import GppApproach
+from consent_rules.signals.tag_signals import SIGNALS
+from consent_rules.vendors import BaaOffer
+
+FROM_ENVIRONMENT = "from the environment"
+"""Marks the fields in which `${NAME}` stands for an environment variable."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_WEB_URL = re.compile(r"https?://[^/\s]\S*", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
+_LENGTH = re.compile(r"0|[0-9]{1,3}(?:\.[0-9]{1,3})?(?:px|rem|em)")
+_FAMILY = re.compile(r"""[A-Za-z][A-Za-z0-9 -]*|'[A-Za-z0-9 -]+'|"[A-Za-z0-9 -]+\"""")
+_SHORTEST_INLINE = 3
+
+
+class Mode(StrEnum):
+    """What happens to what the decision closes."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+class Sensor(StrEnum):
+    """What a page may ask the browser for, by its name in Permissions-Policy."""
+
+    GEOLOCATION = "geolocation"
+    CAMERA = "camera"
+    MICROPHONE = "microphone"
+
+
+class Watch(StrEnum):
+    """How a changed config file is noticed."""
+
+    NOTIFY = "notify"
+    POLL = "poll"
+    OFF = "off"
+
+
+def _host(text: str) -> str:
+    return normal_host_pattern(text, port_allowed=False)
+
+
+def _host_and_port(text: str) -> str:
+    return normal_host_pattern(text, port_allowed=True)
+
+
+def _network(value: Any) -> Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('it must be a network in quotes, as in "10.0.0.0/8"')  # noqa: TRY004
+    text = value.strip()
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    try:
+        wider = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{quoted(text)} is not a network; write it like "
+            '"10.0.0.0/8", "192.0.2.7/32" or "2001:db8::/32"'
+        ) from None
+    raise ValueError(
+        f"{quoted(text)} names a host inside a network; did you mean {quoted(str(wider))}?"
+    )
+
+
+def _date(value: Any) -> datetime.date:
+    if isinstance(value, datetime.datetime):
+        raise ValueError(f"it must be a day without a time: {value.date().isoformat()}")  # noqa: TRY004
+    if isinstance(value, datetime.date):
+        return value
+    if isinstance(value, str):
+        try:
+            day = datetime.date.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(
+                f"{quoted(value)} is not a date; write year-month-day without quotes, "
+                "as in 2027-11-02"
+            ) from None
+        raise ValueError(f"a date stands without quotes: {day.isoformat()}")  # noqa: TRY004
+    raise ValueError("it must be a date, as in 2027-11-02")
+
+
+def _header_name(text: str) -> str:
+    if not _TOKEN.fullmatch(text.strip()):
+        raise ValueError(
+            f'{quoted(text)} is not the name of a header; write one like "CF-IPCountry"'
+        )
+    return text.strip()
+
+
+def _cookie_name(text: str) -> str:
+    name = text.strip()
+    if "*" in name:
+        raise ValueError(
+            f'{quoted(text)}: the name of this cookie is compared as it is, without "*"'
+        )
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{quoted(text)} cannot be the name of a cookie (RFC 6265, 4.1.1)")
+    return name
+
+
+def _cookie_pattern(text: str) -> str:
+    pattern = text.strip()
+    if not _TOKEN.fullmatch(pattern):
+        raise ValueError(f"{quoted(text)} cannot be the name of a cookie (RFC 6265, 4.1.1)")
+    if pattern.strip("*") == "":
+        raise ValueError(f'{quoted(text)} would be every cookie; write a name such as "acme_*"')
+    return pattern
+
+
+def _slug(text: str) -> str:
+    if _SLUG.fullmatch(text):
+        return text
+    fixed = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    hint = f"; did you mean {quoted(fixed)}?" if fixed else ""
+    raise ValueError(f"{quoted(text)}: lower-case letters, digits and single hyphens only{hint}")
+
+
+def _site_name(text: str) -> str:
+    if not _SITE_NAME.fullmatch(text):
+        raise ValueError(
+            f"{quoted(text)} cannot name a site: letters, digits, dots, hyphens and underscores, "
+            "64 at most"
+        )
+    return text
+
+
+def _inline(text: str) -> str:
+    if len(text.strip()) < _SHORTEST_INLINE:
+        raise ValueError(
+            f"{quoted(text)} is too short: it would be found in scripts of others; "
+            'take the call that only this vendor has, such as "AcmeChat.init("'
+        )
+    return text
+
+
+def _prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if not text.startswith("/"):
+        raise ValueError(
+            f'{quoted(text)} does not start with "/"; did you mean {quoted("/" + prefix)}?'
+        )
+    if not prefix:
+        raise ValueError('"/" would hide the whole site; write a path such as "/.consent"')
+    if not _PREFIX.fullmatch(prefix) or {".", ".."} & set(prefix.split("/")):
+        raise ValueError(f'{quoted(text)}: plain path segments only, such as "/.consent"')
+    if prefix == "/.well-known" or prefix.startswith("/.well-known/"):
+        raise ValueError('"/.well-known" belongs to others (RFC 8615); write "/.consent"')
+    return prefix
+
+
+def _web_url(text: str) -> str:
+    url = plain_text(text)
+    if not _WEB_URL.fullmatch(url):
+        raise ValueError(f'{quoted(text)} is not a web address; it starts with "https://"')
+    return url
+
+
+def _policy_url(text: str) -> str:
+    url = plain_text(text)
+    # Two slashes lead to another host: "//privacy" is hardly ever meant.
+    if url.startswith("/") and not url.startswith(("//", "/\\")) and not re.search(r"\s", url):
+        return url
+    try:
+        return _web_url(url)
+    except ValueError:
+        raise ValueError(
+            f'{quoted(text)} is no link to a page; write a path ("/privacy") or "https://..."'
+        ) from None
+
+
+def _store(text: str) -> str:
+    url = plain_text(text)
+    scheme, found, rest = url.partition("://")
+    if not found:
+        raise ValueError(
+            f'{quoted(text)} has no scheme; write "sqlite:///var/receipts.db" or "postgresql://..."'
+        )
+    if scheme in {"postgres", "pgsql", "psql"}:
+        raise ValueError(
+            f"unknown scheme {quoted(scheme)}; did you mean {quoted('postgresql://')}?"
+        )
+    if scheme in {"sqlite3", "file"}:
+        raise ValueError(f"unknown scheme {quoted(scheme)}; did you mean {quoted('sqlite:///')}?")
+    if scheme not in {"sqlite", "postgresql"}:
+        raise ValueError(
+            f"unknown scheme {quoted(scheme)}; receipts go to sqlite:///FILE or "
+            "postgresql://USER@HOST/DATABASE"
+        )
+    if scheme == "sqlite" and not (rest.startswith("/") and rest.strip("/")):
+        raise ValueError(
+            f"{quoted(text)} names no file; three slashes stand before a relative path "
+            '("sqlite:///var/receipts.db"), four before an absolute one'
+        )
+    if scheme == "postgresql" and not rest.strip("/"):
+        raise ValueError(f'{quoted(text)} names no server; write "postgresql://USER@HOST/DATABASE"')
+    return url
+
+
+def _maybe_file(text: str) -> str:
+    return plain_text(text) if text else ""
+
+
+def _cookie_domain(text: str) -> str:
+    text = text.strip()
+    if not text:
+        return ""
+    # The leading dot means nothing to browsers (RFC 6265, 5.2.3); names are compared without it.
+    domain = normal_host_pattern(text.removeprefix("*").removeprefix("."), port_allowed=False)
+    if domain.startswith("*"):
+        raise ValueError(f"{quoted(text)}: write it without the star")
+    return domain
+
+
+def _colour(text: str) -> str:
+    colour = text.strip().lower()
+    if not _COLOUR.fullmatch(colour):
+        raise ValueError(f'{quoted(text)} is not a colour; write "#rrggbb", such as "#0b6e4f"')
+    return colour
+
+
+def _length(text: str) -> str:
+    length = text.strip().lower()
+    if not _LENGTH.fullmatch(length):
+        raise ValueError(f'{quoted(text)} is not a length; write "8px" or "0.5rem"')
+    return length
+
+
+def _font(text: str) -> str:
+    families = [family.strip() for family in text.split(",")]
+    if len(text) > 300 or not all(_FAMILY.fullmatch(family) for family in families):
+        raise ValueError(
+            f"{quoted(text)} is not a list of font families; write names with commas between "
+            'them, such as "Inter, system-ui, sans-serif"'
+        )
+    return ", ".join(families)
+
+
+def _signal(text: str) -> str:
+    name = text.strip()
+    if name not in SIGNALS:
+        raise ValueError(
+            f"{quoted(text)} is not a consent call that we know; there are "
+            f"{', '.join(quoted(one) for one in SIGNALS)}"
+        )
+    return name
+
+
+# --- Types of values
+
+MaybeFile = Annotated[StrictStr, AfterValidator(_maybe_file)]
+Text = Annotated[StrictStr, AfterValidator(plain_text)]
+Host = Annotated[StrictStr, AfterValidator(_host)]
+HostWithPort = Annotated[StrictStr, AfterValidator(_host_and_port)]
+PathGlob = Annotated[StrictStr, AfterValidator(normal_path_pattern)]
+VendorPath = Annotated[StrictStr, AfterValidator(normal_vendor_path)]
+Origin = Annotated[StrictStr, AfterValidator(normal_origin)]
+Address = Annotated[StrictStr, AfterValidator(normal_address)]
+Cidr = Annotated[
+    Network,
+    BeforeValidator(_network),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+Day = Annotated[
+    datetime.date,
+    BeforeValidator(_date),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+IncludePattern = Annotated[StrictStr, AfterValidator(normal_include)]
+HeaderName = Annotated[StrictStr, AfterValidator(_header_name)]
+CookieName = Annotated[StrictStr, AfterValidator(_cookie_name)]
+CookiePattern = Annotated[StrictStr, AfterValidator(_cookie_pattern)]
+Lifetime = Annotated[StrictStr, AfterValidator(normal_lifetime)]
+Slug = Annotated[StrictStr, AfterValidator(_slug)]
+SiteName = Annotated[StrictStr, AfterValidator(_site_name)]
+Inline = Annotated[StrictStr, AfterValidator(_inline)]
+Integrity = Annotated[StrictStr, AfterValidator(normal_integrity)]
+InlineHash = Annotated[StrictStr, AfterValidator(normal_inline_hash)]
+Prefix = Annotated[StrictStr, AfterValidator(_prefix)]
+WebUrl = Annotated[StrictStr, AfterValidator(_web_url)]
+SignalName = Annotated[StrictStr, AfterValidator(_signal)]
+PolicyUrl = Annotated[StrictStr, AfterValidator(_policy_url)]
+StoreUrl = Annotated[StrictStr, AfterValidator(_store)]
+CookieDomain = Annotated[StrictStr, AfterValidator(_cookie_domain)]
+Region = Annotated[StrictStr, AfterValidator(normal_region)]
+Colour = Annotated[StrictStr, AfterValidator(_colour)]
+Length = Annotated[StrictStr, AfterValidator(_length)]
+Font = Annotated[StrictStr, AfterValidator(_font)]
+Seconds = Annotated[float, Field(gt=0, le=3600, strict=True)]
+
+
+class Table(BaseModel):
+    """A table of the file: immutable, and a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class Proxy(Table):
+    """Where the proxy listens and how it treats what passes."""
+
+    listen: Annotated[Address, FROM_ENVIRONMENT] = "127.0.0.1:8080"
+    """Host and port for visitors. "0.0.0.0:8080" is every interface, "unix:/path" a Unix socket."""
+    workers: Annotated[StrictInt, Field(ge=1, le=512)] | None = None
+    """Number of worker processes. Left out: the number of cores."""
+    trusted_proxies: tuple[Cidr, ...] = ()
+    """Networks of the proxies in front, whose X-Forwarded-* and region headers count."""
+    admin_listen: Annotated[Address, FROM_ENVIRONMENT] = "127.0.0.1:8081"
+    """Host and port of metrics, health and dashboard. Never public."""
+    prefix: Prefix = "/.consent"
+    """Path under which the banner, the preferences and the choices are served on each site."""
+    access_log: StrictBool = True
+    """Whether each request writes a line to the log."""
+    watch: Watch = Watch.NOTIFY
+    """How a saved config file is noticed: "notify" (told by the system, at once), "poll" (looked
+    at several times a second, for network folders) or "off" (SIGHUP only)."""
+    max_page_bytes: Annotated[StrictInt, Field(ge=1024, le=500_000_000)] = 5_000_000
+    """Largest HTML page, in bytes, that is read as a whole before it is sent. A larger one is gated
+    in pieces, none of them larger than this."""
+    stream_page_bytes: Annotated[StrictInt, Field(ge=0, le=500_000_000)] = 262_144
+    """Bytes of an HTML page after which it is sent while it still comes; so is one that comes
+    slowly. 0: only a page larger than max_page_bytes is."""
+    cache_bytes: Annotated[StrictInt, Field(ge=0, le=1 << 40)] = 134_217_728
+    """Bytes that each worker may keep of the upstreams' answers. 0 keeps nothing."""
+    cache_with_cookies: StrictBool = False
+    """Whether pages are kept for, and given to, visitors who send cookies of the site's own."""
+    cache_status: StrictBool = False
+    """Whether replies tell in a Cache-Status header what the cache did."""
+    discovered: Annotated[MaybeFile, FROM_ENVIRONMENT] = "var/discovered.db"
+    """File that counts what was closed because nobody approved it. Empty: nothing is counted."""
+    upstream_connect_timeout: Seconds = 5.0
+    """Seconds to wait for a connection to an upstream."""
+    upstream_timeout: Seconds = 60.0
+    """Seconds an upstream may stay silent before the visitor gets a 504."""
+
+
+class RegionRule(Table):
+    """The regime of some regions."""
+
+    regions: Annotated[tuple[Region, ...], Field(min_length=1, examples=[["US"]])]
+    """Codes of ISO 3166: countries ("US") or parts of one ("US-CA")."""
+    regime: Annotated[Regime, Field(examples=["opt_out"])]
+    """"opt_in": closed until the visitor says yes. "opt_out": open until the visitor says no.
+    "mixed": as "opt_out", but advertising and social ask first."""
+    opt_out_link: StrictBool | None = None
+    """Whether visitors get a "Your Privacy Choices" link and a form against sale and sharing.
+    Left out: as the table of laws says."""
+    limit_link: StrictBool | None = None
+    """Whether they can limit the use of sensitive information. Left out: as the table says."""
+
+
+class RegionFrom(Table):
+    """How the visitor's region is known."""
+
+    country_header: HeaderName | None = None
+    """Header with the country code, from a trusted proxy only, such as "CF-IPCountry"."""
+    region_header: HeaderName | None = None
+    """Header with the part of the country ("CA" or "US-CA"), from a trusted proxy only, such as
+    "CF-Region-Code"."""
+    database: Annotated[Text | None, FROM_ENVIRONMENT] = None
+    """File of a MaxMind database (.mmdb) that gives the region of an address. Asked where the
+    headers say nothing."""
+
+
+class Policy(Table):
+    """The privacy policy that visitors agree to or refuse."""
+
+    controller: Annotated[Text, Field(examples=["Acme Billing Services"])]
+    """Who answers for the data: the name shown in the banner."""
+    version: Annotated[Text, Field(max_length=64, examples=["2025-03-21"])]
+    """Version of the policy, in quotes. A new one asks again; a refusal survives it."""
+    url: PolicyUrl | None = None
+    """Link to the privacy policy: a path of the site or a web address."""
+    contact: Text | None = None
+    """Mail address or link for questions about privacy, shown in the preferences."""
+    max_age_days: Annotated[StrictInt, Field(ge=1, le=400)] = 180
+    """Days that a choice is remembered. Browsers keep no cookie longer than 400."""
+    regime: Regime = Regime.OPT_IN
+    """Regime where no region rule matches: "opt_in", "opt_out" or "mixed"."""
+    regions: Annotated[tuple[RegionRule, ...], Field(validation_alias="region")] = ()
+    """Regimes by region, one [[policy.region]] each."""
+    region_from: RegionFrom = RegionFrom()
+    """Where the visitor's region is taken from."""
+
+
+class PreferenceStore(Table):
+    """The signed cookie that holds a visitor's choice."""
+
+    keys: Annotated[Text, FROM_ENVIRONMENT] = "keys/"
+    """Folder of the Ed25519 private keys. The first key is made on the first run."""
+    cookie_domain: Annotated[CookieDomain, FROM_ENVIRONMENT] = ""
+    """Domain that shares the choice, such as ".example.com". Empty: each host its own."""
+
+
+class Receipts(Table):
+    """The record of choices."""
+
+    store: Annotated[StoreUrl, FROM_ENVIRONMENT] = "sqlite:///var/receipts.db"
+    """Where receipts are kept: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"."""
+    keep_days: Annotated[StrictInt, Field(ge=1, le=36_500)] = 1095
+    """Days that a receipt is kept."""
+
+
+class Theme(Table):
+    """Looks of the banner. Values are held to what CSS cannot be broken out of."""
+
+    accent: Colour | None = None
+    """Colour of the buttons, such as "#0b6e4f"."""
+    accent_text: Colour | None = None
+    """Colour of the text on the buttons."""
+    background: Colour | None = None
+    """Colour behind the banner's text."""
+    text: Colour | None = None
+    """Colour of the banner's text."""
+    dark_accent: Colour | None = None
+    """The same for visitors who prefer dark pages. Without the three, a site's own colours stay."""
+    dark_background: Colour | None = None
+    """Colour behind the banner's text on dark pages."""
+    dark_text: Colour | None = None
+    """Colour of the banner's text on dark pages."""
+    radius: Length | None = None
+    """Roundness of corners, such as "8px"."""
+    font: Font | None = None
+    """Font families, such as "Inter, system-ui, sans-serif". They must be on the page already."""
+
+    def css_variables(self) -> Mapping[str, str]:
+        """`--consent-accent` and so on, of the values that are set."""
+        return {
+            f"--consent-{name.replace('_', '-')}": value
+            for name, value in self
+            if value is not None
+        }
+
+
+class Signals(Table):
+    """What is told of the choice besides what tags are told by themselves."""
+
+    gpp: GppApproach = GppApproach.OFF
+    """The IAB's Global Privacy Platform for visitors from the United States: "off", "national" (one
+    section for all), or "state" (the section of the visitor's state where there is one)."""
+    wp_consent_cookies: StrictBool = False
+    """Whether the cookies of the WP Consent API (wp_consent_marketing and so on) say the choice,
+    for a WordPress site whose plugins ask for it."""
+
+
+class PageRule(Table):
+    """Pages with an audience of their own: by path or by cookie. The stricter rule wins."""
+
+    path: PathGlob | None = None
+    """Pattern of paths, "*" for any run of characters: "/patients/*" ("/patients" included)."""
+    when_cookie: CookieName | None = None
+    """Name of a cookie: whoever sends it has this audience on every page."""
+    audience: Annotated[Audience, Field(examples=["patient"])]
+    """"patient" or "marketing"."""
+
+
+class Site(Table):
+    """Hosts with one upstream."""
+
+    name: Annotated[SiteName, Field(examples=["www"])]
+    """Short name that tags refer to."""
+    hosts: Annotated[tuple[Host, ...], Field(min_length=1, examples=[["www.example.com"]])]
+    """Host names of the site, without port. "*.example.com" is that host and all below it."""
+    upstream: Annotated[Origin, FROM_ENVIRONMENT, Field(examples=["http://127.0.0.1:9000"])]
+    """The server behind: scheme, host and port."""
+    first_party: tuple[HostWithPort, ...] = ()
+    """Own hosts besides `hosts`, such as a CDN: never third parties."""
+    audience: Annotated[Audience, Field(examples=["marketing"])]
+    """For whom its pages are unless a page rule is stricter: "marketing" or "patient"."""
+    mode: Mode = Mode.ENFORCE
+    """"enforce", or "observe": report, close nothing on marketing pages."""
+    preserve_host: StrictBool = True
+    """Whether the upstream gets the visitor's Host header, or its own name."""
+    webrtc: StrictBool = False
+    """Whether the site's own pages may make WebRTC connections, as for video visits. Nothing can
+    hold those to hosts, so they are closed unless the site needs them."""
+    permissions: tuple[Sensor, ...] = ()
+    """What the site's own marketing pages may ask the browser for: "geolocation", "camera",
+    "microphone". Off unless named; never for third parties."""
+    patient_permissions: tuple[Sensor, ...] = ()
+    """The same for its patient pages, which `permissions` does not open."""
+    pages: Annotated[tuple[PageRule, ...], Field(validation_alias="page")] = ()
+    """Pages with an audience of their own, one [[site.page]] each."""
+
+
+class ScriptPin(Table):
+    """A script of a vendor that must stay as it was when it was looked at."""
+
+    url: Annotated[WebUrl, Field(examples=["https://cdn.example.com/v1/tag.js"])]
+    """The script's address, as pages name it."""
+    integrity: Annotated[Integrity, Field(examples=[f"sha384-{'A' * 64}"])]
+    """Its hash: browsers refuse the script when its content is another. Several with spaces
+    between them: any one will do."""
+
+
+class Tag(Table):
+    """A vendor's approval on a site: what marketing adds."""
+
+    vendor: Annotated[StrictStr, Field(min_length=1, examples=["google-analytics"])]
+    """Id of the vendor, from the catalogue or from a [[vendor]] of this file."""
+    sites: Annotated[tuple[StrictStr, ...], Field(min_length=1, examples=[["www"]])]
+    """Names of the sites where it may act."""
+    pages: Annotated[tuple[PathGlob, ...], Field(min_length=1)] = ("/*",)
+    """Patterns of paths where it may act, "*" for any run of characters."""
+    approved_by: Annotated[Text, Field(examples=["marketing@example.com"])]
+    """Who approved it: a name or a mail address."""
+    approved_on: Annotated[Day, Field(examples=[datetime.date(2026, 11, 2)])]
+    """The day of approval; it is closed before."""
+    expires: Annotated[Day, Field(examples=[datetime.date(2027, 11, 2)])]
+    """The day from which it is closed until someone approves it again."""
+    baa: StrictBool = False
+    """Whether a business associate agreement covers it. Only then may a necessary or functional
+    vendor act on patient pages."""
+    owner: Text | None = None
+    """Who answers for it day by day: a name, a team or a mail address."""
+    purpose: Text | None = None
+    """What it is for on these pages, in plain words."""
+    scripts: Annotated[tuple[ScriptPin, ...], Field(validation_alias="script")] = ()
+    """Scripts of the vendor that must not change, one [[tag.script]] each."""
+    inline_hashes: tuple[InlineHash, ...] = ()
+    """Hashes of the vendor's inline scripts, "sha256-...". If given, no other inline script of the
+    vendor runs on the tag's sites."""
+
+
+class CookieTable(Table):
+    """What the cookie declaration says of one cookie."""
+
+    name: Annotated[CookiePattern, Field(examples=["acme_id"])]
+    """Name of the cookie, "*" for any run of characters. It is one of the vendor's `cookies`."""
+    lifetime: Lifetime | None = None
+    """How long it is kept: "session", "30 minutes", "2 years"."""
+    purpose: Text | None = None
+    """What it is for: visitor, visit, source, advertising, recording, settings, security, traffic,
+    version, consent, each said in the visitor's language; or a sentence of your own."""
+
+
+class VendorTable(Table):
+    """A vendor that the catalogue does not know, or more about one that it knows."""
+
+    id: Annotated[Slug, Field(examples=["acme-chat"])]
+    """Id that tags refer to. One of the catalogue's extends that vendor."""
+    name: Text | None = None
+    """Name shown to visitors."""
+    category: Category | None = None
+    """What it is for: necessary, functional, analytics, session_replay, advertising or social."""
+    company: Text | None = None
+    """The company behind it."""
+    hosts: tuple[HostWithPort, ...] = ()
+    """Hosts that are all its own. "*.acme.example" is that host and all below it."""
+    paths: tuple[VendorPath, ...] = ()
+    """Paths on shared hosts ("host/path/*"), or on the site's own host ("/path/*")."""
+    inline: tuple[Inline, ...] = ()
+    """Texts by which its inline scripts are known."""
+    cookies: tuple[CookiePattern, ...] = ()
+    """Names of the first-party cookies it sets, "*" for any run of characters."""
+    globals: tuple[Text, ...] = ()
+    """Names that the site's own code calls."""
+    serves: tuple[Category, ...] = ()
+    """For tag managers: the categories of the tags that it may load."""
+    signal: SignalName | None = None
+    """Name of the consent call that its tag understands, such as "consent-mode"."""
+    embed: Text | None = None
+    """Kind of content in its frames, such as "video": a closed one leaves a placeholder."""
+    policy_url: WebUrl | None = None
+    """Link to the vendor's privacy policy."""
+    cookie_details: Annotated[tuple[CookieTable, ...], Field(validation_alias="cookie")] = ()
+    """What the cookie declaration says of its cookies, one [[vendor.cookie]] each."""
+    records_sessions: StrictBool | None = None
+    """Whether it can record what a visitor does on a page: pointer, scrolling, typing."""
+    baa: BaaOffer | None = None
+    """Whether the vendor offers a business associate agreement: "yes", "no" or "unknown"."""
+    baa_source: WebUrl | None = None
+    """Where the vendor says so."""
+
+
+class Config(Table):
+    """The config file of consent-proxy."""
+
+    include: tuple[IncludePattern, ...] = ()
+    """Files that belong to this one, such as "tags/*.toml", named from the folder of this file.
+    Each holds [[tag]] and [[vendor]] tables of its own: one file a team."""
+    proxy: Proxy = Proxy()
+    """Where the proxy listens."""
+    policy: Policy
+    """The privacy policy that visitors choose about."""
+    preferences: PreferenceStore = PreferenceStore()
+    """The cookie that holds a choice."""
+    receipts: Receipts = Receipts()
+    """Where the record of choices is kept, and how long."""
+    theme: Theme = Theme()
+    """Looks of the banner."""
+    texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)
+    """Words of the banner in place of ours, by language: [texts.en] banner.title = "..."."""
+    signals: Signals = Signals()
+    """What is told of the choice."""
+    sites: Annotated[tuple[Site, ...], Field(min_length=1, validation_alias="site")]
+    """The sites, one [[site]] each."""
+    tags: Annotated[tuple[Tag, ...], Field(validation_alias="tag")] = ()
+    """What marketing adds, one [[tag]] each."""
+    vendors: Annotated[tuple[VendorTable, ...], Field(validation_alias="vendor")] = ()
+    """Vendors that the catalogue does not know, one [[vendor]] each."""
+
+
+class IncludedFile(Table):
+    """A file that a config of consent-proxy includes: the tags of one team."""
+
+    include: tuple[IncludePattern, ...] = ()
+    """Files that belong to this one, named from its folder."""
+    tags: Annotated[tuple[Tag, ...], Field(validation_alias="tag")] = ()
+    """What marketing adds, one [[tag]] each."""
+    vendors: Annotated[tuple[VendorTable, ...], Field(validation_alias="vendor")] = ()
+    """Vendors that the catalogue does not know, one [[vendor]] each."""

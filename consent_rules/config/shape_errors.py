@@ -1,0 +1,273 @@
+"""The shape of the file: are the keys known, the required ones there, the values of their kind?
+
+Pydantic finds the mistakes, all at once; here they become sentences.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from consent_rules.config.model_paths import (
+    field_of,
+    header_of,
+    homes_of,
+    is_table,
+    model_at,
+    toml_key,
+    toml_keys,
+)
+from consent_rules.config.models import Site
+from consent_rules.config.problems import Finding, did_you_mean, nearest
+from consent_rules.config.toml.positions import Path
+from consent_rules.config.values import quoted
+
+
+def shape_findings(error: ValidationError, data: Mapping[str, Any]) -> list[Finding]:
+    """Every mistake of shape in `data`, the file's values, as pydantic reports them."""
+    faults = [
+        fault
+        for fault in error.errors(include_url=False)
+        # A list is also "too short" when its items are wrong, which is said of each already.
+        if not (fault["type"] == "too_short" and fault["input"])
+    ]
+    misspelt = {
+        (*fault["loc"][:-1], meant)
+        for fault in faults
+        if fault["type"] == "extra_forbidden" and (meant := _meant_key(fault["loc"])) is not None
+    }
+    return [
+        _finding(fault["type"], fault["loc"], fault.get("ctx", {}), fault["input"], data)
+        for fault in faults
+        if not (fault["type"] == "missing" and fault["loc"] in misspelt)
+    ]
+
+
+def _meant_key(path: Path) -> str | None:
+    model = model_at(path[:-1])
+    return nearest(str(path[-1]), toml_keys(model)) if model else None
+
+
+def _finding(
+    kind: str, path: Path, context: Mapping[str, Any], value: object, data: Mapping[str, Any]
+) -> Finding:
+    if kind == "extra_forbidden":
+        return Finding(path, _unknown_key(path, data), at="key")
+    if kind == "missing":
+        return Finding(path[:-1], _missing_key(path, data), at="key")
+    key = _last_key(path)
+    if kind == "value_error":
+        return Finding(path, f"{key}: {context['error']}")
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        return Finding(path, _no_table(path, value), at="key")
+    if kind == "tuple_type":
+        return Finding(path, _no_list(path, value))
+    if kind == "enum":
+        return Finding(path, f"{key}: {_no_choice(path, value)}")
+    if kind == "too_short":
+        return Finding(path, _empty_list(path))
+    return Finding(path, f"{key}: {_wrong_value(kind, key, context, value)}")
+
+
+def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
+    *table, key = path
+    word = str(key)
+    model = model_at(tuple(table))
+    known = toml_keys(model) if model else []
+    if not table:
+        meant = nearest(word, known)
+        tables = {name: header_of((name,)) for name in known if is_table((name,))}
+        hint = (
+            f"; did you mean {tables.get(meant, meant)}?"
+            if meant
+            else f"; the tables are {', '.join(tables.values())}"
+        )
+        as_table = isinstance(data.get(word), dict | list)
+        what = (
+            f"unknown table [{quoted(word)[1:-1]}]" if as_table else f"unknown key {quoted(word)}"
+        )
+        if not as_table and (homes := homes_of(word)):
+            hint = f"; it belongs in {_or(homes)}"
+        return f"{what}{hint}"
+    what = f"unknown key {quoted(word)} in {header_of(tuple(table))}"
+    homes = [home for home in homes_of(word) if home != header_of(tuple(table))]
+    parent = header_of(tuple(table[:1]))
+    if homes and len(table) > 2 and parent in homes:
+        return f"{what}; it belongs in {parent}: move it above the first {header_of(tuple(table))}"
+    near = did_you_mean(word, known)
+    if near:
+        return what + near
+    if homes:
+        return f"{what}; it belongs in {_or(homes)}"
+    return f"{what}; the keys are {', '.join(known)}"
+
+
+def _missing_key(path: Path, data: Mapping[str, Any]) -> str:
+    *table, key = path
+    if not table:
+        header = header_of((key,))
+        example = _examples_of(model_at((key,)) or model_at((key, 0)))
+        return f"{header} is missing; add {header} with {example}"
+    model = model_at(tuple(table))
+    field = field_of(model, str(key)) if model else None
+    example = _example(str(key), field) if field else str(key)
+    return f'{_named(tuple(table), data)} has no "{key}"; add {example}'
+
+
+def _no_table(path: Path, value: object) -> str:
+    header = header_of(path)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"{header} stands once and in single brackets: write {header}, not [{header}]"
+    return f"{_last_key(path)} must be a table: write {header}, not a value"
+
+
+def _no_list(path: Path, value: object) -> str:
+    key = _last_key(path)
+    if model_at((*path, 0)) is not None:
+        header = header_of(path)
+        if isinstance(value, dict):
+            return f"write {header} with double brackets: there may be several"
+        return f"{key} must be tables: write {header}"
+    if isinstance(value, str):
+        return f"{key}: it must be a list; write {key} = [{quoted(value)}]"
+    return f"{key}: it must be a list in square brackets, not {_kind(value)}"
+
+
+def _no_choice(path: Path, value: object) -> str:
+    choices = _choices(path)
+    listed = _or([f'"{choice}"' for choice in choices])
+    if not isinstance(value, str):
+        return f"it must be {listed}, not {_kind(value)}"
+    hint = did_you_mean(value, choices)
+    return f"{quoted(value)} is not {listed}{hint}"
+
+
+def _empty_list(path: Path) -> str:
+    if path == ("site",):
+        return "there is no [[site]]; add one with " + _examples_of(Site)
+    model = model_at(path[:-1])
+    field = field_of(model, str(path[-1])) if model else None
+    hint = f"; write {_example(str(path[-1]), field)}" if field and field.examples else ""
+    return f"{_last_key(path)}: the list is empty, so nothing would match{hint}"
+
+
+_LIMITS = {
+    "greater_than_equal": ("ge", "too small; the least is {}"),
+    "greater_than": ("gt", "too small; it must be more than {}"),
+    "less_than_equal": ("le", "too large; the most is {}"),
+    "less_than": ("lt", "too large; it must be less than {}"),
+}
+
+
+def _wrong_value(kind: str, key: str, context: Mapping[str, Any], value: object) -> str:
+    if kind in _LIMITS:
+        name, sentence = _LIMITS[kind]
+        return f"{_shown(value)} is {sentence.format(_plain_number(context[name]))}"
+    if kind == "string_type":
+        if isinstance(value, int | float | datetime.date | datetime.time):
+            return f'it must be text; put quotes around it: {key} = "{_shown(value)}"'
+        return f"it must be text in quotes, not {_kind(value)}"
+    if kind in {"int_type", "int_from_float"}:
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+            return f"it must be a number; write it without quotes: {key} = {value.strip()[:20]}"
+        return f"it must be a whole number, not {_kind(value)}"
+    if kind == "float_type":
+        return f"it must be a number of seconds, not {_kind(value)}"
+    if kind == "bool_type":
+        if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+            return f"write it without quotes: {key} = {value.strip().lower()}"
+        return f"it must be true or false, not {_kind(value)}"
+    if kind == "string_too_short":
+        return "it is empty"
+    if kind in {"string_too_long", "too_long"}:
+        return f"it is too long; the most is {context['max_length']} characters"
+    return f"this value cannot stand here ({kind.replace('_', ' ')})"
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return f"{value}".lower()
+        case str():
+            return f"the text {quoted(value)}"
+        case int() | float():
+            return f"the number {_shown(value)}"
+        case datetime.datetime():
+            return "a date with a time"
+        case datetime.date():
+            return "a date"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+    return "this"
+
+
+def _shown(value: object) -> str:
+    try:
+        return quoted(str(value))[1:-1]
+    except ValueError:  # an integer of more digits than Python prints
+        return "that number"
+
+
+def _plain_number(value: float) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
+def _or(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _named(path: Path, data: Mapping[str, Any]) -> str:
+    """The header, with the name of the table where it has one: `[[site]] "www"`."""
+    table: Any = data
+    for part in path:
+        table = table[part]
+    for key in ("name", "id", "vendor"):
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            return f"{header_of(path)} {quoted(table[key])}"
+    return header_of(path)
+
+
+def _choices(path: Path) -> list[str]:
+    """The words that may stand at a path whose type is an enumeration, alone or in a list."""
+    key_path = path[:-1] if isinstance(path[-1], int) else path
+    model = model_at(key_path[:-1])
+    field = field_of(model, str(key_path[-1])) if model else None
+    pending = [field.annotation] if field else []
+    while pending:
+        annotation: Any = pending.pop()
+        if hasattr(annotation, "__members__"):
+            return [str(choice) for choice in annotation]
+        pending.extend(get_args(annotation))
+    return []
+
+
+def _example(key: str, field: FieldInfo) -> str:
+    return f"{key} = {_as_toml(field.examples[0])}" if field.examples else key
+
+
+def _examples_of(model: type[BaseModel] | None) -> str:
+    if model is None:
+        return "its keys"
+    shown = [
+        _example(toml_key(model, name), field)
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    ]
+    return ", ".join(shown)
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return json.dumps(value)
+
+
+def _last_key(path: Path) -> str:
+    return next((part for part in reversed(path) if isinstance(part, str)), "")

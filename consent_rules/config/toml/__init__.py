@@ -1,0 +1,1 @@
+"""TOML source text: key positions, edits, syntax errors."""

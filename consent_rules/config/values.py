@@ -1,0 +1,329 @@
+"""Patterns of the config file: hosts, paths, addresses. Made normal, or refused with a reason.
+
+Every `normal_*` function returns the one spelling that the matching expects, or raises
+ValueError with a sentence that says what is wrong and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+
+import ada_url
+
+from consent_rules.matching.urls import normal_path
+from consent_rules.matching.vendor_index import HostPattern, glob_regex
+
+LONGEST_PATTERN = 1000
+"""Characters. No URL path worth a rule is longer; matching cost stays small."""
+
+_PORT = re.compile(r":([0-9]+)\Z")
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+# Lower-case ASCII, ends in a label that starts with a letter (so no IPv4 address), no punycode
+# that a browser might refuse: what the parser returns unchanged.
+_PLAIN_HOST = re.compile(r"(?:(?!xn--)[a-z0-9][a-z0-9-]{0,62}\.)+(?!xn--)[a-z][a-z0-9]{0,62}")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ANYTHING = "\ue000"
+"""Stands for "whatever a star matched" when one glob is held against another."""
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, cut when long, safe on a terminal."""
+    shown = text if len(text) <= 80 else f"{text[:77]}..."
+    return '"' + _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown) + '"'
+
+
+def plain_text(text: str) -> str:
+    """Text on one line, stripped, not empty: it ends up in headers, pages and logs."""
+    stripped = text.strip()
+    if not stripped:
+        raise ValueError("it is empty; write something or leave the key out")
+    if _CONTROL.search(stripped):
+        raise ValueError("line breaks and control characters cannot stand here")
+    return stripped
+
+
+def normal_host(text: str) -> str:
+    """A host name in the spelling of browsers: lower case, IDN as punycode, no final dot."""
+    if _PLAIN_HOST.fullmatch(text) and len(text) <= 253:
+        return text
+    if any(c in text for c in "/\\?#@%") or any(c.isspace() for c in text):
+        raise ValueError(f"{quoted(text)} is not a host name")
+    try:
+        host = str(ada_url.URL(f"http://{text}/").hostname).rstrip(".")
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is not a host name") from None
+    if host.startswith("["):
+        raise ValueError("an IPv6 address cannot stand here; use a name")
+    if not _HOST.fullmatch(host) or len(host) > 253:
+        raise ValueError(f"{quoted(text)} is not a host name")
+    return host
+
+
+def normal_host_pattern(text: str, *, port_allowed: bool) -> str:
+    """`example.com` or `*.example.com`, with `:port` where that is allowed."""
+    text = text.strip()
+    if _PLAIN_HOST.fullmatch(text.removeprefix("*.")) and len(text) <= 253:
+        return text
+    if not text:
+        raise ValueError('a host is empty; write a name such as "www.example.com"')
+    if _URL.match(text):
+        bare = re.split(r"[/?#]", _URL.sub("", text, count=1), maxsplit=1)[0]
+        raise ValueError(f"{quoted(text)} is a URL; write the host alone: {quoted(bare)}")
+    if "/" in text:
+        bare = text.lstrip("/").split("/", 1)[0]
+        hint = f": {quoted(bare)}" if bare else ""
+        raise ValueError(f"{quoted(text)} has a path in it; write the host alone{hint}")
+    if text == "*":
+        raise ValueError('"*" would be every host; name each host, or use "*.example.com"')
+    if any(c.isspace() for c in text):
+        raise ValueError(f"{quoted(text)} has a space in it; put each host in its own quotes")
+    port = _PORT.search(text)
+    host = text[: port.start()] if port and text.count(":") == 1 else text
+    star = host.startswith("*.")
+    name = host[2:] if star else host
+    if "*" in name:
+        raise ValueError(
+            f'{quoted(text)} has "*" where none can be; it stands first only, as in '
+            '"*.example.com" (that host and everything below it)'
+        )
+    if ":" in name and not name.startswith("["):
+        raise ValueError(f"{quoted(text)} is not a host name; a port is a number after one colon")
+    name = normal_host(name)
+    if star and _is_ip(name):
+        raise ValueError(f'{quoted(text)}: nothing lies below an IP address; remove "*."')
+    shown = f"*.{name}" if star else name
+    if port is None or host is text:
+        return shown
+    if not port_allowed:
+        raise ValueError(
+            f"{quoted(text)} has a port; a site is found by its host name alone: {quoted(shown)}"
+        )
+    return f"{shown}:{_port(port[1])}"
+
+
+def normal_path_pattern(text: str) -> str:
+    """`/path`, `*` for any run of characters; decoded as the paths that it is held against."""
+    text = text.strip()
+    if not text:
+        raise ValueError('the path is empty; write "/" for the home page, "/*" for every page')
+    if len(text) > LONGEST_PATTERN:
+        raise ValueError(f"the path is longer than {LONGEST_PATTERN} characters")
+    if _CONTROL.search(text):
+        raise ValueError("a path has no line breaks or control characters")
+    if _URL.match(text):
+        path = "/" + _URL.sub("", text, count=1).partition("/")[2]
+        raise ValueError(f"{quoted(text)} is a URL; write the path alone: {quoted(path)}")
+    if not text.startswith("/"):
+        raise ValueError(
+            f'{quoted(text)} does not start with "/"; did you mean {quoted("/" + text)}?'
+        )
+    cut = min((i for i in (text.find("?"), text.find("#")) if i >= 0), default=-1)
+    if cut >= 0:
+        raise ValueError(
+            f"{quoted(text)} has a query or fragment; a rule sees the path only: "
+            f"{quoted(text[:cut])}"
+        )
+    return normal_path(text)
+
+
+def normal_vendor_path(text: str) -> str:
+    """`host-pattern/path-glob`, or `/path-glob` for a tracker on the site's own host."""
+    text = text.strip()
+    if _URL.match(text):
+        raise ValueError(
+            f"{quoted(text)} is a URL; write it without the scheme: "
+            f"{quoted(_URL.sub('', text, count=1))}"
+        )
+    authority, slash, rest = text.partition("/")
+    if not slash:
+        raise ValueError(
+            f"{quoted(text)} has no path; write a whole host under hosts, or add a path here"
+        )
+    if not authority and rest.strip("*/ ") == "":
+        raise ValueError(f"{quoted(text)} would be every page of the site; name a path")
+    host = normal_host_pattern(authority, port_allowed=True) if authority else ""
+    return host + normal_path_pattern(slash + rest)
+
+
+def normal_origin(text: str) -> str:
+    """`http(s)://host[:port]`, without a final slash."""
+    text = text.strip()
+    if not re.match(r"https?://", text, re.IGNORECASE):
+        if _URL.match(text):
+            raise ValueError(f"{quoted(text)}: an upstream speaks http:// or https://")
+        raise ValueError(f"{quoted(text)} has no scheme; did you mean {quoted('http://' + text)}?")
+    if any(c.isspace() for c in text):
+        raise ValueError(f"{quoted(text)} has a space in it")
+    try:
+        url = ada_url.URL(text)
+    except ValueError:
+        raise ValueError(
+            f'{quoted(text)} is not a URL; write it like "http://127.0.0.1:9000"'
+        ) from None
+    origin = f"{url.protocol}//{url.host}"
+    if url.username or url.password:
+        raise ValueError(f"there is a user name or password in it; write {quoted(origin)}")
+    if url.search or url.hash or "?" in text or "#" in text:
+        raise ValueError(f"{quoted(text)} has a query or fragment; write {quoted(origin)}")
+    if url.pathname != "/":
+        raise ValueError(
+            f"{quoted(text)} has a path; requests keep their own path, so write {quoted(origin)}"
+        )
+    if url.port == "0":
+        raise ValueError(f"{quoted(text)}: nothing answers on port 0")
+    return origin
+
+
+def normal_include(text: str) -> str:
+    """A pattern of files below the folder of the file that says it: `tags/*.toml`."""
+    text = text.strip()
+    if not text or _CONTROL.search(text):
+        raise ValueError('a name of a file is missing; write one such as "tags/*.toml"')
+    if "\\" in text:
+        raise ValueError(f'{quoted(text)}: write "/" between folders')
+    if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise ValueError(
+            f"{quoted(text)} leads out of the folder of this file; name files below it, such as "
+            '"tags/*.toml"'
+        )
+    if ".." in text.split("/"):
+        raise ValueError(
+            f'{quoted(text)} leads upwards with ".."; included files lie below the folder of the '
+            'config file: "tags/*.toml"'
+        )
+    if not text.lower().endswith(".toml"):
+        meant = text.rstrip("/*") or "tags"
+        raise ValueError(
+            f'{quoted(text)} names no ".toml" file; did you mean {quoted(meant + "/*.toml")}?'
+        )
+    return text.removeprefix("./")
+
+
+_LONGEST_SOCKET = 5 + 107  # "unix:" and what fits a socket's address (unix(7))
+
+
+def normal_address(text: str) -> str:
+    """`host:port` or `unix:/path` to listen on; port 0 lets the system pick one."""
+    text = text.strip()
+    if text.startswith("unix:"):
+        if not text.startswith("unix:/") or "\0" in text or len(text) > _LONGEST_SOCKET:
+            raise ValueError(
+                f"{quoted(text)} names no socket; write a whole path of at most "
+                f'{_LONGEST_SOCKET - 5} characters, as in "unix:/run/consent-proxy.sock"'
+            )
+        return text
+    host, colon, port = text.rpartition(":")
+    hint = 'write a host and a port, as in "127.0.0.1:8080" ("0.0.0.0:8080" is every interface)'
+    if _URL.match(text) or not colon or not host or not (port.isascii() and port.isdigit()):
+        raise ValueError(f"{quoted(text)} is not an address to listen on; {hint}")
+    number = _port(port, lowest=0)
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]:{number}"
+        except ValueError:
+            raise ValueError(f"{quoted(host)} is not an IPv6 address; {hint}") from None
+    if ":" in host:
+        raise ValueError(f'{quoted(text)}: an IPv6 address stands in brackets, "[::1]:8080"')
+    try:
+        return f"{normal_host(host)}:{number}"
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is not an address to listen on; {hint}") from None
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host (IPv6 without brackets) and port of a normal address; the whole of it, and port 0, for
+    a Unix socket.
+    """
+    if address.startswith("unix:"):
+        return address, 0
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _port(digits: str, *, lowest: int = 1) -> int:
+    number = int(digits) if len(digits) <= 5 else 65536
+    if not lowest <= number <= 65535:
+        raise ValueError(f"port {quoted(digits)} is not between {lowest} and 65535")
+    return number
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a normal host (IPv6 without brackets) never leaves this machine (RFC 6761, 6.3)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_covers(outer: str, inner: str) -> bool:
+    """Whether every host that the pattern `inner` names is named by `outer` too."""
+    a, b = HostPattern.parse(outer), HostPattern.parse(inner)
+    if a.port is not None and a.port != b.port:
+        return False
+    if a.below:
+        return b.host == a.host or b.host.endswith(f".{a.host}")
+    return not b.below and a.host == b.host
+
+
+def hosts_meet(one: str, other: str) -> bool:
+    """Whether some host is named by both patterns."""
+    a, b = HostPattern.parse(one), HostPattern.parse(other)
+    if a.port is not None and b.port is not None and a.port != b.port:
+        return False
+    bare, bare_too = _without_port(one), _without_port(other)
+    return host_covers(bare, bare_too) or host_covers(bare_too, bare)
+
+
+def _without_port(pattern: str) -> str:
+    return pattern.partition(":")[0]
+
+
+def _spellings(glob: str) -> tuple[str, ...]:
+    """`/x/*` names `/x` too."""
+    if glob.endswith("/*") and len(glob) > 2:
+        return (glob, glob[:-2])
+    return (glob,)
+
+
+@lru_cache(maxsize=4096)
+def path_covers(outer: str, inner: str) -> bool:
+    """Whether every path that the glob `inner` names is named by `outer` too."""
+    regex = glob_regex(outer)
+    return all(regex.match(spelling.replace("*", _ANYTHING)) for spelling in _spellings(inner))
+
+
+@lru_cache(maxsize=4096)
+def paths_meet(one: str, other: str) -> bool:
+    """Whether some path is named by both globs."""
+    return any(_globs_meet(a, b) for a in _spellings(one) for b in _spellings(other))
+
+
+def _globs_meet(a: str, b: str) -> bool:
+    # meets[j]: whether the rest of `a` and the rest `b[j:]` can be the same text.
+    below = [False] * len(b) + [True]
+    for j in range(len(b) - 1, -1, -1):
+        below[j] = b[j] == "*" and below[j + 1]
+    for char in reversed(a):
+        row = [False] * len(b) + [char == "*" and below[-1]]
+        for j in range(len(b) - 1, -1, -1):
+            if char == "*":
+                row[j] = below[j] or row[j + 1]
+            elif b[j] == "*":
+                row[j] = row[j + 1] or below[j]
+            else:
+                row[j] = char == b[j] and below[j + 1]
+        below = row
+    return below[0]

@@ -1,0 +1,91 @@
+"""The config's [[vendor]] tables laid over the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from consent_rules.config.models import Config, CookieTable, VendorTable
+from consent_rules.vendors import BaaOffer, CookieDetail, Vendor
+
+_ADDED = ("hosts", "paths", "inline", "cookies", "globals")
+_CHANGED = (
+    "name", "category", "company", "signal", "embed", "policy_url", "records_sessions", "baa",
+    "baa_source",
+)  # fmt: skip
+
+
+def all_vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
+    """Every vendor by id: the catalogue's, those of the config laid over them."""
+    return lay_over(config.vendors, catalogue)
+
+
+def lay_over(
+    tables: Iterable[VendorTable], catalogue: Mapping[str, Vendor]
+) -> Mapping[str, Vendor]:
+    """As `all_vendors`. Tables that are not whole (a new id without a category) are left out."""
+    vendors = dict(catalogue)
+    for table in tables:
+        vendor = merged(vendors.get(table.id), table)
+        if vendor is not None:
+            vendors[table.id] = vendor
+    return vendors
+
+
+def merged(known: Vendor | None, table: VendorTable) -> Vendor | None:
+    """What a table makes of a vendor of the catalogue, or a new vendor (None if not whole).
+
+    Lists are added to, single values replaced, what the table does not give stays.
+    """
+    if known is None:
+        return _new(table)
+    values: dict[str, Any] = {}
+    for key in _ADDED:
+        more = getattr(table, key)
+        if more:
+            values[key] = tuple(dict.fromkeys((*getattr(known, key), *more)))
+    for key in _CHANGED:
+        if (value := getattr(table, key)) is not None:
+            values[key] = value
+    if table.serves:
+        values["serves"] = table.serves
+    if table.cookie_details:
+        named = (*values.get("cookies", known.cookies), *_names(table.cookie_details))
+        values["cookies"] = tuple(dict.fromkeys(named))
+        values["cookie_details"] = _details(table.cookie_details)
+    return replace(known, **values)
+
+
+def _new(table: VendorTable) -> Vendor | None:
+    if table.category is None or table.name is None:
+        return None
+    return Vendor(
+        id=table.id,
+        name=table.name,
+        category=table.category,
+        company=table.company or "",
+        hosts=table.hosts,
+        paths=table.paths,
+        inline=table.inline,
+        cookies=tuple(dict.fromkeys((*table.cookies, *_names(table.cookie_details)))),
+        globals=table.globals,
+        signal=table.signal or "",
+        serves=table.serves,
+        embed=table.embed or "",
+        policy_url=table.policy_url or "",
+        cookie_details=_details(table.cookie_details),
+        records_sessions=bool(table.records_sessions),
+        baa=table.baa or BaaOffer.UNKNOWN,
+        baa_source=table.baa_source or "",
+    )
+
+
+def _names(tables: Iterable[CookieTable]) -> Iterable[str]:
+    return (table.name for table in tables)
+
+
+def _details(tables: Iterable[CookieTable]) -> tuple[CookieDetail, ...]:
+    return tuple(
+        CookieDetail(table.name, table.lifetime or "", table.purpose or "") for table in tables
+    )

@@ -1,0 +1,321 @@
+"""What marketing and privacy officers should know about a config that is valid: risks."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping
+
+from consent_rules.categories import SALE_OR_SHARING, Audience, Category
+from consent_rules.config.models import Config, Sensor, Site, Tag
+from consent_rules.config.problems import Finding
+from consent_rules.config.toml.positions import Path
+from consent_rules.config.values import is_loopback, paths_meet, quoted, split_address
+from consent_rules.host_owners import HostOwners
+from consent_rules.regions import region_laws
+from consent_rules.vendors import Vendor
+
+EXPIRES_SOON_DAYS = 30
+LONG_MEMORY_DAYS = 365
+LEAST_CONTRAST = 4.5
+"""WCAG 2.2, success criterion 1.4.3, for text of ordinary size."""
+
+_STRICTNESS = {
+    Category.NECESSARY: 0,
+    Category.FUNCTIONAL: 1,
+    Category.ANALYTICS: 2,
+    Category.SESSION_REPLAY: 3,
+    Category.ADVERTISING: 3,
+    Category.SOCIAL: 3,
+}
+
+
+def lint(
+    config: Config,
+    catalogue: Mapping[str, Vendor],
+    vendors: Mapping[str, Vendor],
+    *,
+    today: datetime.date,
+) -> Iterator[Finding]:
+    """Every risk in a valid config, as warnings. Places are paths of the config file. `vendors`
+    are those of the config laid over the catalogue.
+    """
+    yield from _proxy(config)
+    yield from _policy(config)
+    yield from _theme(config)
+    yield from _sites(config, catalogue)
+    yield from _tags(config, vendors, today)
+    yield from _vendors(config, catalogue)
+
+
+def _warning(path: Path, message: str) -> Finding:
+    return Finding(path, message, "warning")
+
+
+def _proxy(config: Config) -> Iterator[Finding]:
+    host, _ = split_address(config.proxy.admin_listen)
+    if not is_loopback(host) and not host.startswith("unix:"):
+        yield _warning(
+            ("proxy", "admin_listen"),
+            f"admin_listen: {quoted(config.proxy.admin_listen)} can be reached from other "
+            "machines; metrics and dashboard are not for the public. Keep it behind a firewall, "
+            'or listen on "127.0.0.1"',
+        )
+    for index, network in enumerate(config.proxy.trusted_proxies):
+        if network.prefixlen == 0:
+            yield _warning(
+                ("proxy", "trusted_proxies", index),
+                f'trusted_proxies: "{network}" trusts everyone: any visitor could claim any '
+                "region and address. Name the networks of your own proxies",
+            )
+
+
+def _policy(config: Config) -> Iterator[Finding]:
+    policy = config.policy
+    if policy.url is None:
+        yield _warning(
+            ("policy",),
+            "[policy] has no url: the banner cannot link to the privacy policy; "
+            'add url = "/privacy"',
+        )
+    if policy.max_age_days > LONG_MEMORY_DAYS:
+        yield _warning(
+            ("policy", "max_age_days"),
+            f"max_age_days: {policy.max_age_days} days is more than a year; regulators advise to "
+            "ask again after 6 to 13 months",
+        )
+    source = policy.region_from
+    headers = [
+        (key, header)
+        for key, header in (
+            ("country_header", source.country_header),
+            ("region_header", source.region_header),
+        )
+        if header is not None
+    ]
+    if not config.proxy.trusted_proxies:
+        for key, header in headers:
+            yield _warning(
+                ("policy", "region_from", key),
+                f'{key}: "{header}" never counts, since [proxy] trusted_proxies is empty; '
+                "list the networks of the proxy that sets it",
+            )
+    if policy.regions and not headers and source.database is None:
+        yield _warning(
+            ("policy", "region"),
+            "the [[policy.region]] rules never apply: nothing tells the visitor's region; "
+            "add [policy.region_from]",
+        )
+    if source.database is None and source.region_header is None:
+        yield from _states_not_known(config)
+    parts = any("-" in region for rule in policy.regions for region in rule.regions)
+    if parts and headers and source.region_header is None and source.database is None:
+        yield _warning(
+            ("policy", "region_from"),
+            "a rule names a part of a country, but only the country is known; "
+            'add region_header = "CF-Region-Code" or what your proxy calls it',
+        )
+
+
+def _states_not_known(config: Config) -> Iterator[Finding]:
+    """A rule for a country as a whole, where some of its parts ask for more."""
+    source = config.policy.region_from
+    if source.country_header is None:
+        return
+    for number, rule in enumerate(config.policy.regions):
+        for index, region in enumerate(rule.regions):
+            stricter = [
+                law.name
+                for code, law in region_laws().items()
+                if code.startswith(f"{region}-") and law.regime not in {None, rule.regime}
+            ]
+            if stricter:
+                yield _warning(
+                    ("policy", "region", number, "regions", index),
+                    f"regions: {' and '.join(stricter)} ask for consent first, but only the "
+                    f"country is known, so {quoted(str(rule.regime))} holds there too; add "
+                    'region_header = "CF-Region-Code" or a database to [policy.region_from]',
+                )
+
+
+def _theme(config: Config) -> Iterator[Finding]:
+    theme = config.theme
+    for key, front, back in (
+        ("accent_text", theme.accent_text, theme.accent),
+        ("text", theme.text, theme.background),
+    ):
+        if front is None or back is None:
+            continue
+        contrast = _contrast(front, back)
+        if contrast < LEAST_CONTRAST:
+            yield _warning(
+                ("theme", key),
+                f'{key}: "{front}" on "{back}" has a contrast of {contrast:.1f}:1; '
+                f"people need {LEAST_CONTRAST}:1 to read it (WCAG 1.4.3)",
+            )
+
+
+def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Finding]:
+    shared = HostOwners(
+        (path.partition("/")[0], vendor.id)
+        for vendor in catalogue.values()
+        for path in vendor.paths
+        if not path.startswith("/")
+    )
+    for number, site in enumerate(config.sites):
+        here: Path = ("site", number)
+        if site.mode == "observe" and _has_patient_pages(site):
+            yield _warning(
+                (*here, "mode"),
+                f"mode: {quoted(site.name)} has patient pages. They are enforced all the same, but "
+                "on every other page trackers run unasked, also for patients on their way there",
+            )
+        if site.upstream.startswith("http://") and not is_loopback(_host_of(site.upstream)):
+            yield _warning(
+                (*here, "upstream"),
+                f"upstream: {quoted(site.upstream)} is reached without encryption; whoever is on "
+                'the way can read and change pages. Use "https://" or a private network',
+            )
+        yield from _sensors(here, site)
+        for index, rule in enumerate(site.pages):
+            if rule.audience is Audience.MARKETING:
+                yield _warning(
+                    (*here, "page", index),
+                    '[[site.page]] with audience = "marketing" changes nothing: the stricter '
+                    "audience always wins",
+                )
+        for index, host in enumerate(site.first_party):
+            owners = tuple(dict.fromkeys(shared.meeting(host)))
+            if owners:
+                names = ", ".join(catalogue[owner].name for owner in owners[:3])
+                yield _warning(
+                    (*here, "first_party", index),
+                    f'first_party: "{host}" also serves {names}, which will escape every choice; '
+                    "serve your own files from a host of your own",
+                )
+
+
+def _sensors(here: Path, site: Site) -> Iterator[Finding]:
+    if site.patient_permissions and not _has_patient_pages(site):
+        yield _warning(
+            (*here, "patient_permissions"),
+            f"patient_permissions: {quoted(site.name)} has no patient pages, so nothing is opened; "
+            "add [[site.page]] rules, or use permissions",
+        )
+    if Sensor.GEOLOCATION in site.patient_permissions:
+        yield _warning(
+            (*here, "patient_permissions", site.patient_permissions.index(Sensor.GEOLOCATION)),
+            'patient_permissions: "geolocation" lets patient pages ask where a patient is; '
+            "precise location is sensitive data. Write down why a page needs it",
+        )
+    asked = {*site.permissions, *site.patient_permissions}
+    if site.webrtc and not {Sensor.CAMERA, Sensor.MICROPHONE} & asked:
+        yield _warning(
+            (*here, "webrtc"),
+            "webrtc: calls are allowed, but no page may ask for the camera or the microphone; add "
+            'permissions (or patient_permissions) = ["camera", "microphone"]',
+        )
+
+
+def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -> Iterator[Finding]:
+    sites = {site.name: (number, site) for number, site in enumerate(config.sites)}
+    for number, tag in enumerate(config.tags):
+        left = (tag.expires - today).days
+        if 0 < left <= EXPIRES_SOON_DAYS:
+            days = "day" if left == 1 else "days"
+            yield _warning(
+                ("tag", number, "expires"),
+                f"the tag {quoted(tag.vendor)} expires on {tag.expires}, in {left} {days}; "
+                "have it approved again in time, or it closes",
+            )
+        vendor = vendors.get(tag.vendor)
+        if (
+            vendor is not None
+            and vendor.records_sessions
+            and vendor.category is not Category.SESSION_REPLAY
+        ):
+            yield _warning(
+                ("tag", number, "vendor"),
+                f"the tag {quoted(tag.vendor)} can record what visitors do and type, but opens "
+                f"with {_word(vendor.category)}, without being asked for as session replay; switch "
+                "recording off in it, or write a [[vendor]] with this id and "
+                'category = "session_replay"',
+            )
+        if vendor is None or SALE_OR_SHARING.isdisjoint({vendor.category, *vendor.serves}):
+            continue
+        for name in tag.sites:
+            closed = _patient_paths(tag, sites[name][1]) if name in sites else []
+            if closed:
+                yield _warning(
+                    ("tag", number, "pages")
+                    if "pages" in tag.model_fields_set
+                    else ("tag", number),
+                    f"the tag {quoted(tag.vendor)} will stay closed on {', '.join(closed)} of "
+                    f"{quoted(name)}, which are for patients, whatever the visitor chooses",
+                )
+
+
+def _patient_paths(tag: Tag, site: Site) -> list[str]:
+    return [
+        quoted(rule.path)
+        for rule in site.pages
+        if rule.path is not None
+        and rule.audience is Audience.PATIENT
+        and any(paths_meet(page.lower(), rule.path.lower()) for page in tag.pages)
+    ]
+
+
+def _has_patient_pages(site: Site) -> bool:
+    return site.audience is Audience.PATIENT or any(
+        rule.audience is Audience.PATIENT for rule in site.pages
+    )
+
+
+def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Finding]:
+    for number, table in enumerate(config.vendors):
+        here: Path = ("vendor", number)
+        known = catalogue.get(table.id)
+        if known is None:
+            if table.policy_url is None:
+                yield _warning(
+                    here,
+                    f"[[vendor]] {quoted(table.id)} has no policy_url: visitors cannot read what "
+                    "it does with their data",
+                )
+            if table.category is Category.NECESSARY:
+                yield _warning(
+                    (*here, "category"),
+                    f'category: "necessary" opens {quoted(table.id)} for everyone, unasked; it '
+                    "must be something that the visitor asked for and that the site cannot do "
+                    "without",
+                )
+        elif table.category is not None and (
+            _STRICTNESS[table.category] < _STRICTNESS[known.category]
+        ):
+            yield _warning(
+                (*here, "category"),
+                f"category: {known.name} is {_word(known.category)} in the catalogue and less "
+                f"guarded as {_word(table.category)}; write down why for your privacy officer",
+            )
+
+
+def _host_of(origin: str) -> str:
+    authority = origin.partition("://")[2]
+    return re.sub(r":[0-9]+\Z", "", authority).strip("[]")
+
+
+def _word(category: Category) -> str:
+    return category.value.replace("_", " ")
+
+
+def _contrast(front: str, back: str) -> float:
+    """Contrast ratio of two `#rgb` or `#rrggbb` colours (WCAG 2.2, "contrast ratio")."""
+    lighter, darker = sorted((_luminance(front), _luminance(back)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,0 +1,1 @@
+"""Read the configurations of other consent tools."""

@@ -1,0 +1,1 @@
+"""Match hosts, URLs, paths and scripts against patterns and vendors."""

@@ -1,0 +1,60 @@
+"""Hashes of scripts: as Subresource Integrity and CSP write them (`sha384-...`, in base64)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+
+from consent_rules.config.values import quoted
+
+_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
+
+
+def normal_integrity(text: str) -> str:
+    """An integrity attribute: one hash, or several with spaces between them.
+
+    https://www.w3.org/TR/SRI/#the-integrity-attribute. Raises ValueError.
+    """
+    hashes = text.split()
+    if not hashes:
+        raise ValueError('it is empty; write the hash of the script, as in "sha384-..."')
+    return " ".join(_normal(one) for one in hashes)
+
+
+def normal_inline_hash(text: str) -> str:
+    """`sha256-...`, as browsers name an inline script in a CSP report. Raises ValueError."""
+    found = _normal(text.strip().strip("'"))
+    if not found.startswith("sha256-"):
+        raise ValueError(
+            f'{quoted(text)}: inline scripts are known by "sha256-..."; "consent-proxy explain" '
+            "shows it for each"
+        )
+    return found
+
+
+def inline_hash(script: str) -> str:
+    """The hash of an inline script's text, as CSP takes it: of its UTF-8 (CSP 3, 6.7.3.3)."""
+    digest = hashlib.sha256(script.encode("utf-8", "replace")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _normal(text: str) -> str:
+    name, dash, digest = text.partition("-")
+    size = _SIZES.get(name.lower())
+    if size is None or not dash:
+        raise ValueError(
+            f'{quoted(text)} is no hash of a script; write "sha384-" and the hash in base64'
+        )
+    # Browsers take both alphabets; the proxy compares texts, so there is one.
+    plain = digest.replace("-", "+").replace("_", "/")
+    try:
+        raw = base64.b64decode(plain, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != size:
+        raise ValueError(
+            f"{quoted(text)} is not whole: {name.lower()} has {size} bytes, in base64 "
+            f"{len(base64.b64encode(bytes(size)))} characters"
+        )
+    return f"{name.lower()}-{base64.b64encode(raw).decode('ascii')}"

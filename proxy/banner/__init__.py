@@ -1,0 +1,1 @@
+"""Our own markup and scripts: banner, placeholder, preferences, declaration."""

@@ -1,0 +1,104 @@
+"""The inline style and script: constant for a theme, so that the CSP can name them by hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, lru_cache
+
+from rjsmin import jsmin
+
+from proxy.banner.static_files import static_root
+from proxy.banner.theme import Theme, variables
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ID = re.compile(r"#yc(?:-[a-z0-9])?(?![\w-])")
+_DECLARATION = re.compile(r"(?<=[{;])([a-z-]+:[^;{}]+)(?=[;}])")
+
+
+class Kind(StrEnum):
+    """Which set of assets a page needs."""
+
+    UNDECIDED = "undecided"
+    """The visitor has yet to choose: banner, link and the whole script."""
+    DECIDED = "decided"
+    """Only the link and the script's API."""
+    PREFERENCES = "preferences"
+    """The preferences page: a style of its own, and a script that works without being run."""
+    PLACEHOLDER = "placeholder"
+    """Closed embeds on the page: a style in addition."""
+    KEEPS = "keeps"
+    """Closed embeds that can be opened: a script that keeps what was typed."""
+    CHOICES = "choices"
+    """The icon beside "Your Privacy Choices": a style in addition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """Contents of `<style>` and `<script>` ("" where there is none) and their hashes, in base64
+    as CSP writes them: `'sha256-<hash>'` (CSP 3, 2.3.1)."""
+
+    style: str
+    script: str
+    style_sha256: str
+    script_sha256: str
+
+
+@lru_cache(maxsize=64)
+def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
+    """The assets of a theme. The same arguments always give the same bytes."""
+    style, script = _contents(theme, kind)
+    return Assets(style, script, _sha256(style), _sha256(script))
+
+
+def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
+    if kind is Kind.PREFERENCES:
+        return variables(theme, ":root") + _css("preferences"), small_script("kept.js")
+    if kind is Kind.PLACEHOLDER:
+        return variables(theme, ":is(#yc-0,.yc-h)") + _firm(_css("placeholder")), ""
+    if kind is Kind.KEEPS:
+        return "", small_script("keeps.js", keep=_read("keep.js"))
+    if kind is Kind.CHOICES:
+        return _firm(_css("choices")), ""
+    link = _firm(_css("link"))
+    if kind is Kind.DECIDED:
+        return link, small_script("core.js")
+    style = variables(theme, "#yc") + _firm(_css("banner")) + link
+    return style, small_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))
+
+
+def _sha256(content: str) -> str:
+    if not content:
+        return ""
+    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+@cache
+def _read(name: str) -> str:
+    return (static_root() / "banner" / name).read_text(encoding="utf-8")
+
+
+def _css(name: str) -> str:
+    """One of our style sheets, without comments and line ends."""
+    lines = _COMMENT.sub("", _read(f"{name}.css")).splitlines()
+    return "".join(line.strip() for line in lines)
+
+
+def _firm(css: str) -> str:
+    """Every declaration !important and every id twice, because the style stands on pages whose
+    rules are not ours, and a page may well say `#main button{...!important}`."""
+    return _DECLARATION.sub(r"\1!important", _ID.sub(r"\g<0>\g<0>", css))
+
+
+@cache
+def small_script(name: str, **parts: str) -> str:
+    """One of our scripts without comments and blanks; each of `parts`, in their order, stands in
+    for its `//@name`, or for nothing."""
+    text = _read(name)
+    for part, content in parts.items():
+        text = text.replace(f"//@{part}\n", content)
+    small: str = jsmin(text)
+    return small

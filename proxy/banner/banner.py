@@ -1,0 +1,233 @@
+"""The markup: the banner, the link at the end of each page, and the preferences page.
+
+The same arguments give the same bytes: no nonces, no random ids. What goes into a page of the
+site is valid wherever flow content is, has no `style` or `on*` attribute, and uses ids and
+classes that start with `yc` so that neither the page's rules nor content blockers know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, lru_cache
+
+import jinja2
+from markupsafe import Markup, escape
+
+from consent_rules.categories import Audience, Category
+from proxy.banner.assets import Kind, assets
+from proxy.banner.return_path import preferences_url, safe_return_to
+from proxy.banner.static_files import static_root
+from proxy.banner.texts import Texts
+from proxy.banner.theme import Theme
+from proxy.banner.views import (
+    PREFIX,
+    BannerView,
+    CategoryView,
+    PageState,
+    PreferencesView,
+    allowed_vendors,
+)
+
+# Stands for the return path while a banner is rendered, so that one rendering serves all paths.
+_PATH = "/\ue000path"
+
+
+def safe_url(url: str) -> str:
+    """The URL if it leads to a page (http, https, or a path of this site); else ""."""
+    if url.startswith(("https://", "http://")):
+        return url
+    return url if url.startswith("/") and not url.startswith(("//", "/\\")) else ""
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates, compiled once. A missing name is an error, never an empty string."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(static_root() / "banner"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=False,
+        auto_reload=False,
+    )
+    found.filters["safe_url"] = safe_url
+    return found
+
+
+def head_html(
+    theme: Theme,
+    state: PageState,
+    *,
+    prefix: str = PREFIX,
+    placeholders: bool = False,
+    choices: bool = False,
+    keeps: bool = False,
+) -> str:
+    """For the page's head: the style and the script. Blocks nothing, loads nothing.
+
+    `placeholders` adds what pages with closed embeds need, `keeps` the script that keeps what was
+    typed when one of them is opened (never on patient pages), `choices` the style of the icon.
+    """
+    kinds = head_kinds(state.decided, placeholders=placeholders, choices=choices, keeps=keeps)
+    return _head(theme, state, kinds, prefix)
+
+
+def head_kinds(
+    decided: bool, *, placeholders: bool, choices: bool, keeps: bool
+) -> tuple[Kind, ...]:
+    """The assets that `head_html` puts into a page."""
+    kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
+    kinds += [Kind.PLACEHOLDER] if placeholders else []
+    kinds += [Kind.KEEPS] if keeps else []
+    kinds += [Kind.CHOICES] if choices else []
+    return tuple(kinds)
+
+
+@lru_cache(maxsize=512)
+def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) -> str:
+    found, *more = (assets(theme, kind) for kind in kinds)
+    style = "".join(f"<style>{one.style}</style>" for one in (found, *more) if one.style)
+    rest = "".join(f"<script>{one.script}</script>" for one in more if one.script)
+    attributes: dict[str, str] = {
+        "page": f"{prefix}/preferences",
+        "on": " ".join(state.on),
+        "off": " ".join(state.off),
+        "decided": "1" if state.decided else "",
+        "extra": " ".join(allowed_vendors(state.exceptions)),
+        "gpc": "1" if state.gpc else "",
+    }
+    if not state.decided:
+        attributes["runs"] = " ".join(state.on if state.runs is None else state.runs)
+        attributes["waits"] = " ".join(state.off if state.waits is None else state.waits)
+    data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
+    return f"{style}<script{data}>{found.script}</script>{rest}"
+
+
+def banner_html(view: BannerView, texts: Texts) -> str:
+    """The banner, for the end of the body. Needs `head_html` of an undecided state."""
+    html = _banner(replace(view, return_to=_PATH if view.return_to else ""), texts)
+    return _with_path(html, view.return_to)
+
+
+@lru_cache(maxsize=256)
+def _banner(view: BannerView, texts: Texts) -> str:
+    return (
+        environment()
+        .get_template("banner.html")
+        .render(
+            view=view,
+            t=texts,
+            sentences=_sentences(view.categories, texts),
+            policy_url=safe_url(view.policy_url),
+            preferences_url=preferences_url(view.prefix, view.return_to),
+        )
+    )
+
+
+def _with_path(html: str, return_to: str) -> str:
+    in_query = preferences_url("", _PATH).rpartition("=")[2]
+    own = preferences_url("", return_to).rpartition("=")[2]
+    return html.replace(in_query, own).replace(_PATH, str(escape(return_to)))
+
+
+def _sentences(categories: Sequence[CategoryView], texts: Texts) -> list[str]:
+    """What happens, from the categories that the site uses and their present state."""
+
+    def purposes(on: bool) -> str:
+        keys = (f"category.{c.category}.purpose" for c in categories if c.on is on)
+        return texts.join([texts[key] for key in keys])
+
+    running, asking = purposes(True), purposes(False)
+    if not running:
+        return [texts.say("banner.ask", purposes=asking), texts["banner.without"]]
+    sentences = [texts.say("banner.runs", purposes=running)]
+    if asking:
+        sentences.append(texts.say("banner.also_ask", purposes=asking))
+    return sentences
+
+
+def link_html(
+    texts: Texts,
+    return_to: str = "",
+    *,
+    prefix: str = PREFIX,
+    placeholders: bool = False,
+    asks: bool = True,
+    choices: bool = False,
+) -> str:
+    """The "Cookie preferences" link, for the end of the body, before the banner.
+
+    `placeholders` adds the form that their buttons send, `asks` the place where the banner says
+    that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
+    """
+    html = _link(texts, _PATH if return_to else "", prefix, placeholders, asks, choices)
+    return _with_path(html, return_to)
+
+
+@lru_cache(maxsize=256)
+def _link(
+    texts: Texts, return_to: str, prefix: str, placeholders: bool, asks: bool, choices: bool
+) -> str:
+    return (
+        environment()
+        .get_template("link.html")
+        .render(
+            t=texts,
+            return_to=return_to,
+            prefix=prefix,
+            placeholders=placeholders,
+            asks=asks,
+            choices=choices,
+            preferences_url=preferences_url(prefix, return_to),
+        )
+    )
+
+
+def preferences_page(view: PreferencesView, texts: Texts) -> str:
+    """The whole preferences page. Its CSP needs the hashes of `assets(theme, Kind.PREFERENCES)`."""
+    found = assets(view.theme, Kind.PREFERENCES)
+    view = replace(view, return_to=safe_return_to(view.return_to))
+    categories = list(view.categories)
+    if all(c.category is not Category.NECESSARY for c in categories):
+        categories.insert(0, CategoryView(Category.NECESSARY, on=True))
+    return (
+        environment()
+        .get_template("preferences.html")
+        .render(
+            view=view,
+            t=texts,
+            categories=categories,
+            current=_current(view, texts),
+            title=texts["us.choices" if view.opt_out else "preferences.title"],
+            patient=view.audience is Audience.PATIENT,
+            policy_url=safe_url(view.policy_url),
+            contact_url=_contact_url(view.contact),
+            style=Markup(found.style),  # noqa: S704 - ours
+            script=Markup(found.script),  # noqa: S704 - ours
+        )
+    )
+
+
+def _contact_url(contact: str) -> str:
+    return f"mailto:{contact}" if "@" in contact and "/" not in contact else safe_url(contact)
+
+
+def _current(view: PreferencesView, texts: Texts) -> str:
+    if view.chosen_on is None:
+        return texts["preferences.not_chosen"]
+    day = texts.date(view.chosen_on)
+    titles: dict[bool, list[str]] = {True: [], False: []}
+    for c in view.categories:
+        if c.category is not Category.NECESSARY:
+            # What the browser's signal holds back was not refused: the card itself says so.
+            titles[c.on or c.held_by_gpc].append(texts[f"category.{c.category}.title"])
+    if not titles[True]:
+        return texts.say("preferences.refused_all", date=day)
+    if not titles[False]:
+        return texts.say("preferences.allowed_all", date=day)
+    return texts.say(
+        "preferences.mixed",
+        date=day,
+        allowed=texts.join(titles[True]),
+        refused=texts.join(titles[False]),
+    )

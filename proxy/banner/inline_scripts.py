@@ -1,0 +1,70 @@
+"""Scripts of ours that keep a page true after it was written.
+
+`stubs` stand in for what a closed vendor's code would have defined, so that the site's own calls
+do not fail. The `guard` turns a client-side navigation into a patient page into a full load: the
+scripts that already run must not come along.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import escape
+
+from proxy.banner.assets import small_script
+
+_NAME = re.compile(r"[A-Za-z_$][\w$]*\Z", re.ASCII)
+_QUEUES = frozenset({"dataLayer", "adobeDataLayer", "digitalData", "_mtm", "_etmc"})
+"""Globals that sites read as arrays too, not only push to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A whole <script> element and the hash of its content, for the CSP."""
+
+    html: str
+    sha256: str
+
+
+def inline_script(content: str, data: dict[str, str]) -> Script:
+    """A script of ours with what it must know in `data-` attributes: then its hash is constant."""
+    attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
+    digest = base64.b64encode(hashlib.sha256(content.encode("ascii")).digest()).decode("ascii")
+    return Script(f"<script{attributes}>{content}</script>", f"sha256-{digest}")
+
+
+def stubs(names: Iterable[str]) -> Script | None:
+    """Stand-ins for globals of closed vendors; None when there are none to stand in for."""
+    good = sorted({name for name in names if _NAME.match(name)})
+    if not good:
+        return None
+    names_by_kind = {
+        "queues": " ".join(name for name in good if name in _QUEUES),
+        "calls": " ".join(name for name in good if name not in _QUEUES),
+    }
+    return inline_script(small_script("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
+
+
+def no_peers() -> Script:
+    """Takes WebRTC away from a page: browsers have no header yet that could."""
+    return inline_script(small_script("peers.js"), {})
+
+
+def restore() -> Script:
+    """Puts back what a visitor had typed before a choice loaded the page anew."""
+    return inline_script(small_script("restore.js"), {})
+
+
+def guard(patterns: Iterable[str]) -> Script | None:
+    """The guard for a site's patient paths, given as globs; None when it has none."""
+    given = sorted(set(patterns))
+    if not given:
+        return None
+    return inline_script(
+        small_script("guard.js"), {"paths": json.dumps(given, separators=(",", ":"))}
+    )

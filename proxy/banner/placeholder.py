@@ -1,0 +1,64 @@
+"""What stands where a closed embed was: a box of its size that says why, and a way to open it.
+
+The markup is phrasing content only (an `<iframe>` may stand in a `<p>`, where a `<div>` or a
+`<form>` would end the paragraph and change the page) and has no `<a>`, which would end a link
+around it. So its buttons belong to the form that `link_html(placeholders=True)` puts at the end
+of the body, and the page to return to is that form's. The size is that of an empty `<svg>`
+underneath, because a strict CSP allows no `style` attribute.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.banner.banner import environment
+from proxy.banner.texts import Texts
+from proxy.banner.views import PREFIX
+
+KINDS = ("video", "map", "audio", "post", "form", "other")
+
+_PIXELS = re.compile(r"\s*([0-9]{1,5})(?:\.[0-9]*)?(?:px)?\s*\Z")
+
+
+def _pixels(value: str | None) -> str | None:
+    """A `width` or `height` attribute in whole pixels; None for per cent, nothing or nonsense."""
+    found = _PIXELS.match(value or "")
+    return found[1] if found else None
+
+
+def placeholder_html(
+    vendor_id: str,
+    vendor_name: str,
+    kind: str,
+    width: str | None,
+    height: str | None,
+    texts: Texts,
+    *,
+    allow: bool = True,
+    prefix: str = PREFIX,
+) -> str:
+    """The placeholder of one embed; `width` and `height` are the attributes it had, if any.
+
+    A `kind` that is not in KINDS counts as "other". `allow=False` on patient pages: nothing
+    that the visitor chooses opens it there, so no button says so.
+    """
+    # The 300 by 150 of an iframe without attributes (HTML Standard, 15.4.1) are too small for
+    # the text, so what is not in pixels fills the width and gets room for four lines.
+    wide, high = _pixels(width), _pixels(height) or "240"
+    return (
+        environment()
+        .get_template("placeholder.html")
+        .render(
+            t=texts,
+            vendor_id=vendor_id,
+            vendor_name=vendor_name,
+            sentence=texts.say(
+                f"placeholder.{kind if kind in KINDS else 'other'}", vendor=vendor_name
+            ),
+            width=wide or "100%",
+            height=high,
+            fills=wide is None,
+            allow=allow,
+            prefix=prefix,
+        )
+    )

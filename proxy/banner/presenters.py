@@ -1,0 +1,213 @@
+"""What a decision looks like to the visitor: values for the banner and the preferences page."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Mapping
+
+from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Audience, Category
+from consent_rules.config.load import Policy
+from consent_rules.config.load import Theme as ThemeTable
+from consent_rules.decision import UNCHOOSABLE, Decision
+from consent_rules.preferences import Preferences
+from consent_rules.rules import SiteRules
+from consent_rules.vendors import Vendor
+from proxy.banner.theme import Palette, Theme
+from proxy.banner.views import (
+    BannerView,
+    CategoryView,
+    PageState,
+    PreferencesView,
+    VendorView,
+    state_key,
+)
+
+
+def theme_of(table: ThemeTable) -> Theme:
+    """The banner's theme from the config's. Raises ThemeError where colours cannot be read."""
+    default = Theme()
+    light = Palette(
+        background=table.background or default.light.background,
+        text=table.text or default.light.text,
+        accent=table.accent or default.light.accent,
+        on_accent=table.accent_text or "",
+    )
+    dark = Palette(
+        background=table.dark_background or default.dark.background,
+        text=table.dark_text or default.dark.text,
+        accent=table.dark_accent or default.dark.accent,
+    )
+    # Where only the light colours are the site's own, they are kept in the dark too: its pages
+    # may know no other.
+    own = table.background or table.text or table.accent
+    if own and not (table.dark_background or table.dark_text or table.dark_accent):
+        dark = light
+    return Theme(
+        light=light,
+        dark=dark,
+        font=table.font or default.font,
+        radius=table.radius or default.radius,
+    )
+
+
+def used_categories(site: SiteRules) -> tuple[Category, ...]:
+    """The categories that the site's tags make a choice of, in their order."""
+    used = {vendor.category for vendor in site.listed if not vendor.is_tag_manager}
+    if not used:
+        used = {vendor.category for vendor in site.listed}
+    return tuple(category for category in CHOOSABLE if category in used)
+
+
+def sells(site: SiteRules) -> bool:
+    """Whether the site has tools that state laws may call sale or sharing."""
+    return not SALE_OR_SHARING.isdisjoint(used_categories(site))
+
+
+def _opted_out(site: SiteRules, decision: Decision, preferences: Preferences | None) -> bool:
+    """Whether nothing that sells or shares can run because the visitor, or the browser, said so."""
+    if preferences is None and not decision.gpc:
+        return False
+    kinds = site_vendors(site)
+    excepted = any(yes and kinds.get(v) in SALE_OR_SHARING for v, yes in decision.exceptions)
+    return not excepted and not any(decision.categories[c] for c in SALE_OR_SHARING)
+
+
+def _limited(site: SiteRules, decision: Decision, preferences: Preferences | None) -> bool:
+    """Whether the visitor allows no more than extra features."""
+    if preferences is None or preferences.only_vendors:
+        return False
+    open_ones = {c for c in used_categories(site) if decision.categories[c]}
+    return open_ones <= LIMITED and not any(yes for _, yes in decision.exceptions)
+
+
+def site_vendors(site: SiteRules) -> Mapping[str, Category]:
+    """The vendors that a visitor may make an exception for, id -> category."""
+    return {vendor.id: vendor.category for vendor in site.listed}
+
+
+def _category_views(
+    site: SiteRules, decision: Decision, preferences: Preferences | None, *, detailed: bool
+) -> tuple[CategoryView, ...]:
+    exceptions = preferences.vendors if preferences is not None else {}
+    views = []
+    for category in (Category.NECESSARY, *used_categories(site)):
+        listed = tuple(v for v in site.listed if v.category is category) if detailed else ()
+        if category is Category.NECESSARY and not listed:
+            continue
+        on = decision.categories[category]
+        views.append(
+            CategoryView(
+                category=category,
+                on=on,
+                vendors=tuple(_vendor_view(vendor, exceptions) for vendor in listed),
+                held_by_gpc=decision.gpc
+                and not on
+                and category in SALE_OR_SHARING
+                and (preferences is None or category in preferences.allowed),
+            )
+        )
+    return tuple(views)
+
+
+def _vendor_view(vendor: Vendor, exceptions: Mapping[str, bool]) -> VendorView:
+    return VendorView(
+        id=vendor.id,
+        name=vendor.name,
+        company=vendor.company,
+        policy_url=vendor.policy_url,
+        cookies=vendor.cookies,
+        exception=exceptions.get(vendor.id),
+        switchable=not vendor.is_tag_manager and vendor.category is not Category.NECESSARY,
+    )
+
+
+def page_state(
+    site: SiteRules,
+    vendors: Mapping[str, Vendor],
+    decision: Decision,
+    owners: Collection[str],
+    *,
+    decided: bool,
+) -> PageState:
+    """What the page's script knows. `owners` are those of the page's gates."""
+    used = used_categories(site)
+    on = tuple(category for category in used if decision.categories[category])
+    off = tuple(category for category in used if not decision.categories[category])
+    present = [vendors[owner] for owner in owners if owner in vendors]
+    runs: set[Category] = set()
+    waits: set[Category] = set()
+    for vendor in present:
+        answer = decision.answer(vendor.id)
+        # A tag manager loads more than the page shows: whatever it serves runs, or waits.
+        kinds = set(vendor.serves) if vendor.is_tag_manager else {vendor.category}
+        if answer.open:
+            runs |= kinds.intersection(on)
+            waits |= kinds.intersection(off) if vendor.is_tag_manager else set()
+        elif answer.reason not in UNCHOOSABLE:
+            waits |= kinds
+    return PageState(
+        on=on,
+        off=off,
+        decided=decided,
+        exceptions=decision.exceptions,
+        gpc=decision.gpc,
+        runs=tuple(c for c in used if c in runs),
+        waits=tuple(c for c in used if c in waits),
+    )
+
+
+def _key(site: SiteRules, decision: Decision) -> str:
+    on = (category for category in used_categories(site) if decision.categories[category])
+    return state_key(on, decision.exceptions)
+
+
+def banner_view(
+    site: SiteRules, policy: Policy, decision: Decision, *, return_to: str, prefix: str
+) -> BannerView:
+    """The first layer."""
+    return BannerView(
+        controller=policy.controller,
+        policy_url=policy.url or "",
+        categories=_category_views(site, decision, None, detailed=False),
+        gpc=decision.gpc,
+        return_to=return_to,
+        prefix=prefix,
+    )
+
+
+def preferences_view(
+    site: SiteRules,
+    policy: Policy,
+    decision: Decision,
+    preferences: Preferences | None,
+    *,
+    audience: Audience,
+    return_to: str,
+    saved: bool,
+    prefix: str,
+    theme: Theme,
+) -> PreferencesView:
+    """The preferences page."""
+    chosen_on = None
+    if preferences is not None and not preferences.only_vendors:
+        chosen_on = datetime.datetime.fromtimestamp(preferences.made_at, datetime.UTC).date()
+    return PreferencesView(
+        controller=policy.controller,
+        policy_url=policy.url or "",
+        categories=_category_views(site, decision, preferences, detailed=True),
+        contact=policy.contact or "",
+        opt_out=decision.opt_out_link and sells(site),
+        opted_out=_opted_out(site, decision, preferences),
+        limit=decision.limit_link and not LIMITED.issuperset(used_categories(site)),
+        limited=_limited(site, decision, preferences),
+        key=_key(site, decision) if preferences is not None else "",
+        # Whoever allowed it all the same, later, would read here that it is off.
+        gpc=decision.gpc and _opted_out(site, decision, preferences),
+        chosen_on=chosen_on,
+        saved=saved,
+        audience=audience,
+        return_to=return_to,
+        prefix=prefix,
+        keep_days=policy.max_age_days,
+        theme=theme,
+    )

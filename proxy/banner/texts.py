@@ -1,0 +1,177 @@
+"""The words of the banner, in the visitor's language."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from cachetools import LRUCache
+
+from proxy.banner.plurals import plural_of
+from proxy.banner.static_files import static_root
+
+FALLBACK = "en"
+
+# Other codes for a language that we have; "no" is what browsers send for either Norwegian.
+_ALIASES = {
+    **{"fil": "tl", "no": "nb", "nn": "nb", "iw": "he", "in": "id"},
+    # Where Chinese is written in traditional characters, few tags say so.
+    **{"zh-tw": "zh-hant", "zh-hk": "zh-hant", "zh-mo": "zh-hant"},
+}
+_NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+_SLOT = re.compile(r"\{(\w+)\}")
+_HEADER_LIMIT = 512
+"""Characters of Accept-Language that are read; browsers send far fewer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """One language. Keys are dotted (`banner.title`); each exists, from English if need be.
+
+    `lang` is the BCP 47 tag for the `lang` attribute, `dir` is `ltr` or `rtl`. Equal only to
+    itself, so that it is cheap as a cache key: there is one object a language.
+    """
+
+    lang: str
+    dir: str
+    values: Mapping[str, str]
+    months: tuple[str, ...]
+
+    def __getitem__(self, key: str) -> str:
+        return self.values[key]
+
+    def say(self, key: str, **slots: object) -> str:
+        """The sentence with its `{slots}` filled. Values are inserted as they are: not escaped,
+        and a brace inside a value is never a slot."""
+        return _SLOT.sub(lambda m: str(slots.get(m[1], m[0])), self.values[key])
+
+    def count(self, key: str, number: int, slot: str) -> str:
+        """The sentence in the number's plural form, `{slot}` filled with the number.
+
+        A key with forms has one each for those that the language tells apart: `key.one`,
+        `key.few`, `key.other` (https://cldr.unicode.org, plural rules)."""
+        form = f"{key}.{plural_of(self.lang, number)}"
+        return self.say(form if form in self.values else f"{key}.other", **{slot: number})
+
+    def join(self, items: Sequence[str]) -> str:
+        """`a, b and c`, as the language writes it."""
+        if len(items) < 2:
+            return "".join(items)
+        return self["list.comma"].join(items[:-1]) + self["list.last"] + items[-1]
+
+    def date(self, day: datetime.date) -> str:
+        """A date in words."""
+        return self.say("date", day=day.day, month=self.months[day.month - 1], year=day.year)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, str):
+            yield prefix + key, value
+
+
+def read_texts(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """One file's own keys (dotted) and its twelve months, without any fallback."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    return dict(_flat(table)), tuple(table.get("months", ()))
+
+
+@cache
+def languages() -> Mapping[str, Texts]:
+    """Every language we have, by code. Read from the disk once."""
+    folder = static_root() / "banner" / "texts"
+    english, english_months = read_texts(folder / f"{FALLBACK}.toml")
+    found: dict[str, Texts] = {}
+    for path in sorted(folder.glob("*.toml")):
+        own, months = read_texts(path)
+        # Of a sentence with plural forms, all come from one language.
+        counted = {f"{key.rpartition('.')[0]}." for key in own if key.endswith(".other")}
+        lent = {k: v for k, v in english.items() if not k.startswith(tuple(counted))}
+        values = MappingProxyType({**lent, **own})
+        found[path.stem] = Texts(path.stem, values["dir"], values, months or english_months)
+    return MappingProxyType(found)
+
+
+class Wording:
+    """Every language, with a config's own words in place of ours."""
+
+    def __init__(self, own: Mapping[str, Mapping[str, Any]] = _NOTHING) -> None:
+        """`own` is the config's [texts]: tables by language, as in the files of texts."""
+        self._languages = {lang.lower(): texts for lang, texts in languages().items()}
+        for lang, table in own.items():
+            texts = languages()[lang]
+            values = MappingProxyType({**texts.values, **dict(_flat(table))})
+            self._languages[lang.lower()] = replace(texts, values=values)
+        self._chosen: LRUCache[tuple[str, str], Texts] = LRUCache(1024)
+
+    def texts_for(self, page_lang: str | None, accept_language: str) -> Texts:
+        """The page's language if we have it, else the best of Accept-Language, else English.
+
+        `page_lang` is the page's `lang` attribute (None or "" where it has none);
+        `accept_language` the header's value, which may be anything (RFC 9110, 12.5.4).
+        """
+        key = ((page_lang or "")[:64], accept_language[:_HEADER_LIMIT])
+        known = self._chosen.get(key)
+        if known is None:
+            known = self._chosen[key] = self._find(*key)
+        return known
+
+    def _find(self, page_lang: str, accept_language: str) -> Texts:
+        for tag in (page_lang, *_wanted(accept_language)):
+            found = self._lookup(tag)
+            if found is not None:
+                return found
+        return self._languages[FALLBACK]
+
+    def _lookup(self, tag: str) -> Texts | None:
+        """RFC 4647 lookup: drop subtags from the end until one of ours is left."""
+        tag = tag.strip().lower().replace("_", "-")
+        while tag:
+            found = self._languages.get(_ALIASES.get(tag, tag))
+            if found is not None:
+                return found
+            tag = tag.rpartition("-")[0]
+        return None
+
+
+@cache
+def our_wording() -> Wording:
+    """Our own words, where no config has its say."""
+    return Wording()
+
+
+def texts_for(page_lang: str | None, accept_language: str) -> Texts:
+    """`Wording.texts_for` with our own words."""
+    return our_wording().texts_for(page_lang, accept_language)
+
+
+@cache
+def known_texts() -> Mapping[str, Mapping[str, str]]:
+    """Every language's words by dotted key: what a config may put its own in place of."""
+    return MappingProxyType({lang: texts.values for lang, texts in languages().items()})
+
+
+def _wanted(accept_language: str) -> list[str]:
+    """The header's language ranges, most wanted first; broken parts are passed over."""
+    ranges: list[tuple[float, str]] = []
+    for part in accept_language.split(","):
+        tag, _, parameter = part.partition(";")
+        name, _, weight = parameter.partition("=")
+        quality = 1.0
+        if name.strip().lower() == "q":
+            try:
+                quality = float(weight)
+            except ValueError:
+                continue
+        if 0 < quality <= 1:
+            ranges.append((quality, tag))
+    return [tag for _, tag in sorted(ranges, key=lambda r: -r[0])]

@@ -1,0 +1,120 @@
+"""What the banner and the preferences page show: plain values, made by the caller."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from consent_rules.categories import Audience, Category
+from proxy.banner.theme import Theme
+
+PREFIX = "/.consent"
+
+
+@dataclass(frozen=True, slots=True)
+class VendorView:
+    """One company behind a category.
+
+    `exception` is the visitor's choice for this vendor alone: True allowed, False refused, None
+    as its category. `switchable` is False where such an exception makes no sense (a tag
+    manager follows what it serves).
+    """
+
+    id: str
+    name: str
+    company: str = ""
+    purpose: str = ""
+    policy_url: str = ""
+    cookies: tuple[str, ...] = ()
+    exception: bool | None = None
+    switchable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryView:
+    """A category with its present state: the visitor's choice, or what holds without one.
+
+    `held_by_gpc` tells that it is off because of the browser's opt-out preference signal.
+    """
+
+    category: Category
+    on: bool = False
+    vendors: tuple[VendorView, ...] = ()
+    held_by_gpc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What the page's script knows: `window.consent.get()`, and whether a choice needs a reload.
+
+    `on` and `off` are the choosable categories by state. `runs` are those of which something
+    is open on this very page (refusing one must reload to stop it), `waits` those of which
+    something is closed on it (allowing one must reload to load it). None means unknown: then
+    `runs` is taken for `on` and `waits` for `off`, which at worst reloads once too often.
+    """
+
+    on: tuple[Category, ...] = ()
+    off: tuple[Category, ...] = ()
+    decided: bool = False
+    exceptions: tuple[tuple[str, bool], ...] = ()
+    gpc: bool = False
+    runs: tuple[Category, ...] | None = None
+    waits: tuple[Category, ...] | None = None
+
+
+def state_key(on: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
+    """What was allowed, as JSON: the site's open pages see by it what must stop."""
+    return json.dumps(dict.fromkeys((*on, *allowed_vendors(exceptions)), True))
+
+
+def allowed_vendors(exceptions: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+    """The vendors that were allowed whatever their category says."""
+    return tuple(vendor for vendor, allowed in exceptions if allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class BannerView:
+    """The first layer. Shown while the visitor has yet to choose.
+
+    `categories` are the choosable ones that the site uses, in order; `return_to` the path of
+    the page, or "" to let the endpoint use the Referer (then the bytes do not depend on it).
+    """
+
+    controller: str
+    policy_url: str
+    categories: tuple[CategoryView, ...]
+    gpc: bool = False
+    return_to: str = ""
+    prefix: str = PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencesView:
+    """The preferences page.
+
+    `contact` is a mail address or a link, `key` what the script tells the site's other open pages
+    (`state_key`). `chosen_on` is the day of the present choice (None: not yet), `saved` asks for
+    the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long
+    a choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask
+    for the forms of US laws, `opted_out` and `limited` tell that nothing is left to be done.
+    """
+
+    controller: str
+    policy_url: str
+    categories: tuple[CategoryView, ...]
+    contact: str = ""
+    key: str = ""
+    gpc: bool = False
+    chosen_on: datetime.date | None = None
+    saved: bool = False
+    audience: Audience = Audience.MARKETING
+    return_to: str = "/"
+    prefix: str = PREFIX
+    keep_days: int = 180
+    opt_out: bool = False
+    opted_out: bool = False
+    limit: bool = False
+    limited: bool = False
+    theme: Theme = field(default_factory=Theme)

@@ -1,0 +1,303 @@
+"""Replies made ready: what a kept answer became for one kind of visitor, sent again as it is.
+
+A fresh hit comes down to a few header fields of the request. Their values are the key; the reply is
+bytes. It is sent from where the request was read, without a task, a request object or a decision,
+for as long as all that it was made from holds: the configuration, the kept answer, the day (tags
+expire) and the visitor's choice. Everything out of the ordinary takes the long way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from math import inf
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from aiohttp.http import HttpVersion11, RawRequestMessage
+
+from consent_rules.categories import Audience
+from proxy.cache.store import Entry, Store
+from proxy.cookies.cookie_header import names_in
+from proxy.http.adapters.writer import ProxyResponse, head_of
+from proxy.http.forwarding import Network, address_behind, address_is_trusted
+
+if TYPE_CHECKING:
+    from proxy.context import Asking
+
+_DAY = 86400
+_BUDGET = 32 * 2**20
+"""Bytes of replies that a worker keeps ready, about, beside the variants."""
+_MOST_STATES = 20_000
+_LONGEST_COOKIE = 4096
+# What an answer may be chosen by (`Vary`): all of it is part of the question.
+_SELECTING = frozenset(
+    {"accept-encoding", "accept-language", "host", "sec-gpc", "sec-fetch-dest", "x-forwarded-host"}
+)
+_MOST_NAMES = 1000
+
+
+class _Role(IntEnum):
+    """What a request's header field means for a reply from memory."""
+
+    NOTHING = 0
+    SITE = 1  # says which site, and how it was reached
+    CHOOSES = 2  # chooses among replies
+    COOKIE = 3
+    LONG_WAY = 4  # asks for something that is decided request by request
+
+
+_SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
+_CHOOSES = (
+    "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
+    "if-none-match", "cdn-loop",
+)  # fmt: skip
+# A reply from memory depends on none of these. What is not named here takes the long way.
+_NOTHING = (
+    "accept", "dnt", "downlink", "ect", "from", "forwarded", "origin", "priority", "purpose",
+    "referer", "rtt", "save-data", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user",
+    "sec-purpose", "te", "traceparent", "tracestate", "upgrade-insecure-requests", "user-agent",
+    "via", "x-forwarded-for", "x-forwarded-port", "x-real-ip", "x-request-id", "x-requested-with",
+)  # fmt: skip
+_NOTHING_UNDER = ("sec-ch-", "cf-", "fastly-", "x-amz-cf-", "x-amzn-")
+
+# The header fields that are the same for everyone whatever the decision; an asset that has only
+# these is not asked whose it is.
+_SAME_FOR_ALL = frozenset(
+    {
+        "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
+        "access-control-allow-methods", "access-control-allow-origin", "access-control-max-age",
+        "access-control-expose-headers", "age", "alt-svc", "cache-control", "connection",
+        "content-disposition", "content-encoding", "content-language", "content-length",
+        "content-type", "cross-origin-resource-policy", "date", "etag", "expires", "keep-alive",
+        "last-modified", "pragma", "server", "strict-transport-security", "timing-allow-origin",
+        "vary", "via", "x-content-type-options", "x-frame-options", "x-powered-by",
+        "x-xss-protection",
+    }
+)  # fmt: skip
+
+
+class Question(NamedTuple):
+    """A request as far as a reply from memory depends on it. `cookie` is not part of `key`."""
+
+    key: tuple[Hashable, ...]
+    site: tuple[Hashable, ...]
+    cookie: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Visitor:
+    """What a Cookie header comes down to. Equal keys, equal replies; `until` is when the choice in
+    it ends (seconds since 1970).
+    """
+
+    key: Hashable
+    until: float = inf
+
+
+_NO_COOKIE = _Visitor("no cookie")
+_ANYONE = _Visitor("anyone")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadyReply:
+    """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
+    `until` is when what it was made from is no longer fresh. `site` and `page` are for counters.
+    """
+
+    status: int
+    head: bytes
+    rest: bytes
+    body: bytes
+    entry: Entry
+    until: float
+    site: str
+    page: tuple[object, ...] | None
+
+    def head_at(self, now: float) -> bytes:
+        if not self.rest:
+            return self.head
+        return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
+
+
+_T = TypeVar("_T")
+
+
+class _Recent(Generic[_T]):
+    """A mapping that forgets what was not used for a while: two halves, the older one dropped when
+    the younger is full. A look-up costs one of a dictionary, and no lock-step list of uses.
+    """
+
+    __slots__ = ("_limit", "_old", "_size", "_young")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit // 2
+        self._size = 0
+        self._young: dict[Hashable, tuple[_T, int]] = {}
+        self._old: dict[Hashable, tuple[_T, int]] = {}
+
+    def get(self, key: Hashable) -> _T | None:
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.pop(key, None)
+            if found is None:
+                return None
+            self.put(key, *found)
+        return found[0]
+
+    def put(self, key: Hashable, value: _T, size: int = 1) -> None:
+        if size > self._limit:
+            return
+        if self._size + size > self._limit:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._size += size
+        self._young[key] = (value, size)
+
+
+class ReadyReplies:
+    """The replies that are ready under one configuration. `region_headers` are those that tell a
+    visitor's region, `trusted` the proxies whose word counts, `region_of_address` tells it where no
+    header does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        region_headers: Iterable[str] = (),
+        trusted: Sequence[Network] = (),
+        region_of_address: Callable[[str], str] | None = None,
+        budget: int = _BUDGET,
+    ) -> None:
+        self._store = store
+        self._trusted = tuple(trusted)
+        self._region_of_address = region_of_address
+        self._replies: _Recent[ReadyReply] = _Recent(budget)
+        self._visitors: _Recent[_Visitor] = _Recent(_MOST_STATES)
+        self._by_name = dict.fromkeys(_NOTHING, _Role.NOTHING)
+        self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
+        self._by_name |= dict.fromkeys(_CHOOSES, _Role.CHOOSES)
+        self._by_name |= {name.lower(): _Role.CHOOSES for name in region_headers}
+        self._by_name["cookie"] = _Role.COOKIE
+        self._roles: dict[bytes, _Role] = {}
+
+    def question(self, message: RawRequestMessage, peer: str, *, secure: bool) -> Question | None:
+        """What a request asks of memory; None when it has to go the long way."""
+        if (
+            message.method != "GET"
+            or message.version != HttpVersion11
+            or message.should_close
+            or message.upgrade
+            or message.chunked
+        ):
+            return None
+        roles = self._roles
+        site: list[Hashable] = [secure]
+        if self._trusted:
+            site.append(address_is_trusted(peer, self._trusted))
+        chosen: list[Hashable] = [message.path]
+        if self._region_of_address is not None:
+            address = address_behind(peer, message.headers, self._trusted)
+            chosen.append(self._region_of_address(address))
+        cookie = b""
+        for name, value in message.raw_headers:
+            role = roles.get(name)
+            if role is None:
+                role = self._role_of(name)
+            if not role:
+                continue
+            if role is _Role.CHOOSES:
+                chosen += (name, value)
+            elif role is _Role.SITE:
+                site += (name, value)
+            elif role is _Role.COOKIE and not cookie and len(value) <= _LONGEST_COOKIE:
+                cookie = value
+            else:
+                return None
+        of_site = tuple(site)
+        return Question((of_site, *chosen), of_site, cookie)
+
+    def _role_of(self, name: bytes) -> _Role:
+        text = name.decode("latin-1").lower()
+        role = self._by_name.get(text)
+        if role is None:
+            role = _Role.NOTHING if text.startswith(_NOTHING_UNDER) else _Role.LONG_WAY
+        if len(self._roles) < _MOST_NAMES:
+            self._roles[name] = role
+        return role
+
+    def find(self, question: Question, now: float) -> ReadyReply | None:
+        """The reply that is ready, if all that it was made from holds."""
+        reply = self._replies.get((_ANYONE.key, question.key))
+        if reply is None:
+            who: _Visitor | None = _NO_COOKIE
+            if question.cookie:
+                who = self._visitors.get((question.site, question.cookie))
+            if who is None or now >= who.until:
+                return None
+            reply = self._replies.get((who.key, question.key))
+            if reply is None:
+                return None
+        if now >= reply.until or not self._store.still_has(reply.entry):
+            return None
+        return reply
+
+    def remember(
+        self,
+        question: Question,
+        asking: Asking,
+        entry: Entry,
+        response: ProxyResponse,
+        *,
+        page: tuple[object, ...] | None,
+        keeps_pages: bool,
+        asks_for_page: bool,
+    ) -> None:
+        """Keep a reply that was made of a fresh kept answer. `response` has been sent;
+        `keeps_pages` is whether this visitor may be given kept pages.
+        """
+        if any(name not in _SELECTING for name, _ in entry.selecting):
+            return
+        asset = not entry.is_page and not asks_for_page and not asking.site.rules.patient_cookies
+        # The kept fields as well: one that was taken out for this visitor is another's.
+        fields = (*entry.headers, *response.headers)
+        if asset and all(name.lower() in _SAME_FOR_ALL for name in fields):
+            who: _Visitor | None = _ANYONE
+        else:
+            who = self._visitor(question, asking, keeps_pages=keeps_pages)
+        if who is None:
+            return
+        now = asking.now
+        until = min(entry.born + entry.terms.lifetime, (now // _DAY + 1) * _DAY)
+        headers = response.headers.copy()
+        rest = b""
+        if "Age" in headers:
+            del headers["Age"]
+            rest = b"\r\n\r\n"
+        head = head_of(f"HTTP/1.1 {response.status} {response.reason}", headers)
+        if rest:
+            head = head[:-2] + b"Age: "
+        reply = ReadyReply(
+            response.status, head, rest, response.sent, entry, until, asking.site.rules.name, page
+        )
+        # The body is a variant's, or the store's, as long as that lives: counted all the same.
+        self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
+
+    def _visitor(self, question: Question, asking: Asking, *, keeps_pages: bool) -> _Visitor | None:
+        if asking.asked_once or asking.has_kept or asking.context.audience is Audience.PATIENT:
+            return None
+        if not question.cookie:
+            return _NO_COOKIE
+        if asking.running.config.signals.wp_consent_cookies:
+            return None  # what is to be put right, and for how long, is each visitor's own
+        chosen = asking.visitor.preferences
+        names = names_in(asking.cookie_header)
+        vendors = tuple(sorted(n for n in names if asking.running.cookies.vendors_of(n)))
+        key = (
+            None if chosen is None else chosen.key,
+            vendors,
+            keeps_pages,
+            tuple(sorted(names)) if asking.site.rules.patient_cookies else (),
+        )
+        found = _Visitor(key, inf if chosen is None else chosen.expires_at)
+        self._visitors.put((question.site, question.cookie), found)
+        return found

@@ -1,0 +1,39 @@
+"""The commands. Exit codes: 0 fine, 1 found faults, 2 used wrongly."""
+
+from __future__ import annotations
+
+import typer
+
+from proxy.cli.catalogue import catalogue_command
+from proxy.cli.check import check, diff, schema
+from proxy.cli.discovered import discovered
+from proxy.cli.import_config import import_config
+from proxy.cli.page import explain, rewrite
+from proxy.cli.run import purge, run
+from proxy.cli.tag import tags
+
+app = typer.Typer(
+    name="consent-proxy",
+    help="A reverse proxy that makes the visitor's cookie choice true.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.command()(run)
+app.command()(check)
+app.command()(diff)
+app.add_typer(tags)
+app.command()(rewrite)
+app.command()(explain)
+app.command()(schema)
+app.command("catalogue")(catalogue_command)
+app.command()(discovered)
+app.command("import")(import_config)
+app.command()(purge)
+
+
+def main() -> None:
+    """The console script."""
+    app()

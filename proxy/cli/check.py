@@ -1,0 +1,69 @@
+"""`check`, `diff`, `schema`: what is wrong with a config, what it changes, what may stand in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consent_rules.config.load import ConfigError, format_fault, included_schema, json_schema
+from consent_rules.review.diff import differences
+from consent_rules.vendors import catalogue
+from proxy.cli.changes import print_changes
+from proxy.cli.options import FAULTS, JsonOption, open_config, print_json, read_config, today
+
+
+def check(
+    config: Annotated[Path, typer.Argument(help="The config file.")], as_json: JsonOption = False
+) -> None:
+    """Check a config: every mistake at once, each with its line. Exit 1 if there is one."""
+    try:
+        loaded, _ = read_config(config)
+        faults = loaded.faults
+    except ConfigError as error:
+        faults = error.faults
+    wrong = [fault for fault in faults if fault.severity != "warning"]
+    if as_json:
+        rows = [{**asdict(fault), "file": fault.file or str(config)} for fault in faults]
+        typer.echo(json.dumps({"ok": not wrong, "faults": rows}, indent=2))
+    else:
+        for fault in faults:
+            typer.echo(format_fault(fault, str(config)))
+        if not faults:
+            typer.echo(f"{config}: fine")
+    if wrong:
+        raise typer.Exit(FAULTS)
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(help="The config as it is.")],
+    new: Annotated[Path, typer.Argument(help="The config as it would be.")],
+    fail_on_new: Annotated[
+        bool,
+        typer.Option("--fail-on-new", help="Exit 1 if somebody newly receives data."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what a new config changes for visitors: which pages newly send data to whom."""
+    (was, _), (will, _) = open_config(old), open_config(new)
+    changes = differences(was.config, will.config, catalogue(), today=today())
+    more = any(change.effect == "more" for change in changes)
+    if as_json:
+        print_json({"new": more, "changes": [asdict(change) for change in changes]})
+    else:
+        print_changes(changes)
+    if more and fail_on_new:
+        raise typer.Exit(FAULTS)
+
+
+def schema(
+    included: Annotated[
+        bool, typer.Option("--included", help="Of a file that a config includes.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of the config file, for editors."""
+    found = included_schema() if included else json_schema()
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))

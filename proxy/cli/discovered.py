@@ -1,0 +1,49 @@
+"""`discovered`: what was closed because nobody approved it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from consent_rules.rules import Rules
+from consent_rules.vendors import catalogue
+from proxy.cli.options import FAULTS, ConfigOption, JsonOption, open_config, stop, today
+from proxy.config.file import folder_of
+from proxy.observability.discovered import as_config, read_discovered
+from proxy.review.observe_report import as_text, report
+
+
+def discovered(
+    config: ConfigOption,
+    site: Annotated[str, typer.Option("--site", help="Only this site.")] = "",
+    as_report: Annotated[
+        bool, typer.Option("--report", help="Tell what enforcing would close, site by site.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was closed because nobody approved it, as config that is ready to paste."""
+    loaded, _ = open_config(config)
+    name = loaded.config.proxy.discovered
+    if not name:
+        stop(f"{config}: proxy.discovered is empty, so nothing is counted", FAULTS)
+    try:
+        found = read_discovered(folder_of(config) / name, site)
+    except sqlite3.Error as error:
+        stop(f"{name}: cannot be read: {error}", FAULTS)
+    if as_report:
+        rules = Rules.build(loaded.config, catalogue())
+        reports = report(loaded.config, rules, found, today())
+        wanted = [one for one in reports if site in {"", one.site}]
+        typer.echo(
+            json.dumps([asdict(one) for one in wanted], indent=2) if as_json else as_text(wanted)
+        )
+    elif as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+    elif found:
+        typer.echo("\n\n".join(as_config(one, today()) for one in found))
+    else:
+        typer.echo("nothing yet")

@@ -1,0 +1,57 @@
+"""`import`: another consent tool's configuration, as ours."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consent_rules.importers.convert import NothingToImportError, Tool, as_config, imported
+from consent_rules.vendors import catalogue
+from proxy.cli.options import FAULTS, USAGE, JsonOption, print_json, stop, today
+from proxy.cli.tag import read_day
+
+_LARGEST = 5_000_000
+
+
+def import_config(
+    file: Annotated[Path, typer.Argument(help="The other tool's file (JS or JSON), - for stdin.")],
+    tool: Annotated[Tool, typer.Option("--from", help="The tool that it is for.")],
+    site: Annotated[str, typer.Option("--site", "-s", help="The site's name in tags.")] = "www",
+    approved_by: Annotated[
+        str,
+        typer.Option("--approved-by", help="Who approves the tags. Without it: commented out."),
+    ] = "",
+    expires: Annotated[
+        str, typer.Option("--expires", help="The day from which the tags are closed.")
+    ] = "1 year",
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a configuration of Klaro, cookieconsent or tarteaucitron into ours, on stdout."""
+    try:
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        stop(f"{file}: cannot be read: {error.strerror}", USAGE)
+    if len(content) > _LARGEST:
+        stop(f"{file}: larger than {_LARGEST:,} bytes: that is no configuration", FAULTS)
+    last = read_day(expires, "--expires")
+    try:
+        found = imported(content.decode("utf-8", "replace"), tool, catalogue())
+    except NothingToImportError as error:
+        stop(f"{file}: {error}: is it really a configuration of {tool}?", FAULTS)
+    text = as_config(
+        found, catalogue(), site=site, approved_by=approved_by, today=today(), expires=last
+    )
+    if as_json:
+        print_json(
+            {
+                "toml": text,
+                "services": [asdict(service) for service in found.services],
+                "left_out": found.left_out,
+            }
+        )
+    else:
+        typer.echo(text, nl=False)

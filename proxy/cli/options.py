@@ -1,0 +1,69 @@
+"""What the commands have in common: options, exit codes, how a mistake ends a command."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from consent_rules.config.load import ConfigError, LoadedConfig
+from proxy.config.file import ConfigFile
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
+MaybeConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="The config file. Without it: the catalogue, no tags."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+USAGE, FAULTS = 2, 1
+"""Exit codes: used wrongly; found faults."""
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """End the command with a sentence on stderr."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def console(*, plain_width: int = 10_000) -> Console:
+    """For text with colours. They come on a terminal only, and never under NO_COLOR.
+
+    Without a terminal nothing is cut to its width: the lines go to a file or to grep.
+    """
+    is_terminal = sys.stdout.isatty()
+    return Console(
+        highlight=False,
+        markup=False,
+        soft_wrap=not is_terminal,
+        width=None if is_terminal else plain_width,
+    )
+
+
+def read_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfig, str]:
+    """The config and its text. Raises ConfigError; an unreadable file is a usage error."""
+    try:
+        return (file or ConfigFile(path)).read(today())
+    except OSError as error:
+        stop(f"{path}: cannot be read: {error.strerror}", USAGE)
+
+
+def open_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfig, str]:
+    """As `read_config`; faults end the command."""
+    try:
+        return read_config(path, file)
+    except ConfigError as error:
+        stop(str(error), FAULTS)

@@ -1,0 +1,67 @@
+"""`run`, and `purge`, which talks to a running proxy."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import urllib.error
+import urllib.request
+from typing import Annotated
+from urllib.parse import urlencode
+
+import typer
+
+from consent_rules.config.load import format_fault
+from proxy.cli.options import FAULTS, USAGE, ConfigOption, JsonOption, open_config, stop
+from proxy.config.file import ConfigFile
+
+
+def run(config: ConfigOption) -> None:
+    """Serve. A saved config is taken by itself, and on SIGHUP; SIGTERM finishes what is under way
+    and stops.
+    """
+    from proxy.service import serve_config
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    file = ConfigFile(config)
+    loaded, _ = open_config(config, file)
+    for fault in loaded.faults:
+        typer.echo(format_fault(fault, str(config)), err=True)
+    code, message = serve_config(file, loaded)
+    if message:
+        stop(message, code)
+    raise typer.Exit(code)
+
+
+def purge(
+    url: Annotated[
+        str, typer.Argument(help="A URL, or the beginning of URLs with * at its end; * is all.")
+    ],
+    config: ConfigOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Throw a URL out of the running proxy's cache."""
+    loaded, _ = open_config(config)
+    listen = loaded.config.proxy.admin_listen
+    if listen.startswith("unix:"):
+        stop(f"{config}: ask {listen} yourself: POST /purge?{urlencode({'url': url})}", USAGE)
+    host, _, port = listen.rpartition(":")
+    host = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(  # noqa: S104
+        host, host
+    )
+    there = f"http://{host}:{port}/purge?{urlencode({'url': url})}"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(there, method="POST"), timeout=10) as reply:
+            told = json.load(reply)
+    except urllib.error.HTTPError as error:
+        stop(error.read(1000).decode("utf-8", "replace").strip(), FAULTS)
+    except (OSError, ValueError) as error:
+        stop(f"{there}: no answer ({error}): is the proxy running?", FAULTS)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        typer.echo(f"{url}: thrown out in all workers ({told['entries']} in one of them)")

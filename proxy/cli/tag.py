@@ -1,0 +1,494 @@
+"""`tag add`, `tag list`, `tag expire`, `tag remove`: what marketing does."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from consent_rules.catalogue.search import meant_vendors
+from consent_rules.config.load import Config, LoadedConfig, Site, Tag, all_vendors, format_fault
+from consent_rules.config.problems import did_you_mean
+from consent_rules.config.toml.editing import (
+    UneditableError,
+    Value,
+    with_table,
+    with_value,
+    without_tables,
+)
+from consent_rules.config.values import quoted
+from consent_rules.review.diff import Change, differences, pages_of, rules_of_tags
+from consent_rules.review.tag_summary import Meaning, meaning_of, state_of
+from consent_rules.vendors import Vendor, catalogue
+from proxy.cli.changes import print_changes
+from proxy.cli.config_edit import Editing, read_for_change
+from proxy.cli.options import FAULTS, USAGE, JsonOption, console, print_json, stop, today
+
+tags = typer.Typer(
+    name="tag",
+    help="Add, list, end and remove tags: who may act on which pages.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+FileOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
+SitesOption = Annotated[
+    list[str] | None, typer.Option("--site", "-s", help="A site's name; may be given again.")
+]
+VendorArgument = Annotated[str, typer.Argument(help="A vendor: its id, or a word of its name.")]
+DryOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")]
+
+_FILE = Path("consent-proxy.toml")
+_SPAN = re.compile(r"([0-9]{1,4}) ?(d|days?|w|weeks?|m|months?|y|years?)")
+
+
+@tags.command("add")
+def add(
+    vendor: VendorArgument,
+    site: SitesOption = None,
+    pages: Annotated[
+        list[str] | None,
+        typer.Option("--pages", "-p", help='Paths, "*" for anything; may be given again.'),
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", help='The day from which it is closed: 2027-11-02, or "1 year".'),
+    ] = None,
+    approved_by: Annotated[
+        str | None, typer.Option("--approved-by", help="Who approved it: a name or mail address.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="Who answers for it day by day.")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="What it is for.")] = None,
+    baa: Annotated[
+        bool,
+        typer.Option("--baa", help="A business associate agreement covers it (patient pages)."),
+    ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option("--into", help="Write it into this file, one that the config includes."),
+    ] = None,
+    config: FileOption = _FILE,
+    yes: YesOption = False,
+    dry_run: DryOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve a vendor on a site. Asks for what is missing, shows what it means, then writes it."""
+    file = read_for_change(config)
+    asks = _asks(as_json)
+    found = _vendor(vendor, file, asks)
+    values: dict[str, Value] = {
+        "vendor": found.id,
+        "sites": _sites(site, file.loaded.config, asks),
+        "pages": tuple(pages) if pages else _pages(asks),
+        "approved_by": approved_by or _asked("--approved-by", "Who approved it", asks),
+        "approved_on": today(),
+        "expires": _day(expires, asks),
+    }
+    for key, given, question in (
+        ("purpose", purpose, "What is it for (Enter to leave out)"),
+        ("owner", owner, "Who answers for it day by day (Enter to leave out)"),
+    ):
+        said = given if given is not None or not asks else _prompt(question, "")
+        if said:
+            values[key] = said
+    if baa:
+        values["baa"] = True
+    target = _target(into, file)
+    file.change(target, _edited(with_table, file.text(target), "tag", values))
+    loaded = file.checked()
+    number, line = _last_tag(loaded, "" if target == config else str(target))
+    tag = loaded.config.tags[number]
+    rules = rules_of_tags(loaded.config, catalogue())
+    meanings = [meaning_of(loaded.config, rules, tag, name, today()) for name in tag.sites]
+    changes = differences(file.loaded.config, loaded.config, catalogue(), today=today())
+    if not as_json:
+        for meaning in meanings:
+            _print_meaning(meaning, tag)
+    written = _finished(file, loaded, changes, asks=asks and not yes, dry=dry_run, quiet=as_json)
+    if as_json:
+        _tell_json(written, target, changes, line=line, means=[asdict(one) for one in meanings])
+    else:
+        typer.echo(f"Written: {target}:{line}" if written else "Nothing was written.")
+
+
+@tags.command("list")
+def list_tags(
+    config: FileOption = _FILE,
+    site: Annotated[str, typer.Option("--site", "-s", help="Only this site.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List the tags: who may act where, what opens it, and until when."""
+    file = read_for_change(config)
+    found = file.loaded.config
+    if site and site not in {one.name for one in found.sites}:
+        stop(_unknown_site(site, found.sites), USAGE)
+    rules = rules_of_tags(found, catalogue())
+    rows = []
+    for number, tag in enumerate(found.tags):
+        if site and site not in tag.sites:
+            continue
+        vendor = rules.vendors[tag.vendor]
+        state = state_of(found, rules, tag, today())
+        spot = file.loaded.places.key(("tag", number))
+        rows.append(
+            {
+                "vendor": tag.vendor,
+                "name": vendor.name,
+                "category": str(vendor.category),
+                "sites": list(tag.sites),
+                "pages": list(tag.pages),
+                "state": state.state,
+                "acts": state.acts,
+                "expires": tag.expires.isoformat(),
+                "days_left": state.days,
+                "approved_by": tag.approved_by,
+                "approved_on": tag.approved_on.isoformat(),
+                "owner": tag.owner or "",
+                "purpose": tag.purpose or "",
+                "file": spot.file or str(config),
+                "line": spot.line,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    elif rows:
+        _print_rows(rows, str(config))
+    else:
+        typer.echo("no tags" + (f" on {site}" if site else ""))
+
+
+@tags.command("expire")
+def expire(
+    vendor: VendorArgument,
+    on: Annotated[
+        str | None, typer.Option("--on", help="The day from which it is closed. Default: today.")
+    ] = None,
+    site: SitesOption = None,
+    config: FileOption = _FILE,
+    yes: YesOption = False,
+    dry_run: DryOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Close a vendor's tag from a day on. The tag stays in the file, as a record."""
+    file = read_for_change(config)
+    asks = _asks(as_json)
+    day = read_day(on, "--on") if on is not None else today()
+    chosen = _tags_of(vendor, site, file, asks)
+    for number, tag in chosen:
+        if day <= tag.approved_on:
+            stop(
+                f"the tag {quoted(tag.vendor)} was approved on {tag.approved_on}, so it cannot end "
+                f'on {day}; take it out with "consent-proxy tag remove {tag.vendor}"',
+                FAULTS,
+            )
+        where, at = file.place_of("tag", number)
+        file.change(where, _edited(with_value, file.text(where), "tag", at, "expires", day))
+    _change(file, as_json, asks and not yes, dry_run, f"ends on {day}", chosen)
+
+
+@tags.command("remove")
+def remove(
+    vendor: VendorArgument,
+    site: SitesOption = None,
+    config: FileOption = _FILE,
+    yes: YesOption = False,
+    dry_run: DryOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a vendor's tag out of the file, with the comment right above it."""
+    file = read_for_change(config)
+    asks = _asks(as_json)
+    chosen = _tags_of(vendor, site, file, asks)
+    numbers: dict[Path, list[int]] = {}
+    for number, _ in chosen:
+        where, at = file.place_of("tag", number)
+        numbers.setdefault(where, []).append(at)
+    for where, found in numbers.items():
+        file.change(where, _edited(without_tables, file.text(where), "tag", found))
+    _change(file, as_json, asks and not yes, dry_run, "is taken out", chosen)
+
+
+# --- Asking
+
+
+def _asks(as_json: bool) -> bool:
+    """Whether there is somebody to ask: never a script, never a pipe."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not as_json
+
+
+def _prompt(question: str, default: str | None = None) -> str:
+    answer: str = typer.prompt(question, default=default, show_default=bool(default))
+    return answer.strip()
+
+
+def _asked(flag: str, question: str, asks: bool, default: str | None = None) -> str:
+    if not asks:
+        stop(f"{flag} is missing: {question[0].lower()}{question[1:]}? Say it with {flag}", USAGE)
+    return _prompt(question, default)
+
+
+def _pages(asks: bool) -> tuple[str, ...]:
+    if not asks:
+        return ("/*",)
+    answer = _prompt('On which pages (with commas; "*" for anything)', "/*")
+    return tuple(part.strip() for part in answer.split(",") if part.strip())
+
+
+def _vendor(said: str, file: Editing, asks: bool) -> Vendor:
+    vendors = all_vendors(file.loaded.config, catalogue())
+    if said in vendors:
+        return vendors[said]
+    meant = meant_vendors(said, vendors)
+    if not meant:
+        stop(
+            f"no vendor {quoted(said)} is known; look for it with "
+            '"consent-proxy catalogue search WORDS", or describe it in a [[vendor]] table',
+            FAULTS,
+        )
+    named = " or ".join(f"{vendor} ({vendors[vendor].name})" for vendor in meant)
+    first = vendors[meant[0]]
+    if not (asks and typer.confirm(f"Do you mean {first.name} ({first.id})?", default=True)):
+        stop(f"no vendor {quoted(said)} is known; did you mean {named}?", FAULTS)
+    return first
+
+
+def _sites(given: list[str] | None, config: Config, asks: bool) -> tuple[str, ...]:
+    names = [site.name for site in config.sites]
+    if given:
+        return tuple(dict.fromkeys(given))
+    if len(names) == 1:
+        return tuple(names)
+    listed = ", ".join(names)
+    said = _asked("--site", f"On which site (the sites are {listed})", asks)
+    return tuple(part.strip() for part in said.split(",") if part.strip())
+
+
+def _unknown_site(name: str, sites: Iterable[Site]) -> str:
+    names = [site.name for site in sites]
+    listed = f"; the sites are {', '.join(names)}"
+    return f"unknown site {quoted(name)}{did_you_mean(name, names, else_say=listed)}"
+
+
+def _day(given: str | None, asks: bool) -> datetime.date:
+    if given is not None:
+        return read_day(given, "--expires")
+    question = 'Until when is it approved (a day such as 2027-11-02, or "6 months")'
+    return read_day(_asked("--expires", question, asks, "1 year"), "--expires")
+
+
+def read_day(said: str, flag: str) -> datetime.date:
+    """A day, or a span from today on. Ends the command if it is neither."""
+    words = " ".join(said.lower().split())
+    span = _SPAN.fullmatch(words)
+    try:
+        if span is not None:
+            return _after(today(), int(span[1]), span[2][0])
+        return datetime.date.fromisoformat(words)
+    except (ValueError, OverflowError):
+        stop(
+            f"{flag}: {quoted(said)} is not a day; write it like 2027-11-02, or say how long, such "
+            'as "6 months" or "1 year"',
+            USAGE,
+        )
+
+
+def _after(day: datetime.date, count: int, unit: str) -> datetime.date:
+    if unit in "dw":
+        return day + datetime.timedelta(days=count * (7 if unit == "w" else 1))
+    months = day.month - 1 + count * (12 if unit == "y" else 1)
+    year, month = day.year + months // 12, months % 12 + 1
+    # The 31st of a month that has none is its last day.
+    for last in (day.day, 30, 29, 28):
+        try:
+            return datetime.date(year, month, last)
+        except ValueError:
+            if year > datetime.MAXYEAR:
+                raise
+    raise ValueError(f"no day in {year}-{month}")
+
+
+def _tags_of(
+    said: str, sites: list[str] | None, file: Editing, asks: bool
+) -> list[tuple[int, Tag]]:
+    """The tags of a vendor that are meant, with their numbers in the file."""
+    config = file.loaded.config
+    known = {site.name for site in config.sites}
+    for name in sites or ():
+        if name not in known:
+            stop(_unknown_site(name, config.sites), USAGE)
+    here = {tag.vendor for tag in config.tags}
+    vendor = said if said in here else _vendor(said, file, asks).id
+    all_of_it = [(n, tag) for n, tag in enumerate(config.tags) if tag.vendor == vendor]
+    if not all_of_it:
+        stop(f"there is no tag of {quoted(vendor)} in {file.path}", FAULTS)
+    chosen = [(n, tag) for n, tag in all_of_it if not sites or set(sites) & set(tag.sites)]
+    if not chosen:
+        stop(f"there is no tag of {quoted(vendor)} for {', '.join(sites or ())}", FAULTS)
+    wider = [tag for _, tag in chosen if sites and set(tag.sites) - set(sites)]
+    if wider:
+        stop(
+            f"the tag of {quoted(vendor)} is for {', '.join(wider[0].sites)} together; name all of "
+            "them with --site, or split it into two tags by hand",
+            FAULTS,
+        )
+    places = {(site, page) for _, tag in chosen for site in tag.sites for page in tag.pages}
+    if not sites and len({site for site, _ in places}) > 1 and len(chosen) > 1:
+        listed = ", ".join(sorted({site for site, _ in places}))
+        stop(f"{quoted(vendor)} has tags on {listed}; say which with --site", USAGE)
+    return chosen
+
+
+# --- Changing the file
+
+
+def _edited(edit: Any, *arguments: Any) -> str:
+    try:
+        text: str = edit(*arguments)
+    except UneditableError as error:
+        stop(f"{error}. Nothing was written.", FAULTS)
+    return text
+
+
+def _finished(
+    file: Editing,
+    loaded: LoadedConfig,
+    changes: tuple[Change, ...],
+    *,
+    asks: bool,
+    dry: bool,
+    quiet: bool,
+) -> bool:
+    """Show what changes, ask, write. Whether it was written."""
+    if not quiet:
+        print_changes(changes)
+        before = {fault.message for fault in file.loaded.faults}
+        for fault in loaded.faults:
+            if fault.message not in before:
+                typer.echo(format_fault(fault, str(file.path)))
+    if dry or (asks and not typer.confirm(f"Write this to {file.path}?", default=True)):
+        return False
+    file.write()
+    return True
+
+
+def _change(
+    file: Editing,
+    as_json: bool,
+    asks: bool,
+    dry: bool,
+    what: str,
+    chosen: list[tuple[int, Tag]],
+) -> None:
+    loaded = file.checked()
+    changes = differences(file.loaded.config, loaded.config, catalogue(), today=today())
+    if not as_json:
+        for _, tag in chosen:
+            typer.echo(f"the tag of {tag.vendor} on {', '.join(tag.sites)} {what}")
+    written = _finished(file, loaded, changes, asks=asks, dry=dry, quiet=as_json)
+    if as_json:
+        _tell_json(written, file.path, changes)
+    else:
+        typer.echo(f"Written: {file.path}" if written else "Nothing was written.")
+
+
+def _tell_json(written: bool, file: Path, changes: tuple[Change, ...], **more: Any) -> None:
+    print_json(
+        {
+            "written": written,
+            "file": str(file),
+            **more,
+            "changes": [asdict(change) for change in changes],
+        }
+    )
+
+
+def _target(into: Path | None, file: Editing) -> Path:
+    """The file to write into: the config itself, or one of those that it includes."""
+    if into is None or into.resolve() == file.path.resolve():
+        return file.path
+    if not file.includes(into):
+        stop(
+            f"{into} is no file that {file.path} includes, so a tag in it would never count; "
+            f'make the file, and add include = ["{into.parent.name or "tags"}/*.toml"] to '
+            f"{file.path}",
+            USAGE,
+        )
+    return into
+
+
+def _last_tag(loaded: LoadedConfig, file: str) -> tuple[int, int]:
+    """Number and line of the last tag of a file ("": of the config itself)."""
+    spots = [loaded.places.key(("tag", n)) for n in range(len(loaded.config.tags))]
+    real = Path(file).resolve()
+    return max(
+        (n, spot.line)
+        for n, spot in enumerate(spots)
+        if (spot.file and Path(spot.file).resolve() == real) or (not file and not spot.file)
+    )
+
+
+# --- Showing
+
+
+def _print_meaning(meaning: Meaning, tag: Tag) -> None:
+    out = console()
+    company = meaning.company
+    by = f" ({company})" if company and company not in meaning.name else ""
+    out.print(Text(f"{meaning.name}{by} on {meaning.site}", style="bold"))
+    left = (tag.expires - today()).days
+    rows: Mapping[str, str] = {
+        "what it is": meaning.what,
+        "pages": pages_of(meaning.pages, meaning.site),
+        "when": meaning.opens,
+        "patient pages": meaning.patient,
+        "records visits": meaning.records,
+        "cookies": _cookies(meaning),
+        "policy": meaning.policy_url or "not known; add policy_url in a [[vendor]] table",
+        "approved": f"by {tag.approved_by} on {tag.approved_on}, until {tag.expires} ({left} days)",
+    }
+    for label, said in rows.items():
+        line = Text(f"  {label.ljust(15)}", style="dim")
+        line.append(said, style="none")
+        out.print(line)
+
+
+def _cookies(meaning: Meaning) -> str:
+    if not meaning.cookies:
+        return "none that we know of on your own domain"
+    return ", ".join(
+        f"{cookie.name} ({cookie.lifetime})" if cookie.lifetime else cookie.name
+        for cookie in meaning.cookies
+    )
+
+
+def _print_rows(rows: list[dict[str, Any]], file: str) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("vendor", "sites", "pages", "category", "state", "expires", "line"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"vendor", "expires", "line"})
+    for row in rows:
+        style = "" if row["acts"] else "red"
+        if row["acts"] and "expires in" in row["state"]:
+            style = "yellow"
+        table.add_row(
+            row["vendor"],
+            ", ".join(row["sites"]),
+            ", ".join(row["pages"]),
+            row["category"].replace("_", " "),
+            Text(row["state"], style=style),
+            row["expires"],
+            str(row["line"]),
+        )
+    console(plain_width=200).print(table)

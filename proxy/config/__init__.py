@@ -1,0 +1,1 @@
+"""The configuration file on disk: read, watch, reload, fall back."""

@@ -1,0 +1,114 @@
+"""A config file from the disk, with what only the machine it lies on can tell of it."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from pathlib import Path
+
+from consent_rules.config.load import (
+    Config,
+    ConfigError,
+    Fault,
+    LoadedConfig,
+    decode_config,
+    load_config,
+)
+from proxy.banner.texts import known_texts
+from proxy.config.includes import IncludedFiles, Stamp, stamp_of
+from proxy.gc_tuning import collector_at_rest
+from proxy.geoip import RegionFile, RegionFileError
+
+
+def folder_of(path: Path) -> Path:
+    """What relative paths in a config file count from: the folder in which it is named, not the
+    one that a link to it leads to (Kubernetes puts config files behind links that change).
+    """
+    return path.absolute().parent
+
+
+def read_config(path: Path, *, today: datetime.date) -> tuple[LoadedConfig, str]:
+    """Read and check a config file with all that it includes; also give its text.
+
+    Raises ConfigError or OSError.
+    """
+    return ConfigFile(path).read(today)
+
+
+class ConfigFile:
+    """One reading of a config file. What was looked at is known afterwards, whatever came of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._included = IncludedFiles(path)
+        self._content = b""
+        self._beside: dict[Path, Stamp] = {}
+
+    def read(self, today: datetime.date) -> tuple[LoadedConfig, str]:
+        """As `read_config`."""
+        self._included.stamps[self.path] = stamp_of(self.path)
+        self._content = self.path.read_bytes()
+        text = decode_config(self._content, str(self.path))
+        with collector_at_rest():
+            loaded = load_config(
+                text,
+                str(self.path),
+                today=today,
+                texts=known_texts(),
+                includes=self._included.includes,
+                environment=os.environ,
+            )
+        folder = folder_of(self.path)
+        self._beside = _beside(loaded.config, folder)
+        faults = _region_file(loaded, folder)
+        if faults:
+            raise ConfigError(faults, str(self.path))
+        return loaded, text
+
+    def used(self, config: Config) -> None:
+        """Say that the files beside it (keys, regions) were just read, or made."""
+        self._beside = _beside(config, folder_of(self.path))
+
+    @property
+    def folders(self) -> frozenset[Path]:
+        """The folders in which a change may be one of the config."""
+        beside = (path if path.is_dir() else path.parent for path in self._beside)
+        return frozenset(f for f in (*self._included.folders, *beside) if f.is_dir())
+
+    def changed(self) -> bool:
+        """Whether a file is no longer as it was read, or another one has come or gone."""
+        stamps = self._included.stamps | self._beside
+        if any(stamp_of(path) != stamp for path, stamp in stamps.items()):
+            return True
+        return self._included.names_changed()
+
+    def digest(self) -> bytes:
+        """Equal for equal content of the config's files and the same files beside it."""
+        found = hashlib.blake2b(self._content, digest_size=16)
+        for name, content in sorted(self._included.files.items()):
+            found.update(f"{name}\0{len(content)}\0".encode())
+            found.update(content)
+        found.update(repr(sorted(self._beside.items())).encode())
+        return found.digest()
+
+
+def _beside(config: Config, folder: Path) -> dict[Path, Stamp]:
+    """The files that a config takes into use: its keys and its database of regions."""
+    keys = folder / config.preferences.keys
+    found = [keys, *(keys.glob("*.pem") if keys.is_dir() else ())]
+    if config.policy.region_from.database is not None:
+        found.append(folder / config.policy.region_from.database)
+    return {path: stamp_of(path) for path in found}
+
+
+def _region_file(loaded: LoadedConfig, folder: Path) -> list[Fault]:
+    database = loaded.config.policy.region_from.database
+    if database is None:
+        return []
+    try:
+        RegionFile(folder / database)
+    except RegionFileError as error:
+        spot = loaded.places.value(("policy", "region_from", "database"))
+        return [Fault(spot.line, spot.column, f"database: {error}")]
+    return []

@@ -1,0 +1,64 @@
+"""The last good config, kept by the workers together.
+
+A worker that died is started again from the parent, which knows the config of its own start only.
+The file may have a fault by then: the new worker takes what the others serve by.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pickle
+import sys
+import tempfile
+
+from consent_rules.config.load import Config
+
+
+class LastGood:
+    """Made before the workers part ways. It lies in memory, for it may hold secrets."""
+
+    def __init__(self, config: Config, digest: bytes) -> None:
+        self.first = config
+        self._digest = digest
+        if sys.platform == "linux":
+            self._descriptor = os.memfd_create("consent-proxy-config")
+        else:
+            with tempfile.TemporaryFile() as file:
+                self._descriptor = os.dup(file.fileno())
+
+    def keep(self, config: Config, digest: bytes) -> None:
+        """Say that a worker serves by this config now."""
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        try:
+            if self._stored()[: len(digest)] == digest:
+                return
+            # Our own objects, never anybody's bytes.
+            content = digest + pickle.dumps(config)
+            os.ftruncate(self._descriptor, 0)
+            written = 0
+            while written < len(content):
+                written += os.pwrite(self._descriptor, content[written:], written)
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+    def take(self) -> tuple[Config, bytes]:
+        """The config in force, and its digest."""
+        fcntl.lockf(self._descriptor, fcntl.LOCK_SH)
+        try:
+            stored = self._stored()
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+        if not stored:
+            return self.first, self._digest
+        size = len(self._digest)
+        config = pickle.loads(stored[size:])  # noqa: S301 - what `keep` wrote
+        assert isinstance(config, Config)
+        return config, stored[:size]
+
+    def _stored(self) -> bytes:
+        size = os.fstat(self._descriptor).st_size
+        found = b""
+        while len(found) < size:
+            found += os.pread(self._descriptor, size - len(found), len(found))
+        return found

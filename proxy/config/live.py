@@ -1,0 +1,165 @@
+"""The configuration in force in one worker, and how a saved file takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from consent_rules.config.load import ConfigError, LoadedConfig, format_fault
+from proxy.banner.theme import ThemeError
+from proxy.config.file import ConfigFile, folder_of
+from proxy.config.last_known_good import LastGood
+from proxy.config.watcher import occasions
+from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.geoip import RegionFileError
+from proxy.observability.metrics import Metrics
+from proxy.runtime import Running, start_running
+
+_log = logging.getLogger("consent_proxy")
+
+NOT_STARTED = (KeyFaultError, ThemeError, RegionFileError, OSError, ValueError)
+"""What keeps a config without fault from being served by."""
+
+
+class Current:
+    """What this worker serves by. A bad config never replaces a good one."""
+
+    def __init__(
+        self,
+        file: ConfigFile,
+        running: Running,
+        last_good: LastGood,
+        metrics: Metrics,
+        worker: int = 0,
+    ) -> None:
+        self.running = running
+        self._file = file
+        self._watched = file.folders
+        self._digest = file.digest()
+        self._last_good = last_good
+        self._metrics = metrics
+        self._worker = worker
+        self._one_at_a_time = asyncio.Lock()
+        self._faults: list[str] = []
+        self._taken_at = time.time()
+        metrics.config_taken()
+        metrics.watch("cache_bytes", lambda: self._cached()[0])
+        metrics.watch("cache_entries", lambda: self._cached()[1])
+
+    def told(self) -> Mapping[str, Any]:
+        """For the operator: whether the file as it is now was taken, and if not, why."""
+        at = datetime.datetime.fromtimestamp(self._taken_at, datetime.UTC)
+        return {
+            "file": str(self._file.path),
+            "worker": self._worker,
+            "taken": not self._faults,
+            "in_force_since": at.isoformat(timespec="seconds"),
+            "faults": self._faults,
+        }
+
+    def catch_up(self) -> None:
+        """Take what the other workers serve by, where that is another config than at the start."""
+        config, digest = self._last_good.take()
+        if digest == self._digest:
+            return
+        with contextlib.suppress(*NOT_STARTED):
+            folder = folder_of(self._file.path)
+            self.running = start_running(config, folder, _now(), self.running)
+            self._digest = digest
+
+    async def keep_up(self) -> None:
+        """Take each change of the files, until cancelled."""
+        how = self.running.config.proxy.watch
+        async for _ in occasions(lambda: self._watched, how):
+            async with self._one_at_a_time:
+                if await asyncio.to_thread(self._file.changed):
+                    await self._reload(forced=False)
+
+    async def reload(self) -> None:
+        """Take the files as they are now, even when nothing seems to have changed."""
+        async with self._one_at_a_time:
+            await self._reload(forced=True)
+
+    async def _reload(self, *, forced: bool) -> None:
+        file = ConfigFile(self._file.path)
+        try:
+            # In a thread: requests are answered meanwhile.
+            loaded, running = await asyncio.to_thread(self._load, file, forced)
+        except (ConfigError, *NOT_STARTED) as error:
+            refusal = error
+        else:
+            self._looked_at(file)
+            if running is not None:
+                self._take(loaded, running)
+            elif self._faults:  # put back as it was
+                self._good()
+            return
+        if not forced and await asyncio.to_thread(file.changed):
+            return  # read while it was being written: what comes of it is seen at once
+        self._looked_at(file)
+        self._refuse(refusal)
+
+    def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Running | None]:
+        """The config, and what is made of it; None where it is the one in force."""
+        loaded, _ = file.read(_now().date())
+        config = loaded.config
+        if not forced and file.digest() == self._digest:
+            return loaded, None
+        folder = folder_of(file.path)
+        running = start_running(config, folder, _now(), self.running, loaded.vendors)
+        file.used(config)
+        return loaded, running
+
+    def _looked_at(self, file: ConfigFile) -> None:
+        self._file = file
+        self._watched = file.folders | self._watched
+
+    def _take(self, loaded: LoadedConfig, running: Running) -> None:
+        config = loaded.config
+        before = self.running.config.proxy
+        if (before.listen, before.admin_listen, before.workers, before.watch) != (
+            config.proxy.listen,
+            config.proxy.admin_listen,
+            config.proxy.workers,
+            config.proxy.watch,
+        ):
+            _log.warning("listen, admin_listen, workers and watch change with a restart only")
+        self.running.sightings.write()
+        self.running = running
+        self._watched = self._file.folders
+        self._digest = self._file.digest()
+        self._taken_at = time.time()
+        self._last_good.keep(config, self._digest)
+        self._good()
+        _log.info("config reloaded from %s", self._file.path)
+        for fault in loaded.faults:  # expired tags and warnings, as at the start
+            _log.warning("%s", format_fault(fault, str(self._file.path)))
+
+    def _good(self) -> None:
+        self._faults = []
+        self._metrics.config_taken(self._taken_at)
+
+    def _refuse(self, error: Exception) -> None:
+        name = str(self._file.path)
+        if isinstance(error, ConfigError):
+            self._faults = [format_fault(fault, name) for fault in error.faults]
+        else:
+            said = error.strerror if isinstance(error, OSError) else None
+            self._faults = [f"{name}: {said or error}"]
+        self._metrics.config_refused()
+        # All workers find the same: one tells it all.
+        why = "\n".join(self._faults) if self._worker == 0 else "worker 0 tells why"
+        _log.error("config not taken, the last good one goes on serving:\n%s", why)
+
+    def _cached(self) -> tuple[int, int]:
+        cache = self.running.cache
+        return (0, 0) if cache is None else (cache.store.size, len(cache.store))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

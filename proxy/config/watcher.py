@@ -1,0 +1,74 @@
+"""When a config on the disk may have changed: told by the system, or looked at again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
+
+from watchfiles import awatch
+
+from consent_rules.config.models import Watch
+
+_log = logging.getLogger("consent_proxy")
+# It tells each change. With the log in the same folder that would be one more, without end.
+logging.getLogger("watchfiles").setLevel(logging.WARNING)
+
+_SETTLED_MS = 50
+"""A change is told once nothing else has changed for so long: editors write in several steps."""
+_MOST_MS = 300
+"""But no later than this: a file that something writes all the time must not hide the others."""
+_POLL_SECONDS = 0.25
+_LOOK_AGAIN_MS = 5_000
+"""Looked at even when nothing was told: a change between two watches, a folder on a network."""
+
+
+async def occasions(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIterator[None]:
+    """Yield whenever it is worth to look. `folders` are asked for again after each time.
+
+    Where the system cannot tell (no inotify, or too many watches), it goes over to polling.
+    """
+    while how is Watch.NOTIFY:
+        watched = folders()
+        try:
+            async with contextlib.aclosing(_notices(watched)) as notices:
+                async for _ in notices:
+                    yield
+                    if folders() != watched:
+                        break
+        except (OSError, RuntimeError) as error:
+            if all(folder.is_dir() for folder in watched):
+                _log.warning("changes of the config are not told (%s): it is polled", error)
+                break
+    while how is not Watch.OFF:
+        yield
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _notices(folders: frozenset[Path]) -> AsyncGenerator[None]:
+    """Yield once the folders are watched, and after each change in them."""
+    changes = awatch(
+        *folders,
+        watch_filter=None,
+        debounce=_MOST_MS,
+        step=_SETTLED_MS,
+        recursive=False,
+        rust_timeout=_LOOK_AGAIN_MS,
+        yield_on_timeout=True,
+        ignore_permission_denied=True,
+    )
+    upcoming = asyncio.ensure_future(anext(changes))
+    try:
+        # With its first step the watch begins. What changed before that is seen by looking now.
+        await asyncio.sleep(0)
+        yield
+        while True:
+            await upcoming
+            upcoming = asyncio.ensure_future(anext(changes))
+            yield
+    finally:
+        upcoming.cancel()
+        await asyncio.gather(upcoming, return_exceptions=True)
+        await changes.aclose()

@@ -1,0 +1,1 @@
+"""Cookie headers, the preference cookie, its signing keys, vendor cookies."""

@@ -1,0 +1,74 @@
+"""The WP Consent API's cookies (https://github.com/WordPress/wp-consent-level-api).
+
+WordPress plugins that know the API read `wp_consent_<category>`, "allow" or "deny", in PHP and in
+JavaScript. With `wp_consent_cookies` they say the visitor's choice, and nothing but it: they are
+set with it, put right on the next page where something else changed them, and gone with it. What
+the visitor's browser sends is put right before it reaches the site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consent_rules.categories import Audience, Category
+from consent_rules.decision import Decision
+from consent_rules.preferences import Preferences
+from proxy.context import Asking
+from proxy.cookies.cookie_header import names_in, value_in
+
+_PREFIX = "wp_consent_"
+_CATEGORIES: Mapping[str, Category] = {
+    # The API's "functional" is what a site cannot do without.
+    "functional": Category.NECESSARY,
+    "preferences": Category.FUNCTIONAL,
+    "statistics-anonymous": Category.ANALYTICS,
+    "statistics": Category.ANALYTICS,
+    "marketing": Category.ADVERTISING,
+}
+
+
+def wp_cookies(preferences: Preferences | None, decision: Decision) -> Mapping[str, str]:
+    """The cookies that should be there, name -> value. None at all before a choice."""
+    if preferences is None or preferences.only_vendors:
+        return {}
+    patient = decision.audience is Audience.PATIENT
+
+    def value(category: Category) -> str:
+        if category is Category.NECESSARY:
+            return "allow"
+        return "allow" if decision.categories[category] and not patient else "deny"
+
+    return {f"{_PREFIX}{name}": value(category) for name, category in _CATEGORIES.items()}
+
+
+def set_wp_cookies(
+    asking: Asking, preferences: Preferences | None, decision: Decision
+) -> list[str]:
+    """Set-Cookie values that make of what the browser sent what should be there. `preferences` are
+    those in force from now on, `decision` is the whole site's under them.
+    """
+    sent, wanted = asking.cookie_header, wp_cookies(preferences, decision)
+    end = "; Path=/; SameSite=Lax"
+    if domain := asking.running.config.preferences.cookie_domain:
+        end += f"; Domain={domain}"
+    if asking.secure:
+        end += "; Secure"
+    left = 0 if preferences is None else max(0, preferences.expires_at - int(asking.now))
+    stray = [n for n in dict.fromkeys(names_in(sent)) if n.startswith(_PREFIX) and n not in wanted]
+    wrong = {name: value for name, value in wanted.items() if value_in(sent, name) != value}
+    return [
+        *(f"{name}=; Max-Age=0{end}" for name in stray),
+        *(f"{name}={value}; Max-Age={left}{end}" for name, value in wrong.items()),
+    ]
+
+
+def truthful(sent: str, wanted: Mapping[str, str]) -> str:
+    """A Cookie header in which these cookies say the choice, or are not there."""
+    if _PREFIX not in sent and not wanted:
+        return sent
+    kept = [
+        pair.strip()
+        for pair in sent.split(";")
+        if pair.strip() and not pair.strip().startswith(_PREFIX)
+    ]
+    return "; ".join([*kept, *(f"{name}={value}" for name, value in wanted.items())])

@@ -1,0 +1,1 @@
+"""Apply the decision to the headers of one message. No I/O."""

@@ -1,0 +1,164 @@
+"""Headers that make a browser reach out, held to the decision.
+
+`Link` (RFC 8288), `Refresh`, the Reporting API's headers (NEL, Report-To,
+Reporting-Endpoints), `Speculation-Rules`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection
+
+from multidict import CIMultiDict, istr
+
+from consent_rules.categories import Audience
+from consent_rules.config.models import Sensor
+
+Closed = Callable[[str], bool]
+"""Whether a URL, resolved against the page's, leads to someone who may not act."""
+
+_LINK = re.compile(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
+_PARAMETER = re.compile(
+    r";\s*([\w*!#$&+.^`|~-]+)\s*(?:=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;,\"]*)))?"
+)
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_FETCHING = frozenset(
+    {
+        "preload", "prefetch", "modulepreload", "preconnect", "dns-prefetch", "prerender",
+        "stylesheet", "next", "icon", "manifest", "compression-dictionary", "monetization",
+    }
+)  # fmt: skip
+_URL = re.compile(r"(?:https?:)?//[^\s\"'<>,;]+", re.IGNORECASE)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# HTML Standard, "shared declarative refresh steps": a space is enough after the seconds.
+_REFRESH = re.compile(r"^\s*[\d.]+(?:\s*[;,]|\s)\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
+_REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
+_CSP = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
+
+REFERRER_POLICY = istr("Referrer-Policy")
+PERMISSIONS_POLICY = istr("Permissions-Policy")
+OPENER_POLICY = istr("Cross-Origin-Opener-Policy")
+X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
+
+# What a browser itself tells advertisers (https://privacysandbox.google.com). Chromium took most of
+# them out again and warns in the console of names that it no longer knows; older ones still obey.
+_AD_FEATURES = (
+    "browsing-topics", "attribution-reporting", "join-ad-interest-group", "run-ad-auction",
+    "shared-storage", "private-aggregation",
+)  # fmt: skip
+_SENSORS = tuple(map(str, Sensor))
+_ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
+
+
+def without_closed_links(field: str, closed: Closed) -> str:
+    """A Link header without the fetching links that lead to the closed; "" when none is left."""
+    kept = []
+    for match in _LINK.finditer(field):
+        parameters: dict[str, str] = {}
+        for name, quoted, bare in _PARAMETER.findall(match[2]):
+            # The first of a name counts (RFC 8288, 3.3).
+            value = _QUOTED_PAIR.sub(r"\1", quoted) if quoted else bare
+            parameters.setdefault(name.lower(), value)
+        urls = [match[1], *_URL.findall(parameters.get("imagesrcset", ""))]
+        rels = parameters.get("rel", "").lower().split()
+        if _FETCHING.intersection(rels) and any(map(closed, urls)):
+            continue
+        kept.append(match[0].strip().rstrip(",").rstrip())
+    return ", ".join(kept)
+
+
+def hold_document(
+    headers: CIMultiDict[str],
+    audience: Audience,
+    *,
+    advertising: bool,
+    sensors: Collection[str] = (),
+    trustworthy: bool = True,
+) -> None:
+    """What a document's own features may do: no look-ups ahead, none of the browser's advertising
+    interfaces while advertising is closed, and no sensors but those that the config names, which
+    are the page's own: never a third party's. `trustworthy` is whether browsers think the origin
+    so (Secure Contexts, 3.1): elsewhere they complain of what they then ignore.
+    """
+    headers[X_DNS_PREFETCH_CONTROL] = "off"
+    given = ",".join(headers.getall(PERMISSIONS_POLICY, ()))
+    closed = {name for name, value in _ENTRY.findall(given) if not value.strip()}
+    # A later entry replaces an earlier one (RFC 9651, 3.2): where the origin closes a sensor
+    # itself, it stays closed.
+    features = [
+        f"{name}=({'self' if name in sensors and name not in closed else ''})" for name in _SENSORS
+    ]
+    if not advertising:
+        features += [f"{name}=()" for name in _AD_FEATURES]
+    if features:
+        headers.add(PERMISSIONS_POLICY, ", ".join(features))
+    if audience is Audience.PATIENT:
+        headers.popall("Accept-CH", None)
+        # A marketing page that opens this one in a window must not be able to read it there. The
+        # windows that this one opens (to sign in, to pay) keep their way back.
+        if trustworthy:
+            headers.setdefault(OPENER_POLICY, "same-origin-allow-popups")
+
+
+def hold_to_decision(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:
+    """Take out of an answer's headers whatever would make the browser ask the closed."""
+    for name in ("Link", "Refresh", *_REPORTING, *_CSP):
+        if name not in headers:
+            continue
+        values = headers.popall(name)
+        for value in values:
+            held = _held(name, value, closed)
+            if held:
+                headers.add(name, held)
+    if audience is Audience.PATIENT:
+        # The address of a patient page is nobody's business, the next page's tags included.
+        headers[REFERRER_POLICY] = "no-referrer"
+
+
+def _held(name: str, value: str, closed: Closed) -> str:
+    if name == "Link":
+        return without_closed_links(value, closed)
+    if name == "Refresh":
+        target = _REFRESH.match(value)
+        return "" if target and target[1] and closed(target[1].strip()) else value
+    if name in _CSP:
+        return _own_reports(value, closed)
+    if name in {"NEL", "Speculation-Rules"}:
+        # What these lead to stands elsewhere: in a group of Report-To, in a file.
+        return ""
+    if name == "Report-To":
+        return "" if any(closed(url) for url in _endpoints(value)) else value
+    ends = (end.replace("\\", "") for end in _STRING.findall(value))
+    return "" if any(map(closed, ends)) else value
+
+
+def _endpoints(report_to: str) -> list[str]:
+    """The URLs of a Report-To header, which is a JSON list without its brackets."""
+    try:
+        groups = json.loads(f"[{report_to}]")
+    except (ValueError, RecursionError):
+        return []  # nor does a browser use it
+    ends = [
+        end
+        for group in groups
+        if isinstance(group, dict) and isinstance(group.get("endpoints"), list)
+        for end in group["endpoints"]
+    ]
+    return [end["url"] for end in ends if isinstance(end, dict) and isinstance(end.get("url"), str)]
+
+
+def _own_reports(policy: str, closed: Closed) -> str:
+    """A Content-Security-Policy whose reports, with the page's address in them, go to none of the
+    closed."""
+
+    def kept(directive: str) -> str:
+        words = directive.split()
+        if not words or words[0].lower() != "report-uri":
+            return directive
+        own = [word for word in words[1:] if not closed(word)]
+        return " ".join(["", words[0], *own]) if own else ""
+
+    return ",".join(
+        ";".join(d for d in map(kept, one.split(";")) if d.strip()) for one in policy.split(",")
+    ).strip()

@@ -1,0 +1,171 @@
+"""The decision as a Content-Security-Policy (https://www.w3.org/TR/CSP3/).
+
+Ours is a header of its own: several policies all apply, so it can only narrow what the
+origin's allows. The origin's is amended just enough for our own markup to run under it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from consent_rules.categories import Category
+from consent_rules.matching.vendor_index import HostPattern
+from consent_rules.vendors import Vendor
+
+# The site's own inline code is not what a consent policy is about: hosts are.
+_OWN = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
+_USED = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
+
+# An unfilled `'nonce-'` is none.
+_NONCE_OR_HASH = re.compile(r"'(?:nonce|sha256|sha384|sha512)-[A-Za-z0-9+/_-]+={0,2}'", re.I)
+
+
+def host_sources(pattern: str, *, any_port: bool = False) -> tuple[str, ...]:
+    """A host pattern as CSP host-sources: `*.x` is x itself and what lies below it.
+
+    A host-source without a port is the scheme's default one only.
+    """
+    parsed = HostPattern.parse(pattern)
+    number = parsed.port or ("*" if any_port else "")
+    port = f":{number}" if number else ""
+    if parsed.below:
+        return (f"{parsed.host}{port}", f"*.{parsed.host}{port}")
+    return (f"{parsed.host}{port}",)
+
+
+def path_sources(pattern: str) -> tuple[str, ...]:
+    """A `host/path-glob` as CSP host-sources.
+
+    CSP knows whole paths and path prefixes that end in `/`, not globs: the part before the
+    first `*` is cut back to its last `/`.
+    """
+    authority, _, rest = pattern.partition("/")
+    if not authority:
+        return ()
+    literal, star, _ = f"/{rest}".partition("*")
+    if star:
+        literal = literal[: literal.rfind("/") + 1]
+    # What would end the source, the directive or the policy is written as browsers decode it.
+    path = "" if literal == "/" else quote(literal, safe="/-._~!$&'()*+=:@")
+    return tuple(f"{source}{path}" for source in host_sources(authority))
+
+
+def vendor_sources(vendor: Vendor) -> tuple[str, ...]:
+    """Every host-source under which an open vendor may be asked."""
+    sources = [source for pattern in vendor.hosts for source in host_sources(pattern)]
+    sources += [source for pattern in vendor.paths for source in path_sources(pattern)]
+    return _without_covered(sources)
+
+
+def _without_covered(sources: Iterable[str]) -> tuple[str, ...]:
+    """The sources without those that another one lets in anyway."""
+    given = dict.fromkeys(sources)
+
+    def covered(source: str) -> bool:
+        host, slash, _ = source.partition("/")
+        if slash and host in given:
+            return True
+        _, dot, parent = host.removeprefix("*.").partition(".")
+        while dot:
+            if f"*.{parent}" in given:
+                return True
+            _, dot, parent = parent.partition(".")
+        return False
+
+    return tuple(source for source in given if not covered(source))
+
+
+def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri: str = "") -> str:
+    """The policy that lets the site and the open vendors act, and no other host.
+
+    `own` are the site's host patterns. Without vendors it is the policy for pages that cannot
+    be gated: no third party acts.
+
+    It is kept short: proxies in front read 8 KB of headers by default, and dozens of tags name
+    hundreds of hosts. So connections have no directive of their own, and what is only ever
+    asked by a path (pixels on shared hosts) is asked neither by sockets nor, but for tools that
+    visitors use, by forms.
+    """
+    vendors = tuple(vendors)
+    # A port is left open for the site's own hosts, as it is where HTML is gated.
+    own_sources = [s for pattern in own for s in host_sources(pattern, any_port=True)]
+    open_hosts = [s for vendor in vendors for p in vendor.hosts for s in host_sources(p)]
+    open_sources = [source for vendor in vendors for source in vendor_sources(vendor)]
+    forms = [s for v in vendors if v.category in _USED for s in vendor_sources(v)] + open_hosts
+    # A source without a scheme covers wss: in some browsers only.
+    sockets = [f"wss://{source}" for source in _without_covered((*own_sources, *open_hosts))]
+    parts = [
+        " ".join(("default-src", _OWN, *_without_covered((*own_sources, *open_sources)), *sockets)),
+        " ".join(("form-action 'self'", *_without_covered((*own_sources, *forms)))),
+    ]
+    if report_uri:
+        parts.append(f"report-uri {report_uri}")
+    return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAssets:
+    """The hashes of what we put into a page inline, as `sha256-...` without quotes."""
+
+    scripts: Sequence[str] = ()
+    styles: Sequence[str] = ()
+
+
+def amend(policy: str, assets: OwnAssets) -> str:
+    """The origin's policy, with our own markup allowed and nothing else changed.
+
+    A policy is left as it is where it allows inline code anyway: a hash there would switch
+    `'unsafe-inline'` off.
+    """
+    return ", ".join(_amend_one(one, assets) for one in policy.split(","))
+
+
+def _amend_one(policy: str, assets: OwnAssets) -> str:
+    directives: dict[str, list[str]] = {}
+    for part in policy.split(";"):
+        words = part.split()
+        if words:
+            # The first of equal directives counts (CSP3, 2.2.1).
+            directives.setdefault(words[0].lower(), words[1:])
+    if not directives:
+        return policy.strip()
+    _allow_inline(directives, ("script-src-elem", "script-src", "default-src"), assets.scripts)
+    _allow_inline(directives, ("style-src-elem", "style-src", "default-src"), assets.styles)
+    _allow_own(directives, ("form-action",))
+    _allow_own(directives, ("connect-src", "default-src"))
+    return "; ".join(" ".join((name, *values)) for name, values in directives.items())
+
+
+def _allow_inline(
+    directives: dict[str, list[str]], names: tuple[str, ...], hashes: Sequence[str]
+) -> None:
+    governing = next((name for name in names if name in directives), None)
+    if governing is None or not hashes:
+        return
+    values = directives[governing]
+    lowered = [value.lower() for value in values]
+    # Each of these switches 'unsafe-inline' off (CSP3, 6.7.3.2), the last one for scripts only.
+    strict = any(_NONCE_OR_HASH.fullmatch(value) for value in values)
+    if names[1] == "script-src":
+        strict = strict or "'strict-dynamic'" in lowered
+    if "'unsafe-inline'" in lowered and not strict:
+        return
+    allowed = [v for v in values if v.lower() != "'none'"]
+    # default-src governs much else: what we need goes into a directive of its own.
+    target = names[1] if governing == "default-src" else governing
+    directives[target] = [*allowed, *(f"'{value}'" for value in hashes)]
+
+
+def _allow_own(directives: dict[str, list[str]], names: tuple[str, ...]) -> None:
+    governing = next((name for name in names if name in directives), None)
+    if governing is None:
+        return
+    values = directives[governing]
+    lowered = {value.lower() for value in values}
+    if "'self'" in lowered or "*" in lowered:
+        return
+    allowed = [v for v in values if v.lower() != "'none'"]
+    directives[names[0]] = [*allowed, "'self'"]

@@ -1,0 +1,63 @@
+"""Trackers that are served from the site's own host: what scripts ask of them passes here.
+
+A page's markup is gated, and no policy tells one path of the site's own from another. So a request
+to a closed vendor's path is answered by us, with nothing, and the site's server never hears of it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from aiohttp import hdrs, web
+
+from consent_rules.categories import Audience, Category
+from consent_rules.matching.urls import normal_path
+from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.vendors import Vendor
+from proxy.context import Asking
+
+
+def disguise(asking: Asking) -> Vendor | None:
+    """The vendor to whom a path of the site's own belongs."""
+    return _vendor_of(asking.site.boundary.index, asking.path)
+
+
+@lru_cache(maxsize=4096)
+def _vendor_of(index: RuleIndex, path: str) -> Vendor | None:
+    return index.vendor_of_own_path(normal_path(path))
+
+
+def nothing_of_a_closed_vendor(request: web.BaseRequest, asking: Asking) -> web.Response | None:
+    """The answer to what would reach a closed vendor; None where the request may pass."""
+    vendor = disguise(asking)
+    if vendor is None or vendor.category is Category.NECESSARY or not asking.decision.enforce:
+        return None
+    if _is_navigation(request) or vendor.id in _open(request, asking):
+        return None
+    return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+def _is_navigation(request: web.BaseRequest) -> bool:
+    """Whether a visitor goes there: that is the visitor's and the site's business."""
+    destination = request.headers.get("Sec-Fetch-Dest")
+    if destination is None:
+        return request.headers.get(hdrs.ACCEPT, "").startswith("text/html")
+    return destination == "document"
+
+
+def _open(request: web.BaseRequest, asking: Asking) -> frozenset[str]:
+    """The vendors that may act on the page that asks: not the path's tags count but that page's.
+
+    Patient pages send no referrer, so on a site that has some a request without one is theirs.
+    """
+    rules = asking.site.rules
+    if asking.context.audience is Audience.PATIENT:
+        return asking.decision.open
+    if not rules.has_patient_pages:
+        return asking.whole_site.open
+    origin = f"{asking.scheme}://{asking.authority}/"
+    referrer = request.headers.get(hdrs.REFERER, "")
+    path = f"/{referrer[len(origin) :]}".partition("?")[0]
+    if not referrer.startswith(origin) or rules.audience_of(path, ()) is Audience.PATIENT:
+        return asking.marked(Audience.PATIENT)[1].open
+    return asking.whole_site.open

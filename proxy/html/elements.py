@@ -1,0 +1,524 @@
+"""One element -> the resources it holds: whatever it asks for, and the code it runs."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import unquote, unquote_to_bytes
+
+import turbohtml
+
+from consent_rules.matching.urls import strip_url
+from proxy.html.cmp_markup import marks_of
+from proxy.html.css import css_urls
+from proxy.html.source import Source
+from proxy.html.srcset import srcset_urls
+
+
+class Kind(StrEnum):
+    """What a resource is, in the words of `explain`."""
+
+    SCRIPT = "script"
+    INLINE_SCRIPT = "inline script"
+    MARKED_SCRIPT = "marked script"
+    IMPORT_MAP = "import map"
+    SPECULATION_RULES = "speculation rules"
+    IMAGE = "image"
+    FRAME = "frame"
+    NESTED_PAGE = "nested page"
+    MEDIA = "media"
+    OBJECT = "object"
+    STYLE_SHEET = "style sheet"
+    LINK = "link"
+    HINT = "hint"
+    CSS = "css"
+    FORM = "form"
+    PING = "ping"
+    REFRESH = "refresh"
+    REFERRER = "referrer policy"
+    HINT_DELEGATION = "client hints"
+
+
+class Closing(StrEnum):
+    """What stands in a closed resource's place."""
+
+    REMOVE = "the element is taken out"
+    EMPTY = "the attribute is emptied"
+    PLACEHOLDER = "a placeholder stands in its place"
+    CSS_URL = "the URL is taken out of the style"
+    STYLE_ATTRIBUTE = "the URLs are taken out of the attribute"
+    NESTED = "the nested page is gated"
+    FORM_ACTION = "the form leads to the preferences"
+    IMPORT_MAP = "the entries are taken out"
+    INERT = "it stays as the page has it, and is not run"
+
+
+@dataclass(slots=True)
+class Resource:
+    """One thing on a page that reaches out or runs code.
+
+    `urls` are absolute or relative as written, character references resolved. `text` is set
+    for inline scripts, nested pages and style attributes. `css` is the span of a URL within a
+    <style>, in offsets of the parsed text.
+    """
+
+    kind: Kind
+    element: turbohtml.Element
+    attribute: str
+    closing: Closing
+    urls: tuple[str, ...] = ()
+    text: str = ""
+    css: tuple[int, int] | None = None
+    imported: bool = False
+    marks: frozenset[str] = frozenset()
+    """What must be open for a marked script, if no vendor owns it."""
+    scripting: bool = False
+    """Whether it was found as a browser with JavaScript reads the page."""
+
+    @property
+    def tag(self) -> str:
+        return self.element.tag
+
+
+@dataclass(slots=True)
+class Reading:
+    """The page as one kind of browser reads it. `text` is what the parser saw.
+
+    `base` is the first <base href> met so far, None before that. `relative_css` is set where a
+    relative URL of a style may lead to another host.
+    """
+
+    source: Source
+    text: str
+    relative_css: bool
+    has_select: bool
+    base: str | None = None
+    marks: list[str] = field(default_factory=list)
+
+    def value(self, element: turbohtml.Element, name: str) -> str | None:
+        """An attribute's value in the page's charset; None where there is none."""
+        value = element.attr(name)
+        if value is None or value.isascii():
+            return value
+        word = self.source.word(value)
+        return word if "\ufffd" not in word else self._reread(element, name, word)
+
+    def _reread(self, element: turbohtml.Element, name: str, otherwise: str) -> str:
+        # Character references and raw bytes in one value: decode first, then resolve.
+        location = element.source_location
+        span = location.attrs.get(name) if location is not None else None
+        if span is None:
+            return otherwise
+        raw = self.source.word(self.text[span.start_offset : span.end_offset])
+        alone = turbohtml.parse(f"<i {raw}>").find("i")
+        again = alone.attr(name) if alone is not None else None
+        return otherwise if again is None else again
+
+
+def resources_of(element: turbohtml.Element, tag: str, reading: Reading) -> Iterator[Resource]:
+    """Every resource of one element. Order: the element's own, then by attribute."""
+    if element.namespace is turbohtml.Namespace.HTML:
+        handlers: tuple[_Handler | None, ...] = (_HANDLERS.get(tag),)
+    elif reading.has_select and element.closest("select") is not None:
+        # Browsers before 2025 leave out the <svg> or <math> of a <select>.
+        handlers = (_HANDLERS.get(tag), _SVG_HANDLERS.get(tag))
+    else:
+        handlers = (_SVG_HANDLERS.get(tag),)
+    for handler in handlers:
+        if handler is not None:
+            yield from handler(element, reading)
+    for name in element.attrs:
+        if name in _ATTRIBUTES:
+            yield from _ATTRIBUTES[name](element, name, reading)
+
+
+_ENDING_A_SELECT = "select :is(svg,math) :is(select,input,keygen,textarea)"
+"""Names that end a <select> for those browsers, though they are names in a drawing for others."""
+_TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,plaintext,svg,math)"
+
+
+def resources_in_selects(document: turbohtml.Document) -> Iterator[Resource]:
+    """What stands in a <select> as text but is a tag to browsers before 2025: they leave out the
+    element around it. No one is known to write that, so no one is let.
+    """
+    for element in document.select(_TAGS_AS_TEXT):
+        if "<" in element.text:
+            yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+    for element in document.select(_ENDING_A_SELECT):
+        if element.namespace is not turbohtml.Namespace.HTML:
+            yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+
+
+_Handler = Callable[[turbohtml.Element, Reading], Iterator[Resource]]
+_AttributeHandler = Callable[[turbohtml.Element, str, Reading], Iterator[Resource]]
+
+_SVG_LINKING = ("href", "xlink:href")
+
+
+def _linked(kind: Kind, closing: Closing, *names: str) -> _Handler:
+    """A handler for elements whose attributes are plain URLs."""
+
+    def handler(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+        for name in names:
+            url = reading.value(element, name)
+            if url:
+                yield Resource(kind, element, name, closing, (url,))
+
+    return handler
+
+
+_SCRIPT_TYPES = re.compile(
+    r"(?:(?:text|application)/(?:x-)?(?:java|ecma|j|live)script(?:1\.[0-5])?|module|"
+    # Loaders such as Rocket Loader and Partytown rename the type and run the script later.
+    r".*(?:javascript|partytown))",
+    re.IGNORECASE,
+)
+
+
+def _script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    return _script_from(("src",), element, reading)
+
+
+def _svg_script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    return _script_from(_SVG_LINKING, element, reading)
+
+
+def _script_from(
+    names: tuple[str, ...], element: turbohtml.Element, reading: Reading
+) -> Iterator[Resource]:
+    found = [(name, url) for name in names if (url := reading.value(element, name))]
+    if element.attr("type") and (marks := marks_of(element)):
+        yield from _marked_script(element, marks, found, reading)
+    for name, url in found:
+        code = _data_text(url)
+        if code is not None:
+            yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.REMOVE, text=code)
+        else:
+            yield Resource(Kind.SCRIPT, element, name, Closing.REMOVE, (url,))
+    if not found:
+        yield from _inline_script(element, reading)
+
+
+def _marked_script(
+    element: turbohtml.Element,
+    marks: frozenset[str],
+    found: list[tuple[str, str]],
+    reading: Reading,
+) -> Iterator[Resource]:
+    """What another consent tool holds back: its vendor's as if it ran, and to be turned on."""
+    later = reading.value(element, "data-src") if not found else None
+    urls = tuple(url for _, url in found) or ((later,) if later else ())
+    text = "" if urls else element.text
+    if later:
+        yield Resource(Kind.SCRIPT, element, "data-src", Closing.REMOVE, urls)
+    elif text:
+        yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
+    yield Resource(Kind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks)
+
+
+def _inline_script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    kind = (element.attr("type") or element.attr("language") or "").strip()
+    lowered = kind.lower()
+    if lowered == "importmap":
+        text = reading.source.word(element.text)
+        yield Resource(Kind.IMPORT_MAP, element, "", Closing.IMPORT_MAP, text=text)
+    elif lowered == "speculationrules":
+        text = reading.source.word(element.text)
+        yield Resource(Kind.SPECULATION_RULES, element, "", Closing.REMOVE, text=text)
+    elif not kind or _SCRIPT_TYPES.fullmatch(kind) or not element.attr("type"):
+        text = element.text
+        if text:
+            yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
+
+
+_DATA = re.compile(r"data:([^,]*),(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def _data_text(url: str) -> str | None:
+    """What a data: URL holds, as text; None for other URLs (RFC 2397).
+
+    Optimisers write a page's inline scripts so, to load them later.
+    """
+    # Tabs and newlines are no part of a URL, not even of its scheme.
+    found = _DATA.match(strip_url(url)) if ":" in url[:64] else None
+    if found is None:
+        return None
+    content = unquote_to_bytes(found[2].partition("#")[0])
+    if found[1].strip().lower().endswith("base64"):
+        letters = re.sub(rb"[^A-Za-z0-9+/]", b"", content)
+        try:
+            content = base64.b64decode(letters + b"=" * (-len(letters) % 4))
+        except ValueError:
+            return ""
+    return content.decode("utf-8", "replace")
+
+
+def _image(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    kind = Kind.IMAGE if element.tag == "img" else Kind.MEDIA
+    url = reading.value(element, "src")
+    if url:
+        yield Resource(kind, element, "src", Closing.EMPTY, (url,))
+    candidates = reading.value(element, "srcset")
+    if candidates:
+        yield Resource(kind, element, "srcset", Closing.EMPTY, srcset_urls(candidates))
+
+
+def _frame(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    yield from _FRAME_SOURCE(element, reading)
+    nested = reading.value(element, "srcdoc")
+    if nested:
+        yield Resource(Kind.NESTED_PAGE, element, "srcdoc", Closing.NESTED, text=nested)
+
+
+_JAVASCRIPT = re.compile(r"[\x00-\x20]*j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t\s*:", re.IGNORECASE)
+
+
+_NAMED = re.compile(r"(?:https?:)?(?://|\\\\|/\\|\\/)[^\s\"'`<>()]+", re.IGNORECASE)
+
+
+def _named_urls(text: str) -> tuple[str, ...]:
+    return tuple(_NAMED.findall(text))
+
+
+def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
+    """A handler for elements that show the document at a URL, or the one the URL holds."""
+
+    def handler(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+        url = reading.value(element, name)
+        if not url:
+            return
+        document = _data_text(url)
+        if document is not None:
+            yield Resource(Kind.NESTED_PAGE, element, name, Closing.EMPTY, text=document)
+        elif _JAVASCRIPT.match(url):
+            # What such a URL gives is shown as a page: whatever it names may be asked.
+            text = unquote(url)
+            yield Resource(
+                Kind.INLINE_SCRIPT, element, name, Closing.EMPTY, _named_urls(text), text
+            )
+        else:
+            yield Resource(kind, element, name, closing, (url,))
+
+    return handler
+
+
+_FRAME_SOURCE = _document(Kind.FRAME, "src", Closing.PLACEHOLDER)
+_OBJECT_DATA = _document(Kind.OBJECT, "data", Closing.EMPTY)
+_OBJECT_REST = _linked(Kind.OBJECT, Closing.EMPTY, "codebase", "classid")
+
+
+def _object(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    yield from _OBJECT_DATA(element, reading)
+    yield from _OBJECT_REST(element, reading)
+
+
+_FETCHING_RELS = frozenset(
+    {
+        "stylesheet", "preload", "prefetch", "modulepreload", "prerender", "preconnect",
+        "dns-prefetch", "icon", "apple-touch-icon", "apple-touch-icon-precomposed",
+        "apple-touch-startup-image", "mask-icon", "fluid-icon", "manifest", "import", "subresource",
+        "next", "search", "compression-dictionary", "monetization", "pingback-load",
+    }
+)  # fmt: skip
+_HINT_RELS = frozenset(
+    {"preload", "prefetch", "modulepreload", "prerender", "preconnect", "dns-prefetch", "next"}
+)
+
+
+def _link(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    rels = (element.attr("rel") or "").lower().split()
+    if not _FETCHING_RELS.intersection(rels):
+        return
+    kind = Kind.LINK
+    if "stylesheet" in rels:
+        kind = Kind.STYLE_SHEET
+    elif _HINT_RELS.intersection(rels):
+        kind = Kind.HINT
+    url = reading.value(element, "href")
+    candidates = reading.value(element, "imagesrcset")
+    sheet = _data_text(url) if url and kind is Kind.STYLE_SHEET else None
+    if sheet is not None:
+        urls = tuple(found.url for found in css_urls(sheet))
+    else:
+        urls = (url,) if url else ()
+    urls += srcset_urls(candidates) if candidates else ()
+    if urls:
+        yield Resource(kind, element, "href", Closing.REMOVE, urls)
+
+
+_NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
+
+
+def _base(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    # The first one with a href counts, templates' apart (HTML Standard, 4.2.3).
+    href = reading.value(element, "href")
+    # One that leads nowhere is passed over for the next.
+    if href is not None and _NO_BASE.match(strip_url(href)):
+        return iter(())
+    if reading.base is None and href is not None and element.closest("template") is None:
+        reading.base = href
+    return iter(())
+
+
+def _meta(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    content = reading.value(element, "content") or ""
+    name = (element.attr("name") or "").strip().lower()
+    if name == "page-audience":
+        reading.marks.append(content)
+    elif name == "referrer":
+        yield Resource(Kind.REFERRER, element, "content", Closing.REMOVE)
+    directive = (element.attr("http-equiv") or "").strip().lower()
+    if directive == "refresh":
+        urls = refresh_urls(content)
+        if urls:
+            yield Resource(Kind.REFRESH, element, "content", Closing.REMOVE, urls)
+    elif directive == "delegate-ch":
+        urls = tuple(w for w in re.split(r"[\s;]+", content) if "//" in w)
+        yield Resource(Kind.HINT_DELEGATION, element, "content", Closing.REMOVE, urls)
+
+
+_REFRESH = re.compile(r"[\s\x00-\x20]*[\d.]*\s*[;,\s]\s*(.+)\Z", re.DOTALL)
+_REFRESH_NAME = re.compile(r"url\s*=\s*", re.IGNORECASE)
+
+
+def refresh_urls(content: str) -> tuple[str, ...]:
+    """Where a <meta http-equiv=refresh> may lead; empty when it reloads the page.
+
+    Browsers differ in which closing quote ends the URL: both readings are given (HTML
+    Standard, 4.2.5.3 takes the first, Chromium the last).
+    """
+    found = _REFRESH.match(content)
+    if found is None:
+        return ()
+    named = _REFRESH_NAME.match(found[1])
+    url = found[1][named.end() :] if named else found[1]
+    quote = url[:1]
+    if quote not in {'"', "'"}:
+        return (url,)
+    inner = url[1:]
+    ends = {inner.find(quote), inner.rfind(quote), len(inner)} - {-1}
+    return tuple(inner[:end] for end in sorted(ends))
+
+
+def _style(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    text = element.text
+    source = reading.source
+    found = css_urls(source.css(text), relative=reading.relative_css)
+    if not found:
+        return
+    location = element.source_location
+    at = location.start_tag.end_offset if location is not None else -1
+    if at < 0 or not reading.text.startswith(text, at):
+        # Within <svg> a style may hold character references: its text is not what is written.
+        urls = tuple(source.word(one.url) for one in found)
+        yield Resource(Kind.CSS, element, "", Closing.REMOVE, urls)
+        return
+    for one in found:
+        yield Resource(
+            Kind.CSS,
+            element,
+            "",
+            Closing.CSS_URL,
+            (source.word(one.url),),
+            css=(at + one.start, at + one.end),
+            imported=one.imported,
+        )
+
+
+def _animation(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    """<set attributeName="href" to="..."> gives another element its URL."""
+    for name in ("to", "from", "by", "values"):
+        value = reading.value(element, name)
+        if value:
+            urls = [part.strip() for part in value.split(";") if part.strip()]
+            urls += [found.url for found in css_urls(value, relative=reading.relative_css)]
+            yield Resource(Kind.IMAGE, element, name, Closing.EMPTY, tuple(urls))
+
+
+def _urls_by_space(kind: Kind, closing: Closing) -> _AttributeHandler:
+    def handler(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+        value = reading.value(element, name)
+        if value and value.strip():
+            yield Resource(kind, element, name, closing, tuple(value.split()))
+
+    return handler
+
+
+def _one_url(kind: Kind, closing: Closing) -> _AttributeHandler:
+    def handler(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+        value = reading.value(element, name)
+        if value and value.strip():
+            yield Resource(kind, element, name, closing, (value,))
+
+    return handler
+
+
+def _style_attribute(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+    value = reading.value(element, name)
+    if not value or "(" not in value:
+        return
+    urls = tuple(found.url for found in css_urls(value, relative=reading.relative_css))
+    if urls:
+        yield Resource(Kind.CSS, element, name, Closing.STYLE_ATTRIBUTE, urls, text=value)
+
+
+def _referrer_policy(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+    if (element.attr(name) or "").strip().lower() not in {"", "no-referrer"}:
+        yield Resource(Kind.REFERRER, element, name, Closing.EMPTY)
+
+
+CSS_ATTRIBUTES = (
+    "fill", "filter", "mask", "clip-path", "cursor", "stroke",
+    "marker-start", "marker-mid", "marker-end",
+)  # fmt: skip
+
+_ATTRIBUTES: dict[str, _AttributeHandler] = {
+    "ping": _urls_by_space(Kind.PING, Closing.EMPTY),
+    "attributionsrc": _urls_by_space(Kind.PING, Closing.EMPTY),
+    "background": _one_url(Kind.IMAGE, Closing.EMPTY),
+    "formaction": _one_url(Kind.FORM, Closing.FORM_ACTION),
+    "manifest": _one_url(Kind.LINK, Closing.EMPTY),
+    "style": _style_attribute,
+    "referrerpolicy": _referrer_policy,
+    **dict.fromkeys(CSS_ATTRIBUTES, _style_attribute),
+}
+
+_MEDIA = _linked(Kind.MEDIA, Closing.EMPTY, "src", "poster")
+_BARE_FRAME = _document(Kind.FRAME, "src", Closing.EMPTY)
+_HANDLERS: dict[str, _Handler] = {
+    "script": _script,
+    "img": _image,
+    "source": _image,
+    "iframe": _frame,
+    "frame": _BARE_FRAME,
+    "portal": _BARE_FRAME,
+    "fencedframe": _BARE_FRAME,
+    "embed": _document(Kind.OBJECT, "src", Closing.REMOVE),
+    "object": _object,
+    "applet": _linked(Kind.OBJECT, Closing.EMPTY, "code", "codebase", "archive", "object"),
+    "video": _MEDIA,
+    "audio": _MEDIA,
+    "track": _MEDIA,
+    "bgsound": _MEDIA,
+    "input": _linked(Kind.IMAGE, Closing.EMPTY, "src"),
+    "form": _linked(Kind.FORM, Closing.FORM_ACTION, "action"),
+    "link": _link,
+    "base": _base,
+    "meta": _meta,
+    "style": _style,
+}
+
+SVG_REFERENCES = (
+    "image", "use", "feImage", "linearGradient", "radialGradient", "pattern", "filter", "mpath",
+    "textPath",
+)  # fmt: skip
+_SVG_HANDLERS: dict[str, _Handler] = {
+    **dict.fromkeys(SVG_REFERENCES, _linked(Kind.IMAGE, Closing.EMPTY, *_SVG_LINKING)),
+    "script": _svg_script,
+    "style": _style,
+    "set": _animation,
+    "animate": _animation,
+}

@@ -1,0 +1,374 @@
+"""Pages that differ from an earlier one of their address by a few words: a token, a time, a count.
+
+Such a page need not be read again as a whole. The words that differ are found by comparing bytes;
+where each stands is asked of the parser once. If no word in that place can change how the page is
+read or what it reaches for, the earlier page's gates hold for this one, moved along. In any doubt
+the answer is None, and the page is compiled like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+import turbohtml
+
+from proxy.html.charset import charset_of
+from proxy.html.compile import Boundary, Gate, Page, compile_page
+from proxy.html.elements import Closing
+from proxy.html.scan import needs_both_views, parse
+from proxy.html.source import UndecodableError, read_source
+
+LARGEST = 1_000_000
+"""Bytes. A page that is larger is compiled anew."""
+
+_MOST_CHANGES = 48
+_LONGEST_SCRIPT = 64_000
+_STEP = 4096
+_BEGINNING = 4096
+
+# What a word is made of. None of these begins or ends a tag, a value or a character reference.
+_WORD = re.compile(rb"[A-Za-z0-9_+/=.:%,~-]*")
+_WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=.:%,~-")
+_NUMBER = re.compile(rb"[0-9.]+\Z")
+_PROBE = "consent-probe"
+_PROBE_MARKUP = f"<{_PROBE}></{_PROBE}>"
+
+# Attributes that say nothing of what an element asks for, whatever their value.
+_PLAIN_ATTRIBUTES = frozenset(
+    {"alt", "aria-controls", "aria-describedby", "aria-label", "aria-labelledby", "for", "id",
+     "nonce", "title"}
+)  # fmt: skip
+_WITH_VALUE = frozenset({"input", "button", "option", "li", "meter", "progress", "data"})
+_WITH_DATA = frozenset(
+    {"a", "article", "body", "button", "div", "footer", "form", "header", "html", "input", "label",
+     "li", "main", "nav", "ol", "option", "p", "section", "select", "span", "table", "tbody", "td",
+     "textarea", "th", "time", "tr", "ul"}
+)  # fmt: skip
+_MARKERS = re.compile(r"data-consent")
+# Whose URL's query says nothing of whom it leads to.
+_QUERIES = {"script": "src", "link": "href", "img": "src", "iframe": "src", "form": "action"}
+_PLAIN_URL = re.compile(r"(?:https?:)?//|/|[\w.-]+[/?]", re.IGNORECASE)
+_META_OF_NOTE = frozenset({"page-audience", "referrer"})
+
+# What is closed by these does not hold a word of the page's own that may have changed.
+_KEEPS_NOTHING = frozenset(
+    {Closing.REMOVE, Closing.PLACEHOLDER, Closing.EMPTY, Closing.FORM_ACTION}
+)
+
+
+class _Place(Enum):
+    """Where a word stands."""
+
+    SOMEWHERE = auto()  # where it may matter
+    TEXT = auto()
+    COMMENT = auto()
+    VALUE = auto()
+    SCRIPT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A word of the earlier page and the one in its stead. Offsets of the two pages."""
+
+    start: int
+    end: int
+    new_start: int
+    new_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    """What is known of a word of the earlier page; `script` is the element around it."""
+
+    place: _Place
+    script: tuple[int, int] = (0, 0)
+
+
+@dataclass(slots=True)
+class Alike:
+    """A page, to compare later ones of its address with. `missed` counts those that were not alike
+    since the last that was.
+    """
+
+    page: Page
+    content_type: str
+    url: str
+    boundary: Boundary
+    missed: int = 0
+    _zones: dict[int, _Zone] = field(default_factory=dict)
+    _text: str | None = None
+    _views: bool | None = None
+
+    def recompiled(self, body: bytes) -> Page | None:
+        """The page with this body, if it is like the one that is known; else None."""
+        page = self.page
+        if body == page.body:
+            self.missed = 0
+            return page
+        found = None
+        if len(body) <= LARGEST and not (page.wire or page.transcoded or page.has_base):
+            changes = _changes(page.body, body)
+            if changes and self._are_harmless(changes, body):
+                found = _moved(page, body, changes)
+        self.missed = 0 if found is not None else self.missed + 1
+        return found
+
+    def _are_harmless(self, changes: list[_Change], body: bytes) -> bool:
+        same_charset = self._is_same_charset(changes[0], body)
+        return same_charset and all(self._is_harmless(change, body) for change in changes)
+
+    def _is_same_charset(self, first: _Change, body: bytes) -> bool:
+        # Browsers look for a <meta charset> in the beginning: it may have been pushed out of there.
+        if first.start > _BEGINNING:
+            return True
+        kind = self.content_type
+        return charset_of(body, kind) == charset_of(self.page.body, kind)
+
+    def _is_harmless(self, change: _Change, body: bytes) -> bool:
+        zone = self._zone(change)
+        if zone.place is _Place.SOMEWHERE:
+            return False
+        if zone.place is _Place.VALUE:
+            return True
+        old = self.page.body
+        before = old[change.start - 1 : change.start]
+        if before in (b"<", b"&", b"!", b"#", b""):
+            return False
+        if zone.place is _Place.TEXT:
+            return True
+        was = old[change.start : change.end]
+        was, word = _trimmed(was, body[change.new_start : change.new_end])
+        # `--` and what stands beside it end comments and change how scripts are read.
+        if any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in (was, word)):
+            return False
+        if zone.place is _Place.COMMENT:
+            return True
+        quoted = before in (b'"', b"'")
+        numbers = _NUMBER.match(was or b"0") and _NUMBER.match(word or b"0")
+        return bool(quoted or numbers) and self._is_same_script(zone, change, body)
+
+    def _is_same_script(self, zone: _Zone, change: _Change, body: bytes) -> bool:
+        """Whether a script with another word in it is whose it was."""
+        start, end = zone.script
+        if end - start > _LONGEST_SCRIPT:
+            return False
+        old = self.page.body
+        new = b"".join(
+            (
+                old[start : change.start],
+                body[change.new_start : change.new_end],
+                old[change.end : end],
+            )
+        )
+        return self._gates_alone(old[start:end]) == self._gates_alone(new)
+
+    def _gates_alone(self, script: bytes) -> list[tuple[object, ...]] | None:
+        content_type = f"text/html; charset={self.page.label or 'windows-1252'}"
+        try:
+            page = compile_page(script, content_type, self.url, self.boundary)
+        except UndecodableError:
+            return None
+        return [
+            (gate.needs, gate.kind, gate.closing, gate.names, bool(gate.closed), bool(gate.start))
+            for gate in page.gates
+        ]
+
+    # --- where a word stands: asked once of each -------------------------------------------
+
+    def _zone(self, change: _Change) -> _Zone:
+        known = self._zones.get(change.start)
+        if known is None:
+            known = self._zones[change.start] = self._found_zone(change.start, change.end)
+        return known
+
+    def _found_zone(self, start: int, end: int) -> _Zone:
+        if self._text is None:
+            source = read_source(self.page.body, self.content_type)
+            self._text, self._views = source.text, needs_both_views(source.body)
+        text = self._text
+        if self._views:
+            return _Zone(_Place.SOMEWHERE)  # two kinds of browser read it differently
+        opened, closed = text.rfind("<", 0, start), text.rfind(">", 0, start)
+        if closed > opened and _is_probe_found(text, start, end, "", ""):
+            return _Zone(_Place.TEXT)
+        if text.startswith("<!--", opened) and _is_probe_found(text, start, end, "-->", "<!--"):
+            return _Zone(_Place.COMMENT)
+        document = parse(text, scripting=False)
+        if opened > closed and _is_plain_value(document, text, opened, start, end):
+            return _Zone(_Place.VALUE)
+        for script in document.select("script"):
+            location = script.source_location
+            if location is None or location.start_tag is None or location.end_tag is None:
+                continue
+            if location.start_tag.end_offset <= start and end <= location.end_tag.start_offset:
+                if script.namespace is not turbohtml.Namespace.HTML:
+                    break
+                span = location.start_tag.start_offset, location.end_tag.end_offset
+                return _Zone(_Place.SCRIPT, span)
+        return _Zone(_Place.SOMEWHERE)
+
+
+def _is_probe_found(text: str, start: int, end: int, before: str, after: str) -> bool:
+    """Whether an element that is put in a word's place would be one: then the word is text."""
+    probed = f"{text[:start]}{before}{_PROBE_MARKUP}{after}{text[end:]}"
+    for element in parse(probed, scripting=False).select(_PROBE):
+        location = element.source_location
+        if location is None or location.start_tag is None:
+            continue
+        if location.start_tag.start_offset == start + len(before):
+            return element.namespace is turbohtml.Namespace.HTML
+    return False
+
+
+def _is_plain_value(
+    document: turbohtml.Document, text: str, opened: int, start: int, end: int
+) -> bool:
+    """Whether a word stands within quotes in an attribute that says nothing of note."""
+    name = re.match(r"<([a-zA-Z][a-zA-Z0-9-]*)[\s/]", text[opened : opened + 40])
+    if name is None:
+        return False
+    line = text.count("\n", 0, opened) + 1
+    column = opened - (text.rfind("\n", 0, opened) + 1)
+    for element in document.select(name[1].lower()):
+        if element.position != (line, column):
+            continue
+        location = element.source_location
+        if location is None or location.start_tag is None:
+            return False
+        for attribute, span in location.attrs.items():
+            if span.start_offset <= start and end <= span.end_offset:
+                written = text[span.start_offset : span.end_offset]
+                head, equals, value = written.partition("=")
+                quote = value.lstrip()[:1]
+                if not equals or quote not in {'"', "'"} or not written.endswith(quote):
+                    return False
+                first = span.start_offset + len(head) + 1 + value.index(quote) + 1
+                if start < first or end >= span.end_offset:
+                    return False
+                return _says_nothing(element, attribute, text[first:start])
+    return False
+
+
+def _says_nothing(element: turbohtml.Element, attribute: str, before: str) -> bool:
+    """Whether what follows `before` in an attribute's value is of no consequence."""
+    if element.namespace is not turbohtml.Namespace.HTML:
+        return False
+    tag = element.tag
+    if attribute in _PLAIN_ATTRIBUTES:
+        return True
+    if attribute == "value":
+        return tag in _WITH_VALUE
+    if attribute == "href" and tag == "a":
+        return _PLAIN_URL.match(before) is not None  # not `javascript:`
+    if attribute == "content" and tag == "meta":
+        name = (element.attr("name") or "").strip().lower()
+        return bool(name) and name not in _META_OF_NOTE and element.attr("http-equiv") is None
+    if attribute.startswith("data-"):
+        return tag in _WITH_DATA and not _MARKERS.match(attribute)
+    is_query = _QUERIES.get(tag) == attribute and "?" in before
+    return is_query and _PLAIN_URL.match(before) is not None
+
+
+def _changes(old: bytes, new: bytes) -> list[_Change] | None:
+    """The words that differ, in order; None where more than words does."""
+    found: list[_Change] = []
+    at = there = floor = 0
+    while True:
+        same = _same_length(old, at, new, there)
+        at += same
+        there += same
+        if at == len(old) and there == len(new):
+            return found
+        start = at
+        while start > floor and old[start - 1] in _WORD_BYTES:
+            start -= 1
+        end, new_end = _word_end(old, at), _word_end(new, there)
+        new_start = there - (at - start)
+        if end == start or new_end == new_start or old[end : end + 1] != new[new_end : new_end + 1]:
+            return None
+        if len(found) >= _MOST_CHANGES:
+            return None
+        # The hyphens of `<!--word-->` are the comment's, not the word's.
+        if old[start - 2 : start + 2] == b"<!--" and at >= start + 2:
+            start, new_start = start + 2, new_start + 2
+        hyphens = old[end - 2 : end] == b"--" == new[new_end - 2 : new_end]
+        if hyphens and old[end : end + 1] == b">" and at <= end - 2 and there <= new_end - 2:
+            end, new_end = end - 2, new_end - 2
+        found.append(_Change(start, end, new_start, new_end))
+        at, there, floor = end, new_end, end
+
+
+def _word_end(text: bytes, at: int) -> int:
+    found = _WORD.match(text, at)
+    return at if found is None else found.end()
+
+
+def _same_length(old: bytes, at: int, new: bytes, there: int) -> int:
+    """How many bytes are the same from two places on."""
+    limit = min(len(old) - at, len(new) - there)
+    same = 0
+    while same < limit:
+        size = min(_STEP, limit - same)
+        if new.startswith(old[at + same : at + same + size], there + same):
+            same += size
+            continue
+        while size > 1:
+            half = size // 2
+            if new.startswith(old[at + same : at + same + half], there + same):
+                same += half
+                size -= half
+            else:
+                size = half
+        break
+    return same
+
+
+def _trimmed(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """Two words without what they have in common at both ends."""
+    head = _same_length(old, 0, new, 0)
+    old, new = old[head:], new[head:]
+    tail = _same_length(old[::-1], 0, new[::-1], 0)
+    return old[: len(old) - tail], new[: len(new) - tail]
+
+
+def _moved(page: Page, body: bytes, changes: list[_Change]) -> Page | None:
+    """The page's gates at their places in the new body."""
+    ends = [change.end for change in changes]
+
+    def there(offset: int) -> int:
+        passed = bisect_right(ends, offset)
+        return offset + (changes[passed - 1].new_end - ends[passed - 1]) if passed else offset
+
+    gates: list[Gate] = []
+    for gate in page.gates:
+        if any(_is_disturbed(gate, change) for change in changes):
+            return None
+        start, end = there(gate.start), there(gate.end)
+        if start != gate.start or end != gate.end:
+            code_at = there(gate.code_at) if gate.code_at else 0
+            gate = replace(gate, start=start, end=end, code_at=code_at)
+        gates.append(gate)
+    return replace(
+        page,
+        body=body,
+        gates=tuple(gates),
+        head_at=None if page.head_at is None else there(page.head_at),
+        foot_at=None if page.foot_at is None else there(page.foot_at),
+        declaration_at=tuple(map(there, page.declaration_at)),
+        passing=True,
+    )
+
+
+def _is_disturbed(gate: Gate, change: _Change) -> bool:
+    """Whether what stands in a closed gate's place may be another now."""
+    if change.end <= gate.start or gate.end <= change.start:
+        return False
+    if gate.closing not in _KEEPS_NOTHING:
+        return True
+    if gate.closing is Closing.REMOVE and gate.closed not in (b"", b"<!---->"):
+        return True
+    # Of a script's code the rest of the page may need something.
+    return 0 < gate.code_at < change.end

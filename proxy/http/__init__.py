@@ -1,0 +1,1 @@
+"""HTTP as values: targets, addresses, media types, content codings, forwarding rules."""

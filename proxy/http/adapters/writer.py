@@ -1,0 +1,135 @@
+"""Header bytes that survive the way through the proxy, in both directions.
+
+aiohttp reads a header value as UTF-8 and keeps every other byte as a lone surrogate
+(`surrogateescape`), but its own writer then drops those surrogates without a word: the Latin-1
+name in an old `Content-Disposition` or `Location` would arrive shortened. Everything here writes
+them back as the byte they came from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+
+from aiohttp import ClientRequest, ClientResponse, ServerDisconnectedError, hdrs, web
+from aiohttp.connector import Connection
+from aiohttp.http import StreamWriter
+from multidict import CIMultiDict
+
+from proxy.http.adapters.interim_connector import hear_on
+
+# What no header line may hold (RFC 9110 5.5): all controls but the tab.
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class NotSentError(ServerDisconnectedError):
+    """The kept connection was found unusable before a byte of the request was written."""
+
+
+def has_control(values: Iterable[str]) -> bool:
+    """Whether one of these header values could not be written; aiohttp reads some of them."""
+    return any(map(_CONTROLS.search, values))
+
+
+def head_of(first_line: str, headers: CIMultiDict[str]) -> bytes:
+    """The head of a message as bytes. Raises ValueError where a line holds a control character."""
+    lines = [first_line]
+    lines.extend(f"{name}: {value}" for name, value in headers.items())
+    for line in lines:
+        if _CONTROLS.search(line):
+            raise ValueError(f"a control character in a header line: {line.partition(':')[0]!r}")
+    lines.append("\r\n")
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+class ExactWriter(StreamWriter):
+    """aiohttp's writer, except that bytes which are not UTF-8 are written as they were read."""
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        if status_line.isascii() and all(map(str.isascii, headers.values())):
+            await super().write_headers(status_line, headers)  # the C serialiser
+            return
+        self._headers_buf = head_of(status_line, headers)
+        self._headers_written = False
+
+
+class ExactRequest(ClientRequest):
+    """A request to an upstream: written by an `ExactWriter`, target and headers as given.
+
+    `reused` tells whether it last went out on a connection that had already served another one:
+    only then can "the upstream closed the connection" mean "it never saw this request".
+    """
+
+    reused = False
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        protocol = conn.protocol
+        assert protocol is not None
+        # The mark lives on the connection itself, so that it goes away with it.
+        self.reused = getattr(protocol, "served_before", False)
+        protocol.served_before = True  # type: ignore[attr-defined]
+        if self.reused and protocol.should_close:
+            # Something came while the connection was idle, such as the body of an answer to HEAD.
+            # It would pass for the answer to this request: another visitor's, perhaps.
+            raise NotSentError("the upstream sent something that nobody had asked for")
+
+        hear_on(protocol)
+        writer = ExactWriter(protocol, self.loop)
+        if self.chunked:
+            writer.enable_chunking()
+        await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)
+
+        task: asyncio.Task[None] | None = None
+        if self.body:
+            task = asyncio.create_task(self.write_bytes(writer, conn, self._get_content_length()))
+            self._writer = task
+        else:
+            protocol.start_timeout()
+            writer.set_eof()
+            if protocol.writing_paused:
+                await writer.drain()
+
+        return self.response_class(
+            self.method,
+            self.original_url,
+            writer=task,
+            continue100=None,
+            timer=self._timer,
+            request_info=self.request_info,
+            traces=self._traces,
+            loop=self.loop,
+            session=self.session,
+            stream_writer=writer,
+        )
+
+
+class ProxyResponse(web.StreamResponse):
+    """An answer whose headers are the upstream's: no Content-Type is made up.
+
+    A guessed `application/octet-stream` would turn a page that browsers sniff into a download.
+    `sent` is the body, where it was sent as a whole.
+    """
+
+    sent = b""
+
+    async def send(self, request: web.BaseRequest, body: bytes) -> ProxyResponse:
+        """Send the whole answer."""
+        self.sent = body
+        if body:
+            self.hold_headers()
+        await self.prepare(request)
+        if body:
+            await self.write(body)
+        await self.write_eof()
+        return self
+
+    async def _prepare_headers(self) -> None:
+        untyped = hdrs.CONTENT_TYPE not in self.headers
+        await super()._prepare_headers()
+        if untyped:
+            self.headers.popall(hdrs.CONTENT_TYPE, None)
+
+    def hold_headers(self) -> None:
+        """Send the head together with the first bytes of the body: one packet, one system call."""
+        self._send_headers_immediately = False

@@ -1,0 +1,198 @@
+"""What the workers count, for the operator's eyes.
+
+Each worker counts for itself, in plain dictionaries: well below a microsecond a request. Once a
+second it writes its counts into its part of memory that all workers share, so that whichever worker
+is asked for `/metrics` can tell for all. A worker that is started again goes on from the counts of
+the one before it: a counter never runs backwards.
+
+No label holds anything of a visitor: sites, outcomes and numbers only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import mmap
+import struct
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from proxy.http.access_record import Access
+
+_log = logging.getLogger("consent_proxy.metrics")
+
+PUBLISH_SECONDS = 1.0
+_ROOM = 256 * 1024  # bytes a worker; what is never written to costs no memory
+_HEAD = struct.Struct("<II")  # length and CRC-32 of the text behind it
+
+BOUNDS = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+"""Upper bounds of the time histogram's buckets, in seconds."""
+
+Labels = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Counts:
+    """One worker's counts, or those of all of them together.
+
+    `counters` by family and label values; `seconds` by site: a number for each of `BOUNDS`, one for
+    what took longer, and the sum; `gauges` by name.
+    """
+
+    counters: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    gauges: dict[str, float] = field(default_factory=dict)
+
+    def as_text(self) -> bytes:
+        counters = [[name, labels, value] for (name, labels), value in self.counters.items()]
+        told = {"counters": counters, "seconds": self.seconds, "gauges": self.gauges}
+        return json.dumps(told, separators=(",", ":")).encode()
+
+    @classmethod
+    def of_text(cls, text: bytes) -> Counts:
+        told = json.loads(text)
+        counters = {(name, tuple(labels)): value for name, labels, value in told["counters"]}
+        return cls(counters, told["seconds"], told["gauges"])
+
+    def add(self, other: Counts) -> None:
+        """Add another worker's counters and times. Gauges are each worker's own."""
+        for key, value in other.counters.items():
+            self.counters[key] = self.counters.get(key, 0) + value
+        for site, times in other.seconds.items():
+            known = self.seconds.get(site)
+            self.seconds[site] = (
+                list(times) if known is None else [a + b for a, b in zip(known, times, strict=True)]
+            )
+
+
+class Metrics:
+    """Made before the workers are forked; `begin` says in each of them which one it is.
+
+    An `AccessHook`: called once a request.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self._memory = mmap.mmap(-1, workers * _ROOM)
+        self._workers = workers
+        self._index = 0
+        self._told_of_size = False
+        self._own = Counts()
+        self._requests: dict[tuple[str, int, str], int] = {}
+        self._bytes: dict[str, int] = {}
+        self._pages: dict[tuple[str, tuple[object, ...]], int] = {}
+        self._watched: dict[str, Callable[[], float]] = {}
+
+    def begin(self, index: int) -> None:
+        """Say which worker this is, and go on from what the one before it had counted."""
+        self._index = index
+        before = self._read(index)
+        if before is not None:
+            self._own = Counts(before.counters, before.seconds)
+        self.gauge("worker_start_timestamp_seconds", time.time())
+
+    # --- counting ---------------------------------------------------------------------------
+
+    def __call__(self, access: Access) -> None:
+        site = access.site
+        # Sums are made when they are published; here only what is alike is counted together.
+        outcome = site, access.status // 100, access.cache
+        requests, sizes = self._requests, self._bytes
+        requests[outcome] = requests.get(outcome, 0) + 1
+        sizes[site] = sizes.get(site, 0) + access.size
+        page = access.page
+        if page is not None:
+            self._pages[site, page] = self._pages.get((site, page), 0) + 1
+        times = self._own.seconds.get(site)
+        if times is None:
+            times = self._own.seconds[site] = [0.0] * (len(BOUNDS) + 2)
+        times[bisect_left(BOUNDS, access.seconds)] += 1
+        times[-1] += access.seconds
+
+    def count(self, family: str, *labels: str, by: float = 1) -> None:
+        """Count something rare. `family` and its labels are named in `metrics_text.FAMILIES`."""
+        key = (family, labels)
+        self._own.counters[key] = self._own.counters.get(key, 0) + by
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set this worker's gauge. `name` is one of `metrics_text.GAUGES`."""
+        self._own.gauges[name] = value
+
+    def watch(self, name: str, value: Callable[[], float]) -> None:
+        """A gauge that is looked at whenever counts are published."""
+        self._watched[name] = value
+
+    def config_taken(self, at: float | None = None) -> None:
+        """This worker serves by the config file as it was at `at` (Unix time; now if None)."""
+        self.gauge("config_last_reload_successful", 1)
+        self.gauge("config_last_good_timestamp_seconds", time.time() if at is None else at)
+
+    def config_refused(self) -> None:
+        """The config file has a fault: the last good one goes on serving."""
+        self.gauge("config_last_reload_successful", 0)
+        self.count("config_refusals")
+
+    # --- telling ----------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Let the other workers see what this one has counted."""
+        self._sum_up()
+        text = self._own.as_text()
+        if _HEAD.size + len(text) > _ROOM:
+            if not self._told_of_size:
+                _log.error("the metrics of a worker no longer fit into %d bytes", _ROOM)
+            self._told_of_size = True
+            return
+        at = self._index * _ROOM
+        # Who reads between these two lines finds that the sum does not fit, and reads again.
+        self._memory[at + _HEAD.size : at + _HEAD.size + len(text)] = text
+        _HEAD.pack_into(self._memory, at, len(text), crc32(text))
+
+    async def keep_publishing(self) -> None:
+        """Publish every second, for as long as the task lives, and once more at its end."""
+        try:
+            while True:
+                self.publish()
+                await asyncio.sleep(PUBLISH_SECONDS)
+        finally:
+            self.publish()
+
+    def all_workers(self) -> dict[int, Counts]:
+        """The counts of each worker by its number; the others' are up to a second old."""
+        self.publish()
+        found = ((index, self._read(index)) for index in range(self._workers))
+        return {index: counts for index, counts in found if counts is not None}
+
+    def _sum_up(self) -> None:
+        count = self.count
+        for (site, hundreds, cache), number in self._requests.items():
+            count("requests", site, f"{hundreds}xx", cache, by=number)
+        for site, size in self._bytes.items():
+            count("response_bytes", site, by=size)
+        for (site, page), number in self._pages.items():
+            audience, banner, is_open, closed = page
+            count("pages", site, str(audience), "shown" if banner else "none", by=number)
+            assert isinstance(is_open, int) and isinstance(closed, int)
+            count("gates", site, "open", by=number * is_open)
+            count("gates", site, "closed", by=number * closed)
+        self._requests.clear()
+        self._bytes.clear()
+        self._pages.clear()
+        for name, value in self._watched.items():
+            self.gauge(name, value())
+
+    def _read(self, index: int) -> Counts | None:
+        at = index * _ROOM
+        for _ in range(100):
+            length, check = _HEAD.unpack_from(self._memory, at)
+            if not length:
+                return None
+            text = self._memory[at + _HEAD.size : at + _HEAD.size + length]
+            if crc32(text) == check:
+                return Counts.of_text(text)
+        return None  # it was killed while it wrote

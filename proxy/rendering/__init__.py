@@ -1,0 +1,1 @@
+"""Render a compiled page and a decision into a variant."""

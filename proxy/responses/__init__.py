@@ -1,0 +1,1 @@
+"""Turn the origin's response into the visitor's response."""

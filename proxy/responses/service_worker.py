@@ -1,0 +1,68 @@
+"""The site's own service worker: it answers for pages, so it is held to the policy as well.
+
+What it makes up or takes from the Cache API never passes the proxy. So its script is sent with a
+few lines of ours behind it, which put our policy on every page it answers with.
+"""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import ClientResponse, hdrs, web
+from multidict import CIMultiDict
+
+from consent_rules.decision import Decision
+from proxy.banner.assets import small_script
+from proxy.context import Asking
+from proxy.enforcement.shared_caching import say_nothing_to_cdns
+from proxy.upstream.request import Timeouts, read_body, stream
+
+_LARGEST = 4_000_000
+"""Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
+_READ_SECONDS = 30.0
+_CSP = "Content-Security-Policy"
+_VALIDATORS = (hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.CONTENT_LENGTH, hdrs.ACCEPT_RANGES, "Digest")
+
+
+def is_service_worker(request: web.BaseRequest) -> bool:
+    """Whether a browser asks for the script of a service worker (Service Workers, 4.3)."""
+    return request.headers.get("Service-Worker", "").strip().lower() == "script"
+
+
+def with_policy(script: bytes, policy: str, mark: str) -> bytes:
+    """The script with our lines at its end: in front they would undo its "use strict"."""
+    ours = (
+        small_script("worker.js")
+        .replace("POLICY", json.dumps(policy))
+        .replace("MARK", json.dumps(mark))
+    )
+    return b"%s\n;%s" % (script, ours.encode("ascii"))
+
+
+async def worker_reply(
+    request: web.BaseRequest,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    asking: Asking,
+    decision: Decision,
+    timeouts: Timeouts,
+) -> web.StreamResponse:
+    """Send a service worker's script on. `headers` are held to the decision already, and the last
+    policy among them is ours.
+    """
+    coded = headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
+    if upstream.status != 200 or request.method != "GET" or coded or not decision.enforce:
+        return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
+    read = await read_body(upstream, _LARGEST, timeouts.idle, _READ_SECONDS)
+    if not read.whole:
+        return await stream(
+            request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
+        )
+    for name in _VALIDATORS:
+        headers.popall(name, None)
+    # Browsers compare the script byte by byte: a new choice makes a new one.
+    headers[hdrs.CACHE_CONTROL] = "private, no-cache"
+    say_nothing_to_cdns(headers)
+    policy = headers.getall(_CSP)[-1]
+    body = with_policy(read.body, policy, f"{asking.running.prefix}/report")
+    return web.Response(status=200, body=body, headers=headers)

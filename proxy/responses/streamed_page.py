@@ -1,0 +1,349 @@
+"""A page that is large or comes slowly: gated in pieces and sent while the rest still comes.
+
+The head of the answer is decided by the first piece, in which the body has begun: charset,
+language, <base> and the mark of a patient page. From there on each piece is sent as it is gated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import aiohttp
+from aiohttp import ClientResponse, hdrs, web
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from consent_rules.decision import Decision
+from proxy.banner.declaration import vendors_on
+from proxy.context import Asking
+from proxy.html import Page, UndecodableError
+from proxy.html.incremental import Piece, Pieces
+from proxy.html.render import render
+from proxy.html.text_only import Stripper
+from proxy.http.access_record import PAGE
+from proxy.http.content_coding import CodingError, negotiated
+from proxy.http.content_coding_stream import Do, Undo
+from proxy.rendering.variants import OwnMarkup, declaration_markup, open_owners, own_markup
+from proxy.responses.page import (
+    SNIFFED_BYTES,
+    PageRead,
+    injection_for,
+    is_other_than_html,
+    marked_decision,
+    note_unapproved,
+    page_audience,
+    page_headers,
+    page_of,
+    page_reply,
+)
+from proxy.upstream.request import ReadResult, Timeouts, UpstreamError, stream
+
+_STEP = 64 * 1024
+"""Bytes that are gathered before they are gated, if they come quickly."""
+_FLUSH_SECONDS = 0.1
+"""After so long what has come is gated, however little it is."""
+_OFF_LOOP = 256 * 1024
+"""Bytes. More is compiled in a thread, so that other visitors need not wait for it."""
+
+_log = logging.getLogger("consent_proxy.pages")
+
+
+class _Inflow:
+    """The upstream's body without its codings, as it comes. `raw` is what came, until it is let go;
+    `start` how the body begins.
+    """
+
+    def __init__(self, upstream: ClientResponse, coding: str, already: bytes) -> None:
+        self._content = upstream.content
+        self._undo = Undo(coding)
+        self._parts: Iterator[bytes] = self._undo.feed(already)
+        self.raw: list[bytes] | None = [already]
+        self.start = b""
+        self.over = False
+
+    async def next(self, seconds: float | None = None) -> bytes:
+        """Some more bytes; b"" at the end (then it is `over`) or when none came in time.
+
+        Raises what the upstream's failure raises, and CodingError.
+        """
+        while True:
+            for part in self._parts:
+                if part:
+                    if len(self.start) < SNIFFED_BYTES:
+                        self.start += part[:SNIFFED_BYTES]
+                    return part
+            if self.over:
+                return b""
+            try:
+                async with asyncio.timeout(seconds) as clock:
+                    chunk = await self._content.readany()
+            except TimeoutError:
+                if clock.expired():
+                    return b""
+                raise  # the upstream was silent for too long
+            if self.raw is not None:
+                self.raw.append(chunk)
+            if not chunk:
+                self._undo.end()
+                self.over = True
+            self._parts = self._undo.feed(chunk)
+
+
+class _Flow:
+    """The page in pieces, each as soon as it can be told."""
+
+    def __init__(self, inflow: _Inflow, pieces: Pieces) -> None:
+        self.inflow = inflow
+        self._pieces = pieces
+        self.is_over = False
+        """Whether the last piece is out."""
+
+    async def next(self) -> Piece:
+        """The next piece."""
+        pieces, loop = self._pieces, asyncio.get_running_loop()
+        due = loop.time() + _FLUSH_SECONDS
+        while True:
+            # What is here already is gated at once when there is nothing more to be had soon.
+            data = await self.inflow.next(max(due - loop.time(), 0) if pieces.held else None)
+            pieces.add(data)
+            last = self.inflow.over
+            gathers = pieces.held < _STEP and loop.time() < due
+            if gathers and not last:
+                continue
+            if pieces.held > _OFF_LOOP:
+                piece = await asyncio.to_thread(pieces.take, last=last)
+            else:
+                piece = pieces.take(last=last)
+            if piece is not None:
+                self.is_over = last
+                return piece
+            due = loop.time() + _FLUSH_SECONDS
+
+
+class _Gated:
+    """The visitor's page as a body: what `proxy.upstream.stream` reads. Its first chunk is here."""
+
+    def __init__(self, page: _Page, first: Piece, flow: _Flow, coding: str) -> None:
+        self._page = page
+        self._flow = flow
+        self._do = Do(coding)
+        self._chunk = self._written(first)
+
+    def _written(self, piece: Piece) -> bytes:
+        over = self._flow.is_over
+        chunk = self._do.chunk(self._page.write(piece, last=over))
+        return chunk + self._do.end() if over else chunk
+
+    def read_nowait(self) -> bytes:
+        chunk, self._chunk = self._chunk, b""
+        return chunk
+
+    def at_eof(self) -> bool:
+        return self._flow.is_over and not self._chunk
+
+    async def readany(self) -> bytes:
+        while not self._chunk and not self._flow.is_over:
+            try:
+                self._chunk = self._written(await self._flow.next())
+            except CodingError as error:
+                raise aiohttp.ClientPayloadError(str(error)) from error
+        return self.read_nowait()
+
+
+class _Page:
+    """What one visitor may see of a page, and our own markup in it."""
+
+    def __init__(
+        self, asking: Asking, decision: Decision, own: OwnMarkup, declared: Callable[[], bytes]
+    ) -> None:
+        self._asking = asking
+        self._declared = declared
+        self._own = own
+        self._banner = own.banner
+        self._placeholder = own.placeholder
+        self._begun = False
+        self._was_patients = decision.audience is Audience.PATIENT
+        self._decide(decision)
+        self.owners: frozenset[str] = frozenset()
+        self.open = self.closed = 0
+
+    def _decide(self, decision: Decision) -> None:
+        self._decision = decision
+        self._open = open_owners(decision)
+
+    def write(self, piece: Piece, *, last: bool) -> bytes:
+        """A piece as the visitor may see it; in the order in which they come."""
+        page = piece.page
+        if self._begun and not self._was_patients:
+            page = self._as_late_marked(page)
+        if not last:
+            # The banner is to be seen with the first of the content, not after the last.
+            page = replace(page, foot_at=piece.body_at)
+        foot = self._banner if last or piece.body_at is not None else b""
+        if foot:
+            self._banner = b""
+        everything = not self._decision.enforce
+        self.owners |= page.owners
+        closed = 0 if everything else sum(not gate.needs <= self._open for gate in page.gates)
+        self.closed += closed
+        self.open += len(page.gates) - closed
+        head = b"" if self._begun else self._own.head
+        self._begun = True
+        return render(
+            page,
+            self._open,
+            everything=everything,
+            head=head,
+            foot=self._own.link + foot if last else foot,
+            declaration=self._declared() if page.declaration_at else b"",
+            placeholder=self._placeholder,
+        )
+
+    def _as_late_marked(self, page: Page) -> Page:
+        """A later piece may say that the page is a patient's: from there on it is one, and the next
+        visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
+        one is left out, for the scripts that run already could read it.
+        """
+        asking = self._asking
+        if page_audience(page, asking) is not Audience.PATIENT:
+            return page
+        if self._decision.audience is not Audience.PATIENT:
+            asking.running.late_marks[asking.late_key] = None
+            self._decide(asking.marked(Audience.PATIENT)[1])
+            self._placeholder = None
+            _log.warning(
+                "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
+                "the header X-Page-Audience, or in the <head>",
+                asking.site.rules.name, asking.path,
+            )  # fmt: skip
+        if not page.frames:
+            return page
+        boundary = asking.site.boundary
+        bare = Stripper(lambda url: boundary.owner(url, asking.url) is None)
+        return replace(
+            page,
+            body=bare.feed(page.body, last=True),
+            gates=(),
+            foot_at=None,
+            declaration_at=(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What `proxy.upstream.stream` needs of the upstream's answer, with another body."""
+
+    status: int
+    reason: str | None
+    headers: object
+    url: object
+    connection: object
+    content: _Gated
+
+
+async def stream_page(
+    request: web.BaseRequest,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    asking: Asking,
+    timeouts: Timeouts,
+    already: bytes,
+) -> web.StreamResponse:
+    """Send a page while it comes. `already` is what was read of it; `headers` are the upstream's,
+    forwarding rules applied.
+
+    Raises UpstreamError where the upstream fails before anything could be sent.
+    """
+    status = upstream.status
+    decision = marked_decision(headers, asking)
+    limit = asking.running.config.proxy.max_page_bytes
+    content_type = headers.get(hdrs.CONTENT_TYPE, "")
+    connection = upstream.connection
+    raw = [already]
+    try:
+        inflow = _Inflow(upstream, headers.get(hdrs.CONTENT_ENCODING, ""), already)
+        raw = cast(list[bytes], inflow.raw)
+        pieces = Pieces(
+            content_type, asking.url, asking.site.boundary, limit, strips=decision.enforce
+        )
+        flow = _Flow(inflow, pieces)
+        first = await flow.next()
+        if is_other_than_html(headers, inflow.start):
+            got = PageRead(ReadResult(b"".join(raw), "too_large"), is_html=False)
+            return await page_reply(request, upstream, headers, asking, timeouts, got)
+    except (CodingError, UndecodableError) as error:
+        got = PageRead(ReadResult(b"".join(raw), "too_large"), why=str(error))
+        return await page_reply(request, upstream, headers, asking, timeouts, got)
+    except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
+        origin = upstream.url.origin()
+        late = isinstance(error, TimeoutError)
+        raise UpstreamError(504 if late else 502, f"{origin} broke off: {error}") from error
+    if flow.is_over and len(first.page.body) <= limit:
+        page = await page_of(b"".join(raw), headers, asking)
+        got = PageRead(ReadResult(b"".join(raw), "whole"), page)
+        return await page_reply(request, upstream, headers, asking, timeouts, got)
+    inflow.raw = None
+    raw = []
+
+    if decision.audience is not Audience.PATIENT:
+        decision = asking.marked(page_audience(first.page, asking))[1]
+    own, declared = _markup(request, first.page, asking, decision)
+    page_headers(headers, first.page, own.assets, asking, decision, alone=first.stripped)
+    coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    if coding:
+        headers[hdrs.CONTENT_ENCODING] = coding
+    shown = _Page(asking, decision, own, declared)
+    answer = _Answer(
+        status,
+        upstream.reason,
+        upstream.headers,
+        upstream.url,
+        connection,
+        _Gated(shown, first, flow, coding),
+    )
+    try:
+        return await stream(
+            request, cast(ClientResponse, answer), headers, status, timeouts=timeouts
+        )
+    finally:
+        note_unapproved(shown.owners, asking)
+        request[PAGE] = (str(decision.audience), bool(own.banner), shown.open, shown.closed)
+
+
+def _markup(
+    request: web.BaseRequest, first: Page, asking: Asking, decision: Decision
+) -> tuple[OwnMarkup, Callable[[], bytes]]:
+    """Our own markup for a page of which only the beginning is known: whatever the site has a tag
+    for may be on the rest of it. And what makes the cookie declaration, should the page ask for it.
+    """
+    running, site = asking.running, asking.site.rules
+    texts = running.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))
+    injection = replace(
+        injection_for(request, first, asking, decision),
+        origin=f"//{asking.authority}",  # a <base> may still come
+        declared=vendors_on(site, asking.context.today),
+    )
+    likely = replace(first, owners=first.owners | {vendor.id for vendor in site.listed})
+    own = own_markup(
+        likely,
+        site,
+        running.rules,
+        running.config,
+        running.theme,
+        decision,
+        texts,
+        injection,
+        asking.target if decision.audience is Audience.PATIENT else "",
+        placeholders=True,
+    )
+
+    def declared() -> bytes:
+        if not injection.visible:
+            return b""
+        return declaration_markup(site, running.config, texts, injection)
+
+    return own, declared

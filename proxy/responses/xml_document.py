@@ -1,0 +1,120 @@
+"""Documents in XML that a browser shows as pages: gated as well, for each visitor anew.
+
+Most XML is data, an image or a feed and passes as it is. Only where a browser says that it will
+show the answer as a page, or transform one by it, is it read and written again. That is rare, so
+nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+
+from aiohttp import ClientResponse, hdrs, web
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from consent_rules.decision import Decision
+from proxy.context import Asking
+from proxy.enforcement.shared_caching import say_nothing_to_cdns
+from proxy.html import UndecodableError
+from proxy.html.xml import gated_xml
+from proxy.http.adapters.writer import ProxyResponse
+from proxy.http.content_coding import CodingError, decoded
+from proxy.rendering.variants import open_owners
+from proxy.responses.page import PAGE_DESTINATIONS, add_policy, finish_headers, media_type
+from proxy.upstream.request import Timeouts, read_body, stream
+
+_log = logging.getLogger("consent_proxy.pages")
+
+_TYPES = frozenset({"text/xml", "application/xml", "text/xsl"})
+_DESTINATIONS = PAGE_DESTINATIONS | {"xslt"}
+_READ_SECONDS = 30.0
+_OFF_LOOP = 100_000
+"""Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
+_OF_THE_ORIGINS_BYTES = (
+    hdrs.CONTENT_LENGTH, hdrs.CONTENT_ENCODING, hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.ACCEPT_RANGES,
+    hdrs.EXPIRES, hdrs.AGE, "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
+)  # fmt: skip
+_PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re.IGNORECASE)
+
+
+def is_xml_document(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> bool:
+    """Whether a browser shows the answer as a page, or makes one of another document by it."""
+    if request.method != "GET" or status in {204, 205, 206, 304}:
+        return False
+    kind = media_type(headers)
+    if kind not in _TYPES and not kind.endswith("+xml"):
+        return False
+    destination = request.headers.get("Sec-Fetch-Dest")
+    if destination is None:
+        # Browsers leave the header out where a site is served without TLS.
+        return request.headers.get(hdrs.ACCEPT, "").startswith("text/html")
+    return destination in _DESTINATIONS
+
+
+async def xml_reply(
+    request: web.BaseRequest,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    asking: Asking,
+    decision: Decision,
+    timeouts: Timeouts,
+) -> web.StreamResponse:
+    """Send on a document that the upstream is sending. `headers` are held to the decision."""
+    limit = asking.running.config.proxy.max_page_bytes
+    read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
+    if read.whole:
+        return await send_xml(request, read.body, headers, upstream.status, asking, decision)
+    _cannot_be_gated(read.ending.replace("_", " "), headers, asking, decision)
+    return await stream(
+        request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
+    )
+
+
+async def send_xml(
+    request: web.BaseRequest,
+    body: bytes,
+    headers: CIMultiDict[str],
+    status: int,
+    asking: Asking,
+    decision: Decision,
+) -> ProxyResponse:
+    """Send a document, coded as its headers say. These are held to the decision."""
+    try:
+        limit = asking.running.config.proxy.max_page_bytes
+        plain = decoded(body, headers.get(hdrs.CONTENT_ENCODING, ""), limit)
+        if _PATIENT.search(plain):
+            decision = asking.marked(Audience.PATIENT)[1]
+            finish_headers(headers, asking, decision, is_document=True)
+            add_policy(headers, asking, decision)
+        kind = headers.get(hdrs.CONTENT_TYPE, "")
+        arguments = (plain, kind, asking.url, asking.site.boundary, open_owners(decision))
+        if len(plain) > _OFF_LOOP:
+            body = await asyncio.to_thread(gated_xml, *arguments)
+        else:
+            body = gated_xml(*arguments)
+        for name in _OF_THE_ORIGINS_BYTES:
+            headers.popall(name, None)
+    except (CodingError, UndecodableError) as error:
+        _cannot_be_gated(str(error), headers, asking, decision)
+    # Written for this visitor, now: neither a cache nor the browser may show it again.
+    headers[hdrs.CACHE_CONTROL] = "no-store"
+    say_nothing_to_cdns(headers)
+    headers[hdrs.CONTENT_LENGTH] = str(len(body))
+    response = ProxyResponse(status=status, headers=headers)
+    await response.prepare(request)
+    await response.write(body)
+    await response.write_eof()
+    return response
+
+
+def _cannot_be_gated(
+    why: str, headers: CIMultiDict[str], asking: Asking, decision: Decision
+) -> None:
+    _log.warning(
+        "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
+        asking.site.rules.name, asking.path, why,
+    )  # fmt: skip
+    add_policy(headers, asking, decision, alone=True)

@@ -1,0 +1,1 @@
+"""Offline views of a page: preview, explain, observe report."""

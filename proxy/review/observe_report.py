@@ -1,0 +1,153 @@
+"""What enforcing would close: the report of a first roll-out in observe mode.
+
+It puts together what the tags say and what was seen in pages and reports (`proxy.discovered`).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from consent_rules.config.load import Config, Site
+from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of, word
+from consent_rules.rules import Rules
+from consent_rules.vendors import Vendor
+from proxy.observability.discovered import PATIENT_PAGES, Discovery, as_config
+
+_EMBEDS = {
+    "video": "its videos become placeholders of the same size, with a button to load them",
+    "map": "its maps become placeholders of the same size, with a button to load them",
+    "form": "its forms become placeholders: visitors must load them before they can write to you",
+}
+_OTHER_EMBED = "what it shows becomes a placeholder of the same size, with a button to load it"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One that nobody approved: who it is, where it was seen, what closing it does, what to do.
+
+    `id` is the vendor's, "" where nobody knows the host. `toml` is config to paste.
+    """
+
+    host: str
+    id: str
+    name: str
+    what: str
+    pages: tuple[str, ...]
+    in_patient_pages: bool
+    effect: str
+    advice: str
+    toml: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One that is approved: what it waits for once the site is enforced."""
+
+    id: str
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReport:
+    """What enforcing closes on the marketing pages of a site; `mode` is the present one."""
+
+    site: str
+    mode: str
+    waiting: tuple[Waiting, ...]
+    closed: tuple[Closed, ...]
+
+
+def report(
+    config: Config, rules: Rules, found: Iterable[Discovery], today: datetime.date
+) -> tuple[SiteReport, ...]:
+    """One report a site. `rules` know the whole catalogue."""
+    seen = list(found)
+    return tuple(_site(site, config, rules, seen, today) for site in config.sites)
+
+
+def _site(
+    site: Site, config: Config, rules: Rules, found: Iterable[Discovery], today: datetime.date
+) -> SiteReport:
+    waiting = [
+        Waiting(
+            tag.vendor, rules.vendors[tag.vendor].name, state_of(config, rules, tag, today).state
+        )
+        for tag in config.tags
+        if site.name in tag.sites
+    ]
+    tagged = {one.id for one in waiting}
+    closed = [
+        _closed(one, rules.vendors, today)
+        for one in found
+        if one.site == site.name and one.owner not in tagged
+    ]
+    return SiteReport(site.name, str(site.mode), tuple(waiting), tuple(closed))
+
+
+def _closed(found: Discovery, vendors: Mapping[str, Vendor], today: datetime.date) -> Closed:
+    vendor = vendors.get(found.owner)
+    pages = tuple(page for page in found.pages if page != PATIENT_PAGES)
+    toml = as_config(found, today)
+    in_patient_pages = len(pages) < len(found.pages)
+    if vendor is None:
+        return Closed(
+            found.host,
+            "",
+            found.host,
+            "nobody that the catalogue knows",
+            pages,
+            in_patient_pages,
+            "whatever it loads or shows stays away",
+            "find out who it is: if it is your own, add it to first_party; if it is needed, "
+            "describe it and approve it; else take it off the page",
+            toml,
+        )
+    effect = "nothing that visitors see changes"
+    if vendor.embed:
+        effect = _EMBEDS.get(vendor.embed, _OTHER_EMBED)
+    elif vendor.category in {"functional", "necessary", "social"}:
+        effect = "what it adds to the page is missing until it is approved and allowed"
+    return Closed(
+        found.host,
+        vendor.id,
+        vendor.name,
+        f"{word(vendor.category)}: {WHAT_IT_DOES[vendor.category]}",
+        pages,
+        in_patient_pages,
+        effect,
+        f"to keep it: consent-proxy tag add {vendor.id} --site {found.site}; else take it off the "
+        "page",
+        toml,
+    )
+
+
+def as_text(reports: Iterable[SiteReport]) -> str:
+    """The reports for people, with the config to paste."""
+    return "\n\n".join("\n".join(_lines(one)) for one in reports)
+
+
+def _lines(one: SiteReport) -> list[str]:
+    now = "only observed now" if one.mode == "observe" else "enforced already"
+    lines = [f"{one.site} ({now}): what enforcing closes on its marketing pages"]
+    lines += ["", "  Approved, and held to the visitor's choice:"]
+    lines += [f"    {waiting.name}: {waiting.state}" for waiting in one.waiting] or ["    nobody"]
+    lines += ["", "  Closed for everyone, since nobody approved it:"]
+    if not one.closed:
+        lines.append("    nothing was seen so far")
+    for closed in one.closed:
+        where = f"{', '.join(closed.pages[:5])}{' ...' if len(closed.pages) > 5 else ''}"
+        lines += [
+            f"    {closed.name}" + (f" ({closed.host})" if closed.host != closed.name else ""),
+            f"      what it is   {closed.what}",
+            f"      seen on      {where or 'patient pages only'}",
+            f"      closing it   {closed.effect}",
+            f"      what to do   {closed.advice}",
+            *(f"      {line}" for line in closed.toml.splitlines()[2:]),
+        ]
+        if closed.in_patient_pages:
+            lines.append("      It is on patient pages, too, where it is closed already.")
+    lines += ["", "  Patient pages are closed whatever the mode."]
+    return lines

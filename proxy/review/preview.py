@@ -1,0 +1,175 @@
+"""The same decision, compile and render as the server's, without a network."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.load import Config
+from consent_rules.decision import Decision, Visitor, decide
+from consent_rules.matching.urls import host_of_authority
+from consent_rules.matching.vendor_index import HostSet
+from consent_rules.preferences import Preferences
+from consent_rules.rules import Rules, SiteRules
+from consent_rules.vendors import catalogue
+from proxy.banner.declaration import vendors_on
+from proxy.banner.presenters import theme_of
+from proxy.banner.texts import Wording
+from proxy.html import Boundary, Page, compile_page
+from proxy.html.source import Source, read_source
+from proxy.rendering.variants import Injection, write_variant
+
+
+class BadQuestionError(ValueError):
+    """A URL or a choice on the command line that says nothing clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A page and a visitor, as the command line names them.
+
+    `site_given` is False where no site of the config answers to the URL's host: then the first
+    site's rules are taken, the URL's host counted as its own.
+    """
+
+    config: Config
+    rules: Rules
+    site: SiteRules
+    site_given: bool
+    url: str
+    visitor: Visitor
+    today: datetime.date
+
+    @property
+    def boundary(self) -> Boundary:
+        prefix = self.config.proxy.prefix
+        return Boundary(self.site.own, self.rules.index, f"{prefix}/preferences", self.site.pins)
+
+    @property
+    def target(self) -> str:
+        parts = urlsplit(self.url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    def decision(self, marks: tuple[str, ...] = ()) -> Decision:
+        """The decision for the page; `marks` is what the page says of its audience."""
+        audience = self.site.audience_of(self.target, (), marks)
+        context = self.rules.page(self.site, self.target, audience, self.today)
+        return decide(self.rules, context, self.visitor)
+
+
+def bare_config(host: str) -> Config:
+    """The config that stands in where none is given: the catalogue, and no approved tag."""
+    return Config.model_validate(
+        {
+            "policy": {"controller": host, "version": "1", "url": "/privacy"},
+            "site": [
+                {
+                    "name": "site",
+                    "hosts": [host],
+                    "upstream": "http://127.0.0.1:9000",
+                    "audience": "marketing",
+                }
+            ],
+        },
+        by_alias=True,
+        by_name=False,
+    )
+
+
+def read_choice(accept: str | None, policy_version: str) -> Preferences | None:
+    """`--accept analytics,advertising|all|none`; None when the visitor has not chosen.
+
+    Raises BadQuestionError for a word that is no category.
+    """
+    if accept is None:
+        return None
+    names = [name.strip() for name in accept.split(",") if name.strip()]
+    if names == ["all"]:
+        allowed = frozenset(CHOOSABLE)
+    elif names == ["none"] or not names:
+        allowed = frozenset()
+    else:
+        known = {str(category) for category in CHOOSABLE}
+        wrong = [name for name in names if name not in known]
+        if wrong:
+            raise BadQuestionError(
+                f"no category {wrong[0]!r}; choose from {', '.join(CHOOSABLE)}, or all, or none"
+            )
+        allowed = frozenset(Category(name) for name in names)
+    return Preferences(allowed=allowed, policy_version=policy_version)
+
+
+def ask_offline(
+    config: Config | None,
+    url: str,
+    *,
+    accept: str | None,
+    gpc: bool,
+    region: str,
+    today: datetime.date,
+) -> Question:
+    """Put a question together. Raises BadQuestionError."""
+    try:
+        parts = urlsplit(url)
+        host = host_of_authority(parts.netloc) if parts.scheme in {"http", "https"} else ""
+    except ValueError:  # such as "http://["
+        host = ""
+    if not host or not url.isprintable():
+        raise BadQuestionError(f"{url!r} is not a page's address; write https://host/path")
+    if config is None:
+        try:
+            config = bare_config(host)
+        except ValueError:
+            raise BadQuestionError(
+                f"{url!r}: its host cannot be a site's; give --config, or a host name"
+            ) from None
+    rules = Rules.build(config, catalogue())
+    site = rules.site_of(host, None)
+    given = site is not None
+    if site is None:
+        first = rules.sites[0]
+        own = (*first.own_patterns, host)
+        site = replace(first, own=HostSet(own), own_patterns=own)
+    preferences = read_choice(accept, rules.policy_version)
+    if preferences is not None and gpc:
+        preferences = replace(preferences, under_gpc=True)
+    return Question(
+        config, rules, site, given, url, Visitor(preferences, gpc=gpc, region=region), today
+    )
+
+
+def source_of(body: bytes, content_type: str) -> Source:
+    """The page's bytes as the pipeline reads them. Raises UndecodableError."""
+    return read_source(body, content_type)
+
+
+def rewritten(
+    question: Question, body: bytes, content_type: str, *, language: str, bare: bool
+) -> bytes:
+    """The page as the visitor would get it; without our own markup if `bare`.
+
+    Raises UndecodableError.
+    """
+    page: Page = compile_page(body, content_type, question.url, question.boundary)
+    decision = question.decision(page.marks)
+    origin = f"//{urlsplit(question.url).netloc}" if page.has_base else ""
+    patient = decision.audience is Audience.PATIENT
+    variant = write_variant(
+        page,
+        question.site,
+        question.rules,
+        question.config,
+        theme_of(question.config.theme),
+        decision,
+        Wording(question.config.texts).texts_for(page.language, language),
+        Injection(
+            signals=not bare,
+            visible=not bare,
+            origin=origin,
+            declared=vendors_on(question.site, question.today) if page.declaration_at else (),
+        ),
+        question.target if patient else "",
+    )
+    return variant.body

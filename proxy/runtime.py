@@ -1,0 +1,212 @@
+"""One configuration, ready to serve: everything that is made once and shared by all requests.
+
+A reload makes a new `Running`; requests in flight keep the one they began with.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from cachetools import LRUCache
+from yarl import URL
+
+from consent_rules.config.load import Config
+from consent_rules.decision import Decision
+from consent_rules.rules import Rules, SiteRules
+from consent_rules.signals.gpp import GppApproach
+from consent_rules.vendors import Vendor, catalogue
+from proxy.banner.presenters import theme_of
+from proxy.banner.texts import Wording
+from proxy.banner.theme import Theme
+from proxy.cache import Board, SharedCache
+from proxy.cache.fast_path import ReadyReplies
+from proxy.cookies.cookie_header import CookieIndex
+from proxy.cookies.preference_cookie import KeyRing, load_keys
+from proxy.enforcement.csp import decision_policy
+from proxy.enforcement.decision_cache import (
+    Decide,
+    PathContext,
+    SiteContext,
+    decisions,
+    path_contexts,
+    site_contexts,
+)
+from proxy.gc_tuning import collector_at_rest
+from proxy.geoip import RegionFile
+from proxy.html import Boundary, Page
+from proxy.html.patch import Alike
+from proxy.observability.discovered import Sightings
+from proxy.observability.rate_limit import RateLimit
+from proxy.rendering.variants import OwnMarkup, Variants
+
+_PAGES_BUDGET = 64 * 2**20
+_MARKUP = 1024
+_ALIKE_BUDGET = 16 * 2**20
+_VARIANTS_BUDGET = 96 * 2**20
+"""Bytes a worker may keep of compiled pages and of variants."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteParts:
+    """What one site needs at hand for every request."""
+
+    rules: SiteRules
+    upstream: URL
+    boundary: Boundary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Running:
+    """A configuration at work."""
+
+    config: Config
+    rules: Rules
+    sites: Mapping[str, SiteParts]
+    keys: KeyRing
+    theme: Theme
+    wording: Wording
+    region_file: RegionFile | None
+    cookies: CookieIndex
+    context: PathContext
+    whole_site: SiteContext
+    decide: Decide
+    pages: LRUCache[object, Page]
+    late_marks: LRUCache[tuple[str, str], None]
+    """Pages that said only after their beginning that they are for patients: sites and paths."""
+    variants: Variants
+    markup: LRUCache[object, OwnMarkup]
+    alike: LRUCache[object, Alike]
+    sightings: Sightings
+    reports: RateLimit
+    trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    board: Board
+    cache: SharedCache | None
+    ready: ReadyReplies | None
+    _policies: LRUCache[object, tuple[object, str]]
+
+    @property
+    def tells_gpp(self) -> bool:
+        """Whether pages for visitors from the United States carry the `__gpp` API."""
+        return self.config.signals.gpp is not GppApproach.OFF
+
+    @property
+    def prefix(self) -> str:
+        return self.config.proxy.prefix
+
+    def vouched(self) -> tuple[str, ...]:
+        """The region headers, which only a trusted proxy may set."""
+        source = self.config.policy.region_from
+        return tuple(h for h in (source.country_header, source.region_header) if h)
+
+    def policy(self, site: SiteRules, decision: Decision | None) -> str:
+        """The Content-Security-Policy of a decision; of one that opens nothing, if None."""
+        key = (site.name, None if decision is None else decision.open)
+        known = self._policies.get(key)
+        if known is not None:
+            return known[1]
+        vendors: list[Vendor] = []
+        if decision is not None:
+            vendors = [self.rules.vendors[v] for v in sorted(decision.open)]
+        text = decision_policy(site.own_patterns, vendors, report_uri=f"{self.prefix}/report")
+        self._policies[key] = (site, text)
+        return text
+
+
+def start_running(
+    config: Config,
+    folder: Path,
+    now: datetime.datetime,
+    before: Running | None = None,
+    vendors: Mapping[str, Vendor] | None = None,
+) -> Running:
+    """Make everything a configuration needs. `folder` is where its file lies: relative paths in
+    it count from there. `before` is what ran until now: what it has cached lives on, as long as
+    the sites are the same. `vendors` are those of the config laid over the catalogue, if known.
+
+    Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
+    """
+    board = Board() if before is None else before.board
+    cache = _cache(config, board, before)
+    with collector_at_rest():
+        rules = Rules.build(config, catalogue(), vendors)
+        cookies = CookieIndex(rules.vendors.values())
+    keys = load_keys(folder / config.preferences.keys, now)
+    database = config.policy.region_from.database
+    region_file = RegionFile(folder / database) if database else None
+    preferences_url = f"{config.proxy.prefix}/preferences"
+    return Running(
+        config=config,
+        rules=rules,
+        sites={
+            site.name: SiteParts(
+                rules=site,
+                upstream=URL(site.upstream),
+                boundary=Boundary(site.own, rules.index, preferences_url, site.pins),
+            )
+            for site in rules.sites
+        },
+        keys=keys,
+        theme=theme_of(config.theme),
+        wording=Wording(config.texts),
+        region_file=region_file,
+        cookies=cookies,
+        context=path_contexts(rules),
+        whole_site=site_contexts(),
+        decide=decisions(rules),
+        pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
+        late_marks=LRUCache(4096) if before is None else before.late_marks,
+        variants=Variants(_VARIANTS_BUDGET),
+        markup=LRUCache(_MARKUP),
+        alike=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
+        sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
+        reports=RateLimit(a_second=2, at_once=40),
+        trusted=config.proxy.trusted_proxies,
+        board=board,
+        cache=cache,
+        ready=_ready(config, cache, region_file),
+        _policies=LRUCache(4096),
+    )
+
+
+def _cache(config: Config, board: Board, before: Running | None) -> SharedCache | None:
+    proxy = config.proxy
+    if not proxy.cache_bytes:
+        return None
+    if before is not None and before.cache is not None:
+        was = before.config
+        same = (was.sites, was.proxy.cache_bytes, was.proxy.cache_with_cookies) == (
+            config.sites,
+            proxy.cache_bytes,
+            proxy.cache_with_cookies,
+        )
+        if same:  # else a page that is a patient's now might still be kept
+            before.cache.tells = proxy.cache_status
+            return before.cache
+    return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
+
+
+def _ready(
+    config: Config, cache: SharedCache | None, region_file: RegionFile | None
+) -> ReadyReplies | None:
+    # `Cache-Status` tells how long an answer is still fresh: other bytes for each request.
+    if cache is None or config.proxy.cache_status:
+        return None
+    source = config.policy.region_from
+    regions = [name for name in (source.country_header, source.region_header) if name]
+    by_address = None if region_file is None else region_file.region
+    return ReadyReplies(cache.store, regions, config.proxy.trusted_proxies, by_address)
+
+
+def _page_size(page: Page) -> int:
+    return len(page.body) + 400 * len(page.gates) + 1024
+
+
+@lru_cache(maxsize=4)
+def day_of(days: int) -> datetime.date:
+    """The date of a number of days since 1970: made once a day, not once a request."""
+    return datetime.date(1970, 1, 1) + datetime.timedelta(days=days)

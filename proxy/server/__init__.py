@@ -1,0 +1,1 @@
+"""Listeners, connections, request validation, worker processes."""

@@ -1,0 +1,387 @@
+"""A visitor's connection: aiohttp's server protocol with the deadlines and manners it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, RawRequestMessage
+from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.cache.fast_path import ReadyReply
+from proxy.http.access_record import CACHE, PAGE, REQUEST_ID, SITE, Access, AccessHook
+from proxy.http.adapters.writer import ExactWriter
+from proxy.http.error_pages import error_response
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
+_log = logging.getLogger("proxy.connection")
+
+
+Memory = Callable[[RawRequestMessage, str, bool, float], ReadyReply | None]
+"""(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
+
+
+class ProxyRequest(web.BaseRequest):
+    """A request with an identity, which asks for `Connection: close` while the server drains."""
+
+    started = 0.0
+
+    @property
+    def message(self) -> RawRequestMessage:
+        """The head as it was read."""
+        return self._message
+
+    def accessed(self, status: int, now: float) -> Access:
+        """What is told of this request once it is over; `now` is the loop's time."""
+        return Access(
+            self[REQUEST_ID],
+            self.method,
+            self.raw_path,
+            status,
+            self.writer.output_size,
+            now - self.started,
+            self.remote or "",
+            self.headers,
+            self.get(SITE, ""),
+            self.get(CACHE, ""),
+            self.get(PAGE),
+        )
+
+    @property
+    def keep_alive(self) -> bool:
+        if isinstance(self._protocol, FrontConnection) and self._protocol.draining:
+            return False
+        return not self._message.should_close
+
+    def answer_in_http_1_1(self) -> None:
+        """For a version that is not spoken here: the answer would claim to be of it."""
+        self._version = HttpVersion11
+        self._cache.pop("version", None)
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        # aiohttp names itself and Python where the upstream named nothing.
+        if response.headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
+            del response.headers[hdrs.SERVER]
+
+
+class FrontConnection(RequestHandler):
+    """One connection. Beyond aiohttp: a deadline for the request head (a trickle of bytes does not
+    extend it), one for a visitor who does not read, half-close for tunnels, plain error pages.
+    """
+
+    __slots__ = (
+        "_access",
+        "_answered",
+        "_head_deadline",
+        "_head_seconds",
+        "_memory",
+        "_peer",
+        "_untaken",
+        "_write_deadline",
+        "_write_seconds",
+        "draining",
+    )
+
+    def __init__(
+        self,
+        manager: FrontServer,
+        *,
+        head_seconds: float,
+        write_seconds: float,
+        access: AccessHook | None,
+        memory: Memory | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(manager, **kwargs)
+        self.draining = False
+        self._access = access
+        self._memory = memory
+        self._answered = False
+        self._peer = ""
+        if memory is not None:
+            self._parser = _AnsweringParser(self._parser, self._answer)  # type: ignore[assignment]
+        self._head_seconds = head_seconds
+        self._head_deadline: asyncio.TimerHandle | None = None
+        self._write_seconds = write_seconds
+        self._write_deadline: asyncio.TimerHandle | None = None
+        self._untaken = 0
+
+    # --- the request head -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = self.peername
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        self._answered = False
+        super().data_received(data)
+        if self._answered:
+            if self._head_deadline is not None:
+                self._head_deadline.cancel()
+                self._head_deadline = None
+            return
+        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._fail_body()
+        if self.idle:
+            self._await_head()  # some bytes of a head, but not all
+        elif self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _answer(self, message: RawRequestMessage) -> bool:
+        """Answer a request from memory, here and now. Not while another one waits for its turn,
+        nor when the visitor takes nothing.
+        """
+        transport = self.transport
+        if (
+            self._memory is None
+            or transport is None
+            or self._waiter is None
+            or self._waiter.done()
+            or self._messages
+            or self._paused
+            or self.draining
+        ):
+            return False
+        now = time.time()
+        reply = self._memory(message, self._peer, self.ssl_context is not None, now)
+        if reply is None:
+            return False
+        began = self._loop.time()
+        head = reply.head_at(now)
+        transport.writelines((head, reply.body) if reply.body else (head,))
+        self._answered = True
+        self._next_keepalive_close_time = began + self._keepalive_timeout
+        if self._access is not None:
+            size = len(head) + len(reply.body)
+            self._access(
+                Access(
+                    new_request_id(), message.method, message.path, reply.status, size,
+                    self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
+                    reply.page,
+                )
+            )  # fmt: skip
+        return True
+
+    def _await_head(self) -> None:
+        if self._head_deadline is None:
+            self._head_deadline = self._loop.call_later(self._head_seconds, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_deadline = None
+        if self.idle:
+            self.force_close()
+
+    def _fail_body(self) -> None:
+        """Tell the reader of a body that the rest of it is malformed.
+
+        aiohttp only queues an error page for it, behind the request that waits for its body.
+        """
+        if len(self._messages) > 1:
+            body = self._messages[-2][1]
+        elif self._current_request is not None:
+            body = self._current_request.content
+        else:
+            return
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(web.RequestPayloadError("the framing is broken"))
+
+    @property
+    def idle(self) -> bool:
+        """Whether the connection waits for (the rest of) a request head."""
+        return self._waiter is not None and not self._waiter.done()
+
+    # --- a visitor who does not read --------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport is not None:
+            self._untaken = _unsent(self.transport)
+            self._write_deadline = self._loop.call_later(self._write_seconds, self._check_taken)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
+
+    def _check_taken(self) -> None:
+        self._write_deadline = None
+        transport = self.transport
+        if transport is None:
+            return
+        untaken = _unsent(transport)
+        if untaken >= self._untaken:
+            _log.debug("a visitor took nothing for %g s: cut off", self._write_seconds)
+            transport.abort()
+            return
+        self._untaken = untaken
+        self._write_deadline = self._loop.call_later(self._write_seconds, self._check_taken)
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        if self._payload_parser is None:
+            return None  # aiohttp takes a half-closed visitor for one who left
+        self._payload_parser.feed_eof()
+        # A tunnel stays open for the other direction; TLS transports cannot do that.
+        return self.ssl_context is None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        for deadline in (self._head_deadline, self._write_deadline):
+            if deadline is not None:
+                deadline.cancel()
+        self._head_deadline = self._write_deadline = None
+        super().connection_lost(exc)
+
+    def close_if_idle(self) -> None:
+        if self.idle:
+            self.force_close()
+
+    # --- what is said and logged ------------------------------------------------------------
+
+    def log_access(
+        self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
+    ) -> None:
+        if self._access is not None and isinstance(request, ProxyRequest):
+            self._access(request.accessed(response.status, self._loop.time()))
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """aiohttp's page and log line would show the sender's bytes and name the parser."""
+        if isinstance(exc, ConnectionResetError):
+            # The visitor left while the answer was written: nothing is wrong here.
+            _log.info("request %s: the visitor went away", request.get(REQUEST_ID, ""))
+        elif status >= 500:
+            _log.error("request %s failed", request.get(REQUEST_ID, ""), exc_info=exc)
+        else:
+            _log.info("malformed request (%s)", type(exc).__name__)
+        if request.writer.output_size > 0:
+            transport = self.transport
+            if transport is not None:
+                transport.abort()
+            raise ConnectionResetError("the answer had begun")
+        if isinstance(exc, HttpProcessingError):
+            status = _parse_status(exc)
+        response = error_response(request, status, request.get(REQUEST_ID, ""))
+        response.force_close()
+        return response
+
+
+class _AnsweringParser:
+    """aiohttp's parser, except that it answers what can be answered from memory by itself: its
+    caller never sees such a request.
+    """
+
+    def __init__(self, parser: Any, answer: Callable[[RawRequestMessage], bool]) -> None:
+        self._parser = parser
+        self._answer = answer
+        self.message_consumed = parser.message_consumed
+        self.set_upgraded = parser.set_upgraded
+
+    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
+        messages, upgraded, tail = self._parser.feed_data(data)
+        # A request alone, with nothing behind it: the next one has its own deadline.
+        alone = len(messages) == 1 and not upgraded and data.endswith(b"\r\n\r\n")
+        if alone and messages[0][1] is EMPTY_PAYLOAD and self._answer(messages[0][0]):
+            self._parser.message_consumed()
+            messages = ()
+        return messages, upgraded, tail
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+def new_request_id() -> str:
+    """A name for one request in logs and in headers."""
+    return f"{random.getrandbits(64):016x}"
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Bytes on their way to the visitor: in our buffer and, on Linux, in the kernel's.
+
+    The kernel takes more from us only once a third of its own buffer, megabytes at times, is free;
+    on a slow line that alone may last longer than the deadline.
+    """
+    waiting = transport.get_write_buffer_size()
+    sock = transport.get_extra_info("socket")
+    if sys.platform == "linux" and sock is not None:
+        with contextlib.suppress(OSError):
+            packed = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+            waiting += int.from_bytes(packed, sys.byteorder)
+    return waiting
+
+
+def _parse_status(exc: HttpProcessingError) -> int:
+    """The status for a request that aiohttp's parser refuses; it says 400 to all of them."""
+    if isinstance(exc, LineTooLong):
+        line = exc.args[0]
+        # Of what can be too long, only a request target begins with a slash.
+        return 414 if line[:1] in (b"/", "/") else 431
+    if "Too many headers" in exc.message:
+        return 431
+    if isinstance(exc, BadStatusLine) and "Invalid HTTP version" in exc.message:
+        return 505
+    return 400
+
+
+class FrontServer(web.Server):
+    """The factory of `FrontConnection`s; `draining` is told to all of them."""
+
+    def __init__(self, handler: Any, **kwargs: Any) -> None:
+        super().__init__(
+            handler,
+            request_factory=self._request,
+            # A visitor who leaves ends the request to the upstream too. Work that should go on
+            # (filling a cache) belongs into a task of its own.
+            handler_cancellation=True,
+            **kwargs,
+        )
+        self._draining = False
+
+    def __call__(self) -> FrontConnection:
+        connection = FrontConnection(self, loop=self._loop, **self._kwargs)
+        connection.draining = self._draining
+        return connection
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> ProxyRequest:
+        exact = ExactWriter(protocol, self._loop)
+        request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
+        request.started = self._loop.time()
+        request[REQUEST_ID] = new_request_id()
+        return request
+
+    def drain(self) -> None:
+        """Close what is idle; what is busy will close after its present answer."""
+        self._draining = True
+        for connection in self.connections:
+            if isinstance(connection, FrontConnection):
+                connection.draining = True
+                connection.close_if_idle()

@@ -1,0 +1,204 @@
+"""Listening, serving and draining: what one worker does from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from proxy.http.access_record import REQUEST_ID, AccessHook
+from proxy.http.error_pages import error_response
+from proxy.server.connection import FrontServer, Memory, ProxyRequest
+from proxy.server.validation import refusal
+from proxy.server.workers import Worker, run_workers
+from proxy.upstream.request import READ_BUFFER
+
+__all__ = ["REQUEST_ID", "Handler", "Limits", "Worker", "open_listener", "run_workers", "serve"]
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger("proxy.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes and seconds on the visitor's side."""
+
+    line: int = 16 * 1024  # the request line
+    field: int = 32 * 1024  # one header field; browsers send cookies of 9 KB and more
+    fields: int = 200
+    head: float = 15.0  # for the whole head of a request, trickled or not
+    keepalive: float = 75.0  # idle between requests; longer than nginx's 60 s in front of us
+    write: float = 60.0  # for a visitor who takes nothing of an answer
+    linger: float = 5.0  # reading on after an answer that came before the request's end
+    grace: float = 25.0  # for requests in flight when told to stop
+    backlog: int = 1024
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024) -> socket.socket:
+    """A bound socket for "host:port", "[::1]:8080", ":8080" (all addresses) or "unix:/path".
+
+    A Unix socket is opened before the workers are forked, and shared; each worker opens its own
+    TCP socket, with `reuse_port`. Raises ValueError for a malformed address and OSError when the
+    address cannot be had.
+    """
+    if listen.startswith("unix:"):
+        return _open_unix(Path(listen.removeprefix("unix:")), backlog)
+    host, colon, port = listen.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(
+            f'cannot listen on {listen!r}: write "host:port", for example "127.0.0.1:8080", '
+            'or "unix:/run/consent-proxy.sock"'
+        )
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        if host in ("", "*"):
+            dual = socket.has_dualstack_ipv6()
+            return socket.create_server(
+                ("::" if dual else "0.0.0.0", int(port)),  # noqa: S104 - asked for
+                family=socket.AF_INET6 if dual else socket.AF_INET,
+                dualstack_ipv6=dual,
+                reuse_port=reuse_port,
+                backlog=backlog,
+            )
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+        family, _, _, _, address = found[0]
+        return socket.create_server(
+            address[:2],
+            family=family,
+            reuse_port=reuse_port,
+            backlog=backlog,
+        )
+    except OSError as exc:
+        raise OSError(
+            exc.errno,
+            f"cannot listen on {listen!r}: {exc.strerror or exc}. Is another process using it?",
+        ) from exc
+
+
+def _open_unix(path: Path, backlog: int) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()  # left by a process that is gone
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        sock.listen(backlog)
+    except OSError as exc:
+        sock.close()
+        raise OSError(exc.errno, f"cannot listen on unix:{path}: {exc.strerror}") from exc
+    return sock
+
+
+async def serve(
+    handler: Handler,
+    listen: str | socket.socket,
+    *,
+    stop: asyncio.Event,
+    ready: Callable[[], None] | None = None,
+    reuse_port: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    access: AccessHook | None = None,
+    memory: Memory | None = None,
+    admin: tuple[Handler, str | socket.socket] | None = None,
+) -> None:
+    """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
+
+    `handler` sees only requests in good order; its exceptions become error pages. What `memory` has
+    ready is sent without asking it. `admin` is a
+    second listener with a handler of its own, up until the drain is over. `ready` is called when
+    both accept connections.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        if admin is not None:
+            await _start(stack, admin[0], admin[1], limits, None, None, reuse_port)
+        site, server = await _start(stack, handler, listen, limits, access, memory, reuse_port)
+        if ready is not None:
+            ready()
+        await stop.wait()
+        await site.stop()
+        await _drain(server, limits.grace)
+
+
+async def _start(
+    stack: contextlib.AsyncExitStack,
+    handler: Handler,
+    listen: str | socket.socket,
+    limits: Limits,
+    access: AccessHook | None,
+    memory: Memory | None,
+    reuse_port: bool,
+) -> tuple[web.BaseSite, FrontServer]:
+    if isinstance(listen, str):
+        listen = open_listener(listen, reuse_port=reuse_port, backlog=limits.backlog)
+    listen.setblocking(False)
+    server = FrontServer(
+        _guarded(handler, access),
+        access=access,
+        memory=memory,
+        head_seconds=limits.head,
+        write_seconds=limits.write,
+        keepalive_timeout=limits.keepalive,
+        lingering_time=limits.linger,
+        max_line_size=limits.line,
+        max_field_size=limits.field,
+        max_headers=limits.fields,
+        read_bufsize=READ_BUFFER,
+        auto_decompress=False,
+        access_log=None,
+    )
+    # The drain has waited already; what is still there then is cut.
+    runner = web.ServerRunner(server, shutdown_timeout=0.5)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.SockSite(runner, listen, backlog=limits.backlog)
+    await site.start()
+    return site, server
+
+
+async def _drain(server: FrontServer, grace: float) -> None:
+    """Wait for the requests in flight.
+
+    Not aiohttp's own shutdown: that stops reading from every connection at once, so an upload
+    under way would never end.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + grace
+    await asyncio.sleep(0)  # connections just accepted get to their first request
+    while True:
+        server.drain()
+        if not server.connections:
+            return
+        if loop.time() >= end:
+            _log.warning("%d connections cut after %g s of grace", len(server.connections), grace)
+            return
+        await asyncio.sleep(0.05)
+
+
+def _guarded(handler: Handler, access: AccessHook | None) -> Handler:
+    async def guarded(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            status = refusal(request)
+            if status is None:
+                return await handler(request)
+        except asyncio.CancelledError:
+            if access is not None and isinstance(request, ProxyRequest):
+                access(request.accessed(499, asyncio.get_running_loop().time()))
+            raise
+        if status == 204:
+            return web.Response(status=204, headers={"Allow": "GET, HEAD, POST, OPTIONS"})
+        if isinstance(request, ProxyRequest) and request.version.major != 1:
+            request.answer_in_http_1_1()
+        return error_response(request, status, request[REQUEST_ID])
+
+    return guarded

@@ -1,0 +1,145 @@
+"""A config file at work: sockets, workers, reload, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import gc
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+from consent_rules.config.load import LoadedConfig
+from proxy.app import make_handler, memory_of
+from proxy.config.file import ConfigFile, folder_of
+from proxy.config.last_known_good import LastGood
+from proxy.config.live import NOT_STARTED, Current
+from proxy.http.access_record import Access, AccessHook
+from proxy.observability.access_log import AccessLog
+from proxy.observability.admin import make_admin
+from proxy.observability.discovered import FLUSH_SECONDS
+from proxy.observability.metrics import Metrics
+from proxy.runtime import start_running
+from proxy.server.serve import open_listener, serve
+from proxy.server.workers import Worker, run_workers
+from proxy.upstream.request import open_session
+
+_log = logging.getLogger("consent_proxy")
+
+_FAULTS = 1
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
+    """Serve until told to stop. `file` was just read and gave `loaded`.
+
+    Returns the exit code and, on a fault, what is wrong.
+    """
+    config = loaded.config
+    try:
+        # Before the workers part ways: they must not each make a first key.
+        running = start_running(config, folder_of(file.path), _now(), vendors=loaded.vendors)
+        shared = _shared_listeners(config.proxy.listen, config.proxy.admin_listen)
+    except NOT_STARTED as error:
+        return _FAULTS, f"{file.path}: {error}"
+    file.used(config)
+    last_good = LastGood(config, file.digest())
+    workers = config.proxy.workers or os.cpu_count() or 1
+    metrics = Metrics(workers)
+    _log.info("listening on %s with %d worker(s)", config.proxy.listen, workers)
+
+    async def work(worker: Worker) -> None:
+        metrics.begin(worker.index)
+        current = Current(file, running, last_good, metrics, worker.index)
+        await _serve_worker(worker, current, shared, metrics)
+
+    return run_workers(work, workers), ""
+
+
+def _shared_listeners(*addresses: str) -> dict[str, socket.socket]:
+    """Make sure that the addresses can be had, and open the Unix sockets among them.
+
+    A Unix socket is shared by all workers; of a TCP port each opens its own, which the parent tries
+    without `reuse_port` first: a second proxy must not quietly take half of the visitors.
+    """
+    shared: dict[str, socket.socket] = {}
+    for address in addresses:
+        listener = open_listener(address)
+        if address.startswith("unix:"):
+            shared[address] = listener
+        else:
+            listener.close()
+    return shared
+
+
+def _spare_the_collector() -> None:
+    """Let Python look for cycles less often, and never among what is there for good.
+
+    A page makes thousands of small objects without a cycle: by default they set off a full
+    collection every few pages, a tenth of the time that compiling takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+async def _serve_worker(
+    worker: Worker, current: Current, shared: Mapping[str, socket.socket], metrics: Metrics
+) -> None:
+    def listener(address: str) -> socket.socket:
+        return shared.get(address) or open_listener(address, reuse_port=True)
+
+    _spare_the_collector()
+    current.catch_up()
+    running = current.running
+    at_work = [
+        asyncio.create_task(_keep_discoveries(current)),
+        asyncio.create_task(metrics.keep_publishing()),
+        asyncio.create_task(current.keep_up()),
+    ]
+    worker.on_reload = current.reload
+    proxy = running.config.proxy
+    admin = make_admin(lambda: current.running, metrics, current.told)
+    access = AccessLog(trusted=running.trusted) if proxy.access_log else None
+    async with open_session() as session, open_session(connections=0) as tunnels:
+        await serve(
+            make_handler(lambda: current.running, session, tunnels),
+            listener(proxy.listen),
+            stop=worker.stop,
+            ready=worker.ready,
+            access=_both(metrics, access),
+            memory=memory_of(lambda: current.running),
+            admin=(admin, listener(proxy.admin_listen)),
+        )
+        if current.running.cache is not None:
+            await current.running.cache.fills.close()
+    if access is not None:
+        access.flush()
+    for task in at_work:
+        task.cancel()
+    await asyncio.gather(*at_work, return_exceptions=True)
+
+
+def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
+    if access is None:
+        return metrics
+
+    def hook(told: Access) -> None:
+        metrics(told)
+        access(told)
+
+    return hook
+
+
+async def _keep_discoveries(current: Current) -> None:
+    """Write what is discovered every few seconds, and once more at the end."""
+    try:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await asyncio.to_thread(current.running.sightings.write)
+    finally:
+        current.running.sightings.write()

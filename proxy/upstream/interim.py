@@ -1,0 +1,65 @@
+"""Interim answers (1xx) of the upstream, passed on to the visitor whose request they belong to.
+
+A proxy passes them on (RFC 9110, 15.2). They are never kept, and nobody gets them but the one whose
+request went to the upstream.
+
+What a 103 names is fetched at once, before anybody knows whether the page is a patient page: so its
+links lead to the site's own hosts only, whatever the visitor has allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11, RawResponseMessage
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from proxy.enforcement.browser_headers import hold_to_decision
+from proxy.http.adapters.interim_connector import Hear
+from proxy.http.adapters.writer import head_of
+from proxy.http.forwarding import end_to_end
+
+_MOST = 16  # for one request: an upstream that sends them without end would keep us busy
+# True for the final answer only, or nobody's business before it.
+_NOT_YET = (
+    hdrs.SET_COOKIE, "Set-Cookie2", hdrs.CONTENT_LENGTH, hdrs.CONTENT_TYPE, hdrs.CONTENT_ENCODING,
+)  # fmt: skip
+
+
+def passing_on(request: web.BaseRequest, closed: Callable[[str], bool]) -> Hear:
+    """A `Hear` that sends interim answers on to a visitor. `closed` tells of an address whether it
+    is another's than the site's.
+    """
+    left = _MOST
+
+    def hear(message: RawResponseMessage) -> None:
+        nonlocal left
+        # We ask for no 100 and make no connection into something else: neither is the visitor's.
+        if message.code in {HTTPStatus.CONTINUE, HTTPStatus.SWITCHING_PROTOCOLS} or not left:
+            return
+        transport = request.transport
+        # Once an answer has begun, or the visitor has left, this would be part of another one.
+        if transport is None or transport.is_closing() or request.writer.output_size:
+            return
+        if request.version < HttpVersion11:
+            return
+        left -= 1
+        headers = end_to_end(message.headers)
+        for name in _NOT_YET:
+            headers.popall(name, None)
+        hold_to_decision(headers, closed, Audience.MARKETING)
+        if message.code == HTTPStatus.EARLY_HINTS and not headers:
+            return
+        transport.write(_block(message, headers))
+
+    return hear
+
+
+def _block(message: RawResponseMessage, headers: CIMultiDict[str]) -> bytes:
+    try:
+        return head_of(f"HTTP/1.1 {message.code} {message.reason}".rstrip(), headers)
+    except ValueError:
+        return b""  # a control character; the final answer is refused for one
