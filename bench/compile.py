@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.page import html_page
-from consent_rules.matching.vendor_index import HostSet, RuleIndex
-from consent_rules.vendors import catalogue
+from consent_rules.catalogue.load import catalogue
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.vendor_index import RuleIndex
 from proxy.html import Boundary, UndecodableError, compile_page, render
 
 _URL = "https://www.example.com/"

@@ -23,13 +23,14 @@ from rich.table import Table
 from bench import proxy
 from bench.page import html_page
 from bench.processes import cpu_seconds, free_port, memory, running
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE
 from consent_rules.config.load import load_config
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules
-from consent_rules.vendors import Vendor, catalogue
-from proxy.cookies.cookie_header import CookieIndex, without_closed
+from consent_rules.vendors import Vendor
+from proxy.cookies.vendor_cookies import CookieIndex, without_closed
 from proxy.enforcement.decision_cache import decisions, path_contexts
 from proxy.html import Boundary, compile_page
 

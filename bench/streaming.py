@@ -16,8 +16,9 @@ from pathlib import Path
 from bench.page import sized_page
 from bench.processes import cpu_seconds, memory
 from bench.proxy import consent_proxy
-from consent_rules.matching.vendor_index import HostSet, RuleIndex
-from consent_rules.vendors import catalogue
+from consent_rules.catalogue.load import catalogue
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.vendor_index import RuleIndex
 from proxy.html import Boundary, compile_page
 from proxy.html.incremental import Pieces
 

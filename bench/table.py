@@ -10,8 +10,8 @@ from typing import Any
 from bench.load import Request, fetch
 from bench.processes import Server
 from bench.proxy import HOST, VENDORS
+from consent_rules.catalogue.load import catalogue
 from consent_rules.config.load import load_config
-from consent_rules.vendors import catalogue
 from proxy.review.preview import ask_offline, rewritten
 
 _EMPTY = b"<!doctype html><html><head></head><body></body></html>"

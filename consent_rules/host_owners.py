@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from consent_rules.config.values import hosts_meet
-from consent_rules.matching.vendor_index import HostPattern
+from consent_rules.matching.hosts import HostPattern, hosts_meet
 
 
 class HostOwners:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config.load import Config, Site, Tag, all_vendors
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.paths import glob_regex
 from consent_rules.matching.pins import Pins, pins_of
 from consent_rules.matching.urls import normal_path
-from consent_rules.matching.vendor_index import HostSet, RuleIndex, glob_regex
+from consent_rules.matching.vendor_index import RuleIndex
 from consent_rules.regions import Regions, Terms
 from consent_rules.vendors import Vendor
 

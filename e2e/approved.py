@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Category
-from consent_rules.vendors import catalogue
 from examples.demo.vendors import UNAPPROVED, VENDORS
 
 TAG_MANAGER = "google-tag-manager"

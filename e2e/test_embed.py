@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consent_rules.vendors import catalogue
+from consent_rules.catalogue.load import catalogue
 from e2e.approved import VIDEO, vendors_of
 from e2e.conftest import NewVisitor
 from e2e.site import EVERY_VENDOR

@@ -8,9 +8,9 @@ import urllib.request
 
 import pytest
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import ALWAYS_ASKS, CHOOSABLE, SALE_OR_SHARING
 from consent_rules.regions import region_laws
-from consent_rules.vendors import catalogue
 from e2e.approved import APPROVED, OFFERED, TAG_MANAGER, VIDEO, vendors_of
 from e2e.conftest import NewVisitor
 from e2e.site import EVERY_VENDOR, MARKETING_PAGES, PATIENT_PAGE

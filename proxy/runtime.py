@@ -15,18 +15,20 @@ from pathlib import Path
 from cachetools import LRUCache
 from yarl import URL
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.config.load import Config
 from consent_rules.decision import Decision
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.gpp import GppApproach
-from consent_rules.vendors import Vendor, catalogue
+from consent_rules.vendors import Vendor
 from proxy.banner.presenters import theme_of
 from proxy.banner.texts import Wording
 from proxy.banner.theme import Theme
 from proxy.cache import Board, SharedCache
 from proxy.cache.fast_path import ReadyReplies
-from proxy.cookies.cookie_header import CookieIndex
-from proxy.cookies.preference_cookie import KeyRing, load_keys
+from proxy.cookies.preference_cookie import KeyRing
+from proxy.cookies.signing_keys import load_keys
+from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.csp import decision_policy
 from proxy.enforcement.decision_cache import (
     Decide,
@@ -42,7 +44,8 @@ from proxy.html import Boundary, Page
 from proxy.html.patch import Alike
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
-from proxy.rendering.variants import OwnMarkup, Variants
+from proxy.rendering.injected_markup import OwnMarkup
+from proxy.rendering.variants import Variants
 
 _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024

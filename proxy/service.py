@@ -21,9 +21,10 @@ from proxy.observability.admin import make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
 from proxy.runtime import start_running
-from proxy.server.serve import open_listener, serve
+from proxy.server.listener import open_listener
+from proxy.server.serve import serve
 from proxy.server.workers import Worker, run_workers
-from proxy.upstream.request import open_session
+from proxy.upstream.pool import open_session
 
 _log = logging.getLogger("consent_proxy")
 

@@ -17,8 +17,8 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
-from consent_rules.config.values import quoted
 from consent_rules.vendors import CookieDetail, Vendor
+from consent_rules.wording import quoted
 
 SESSION = "session"
 """The lifetime of a cookie that goes when the browser is closed (RFC 6265, 5.3)."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from consent_rules.config.problems import Finding, did_you_mean
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.values import plain_text, quoted
+from consent_rules.config.values import plain_text
+from consent_rules.wording import quoted
 
 Known = Mapping[str, Mapping[str, str]]
 """Our own words: language -> dotted key -> text."""

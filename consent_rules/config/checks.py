@@ -20,19 +20,14 @@ from consent_rules.config.models import PageRule, VendorTable
 from consent_rules.config.partial import Draft, Drafts
 from consent_rules.config.problems import Finding, Places, Spot, did_you_mean
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.values import (
-    host_covers,
-    hosts_meet,
-    is_loopback,
-    path_covers,
-    quoted,
-    split_address,
-)
+from consent_rules.config.values import is_loopback, split_address
 from consent_rules.config.vendor_overlay import merged
 from consent_rules.host_owners import HostOwners
+from consent_rules.matching.hosts import HostSet, host_covers, hosts_meet
+from consent_rules.matching.paths import glob_regex, path_covers
 from consent_rules.matching.urls import resolve
-from consent_rules.matching.vendor_index import HostSet, glob_regex
 from consent_rules.vendors import BaaOffer, Vendor
+from consent_rules.wording import quoted
 
 PATIENT_SAFE = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
 """What may act on a patient page, given a business associate agreement (design, rule 1)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from consent_rules.config.values import quoted
+from consent_rules.wording import quoted
 
 COUNTRIES = frozenset(
     """

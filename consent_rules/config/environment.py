@@ -16,7 +16,7 @@ from consent_rules.config.model_paths import field_of, header_of, model_at
 from consent_rules.config.models import FROM_ENVIRONMENT
 from consent_rules.config.problems import Fault, Finding
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.values import quoted
+from consent_rules.wording import quoted
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

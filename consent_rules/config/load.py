@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from consent_rules.catalogue.load import catalogue as known_vendors
 from consent_rules.config.banner_texts import Known, text_errors, text_warnings
 from consent_rules.config.checks import Checked, check_all, vendors_of
 from consent_rules.config.environment import with_environment
@@ -44,7 +45,6 @@ from consent_rules.config.sources import Includes, Opened, decoded, gathered, pa
 from consent_rules.config.vendor_overlay import all_vendors
 from consent_rules.config.warnings import lint
 from consent_rules.vendors import Vendor
-from consent_rules.vendors import catalogue as known_vendors
 
 __all__ = [
     "Config",

@@ -37,12 +37,12 @@ from consent_rules.config.values import (
     normal_path_pattern,
     normal_vendor_path,
     plain_text,
-    quoted,
 )
 from consent_rules.matching.script_hashes import normal_inline_hash, normal_integrity
 from consent_rules.signals.gpp import GppApproach
 from consent_rules.signals.tag_signals import SIGNALS
 from consent_rules.vendors import BaaOffer
+from consent_rules.wording import quoted
 
 FROM_ENVIRONMENT = "from the environment"
 """Marks the fields in which `${NAME}` stands for an environment variable."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.values import quoted
+from consent_rules.wording import quoted
 
 Severity = Literal["error", "warning", "expired"]
 

@@ -25,7 +25,7 @@ from consent_rules.config.model_paths import (
 from consent_rules.config.models import Site
 from consent_rules.config.problems import Finding, did_you_mean, nearest
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.values import quoted
+from consent_rules.wording import quoted
 
 
 def shape_findings(error: ValidationError, data: Mapping[str, Any]) -> list[Finding]:

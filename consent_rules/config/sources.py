@@ -18,7 +18,8 @@ from consent_rules.config.models import Config
 from consent_rules.config.problems import Fault, Severity, Spot, did_you_mean
 from consent_rules.config.toml.positions import Path, TomlLines
 from consent_rules.config.toml.syntax_errors import explain_syntax
-from consent_rules.config.values import normal_include, quoted
+from consent_rules.config.values import normal_include
+from consent_rules.wording import quoted
 
 SHARED = ("tag", "vendor")
 """The tables that an included file may hold. What decides for whom a page is, or where the proxy

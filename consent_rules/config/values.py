@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
 
 import ada_url
 
 from consent_rules.matching.urls import normal_path
-from consent_rules.matching.vendor_index import HostPattern, glob_regex
+from consent_rules.wording import CONTROL_CHARACTER, quoted
 
 LONGEST_PATTERN = 1000
 """Characters. No URL path worth a rule is longer; matching cost stays small."""
@@ -24,15 +23,6 @@ _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 # that a browser might refuse: what the parser returns unchanged.
 _PLAIN_HOST = re.compile(r"(?:(?!xn--)[a-z0-9][a-z0-9-]{0,62}\.)+(?!xn--)[a-z][a-z0-9]{0,62}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_ANYTHING = "\ue000"
-"""Stands for "whatever a star matched" when one glob is held against another."""
-
-
-def quoted(text: str) -> str:
-    """The text in double quotes, cut when long, safe on a terminal."""
-    shown = text if len(text) <= 80 else f"{text[:77]}..."
-    return '"' + _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown) + '"'
 
 
 def plain_text(text: str) -> str:
@@ -40,7 +30,7 @@ def plain_text(text: str) -> str:
     stripped = text.strip()
     if not stripped:
         raise ValueError("it is empty; write something or leave the key out")
-    if _CONTROL.search(stripped):
+    if CONTROL_CHARACTER.search(stripped):
         raise ValueError("line breaks and control characters cannot stand here")
     return stripped
 
@@ -111,7 +101,7 @@ def normal_path_pattern(text: str) -> str:
         raise ValueError('the path is empty; write "/" for the home page, "/*" for every page')
     if len(text) > LONGEST_PATTERN:
         raise ValueError(f"the path is longer than {LONGEST_PATTERN} characters")
-    if _CONTROL.search(text):
+    if CONTROL_CHARACTER.search(text):
         raise ValueError("a path has no line breaks or control characters")
     if _URL.match(text):
         path = "/" + _URL.sub("", text, count=1).partition("/")[2]
@@ -180,7 +170,7 @@ def normal_origin(text: str) -> str:
 def normal_include(text: str) -> str:
     """A pattern of files below the folder of the file that says it: `tags/*.toml`."""
     text = text.strip()
-    if not text or _CONTROL.search(text):
+    if not text or CONTROL_CHARACTER.search(text):
         raise ValueError('a name of a file is missing; write one such as "tags/*.toml"')
     if "\\" in text:
         raise ValueError(f'{quoted(text)}: write "/" between folders')
@@ -266,64 +256,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def host_covers(outer: str, inner: str) -> bool:
-    """Whether every host that the pattern `inner` names is named by `outer` too."""
-    a, b = HostPattern.parse(outer), HostPattern.parse(inner)
-    if a.port is not None and a.port != b.port:
-        return False
-    if a.below:
-        return b.host == a.host or b.host.endswith(f".{a.host}")
-    return not b.below and a.host == b.host
-
-
-def hosts_meet(one: str, other: str) -> bool:
-    """Whether some host is named by both patterns."""
-    a, b = HostPattern.parse(one), HostPattern.parse(other)
-    if a.port is not None and b.port is not None and a.port != b.port:
-        return False
-    bare, bare_too = _without_port(one), _without_port(other)
-    return host_covers(bare, bare_too) or host_covers(bare_too, bare)
-
-
-def _without_port(pattern: str) -> str:
-    return pattern.partition(":")[0]
-
-
-def _spellings(glob: str) -> tuple[str, ...]:
-    """`/x/*` names `/x` too."""
-    if glob.endswith("/*") and len(glob) > 2:
-        return (glob, glob[:-2])
-    return (glob,)
-
-
-@lru_cache(maxsize=4096)
-def path_covers(outer: str, inner: str) -> bool:
-    """Whether every path that the glob `inner` names is named by `outer` too."""
-    regex = glob_regex(outer)
-    return all(regex.match(spelling.replace("*", _ANYTHING)) for spelling in _spellings(inner))
-
-
-@lru_cache(maxsize=4096)
-def paths_meet(one: str, other: str) -> bool:
-    """Whether some path is named by both globs."""
-    return any(_globs_meet(a, b) for a in _spellings(one) for b in _spellings(other))
-
-
-def _globs_meet(a: str, b: str) -> bool:
-    # meets[j]: whether the rest of `a` and the rest `b[j:]` can be the same text.
-    below = [False] * len(b) + [True]
-    for j in range(len(b) - 1, -1, -1):
-        below[j] = b[j] == "*" and below[j + 1]
-    for char in reversed(a):
-        row = [False] * len(b) + [char == "*" and below[-1]]
-        for j in range(len(b) - 1, -1, -1):
-            if char == "*":
-                row[j] = below[j] or row[j + 1]
-            elif b[j] == "*":
-                row[j] = row[j + 1] or below[j]
-            else:
-                row[j] = char == b[j] and below[j + 1]
-        below = row
-    return below[0]

@@ -10,10 +10,12 @@ from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config.models import Config, Sensor, Site, Tag
 from consent_rules.config.problems import Finding
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.values import is_loopback, paths_meet, quoted, split_address
+from consent_rules.config.values import is_loopback, split_address
 from consent_rules.host_owners import HostOwners
+from consent_rules.matching.paths import paths_meet
 from consent_rules.regions import region_laws
 from consent_rules.vendors import Vendor
+from consent_rules.wording import quoted
 
 EXPIRES_SOON_DAYS = 30
 LONG_MEMORY_DAYS = 365

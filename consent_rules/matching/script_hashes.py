@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 
-from consent_rules.config.values import quoted
+from consent_rules.wording import quoted
 
 _SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import ahocorasick_rs
 
 from consent_rules.categories import Category
+from consent_rules.matching.hosts import HostPattern, domain_suffixes
+from consent_rules.matching.paths import glob_regex
 from consent_rules.vendors import Vendor
 
 # A script that names a tracker's host is its loader when it also does one of these. A host name
@@ -33,30 +34,6 @@ _NAMED_HOST_CATEGORIES = frozenset(
 )
 
 
-@lru_cache(maxsize=4096)
-def glob_regex(pattern: str) -> re.Pattern[str]:
-    """A path glob, `*` standing for any run of characters; `/x/*` also matches `/x`."""
-    body = ".*".join(re.escape(part) for part in pattern.split("*"))
-    if pattern.endswith("/*") and len(pattern) > 2:
-        body = body.removesuffix("/.*") + "(?:/.*)?"
-    return re.compile(body + r"\Z", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class HostPattern:
-    """`example.com`, `*.example.com`, either with `:port`."""
-
-    host: str
-    below: bool
-    port: int | None
-
-    @classmethod
-    def parse(cls, text: str) -> HostPattern:
-        host, _, port = text.partition(":")
-        below = host.startswith("*.")
-        return cls(host[2:] if below else host, below, int(port) if port else None)
-
-
 _LARGEST_TABLE = 100_000
 """Characters of signatures. The fast table takes some 300 bytes for each: 15 MB for the catalogue,
 which the workers share."""
@@ -67,41 +44,6 @@ def _automaton(texts: list[str]) -> ahocorasick_rs.AhoCorasick | None:
         return None
     fast = ahocorasick_rs.Implementation.DFA if sum(map(len, texts)) <= _LARGEST_TABLE else None
     return ahocorasick_rs.AhoCorasick(texts, implementation=fast)
-
-
-def _suffixes(host: str) -> Iterable[str]:
-    """`a.b.c`, `b.c`, `c`: the host and what it lies below, nearest first."""
-    while True:
-        yield host
-        _, dot, host = host.partition(".")
-        if not dot:
-            return
-
-
-class HostSet:
-    """A set of hosts given by patterns. Membership takes one look-up a label."""
-
-    __slots__ = ("_below", "_exact")
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._exact: dict[str, set[int | None]] = {}
-        self._below: dict[str, set[int | None]] = {}
-        for text in patterns:
-            pattern = HostPattern.parse(text)
-            table = self._below if pattern.below else self._exact
-            table.setdefault(pattern.host, set()).add(pattern.port)
-
-    def holds(self, host: str, port: int | None) -> bool:
-        ports = self._exact.get(host)
-        if ports is not None and (None in ports or port in ports):
-            return True
-        if not self._below:
-            return False
-        for suffix in _suffixes(host):
-            ports = self._below.get(suffix)
-            if ports is not None and (None in ports or port in ports):
-                return True
-        return False
 
 
 @dataclass(slots=True)
@@ -204,7 +146,7 @@ class RuleIndex:
         if len(self._known) >= _REMEMBERED_HOSTS:
             self._known.clear()
         exact = self._exact.get(host)
-        below = [node for s in _suffixes(host) if (node := self._below.get(s)) is not None]
+        below = [node for s in domain_suffixes(host) if (node := self._below.get(s)) is not None]
         nodes = self._known[host] = (*(() if exact is None else (exact,)), *below)
         return nodes
 

@@ -15,8 +15,8 @@ from typing import Literal
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.models import Config, Site, Tag
-from consent_rules.config.values import path_covers
 from consent_rules.decision import Visitor, decide
+from consent_rules.matching.paths import path_covers
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.categories import Audience, Category
 from consent_rules.config.models import Config, Site, Tag
-from consent_rules.config.values import paths_meet
 from consent_rules.config.warnings import EXPIRES_SOON_DAYS
+from consent_rules.matching.paths import paths_meet
 from consent_rules.review.diff import ELSEWHERE, Opening, opening_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import CookieDetail, Vendor

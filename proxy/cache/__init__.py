@@ -7,9 +7,11 @@ What is kept is the origin's answer, before anything in it depends on a visitor.
 through all of them.
 """
 
+from proxy.cache.fetch import Replies, SharedCache, Visit, pass_by
 from proxy.cache.invalidation import Board
 from proxy.cache.keys import Key
-from proxy.cache.lookup import ReadPage, Replies, SharedCache, Visit, pass_by, through_cache
+from proxy.cache.lookup import through_cache
+from proxy.cache.outcomes import ReadPage
 from proxy.cache.store import Entry, Store
 from proxy.cache.stored_response import aged_headers, send_kept
 

@@ -20,7 +20,7 @@ from consent_rules.categories import Audience
 from proxy.cache.store import Entry, Store
 from proxy.cookies.cookie_header import names_in
 from proxy.http.adapters.writer import ProxyResponse, head_of
-from proxy.http.forwarding import Network, address_behind, address_is_trusted
+from proxy.http.addresses import Network, address_behind, address_is_trusted
 
 if TYPE_CHECKING:
     from proxy.context import Asking

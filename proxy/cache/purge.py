@@ -6,7 +6,7 @@ import os
 
 from aiohttp import web
 
-from proxy.cache.lookup import SharedCache
+from proxy.cache.fetch import SharedCache
 
 
 def purge(request: web.BaseRequest, cache: SharedCache | None) -> web.Response:

@@ -12,8 +12,9 @@ import typer
 from rich.table import Table
 
 from consent_rules.catalogue.cookie_details import details_of
+from consent_rules.catalogue.load import catalogue
 from consent_rules.catalogue.search import meant_vendors
-from consent_rules.vendors import Vendor, catalogue
+from consent_rules.vendors import Vendor
 from proxy.cli.options import FAULTS, USAGE, JsonOption, console, stop
 
 

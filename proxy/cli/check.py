@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.config.load import ConfigError, format_fault, included_schema, json_schema
 from consent_rules.review.diff import differences
-from consent_rules.vendors import catalogue
 from proxy.cli.changes import print_changes
 from proxy.cli.options import FAULTS, JsonOption, open_config, print_json, read_config, today
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.rules import Rules
-from consent_rules.vendors import catalogue
 from proxy.cli.options import FAULTS, ConfigOption, JsonOption, open_config, stop, today
 from proxy.config.file import folder_of
 from proxy.observability.discovered import as_config, read_discovered

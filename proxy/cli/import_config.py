@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from consent_rules.importers.convert import NothingToImportError, Tool, as_config, imported
-from consent_rules.vendors import catalogue
+from consent_rules.catalogue.load import catalogue
+from consent_rules.importers.convert import as_config, imported
+from consent_rules.importers.service import NothingToImportError, Tool
 from proxy.cli.options import FAULTS, USAGE, JsonOption, print_json, stop, today
 from proxy.cli.tag import read_day
 

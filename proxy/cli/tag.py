@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.catalogue.search import meant_vendors
 from consent_rules.config.load import Config, LoadedConfig, Site, Tag, all_vendors, format_fault
 from consent_rules.config.problems import did_you_mean
@@ -24,10 +25,10 @@ from consent_rules.config.toml.editing import (
     with_value,
     without_tables,
 )
-from consent_rules.config.values import quoted
 from consent_rules.review.diff import Change, differences, pages_of, rules_of_tags
 from consent_rules.review.tag_summary import Meaning, meaning_of, state_of
-from consent_rules.vendors import Vendor, catalogue
+from consent_rules.vendors import Vendor
+from consent_rules.wording import quoted
 from proxy.cli.changes import print_changes
 from proxy.cli.config_edit import Editing, read_for_change
 from proxy.cli.options import FAULTS, USAGE, JsonOption, console, print_json, stop, today

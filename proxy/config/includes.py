@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from consent_rules.config.load import Includes, Opened
-from consent_rules.config.values import quoted
+from consent_rules.wording import quoted
 
 _LARGEST = 10_000_000
 """Bytes. 10,000 tags are 2 MB."""

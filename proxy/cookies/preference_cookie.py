@@ -7,24 +7,21 @@ choice at all.
 from __future__ import annotations
 
 import base64
-import contextlib
-import datetime
-import fcntl
 import hashlib
 import json
-import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from consent_rules.categories import Category
 from consent_rules.preferences import Preferences, Source
+from proxy.cookies.cookie_header import value_in, values_in
 
 _ALGORITHM = "EdDSA"
 _LONGEST = 3500
@@ -225,69 +222,47 @@ def set_cookie(token: str, domain: str, max_age: int, *, secure: bool) -> str:
     return "; ".join(parts)
 
 
-def load_keys(folder: Path, now: datetime.datetime) -> KeyRing:
-    """Read the Ed25519 private keys (`*.pem`) of a folder; make the first one if there is none.
+_MOST_CANDIDATES = 4
+"""Cookies of one name that are looked at: each may cost a signature check."""
 
-    Raises KeyFaultError when a file is not such a key, or others may read it.
+
+def stored_preferences(
+    cookie_header: str,
+    keys: KeyRing,
+    site: str,
+    domain: str,
+    now: float,
+    *,
+    lasts: int,
+    secure: bool,
+) -> Preferences | None:
+    """The choice in the visitor's cookie; None when there is none or it proves nothing.
+
+    `lasts` is how long a choice lasts under the present config, in seconds: one made when it was
+    longer ends with it.
+
+    Two cookies of the name (one of this host, one of a parent domain) come in no order that says
+    which is newer: of those that are valid, the latest choice counts.
     """
-    files = _key_files(folder) or _make_first_key(folder, now)
-    return KeyRing({path.name: _read_key(path) for path in files})
+    name = cookie_name(domain, secure=secure)
+    if name not in cookie_header:
+        return None
+    tokens = islice(dict.fromkeys(values_in(cookie_header, name)), _MOST_CANDIDATES)
+    choices = [p for token in tokens if (p := keys.verify(token, site, now)) is not None]
+    latest = max(choices, key=lambda choice: choice.made_at, default=None)
+    if latest is None or latest.expires_at <= latest.made_at + lasts:
+        return latest
+    until = latest.made_at + lasts
+    return replace(latest, expires_at=until) if now < until else None
 
 
-def _key_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.pem")) if folder.is_dir() else []
-
-
-def _make_first_key(folder: Path, now: datetime.datetime) -> list[Path]:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone_in(folder):
-            # Workers reload at the same moment: one makes the key, the others find it.
-            return _key_files(folder) or [make_key(folder, now)]
-    except OSError as error:
-        raise KeyFaultError(
-            f"{folder}: no key can be made here ({error.strerror}); create the folder and let "
-            "the proxy's user write to it, or set preferences.keys"
-        ) from error
-
-
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock: no other process is in this block meanwhile."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def make_key(folder: Path, now: datetime.datetime) -> Path:
-    """Write a new signing key into a folder. Raises OSError."""
-    key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
-    # Under another name until it is complete: whoever reads the folder finds no half of a key.
-    unfinished = path.with_suffix(".new")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
-    return unfinished.rename(path)
-
-
-def _read_key(path: Path) -> Ed25519PrivateKey:
-    try:
-        data = path.read_bytes()
-        if path.stat().st_mode & 0o077:
-            raise KeyFaultError(f"{path}: others may read this key; run `chmod 600 {path}`")
-        key = serialization.load_pem_private_key(data, password=None)
-    except OSError as error:
-        raise KeyFaultError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyFaultError(f"{path}: not an unencrypted PEM private key; remove it") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFaultError(f"{path}: not an Ed25519 key; remove it and let the proxy make one")
-    return key
+def wanted_once(
+    cookie_header: str, keys: KeyRing, site: str, now: float, *, secure: bool
+) -> frozenset[str]:
+    """The vendor that the visitor asked for on the next page only, if any."""
+    name = once_cookie_name(secure=secure)
+    if name not in cookie_header:
+        return frozenset()
+    token = value_in(cookie_header, name)
+    vendor = keys.verify_once(token, site, now) if token else None
+    return frozenset() if vendor is None else frozenset({vendor})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from consent_rules.categories import Category
-from consent_rules.matching.vendor_index import HostPattern
+from consent_rules.matching.hosts import HostPattern
 from consent_rules.vendors import Vendor
 
 # The site's own inline code is not what a consent policy is about: hosts are.

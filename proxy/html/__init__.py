@@ -1,6 +1,8 @@
 """The page pipeline: bytes -> resources with their spans -> gates -> variants."""
 
-from proxy.html.compile import Boundary, Embed, Finding, Gate, Page, compile_page, findings
+from proxy.html.boundary import Boundary, Finding
+from proxy.html.compile import compile_page, findings
+from proxy.html.gates import Embed, Gate, Page
 from proxy.html.render import render
 from proxy.html.scan import scan
 from proxy.html.source import Source, UndecodableError, read_source

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
 from urllib.parse import unquote, unquote_to_bytes
 
 import turbohtml
@@ -14,108 +12,8 @@ import turbohtml
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
-from proxy.html.source import Source
+from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
-
-
-class Kind(StrEnum):
-    """What a resource is, in the words of `explain`."""
-
-    SCRIPT = "script"
-    INLINE_SCRIPT = "inline script"
-    MARKED_SCRIPT = "marked script"
-    IMPORT_MAP = "import map"
-    SPECULATION_RULES = "speculation rules"
-    IMAGE = "image"
-    FRAME = "frame"
-    NESTED_PAGE = "nested page"
-    MEDIA = "media"
-    OBJECT = "object"
-    STYLE_SHEET = "style sheet"
-    LINK = "link"
-    HINT = "hint"
-    CSS = "css"
-    FORM = "form"
-    PING = "ping"
-    REFRESH = "refresh"
-    REFERRER = "referrer policy"
-    HINT_DELEGATION = "client hints"
-
-
-class Closing(StrEnum):
-    """What stands in a closed resource's place."""
-
-    REMOVE = "the element is taken out"
-    EMPTY = "the attribute is emptied"
-    PLACEHOLDER = "a placeholder stands in its place"
-    CSS_URL = "the URL is taken out of the style"
-    STYLE_ATTRIBUTE = "the URLs are taken out of the attribute"
-    NESTED = "the nested page is gated"
-    FORM_ACTION = "the form leads to the preferences"
-    IMPORT_MAP = "the entries are taken out"
-    INERT = "it stays as the page has it, and is not run"
-
-
-@dataclass(slots=True)
-class Resource:
-    """One thing on a page that reaches out or runs code.
-
-    `urls` are absolute or relative as written, character references resolved. `text` is set
-    for inline scripts, nested pages and style attributes. `css` is the span of a URL within a
-    <style>, in offsets of the parsed text.
-    """
-
-    kind: Kind
-    element: turbohtml.Element
-    attribute: str
-    closing: Closing
-    urls: tuple[str, ...] = ()
-    text: str = ""
-    css: tuple[int, int] | None = None
-    imported: bool = False
-    marks: frozenset[str] = frozenset()
-    """What must be open for a marked script, if no vendor owns it."""
-    scripting: bool = False
-    """Whether it was found as a browser with JavaScript reads the page."""
-
-    @property
-    def tag(self) -> str:
-        return self.element.tag
-
-
-@dataclass(slots=True)
-class Reading:
-    """The page as one kind of browser reads it. `text` is what the parser saw.
-
-    `base` is the first <base href> met so far, None before that. `relative_css` is set where a
-    relative URL of a style may lead to another host.
-    """
-
-    source: Source
-    text: str
-    relative_css: bool
-    has_select: bool
-    base: str | None = None
-    marks: list[str] = field(default_factory=list)
-
-    def value(self, element: turbohtml.Element, name: str) -> str | None:
-        """An attribute's value in the page's charset; None where there is none."""
-        value = element.attr(name)
-        if value is None or value.isascii():
-            return value
-        word = self.source.word(value)
-        return word if "\ufffd" not in word else self._reread(element, name, word)
-
-    def _reread(self, element: turbohtml.Element, name: str, otherwise: str) -> str:
-        # Character references and raw bytes in one value: decode first, then resolve.
-        location = element.source_location
-        span = location.attrs.get(name) if location is not None else None
-        if span is None:
-            return otherwise
-        raw = self.source.word(self.text[span.start_offset : span.end_offset])
-        alone = turbohtml.parse(f"<i {raw}>").find("i")
-        again = alone.attr(name) if alone is not None else None
-        return otherwise if again is None else again
 
 
 def resources_of(element: turbohtml.Element, tag: str, reading: Reading) -> Iterator[Resource]:

@@ -17,15 +17,10 @@ from typing import NamedTuple
 
 import turbohtml
 
+from proxy.html.boundary import Boundary, base_urls
 from proxy.html.charset import charset_of
-from proxy.html.compile import (
-    Boundary,
-    Page,
-    base_urls,
-    findings,
-    gates_of,
-    own_frames,
-)
+from proxy.html.compile import findings, gates_of, own_frames
+from proxy.html.gates import Page
 from proxy.html.incremental_decoder import Decoding, decoding_of
 from proxy.html.render import render
 from proxy.html.scan import Scan, parse, scan

@@ -15,9 +15,11 @@ from enum import Enum, auto
 
 import turbohtml
 
+from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of
-from proxy.html.compile import Boundary, Gate, Page, compile_page
-from proxy.html.elements import Closing
+from proxy.html.compile import compile_page
+from proxy.html.gates import Gate, Page
+from proxy.html.resource import Closing
 from proxy.html.scan import needs_both_views, parse
 from proxy.html.source import UndecodableError, read_source
 

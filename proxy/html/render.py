@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.html.compile import Embed, Gate, Page
+from proxy.html.gates import Embed, Gate, Page
 
 _NOTHING = b""
 

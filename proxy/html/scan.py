@@ -13,16 +13,8 @@ from dataclasses import dataclass
 
 import turbohtml
 
-from proxy.html.elements import (
-    CSS_ATTRIBUTES,
-    SVG_REFERENCES,
-    Closing,
-    Kind,
-    Reading,
-    Resource,
-    resources_in_selects,
-    resources_of,
-)
+from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
+from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source
 
 __all__ = ["Closing", "Kind", "Resource", "Scan", "parse", "scan"]

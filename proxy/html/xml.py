@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 
 import turbohtml
 
+from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of_content_type, is_label, python_codec
-from proxy.html.compile import MARKETING_ONLY, Boundary, unknown
 from proxy.html.css import css_urls
-from proxy.html.elements import Closing, Kind, Reading, Resource, resources_of
+from proxy.html.elements import resources_of
+from proxy.html.gates import MARKETING_ONLY, unknown
+from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source, UndecodableError
 
 _NAME = r"[^\s/>=<'\"&]+"

@@ -6,20 +6,15 @@ writes it back byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Iterable
 
 from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
+from proxy.http.addresses import X_FORWARDED_FOR, parse_address
+from proxy.http.targets import requested_host
+
 PSEUDONYM = "consent-proxy"
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-
-_FORWARDED_FOR = istr("X-Forwarded-For")
 _FORWARDED_PROTO = istr("X-Forwarded-Proto")
 _FORWARDED_HOST = istr("X-Forwarded-Host")
 _CDN_LOOP = istr("CDN-Loop")
@@ -49,7 +44,7 @@ _RESPONSE_ONLY_HERE = (
 
 # What a peer that nobody vouches for may not tell the upstream about itself.
 _VOUCHED_ONLY = (
-    _FORWARDED_FOR,
+    X_FORWARDED_FOR,
     _FORWARDED_PROTO,
     _FORWARDED_HOST,
     istr("X-Forwarded-Port"),
@@ -103,43 +98,6 @@ _NEVER_NOMINATED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A request target (RFC 9112 3.2): `authority` is "" unless the target is a whole URL."""
-
-    scheme: str
-    authority: str
-    path: str
-
-
-def split_target(raw: str) -> Target:
-    """Split the target of a request line; `path` keeps every byte, query included.
-
-    `*` and the `host:port` of CONNECT come back as the path.
-    """
-    if raw.startswith("/") or "://" not in raw:
-        return Target("", "", raw)
-    scheme, _, rest = raw.partition("://")
-    cut = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
-    path = rest[cut:]
-    if not path.startswith("/"):
-        path = "/" + path
-    return Target(scheme.lower(), rest[:cut], path)
-
-
-def requested_host(request: web.BaseRequest) -> str:
-    """The host (and port) that the visitor asks for; "" when an HTTP/1.0 client names none.
-
-    A whole URL in the request line wins over the Host header (RFC 9112 3.2.2).
-    """
-    raw = request.raw_path
-    if not raw.startswith("/"):
-        authority = split_target(raw).authority
-        if authority:
-            return authority
-    return request.headers.get(hdrs.HOST, "")
-
-
 def request_headers(
     request: web.BaseRequest,
     *,
@@ -164,7 +122,7 @@ def request_headers(
     for name in _REQUEST_ONLY_HERE:
         headers.popall(name, None)
 
-    prior_for = incoming.getall(_FORWARDED_FOR, ())
+    prior_for = incoming.getall(X_FORWARDED_FOR, ())
     if not peer_is_trusted:
         for name in _VOUCHED_ONLY:
             headers.popall(name, None)
@@ -177,11 +135,11 @@ def request_headers(
     if peer_is_trusted:
         before = ", ".join(value for value in prior_for if value)
         if peer is not None:
-            headers[_FORWARDED_FOR] = f"{before}, {peer}" if before else str(peer)
+            headers[X_FORWARDED_FOR] = f"{before}, {peer}" if before else str(peer)
         headers[_FORWARDED_PROTO] = _last(incoming, _FORWARDED_PROTO) or request.scheme
         headers[_FORWARDED_HOST] = _last(incoming, _FORWARDED_HOST) or asked_host
     elif peer is not None:
-        headers[_FORWARDED_FOR] = str(peer)
+        headers[X_FORWARDED_FOR] = str(peer)
         headers[_FORWARDED_PROTO] = request.scheme
         headers[_FORWARDED_HOST] = asked_host
 
@@ -216,70 +174,6 @@ def passes(headers: CIMultiDictProxy[str]) -> int:
         for value in headers.getall(_CDN_LOOP, ())
         for member in value.split(",")
     )
-
-
-def peer_is_trusted(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
-    """Whether the peer's X-Forwarded-* count. A Unix socket's peer was let in by its file mode."""
-    return address_is_trusted(request.remote or "", tuple(trusted))
-
-
-@lru_cache(maxsize=4096)
-def address_is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
-    """`peer_is_trusted` of an address; "" is the peer of a Unix socket."""
-    if not peer:
-        return True
-    address = parse_address(peer)
-    return address is not None and _within(address, trusted)
-
-
-def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
-    """The address of a request's visitor, as `address_behind` finds it."""
-    return address_behind(request.remote or "", request.headers, trusted)
-
-
-def address_behind(peer: str, headers: CIMultiDictProxy[str], trusted: Sequence[Network]) -> str:
-    """The visitor's address: X-Forwarded-For read from the right, as far as it can be believed.
-
-    Each hop was written by the one to its right, so reading stops at the first hop that is not a
-    trusted proxy (that is the visitor) or that is not an address (then the hop before it is the
-    last thing known). "" when nothing is known: a Unix socket whose peer forwards no address.
-    """
-    nearest = parse_address(peer)
-    if nearest is not None and not _within(nearest, trusted):
-        return str(nearest)
-    if nearest is None and peer:
-        return ""
-    known = nearest
-    hops = ",".join(headers.getall(_FORWARDED_FOR, ())).split(",")
-    for hop in reversed(hops):
-        address = parse_address(hop)
-        if address is None:
-            break
-        known = address
-        if not _within(address, trusted):
-            break
-    return "" if known is None else str(known)
-
-
-@lru_cache(maxsize=4096)
-def parse_address(text: str) -> Address | None:
-    """An IP address as proxies write it: with port, brackets or zone; IPv4-mapped becomes IPv4."""
-    text = text.strip().strip('"')
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
-def _within(address: Address, networks: Sequence[Network]) -> bool:
-    return any(address in network for network in networks)
 
 
 def _last(headers: CIMultiDictProxy[str], name: str) -> str:

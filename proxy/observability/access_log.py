@@ -15,7 +15,8 @@ from ipaddress import ip_network
 from typing import TextIO
 
 from proxy.http.access_record import Access
-from proxy.http.forwarding import Network, address_behind, parse_address, split_target
+from proxy.http.addresses import Network, address_behind, parse_address
+from proxy.http.targets import split_target
 
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256

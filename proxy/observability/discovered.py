@@ -12,13 +12,10 @@ import json
 import logging
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
-
-from consent_rules.matching.urls import host_of_authority
+from typing import Literal
 
 _log = logging.getLogger("consent_proxy.discovered")
 
@@ -176,33 +173,3 @@ def as_config(found: Discovery, today: datetime.date) -> str:
 
 def _a_year_after(day: datetime.date) -> datetime.date:
     return day + datetime.timedelta(days=365)
-
-
-def reported(body: bytes) -> Iterable[tuple[str, str]]:
-    """The (page, blocked URL) pairs of a CSP report, in either format browsers send.
-
-    https://www.w3.org/TR/CSP3/#deprecated-serialize-violation and
-    https://www.w3.org/TR/reporting-1/#serialize-reports. What is no report gives nothing.
-    """
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return
-    for report in found if isinstance(found, list) else [found]:
-        if not isinstance(report, dict):
-            continue
-        inner: Any = report.get("csp-report") or report.get("body")
-        if not isinstance(inner, dict):
-            continue
-        page = inner.get("document-uri") or inner.get("documentURL") or report.get("url")
-        blocked = inner.get("blocked-uri") or inner.get("blockedURL")
-        if isinstance(page, str) and isinstance(blocked, str) and "://" in blocked:
-            yield page, blocked
-
-
-def page_of(url: str, host: str) -> str | None:
-    """The path of a reported page, if it is one of this host."""
-    parts = urlsplit(url)
-    if host_of_authority(parts.netloc) != host:
-        return None
-    return parts.path or "/"

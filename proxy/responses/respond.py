@@ -5,25 +5,16 @@ from __future__ import annotations
 from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict
 
-from consent_rules.decision import Decision
 from proxy.context import Asking
-from proxy.enforcement.shared_caching import keep_apart
-from proxy.responses.page import (
-    PageRead,
-    add_policy,
-    finish_headers,
-    is_page,
-    is_worker,
-    leads_to_closed,
-    marked_decision,
-    needs_policy,
-    page_reply,
-    read_page,
-)
-from proxy.responses.service_worker import is_service_worker, worker_reply
+from proxy.enforcement.response_filter import hold_part, leads_to_closed, marked_decision
+from proxy.http.media_types import is_page, is_service_worker, is_xml_document
+from proxy.responses.page import page_reply
+from proxy.responses.page_reader import PageRead, read_page
+from proxy.responses.service_worker import worker_reply
+from proxy.responses.stream import stream
 from proxy.responses.streamed_page import stream_page
-from proxy.responses.xml_document import is_xml_document, xml_reply
-from proxy.upstream.request import Timeouts, stream
+from proxy.responses.xml_document import xml_reply
+from proxy.upstream.timeouts import Timeouts
 
 
 async def relay(
@@ -53,28 +44,3 @@ async def relay(
     if is_service_worker(request):
         return await worker_reply(request, upstream, headers, asking, decision, timeouts)
     return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
-
-
-def hold_part(
-    request: web.BaseRequest,
-    headers: CIMultiDict[str],
-    status: int,
-    asking: Asking,
-    decision: Decision,
-) -> None:
-    """Hold the headers of what is no page to the decision."""
-    is_document = is_xml_document(request, status, headers)
-    finish_headers(headers, asking, decision, is_document=is_document)
-    if needs_policy(request, headers):
-        # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
-        # worker sees the requests of every page, so it may do what a patient page may.
-        part = status == 206
-        everywhere = is_service_worker(request)
-        alone = part or (everywhere and asking.site.rules.has_patient_pages)
-        # An image or data now, and the same for all: a cache in front of us may keep it, and give
-        # it to somebody who opens it as a page.
-        alone = alone or not (is_document or is_worker(request))
-        add_policy(headers, asking, decision, alone=alone)
-        if not alone:
-            keep_apart(headers)
-        headers.popall("Service-Worker-Allowed", None)

@@ -15,18 +15,15 @@ from consent_rules.decision import Decision
 from proxy.banner.assets import small_script
 from proxy.context import Asking
 from proxy.enforcement.shared_caching import say_nothing_to_cdns
-from proxy.upstream.request import Timeouts, read_body, stream
+from proxy.responses.stream import stream
+from proxy.upstream.body import read_body
+from proxy.upstream.timeouts import Timeouts
 
 _LARGEST = 4_000_000
 """Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
 _READ_SECONDS = 30.0
 _CSP = "Content-Security-Policy"
 _VALIDATORS = (hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.CONTENT_LENGTH, hdrs.ACCEPT_RANGES, "Digest")
-
-
-def is_service_worker(request: web.BaseRequest) -> bool:
-    """Whether a browser asks for the script of a service worker (Service Workers, 4.3)."""
-    return request.headers.get("Service-Worker", "").strip().lower() == "script"
 
 
 def with_policy(script: bytes, policy: str, mark: str) -> bytes:

@@ -14,29 +14,25 @@ from consent_rules.rules import says_patient
 from proxy.cache import Entry, Key, ReadPage, Visit, pass_by, send_kept, through_cache
 from proxy.cache.policy import WANTS_NOTHING, Use, use_of
 from proxy.context import Asking
-from proxy.cookies.cookie_header import CookieIndex, names_in
+from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import KEPT_COOKIE, cookie_name, once_cookie_name
+from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.first_party_trackers import disguise
+from proxy.enforcement.response_filter import hold_part, leads_to_closed, marked_decision
 from proxy.html import Page, UndecodableError
 from proxy.http.access_record import PAGE
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError
-from proxy.http.forwarding import requested_host
-from proxy.responses.page import (
-    PAGE_DESTINATIONS,
-    PageRead,
-    is_page,
-    leads_to_closed,
-    marked_decision,
-    page_of,
-    read_page,
-    send_page,
-)
-from proxy.responses.respond import hold_part, relay
-from proxy.responses.xml_document import is_xml_document, send_xml
+from proxy.http.media_types import PAGE_DESTINATIONS, is_page, is_xml_document
+from proxy.http.targets import requested_host
+from proxy.responses.page import send_page
+from proxy.responses.page_reader import PageRead, page_of, read_page
+from proxy.responses.respond import relay
+from proxy.responses.xml_document import send_xml
 from proxy.runtime import SiteParts
 from proxy.server.connection import ProxyRequest
-from proxy.upstream.request import ReadResult, Timeouts
+from proxy.upstream.body import ReadResult
+from proxy.upstream.timeouts import Timeouts
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from consent_rules.categories import Audience
 from consent_rules.decision import Decision
 from proxy.banner.declaration import vendors_on
 from proxy.context import Asking
+from proxy.enforcement.response_filter import marked_decision
 from proxy.html import Page, UndecodableError
 from proxy.html.incremental import Piece, Pieces
 from proxy.html.render import render
@@ -27,20 +28,15 @@ from proxy.html.text_only import Stripper
 from proxy.http.access_record import PAGE
 from proxy.http.content_coding import CodingError, negotiated
 from proxy.http.content_coding_stream import Do, Undo
-from proxy.rendering.variants import OwnMarkup, declaration_markup, open_owners, own_markup
-from proxy.responses.page import (
-    SNIFFED_BYTES,
-    PageRead,
-    injection_for,
-    is_other_than_html,
-    marked_decision,
-    note_unapproved,
-    page_audience,
-    page_headers,
-    page_of,
-    page_reply,
-)
-from proxy.upstream.request import ReadResult, Timeouts, UpstreamError, stream
+from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
+from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
+from proxy.rendering.open_owners import open_owners
+from proxy.responses.page import injection_for, page_headers, page_reply
+from proxy.responses.page_reader import PageRead, note_unapproved, page_audience, page_of
+from proxy.responses.stream import stream
+from proxy.upstream.body import ReadResult
+from proxy.upstream.errors import UpstreamError
+from proxy.upstream.timeouts import Timeouts
 
 _STEP = 64 * 1024
 """Bytes that are gathered before they are gated, if they come quickly."""

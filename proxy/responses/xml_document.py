@@ -17,19 +17,18 @@ from multidict import CIMultiDict
 from consent_rules.categories import Audience
 from consent_rules.decision import Decision
 from proxy.context import Asking
+from proxy.enforcement.response_filter import add_policy, finish_headers
 from proxy.enforcement.shared_caching import say_nothing_to_cdns
 from proxy.html import UndecodableError
 from proxy.html.xml import gated_xml
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError, decoded
-from proxy.rendering.variants import open_owners
-from proxy.responses.page import PAGE_DESTINATIONS, add_policy, finish_headers, media_type
-from proxy.upstream.request import Timeouts, read_body, stream
+from proxy.rendering.open_owners import open_owners
+from proxy.responses.stream import stream
+from proxy.upstream.body import read_body
+from proxy.upstream.timeouts import Timeouts
 
 _log = logging.getLogger("consent_proxy.pages")
-
-_TYPES = frozenset({"text/xml", "application/xml", "text/xsl"})
-_DESTINATIONS = PAGE_DESTINATIONS | {"xslt"}
 _READ_SECONDS = 30.0
 _OFF_LOOP = 100_000
 """Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
@@ -38,20 +37,6 @@ _OF_THE_ORIGINS_BYTES = (
     hdrs.EXPIRES, hdrs.AGE, "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
 )  # fmt: skip
 _PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re.IGNORECASE)
-
-
-def is_xml_document(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> bool:
-    """Whether a browser shows the answer as a page, or makes one of another document by it."""
-    if request.method != "GET" or status in {204, 205, 206, 304}:
-        return False
-    kind = media_type(headers)
-    if kind not in _TYPES and not kind.endswith("+xml"):
-        return False
-    destination = request.headers.get("Sec-Fetch-Dest")
-    if destination is None:
-        # Browsers leave the header out where a site is served without TLS.
-        return request.headers.get(hdrs.ACCEPT, "").startswith("text/html")
-    return destination in _DESTINATIONS
 
 
 async def xml_reply(

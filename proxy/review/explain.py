@@ -12,7 +12,7 @@ from consent_rules.matching.script_hashes import inline_hash
 from consent_rules.matching.urls import resolve
 from consent_rules.rules import Rules
 from proxy.html import Boundary, Finding, Source, findings, scan
-from proxy.html.compile import CHANGED, MARKETING_ONLY, UNHELD
+from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD
 from proxy.html.scan import Kind
 
 _SHOWN = 120

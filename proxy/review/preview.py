@@ -6,20 +6,21 @@ import datetime
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.load import Config
 from consent_rules.decision import Decision, Visitor, decide
+from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.urls import host_of_authority
-from consent_rules.matching.vendor_index import HostSet
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules, SiteRules
-from consent_rules.vendors import catalogue
 from proxy.banner.declaration import vendors_on
 from proxy.banner.presenters import theme_of
 from proxy.banner.texts import Wording
 from proxy.html import Boundary, Page, compile_page
 from proxy.html.source import Source, read_source
-from proxy.rendering.variants import Injection, write_variant
+from proxy.rendering.injected_markup import Injection
+from proxy.rendering.variants import write_variant
 
 
 class BadQuestionError(ValueError):

@@ -6,19 +6,18 @@ import asyncio
 import contextlib
 import logging
 import socket
-import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 
 from proxy.http.access_record import REQUEST_ID, AccessHook
 from proxy.http.error_pages import error_response
 from proxy.server.connection import FrontServer, Memory, ProxyRequest
+from proxy.server.listener import open_listener
 from proxy.server.validation import refusal
 from proxy.server.workers import Worker, run_workers
-from proxy.upstream.request import READ_BUFFER
+from proxy.upstream.pool import READ_BUFFER
 
 __all__ = ["REQUEST_ID", "Handler", "Limits", "Worker", "open_listener", "run_workers", "serve"]
 
@@ -43,61 +42,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-
-
-def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024) -> socket.socket:
-    """A bound socket for "host:port", "[::1]:8080", ":8080" (all addresses) or "unix:/path".
-
-    A Unix socket is opened before the workers are forked, and shared; each worker opens its own
-    TCP socket, with `reuse_port`. Raises ValueError for a malformed address and OSError when the
-    address cannot be had.
-    """
-    if listen.startswith("unix:"):
-        return _open_unix(Path(listen.removeprefix("unix:")), backlog)
-    host, colon, port = listen.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError(
-            f'cannot listen on {listen!r}: write "host:port", for example "127.0.0.1:8080", '
-            'or "unix:/run/consent-proxy.sock"'
-        )
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        if host in ("", "*"):
-            dual = socket.has_dualstack_ipv6()
-            return socket.create_server(
-                ("::" if dual else "0.0.0.0", int(port)),  # noqa: S104 - asked for
-                family=socket.AF_INET6 if dual else socket.AF_INET,
-                dualstack_ipv6=dual,
-                reuse_port=reuse_port,
-                backlog=backlog,
-            )
-        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-        family, _, _, _, address = found[0]
-        return socket.create_server(
-            address[:2],
-            family=family,
-            reuse_port=reuse_port,
-            backlog=backlog,
-        )
-    except OSError as exc:
-        raise OSError(
-            exc.errno,
-            f"cannot listen on {listen!r}: {exc.strerror or exc}. Is another process using it?",
-        ) from exc
-
-
-def _open_unix(path: Path, backlog: int) -> socket.socket:
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.stat().st_mode):
-            path.unlink()  # left by a process that is gone
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(str(path))
-        sock.listen(backlog)
-    except OSError as exc:
-        sock.close()
-        raise OSError(exc.errno, f"cannot listen on unix:{path}: {exc.strerror}") from exc
-    return sock
 
 
 async def serve(

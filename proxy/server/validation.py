@@ -11,7 +11,8 @@ import re
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from proxy.http.forwarding import passes, requested_host, split_target
+from proxy.http.forwarding import passes
+from proxy.http.targets import requested_host, split_target
 
 # RFC 3986 3.2.2 without the sub-delimiters, which no host name in use has; an optional port.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+)(?::[0-9]{0,5})?")

@@ -18,7 +18,10 @@ from yarl import URL
 
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.forwarding import response_headers
-from proxy.upstream.request import DEFAULT_TIMEOUTS, Timeouts, UpstreamError, ask, stream
+from proxy.responses.stream import stream
+from proxy.upstream.errors import UpstreamError
+from proxy.upstream.request import ask
+from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 # Both ends of a WebSocket usually ping more often; this ends those whose other end is gone.
 IDLE_SECONDS = 600.0

@@ -16,11 +16,13 @@ from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
 from proxy.banner.presenters import theme_of
 from proxy.banner.texts import texts_for
-from proxy.cookies.cookie_header import CookieIndex, allowed_set_cookies, expiring, names_in
+from proxy.cookies.cookie_header import expiring, names_in
 from proxy.cookies.preference_cookie import KeyRing, cookie_name, once_cookie_name, set_once_cookie
+from proxy.cookies.vendor_cookies import CookieIndex, allowed_set_cookies
 from proxy.enforcement.csp import decision_policy
 from proxy.html import Page, compile_page
-from proxy.rendering.variants import Injection, write_variant
+from proxy.rendering.injected_markup import Injection
+from proxy.rendering.variants import write_variant
 from proxy.review.preview import Question, rewritten
 from tests.app.crowd_origin import PAGES, Served
 from tests.app.site import HOST, TAGS

@@ -16,8 +16,9 @@ from consent_rules.preferences import Preferences
 from proxy.app import make_handler, memory_of
 from proxy.http.content_coding import decoded
 from proxy.runtime import Running, start_running
-from proxy.server.serve import Limits, open_listener, serve
-from proxy.upstream.request import open_session
+from proxy.server.listener import open_listener
+from proxy.server.serve import Limits, serve
+from proxy.upstream.pool import open_session
 from tests.forwarding.harness import Exchange, Visit, origin, unchunk
 
 HOST = "www.example.com"

@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.config.load import load_config
-from proxy.cookies.preference_cookie import load_keys
+from proxy.cookies.signing_keys import load_keys
 from proxy.http.content_coding import decoded
 from proxy.review.preview import ask_offline
 from tests.app.crowd import COOKIE_STATES, Crowd, Due, Offline, Person

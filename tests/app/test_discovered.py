@@ -10,13 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.observability.discovered import (
-    MORE_PAGES,
-    Sightings,
-    as_config,
-    read_discovered,
-    reported,
-)
+from proxy.observability.csp_reports import reported
+from proxy.observability.discovered import MORE_PAGES, Sightings, as_config, read_discovered
 from proxy.observability.rate_limit import RateLimit
 from tests.app.site import PAGE, Proxied, proxied, reply
 

@@ -245,7 +245,7 @@ async def test_bodies(tmp_path: Path, content_type: str, body: bytes, status: in
 
 
 async def test_a_body_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.consent.router._BODY_SECONDS", 0.3)
+    monkeypatch.setattr("proxy.consent.replies._BODY_SECONDS", 0.3)
     head = f"POST /.consent/choice HTTP/1.1\r\nHost: {HOST}\r\n{OWN}\r\n{FORM}\r\n"
     async with proxied(tmp_path) as site:
         late = await site.raw(f"{head}Content-Length: 99\r\n\r\naction=".encode(), seconds=5)

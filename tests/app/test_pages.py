@@ -250,7 +250,7 @@ async def test_a_page_that_breaks_off_never_looks_complete(tmp_path: Path) -> No
 async def test_a_page_that_stalls_is_gated_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.responses.page._READ_SECONDS", 0.3)
+    monkeypatch.setattr("proxy.responses.page_reader._READ_SECONDS", 0.3)
 
     async def stalling(visit: Visit) -> None:
         await visit.send(reply(b"", f"Content-Length: {len(PAGE)}") + PAGE[:100])

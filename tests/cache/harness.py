@@ -14,9 +14,15 @@ from yarl import URL
 
 from proxy.cache import Entry, Key, ReadPage, SharedCache, Visit, send_kept, through_cache
 from proxy.http.error_pages import error_response
-from proxy.http.forwarding import request_headers, requested_host
-from proxy.server.serve import Limits, open_listener, serve
-from proxy.upstream.request import Timeouts, UpstreamError, open_session, read_body, stream
+from proxy.http.forwarding import request_headers
+from proxy.http.targets import requested_host
+from proxy.responses.stream import stream
+from proxy.server.listener import open_listener
+from proxy.server.serve import Limits, serve
+from proxy.upstream.body import read_body
+from proxy.upstream.errors import UpstreamError
+from proxy.upstream.pool import open_session
+from proxy.upstream.timeouts import Timeouts
 
 BUDGET = 4_000_000
 

@@ -13,7 +13,8 @@ from consent_rules.catalogue.cookie_details import (
     known_details,
     normal_lifetime,
 )
-from consent_rules.vendors import CookieDetail, catalogue
+from consent_rules.catalogue.load import catalogue
+from consent_rules.vendors import CookieDetail
 
 
 def test_every_detail_is_of_a_cookie_of_the_catalogue() -> None:

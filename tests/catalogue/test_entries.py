@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from consent_rules.catalogue.load import vendor_from_table
 from consent_rules.categories import Category
-from consent_rules.vendors import BaaOffer, Vendor, vendor_from_table
+from consent_rules.vendors import BaaOffer, Vendor
 
 CATALOGUE = Path(__file__).parents[2] / "consent_rules" / "catalogue"
 EMBEDS = {"", "video", "map", "social", "form", "audio", "calendar", "chat"}

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from consent_rules.matching.vendor_index import RuleIndex, glob_regex
-from consent_rules.vendors import catalogue
+from consent_rules.catalogue.load import catalogue
+from consent_rules.matching.paths import glob_regex
+from consent_rules.matching.vendor_index import RuleIndex
 
 HERE = Path(__file__).parent
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.importers.convert import NothingToImportError, Tool, as_config, imported
+from consent_rules.catalogue.load import catalogue
+from consent_rules.importers.convert import as_config, imported
 from consent_rules.importers.js_literals import UNREADABLE, Regex, objects_in
-from consent_rules.vendors import catalogue
+from consent_rules.importers.service import NothingToImportError, Tool
 from tests.cli.commands import run
 from tests.cli.test_tags import CONFIG, TODAY
 

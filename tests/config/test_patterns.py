@@ -10,15 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.config.values import (
-    host_covers,
-    hosts_meet,
-    is_loopback,
-    normal_host,
-    path_covers,
-    paths_meet,
-)
-from consent_rules.matching.vendor_index import HostSet, glob_regex
+from consent_rules.config.values import is_loopback, normal_host
+from consent_rules.matching.hosts import HostSet, host_covers, hosts_meet
+from consent_rules.matching.paths import glob_regex, path_covers, paths_meet
 
 GLOBS = st.text("/ab*", max_size=6).map(lambda tail: "/" + tail)
 PATHS = ["/" + "".join(tail) for n in range(7) for tail in product("/ab", repeat=n)]

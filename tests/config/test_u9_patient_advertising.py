@@ -7,8 +7,8 @@ import datetime
 
 import pytest
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.config.load import ConfigError, load_config
-from consent_rules.vendors import catalogue
 
 TODAY = datetime.date(2026, 12, 1)
 CONFIG = """

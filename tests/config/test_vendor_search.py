@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.catalogue.search import meant_vendors
-from consent_rules.vendors import catalogue
 
 
 @pytest.mark.parametrize(

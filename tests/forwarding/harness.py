@@ -13,10 +13,16 @@ from aiohttp import ClientSession, web
 from yarl import URL
 
 from proxy.http.access_record import AccessHook
+from proxy.http.addresses import peer_is_trusted
 from proxy.http.error_pages import error_response
-from proxy.http.forwarding import peer_is_trusted, request_headers, response_headers
-from proxy.server.serve import REQUEST_ID, Handler, Limits, open_listener, serve
-from proxy.upstream.request import Timeouts, UpstreamError, ask, open_session, stream
+from proxy.http.forwarding import request_headers, response_headers
+from proxy.responses.stream import stream
+from proxy.server.listener import open_listener
+from proxy.server.serve import REQUEST_ID, Handler, Limits, serve
+from proxy.upstream.errors import UpstreamError
+from proxy.upstream.pool import open_session
+from proxy.upstream.request import ask
+from proxy.upstream.timeouts import Timeouts
 from proxy.upstream.tunnel import is_upgrade, tunnel
 
 TRUSTED = (ipaddress.ip_network("127.0.0.1/32"),)

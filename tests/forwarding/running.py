@@ -23,7 +23,8 @@ from yarl import URL
 
 from proxy.observability.access_log import AccessLog
 from proxy.server.serve import Limits, Worker, run_workers, serve
-from proxy.upstream.request import Timeouts, open_session
+from proxy.upstream.pool import open_session
+from proxy.upstream.timeouts import Timeouts
 from tests.forwarding.harness import forwarder
 
 ROOT = Path(__file__).parents[2]

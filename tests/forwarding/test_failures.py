@@ -11,7 +11,7 @@ from yarl import URL
 
 from proxy.http.access_record import Access
 from proxy.server.serve import Limits
-from proxy.upstream.request import Timeouts
+from proxy.upstream.timeouts import Timeouts
 from tests.forwarding.harness import (
     Script,
     Visit,

@@ -11,15 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from proxy.http.forwarding import (
-    Network,
-    client_address,
-    parse_address,
-    peer_is_trusted,
-    request_headers,
-    requested_host,
-    split_target,
-)
+from proxy.http.addresses import Network, client_address, parse_address, peer_is_trusted
+from proxy.http.forwarding import request_headers
+from proxy.http.targets import requested_host, split_target
 from tests.forwarding.harness import answers, exchange, get, header_values, ok, origin, proxy
 
 NETWORKS: list[Network] = [

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from proxy.observability.access_log import network_of
-from proxy.server.serve import Limits, open_listener, serve
+from proxy.server.listener import open_listener
+from proxy.server.serve import Limits, serve
 from tests.forwarding.harness import body_of, get
 
 MALFORMED = ["", "8080", "localhost", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:-1"]

@@ -9,8 +9,11 @@ from aiohttp import ClientSession, web
 from yarl import URL
 
 from proxy.http.forwarding import request_headers, response_headers
+from proxy.responses.stream import stream
 from proxy.server.serve import Handler
-from proxy.upstream.request import ReadResult, ask, open_session, read_body, stream
+from proxy.upstream.body import ReadResult, read_body
+from proxy.upstream.pool import open_session
+from proxy.upstream.request import ask
 from tests.forwarding.harness import (
     Script,
     Visit,

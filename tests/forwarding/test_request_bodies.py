@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from proxy.upstream import request as upstream_module
-from proxy.upstream.request import Timeouts
+from proxy.upstream.timeouts import Timeouts
 from tests.forwarding.harness import (
     Visit,
     answers,

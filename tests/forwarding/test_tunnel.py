@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 from yarl import URL
 
 from proxy.server.serve import Limits
-from proxy.upstream.request import Timeouts
+from proxy.upstream.timeouts import Timeouts
 from tests.forwarding.harness import (
     Visit,
     answers,

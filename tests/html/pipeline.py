@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from consent_rules.categories import Category
-from consent_rules.matching.vendor_index import HostSet, RuleIndex
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.vendor_index import RuleIndex
 from consent_rules.vendors import Vendor
 from proxy.html import Boundary, Page, compile_page, render
-from proxy.html.compile import MARKETING_ONLY
+from proxy.html.gates import MARKETING_ONLY
 
 URL = "https://www.example.com/dir/page"
 UTF8 = "text/html; charset=utf-8"

@@ -10,7 +10,7 @@ import html5lib
 import turbohtml
 
 from proxy.html import Page, UndecodableError, render
-from proxy.html.compile import MARKETING_ONLY
+from proxy.html.gates import MARKETING_ONLY
 from tests.html.fragments import Written
 from tests.html.oracle import GaveUpError, asked_hosts
 from tests.html.pipeline import URL, compiled

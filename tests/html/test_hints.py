@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from consent_rules.categories import Category
-from consent_rules.matching.vendor_index import HostSet, RuleIndex
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.vendor_index import RuleIndex
 from consent_rules.vendors import Vendor
 from proxy.html import Boundary, compile_page
-from proxy.html.elements import Kind
+from proxy.html.resource import Kind
 from tests.html.pipeline import URL, UTF8
 
 _BOUNDARY = Boundary(

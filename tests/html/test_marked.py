@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.matching.vendor_index import HostSet, RuleIndex
-from consent_rules.vendors import catalogue
+from consent_rules.catalogue.load import catalogue
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.vendor_index import RuleIndex
 from proxy.html import Boundary, compile_page
 from proxy.html.render import render
 

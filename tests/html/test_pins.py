@@ -10,7 +10,7 @@ from consent_rules.config.models import ScriptPin, Tag
 from consent_rules.matching.pins import pins_of
 from consent_rules.matching.script_hashes import inline_hash, normal_inline_hash, normal_integrity
 from proxy.html import compile_page, render
-from proxy.html.compile import CHANGED, UNHELD
+from proxy.html.gates import CHANGED, UNHELD
 from tests.html.pipeline import BOUNDARY, URL, UTF8
 
 GOOD = "sha384-" + "A" * 64

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.matching.vendor_index import HostSet, RuleIndex
-from consent_rules.vendors import catalogue
+from consent_rules.catalogue.load import catalogue
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.vendor_index import RuleIndex
 from proxy.html import Boundary, compile_page, render
-from proxy.html.compile import Gate
-from proxy.html.elements import Kind
+from proxy.html.gates import Gate
 from proxy.html.incremental import Pieces
+from proxy.html.resource import Kind
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import URL, UTF8
 

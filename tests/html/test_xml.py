@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.html import UndecodableError
-from proxy.html.compile import MARKETING_ONLY
+from proxy.html.gates import MARKETING_ONLY
 from proxy.html.xml import gated_xml
 from tests.html.pipeline import BOUNDARY, URL
 

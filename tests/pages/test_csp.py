@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import Category
-from consent_rules.vendors import Vendor, catalogue
+from consent_rules.vendors import Vendor
 from proxy.enforcement.csp import (
     OwnAssets,
     amend,

@@ -10,24 +10,18 @@ from itertools import product
 
 import pytest
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.load import load_config
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules
-from consent_rules.vendors import catalogue
 from proxy.banner.assets import Kind, assets
 from proxy.banner.presenters import theme_of
 from proxy.banner.texts import texts_for
 from proxy.html import Boundary, Page, compile_page
-from proxy.rendering.variants import (
-    Injection,
-    Variant,
-    Variants,
-    is_own_etag,
-    variant_key,
-    write_variant,
-)
+from proxy.rendering.injected_markup import Injection
+from proxy.rendering.variants import Variant, Variants, is_own_etag, variant_key, write_variant
 from tests.app.site import PAGE, config_text
 
 TODAY = datetime.date(2026, 6, 15)

@@ -6,8 +6,10 @@ import datetime
 from collections.abc import Iterable
 
 from consent_rules.categories import Audience, Category, Regime
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.paths import glob_regex
 from consent_rules.matching.pins import Pins
-from consent_rules.matching.vendor_index import HostSet, RuleIndex, glob_regex
+from consent_rules.matching.vendor_index import RuleIndex
 from consent_rules.regions import Regions
 from consent_rules.rules import PageContext, Rules, SiteRules, TagIndex, TagRule
 from consent_rules.vendors import Vendor

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from consent_rules.categories import Category
-from consent_rules.matching.vendor_index import HostSet, RuleIndex, glob_regex
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.paths import glob_regex
+from consent_rules.matching.vendor_index import RuleIndex
 from consent_rules.vendors import Vendor
 
 

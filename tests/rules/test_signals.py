@@ -8,9 +8,10 @@ from itertools import product
 
 import pytest
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.signals.tag_signals import SIGNALS, Told, signal_script, told
-from consent_rules.vendors import Vendor, catalogue
+from consent_rules.vendors import Vendor
 
 TYPES = {
     "ad_storage": Category.ADVERTISING,

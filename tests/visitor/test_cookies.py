@@ -8,19 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import Category
-from consent_rules.vendors import Vendor, catalogue
+from consent_rules.vendors import Vendor
 from proxy.cookies.cookie_header import (
-    CookieIndex,
-    allowed_set_cookies,
     cookie_domains,
     expiring,
     names_in,
     paths_above,
     value_in,
     values_in,
-    without_closed,
 )
+from proxy.cookies.vendor_cookies import CookieIndex, allowed_set_cookies, without_closed
 
 
 def vendor(id: str, *cookies: str) -> Vendor:

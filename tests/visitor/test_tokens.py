@@ -25,13 +25,8 @@ from hypothesis import strategies as st
 from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.preferences import Preferences, Source
 from proxy.cookies import preference_cookie as tokens
-from proxy.cookies.preference_cookie import (
-    KeyFaultError,
-    KeyRing,
-    cookie_name,
-    load_keys,
-    set_cookie,
-)
+from proxy.cookies.preference_cookie import KeyFaultError, KeyRing, cookie_name, set_cookie
+from proxy.cookies.signing_keys import load_keys
 
 NOW = 1_790_000_000
 WHEN = datetime.datetime(2026, 9, 21, tzinfo=datetime.UTC)

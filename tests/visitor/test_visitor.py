@@ -10,8 +10,8 @@ from consent_rules.categories import Category
 from consent_rules.config.load import RegionFrom
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
-from proxy.cookies.preference_cookie import KeyRing
-from proxy.visitor import region_of, sends_gpc, stored_preferences, visitor, wanted_once
+from proxy.cookies.preference_cookie import KeyRing, stored_preferences, wanted_once
+from proxy.resolve import region_of, sends_gpc, visitor
 
 NOW = 1_790_000_000
 RING = KeyRing({"1.pem": Ed25519PrivateKey.from_private_bytes(b"1" * 32)})

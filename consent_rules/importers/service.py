@@ -1,0 +1,180 @@
+"""A service of another consent tool, and how its fields are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from consent_rules.categories import Category
+from consent_rules.config.toml.editing import Value
+from consent_rules.importers.js_literals import UNREADABLE, Regex
+from consent_rules.vendors import Vendor
+
+
+class Tool(StrEnum):
+    """A consent tool whose configuration we read."""
+
+    KLARO = "klaro"
+    COOKIECONSENT = "cookieconsent"
+    TARTEAUCITRON = "tarteaucitron"
+
+
+class NothingToImportError(ValueError):
+    """The file holds no configuration of the tool. The message says what was looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the other tool. `vendor` is our id for it, "" where we have none."""
+
+    name: str
+    title: str
+    vendor: str
+    category: Category | None
+    cookies: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Imported:
+    """What was found. `left_out` says in sentences what could not be carried over."""
+
+    tool: Tool
+    services: list[Service] = field(default_factory=list)
+    policy: dict[str, Value | int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+_ALIASES: Mapping[str, str] = {
+    "ga": "google-analytics",
+    "ga4": "google-analytics",
+    "gtag": "google-analytics",
+    "gajs": "google-analytics",
+    "analytics": "google-analytics",
+    "multiplegtag": "google-analytics",
+    "gtm": "google-tag-manager",
+    "googletagmanager": "google-tag-manager",
+    "multiplegoogletagmanager": "google-tag-manager",
+    "adsense": "google-adsense",
+    "googleads": "google-ads",
+    "googleadwordsconversion": "google-ads",
+    "googleadwordsremarketing": "google-ads",
+    "facebookpixel": "meta-pixel",
+    "metapixel": "meta-pixel",
+    "facebook": "meta-pixel",
+    "linkedininsighttag": "linkedin-insight",
+    "clarity": "microsoft-clarity",
+    "bingads": "microsoft-ads",
+    "twitteruwt": "x-ads",
+    "tiktok": "tiktok-pixel",
+    "matomocloud": "matomo",
+    "matomohightrack": "matomo",
+    "googlemaps": "google-maps",
+    "googlefonts": "google-fonts",
+    "recaptcha": "recaptcha",
+}
+_CATEGORIES: Mapping[str, Category] = {
+    "necessary": Category.NECESSARY,
+    "essential": Category.NECESSARY,
+    "security": Category.NECESSARY,
+    "functional": Category.FUNCTIONAL,
+    "functionality": Category.FUNCTIONAL,
+    "preferences": Category.FUNCTIONAL,
+    "livechat": Category.FUNCTIONAL,
+    "styling": Category.FUNCTIONAL,
+    "media": Category.FUNCTIONAL,
+    "analytics": Category.ANALYTICS,
+    "statistics": Category.ANALYTICS,
+    "performance": Category.ANALYTICS,
+    "marketing": Category.ADVERTISING,
+    "advertising": Category.ADVERTISING,
+    "ads": Category.ADVERTISING,
+    "targeting": Category.ADVERTISING,
+    "social": Category.SOCIAL,
+}
+
+
+# --- What the tools have in common
+
+
+def vendor_of(name: str, title: str, catalogue: Mapping[str, Vendor]) -> str:
+    forms = {_form(vendor.id): vendor.id for vendor in catalogue.values()}
+    forms |= {_form(vendor.name): vendor.id for vendor in catalogue.values()}
+    for said in (name, title):
+        alias = _ALIASES.get(_form(said), "")
+        if alias in catalogue:
+            return alias
+        if _form(said) in forms:
+            return forms[_form(said)]
+    return ""
+
+
+def _form(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def category_of(word: str) -> Category | None:
+    return _CATEGORIES.get(_form(word))
+
+
+def list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def days_of(found: Imported, days: Any) -> None:
+    if isinstance(days, int) and not isinstance(days, bool) and days > 0:
+        found.policy["max_age_days"] = min(days, 400)
+    elif days is not None:
+        found.left_out.append("how long a choice is remembered: it is computed")
+
+
+def policy_url_of(found: Imported, url: Any) -> None:
+    if isinstance(url, dict):
+        url = next((text for text in url.values() if isinstance(text, str)), None)
+    if isinstance(url, str) and url.startswith(("/", "http://", "https://")) and url.isprintable():
+        found.policy["url"] = url
+    elif isinstance(url, str) and url:
+        found.left_out.append(f"the link to the privacy policy, {url!r}: write it under [policy]")
+
+
+def code_pattern(found: Imported, name: str, service: Mapping[str, Any]) -> None:
+    named = [key for key, value in service.items() if value is UNREADABLE]
+    if named:
+        found.left_out.append(f'code of "{name}" ({", ".join(named)}): nothing of it is run')
+
+
+def cookie_names(found: Imported, name: str, cookies: Any) -> tuple[str, ...]:
+    names = []
+    for cookie in list_of(cookies):
+        said = cookie[0] if isinstance(cookie, list) and cookie else cookie
+        said = said.get("name") if isinstance(said, dict) else said
+        pattern = _pattern(said)
+        if pattern:
+            names.append(pattern)
+        else:
+            shown = f"/{said.pattern}/" if isinstance(said, Regex) else "one that is computed"
+            found.left_out.append(f'a cookie of "{name}": {shown} cannot be written with "*"')
+    return tuple(dict.fromkeys(names))
+
+
+_COOKIE = re.compile(r"[A-Za-z0-9_.$!#%&'+^`|~-]+\*?")
+_SIMPLE = re.compile(r"(\^?)((?:[\w-]|\\[.$_-])+)(\.[*+]\$?|\$)?")
+
+
+def _pattern(said: Any) -> str:
+    """The name of a cookie in our way of writing, or ""."""
+    if isinstance(said, Regex):
+        simple = _SIMPLE.fullmatch(said.pattern)
+        if simple is None:
+            return ""
+        star = "" if simple[3] == "$" else "*"
+        return ("" if simple[1] else "*") + simple[2].replace("\\", "") + star
+    return said if isinstance(said, str) and _COOKIE.fullmatch(said) else ""
+
+
+def remainder(found: Imported, config: Mapping[str, Any], known: Iterable[str]) -> None:
+    left = [key for key in config if key not in set(known)]
+    if left:
+        found.left_out.append(f"looks, texts and other options: {', '.join(left)}")

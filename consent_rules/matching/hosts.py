@@ -1,0 +1,86 @@
+"""Host patterns: which hosts a pattern covers, and which pattern claims a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+def host_covers(outer: str, inner: str) -> bool:
+    """Whether every host that the pattern `inner` names is named by `outer` too."""
+    a, b = HostPattern.parse(outer), HostPattern.parse(inner)
+    if a.port is not None and a.port != b.port:
+        return False
+    if a.below:
+        return b.host == a.host or b.host.endswith(f".{a.host}")
+    return not b.below and a.host == b.host
+
+
+def hosts_meet(one: str, other: str) -> bool:
+    """Whether some host is named by both patterns."""
+    a, b = HostPattern.parse(one), HostPattern.parse(other)
+    if a.port is not None and b.port is not None and a.port != b.port:
+        return False
+    bare, bare_too = _without_port(one), _without_port(other)
+    return host_covers(bare, bare_too) or host_covers(bare_too, bare)
+
+
+def _without_port(pattern: str) -> str:
+    return pattern.partition(":")[0]
+
+
+def spellings(glob: str) -> tuple[str, ...]:
+    """`/x/*` names `/x` too."""
+    if glob.endswith("/*") and len(glob) > 2:
+        return (glob, glob[:-2])
+    return (glob,)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPattern:
+    """`example.com`, `*.example.com`, either with `:port`."""
+
+    host: str
+    below: bool
+    port: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> HostPattern:
+        host, _, port = text.partition(":")
+        below = host.startswith("*.")
+        return cls(host[2:] if below else host, below, int(port) if port else None)
+
+
+def domain_suffixes(host: str) -> Iterable[str]:
+    """`a.b.c`, `b.c`, `c`: the host and what it lies below, nearest first."""
+    while True:
+        yield host
+        _, dot, host = host.partition(".")
+        if not dot:
+            return
+
+
+class HostSet:
+    """A set of hosts given by patterns. Membership takes one look-up a label."""
+
+    __slots__ = ("_below", "_exact")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._exact: dict[str, set[int | None]] = {}
+        self._below: dict[str, set[int | None]] = {}
+        for text in patterns:
+            pattern = HostPattern.parse(text)
+            table = self._below if pattern.below else self._exact
+            table.setdefault(pattern.host, set()).add(pattern.port)
+
+    def holds(self, host: str, port: int | None) -> bool:
+        ports = self._exact.get(host)
+        if ports is not None and (None in ports or port in ports):
+            return True
+        if not self._below:
+            return False
+        for suffix in domain_suffixes(host):
+            ports = self._below.get(suffix)
+            if ports is not None and (None in ports or port in ports):
+                return True
+        return False

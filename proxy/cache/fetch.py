@@ -1,0 +1,551 @@
+"""Fetch from the origin for the cache: miss, validation, stale-if-error, storing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import aiohttp
+from aiohttp import ClientResponse, ClientSession, web
+from multidict import CIMultiDict
+from yarl import URL
+
+from proxy.cache import cache_status as told
+from proxy.cache.coalescing import Fill, Fills
+from proxy.cache.conditional import CONDITIONAL, validators
+from proxy.cache.invalidation import Board
+from proxy.cache.keys import Key, selecting
+from proxy.cache.outcomes import Coming, Kept, Live, Outcome, ReadPage
+from proxy.cache.policy import (
+    ERRORS,
+    SAFE_METHODS,
+    WANTS_NOTHING,
+    Use,
+    Wants,
+    also_invalid,
+    describes_same,
+    initial_age,
+    kept_headers,
+    may_cover_error,
+    terms_of,
+    updated_headers,
+    use_of,
+    why_not_kept,
+)
+from proxy.cache.shared_body import Growing, Reader
+from proxy.cache.store import Entry, Store, selecting_names
+from proxy.cache.stored_response import aged_headers
+from proxy.http.access_record import CACHE
+from proxy.http.forwarding import response_headers
+from proxy.upstream.errors import UpstreamError
+from proxy.upstream.request import ask
+from proxy.upstream.timeouts import Timeouts
+
+CACHE_STATUS = "Cache-Status"
+RANGE_FIELDS = ("Range", *CONDITIONAL)
+# True for one visitor's request only: other visitors of the URL are waited for all the same.
+_OF_THE_VISITOR = frozenset({"authorization", "request no-store", "cookies"})
+_STEP = 256 * 1024
+"""Bytes that a body of unknown length is counted in."""
+
+
+class SharedCache:
+    """What one worker keeps, and what it is fetching. `tells` adds the `Cache-Status` header."""
+
+    def __init__(self, budget: int, board: Board | None = None, *, tells: bool = False) -> None:
+        self.store = Store(budget, board)
+        self.fills: Fills[Outcome, Kept | Coming] = Fills()
+        self.tells = tells
+
+
+class Replies(Protocol):
+    """How answers become replies: the part of a request's way that depends on the visitor."""
+
+    def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
+        """Whether an answer is a page, to be read as a whole before it is sent."""
+
+    def keeps(self, headers: CIMultiDict[str]) -> bool:
+        """Whether an answer with these fields may be kept at all, pages and all else alike."""
+
+    def keeps_pages(self) -> bool:
+        """Whether this visitor may be given a page that is kept, and be the one it is kept from."""
+
+    async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
+        """Read a page that may be kept."""
+
+    async def complete_page(self, entry: Entry) -> bool:
+        """Make a page ready of which all has come. False where it may not be kept after all."""
+
+    async def live(
+        self, upstream: ClientResponse, headers: CIMultiDict[str], read: ReadPage | None
+    ) -> web.StreamResponse:
+        """Relay what the upstream is sending; `read` is what `read_page` gave."""
+
+    async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
+        """Send an answer that is kept. `headers` are the caller's to change."""
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """A request and everything that is needed to answer it.
+
+    `make_headers` gives the header fields for the upstream; a hit mostly needs none.
+    """
+
+    cache: SharedCache
+    request: web.BaseRequest
+    make_headers: Callable[[], CIMultiDict[str]]
+    key: Key
+    session: ClientSession
+    upstream: URL
+    timeouts: Timeouts
+    replies: Replies
+    _headers: CIMultiDict[str] | None = None
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """What the upstream gets. Not to be changed."""
+        if self._headers is None:
+            self._headers = self.make_headers()
+        return self._headers
+
+
+async def pass_by(visit: Visit, why: str, entry: Entry | None = None) -> web.StreamResponse:
+    """Ask the upstream for this visitor alone. `entry` is what a HEAD may tell something about.
+
+    `why` is one of RFC 9211's words. Raises UpstreamError when there is no answer.
+    """
+    request = visit.request
+    request[CACHE] = why
+    asked = time.time(), time.monotonic()
+    async with _asked(visit, visit.headers) as upstream:
+        answered = response_headers(upstream)
+        if request.method not in SAFE_METHODS:
+            if 200 <= upstream.status < 400:
+                _invalidate(visit, answered)
+        elif entry is not None:
+            _learn_from_head(visit, entry, upstream.status, answered, asked)
+        elif request.method == "GET":
+            _notice_kept(visit, upstream, answered)
+        if visit.cache.tells:
+            answered.add(CACHE_STATUS, told.forwarded(why, status=upstream.status))
+        return await visit.replies.live(upstream, answered, None)
+
+
+def _notice_kept(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> None:
+    """Let the next visitor fetch for all again, where an answer has become fit to keep."""
+    fills, group = visit.cache.fills, _group(visit)
+    if fills.is_not_kept(group) and not _refusal(visit, upstream, answered):
+        fills.was_kept(group)
+
+
+def _asked(visit: Visit, headers: CIMultiDict[str]) -> AbstractAsyncContextManager[ClientResponse]:
+    return ask(visit.session, visit.request, visit.upstream, headers, timeouts=visit.timeouts)
+
+
+def _invalidate(visit: Visit, answered: CIMultiDict[str]) -> None:
+    key, store = visit.key, visit.cache.store
+    store.invalidate(key)
+    for url in also_invalid(f"{key.scheme}://{key.authority}{key.target}", answered):
+        target = url.partition("://")[2].partition("/")[2]
+        store.invalidate(key._replace(target=f"/{target}"))
+
+
+def _learn_from_head(
+    visit: Visit,
+    entry: Entry,
+    status: int,
+    answered: CIMultiDict[str],
+    asked: tuple[float, float],
+) -> None:
+    if status != entry.status:
+        return
+    if describes_same(entry.headers, answered):
+        now = time.time()
+        visit.cache.store.put(_refreshed(entry, answered, asked, now))
+    else:
+        visit.cache.store.remove(entry)
+
+
+def _group(visit: Visit) -> tuple[Key, bool, bool]:
+    """Whose answers are kept or not alike."""
+    return visit.key, visit.replies.keeps_pages(), "Authorization" in visit.headers
+
+
+async def fetch_response(visit: Visit, entry: Entry | None, want: Wants) -> web.StreamResponse:
+    fills = visit.cache.fills
+    group = _group(visit)
+    if entry is None and fills.is_not_kept(group):
+        return await pass_by(visit, "miss")
+    if entry is not None and (entry.terms.no_cache or entry.terms.lifetime <= 0):
+        # To be asked about for each visitor anew: nobody else's answer would do.
+        async with _outcome(visit, entry, want) as outcome:
+            if not isinstance(outcome, Coming):
+                return await _reply(visit, outcome)
+            pump = asyncio.create_task(_pump(visit, outcome))
+            try:
+                return await _reply(visit, outcome)
+            finally:
+                await _finished(pump, outcome)
+    where = (group, visit.cache.store.selecting_of(visit.key, visit.headers))
+    under_way = fills.under_way(where)
+    if under_way is not None:
+        shared = await under_way.followed()
+        if shared is not None and _suits(visit, shared, want):
+            return await _reply_shared(visit, shared)
+        fill = _begin(visit, entry, want, None)
+    else:
+        fill = _begin(visit, entry, want, where)
+    try:
+        return await _reply(visit, await fill.led())
+    finally:
+        fill.left.set()
+
+
+async def _finished(pump: asyncio.Task[bool], coming: Coming) -> None:
+    if coming.growing.too_large:
+        return
+    try:
+        await asyncio.shield(pump)
+    except asyncio.CancelledError:
+        pump.cancel()
+        raise
+
+
+def refresh(visit: Visit, entry: Entry) -> None:
+    """Ask again while the visitor already has the stale answer (RFC 5861, 3)."""
+    where = (_group(visit), visit.cache.store.selecting_of(visit.key, visit.headers))
+    if visit.cache.fills.under_way(where) is None:
+        _begin(visit, entry, WANTS_NOTHING, where).left.set()
+
+
+def _begin(
+    visit: Visit, entry: Entry | None, want: Wants, where: object
+) -> Fill[Outcome, Kept | Coming]:
+    async def fetch(fill: Fill[Outcome, Kept | Coming]) -> None:
+        try:
+            async with _outcome(visit, entry, want) as outcome:
+                fill.settle(outcome)
+                if isinstance(outcome, Live):
+                    fill.share(None)
+                    await fill.left.wait()
+                elif isinstance(outcome, Kept):
+                    fill.share(outcome if outcome.stored or outcome.covers_error else None)
+                else:
+                    if outcome.reserved:
+                        fill.share(outcome)
+                    if await _pump(visit, outcome):
+                        fill.share(Kept(outcome.entry, "miss", stored=True))
+                    fill.share(None)
+                    if outcome.growing.too_large:
+                        await fill.left.wait()
+        except UpstreamError as error:
+            fill.fail(error, for_all=error.status >= 500)
+
+    return visit.cache.fills.begin(where, fetch)
+
+
+@asynccontextmanager
+async def _outcome(visit: Visit, base: Entry | None, want: Wants) -> AsyncIterator[Outcome]:
+    """Ask the upstream; what comes of it, for as long as the block lasts."""
+    headers = visit.headers
+    why = "miss" if base is None else "stale"
+    if base is not None:
+        headers = CIMultiDict(headers)
+        for name in RANGE_FIELDS:
+            headers.popall(name, None)
+        headers.update(validators(base.headers))
+    asked = time.time(), time.monotonic()
+    try:
+        opened = _asked(visit, headers)
+        upstream = await opened.__aenter__()
+    except UpstreamError:
+        now = time.time()
+        if base is None or not may_cover_error(base.terms, base.age(now), want, reached=False):
+            raise
+        yield Kept(base, why, covers_error=True)
+        return
+    try:
+        yield await _judged(visit, base, want, why, upstream, asked)
+    except BaseException as error:
+        if not await opened.__aexit__(type(error), error, error.__traceback__):
+            raise
+    else:
+        await opened.__aexit__(None, None, None)
+
+
+async def _judged(
+    visit: Visit,
+    base: Entry | None,
+    want: Wants,
+    why: str,
+    upstream: ClientResponse,
+    asked: tuple[float, float],
+) -> Outcome:
+    store = visit.cache.store
+    answered = response_headers(upstream)
+    status, now = upstream.status, time.time()
+    if base is not None:
+        if status == 304:
+            return _validated(visit, base, answered, asked, now)
+        if status in ERRORS and may_cover_error(base.terms, base.age(now), want, reached=True):
+            return Kept(base, why, status, covers_error=True)
+    is_page = visit.replies.is_page(status, answered)
+    refusal = _refusal(visit, upstream, answered)
+    if refusal:
+        if base is not None and status not in ERRORS:
+            store.remove(base)  # what it was an answer to has another one now
+        if refusal not in _OF_THE_VISITOR and status not in ERRORS:
+            visit.cache.fills.was_not_kept(_group(visit))
+        return Live(upstream, answered, why, refusal)
+    entry = _entry(visit, upstream, answered, asked, now, is_page=is_page)
+    if is_page:
+        read = await visit.replies.read_page(upstream, answered)
+        if read.begun is not None:
+            return _body(visit, upstream, entry, answered, why, read)
+        if read.kept is None:
+            visit.cache.fills.was_not_kept(_group(visit))
+            return Live(upstream, answered, why, "unreadable", read)
+        entry.body, entry.attachment, entry.attached = read.kept, read.attachment, read.size
+        stored = store.put(entry)
+        return Kept(entry, why, status, stored, answered)
+    return _body(visit, upstream, entry, answered, why)
+
+
+def _refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
+    status = upstream.status
+    is_page = visit.replies.is_page(status, answered)
+    refusal = why_not_kept(
+        visit.request.method, visit.headers, status, answered, time.time(), is_page=is_page
+    )
+    if refusal:
+        return refusal
+    if not visit.replies.keeps(answered):
+        return "private"
+    if is_page and not visit.replies.keeps_pages():
+        return "cookies"
+    if "Cookie" in visit.headers and "cookie" in (selecting_names(answered, is_page=is_page) or ()):
+        return "cookies"  # nobody else will ever have the same ones
+    length = upstream.content_length
+    if length is not None and length > visit.cache.store.largest:
+        return "too large"
+    return ""
+
+
+def _entry(
+    visit: Visit,
+    upstream: ClientResponse,
+    answered: CIMultiDict[str],
+    asked: tuple[float, float],
+    now: float,
+    *,
+    is_page: bool,
+) -> Entry:
+    names = selecting_names(answered, is_page=is_page) or ()
+    return Entry(
+        key=visit.key,
+        selecting=selecting(names, visit.headers),
+        status=upstream.status,
+        reason=upstream.reason or "",
+        headers=kept_headers(answered, now),
+        body=b"",
+        terms=terms_of(upstream.status, answered, now, is_page=is_page),
+        born=now - initial_age(answered, asked[0], now),
+        asked_at=asked[1],
+        is_page=is_page,
+    )
+
+
+def _validated(
+    visit: Visit,
+    base: Entry,
+    answered: CIMultiDict[str],
+    asked: tuple[float, float],
+    now: float,
+) -> Kept:
+    entry = _refreshed(base, answered, asked, now)
+    cookies = CIMultiDict(entry.headers)
+    for value in answered.getall("Set-Cookie", ()):
+        cookies.add("Set-Cookie", value)
+    refused = why_not_kept(
+        "GET", visit.headers, entry.status, entry.headers, now, is_page=entry.is_page
+    )
+    refused = refused or ("" if visit.replies.keeps(entry.headers) else "private")
+    if refused:
+        visit.cache.store.remove(base)
+    stored = not refused and visit.cache.store.put(entry)
+    return Kept(entry, "stale", 304, stored, cookies)
+
+
+def _refreshed(
+    base: Entry, answered: CIMultiDict[str], asked: tuple[float, float], now: float
+) -> Entry:
+    headers = updated_headers(base.headers, answered, now)
+    return Entry(
+        key=base.key,
+        selecting=base.selecting,
+        status=base.status,
+        reason=base.reason,
+        headers=headers,
+        body=base.body,
+        terms=terms_of(base.status, headers, now, is_page=base.is_page),
+        born=now - initial_age(answered, asked[0], now),
+        asked_at=asked[1],
+        is_page=base.is_page,
+        attachment=base.attachment,
+        attached=base.attached,
+    )
+
+
+def _body(
+    visit: Visit,
+    upstream: ClientResponse,
+    entry: Entry,
+    answered: CIMultiDict[str],
+    why: str,
+    read: ReadPage | None = None,
+) -> Outcome:
+    """Take what has come of a body: mostly all of it; of a page (`read`) only its beginning."""
+    store = visit.cache.store
+    content = upstream.content
+    protocol = upstream.connection.protocol if upstream.connection else None
+    growing = Growing(content)
+    try:
+        chunk = (read.begun if read is not None else None) or content.read_nowait()
+        if read is None and content.at_eof():
+            _check_whole(upstream, protocol, len(chunk))
+            entry.body = chunk
+            return Kept(entry, why, entry.status, store.put(entry), answered)
+    except (aiohttp.ClientError, OSError) as error:
+        raise UpstreamError(502, f"{upstream.url.origin()} broke off: {error}") from error
+    if chunk:
+        growing.add(chunk)
+    length = upstream.content_length or 0
+    if length and not store.reserve(length):
+        growing.give_up()
+        length = 0
+    return Coming(entry, why, answered, growing, length, upstream, protocol, read)
+
+
+async def _pump(visit: Visit, coming: Coming) -> bool:
+    """Read a body as fast as the upstream sends it, and keep it once it is whole. Returns whether
+    others may have it.
+    """
+    store, growing, content = visit.cache.store, coming.growing, coming.upstream.content
+    reserved = coming.reserved
+    try:
+        while not growing.too_large:
+            chunk = await content.readany()
+            if not chunk:
+                _check_whole(coming.upstream, coming.protocol, growing.size)
+                coming.entry.body = growing.finish()
+                if coming.read is not None and not await visit.replies.complete_page(coming.entry):
+                    visit.cache.fills.was_not_kept(_group(visit))
+                    return False
+                store.put(coming.entry)
+                return True
+            growing.add(chunk)
+            if growing.size > store.largest:
+                growing.give_up()
+            elif growing.size > reserved:
+                if store.reserve(_STEP):
+                    reserved += _STEP
+                else:
+                    growing.give_up()
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        growing.fail(error)
+    except asyncio.CancelledError:
+        growing.fail(ConnectionError("the proxy is stopping"))
+        raise
+    finally:
+        store.release(reserved)
+    return False
+
+
+def _check_whole(upstream: ClientResponse, protocol: object, size: int) -> None:
+    """Raise for a body that ended too early: half of it is not kept."""
+    length = upstream.content_length
+    if length is not None:
+        if size != length:
+            raise aiohttp.ClientPayloadError(f"{length} bytes were promised, {size} came")
+        return
+    # aiohttp takes a reset for the end of a body without a length.
+    failure = getattr(protocol, "exception", lambda: None)()
+    if isinstance(failure, aiohttp.ClientOSError | ConnectionError):
+        raise aiohttp.ClientPayloadError("reset while it sent a body without a length")
+
+
+def _suits(visit: Visit, shared: Kept | Coming, want: Wants) -> bool:
+    """Whether what another visitor fetched will do for this one."""
+    entry = shared.entry
+    names = tuple(name for name, _ in entry.selecting)
+    if selecting(names, visit.headers) != entry.selecting:
+        return False
+    if entry.is_page and not visit.replies.keeps_pages():
+        return False
+    if isinstance(shared, Kept) and shared.covers_error:
+        return may_cover_error(entry.terms, entry.age(time.time()), want, reached=True) or (
+            want == WANTS_NOTHING
+        )
+    return use_of(entry.terms, entry.age(time.time()), want) is Use.FRESH
+
+
+async def _reply_shared(visit: Visit, shared: Kept | Coming) -> web.StreamResponse:
+    now = time.time()
+    visit.request[CACHE] = "collapsed"
+    headers = aged_headers(shared.entry, now)
+    if visit.cache.tells:
+        headers.add(CACHE_STATUS, told.forwarded(shared.why, collapsed=True))
+    if isinstance(shared, Coming) and not shared.growing.whole:
+        return await visit.replies.live(_teed(shared), headers, shared.read)
+    return await visit.replies.kept(shared.entry, headers, now)
+
+
+async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
+    """What the one who asked gets."""
+    tells = visit.cache.tells
+    visit.request[CACHE] = outcome.why
+    match outcome:
+        case Live():
+            if tells:
+                status = outcome.upstream.status
+                outcome.headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status))
+            return await visit.replies.live(outcome.upstream, outcome.headers, outcome.read)
+        case Coming():
+            headers = CIMultiDict(outcome.headers)
+            if tells:
+                status = outcome.entry.status
+                headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status, stored=True))
+            return await visit.replies.live(_teed(outcome), headers, outcome.read)
+        case Kept():
+            now = time.time()
+            headers = aged_headers(outcome.entry, now)
+            if outcome.headers is not None:
+                headers = CIMultiDict(outcome.headers)
+                headers["Age"] = str(int(outcome.entry.age(now)))
+            if tells:
+                said = told.forwarded(outcome.why, status=outcome.status, stored=outcome.stored)
+                headers.add(CACHE_STATUS, said)
+            return await visit.replies.kept(outcome.entry, headers, now)
+
+
+class _Teed:
+    """What `proxy.upstream.stream` needs of an answer, with the body from a `Reader`."""
+
+    __slots__ = ("connection", "content", "headers", "reason", "status", "url")
+
+    def __init__(self, coming: Coming) -> None:
+        self.status = coming.upstream.status
+        self.reason = coming.upstream.reason
+        self.headers = coming.upstream.headers
+        self.url = coming.upstream.url
+        self.content = Reader(coming.growing)
+        self.connection = None
+
+
+def _teed(coming: Coming) -> ClientResponse:
+    return cast(ClientResponse, _Teed(coming))

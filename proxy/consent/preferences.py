@@ -1,0 +1,85 @@
+"""The preferences page and the cookie declaration."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from proxy.banner.assets import Kind, assets
+from proxy.banner.banner import preferences_page
+from proxy.banner.declaration import declaration, declaration_json, declaration_page, vendors_on
+from proxy.banner.presenters import preferences_view
+from proxy.consent.replies import json_response, query_parameter, return_target
+from proxy.context import Asking
+from proxy.cookies.cookie_header import names_in
+
+
+def preferences_endpoint(request: web.BaseRequest, asking: Asking) -> web.Response:
+    running = asking.running
+    query = query_parameter(request)
+    return_to = return_target(request, asking, query.get("return_to"))
+    texts = running.wording.texts_for(None, request.headers.get("Accept-Language", ""))
+    view = preferences_view(
+        asking.site.rules,
+        running.config.policy,
+        asking.whole_site,
+        asking.visitor.preferences,
+        audience=asking.site.rules.audience_of(return_to, names_in(asking.cookie_header)),
+        return_to=return_to,
+        saved=query.get("saved") == "1",
+        prefix=running.prefix,
+        theme=running.theme,
+    )
+    found = assets(running.theme, Kind.PREFERENCES)
+    return web.Response(
+        text=preferences_page(view, texts),
+        content_type="text/html",
+        charset="utf-8",
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Language": texts.lang,
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'sha256-{found.style_sha256}'; "
+                f"script-src 'sha256-{found.script_sha256}'; img-src 'self'; "
+                "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            ),
+            # The form's POST must carry its Origin: `no-referrer` would make it "null".
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def declaration_endpoint(
+    request: web.BaseRequest, asking: Asking, *, as_json: bool
+) -> web.Response:
+    """The same for every visitor, in the language of `?lang=` or of Accept-Language."""
+    running, site = asking.running, asking.site.rules
+    texts = running.wording.texts_for(
+        query_parameter(request).get("lang"), request.headers.get("Accept-Language", "")
+    )
+    found = declaration(site, running.config, texts, vendors_on(site, asking.context.today))
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
+    if as_json:
+        return json_response(declaration_json(found, texts), headers)
+    style = assets(running.theme, Kind.PREFERENCES).style_sha256
+    return web.Response(
+        text=declaration_page(
+            found,
+            texts,
+            prefix=running.prefix,
+            theme=running.theme,
+            controller=running.config.policy.controller,
+        ),
+        content_type="text/html",
+        charset="utf-8",
+        headers={
+            **headers,
+            "Content-Language": texts.lang,
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; "
+                "form-action 'none'; frame-ancestors 'none'"
+            ),
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )

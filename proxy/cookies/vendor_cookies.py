@@ -1,0 +1,73 @@
+"""Filter vendors' cookies in `Cookie` and `Set-Cookie`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from consent_rules.vendors import Vendor
+
+
+class CookieIndex:
+    """Whose is a cookie? From its name to the vendors that set it; made once per config."""
+
+    __slots__ = ("_beginnings", "_exact", "_lengths")
+
+    def __init__(self, vendors: Iterable[Vendor]) -> None:
+        self._exact: dict[str, list[str]] = {}
+        # What stands before the first star, to the rest as an expression ("" for any rest).
+        self._beginnings: dict[str, list[tuple[str, str]]] = {}
+        for vendor in vendors:
+            for pattern in vendor.cookies:
+                if "*" not in pattern:
+                    self._exact.setdefault(pattern, []).append(vendor.id)
+                    continue
+                head, _, rest = pattern.partition("*")
+                tail = f".*{'.*'.join(map(re.escape, rest.split('*')))}" if rest else ""
+                self._beginnings.setdefault(head, []).append((tail, vendor.id))
+        self._lengths = tuple(sorted({len(head) for head in self._beginnings}))
+
+    def vendors_of(self, name: str) -> list[str]:
+        """Ids of the vendors that set a cookie of this name; several share `_gcl_au`."""
+        found = list(self._exact.get(name, ()))
+        for length in self._lengths:
+            if length > len(name):
+                break
+            for tail, vendor_id in self._beginnings.get(name[:length], ()):
+                if not tail or re.fullmatch(tail, name[length:]):  # re remembers a few hundred
+                    found.append(vendor_id)
+        return found
+
+    def is_closed(self, name: str, is_open: frozenset[str]) -> bool:
+        """Whether a cookie belongs to vendors none of which may act."""
+        owners = self.vendors_of(name)
+        return bool(owners) and is_open.isdisjoint(owners)
+
+
+def without_closed(
+    header: str, index: CookieIndex, is_open: frozenset[str]
+) -> tuple[str, list[str]]:
+    """A Cookie header without the closed vendors' cookies, and the names taken out."""
+    kept: list[str] = []
+    closed: list[str] = []
+    for pair in header.split(";"):
+        name = pair.partition("=")[0].strip()
+        if name and index.is_closed(name, is_open):
+            closed.append(name)
+        else:
+            kept.append(pair)
+    if not closed:
+        return header, closed
+    return ";".join(kept).strip(), closed
+
+
+def allowed_set_cookies(
+    values: Sequence[str], index: CookieIndex, is_open: frozenset[str]
+) -> list[str]:
+    """The Set-Cookie values that do not belong to closed vendors, in order."""
+    return [value for value in values if not index.is_closed(_name_set(value), is_open)]
+
+
+def _name_set(set_cookie: str) -> str:
+    # One without a name goes out as its value alone, which then reads like a name (RFC 6265bis).
+    return set_cookie.partition(";")[0].strip().lstrip("= \t").partition("=")[0].strip()

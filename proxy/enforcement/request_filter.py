@@ -1,0 +1,73 @@
+"""Request headers to the upstream, and the redirect that drops click identifiers."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from consent_rules.matching.click_ids import without_click_ids
+from proxy.context import Asking
+from proxy.cookies.vendor_cookies import without_closed
+from proxy.cookies.wp_consent import truthful, wp_cookies
+from proxy.enforcement.browser_headers import REFERRER_POLICY
+from proxy.enforcement.response_filter import cookie_openings
+from proxy.http.content_coding import asked_of_upstream
+from proxy.http.forwarding import request_headers
+from proxy.http.media_types import PAGE_DESTINATIONS, is_service_worker
+from proxy.rendering.variants import is_own_etag
+
+
+def click_id_redirect(request: web.BaseRequest, asking: Asking) -> web.Response | None:
+    """The redirect that takes click identifiers off a patient page's address, if it has any."""
+    if asking.context.audience is not Audience.PATIENT or request.method not in {"GET", "HEAD"}:
+        return None
+    if request.headers.get("Sec-Fetch-Dest", "document") not in {"document", "iframe", "frame"}:
+        return None
+    target = without_click_ids(asking.target)
+    if target is None:
+        return None
+    # The other slashes would make it the address of another host.
+    there = "/" + target.lstrip("/\\")
+    headers = {hdrs.LOCATION: there, hdrs.CACHE_CONTROL: "no-store", REFERRER_POLICY: "no-referrer"}
+    return web.Response(status=302, headers=headers)
+
+
+def upstream_request_headers(request: web.BaseRequest, asking: Asking) -> CIMultiDict[str]:
+    headers = request_headers(
+        request,
+        peer_is_trusted=asking.trusted,
+        host=None if asking.site.rules.preserve_host else asking.site.upstream.authority,
+        vouched=asking.running.vouched(),
+    )
+    if asking.decision.enforce and asking.cookie_header:
+        openings = cookie_openings(asking, asking.decision)
+        kept, closed = without_closed(asking.cookie_header, asking.running.cookies, openings)
+        if closed:
+            headers.popall(hdrs.COOKIE, None)
+            if kept:
+                headers[hdrs.COOKIE] = kept
+    if asking.running.config.signals.wp_consent_cookies and asking.decision.enforce:
+        sent = headers.popall(hdrs.COOKIE, [])
+        told = wp_cookies(asking.visitor.preferences, asking.decision)
+        if kept := truthful("; ".join(sent), told):
+            headers[hdrs.COOKIE] = kept
+    headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(
+        ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
+    )
+    if is_service_worker(request):
+        headers[hdrs.ACCEPT_ENCODING] = "identity"
+    if _asks_for_page(request) or is_service_worker(request):
+        # A part of a page cannot be gated; and "not modified" would leave the visitor with a page
+        # written for an earlier choice, or by the origin before there was a proxy.
+        for name in (
+            hdrs.RANGE, hdrs.IF_RANGE, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE,
+        ):  # fmt: skip
+            headers.popall(name, None)
+    return headers
+
+
+def _asks_for_page(request: web.BaseRequest) -> bool:
+    if request.headers.get("Sec-Fetch-Dest", "") in PAGE_DESTINATIONS:
+        return True
+    return any(map(is_own_etag, request.headers.getall(hdrs.IF_NONE_MATCH, ())))

@@ -1,0 +1,253 @@
+"""Who owns a resource of a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ada_url
+import turbohtml
+
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.pins import NO_PINS, Pins
+from consent_rules.matching.urls import Target, resolve
+from consent_rules.matching.vendor_index import RuleIndex
+from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD, Embed, unknown
+from proxy.html.resource import Closing, Kind, Resource
+from proxy.html.scan import Scan
+from proxy.html.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Where a site ends and others begin.
+
+    `own` are the hosts that are the site itself; `preferences_url` is where a closed form leads.
+    """
+
+    own: HostSet
+    index: RuleIndex
+    preferences_url: str = "/.consent/preferences"
+    pins: Pins = NO_PINS
+
+    def owner(self, url: str, base: str) -> str | None:
+        """Who answers for a URL: None for the site itself, a vendor's id, or "?host"."""
+        target = resolve(url, base)
+        return None if target is None else self.owner_of(target)
+
+    def owner_of(self, target: Target) -> str | None:
+        if self.own.holds(target.host, target.port):
+            disguised = self.index.vendor_of_own_path(target.path)
+            return disguised.id if disguised else None
+        vendor = self.index.vendor_of_url(target.host, target.port, target.path)
+        return vendor.id if vendor else unknown(target.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A resource with its place and owners, for gates and for `explain`."""
+
+    kind: Kind
+    tag: str
+    attribute: str
+    urls: tuple[str, ...]
+    owners: frozenset[str]
+    start: int
+    end: int
+    closed: bytes
+    closing: Closing
+    embed: Embed | None = None
+    code_at: int = 0
+    opened: bytes | None = None
+    code: str = ""
+    """The text of an inline script."""
+
+
+@dataclass(slots=True)
+class CompileContext:
+    source: Source
+    scan: Scan
+    boundary: Boundary
+    url: str
+    bases: tuple[str, ...]
+    depth: int
+    hinted: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Hosts that are hinted at and of which vendors own parts: those that the page asks there."""
+
+    @property
+    def preferences_url(self) -> str:
+        """Where closed forms lead: to this site, whatever the page's base."""
+        url = self.boundary.preferences_url
+        return url if self.bases == (self.url,) else ada_url.URL(url, base=self.url).href
+
+    def owners(self, urls: Iterable[str]) -> Iterator[str]:
+        """Who answers for the URLs, by whichever base a browser goes."""
+        for url in urls:
+            for base in self.bases:
+                owner = self.boundary.owner(url, base)
+                if owner is not None:
+                    yield owner
+
+    def is_own(self, url: str) -> bool:
+        return next(self.owners((url,)), None) is None
+
+
+def base_urls(scanned: Scan, url: str) -> tuple[str, ...]:
+    """What the page's relative URLs may be relative to: one, or one for each kind of browser."""
+    return tuple(dict.fromkeys(_base_url(base, url) for base in scanned.bases))
+
+
+CODE_KINDS = frozenset({Kind.SCRIPT, Kind.MARKED_SCRIPT})
+_SCRIPT = b"<script"
+
+
+def apply_pins(found: Finding, resource: Resource, context: CompileContext) -> Finding:
+    """The finding of a script held to its pin, if it has one."""
+    pins = context.boundary.pins
+    wanted = {pins.integrity_of(url, base) for url in found.urls for base in context.bases} - {""}
+    if not wanted:
+        return found
+    element = resource.element
+    written = found.opened or context.source.body[found.start : found.end]
+    is_html = element.namespace is turbohtml.Namespace.HTML
+    if len(wanted) > 1 or not is_html or written[: len(_SCRIPT)].lower() != _SCRIPT:
+        # No browser would look at the attribute: whose content nobody can hold stays closed.
+        return replace(found, owners=found.owners | {UNHELD})
+    integrity = wanted.pop()
+    if element.attr("integrity") == integrity and element.attr("crossorigin") is not None:
+        return found
+    # Of attributes of one name the first counts (HTML, 13.2.5.33): these go before all others.
+    added = f' integrity="{integrity}"'
+    if element.attr("crossorigin") is None:
+        added += ' crossorigin="anonymous"'
+    opened = _SCRIPT + added.encode("ascii") + written[len(_SCRIPT) :]
+    return replace(found, opened=opened)
+
+
+def _base_url(base: str, url: str) -> str:
+    """What relative URLs are resolved against (HTML Standard, 2.4.3)."""
+    if not base:
+        return url
+    try:
+        joined = ada_url.URL(base, base=url).href
+    except ValueError:
+        return url
+    return joined if joined.startswith(("http:", "https:")) else url
+
+
+def owners_of(resource: Resource, context: CompileContext) -> frozenset[str]:
+    kind = resource.kind
+    if kind is Kind.INLINE_SCRIPT:
+        vendors = context.boundary.index.vendors_of_text(resource.text)
+        if vendors and not resource.attribute and _only_assigns_data(resource.text):
+            vendors = ()
+        pins = context.boundary.pins
+        if pins.inline:
+            vendors = tuple(
+                f"{CHANGED}{vendor}: {changed}"
+                if (changed := pins.changed(vendor, inline_code(resource, context)))
+                else vendor
+                for vendor in vendors
+            )
+        return frozenset((*vendors, *context.owners(resource.urls)))
+    if kind is Kind.REFERRER:
+        return frozenset({MARKETING_ONLY})
+    if kind is Kind.MARKED_SCRIPT:
+        vendors = context.boundary.index.vendors_of_text(resource.text)
+        return frozenset((*vendors, *context.owners(resource.urls))) or resource.marks
+    if kind is Kind.IMPORT_MAP:
+        return frozenset(context.owners(filter(is_url_text, _strings_in_json(resource.text))))
+    if kind is Kind.SPECULATION_RULES:
+        # Every word may be an address, relative to a base that may be another's.
+        return frozenset(context.owners(_strings_in_json(resource.text)))
+    owners = frozenset(context.owners(resource.urls))
+    if kind is Kind.HINT and context.hinted:
+        known = (context.hinted.get(owner.removeprefix("?"), {owner}) for owner in owners)
+        return frozenset[str]().union(*known)
+    return owners
+
+
+def hint_owners(context: CompileContext) -> dict[str, frozenset[str]]:
+    """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
+    boundary = context.boundary
+
+    def targets(resources: Iterable[Resource]) -> Iterator[Target]:
+        for resource in resources:
+            for address in resource.urls:
+                for base in context.bases:
+                    target = resolve(address, base)
+                    if target is not None:
+                        yield target
+
+    resources = context.scan.resources
+    hosts = {
+        target.host
+        for target in targets(one for one in resources if one.kind is Kind.HINT)
+        if boundary.owner_of(target) == unknown(target.host)
+        and boundary.index.knows_paths_of(target.host)
+    }
+    if not hosts:
+        return {}
+    asked: dict[str, set[str]] = {}
+    for target in targets(one for one in resources if one.kind is not Kind.HINT):
+        if target.host in hosts:
+            asked.setdefault(target.host, set()).add(boundary.owner_of(target) or "")
+    return {host: frozenset(owners) for host, owners in asked.items()}
+
+
+_ASSIGNMENT = re.compile(r"\s*(?:(?:var|let|const)\s+)?[\w$.]+(?:\[[\"'][\w$-]+[\"']\])?\s*=\s*")
+
+
+def _only_assigns_data(script: str) -> bool:
+    """Whether a script is one assignment of a JSON object and nothing else.
+
+    Frameworks write a page's state so. A tracker's snippet within it is text, not code: nothing of
+    it runs, and the page would break without the state. A string or a list might run all the
+    same: `location = "javascript:..."`, `body.innerHTML = ["<img onerror=...>"]`.
+    """
+    start = _ASSIGNMENT.match(script)
+    if start is None or not script.startswith("{", start.end()):
+        return False
+    try:
+        json.loads(script[start.end() :].rstrip().rstrip(";"))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _strings_in_json(text: str) -> list[str]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        # A browser does not use it, unless it is whole once something within it is closed.
+        return _JSON_STRING.findall(text)
+    return list(_strings(value))
+
+
+_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def is_url_text(text: str) -> bool:
+    # Not the name of a module.
+    return "/" in text or "\\" in text or ":" in text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def inline_code(resource: Resource, context: CompileContext) -> str:
+    """The text of an inline script as a browser reads it."""
+    text = resource.text
+    return text if resource.attribute or text.isascii() else context.source.word(text)

@@ -1,0 +1,207 @@
+"""What of our own markup goes into a page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+
+from consent_rules.categories import Audience
+from consent_rules.config.load import Config
+from consent_rules.decision import UNCHOOSABLE, Decision
+from consent_rules.rules import Rules, SiteRules
+from consent_rules.signals.tag_signals import signal_script, told
+from consent_rules.vendors import Vendor
+from proxy.banner.assets import assets
+from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
+from proxy.banner.declaration import declaration, declaration_part
+from proxy.banner.gpp_script import gpp_script
+from proxy.banner.inline_scripts import Script, guard, no_peers, restore, stubs
+from proxy.banner.placeholder import placeholder_html
+from proxy.banner.presenters import banner_view, page_state, sells, used_categories
+from proxy.banner.texts import Texts
+from proxy.banner.theme import Theme
+from proxy.enforcement.csp import OwnAssets
+from proxy.html.gates import Embed, Page
+from proxy.rendering.open_owners import open_owners
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """How much of our own goes into a page.
+
+    `signals` are scripts that tell tags the visitor's state; `visible` is the banner, the
+    "Cookie preferences" link and their style. `origin` ("//host:port") stands before our own paths
+    on a page whose <base> would make them somebody else's. `gpp` are the sections of the GPP string
+    that this visitor's region asks for. `kept` asks for the script that puts back what the visitor
+    had typed before a choice loaded the page anew.
+    `declared` are the vendors that a page's own cookie declaration names.
+    """
+
+    signals: bool = True
+    visible: bool = True
+    origin: str = ""
+    declared: tuple[str, ...] = ()
+    gpp: tuple[str, ...] = ()
+    kept: bool = False
+
+
+def may_be_allowed(decision: Decision, owner: str) -> bool:
+    return decision.answer(owner).reason not in UNCHOOSABLE
+
+
+def declaration_markup(
+    site: SiteRules, config: Config, texts: Texts, injection: Injection
+) -> bytes:
+    """The cookie declaration that a page asks for, of the vendors that `injection` names."""
+    vendors = declaration(site, config, texts, injection.declared)
+    prefix = f"{injection.origin}{config.proxy.prefix}"
+    return _markup(declaration_part(vendors, texts, prefix=prefix))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMarkup:
+    """What of our own goes into a page: in the head, and the link and the banner at the foot.
+    `placeholder` makes what stands where a closed embed was; None where nothing should.
+    """
+
+    head: bytes
+    link: bytes
+    banner: bytes
+    assets: OwnAssets
+    placeholder: Callable[[Embed], bytes] | None
+
+
+KnownMarkup = MutableMapping[object, OwnMarkup]
+"""What was made before: the same for all pages that have the same owners."""
+
+
+def own_markup(
+    page: Page,
+    site: SiteRules,
+    rules: Rules,
+    config: Config,
+    theme: Theme,
+    decision: Decision,
+    texts: Texts,
+    injection: Injection,
+    return_to: str,
+    placeholders: bool,
+) -> OwnMarkup:
+    """Our own markup for a page and a decision. `placeholders`: the page has closed embeds."""
+    prefix = f"{injection.origin}{config.proxy.prefix}"
+    is_open = open_owners(decision)
+    scripts: list[str] = []
+    styles: list[str] = []
+    head = link = banner = ""
+    if injection.kept:
+        own = restore()
+        head += own.html
+        scripts.append(own.sha256)
+    if injection.signals:
+        for own in _standing_scripts(page, site, rules, decision, is_open):
+            head += own.html
+            scripts.append(own.sha256)
+    asks = injection.visible and decision.show_banner
+    if injection.signals and injection.gpp and decision.enforce:
+        own = gpp_script(injection.gpp, used_categories(site), decision, asks=asks)
+        head += own.html
+        scripts.append(own.sha256)
+    # In observe mode a choice would promise what nobody keeps: nothing asks, nothing is told.
+    if injection.signals and decision.enforce and decision.signalled:
+        readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
+        script = signal_script(
+            told(readers, decision.categories, dict(decision.exceptions)),
+            asks=asks,
+        )
+        head += f"<script>{script}</script>"
+        scripts.append(_sha256(script))
+    if injection.visible and decision.enforce:
+        decided = not decision.show_banner
+        state = page_state(site, rules.vendors, decision, page.owners, decided=decided)
+        choices = decision.opt_out_link and sells(site)
+        more = {
+            "placeholders": placeholders,
+            "choices": choices,
+            "keeps": placeholders and decision.audience is Audience.MARKETING,
+        }
+        head += head_html(theme, state, prefix=prefix, **more)
+        link = link_html(
+            texts,
+            return_to,
+            prefix=prefix,
+            placeholders=placeholders,
+            asks=not decided,
+            choices=choices,
+        )
+        if decision.show_banner:
+            view = banner_view(site, config.policy, decision, return_to=return_to, prefix=prefix)
+            banner = banner_html(view, texts)
+        for found in (assets(theme, kind) for kind in head_kinds(decided, **more)):
+            styles += [f"sha256-{found.style_sha256}"] if found.style else []
+            scripts += [f"sha256-{found.script_sha256}"] if found.script else []
+
+    def placeholder(embed: Embed) -> bytes:
+        return _markup(_placeholder(embed, rules.vendors, decision, texts, prefix))
+
+    return OwnMarkup(
+        _markup(head),
+        _markup(link),
+        _markup(banner),
+        OwnAssets(tuple(scripts), tuple(styles)),
+        placeholder if injection.visible else None,
+    )
+
+
+def _standing_scripts(
+    page: Page, site: SiteRules, rules: Rules, decision: Decision, is_open: frozenset[str]
+) -> list[Script]:
+    """The guard of patient pages and the stand-ins for closed vendors: before any other script."""
+    found: list[Script | None] = []
+    if decision.enforce and not site.webrtc:
+        found.append(no_peers())
+    if decision.audience is not Audience.PATIENT:
+        found.append(guard(site.patient_globs))
+    if decision.enforce:
+        present = [rules.vendors[owner] for owner in page.owners if owner in rules.vendors]
+        # `gtag` is Analytics' and Ads' alike: what an open one defines is left to it.
+        defined = {name for v in present if v.id in is_open for name in v.globals}
+        missing = {name for v in present if v.id not in is_open for name in v.globals}
+        for gate in page.gates:
+            if gate.names and not gate.needs <= is_open:
+                missing |= gate.names
+        found.append(stubs(missing - defined))
+    return [script for script in found if script is not None]
+
+
+def _placeholder(
+    embed: Embed,
+    vendors: Mapping[str, Vendor],
+    decision: Decision,
+    texts: Texts,
+    prefix: str,
+) -> str:
+    vendor = vendors.get(embed.vendor)
+    if vendor is not None and not vendor.embed:
+        return ""  # a tracker's frame shows nothing
+    return placeholder_html(
+        embed.vendor,
+        vendor.name if vendor is not None else embed.vendor.removeprefix("?"),
+        vendor.embed if vendor is not None else "other",
+        embed.width or None,
+        embed.height or None,
+        texts,
+        allow=vendor is not None and may_be_allowed(decision, vendor.id),
+        prefix=prefix,
+    )
+
+
+def _markup(text: str) -> bytes:
+    # ASCII reads the same in every charset that a page may be in.
+    return text.encode("ascii", "xmlcharrefreplace")
+
+
+def _sha256(content: str) -> str:
+    digest = hashlib.sha256(content.encode("ascii")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

@@ -1,0 +1,113 @@
+"""Resolve a request to its context: site, page, visitor, decision."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from consent_rules.config.load import RegionFrom
+from consent_rules.decision import Visitor
+from consent_rules.matching.urls import host_of_authority
+from consent_rules.preferences import Preferences
+from proxy.context import Asking
+from proxy.cookies.cookie_header import names_in
+from proxy.cookies.preference_cookie import KEPT_COOKIE, stored_preferences, wanted_once
+from proxy.http.addresses import client_address, peer_is_trusted
+from proxy.http.targets import requested_host, split_target
+from proxy.runtime import Running, day_of
+
+
+def read(request: web.BaseRequest, running: Running) -> Asking | None:
+    """Read a request. None when no site answers to its host."""
+    trusted = bool(running.trusted) and peer_is_trusted(request, running.trusted)
+    headers = request.headers
+    authority = requested_host(request)
+    scheme = request.scheme
+    if trusted:
+        # The last word is the nearest proxy's, which is the one that is trusted.
+        authority = headers.getall("X-Forwarded-Host", (authority,))[-1].rpartition(",")[2].strip()
+        forwarded = headers.getall("X-Forwarded-Proto", ("",))[-1].rpartition(",")[2]
+        forwarded = forwarded.strip().lower()
+        scheme = forwarded if forwarded in {"http", "https"} else scheme
+    host = host_of_authority(authority)
+    rules = running.rules.site_of(host, None) if host else None
+    if rules is None:
+        return None
+    site = running.sites[rules.name]
+    target = split_target(request.raw_path).path
+    path = target.partition("?")[0]
+    cookie_header = "; ".join(headers.getall("Cookie", ()))
+    now = time.time()
+    today = day_of(int(now // 86400))
+    preferences = stored_preferences(
+        cookie_header,
+        running.keys,
+        rules.name,
+        running.config.preferences.cookie_domain,
+        now,
+        lasts=running.config.policy.max_age_days * 86_400,
+        secure=scheme == "https",
+    )
+    secure = scheme == "https"
+    once = wanted_once(cookie_header, running.keys, rules.name, now, secure=secure)
+    region = region_of(headers, running.config.policy.region_from, trusted=trusted)
+    if not region and running.region_file is not None:
+        region = running.region_file.region(client_address(request, running.trusted))
+    who = visitor(headers, preferences, region, once)
+    audience = rules.audience_of(path, names_in(cookie_header) if rules.patient_cookies else ())
+    context = running.context(rules, path, audience, today)
+    return Asking(
+        running=running,
+        site=site,
+        host=host,
+        authority=authority,
+        scheme=scheme,
+        target=target,
+        path=path,
+        trusted=trusted,
+        cookie_header=cookie_header,
+        visitor=who,
+        asked_once=bool(once),
+        has_kept=KEPT_COOKIE in cookie_header and KEPT_COOKIE in names_in(cookie_header),
+        context=context,
+        decision=running.decide(context, who),
+        whole_site=running.decide(running.whole_site(rules, today), who),
+        now=now,
+    )
+
+
+_LONGEST_REGION = 10
+
+
+def sends_gpc(headers: Mapping[str, str]) -> bool:
+    """Whether the browser sends the opt-out preference signal (GPC, https://w3c.github.io/gpc/)."""
+    return headers.get("Sec-GPC", "").strip() == "1"
+
+
+def region_of(headers: Mapping[str, str], source: RegionFrom, *, trusted: bool) -> str:
+    """The visitor's region as a trusted proxy tells it: "US", "US-CA", or ""."""
+    if not trusted:
+        return ""
+    country = _code(headers.get(source.country_header, "")) if source.country_header else ""
+    part = _code(headers.get(source.region_header, "")) if source.region_header else ""
+    if part and "-" not in part:
+        part = f"{country}-{part}" if country else ""
+    return part or country
+
+
+def _code(value: str) -> str:
+    value = value.strip().upper()
+    plain = value.replace("-", "")
+    return value if plain.isalnum() and len(value) <= _LONGEST_REGION else ""
+
+
+def visitor(
+    headers: Mapping[str, str],
+    preferences: Preferences | None,
+    region: str,
+    once: frozenset[str],
+) -> Visitor:
+    """Who asks."""
+    return Visitor(preferences, sends_gpc(headers), region, once)

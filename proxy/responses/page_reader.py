@@ -1,0 +1,124 @@
+"""Read and compile a page, independent of the visitor."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+
+from aiohttp import ClientResponse
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from proxy.context import Asking
+from proxy.enforcement.response_filter import marked_audience
+from proxy.html import Page, UndecodableError, compile_page
+from proxy.html.patch import LARGEST as LARGEST_ALIKE
+from proxy.html.patch import Alike
+from proxy.html.source import charset_of_content_type
+from proxy.http.content_coding import CodingError, TooLargeError, decoded
+from proxy.http.media_types import is_other_than_html
+from proxy.observability.discovered import PATIENT_PAGES
+from proxy.upstream.body import ReadResult, read_body
+from proxy.upstream.timeouts import Timeouts
+
+_READ_SECONDS = 30.0
+_PATIENCE = 0.2
+"""Seconds in which a page that has begun must be here, or it is sent while it comes."""
+_OFF_LOOP = 400_000
+"""Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
+
+_MOST_MISSED = 8
+"""Pages of an address in a row that were not alike: then likeness is no longer looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """What came of reading a page: compiled, or `why` not. `is_html` is False where bytes without a
+    type turned out to be something else; `goes_on` where it is to be sent while it comes.
+    """
+
+    read: ReadResult
+    page: Page | None = None
+    why: str = ""
+    is_html: bool = True
+    goes_on: bool = False
+
+
+async def read_page(
+    upstream: ClientResponse, headers: CIMultiDict[str], asking: Asking, timeouts: Timeouts
+) -> PageRead:
+    """Read a page and compile it, if all of it comes soon: nothing here depends on the visitor."""
+    limit = asking.running.config.proxy.max_page_bytes
+    enough, patience = limit, None
+    early = asking.running.config.proxy.stream_page_bytes
+    if early and asking.late_key not in asking.running.late_marks:
+        enough, patience = min(early, limit), _PATIENCE
+    read = await read_body(upstream, enough, timeouts.idle, _READ_SECONDS, patience)
+    if not read.whole:
+        return PageRead(read, goes_on=True)
+    try:
+        body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
+        if is_other_than_html(headers, body):
+            return PageRead(read, is_html=False)
+        return PageRead(read, await _compiled(body, headers.get("Content-Type", ""), asking))
+    except TooLargeError:
+        return PageRead(read, goes_on=True)
+    except (CodingError, UndecodableError) as error:
+        return PageRead(read, why=str(error))
+
+
+async def page_of(body: bytes, headers: CIMultiDict[str], asking: Asking) -> Page:
+    """Compile a page that was kept. Raises CodingError or UndecodableError."""
+    limit = asking.running.config.proxy.max_page_bytes
+    plain = decoded(body, headers.get("Content-Encoding", ""), limit)
+    return await _compiled(plain, headers.get("Content-Type", ""), asking)
+
+
+def page_audience(page: Page, asking: Asking) -> Audience:
+    """A page that shows a patient page within itself is one: its scripts can read what is there."""
+    rules = asking.site.rules
+    if any(rules.audience_of(path, ()) is Audience.PATIENT for path in page.frames):
+        return Audience.PATIENT
+    return marked_audience(page.marks, asking)
+
+
+async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
+    running = asking.running
+    charset = charset_of_content_type(content_type)
+    address = (charset, asking.site.rules.name, asking.scheme, asking.path)
+    alike = running.alike.get(address)
+    if alike is not None and alike.missed < _MOST_MISSED:
+        page = alike.recompiled(body)
+        if page is not None:
+            return page
+    key = (hashlib.sha256(body).digest(), address)
+    known = running.pages.get(key)
+    if known is not None:
+        return known
+    arguments = (body, content_type, asking.url, asking.site.boundary)
+    if len(body) > _OFF_LOOP:
+        page = await asyncio.to_thread(compile_page, *arguments)
+    else:
+        page = compile_page(*arguments)
+    note_unapproved(page.owners, asking)
+    if running.pages.getsizeof(page) <= running.pages.maxsize:
+        running.pages[key] = page
+    if len(body) <= LARGEST_ALIKE:
+        missed = 0 if alike is None else alike.missed
+        running.alike[address] = Alike(page, content_type, asking.url, asking.site.boundary, missed)
+    return page
+
+
+def note_unapproved(owners: frozenset[str], asking: Asking) -> None:
+    """Count what has no tag on this site: once for each distinct page, not for each visitor."""
+    tagged = {tag.vendor for tag in asking.site.rules.tags}
+    patient = asking.context.audience is Audience.PATIENT
+    path = PATIENT_PAGES if patient else asking.path
+    for owner in owners - tagged:
+        known = "" if owner.startswith("?") else owner
+        if known and known not in asking.running.rules.vendors:
+            continue  # a rule of ours, or a name that another consent tool goes by
+        host = owner.removeprefix("?") or known
+        if host:
+            asking.running.sightings.add(asking.site.rules.name, path, host, known, "page")

@@ -1,0 +1,130 @@
+"""Stream the upstream's body to the visitor as it comes."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+
+import aiohttp
+from aiohttp import ClientResponse, hdrs, web
+from multidict import CIMultiDict
+
+from proxy.http.adapters.writer import ProxyResponse
+from proxy.http.targets import requested_host
+from proxy.upstream.body import is_cut_off
+from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
+
+_log = logging.getLogger("consent_proxy.responses.stream")
+
+
+async def stream(
+    request: web.BaseRequest,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    status: int | None = None,
+    *,
+    already_read: bytes = b"",
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+) -> web.StreamResponse:
+    """Relay the answer as it comes; `already_read` is the part of the body that `read_body` took.
+
+    When the upstream breaks off, so does the visitor's connection, by a reset: no client can take
+    the part for the whole, not even one of HTTP/1.0, to which an orderly close means the end.
+    """
+    response = ProxyResponse(
+        status=upstream.status if status is None else status,
+        reason=upstream.reason if status in (None, upstream.status) else None,
+        headers=headers,
+    )
+    content = upstream.content
+    protocol = upstream.connection.protocol if upstream.connection else None
+    promised = _promised(request, response.status, headers)
+    sent = 0
+    try:
+        chunk = already_read or content.read_nowait()
+        if chunk or content.at_eof():
+            response.hold_headers()
+        await _begin(request, response)
+        while True:
+            if chunk:
+                sent += len(chunk)
+                await _send(response, chunk)
+            elif content.at_eof():
+                break
+            chunk = await content.readany()
+        if is_cut_off(upstream, protocol):
+            raise ConnectionResetError("reset while it sent a body without a length")
+        if promised is not None and sent != promised:
+            raise aiohttp.ClientPayloadError(f"{promised} bytes were promised")
+        await _end(response)
+    except _VisitorLostError as exc:
+        _give_up(request, response, sent, f"the visitor {exc}", logging.DEBUG)
+    except TimeoutError:
+        what = f"{upstream.url.origin()} fell silent for {timeouts.idle:g} s"
+        _give_up(request, response, sent, what, logging.WARNING)
+    except (aiohttp.ClientError, OSError) as exc:
+        what = f"{upstream.url.origin()} broke off: {exc}"
+        _give_up(request, response, sent, what, logging.WARNING)
+    return response
+
+
+class _VisitorLostError(Exception):
+    """The visitor is gone."""
+
+
+async def _begin(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    try:
+        await response.prepare(request)
+    except ConnectionError as exc:
+        raise _VisitorLostError("went away before the answer") from exc
+
+
+async def _send(response: web.StreamResponse, chunk: bytes) -> None:
+    # Waits when the visitor is slow; a visitor who takes nothing at all is cut off by
+    # `proxy.connection`, for every kind of answer alike.
+    try:
+        await response.write(chunk)
+    except ConnectionError as exc:
+        raise _VisitorLostError("went away") from exc
+
+
+async def _end(response: web.StreamResponse) -> None:
+    try:
+        await response.write_eof()
+    except ConnectionError as exc:
+        raise _VisitorLostError("went away at the end") from exc
+
+
+def _promised(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> int | None:
+    if request.method == hdrs.METH_HEAD or status in (204, 304):
+        return None
+    length = headers.get(hdrs.CONTENT_LENGTH, "")
+    return int(length) if length.isascii() and length.isdigit() else None
+
+
+def _give_up(
+    request: web.BaseRequest, response: web.StreamResponse, sent: int, what: str, level: int
+) -> None:
+    _log.log(
+        level,
+        "%s for %s cut off after %d bytes of the body: %s",
+        request.method,
+        requested_host(request),
+        sent,
+        what,
+    )
+    reset(request)
+    response.force_close()
+
+
+def reset(request: web.BaseRequest) -> None:
+    """End the visitor's connection so that nobody takes the answer for complete."""
+    transport = request.transport
+    if transport is None:
+        return
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        # Closing with no time to linger sends a reset instead of an orderly end.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

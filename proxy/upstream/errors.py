@@ -1,0 +1,69 @@
+"""Upstream failures: status and reason."""
+
+from __future__ import annotations
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from proxy.http.targets import requested_host
+from proxy.upstream.pool import Unanswered
+from proxy.upstream.timeouts import Timeouts
+
+
+class UpstreamError(Exception):
+    """There is no upstream answer. `status` is for the visitor, `reason` only for the log."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def explain_error(
+    exc: Exception, request: web.BaseRequest, origin: URL, timeouts: Timeouts, *, stalled: bool
+) -> UpstreamError:
+    """What failed, where, and what to look at, for the operator's log."""
+    if stalled:
+        return UpstreamError(
+            504, f"{origin} took none of the request's body for {timeouts.write:g} s"
+        )
+    match exc:
+        case aiohttp.ConnectionTimeoutError():
+            return UpstreamError(
+                504,
+                f"no connection to {origin} within {timeouts.connect:g} s, or all its connections "
+                f"were in use for {timeouts.queue:g} s: check that it is up and not overloaded",
+            )
+        case aiohttp.ServerTimeoutError():
+            return UpstreamError(
+                504,
+                f"{origin} sent no response head within {timeouts.first_byte:g} s: "
+                "look at its own log for a slow request",
+            )
+        case aiohttp.ClientConnectorCertificateError():
+            return UpstreamError(
+                502,
+                f"{origin} has a certificate that is not valid for its name "
+                f"({exc.certificate_error}): fix it, or name the upstream as it is certified",
+            )
+        case aiohttp.ClientConnectorSSLError():
+            return UpstreamError(502, f"{origin} does not speak TLS properly: {exc.os_error}")
+        case aiohttp.ClientConnectorDNSError():
+            return UpstreamError(502, f"the name of {origin} cannot be resolved: {exc.os_error}")
+        case aiohttp.ClientConnectorError():
+            return UpstreamError(
+                502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
+            )
+        case aiohttp.ClientResponseError():
+            detail = " ".join(exc.message.split())[:300]
+            return UpstreamError(502, f"{origin} answered with malformed HTTP: {detail}")
+        case Unanswered():
+            return UpstreamError(
+                502, f"{origin} closed the connection before it answered ({exc}): see its own log"
+            )
+        case ValueError():
+            return UpstreamError(
+                400, f"the request for host {requested_host(request)!r} cannot be sent on: {exc}"
+            )
+    return UpstreamError(502, f"asking {origin} failed: {exc!r}")
