@@ -22,7 +22,7 @@ from rich.table import Table
 
 from bench import proxy
 from bench.page import html_page
-from bench.processes import cpu_seconds, free_port, memory, running
+from bench.processes import cpu_seconds, free_port, memory, runtime
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE
 from consent_rules.config.load import load_config
@@ -181,7 +181,7 @@ def _process(vendors: int, tags: int) -> tuple[float, float, int]:
         config.write_text(config_text(vendors, tags, port, folder))
         command = [sys.executable, "-m", "proxy", "run", "--config", str(config)]
         start = time.monotonic()
-        with running(proxy.NAME, command, port, folder) as server:
+        with runtime(proxy.NAME, command, port, folder) as server:
             return time.monotonic() - start, cpu_seconds(server.pid), memory(server.pid).pss
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.processes import TOOLS, MissingPeerError, Server, free_port, running
+from bench.processes import TOOLS, MissingPeerError, Server, free_port, runtime
 
 NAME = "mitmproxy + addon"
 _ADDON = Path(__file__).parent / "peers" / "addon.py"
@@ -30,7 +30,7 @@ def mitmproxy(folder: Path, origin_port: int, table: Path) -> Iterator[Server]:
     environment = {**os.environ, "BENCH_TABLE": str(table)}
     # Ours, not the project's: it has an environment of its own.
     environment.pop("PYTHONPATH", None)
-    with running(NAME, command, port, own, environment=environment) as server:
+    with runtime(NAME, command, port, own, environment=environment) as server:
         yield server
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.page import PER_REQUEST, PER_REQUEST_NAME
-from bench.processes import Server, free_port, running
+from bench.processes import Server, free_port, runtime
 
 PLAIN = "nginx plain"
 REWRITING = "nginx sub_filter"
@@ -154,5 +154,5 @@ def _nginx(name: str, folder: Path, body: str, port: int, *, log: str = _LOG) ->
         raise RuntimeError("nginx is not installed")
     # -e before the config is read: the built-in default log needs root.
     command = [nginx, "-p", str(own), "-e", str(own / "error.log"), "-c", str(config)]
-    with running(name, command, port, own) as server:
+    with runtime(name, command, port, own) as server:
         yield server

@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(
+def runtime(
     name: str,
     command: Sequence[str],
     port: int,

@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.processes import Server, free_port, running
+from bench.processes import Server, free_port, runtime
 
 HOST = "localhost"
 
@@ -108,7 +108,7 @@ def consent_proxy(
     config.write_text(text)
     command = [sys.executable, "-m", "proxy", "run", "--config", str(config)]
     name = NAME if workers == 1 else f"{NAME}, {workers} workers"
-    with running(name, command, port, folder, start_seconds=240) as server:
+    with runtime(name, command, port, folder, start_seconds=240) as server:
         yield server
 
 

@@ -20,7 +20,7 @@ from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.vendor_index import RuleIndex
 from proxy.html import Boundary, compile_page
-from proxy.html.incremental import Pieces
+from proxy.html.incremental import IncrementalCompiler
 
 _SIZES = (1_000_000, 5_000_000)
 _STEP = 64 * 1024
@@ -128,7 +128,7 @@ def _compile_costs() -> dict[str, float]:
         compile_page(body, kind, url, boundary)
 
     def in_pieces() -> None:
-        pieces = Pieces(kind, url, boundary, _SIZES[-1])
+        pieces = IncrementalCompiler(kind, url, boundary, _SIZES[-1])
         for at in range(0, len(body), _STEP):
             pieces.add(body[at : at + _STEP])
             pieces.take()

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.processes import TOOLS, MissingPeerError, Server, free_port, running
+from bench.processes import TOOLS, MissingPeerError, Server, free_port, runtime
 
 NAME = "workerd HTMLRewriter"
 _SCRIPT = Path(__file__).parent / "peers" / "worker.js"
@@ -43,7 +43,7 @@ def workerd(folder: Path, origin_port: int, table: Path) -> Iterator[Server]:
     port = free_port()
     config = own / "config.capnp"
     config.write_text(_CONFIG.format(origin=origin_port, port=port))
-    with running(NAME, [str(program), "serve", str(config)], port, own) as server:
+    with runtime(NAME, [str(program), "serve", str(config)], port, own) as server:
         yield server
 
 

@@ -30,7 +30,7 @@ class RegionLaw:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RegionTerms:
     """What holds for a visitor of a region.
 
     `opt_out_link` asks for "Your Privacy Choices" with its icon and a form that opts out of sale
@@ -60,9 +60,9 @@ class Regions:
     def __init__(self, default: Regime, rules: Iterable[RegionRule]) -> None:
         self._default = default
         self._rules = {code.upper(): rule for rule in rules for code in rule.regions}
-        self._known: dict[str, Terms] = {}
+        self._known: dict[str, RegionTerms] = {}
 
-    def terms(self, region: str) -> Terms:
+    def terms(self, region: str) -> RegionTerms:
         """The terms of a region ("US", "US-CA", or "" where it is not known).
 
         The regime is what the config says of this very region, else what the law's table says of
@@ -77,7 +77,7 @@ class Regions:
                 self._known[region] = known
         return known
 
-    def _terms(self, region: str) -> Terms:
+    def _terms(self, region: str) -> RegionTerms:
         country = region.partition("-")[0]
         own, wide = self._rules.get(region), self._rules.get(country)
         law = region_laws().get(region)
@@ -86,4 +86,4 @@ class Regions:
         for name in ("opt_out_link", "limit_link"):
             said = [getattr(row, name) for row in (own, wide, law) if row is not None]
             links.append(next((value for value in said if value is not None), False))
-        return Terms(regime or self._default, *links)
+        return RegionTerms(regime or self._default, *links)

@@ -14,7 +14,7 @@ from consent_rules.matching.paths import glob_regex
 from consent_rules.matching.pins import Pins, pins_of
 from consent_rules.matching.urls import normal_path
 from consent_rules.matching.vendor_index import RuleIndex
-from consent_rules.regions import Regions, Terms
+from consent_rules.regions import Regions, RegionTerms
 from consent_rules.vendors import Vendor
 
 _PARAMETERS = re.compile(r";[^/]*")
@@ -34,7 +34,7 @@ class TagRule:
         return any(glob_regex(page).match(path) for page in self.pages)
 
 
-_MOST_MIXES = 8192
+_MAX_MIXES = 8192
 
 
 class TagIndex:
@@ -70,7 +70,7 @@ class TagIndex:
         special = tuple(number for number in near if self._tags[number].names(path))
         known = self._mixes.get(special)
         if known is None:
-            if len(self._mixes) > _MOST_MIXES:
+            if len(self._mixes) > _MAX_MIXES:
                 self._mixes = {(): self._mixes[()]}
             numbers = sorted((*self._everywhere, *special))
             known = self._mixes[special] = tuple(self._tags[number] for number in numbers)
@@ -204,7 +204,7 @@ class Rules:
         """The regime of a region; of its country where the subdivision has none of its own."""
         return self.regions.terms(region).regime
 
-    def terms_of(self, region: str) -> Terms:
+    def terms_of(self, region: str) -> RegionTerms:
         """What holds for visitors of a region."""
         return self.regions.terms(region)
 

@@ -9,23 +9,23 @@ from functools import partial
 from aiohttp import ClientSession, hdrs, web
 from aiohttp.http import RawRequestMessage
 
-from proxy.cache.fast_path import ReadyReply
+from proxy.cache.fast_path import FastPathEntry
 from proxy.consent.router import answer, is_own_path
-from proxy.context import Asking
-from proxy.enforcement.first_party_trackers import nothing_of_a_closed_vendor
+from proxy.context import RequestContext
+from proxy.enforcement.first_party_trackers import block_first_party_tracker
 from proxy.enforcement.request_filter import click_id_redirect, upstream_request_headers
 from proxy.http.access_record import SITE
-from proxy.http.adapters.interim_connector import HEAR
+from proxy.http.adapters.interim_connector import ON_INTERIM
 from proxy.http.error_pages import error_response
 from proxy.http.forwarding import response_headers
 from proxy.http.media_types import is_service_worker
 from proxy.resolve import read
 from proxy.responses.respond import relay
 from proxy.responses.stored import forward
-from proxy.runtime import Running
+from proxy.runtime import Runtime
 from proxy.server.connection import Memory
 from proxy.upstream.errors import UpstreamError
-from proxy.upstream.interim import passing_on
+from proxy.upstream.interim import interim_relay
 from proxy.upstream.request import answer_expectation, ask
 from proxy.upstream.timeouts import Timeouts
 from proxy.upstream.tunnel import tunnel
@@ -36,7 +36,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def make_handler(
-    current: Callable[[], Running], session: ClientSession, tunnels: ClientSession
+    current: Callable[[], Runtime], session: ClientSession, tunnels: ClientSession
 ) -> Handler:
     """The handler of all visitors' requests. `current` gives the configuration in force.
 
@@ -44,36 +44,36 @@ def make_handler(
     """
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        running = current()
-        asking = read(request, running)
-        if asking is None:
+        runtime = current()
+        context = read(request, runtime)
+        if context is None:
             return error_response(request, 421)
-        request[SITE] = asking.site.rules.name
-        if is_own_path(asking.path, running.prefix):
+        request[SITE] = context.site.rules.name
+        if is_own_path(context.path, runtime.prefix):
             await answer_expectation(request)
-            return await answer(request, asking)
-        cleaned = click_id_redirect(request, asking)
+            return await answer(request, context)
+        cleaned = click_id_redirect(request, context)
         if cleaned is not None:
             return cleaned
-        nothing = nothing_of_a_closed_vendor(request, asking)
+        nothing = block_first_party_tracker(request, context)
         if nothing is not None:
             await answer_expectation(request)
             return nothing
         try:
-            return await _forward(request, asking, session, tunnels)
+            return await _forward(request, context, session, tunnels)
         except UpstreamError as error:
-            _log.warning("%s %s%s: %s", request.method, asking.host, asking.path, error.reason)
+            _log.warning("%s %s%s: %s", request.method, context.host, context.path, error.reason)
             return error_response(request, error.status)
 
     return handle
 
 
-def memory_of(current: Callable[[], Running]) -> Memory:
+def memory_of(current: Callable[[], Runtime]) -> Memory:
     """What is ready to be sent under the configuration in force."""
 
     def memory(
         message: RawRequestMessage, peer: str, secure: bool, now: float
-    ) -> ReadyReply | None:
+    ) -> FastPathEntry | None:
         ready = current().ready
         if ready is None:
             return None
@@ -84,29 +84,37 @@ def memory_of(current: Callable[[], Running]) -> Memory:
 
 
 async def _forward(
-    request: web.BaseRequest, asking: Asking, session: ClientSession, tunnels: ClientSession
+    request: web.BaseRequest,
+    context: RequestContext,
+    session: ClientSession,
+    tunnels: ClientSession,
 ) -> web.StreamResponse:
-    request[HEAR] = passing_on(
-        request, lambda url: asking.site.boundary.owner(url, asking.url) is not None
+    request[ON_INTERIM] = interim_relay(
+        request, lambda url: context.site.boundary.owner(url, context.url) is not None
     )
     try:
-        return await _from_memory_or_upstream(request, asking, session, tunnels)
+        return await _from_memory_or_upstream(request, context, session, tunnels)
     finally:
-        del request[HEAR]  # an idle connection still has its last request, and all that hangs on it
+        del request[
+            ON_INTERIM
+        ]  # an idle connection still has its last request, and all that hangs on it
 
 
 async def _from_memory_or_upstream(
-    request: web.BaseRequest, asking: Asking, session: ClientSession, tunnels: ClientSession
+    request: web.BaseRequest,
+    context: RequestContext,
+    session: ClientSession,
+    tunnels: ClientSession,
 ) -> web.StreamResponse:
-    running = asking.running
-    proxy = running.config.proxy
+    runtime = context.runtime
+    proxy = runtime.config.proxy
     timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
     for_all = hdrs.UPGRADE not in request.headers and not is_service_worker(request)
-    if running.cache is not None and for_all:
-        headers_when_needed = partial(upstream_request_headers, request, asking)
-        return await forward(request, asking, session, headers_when_needed, timeouts)
-    headers = upstream_request_headers(request, asking)
+    if runtime.cache is not None and for_all:
+        headers_when_needed = partial(upstream_request_headers, request, context)
+        return await forward(request, context, session, headers_when_needed, timeouts)
+    headers = upstream_request_headers(request, context)
     if hdrs.UPGRADE in request.headers and "websocket" in request.headers[hdrs.UPGRADE].lower():
-        return await tunnel(tunnels, request, asking.site.upstream, headers, timeouts=timeouts)
-    async with ask(session, request, asking.site.upstream, headers, timeouts=timeouts) as upstream:
-        return await relay(request, upstream, response_headers(upstream), asking, timeouts)
+        return await tunnel(tunnels, request, context.site.upstream, headers, timeouts=timeouts)
+    async with ask(session, request, context.site.upstream, headers, timeouts=timeouts) as upstream:
+        return await relay(request, upstream, response_headers(upstream), context, timeouts)

@@ -8,19 +8,19 @@ from consent_rules.categories import Audience
 from consent_rules.decision import Decision, Visitor
 from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
-from proxy.runtime import Running, SiteParts
+from proxy.runtime import Runtime, SiteRuntime
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RequestContext:
     """What is known of a request before anybody is asked for an answer.
 
     `host` is normalised and without port; `path` is raw and without query. `whole_site` is the
     decision for all of the site's tags whatever page they name: cookies are the whole site's.
     """
 
-    running: Running
-    site: SiteParts
+    runtime: Runtime
+    site: SiteRuntime
     host: str
     authority: str
     scheme: str
@@ -29,11 +29,11 @@ class Asking:
     trusted: bool
     cookie_header: str
     visitor: Visitor
-    asked_once: bool
-    has_kept: bool
-    context: PageContext
+    load_once: bool
+    has_saved_form: bool
+    page_context: PageContext
     decision: Decision
-    whole_site: Decision
+    site_decision: Decision
     now: float
 
     @property
@@ -52,13 +52,15 @@ class Asking:
 
     def marked(self, audience: Audience) -> tuple[PageContext, Decision]:
         """Context and decision once the origin has said for whom the page is: never looser."""
-        if audience is self.context.audience:
-            return self.context, self.decision
-        context = self.running.context(self.site.rules, self.path, audience, self.context.today)
-        return context, self.running.decide(context, self.visitor)
+        if audience is self.page_context.audience:
+            return self.page_context, self.decision
+        page_context = self.runtime.page_context(
+            self.site.rules, self.path, audience, self.page_context.today
+        )
+        return page_context, self.runtime.decide(page_context, self.visitor)
 
     def choosing(self, preferences: Preferences) -> Decision:
         """What holds on the whole site once these preferences are in force."""
         chosen = replace(self.visitor, preferences=preferences, once=frozenset())
-        context = self.running.whole_site(self.site.rules, self.context.today)
-        return self.running.decide(context, chosen)
+        page_context = self.runtime.site_page_context(self.site.rules, self.page_context.today)
+        return self.runtime.decide(page_context, chosen)

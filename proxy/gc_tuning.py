@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def collector_at_rest() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """While a config is read: it makes a hundred thousand objects, none of them in a cycle, and
     looking through them again and again takes a third of the time.
     """

@@ -11,17 +11,17 @@ from consent_rules.config.load import RegionFrom
 from consent_rules.decision import Visitor
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
-from proxy.cookies.preference_cookie import KEPT_COOKIE, stored_preferences, wanted_once
+from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, load_once_vendors, stored_preferences
 from proxy.http.addresses import client_address, peer_is_trusted
 from proxy.http.targets import requested_host, split_target
-from proxy.runtime import Running, day_of
+from proxy.runtime import Runtime, day_of
 
 
-def read(request: web.BaseRequest, running: Running) -> Asking | None:
+def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
     """Read a request. None when no site answers to its host."""
-    trusted = bool(running.trusted) and peer_is_trusted(request, running.trusted)
+    trusted = bool(runtime.trusted) and peer_is_trusted(request, runtime.trusted)
     headers = request.headers
     authority = requested_host(request)
     scheme = request.scheme
@@ -32,10 +32,10 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
         forwarded = forwarded.strip().lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
     host = host_of_authority(authority)
-    rules = running.rules.site_of(host, None) if host else None
+    rules = runtime.rules.site_of(host, None) if host else None
     if rules is None:
         return None
-    site = running.sites[rules.name]
+    site = runtime.sites[rules.name]
     target = split_target(request.raw_path).path
     path = target.partition("?")[0]
     cookie_header = "; ".join(headers.getall("Cookie", ()))
@@ -43,23 +43,23 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
     today = day_of(int(now // 86400))
     preferences = stored_preferences(
         cookie_header,
-        running.keys,
+        runtime.keys,
         rules.name,
-        running.config.preferences.cookie_domain,
+        runtime.config.preferences.cookie_domain,
         now,
-        lasts=running.config.policy.max_age_days * 86_400,
+        lasts=runtime.config.policy.max_age_days * 86_400,
         secure=scheme == "https",
     )
     secure = scheme == "https"
-    once = wanted_once(cookie_header, running.keys, rules.name, now, secure=secure)
-    region = region_of(headers, running.config.policy.region_from, trusted=trusted)
-    if not region and running.region_file is not None:
-        region = running.region_file.region(client_address(request, running.trusted))
+    once = load_once_vendors(cookie_header, runtime.keys, rules.name, now, secure=secure)
+    region = region_of(headers, runtime.config.policy.region_from, trusted=trusted)
+    if not region and runtime.region_file is not None:
+        region = runtime.region_file.region(client_address(request, runtime.trusted))
     who = visitor(headers, preferences, region, once)
     audience = rules.audience_of(path, names_in(cookie_header) if rules.patient_cookies else ())
-    context = running.context(rules, path, audience, today)
-    return Asking(
-        running=running,
+    page_context = runtime.page_context(rules, path, audience, today)
+    return RequestContext(
+        runtime=runtime,
         site=site,
         host=host,
         authority=authority,
@@ -69,16 +69,17 @@ def read(request: web.BaseRequest, running: Running) -> Asking | None:
         trusted=trusted,
         cookie_header=cookie_header,
         visitor=who,
-        asked_once=bool(once),
-        has_kept=KEPT_COOKIE in cookie_header and KEPT_COOKIE in names_in(cookie_header),
-        context=context,
-        decision=running.decide(context, who),
-        whole_site=running.decide(running.whole_site(rules, today), who),
+        load_once=bool(once),
+        has_saved_form=SAVED_FORM_COOKIE in cookie_header
+        and SAVED_FORM_COOKIE in names_in(cookie_header),
+        page_context=page_context,
+        decision=runtime.decide(page_context, who),
+        site_decision=runtime.decide(runtime.site_page_context(rules, today), who),
         now=now,
     )
 
 
-_LONGEST_REGION = 10
+_MAX_REGION_LENGTH = 10
 
 
 def sends_gpc(headers: Mapping[str, str]) -> bool:
@@ -100,7 +101,7 @@ def region_of(headers: Mapping[str, str], source: RegionFrom, *, trusted: bool) 
 def _code(value: str) -> str:
     value = value.strip().upper()
     plain = value.replace("-", "")
-    return value if plain.isalnum() and len(value) <= _LONGEST_REGION else ""
+    return value if plain.isalnum() and len(value) <= _MAX_REGION_LENGTH else ""
 
 
 def visitor(

@@ -24,8 +24,8 @@ from consent_rules.vendors import Vendor
 from proxy.banner.presenters import theme_of
 from proxy.banner.texts import Wording
 from proxy.banner.theme import Theme
-from proxy.cache import Board, SharedCache
-from proxy.cache.fast_path import ReadyReplies
+from proxy.cache import InvalidationTable, SharedCache
+from proxy.cache.fast_path import FastPath
 from proxy.cookies.preference_cookie import KeyRing
 from proxy.cookies.signing_keys import load_keys
 from proxy.cookies.vendor_cookies import CookieIndex
@@ -38,10 +38,10 @@ from proxy.enforcement.decision_cache import (
     path_contexts,
     site_contexts,
 )
-from proxy.gc_tuning import collector_at_rest
+from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
-from proxy.html.patch import Alike
+from proxy.html.patch import PageTemplate
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
 from proxy.rendering.injected_markup import OwnMarkup
@@ -55,7 +55,7 @@ _VARIANTS_BUDGET = 96 * 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SiteParts:
+class SiteRuntime:
     """What one site needs at hand for every request."""
 
     rules: SiteRules
@@ -64,32 +64,32 @@ class SiteParts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Running:
+class Runtime:
     """A configuration at work."""
 
     config: Config
     rules: Rules
-    sites: Mapping[str, SiteParts]
+    sites: Mapping[str, SiteRuntime]
     keys: KeyRing
     theme: Theme
     wording: Wording
     region_file: RegionFile | None
     cookies: CookieIndex
     context: PathContext
-    whole_site: SiteContext
+    site_decision: SiteContext
     decide: Decide
     pages: LRUCache[object, Page]
-    late_marks: LRUCache[tuple[str, str], None]
+    late_patient_pages: LRUCache[tuple[str, str], None]
     """Pages that said only after their beginning that they are for patients: sites and paths."""
     variants: Variants
     markup: LRUCache[object, OwnMarkup]
-    alike: LRUCache[object, Alike]
+    alike: LRUCache[object, PageTemplate]
     sightings: Sightings
     reports: RateLimit
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-    board: Board
+    board: InvalidationTable
     cache: SharedCache | None
-    ready: ReadyReplies | None
+    ready: FastPath | None
     _policies: LRUCache[object, tuple[object, str]]
 
     @property
@@ -101,7 +101,7 @@ class Running:
     def prefix(self) -> str:
         return self.config.proxy.prefix
 
-    def vouched(self) -> tuple[str, ...]:
+    def trusted_headers(self) -> tuple[str, ...]:
         """The region headers, which only a trusted proxy may set."""
         source = self.config.policy.region_from
         return tuple(h for h in (source.country_header, source.region_header) if h)
@@ -120,33 +120,33 @@ class Running:
         return text
 
 
-def start_running(
+def build_runtime(
     config: Config,
     folder: Path,
     now: datetime.datetime,
-    before: Running | None = None,
+    before: Runtime | None = None,
     vendors: Mapping[str, Vendor] | None = None,
-) -> Running:
+) -> Runtime:
     """Make everything a configuration needs. `folder` is where its file lies: relative paths in
     it count from there. `before` is what ran until now: what it has cached lives on, as long as
     the sites are the same. `vendors` are those of the config laid over the catalogue, if known.
 
     Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
     """
-    board = Board() if before is None else before.board
+    board = InvalidationTable() if before is None else before.board
     cache = _cache(config, board, before)
-    with collector_at_rest():
+    with gc_disabled():
         rules = Rules.build(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
     keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database
     region_file = RegionFile(folder / database) if database else None
     preferences_url = f"{config.proxy.prefix}/preferences"
-    return Running(
+    return Runtime(
         config=config,
         rules=rules,
         sites={
-            site.name: SiteParts(
+            site.name: SiteRuntime(
                 rules=site,
                 upstream=URL(site.upstream),
                 boundary=Boundary(site.own, rules.index, preferences_url, site.pins),
@@ -159,10 +159,10 @@ def start_running(
         region_file=region_file,
         cookies=cookies,
         context=path_contexts(rules),
-        whole_site=site_contexts(),
+        site_decision=site_contexts(),
         decide=decisions(rules),
         pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
-        late_marks=LRUCache(4096) if before is None else before.late_marks,
+        late_patient_pages=LRUCache(4096) if before is None else before.late_patient_pages,
         variants=Variants(_VARIANTS_BUDGET),
         markup=LRUCache(_MARKUP),
         alike=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
@@ -176,7 +176,7 @@ def start_running(
     )
 
 
-def _cache(config: Config, board: Board, before: Running | None) -> SharedCache | None:
+def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> SharedCache | None:
     proxy = config.proxy
     if not proxy.cache_bytes:
         return None
@@ -195,14 +195,14 @@ def _cache(config: Config, board: Board, before: Running | None) -> SharedCache 
 
 def _ready(
     config: Config, cache: SharedCache | None, region_file: RegionFile | None
-) -> ReadyReplies | None:
+) -> FastPath | None:
     # `Cache-Status` tells how long an answer is still fresh: other bytes for each request.
     if cache is None or config.proxy.cache_status:
         return None
     source = config.policy.region_from
     regions = [name for name in (source.country_header, source.region_header) if name]
     by_address = None if region_file is None else region_file.region
-    return ReadyReplies(cache.store, regions, config.proxy.trusted_proxies, by_address)
+    return FastPath(cache.store, regions, config.proxy.trusted_proxies, by_address)
 
 
 def _page_size(page: Page) -> int:

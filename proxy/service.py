@@ -14,13 +14,13 @@ from consent_rules.config.load import LoadedConfig
 from proxy.app import make_handler, memory_of
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
-from proxy.config.live import NOT_STARTED, Current
+from proxy.config.live import NOT_STARTED, LiveRuntime
 from proxy.http.access_record import Access, AccessHook
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
-from proxy.runtime import start_running
+from proxy.runtime import build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import serve
 from proxy.server.workers import Worker, run_workers
@@ -43,7 +43,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     config = loaded.config
     try:
         # Before the workers part ways: they must not each make a first key.
-        running = start_running(config, folder_of(file.path), _now(), vendors=loaded.vendors)
+        runtime = build_runtime(config, folder_of(file.path), _now(), vendors=loaded.vendors)
         shared = _shared_listeners(config.proxy.listen, config.proxy.admin_listen)
     except NOT_STARTED as error:
         return _FAULTS, f"{file.path}: {error}"
@@ -55,7 +55,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
 
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)
-        current = Current(file, running, last_good, metrics, worker.index)
+        current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
         await _serve_worker(worker, current, shared, metrics)
 
     return run_workers(work, workers), ""
@@ -89,35 +89,35 @@ def _spare_the_collector() -> None:
 
 
 async def _serve_worker(
-    worker: Worker, current: Current, shared: Mapping[str, socket.socket], metrics: Metrics
+    worker: Worker, current: LiveRuntime, shared: Mapping[str, socket.socket], metrics: Metrics
 ) -> None:
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
 
     _spare_the_collector()
     current.catch_up()
-    running = current.running
+    runtime = current.runtime
     at_work = [
         asyncio.create_task(_keep_discoveries(current)),
         asyncio.create_task(metrics.keep_publishing()),
         asyncio.create_task(current.keep_up()),
     ]
     worker.on_reload = current.reload
-    proxy = running.config.proxy
-    admin = make_admin(lambda: current.running, metrics, current.told)
-    access = AccessLog(trusted=running.trusted) if proxy.access_log else None
+    proxy = runtime.config.proxy
+    admin = make_admin(lambda: current.runtime, metrics, current.told)
+    access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(
-            make_handler(lambda: current.running, session, tunnels),
+            make_handler(lambda: current.runtime, session, tunnels),
             listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,
             access=_both(metrics, access),
-            memory=memory_of(lambda: current.running),
+            memory=memory_of(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),
         )
-        if current.running.cache is not None:
-            await current.running.cache.fills.close()
+        if current.runtime.cache is not None:
+            await current.runtime.cache.fills.close()
     if access is not None:
         access.flush()
     for task in at_work:
@@ -136,11 +136,11 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
     return hook
 
 
-async def _keep_discoveries(current: Current) -> None:
+async def _keep_discoveries(current: LiveRuntime) -> None:
     """Write what is discovered every few seconds, and once more at the end."""
     try:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            await asyncio.to_thread(current.running.sightings.write)
+            await asyncio.to_thread(current.runtime.sightings.write)
     finally:
-        current.running.sightings.write()
+        current.runtime.sightings.write()

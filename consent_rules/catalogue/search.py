@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from consent_rules.categories import Category
 from consent_rules.vendors import Vendor
 
-_MOST = 3
+_MAX_COUNT = 3
 _SURE = 0.85
 _MAYBE = 0.6
 _STEM = 4
@@ -27,7 +27,7 @@ def meant_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
     for search in (_same, _close, _sharing_words, _initials, _perhaps):
         found = search(word[:100], words, vendors)
         if found:
-            return tuple(found[:_MOST])
+            return tuple(found[:_MAX_COUNT])
     return ()
 
 
@@ -49,7 +49,7 @@ def _near(word: str, vendors: Mapping[str, Vendor], cutoff: float) -> list[str]:
     for vendor in vendors.values():
         forms.setdefault(_form(vendor.name), vendor.id)
         forms.setdefault(_form(vendor.id), vendor.id)
-    close = difflib.get_close_matches(_form(word), list(forms), n=_MOST, cutoff=cutoff)
+    close = difflib.get_close_matches(_form(word), list(forms), n=_MAX_COUNT, cutoff=cutoff)
     return list(dict.fromkeys(forms[form] for form in close))
 
 

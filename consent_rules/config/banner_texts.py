@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from consent_rules.config.problems import Finding, did_you_mean
+from consent_rules.config.problems import Problem, did_you_mean
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import plain_text
 from consent_rules.wording import quoted
@@ -17,24 +17,24 @@ Known = Mapping[str, Mapping[str, str]]
 _SLOT = re.compile(r"\{(\w+)\}")
 _FIXED = frozenset({"dir", "months"})
 """What is the language's own, and nobody's choice."""
-_LONGEST = 500
-_LONGEST_BUTTON = 60
+_MAX_LENGTH = 500
+_MAX_BUTTON_LENGTH = 60
 _BUTTONS = frozenset(
     {"banner.accept_all", "banner.reject_all", "banner.choose", "banner.save", "placeholder.once"}
 )
 _BOTH_WAYS = ("banner.accept_all", "banner.reject_all")
-_MOST_UNEQUAL = 2
+_MAX_UNEQUAL = 2
 _FEW_CHARACTERS = 8
 
 
-def text_errors(table: object, known: Known) -> Iterator[Finding]:
+def text_errors(table: object, known: Known) -> Iterator[Problem]:
     """Every mistake in the file's [texts]. What is no table at all is told elsewhere."""
     if not isinstance(table, dict):
         return
     for lang, words in table.items():
         if lang not in known:
             hint = did_you_mean(lang, known, else_say=f"; we have {', '.join(sorted(known))}")
-            yield Finding(
+            yield Problem(
                 ("texts", lang),
                 f"[texts.{lang}]: there are no texts in a language {quoted(lang)}{hint}",
                 at="key",
@@ -52,32 +52,32 @@ def _leaves(table: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
             yield (*path, key), value
 
 
-def _errors(path: Path, value: object, ours: Mapping[str, str]) -> Iterator[Finding]:
+def _errors(path: Path, value: object, ours: Mapping[str, str]) -> Iterator[Problem]:
     key = ".".join(map(str, path[2:]))
     if key in _FIXED or key not in ours:
         changeable = [name for name in ours if name not in _FIXED]
         hint = did_you_mean(key, changeable) or _by_last_part(key, changeable)
-        yield Finding(path, f"unknown text {quoted(key)} in [texts.{path[1]}]{hint}", at="key")
+        yield Problem(path, f"unknown text {quoted(key)} in [texts.{path[1]}]{hint}", at="key")
         return
     if not isinstance(value, str):
-        yield Finding(path, f"{key}: it must be text in quotes")
+        yield Problem(path, f"{key}: it must be text in quotes")
         return
     try:
         said = value if key.startswith("list.") else plain_text(value)
     except ValueError as error:
-        yield Finding(path, f"{key}: {error}")
+        yield Problem(path, f"{key}: {error}")
         return
     if not said:
-        yield Finding(path, f"{key}: it is empty; visitors would see nothing there")
+        yield Problem(path, f"{key}: it is empty; visitors would see nothing there")
         return
-    longest = _LONGEST_BUTTON if key in _BUTTONS else _LONGEST
+    longest = _MAX_BUTTON_LENGTH if key in _BUTTONS else _MAX_LENGTH
     if len(said) > longest:
-        yield Finding(path, f"{key}: it is too long; the most is {longest} characters")
+        yield Problem(path, f"{key}: it is too long; the most is {longest} characters")
     needed, given = set(_SLOT.findall(ours[key])), set(_SLOT.findall(said))
     for slot in sorted(needed - given):
-        yield Finding(path, f"{key}: {{{slot}}} is missing; it is filled in where the text stands")
+        yield Problem(path, f"{key}: {{{slot}}} is missing; it is filled in where the text stands")
     for slot in sorted(given - needed):
-        yield Finding(path, f"{key}: nothing fills in {{{slot}}}; {_slots(needed)}")
+        yield Problem(path, f"{key}: nothing fills in {{{slot}}}; {_slots(needed)}")
 
 
 def _by_last_part(key: str, known: list[str]) -> str:
@@ -95,7 +95,7 @@ def _slots(needed: set[str]) -> str:
     return "it has " + ", ".join(f"{{{slot}}}" for slot in sorted(needed))
 
 
-def text_warnings(texts: Mapping[str, Mapping[str, Any]], known: Known) -> Iterator[Finding]:
+def text_warnings(texts: Mapping[str, Mapping[str, Any]], known: Known) -> Iterator[Problem]:
     """What regulators would object to in words that are otherwise fine."""
     for lang, words in texts.items():
         given = {".".join(map(str, path[2:])): path for path, _ in _leaves(words, ("texts", lang))}
@@ -106,13 +106,13 @@ def text_warnings(texts: Mapping[str, Mapping[str, Any]], known: Known) -> Itera
         accept, reject = (said[key] for key in _BOTH_WAYS)
         place = given[changed[-1]]
         if accept.casefold() == reject.casefold():
-            yield Finding(
+            yield Problem(
                 place, f"both buttons say {quoted(accept)}: nobody can tell yes from no", "warning"
             )
             continue
         short, long = sorted((len(accept), len(reject)))
-        if long > _MOST_UNEQUAL * short and long - short > _FEW_CHARACTERS:
-            yield Finding(
+        if long > _MAX_UNEQUAL * short and long - short > _FEW_CHARACTERS:
+            yield Problem(
                 place,
                 f"{quoted(accept)} and {quoted(reject)} differ much in length; refusing must look "
                 "as easy as accepting (CNIL 2020-091, 11 CCR 7004). Use words of like length",

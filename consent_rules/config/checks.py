@@ -18,7 +18,7 @@ from consent_rules.catalogue.search import meant_vendors
 from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config.models import PageRule, VendorTable
 from consent_rules.config.partial import Draft, Drafts
-from consent_rules.config.problems import Finding, Places, Spot, did_you_mean
+from consent_rules.config.problems import Places, Problem, Spot, did_you_mean
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
 from consent_rules.config.vendor_overlay import merged
@@ -62,7 +62,7 @@ class Checked:
         return f"line {spot.line} of {spot.file or self.filename}"
 
 
-def check_all(checked: Checked) -> Iterator[Finding]:
+def check_all(checked: Checked) -> Iterator[Problem]:
     """Every error and expired tag that is not a matter of shape."""
     for check in (
         _listeners,
@@ -109,7 +109,7 @@ def vendors_of(drafts: Drafts, catalogue: Mapping[str, Vendor]) -> Mapping[str, 
 # --- Proxy, preferences, policy
 
 
-def _listeners(c: Checked) -> Iterator[Finding]:
+def _listeners(c: Checked) -> Iterator[Problem]:
     proxy = c.drafts.proxy
     if proxy.get("listen") is None or proxy.get("admin_listen") is None:
         return
@@ -118,25 +118,25 @@ def _listeners(c: Checked) -> Iterator[Finding]:
     everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
     same = host == admin_host or not everywhere.isdisjoint({host, admin_host})
     if (port or host.startswith("unix:")) and port == admin_port and same:
-        yield Finding(
+        yield Problem(
             proxy.at("admin_listen"),
             f'admin_listen: "{proxy.get("admin_listen")}" is where visitors come in (listen); '
             "give the admin pages a port of their own",
         )
 
 
-def _cookie_domain(c: Checked) -> Iterator[Finding]:
+def _cookie_domain(c: Checked) -> Iterator[Problem]:
     path = c.drafts.preferences.at("cookie_domain")
     domain = c.drafts.preferences.get("cookie_domain")
     if not domain:
         return
     if domain.replace(".", "").isdigit():
-        yield Finding(
+        yield Problem(
             path, f'cookie_domain: "{domain}" is an IP address; browsers share no cookies there'
         )
         return
     if _public_suffixes().is_public(domain):
-        yield Finding(
+        yield Problem(
             path,
             f'cookie_domain: "{domain}" is a public suffix, under which anyone may have a site; '
             f'write your own domain below it, such as ".example.{domain}"',
@@ -145,7 +145,7 @@ def _cookie_domain(c: Checked) -> Iterator[Finding]:
     for site in c.drafts.sites:
         for host_path, host in site.items("hosts"):
             if not is_loopback(host) and not host_covers(f"*.{domain}", host):
-                yield Finding(
+                yield Problem(
                     path,
                     f'cookie_domain: "{domain}" does not cover the host "{host}" '
                     f"({c.line(host_path, path)}): browsers would drop the cookie there; "
@@ -153,12 +153,12 @@ def _cookie_domain(c: Checked) -> Iterator[Finding]:
                 )
 
 
-def _regions(c: Checked) -> Iterator[Finding]:
+def _regions(c: Checked) -> Iterator[Problem]:
     seen: dict[str, Path] = {}
     for rule in c.drafts.regions:
         for path, region in rule.items("regions"):
             if region in seen:
-                yield Finding(
+                yield Problem(
                     path,
                     f'regions: "{region}" already stands at {c.line(seen[region], path)}; '
                     "a region has one regime",
@@ -169,14 +169,14 @@ def _regions(c: Checked) -> Iterator[Finding]:
 # --- Sites
 
 
-def _site_names(c: Checked) -> Iterator[Finding]:
+def _site_names(c: Checked) -> Iterator[Problem]:
     seen: dict[str, Path] = {}
     for site in c.drafts.sites:
         name = site.get("name")
         if name is None:
             continue
         if name in seen:
-            yield Finding(
+            yield Problem(
                 site.at("name"),
                 f"name: {quoted(name)} already names the site at "
                 f"{c.line(seen[name], site.at('name'))}; "
@@ -185,7 +185,7 @@ def _site_names(c: Checked) -> Iterator[Finding]:
         seen.setdefault(name, site.at("name"))
 
 
-def _site_hosts(c: Checked) -> Iterator[Finding]:
+def _site_hosts(c: Checked) -> Iterator[Problem]:
     seen: list[tuple[Draft, Path, str]] = []
     for site in c.drafts.sites:
         for path, host in site.items("hosts"):
@@ -193,7 +193,7 @@ def _site_hosts(c: Checked) -> Iterator[Finding]:
                 if other is site or not hosts_meet(host, other_host):
                     continue
                 how = "is also" if host == other_host else f'overlaps "{other_host}",'
-                yield Finding(
+                yield Problem(
                     path,
                     f'hosts: "{host}" {how} a host of the site {_name(other)} '
                     f"({c.line(other_path, path)}); a host belongs to one site",
@@ -202,12 +202,12 @@ def _site_hosts(c: Checked) -> Iterator[Finding]:
             seen.append((site, path, host))
 
 
-def _wide_hosts(c: Checked) -> Iterator[Finding]:
+def _wide_hosts(c: Checked) -> Iterator[Problem]:
     for site in c.drafts.sites:
         for key in ("hosts", "first_party"):
             for path, host in site.items(key):
                 if _is_wide(host, _known_suffixes()):
-                    yield Finding(
+                    yield Problem(
                         path,
                         f'{key}: "{host}" would take in sites of strangers: "{host[2:]}" is a '
                         "public suffix; write the hosts that are yours",
@@ -215,7 +215,7 @@ def _wide_hosts(c: Checked) -> Iterator[Finding]:
     for vendor in c.drafts.vendors:
         for path, host in vendor.items("hosts"):
             if _is_wide(host, _country_suffixes()):
-                yield Finding(
+                yield Problem(
                     path,
                     f'hosts: "{host}" would take in sites of strangers; '
                     "write the hosts of the vendor",
@@ -226,14 +226,14 @@ def _is_wide(host: str, suffixes: PublicSuffixList) -> bool:
     return host.startswith("*.") and bool(suffixes.is_public(host[2:].partition(":")[0]))
 
 
-def _first_party(c: Checked) -> Iterator[Finding]:
+def _first_party(c: Checked) -> Iterator[Problem]:
     if not any(site.get("first_party") for site in c.drafts.sites):
         return
     owners = HostOwners((h, v.id) for v in c.catalogue.values() for h in v.hosts)
     for site in c.drafts.sites:
         for path, host in site.items("first_party"):
             for owner in owners.meeting(host):
-                yield Finding(
+                yield Problem(
                     path,
                     f'first_party: "{host}" belongs to {_vendor(owner, c)}; as a first party it '
                     "would escape every choice. Remove it here; what may act is said by a [[tag]]",
@@ -241,18 +241,18 @@ def _first_party(c: Checked) -> Iterator[Finding]:
                 break
 
 
-def _page_rules(c: Checked) -> Iterator[Finding]:
+def _page_rules(c: Checked) -> Iterator[Problem]:
     for site in c.drafts.sites:
         for path, rule in site.items("pages"):
             if rule.path is None and rule.when_cookie is None:
-                yield Finding(
+                yield Problem(
                     path,
                     "[[site.page]] says for no page what it is; add "
                     'path = "/patients/*" or when_cookie = "session"',
                     at="key",
                 )
             elif rule.path is not None and rule.when_cookie is not None:
-                yield Finding(
+                yield Problem(
                     (*path, "when_cookie"),
                     "a [[site.page]] has a path or a when_cookie, not both; write two of them",
                     at="key",
@@ -262,14 +262,14 @@ def _page_rules(c: Checked) -> Iterator[Finding]:
 # --- Vendors
 
 
-def _vendor_ids(c: Checked) -> Iterator[Finding]:
+def _vendor_ids(c: Checked) -> Iterator[Problem]:
     seen: dict[str, Path] = {}
     for vendor in c.drafts.vendors:
         key = vendor.get("id")
         if key is None:
             continue
         if key in seen:
-            yield Finding(
+            yield Problem(
                 vendor.at("id"),
                 f"id: {quoted(key)} already stands at {c.line(seen[key], vendor.at('id'))}; "
                 "put both into one [[vendor]]",
@@ -277,7 +277,7 @@ def _vendor_ids(c: Checked) -> Iterator[Finding]:
         seen.setdefault(key, vendor.at("id"))
 
 
-def _new_vendors(c: Checked) -> Iterator[Finding]:
+def _new_vendors(c: Checked) -> Iterator[Problem]:
     seen: set[str] = set()
     for draft in c.drafts.vendors:
         key = draft.get("id")
@@ -287,7 +287,7 @@ def _new_vendors(c: Checked) -> Iterator[Finding]:
         for name, example in (("name", '"Acme Chat"'), ("category", '"functional"')):
             # A broken value is not in the draft and has its own fault already.
             if name in draft.values and draft.get(name) is None:
-                yield Finding(
+                yield Problem(
                     draft.path,
                     f"[[vendor]] {quoted(key)} is not in the catalogue, so it needs a {name}; "
                     f"add {name} = {example}{_perhaps_known(draft, c)}",
@@ -295,7 +295,7 @@ def _new_vendors(c: Checked) -> Iterator[Finding]:
                 )
         lists = ("hosts", "paths", "inline")
         if all(name in draft.values and not draft.values[name] for name in lists):
-            yield Finding(
+            yield Problem(
                 draft.path,
                 f"[[vendor]] {quoted(key)} has no hosts, paths or inline texts: nothing on a page "
                 "would be known as its own; add at least one",
@@ -311,21 +311,21 @@ def _perhaps_known(draft: Draft, c: Checked) -> str:
     return f'; to add to {_vendor(near[0], c)} write id = "{near[0]}"' if near else ""
 
 
-def _loosened_vendors(c: Checked) -> Iterator[Finding]:
+def _loosened_vendors(c: Checked) -> Iterator[Problem]:
     for draft in c.drafts.vendors:
         known = c.catalogue.get(draft.get("id") or "")
         category = draft.get("category")
         if known is None or category is None:
             continue
         if known.category in SALE_OR_SHARING and category in PATIENT_SAFE:
-            yield Finding(
+            yield Problem(
                 draft.at("category"),
                 f"category: {known.name} is {_word(known.category)} in the catalogue and cannot "
                 f"be made {_word(category)}: it could then act without consent, or for patients",
             )
 
 
-def _vendor_claims(c: Checked) -> Iterator[Finding]:
+def _vendor_claims(c: Checked) -> Iterator[Problem]:
     """A host, path or inline text has one vendor, and a vendor's host is not the site's own."""
     if not c.drafts.vendors:
         return
@@ -351,13 +351,13 @@ def _vendor_claims(c: Checked) -> Iterator[Finding]:
                 continue  # told already; it would meet half of the catalogue
             other = next((o for o in owners.meeting(host) if o != vendor_id), None)
             if other is not None:
-                yield Finding(
+                yield Problem(
                     path,
                     f'hosts: "{host}" belongs to {_vendor(other, c)}{_add_to(other, c, path)}',
                 )
             hider = next((p for p, mine in own if host_covers(mine, host)), None)
             if hider is not None:
-                yield Finding(
+                yield Problem(
                     path,
                     f'hosts: "{host}" is a host of your own site ({c.line(hider, path)}), where '
                     "nothing is a third party; name what is the vendor's there: "
@@ -367,7 +367,7 @@ def _vendor_claims(c: Checked) -> Iterator[Finding]:
             for path, text in draft.items(key):
                 other = texts.get((key, text))
                 if other is not None and other != vendor_id:
-                    yield Finding(
+                    yield Problem(
                         path,
                         f"{key}: {quoted(text)} belongs to {_vendor(other, c)}"
                         f"{_add_to(other, c, path)}",
@@ -386,7 +386,7 @@ def _add_to(vendor_id: str, c: Checked, path: Path) -> str:
 # --- Tags
 
 
-def _tag_vendors(c: Checked) -> Iterator[Finding]:
+def _tag_vendors(c: Checked) -> Iterator[Problem]:
     if not c.whole:
         return
     found: dict[str, str] = {}
@@ -396,7 +396,7 @@ def _tag_vendors(c: Checked) -> Iterator[Finding]:
             continue
         if vendor not in found:
             found[vendor] = _meant_vendor(vendor, c)
-        yield Finding(tag.at("vendor"), f"unknown vendor {quoted(vendor)}{found[vendor]}")
+        yield Problem(tag.at("vendor"), f"unknown vendor {quoted(vendor)}{found[vendor]}")
 
 
 def _meant_vendor(word: str, c: Checked) -> str:
@@ -410,7 +410,7 @@ def _meant_vendor(word: str, c: Checked) -> str:
     )
 
 
-def _tag_sites(c: Checked) -> Iterator[Finding]:
+def _tag_sites(c: Checked) -> Iterator[Problem]:
     names = [name for site in c.drafts.sites if (name := site.get("name")) is not None]
     for tag in c.drafts.tags:
         for path, name in tag.items("sites"):
@@ -419,27 +419,27 @@ def _tag_sites(c: Checked) -> Iterator[Finding]:
             listed = ", ".join(quoted(known) for known in names)
             otherwise = f"; the sites are {listed}" if names else "; there is no site with a name"
             hint = did_you_mean(name, names, else_say=otherwise)
-            yield Finding(path, f"unknown site {quoted(name)}{hint}")
+            yield Problem(path, f"unknown site {quoted(name)}{hint}")
 
 
-def _tag_dates(c: Checked) -> Iterator[Finding]:
+def _tag_dates(c: Checked) -> Iterator[Problem]:
     for tag in c.drafts.tags:
         approved: datetime.date | None = tag.get("approved_on")
         expires: datetime.date | None = tag.get("expires")
         if approved is not None and approved > c.today:
-            yield Finding(
+            yield Problem(
                 tag.at("approved_on"),
                 f"approved_on: {approved} is in the future (today is {c.today}); "
                 "write the day on which it was approved",
             )
         if approved is not None and expires is not None and expires <= approved:
-            yield Finding(
+            yield Problem(
                 tag.at("expires"),
                 f"expires: {expires} is not after approved_on ({approved}), "
                 "so the tag would never act",
             )
         elif expires is not None and expires <= c.today:
-            yield Finding(
+            yield Problem(
                 tag.at("expires"),
                 f"the tag {quoted(tag.get('vendor') or '')} expired on {expires} and is closed; "
                 "have it approved again and write new dates, or remove it",
@@ -447,14 +447,14 @@ def _tag_dates(c: Checked) -> Iterator[Finding]:
             )
 
 
-def _tag_pages(c: Checked) -> Iterator[Finding]:
+def _tag_pages(c: Checked) -> Iterator[Problem]:
     prefix = c.drafts.proxy.get("prefix")
     sites = {site.get("name"): site for site in c.drafts.sites}
     for tag in c.drafts.tags:
         pages = list(tag.items("pages"))
         for path, page in pages:
             if prefix and path_covers(f"{prefix}/*", page):
-                yield Finding(
+                yield Problem(
                     path,
                     f'pages: {quoted(page)} lies under "{prefix}", which is not the site\'s; '
                     "the tag would never act there",
@@ -477,14 +477,14 @@ def _tag_pages(c: Checked) -> Iterator[Finding]:
         path = pages[0][0] if c.places.has(pages[0][0]) else tag.at("sites")
         where = f"all its pages are patient pages ({c.line(rules[0] or (), path)})"
         if patient_safe:
-            yield Finding(
+            yield Problem(
                 path,
                 f"the tag {quoted(vendor.id)} would never act: {where}, where a "
                 f"{_word(vendor.category)} vendor needs baa = true, that is, a business associate "
                 "agreement",
             )
             continue
-        yield Finding(
+        yield Problem(
             path,
             f"the tag {quoted(vendor.id)} is refused: {where}, and {_word(vendor.category)} never "
             "acts on patient pages, whatever the visitor chooses; "
@@ -506,7 +506,7 @@ def is_patient_path(rule: PageRule) -> bool:
     return rule.audience is Audience.PATIENT and rule.path is not None
 
 
-def _tag_baa(c: Checked) -> Iterator[Finding]:
+def _tag_baa(c: Checked) -> Iterator[Problem]:
     for tag in c.drafts.tags:
         vendor = c.vendors.get(tag.get("vendor") or "")
         if vendor is None or tag.get("baa") is not True:
@@ -522,16 +522,16 @@ def _tag_baa(c: Checked) -> Iterator[Finding]:
             if vendor.category in unsafe
             else (f"{vendor.name} loads tags of others, {what} among them")
         )
-        yield Finding(
+        yield Problem(
             tag.at("baa"),
             f"baa: {how}, and only necessary and functional vendors may act on patient pages; "
             "no agreement changes that. Remove baa = true",
         )
 
 
-def _no_agreement(tag: Draft, vendor: Vendor) -> Finding:
+def _no_agreement(tag: Draft, vendor: Vendor) -> Problem:
     says = f" ({vendor.baa_source})" if vendor.baa_source else ""
-    return Finding(
+    return Problem(
         tag.at("baa"),
         f"baa: {vendor.name} offers no business associate agreement{says}, so it may not act on "
         "patient pages. Remove baa = true; if it did sign one, say so in a [[vendor]]: "
@@ -539,7 +539,7 @@ def _no_agreement(tag: Draft, vendor: Vendor) -> Finding:
     )
 
 
-def _tag_pins(c: Checked) -> Iterator[Finding]:
+def _tag_pins(c: Checked) -> Iterator[Problem]:
     """A pin on a script that is not the vendor's would never be looked at."""
     for tag in c.drafts.tags:
         vendor = c.vendors.get(tag.get("vendor") or "")
@@ -547,7 +547,7 @@ def _tag_pins(c: Checked) -> Iterator[Finding]:
             continue
         for path, pin in tag.items("scripts"):
             if not _is_of(vendor, pin.url):
-                yield Finding(
+                yield Problem(
                     (*path, "url"),
                     f"url: {quoted(pin.url)} is not {vendor.name}'s: it is on none of its hosts "
                     "and paths, so this pin would hold nothing. Put it into the tag of its vendor",
@@ -568,7 +568,7 @@ def _is_of(vendor: Vendor, url: str) -> bool:
     return False
 
 
-def _tags_twice(c: Checked) -> Iterator[Finding]:
+def _tags_twice(c: Checked) -> Iterator[Problem]:
     seen: dict[tuple[str, str, str], Draft] = {}
     for tag in c.drafts.tags:
         expires = tag.get("expires")
@@ -583,7 +583,7 @@ def _tags_twice(c: Checked) -> Iterator[Finding]:
                     twice = (path, site, page, first)
         if twice is not None:
             path, site, page, first = twice
-            yield Finding(
+            yield Problem(
                 tag.at("vendor"),
                 f"the tag {quoted(tag.get('vendor'))} for {quoted(page)} of {quoted(site)} "
                 f"already stands at {c.header_line(first.path, tag.path)}; keep one of them",

@@ -14,7 +14,7 @@ from typing import Any
 
 from consent_rules.config.model_paths import field_of, header_of, model_at
 from consent_rules.config.models import FROM_ENVIRONMENT
-from consent_rules.config.problems import Fault, Finding
+from consent_rules.config.problems import LocatedProblem, Problem
 from consent_rules.config.toml.positions import Path
 from consent_rules.wording import quoted
 
@@ -28,12 +28,12 @@ _SHORTEST_HIDDEN = 3
 class Environed:
     """What was put in, and where. Values of variables are never told: see `hidden`."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Problem, ...]
     _paths: frozenset[Path]
     _incomplete: frozenset[Path]
     _values: Mapping[str, str]
 
-    def shape(self, finding: Finding) -> Finding | None:
+    def shape(self, finding: Problem) -> Problem | None:
         """A finding about the shape of a value: without the value, if variables are in it. None
         where a variable is missing, which is told already.
         """
@@ -51,18 +51,18 @@ class Environed:
             f"What is wanted: {help_text}",
         )
 
-    def written_passwords(self, store: str) -> Iterator[Finding]:
+    def written_passwords(self, store: str) -> Iterator[Problem]:
         """A warning where the address of the receipts has a password that is in the file itself."""
         path: Path = ("receipts", "store")
         if path not in self._paths and re.match(r"[a-z+]+://[^/@:]*:[^/@]+@", store):
-            yield Finding(
+            yield Problem(
                 path,
                 "store: there is a password in the file, for everyone who may read it; put it into "
                 'an environment variable, as in "postgresql://consent:${DB_PASSWORD}@..."',
                 "warning",
             )
 
-    def hidden(self, fault: Fault) -> Fault:
+    def hidden(self, fault: LocatedProblem) -> LocatedProblem:
         """The fault with the names of variables in place of their values."""
         message = fault.message
         for name, value in self._values.items():
@@ -74,7 +74,7 @@ class Environed:
 
 def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Environed:
     """Put the variables' values into `data`, and tell of those that are missing or out of place."""
-    findings: list[Finding] = []
+    findings: list[Problem] = []
     paths: set[Path] = set()
     incomplete: set[Path] = set()
     values: dict[str, str] = {}
@@ -85,7 +85,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> En
             continue
         if not _is_open(path):
             if _VARIABLE.search(table[key]):
-                findings.append(Finding(path, _out_of_place(path)))
+                findings.append(Problem(path, _out_of_place(path)))
             continue
         problems: list[str] = []
 
@@ -110,7 +110,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> En
 
         made = _VARIABLE.sub(put_in, table[key])
         if problems:
-            findings += [Finding(path, f"{path[-1]}: {problem}") for problem in problems]
+            findings += [Problem(path, f"{path[-1]}: {problem}") for problem in problems]
             incomplete.add(path)
         elif made != table[key]:
             table[key] = made

@@ -33,9 +33,9 @@ from consent_rules.config.models import (
 from consent_rules.config.partial import drafts_of, drafts_of_broken
 from consent_rules.config.problems import (
     ConfigError,
-    Fault,
-    Finding,
+    LocatedProblem,
     Places,
+    Problem,
     Severity,
     format_fault,
     located,
@@ -49,9 +49,9 @@ from consent_rules.vendors import Vendor
 __all__ = [
     "Config",
     "ConfigError",
-    "Fault",
     "Includes",
     "LoadedConfig",
+    "LocatedProblem",
     "Mode",
     "Opened",
     "PageRule",
@@ -86,7 +86,7 @@ class LoadedConfig:
     """
 
     config: Config
-    faults: tuple[Fault, ...]
+    faults: tuple[LocatedProblem, ...]
     places: Places
     vendors: Mapping[str, Vendor]
 
@@ -112,7 +112,7 @@ def load_config(
     """
     text = text.removeprefix("\ufeff")
     data = parsed(text)
-    if isinstance(data, Fault):
+    if isinstance(data, LocatedProblem):
         raise ConfigError([data], filename)
     vendors = known_vendors() if catalogue is None else catalogue
     sources = gathered(text, data, filename, includes or Includes(filename, lambda *_: ()))
@@ -138,7 +138,7 @@ def load_config(
     if texts is not None:
         findings += text_errors(data.get("texts"), texts)
 
-    def told() -> tuple[Fault, ...]:
+    def told() -> tuple[LocatedProblem, ...]:
         found = located(findings, sources, sources.faults)
         return tuple(map(environed.hidden, found))
 
@@ -155,7 +155,7 @@ def load_config(
 def decode_config(content: bytes, filename: str) -> str:
     """The text of a config file. Raises ConfigError with the line that is not UTF-8."""
     text = decoded(content)
-    if isinstance(text, Fault):
+    if isinstance(text, LocatedProblem):
         raise ConfigError([text], filename)
     return text
 
@@ -172,7 +172,7 @@ def included_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _shaped(data: Mapping[str, Any]) -> tuple[Config | None, list[Finding]]:
+def _shaped(data: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
     try:
         # In the file only the names of the contract count, not those of the Python fields.
         return Config.model_validate(data, by_alias=True, by_name=False), []

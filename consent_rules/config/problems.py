@@ -14,7 +14,7 @@ Severity = Literal["error", "warning", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class LocatedProblem:
     """One thing wrong. `line` and `column` count from 1; columns count characters. `file` is the
     included file in which it stands, "" for the config file itself.
 
@@ -59,7 +59,7 @@ class Places(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Problem:
     """A fault whose place is still a path of the file. `at` tells whether its key is shown, or
     its value."""
 
@@ -70,16 +70,16 @@ class Finding:
 
 
 def located(
-    findings: Iterable[Finding], places: Places, told: Iterable[Fault] = ()
-) -> tuple[Fault, ...]:
+    findings: Iterable[Problem], places: Places, told: Iterable[LocatedProblem] = ()
+) -> tuple[LocatedProblem, ...]:
     """The findings with their lines, and what is `told` already: in the order of the files and
     lines, none twice.
     """
-    faults: dict[Fault, None] = dict.fromkeys(told)
+    faults: dict[LocatedProblem, None] = dict.fromkeys(told)
     for finding in findings:
         place = places.key if finding.at == "key" else places.value
         file, line, column = place(finding.path)
-        faults[Fault(line, column, finding.message, finding.severity, file)] = None
+        faults[LocatedProblem(line, column, finding.message, finding.severity, file)] = None
     return tuple(
         sorted(faults, key=lambda fault: (places.order(fault.file), fault.line, fault.column))
     )
@@ -88,13 +88,13 @@ def located(
 class ConfigError(Exception):
     """The config file is refused. `faults` holds everything found, sorted by line."""
 
-    def __init__(self, faults: Sequence[Fault], filename: str = "") -> None:
-        self.faults: tuple[Fault, ...] = tuple(faults)
+    def __init__(self, faults: Sequence[LocatedProblem], filename: str = "") -> None:
+        self.faults: tuple[LocatedProblem, ...] = tuple(faults)
         self.filename = filename
         super().__init__("\n".join(format_fault(fault, filename) for fault in self.faults))
 
 
-def format_fault(fault: Fault, filename: str) -> str:
+def format_fault(fault: LocatedProblem, filename: str) -> str:
     """`file:line: what is wrong`, with "warning:" before what is none."""
     label = "warning: " if fault.severity == "warning" else ""
     return f"{fault.file or filename}:{fault.line}: {label}{fault.message}"

@@ -23,12 +23,12 @@ from consent_rules.config.model_paths import (
     toml_keys,
 )
 from consent_rules.config.models import Site
-from consent_rules.config.problems import Finding, did_you_mean, nearest
+from consent_rules.config.problems import Problem, did_you_mean, nearest
 from consent_rules.config.toml.positions import Path
 from consent_rules.wording import quoted
 
 
-def shape_findings(error: ValidationError, data: Mapping[str, Any]) -> list[Finding]:
+def shape_findings(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
     """Every mistake of shape in `data`, the file's values, as pydantic reports them."""
     faults = [
         fault
@@ -55,23 +55,23 @@ def _meant_key(path: Path) -> str | None:
 
 def _finding(
     kind: str, path: Path, context: Mapping[str, Any], value: object, data: Mapping[str, Any]
-) -> Finding:
+) -> Problem:
     if kind == "extra_forbidden":
-        return Finding(path, _unknown_key(path, data), at="key")
+        return Problem(path, _unknown_key(path, data), at="key")
     if kind == "missing":
-        return Finding(path[:-1], _missing_key(path, data), at="key")
+        return Problem(path[:-1], _missing_key(path, data), at="key")
     key = _last_key(path)
     if kind == "value_error":
-        return Finding(path, f"{key}: {context['error']}")
+        return Problem(path, f"{key}: {context['error']}")
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
-        return Finding(path, _no_table(path, value), at="key")
+        return Problem(path, _no_table(path, value), at="key")
     if kind == "tuple_type":
-        return Finding(path, _no_list(path, value))
+        return Problem(path, _no_list(path, value))
     if kind == "enum":
-        return Finding(path, f"{key}: {_no_choice(path, value)}")
+        return Problem(path, f"{key}: {_no_choice(path, value)}")
     if kind == "too_short":
-        return Finding(path, _empty_list(path))
-    return Finding(path, f"{key}: {_wrong_value(kind, key, context, value)}")
+        return Problem(path, _empty_list(path))
+    return Problem(path, f"{key}: {_wrong_value(kind, key, context, value)}")
 
 
 def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:

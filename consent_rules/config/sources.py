@@ -15,7 +15,7 @@ import tomli
 
 from consent_rules.config.model_paths import toml_keys
 from consent_rules.config.models import Config
-from consent_rules.config.problems import Fault, Severity, Spot, did_you_mean
+from consent_rules.config.problems import LocatedProblem, Severity, Spot, did_you_mean
 from consent_rules.config.toml.positions import Path, TomlLines
 from consent_rules.config.toml.syntax_errors import explain_syntax
 from consent_rules.config.values import normal_include
@@ -65,7 +65,7 @@ class Sources:
     """
 
     data: dict[str, Any]
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[LocatedProblem] = field(default_factory=list)
     whole: bool = True
     variables: bool = False
     """Whether `${` stands anywhere in the files."""
@@ -101,19 +101,19 @@ class Sources:
         return self._parts[0], path
 
 
-def parsed(text: str) -> dict[str, Any] | Fault:
+def parsed(text: str) -> dict[str, Any] | LocatedProblem:
     """The values of a TOML text, or its first mistake of syntax."""
     with contextlib.suppress(ValueError, RecursionError):
         return tomli.loads(text)  # tomllib made to machine code: a third of the time
     try:
         return tomllib.loads(text)
     except RecursionError:
-        return Fault(1, 1, "not valid TOML: lists or tables are nested far too deep")
+        return LocatedProblem(1, 1, "not valid TOML: lists or tables are nested far too deep")
     except ValueError as error:
-        return Fault(*explain_syntax(error, text))
+        return LocatedProblem(*explain_syntax(error, text))
 
 
-def decoded(content: bytes) -> str | Fault:
+def decoded(content: bytes) -> str | LocatedProblem:
     """The text of a file, or where it is not UTF-8."""
     try:
         return content.decode("utf-8-sig")
@@ -124,7 +124,7 @@ def decoded(content: bytes) -> str | Fault:
         what = "the file is not UTF-8 from here on; save it with that encoding"
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             line, column, what = 1, 1, "the file is UTF-16; save it as UTF-8"
-        return Fault(line, column, what)
+        return LocatedProblem(line, column, what)
 
 
 def gathered(text: str, data: dict[str, Any], filename: str, includes: Includes) -> Sources:
@@ -180,14 +180,14 @@ class _Gathering:
     def _file(self, opened: Opened, above: tuple[str, ...]) -> None:
         number = len(self.sources._parts)
         text = decoded(opened.content)
-        if isinstance(text, Fault):
+        if isinstance(text, LocatedProblem):
             self.sources._parts.append(_Part(opened.name, TomlLines("")))
             self._unreadable(opened.name, text)
             return
         self.sources._parts.append(_Part(opened.name, TomlLines(text)))
         self.sources.variables |= "${" in text
         data = parsed(text)
-        if isinstance(data, Fault):
+        if isinstance(data, LocatedProblem):
             self._unreadable(opened.name, data)
             return
         for key, value in data.items():
@@ -197,7 +197,7 @@ class _Gathering:
                 if not _is_list_of_text(value):
                     self._fault(number, (key,), f"include: {_NO_LIST}")
             else:
-                self._fault(number, (key,), self._stranger(key), at_key=True)
+                self._fault(number, (key,), self._unknown_table(key), at_key=True)
         self.include(data, number, (*above, opened.identity))
 
     def _add(self, number: int, table: str, entries: object) -> None:
@@ -216,7 +216,7 @@ class _Gathering:
             origins = self.sources._origins.setdefault(table, [])
             origins.extend((number, index) for index in range(len(entries)))
 
-    def _stranger(self, key: str) -> str:
+    def _unknown_table(self, key: str) -> str:
         hint = did_you_mean(key, (*SHARED, "include"))
         if key in toml_keys(Config):
             hint = f"; it stands in {self.filename} only"
@@ -225,9 +225,11 @@ class _Gathering:
             "[[vendor]] and include"
         )
 
-    def _unreadable(self, name: str, fault: Fault) -> None:
+    def _unreadable(self, name: str, fault: LocatedProblem) -> None:
         self.sources.whole = False
-        self.sources.faults.append(Fault(fault.line, fault.column, fault.message, file=name))
+        self.sources.faults.append(
+            LocatedProblem(fault.line, fault.column, fault.message, file=name)
+        )
 
     def _fault(
         self,
@@ -240,7 +242,7 @@ class _Gathering:
     ) -> None:
         part = self.sources._parts[number]
         line, column = part.lines.key(path) if at_key else part.lines.value(path)
-        self.sources.faults.append(Fault(line, column, message, severity, part.name))
+        self.sources.faults.append(LocatedProblem(line, column, message, severity, part.name))
 
 
 _NO_LIST = 'it must be a list of files, as in include = ["tags/*.toml"]'

@@ -14,7 +14,7 @@ import ada_url
 from consent_rules.matching.urls import normal_path
 from consent_rules.wording import CONTROL_CHARACTER, quoted
 
-LONGEST_PATTERN = 1000
+MAX_PATTERN_LENGTH = 1000
 """Characters. No URL path worth a rule is longer; matching cost stays small."""
 
 _PORT = re.compile(r":([0-9]+)\Z")
@@ -99,8 +99,8 @@ def normal_path_pattern(text: str) -> str:
     text = text.strip()
     if not text:
         raise ValueError('the path is empty; write "/" for the home page, "/*" for every page')
-    if len(text) > LONGEST_PATTERN:
-        raise ValueError(f"the path is longer than {LONGEST_PATTERN} characters")
+    if len(text) > MAX_PATTERN_LENGTH:
+        raise ValueError(f"the path is longer than {MAX_PATTERN_LENGTH} characters")
     if CONTROL_CHARACTER.search(text):
         raise ValueError("a path has no line breaks or control characters")
     if _URL.match(text):
@@ -192,17 +192,17 @@ def normal_include(text: str) -> str:
     return text.removeprefix("./")
 
 
-_LONGEST_SOCKET = 5 + 107  # "unix:" and what fits a socket's address (unix(7))
+_MAX_SOCKET_LENGTH = 5 + 107  # "unix:" and what fits a socket's address (unix(7))
 
 
 def normal_address(text: str) -> str:
     """`host:port` or `unix:/path` to listen on; port 0 lets the system pick one."""
     text = text.strip()
     if text.startswith("unix:"):
-        if not text.startswith("unix:/") or "\0" in text or len(text) > _LONGEST_SOCKET:
+        if not text.startswith("unix:/") or "\0" in text or len(text) > _MAX_SOCKET_LENGTH:
             raise ValueError(
                 f"{quoted(text)} names no socket; write a whole path of at most "
-                f'{_LONGEST_SOCKET - 5} characters, as in "unix:/run/consent-proxy.sock"'
+                f'{_MAX_SOCKET_LENGTH - 5} characters, as in "unix:/run/consent-proxy.sock"'
             )
         return text
     host, colon, port = text.rpartition(":")

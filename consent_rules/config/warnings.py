@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config.models import Config, Sensor, Site, Tag
-from consent_rules.config.problems import Finding
+from consent_rules.config.problems import Problem
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
 from consent_rules.host_owners import HostOwners
@@ -38,7 +38,7 @@ def lint(
     vendors: Mapping[str, Vendor],
     *,
     today: datetime.date,
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """Every risk in a valid config, as warnings. Places are paths of the config file. `vendors`
     are those of the config laid over the catalogue.
     """
@@ -50,11 +50,11 @@ def lint(
     yield from _vendors(config, catalogue)
 
 
-def _warning(path: Path, message: str) -> Finding:
-    return Finding(path, message, "warning")
+def _warning(path: Path, message: str) -> Problem:
+    return Problem(path, message, "warning")
 
 
-def _proxy(config: Config) -> Iterator[Finding]:
+def _proxy(config: Config) -> Iterator[Problem]:
     host, _ = split_address(config.proxy.admin_listen)
     if not is_loopback(host) and not host.startswith("unix:"):
         yield _warning(
@@ -72,7 +72,7 @@ def _proxy(config: Config) -> Iterator[Finding]:
             )
 
 
-def _policy(config: Config) -> Iterator[Finding]:
+def _policy(config: Config) -> Iterator[Problem]:
     policy = config.policy
     if policy.url is None:
         yield _warning(
@@ -119,7 +119,7 @@ def _policy(config: Config) -> Iterator[Finding]:
         )
 
 
-def _states_not_known(config: Config) -> Iterator[Finding]:
+def _states_not_known(config: Config) -> Iterator[Problem]:
     """A rule for a country as a whole, where some of its parts ask for more."""
     source = config.policy.region_from
     if source.country_header is None:
@@ -140,7 +140,7 @@ def _states_not_known(config: Config) -> Iterator[Finding]:
                 )
 
 
-def _theme(config: Config) -> Iterator[Finding]:
+def _theme(config: Config) -> Iterator[Problem]:
     theme = config.theme
     for key, front, back in (
         ("accent_text", theme.accent_text, theme.accent),
@@ -157,7 +157,7 @@ def _theme(config: Config) -> Iterator[Finding]:
             )
 
 
-def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Finding]:
+def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
     shared = HostOwners(
         (path.partition("/")[0], vendor.id)
         for vendor in catalogue.values()
@@ -197,7 +197,7 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Finding]
                 )
 
 
-def _sensors(here: Path, site: Site) -> Iterator[Finding]:
+def _sensors(here: Path, site: Site) -> Iterator[Problem]:
     if site.patient_permissions and not _has_patient_pages(site):
         yield _warning(
             (*here, "patient_permissions"),
@@ -219,7 +219,7 @@ def _sensors(here: Path, site: Site) -> Iterator[Finding]:
         )
 
 
-def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -> Iterator[Finding]:
+def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -> Iterator[Problem]:
     sites = {site.name: (number, site) for number, site in enumerate(config.sites)}
     for number, tag in enumerate(config.tags):
         left = (tag.expires - today).days
@@ -273,7 +273,7 @@ def _has_patient_pages(site: Site) -> bool:
     )
 
 
-def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Finding]:
+def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
     for number, table in enumerate(config.vendors):
         here: Path = ("vendor", number)
         known = catalogue.get(table.id)

@@ -16,7 +16,7 @@ from typing import Any
 import tree_sitter_javascript
 from tree_sitter import Language, Node, Parser
 
-_DEEPEST = 60
+_MAX_DEPTH = 60
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|[\s\S])")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
@@ -108,7 +108,7 @@ def _outermost(root: Node, kind: str) -> Iterator[Node]:
 
 
 def _value(node: Node, depth: int) -> Any:
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         return UNREADABLE
     match node.type:
         case "string":

@@ -34,7 +34,7 @@ _NAMED_HOST_CATEGORIES = frozenset(
 )
 
 
-_LARGEST_TABLE = 100_000
+_MAX_TABLE_SIZE = 100_000
 """Characters of signatures. The fast table takes some 300 bytes for each: 15 MB for the catalogue,
 which the workers share."""
 
@@ -42,7 +42,7 @@ which the workers share."""
 def _automaton(texts: list[str]) -> ahocorasick_rs.AhoCorasick | None:
     if not texts:
         return None
-    fast = ahocorasick_rs.Implementation.DFA if sum(map(len, texts)) <= _LARGEST_TABLE else None
+    fast = ahocorasick_rs.Implementation.DFA if sum(map(len, texts)) <= _MAX_TABLE_SIZE else None
     return ahocorasick_rs.AhoCorasick(texts, implementation=fast)
 
 

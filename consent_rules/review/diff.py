@@ -34,7 +34,7 @@ _WITNESS = "\ue000"
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class ExposureCondition:
     """When a vendor is open on some pages.
 
     `with_any` are the categories of which one is enough. `unasked` are the regions where it is open
@@ -47,7 +47,7 @@ class Opening:
 
     @property
     def never(self) -> bool:
-        return self == Opening()
+        return self == ExposureCondition()
 
     def says(self) -> str:
         """`opens with: advertising`, as people say it."""
@@ -60,7 +60,7 @@ class Opening:
             parts.append(f"before any choice: open {_where(self.unasked)}")
         return "; ".join(parts) or "closed"
 
-    def is_wider_than(self, other: Opening) -> bool:
+    def is_wider_than(self, other: ExposureCondition) -> bool:
         """Whether it opens for somebody for whom the other stays closed."""
         if self.always or other.always:
             return self.always and not other.always
@@ -130,9 +130,9 @@ def _vendors(
             pages = _patterns(vendor_id, tags, _patient_globs(old, new, name))
             was, will = (
                 {
-                    page: opening_of(rules, sites[name], vendor_id, page, today, regions)
+                    page: exposure_of(rules, sites[name], vendor_id, page, today, regions)
                     if name in sites
-                    else Opening()
+                    else ExposureCondition()
                     for page in pages
                 }
                 for rules, sites in ((old_rules, before), (new_rules, after))
@@ -140,14 +140,14 @@ def _vendors(
             yield from _vendor(vendor, name, was, will, after.get(name))
 
 
-def opening_of(
+def exposure_of(
     rules: Rules,
     site: SiteRules,
     vendor_id: str,
     page: str,
     today: datetime.date,
     regions: Iterable[str] = (ELSEWHERE,),
-) -> Opening:
+) -> ExposureCondition:
     """When a vendor is open on the pages of a pattern. What a site only observes counts as closed
     here all the same: it is what its decision says."""
     path = page.replace("*", _WITNESS)
@@ -161,8 +161,8 @@ def opening_of(
         return Preferences(frozenset(allowed), rules.policy_version)
 
     if is_open(chosen()):
-        return Opening(always=True)
-    return Opening(
+        return ExposureCondition(always=True)
+    return ExposureCondition(
         with_any=tuple(c for c in CHOOSABLE if is_open(chosen(c))),
         unasked=tuple(region for region in regions if is_open(None, region)),
     )
@@ -190,11 +190,11 @@ def _patient_globs(old: Config, new: Config, site: str) -> tuple[str, ...]:
 def _vendor(
     vendor: Vendor,
     site: str,
-    was: Mapping[str, Opening],
-    will: Mapping[str, Opening],
+    was: Mapping[str, ExposureCondition],
+    will: Mapping[str, ExposureCondition],
     rules: SiteRules | None,
 ) -> Iterator[Change]:
-    grouped: dict[tuple[Opening, Opening], list[str]] = {}
+    grouped: dict[tuple[ExposureCondition, ExposureCondition], list[str]] = {}
     for page, before in was.items():
         if before != will[page]:
             grouped.setdefault((before, will[page]), []).append(page)
@@ -220,7 +220,11 @@ def _vendor(
         )
 
 
-def _besides(was: Mapping[str, Opening], will: Mapping[str, Opening], shown: Iterable[str]) -> str:
+def _besides(
+    was: Mapping[str, ExposureCondition],
+    will: Mapping[str, ExposureCondition],
+    shown: Iterable[str],
+) -> str:
     already = [
         page
         for page, before in was.items()
@@ -231,7 +235,7 @@ def _besides(was: Mapping[str, Opening], will: Mapping[str, Opening], shown: Ite
     return f" (on {_and(_widest(already))} they do so already)" if already else ""
 
 
-def _still(will: Mapping[str, Opening], shown: Iterable[str]) -> str:
+def _still(will: Mapping[str, ExposureCondition], shown: Iterable[str]) -> str:
     kept = [
         page
         for page, after in will.items()

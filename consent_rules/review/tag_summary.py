@@ -11,7 +11,7 @@ from consent_rules.categories import Audience, Category
 from consent_rules.config.models import Config, Site, Tag
 from consent_rules.config.warnings import EXPIRES_SOON_DAYS
 from consent_rules.matching.paths import paths_meet
-from consent_rules.review.diff import ELSEWHERE, Opening, opening_of
+from consent_rules.review.diff import ELSEWHERE, ExposureCondition, exposure_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import CookieDetail, Vendor
 
@@ -26,7 +26,7 @@ WHAT_IT_DOES: Mapping[Category, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class TagSummary:
     """One vendor's tag on one site.
 
     `patient` says in words what happens on the site's patient pages; `records` whether visits are
@@ -47,17 +47,19 @@ class Meaning:
     policy_url: str
 
 
-def meaning_of(config: Config, rules: Rules, tag: Tag, site: str, today: datetime.date) -> Meaning:
+def meaning_of(
+    config: Config, rules: Rules, tag: Tag, site: str, today: datetime.date
+) -> TagSummary:
     """`tag` is one of the config's, `site` one of the tag's."""
     vendor = rules.vendors[tag.vendor]
     site_rules = next(one for one in rules.sites if one.name == site)
     table = next(one for one in config.sites if one.name == site)
     regions = (*(code for rule in config.policy.regions for code in rule.regions), ELSEWHERE)
     openings = [
-        opening_of(rules, site_rules, tag.vendor, page, today, regions) for page in tag.pages
+        exposure_of(rules, site_rules, tag.vendor, page, today, regions) for page in tag.pages
     ]
-    opening = next((one for one in openings if not one.never), Opening())
-    return Meaning(
+    opening = next((one for one in openings if not one.never), ExposureCondition())
+    return TagSummary(
         vendor=vendor.id,
         name=vendor.name,
         company=vendor.company,
@@ -131,7 +133,7 @@ def state_of(config: Config, rules: Rules, tag: Tag, today: datetime.date) -> Ta
     if tag.approved_on > today:
         return TagState(f"starts on {tag.approved_on}: closed until then", days, acts=False)
     openings = [
-        opening_of(rules, site, tag.vendor, page, today)
+        exposure_of(rules, site, tag.vendor, page, today)
         for site in rules.sites
         if site.name in tag.sites
         for page in tag.pages

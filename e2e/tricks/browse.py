@@ -17,7 +17,7 @@ from e2e.tricks.stub import Arrivals
 from e2e.tricks.table import Trick
 
 TABS = 16
-LONGEST = 6.0
+MAX_LENGTH = 6.0
 """Seconds that a page without the proxy has to ask. What has not happened by then never will."""
 SOONER = 2.0
 """The same for a page that is expected not to."""
@@ -131,7 +131,7 @@ async def _visit(tab: _Tab, visit: Visit) -> Outcome:
     if visit.watch:
         await asyncio.sleep(visit.watch)
     else:
-        longest = SOONER if visit.trick.inert else LONGEST
+        longest = SOONER if visit.trick.inert else MAX_LENGTH
         await arrivals.wait(connection=visit.trick.bare, seconds=longest)
     await asyncio.sleep(visit.trick.linger)
     while tab.popups:

@@ -56,18 +56,20 @@ def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
 
 def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
     if kind is Kind.PREFERENCES:
-        return variables(theme, ":root") + _css("preferences"), small_script("kept.js")
+        return variables(theme, ":root") + _css("preferences"), minified_script("kept.js")
     if kind is Kind.PLACEHOLDER:
-        return variables(theme, ":is(#yc-0,.yc-h)") + _firm(_css("placeholder")), ""
+        return variables(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(
+            _css("placeholder")
+        ), ""
     if kind is Kind.KEEPS:
-        return "", small_script("keeps.js", keep=_read("keep.js"))
+        return "", minified_script("keeps.js", keep=_read("keep.js"))
     if kind is Kind.CHOICES:
-        return _firm(_css("choices")), ""
-    link = _firm(_css("link"))
+        return _with_high_specificity(_css("choices")), ""
+    link = _with_high_specificity(_css("link"))
     if kind is Kind.DECIDED:
-        return link, small_script("core.js")
-    style = variables(theme, "#yc") + _firm(_css("banner")) + link
-    return style, small_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))
+        return link, minified_script("core.js")
+    style = variables(theme, "#yc") + _with_high_specificity(_css("banner")) + link
+    return style, minified_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))
 
 
 def _sha256(content: str) -> str:
@@ -87,14 +89,14 @@ def _css(name: str) -> str:
     return "".join(line.strip() for line in lines)
 
 
-def _firm(css: str) -> str:
+def _with_high_specificity(css: str) -> str:
     """Every declaration !important and every id twice, because the style stands on pages whose
     rules are not ours, and a page may well say `#main button{...!important}`."""
     return _DECLARATION.sub(r"\1!important", _ID.sub(r"\g<0>\g<0>", css))
 
 
 @cache
-def small_script(name: str, **parts: str) -> str:
+def minified_script(name: str, **parts: str) -> str:
     """One of our scripts without comments and blanks; each of `parts`, in their order, stands in
     for its `//@name`, or for nothing."""
     text = _read(name)

@@ -137,12 +137,12 @@ def _sentences(categories: Sequence[CategoryView], texts: Texts) -> list[str]:
         keys = (f"category.{c.category}.purpose" for c in categories if c.on is on)
         return texts.join([texts[key] for key in keys])
 
-    running, asking = purposes(True), purposes(False)
-    if not running:
-        return [texts.say("banner.ask", purposes=asking), texts["banner.without"]]
-    sentences = [texts.say("banner.runs", purposes=running)]
-    if asking:
-        sentences.append(texts.say("banner.also_ask", purposes=asking))
+    runtime, context = purposes(True), purposes(False)
+    if not runtime:
+        return [texts.say("banner.ask", purposes=context), texts["banner.without"]]
+    sentences = [texts.say("banner.runs", purposes=runtime)]
+    if context:
+        sentences.append(texts.say("banner.also_ask", purposes=context))
     return sentences
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from consent_rules.categories import SALE_OR_SHARING, Category
 from consent_rules.decision import Decision
 from consent_rules.signals.gpp import SECTIONS, gpp
-from proxy.banner.assets import small_script
+from proxy.banner.assets import minified_script
 from proxy.banner.inline_scripts import Script, inline_script
 
 
@@ -33,4 +33,6 @@ def gpp_script(
         "sections": {name: dict(values) for name, values in now.sections.items()},
         "sold": sold,
     }
-    return inline_script(small_script("gpp.js"), {"gpp": json.dumps(told, separators=(",", ":"))})
+    return inline_script(
+        minified_script("gpp.js"), {"gpp": json.dumps(told, separators=(",", ":"))}
+    )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
-from proxy.banner.assets import small_script
+from proxy.banner.assets import minified_script
 
 _NAME = re.compile(r"[A-Za-z_$][\w$]*\Z", re.ASCII)
 _QUEUES = frozenset({"dataLayer", "adobeDataLayer", "digitalData", "_mtm", "_etmc"})
@@ -47,17 +47,17 @@ def stubs(names: Iterable[str]) -> Script | None:
         "queues": " ".join(name for name in good if name in _QUEUES),
         "calls": " ".join(name for name in good if name not in _QUEUES),
     }
-    return inline_script(small_script("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
+    return inline_script(minified_script("stubs.js"), {k: v for k, v in names_by_kind.items() if v})
 
 
-def no_peers() -> Script:
+def disable_webrtc() -> Script:
     """Takes WebRTC away from a page: browsers have no header yet that could."""
-    return inline_script(small_script("peers.js"), {})
+    return inline_script(minified_script("peers.js"), {})
 
 
 def restore() -> Script:
     """Puts back what a visitor had typed before a choice loaded the page anew."""
-    return inline_script(small_script("restore.js"), {})
+    return inline_script(minified_script("restore.js"), {})
 
 
 def guard(patterns: Iterable[str]) -> Script | None:
@@ -66,5 +66,5 @@ def guard(patterns: Iterable[str]) -> Script | None:
     if not given:
         return None
     return inline_script(
-        small_script("guard.js"), {"paths": json.dumps(given, separators=(",", ":"))}
+        minified_script("guard.js"), {"paths": json.dumps(given, separators=(",", ":"))}
     )

@@ -144,14 +144,14 @@ class Wording:
 
 
 @cache
-def our_wording() -> Wording:
+def default_texts() -> Wording:
     """Our own words, where no config has its say."""
     return Wording()
 
 
 def texts_for(page_lang: str | None, accept_language: str) -> Texts:
     """`Wording.texts_for` with our own words."""
-    return our_wording().texts_for(page_lang, accept_language)
+    return default_texts().texts_for(page_lang, accept_language)
 
 
 @cache

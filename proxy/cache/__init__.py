@@ -7,17 +7,17 @@ What is kept is the origin's answer, before anything in it depends on a visitor.
 through all of them.
 """
 
-from proxy.cache.fetch import Replies, SharedCache, Visit, pass_by
-from proxy.cache.invalidation import Board
+from proxy.cache.fetch import Replies, SharedCache, Visit, bypass
+from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key
-from proxy.cache.lookup import through_cache
+from proxy.cache.lookup import lookup
 from proxy.cache.outcomes import ReadPage
 from proxy.cache.store import Entry, Store
 from proxy.cache.stored_response import aged_headers, send_kept
 
 __all__ = [
-    "Board",
     "Entry",
+    "InvalidationTable",
     "Key",
     "ReadPage",
     "Replies",
@@ -25,7 +25,7 @@ __all__ = [
     "Store",
     "Visit",
     "aged_headers",
-    "pass_by",
+    "bypass",
+    "lookup",
     "send_kept",
-    "through_cache",
 ]

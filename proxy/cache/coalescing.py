@@ -18,7 +18,7 @@ _NOT_KEPT_SECONDS = 120.0
 _NOT_KEPT_URLS = 16384
 
 
-class Fill(Generic[Outcome, Shared]):
+class Flight(Generic[Outcome, Shared]):
     """One fetch under way, in a task of its own: a visitor who leaves does not end it.
 
     `outcome` is for the one who began it; `shared` for all others: None when they must go on their
@@ -52,11 +52,11 @@ class Fill(Generic[Outcome, Shared]):
             self.shared.set_exception(error)
             self.shared.exception()
 
-    async def led(self) -> Outcome:
+    async def leader_result(self) -> Outcome:
         """The outcome, for the one who began it. Cancelling this does not cancel the fetch."""
         return await asyncio.shield(self.outcome)
 
-    async def followed(self) -> Shared | None:
+    async def follower_result(self) -> Shared | None:
         """What the others get."""
         self.followers += 1
         try:
@@ -65,11 +65,11 @@ class Fill(Generic[Outcome, Shared]):
             self.followers -= 1
 
 
-class Fills(Generic[Outcome, Shared]):
+class Flights(Generic[Outcome, Shared]):
     """The fetches under way in this worker."""
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, Fill[Outcome, Shared]] = {}
+        self._under_way: dict[Hashable, Flight[Outcome, Shared]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_kept: TTLCache[Hashable, None] = TTLCache(
             _NOT_KEPT_URLS, _NOT_KEPT_SECONDS, timer=time.monotonic
@@ -78,16 +78,16 @@ class Fills(Generic[Outcome, Shared]):
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def under_way(self, key: Hashable) -> Fill[Outcome, Shared] | None:
+    def in_flight(self, key: Hashable) -> Flight[Outcome, Shared] | None:
         return self._under_way.get(key)
 
     def begin(
         self,
         key: Hashable | None,
-        fetch: Callable[[Fill[Outcome, Shared]], Coroutine[object, object, None]],
-    ) -> Fill[Outcome, Shared]:
+        fetch: Callable[[Flight[Outcome, Shared]], Coroutine[object, object, None]],
+    ) -> Flight[Outcome, Shared]:
         """Start a fetch. Without a key nobody can wait for it."""
-        fill: Fill[Outcome, Shared] = Fill()
+        fill: Flight[Outcome, Shared] = Flight()
         if key is not None:
             self._under_way[key] = fill
 
@@ -109,7 +109,7 @@ class Fills(Generic[Outcome, Shared]):
         task.add_done_callback(self._tasks.discard)
         return fill
 
-    def detach(self, key: Hashable, fill: Fill[Outcome, Shared]) -> None:
+    def detach(self, key: Hashable, fill: Flight[Outcome, Shared]) -> None:
         """Let nobody else wait for a fetch."""
         if self._under_way.get(key) is fill:
             del self._under_way[key]

@@ -28,7 +28,7 @@ _FORMATS = tuple(
         rf"(?:{_DAYS}) (?P<mon>[a-z]{{3}}) (?P<d>[ \d]\d) {_TIME} (?P<y>\d{{4}})",
     )
 )
-_LONGEST = 40
+_MAX_LENGTH = 40
 
 
 def http_date(text: str, now: float) -> float | None:
@@ -37,7 +37,7 @@ def http_date(text: str, now: float) -> float | None:
     `now` decides the century of a two-digit year: more than 50 years ahead means the past.
     """
     # A day is exact enough for the century, and lets equal texts be remembered.
-    return _parsed(text, int(now // 86400)) if len(text) <= _LONGEST else None
+    return _parsed(text, int(now // 86400)) if len(text) <= _MAX_LENGTH else None
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ from functools import lru_cache
 FOREVER = 2**31
 """Seconds. A larger number is this (RFC 9111, 1.2.2)."""
 
-_LONGEST = 2000
+_MAX_LENGTH = 2000
 _NUMBER = re.compile(r"[0-9]+\Z")
 
 
@@ -51,7 +51,7 @@ def cache_control(values: Iterable[str]) -> Directives:
     text = ",".join(values)
     if not text:
         return NOTHING
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return Directives({"no-store": ("",)})
     return _cache_control(text)
 
@@ -119,7 +119,7 @@ def targeted(values: Iterable[str]) -> Directives | None:
     None when it is absent, empty or malformed: then Cache-Control counts (RFC 9213, 2.1).
     """
     text = ",".join(values)
-    if not text.strip() or len(text) > _LONGEST:
+    if not text.strip() or len(text) > _MAX_LENGTH:
         return None
     return _targeted(text)
 

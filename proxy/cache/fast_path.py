@@ -23,18 +23,18 @@ from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.addresses import Network, address_behind, address_is_trusted
 
 if TYPE_CHECKING:
-    from proxy.context import Asking
+    from proxy.context import RequestContext
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
 """Bytes of replies that a worker keeps ready, about, beside the variants."""
-_MOST_STATES = 20_000
-_LONGEST_COOKIE = 4096
+_MAX_STATES = 20_000
+_MAX_COOKIE_LENGTH = 4096
 # What an answer may be chosen by (`Vary`): all of it is part of the question.
 _SELECTING = frozenset(
     {"accept-encoding", "accept-language", "host", "sec-gpc", "sec-fetch-dest", "x-forwarded-host"}
 )
-_MOST_NAMES = 1000
+_MAX_NAMES = 1000
 
 
 class _Role(IntEnum):
@@ -100,7 +100,7 @@ _ANYONE = _Visitor("anyone")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReadyReply:
+class FastPathEntry:
     """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
     `until` is when what it was made from is no longer fresh. `site` and `page` are for counters.
     """
@@ -154,7 +154,7 @@ class _Recent(Generic[_T]):
         self._young[key] = (value, size)
 
 
-class ReadyReplies:
+class FastPath:
     """The replies that are ready under one configuration. `region_headers` are those that tell a
     visitor's region, `trusted` the proxies whose word counts, `region_of_address` tells it where no
     header does.
@@ -171,8 +171,8 @@ class ReadyReplies:
         self._store = store
         self._trusted = tuple(trusted)
         self._region_of_address = region_of_address
-        self._replies: _Recent[ReadyReply] = _Recent(budget)
-        self._visitors: _Recent[_Visitor] = _Recent(_MOST_STATES)
+        self._replies: _Recent[FastPathEntry] = _Recent(budget)
+        self._visitors: _Recent[_Visitor] = _Recent(_MAX_STATES)
         self._by_name = dict.fromkeys(_NOTHING, _Role.NOTHING)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
         self._by_name |= dict.fromkeys(_CHOOSES, _Role.CHOOSES)
@@ -209,7 +209,7 @@ class ReadyReplies:
                 chosen += (name, value)
             elif role is _Role.SITE:
                 site += (name, value)
-            elif role is _Role.COOKIE and not cookie and len(value) <= _LONGEST_COOKIE:
+            elif role is _Role.COOKIE and not cookie and len(value) <= _MAX_COOKIE_LENGTH:
                 cookie = value
             else:
                 return None
@@ -221,11 +221,11 @@ class ReadyReplies:
         role = self._by_name.get(text)
         if role is None:
             role = _Role.NOTHING if text.startswith(_NOTHING_UNDER) else _Role.LONG_WAY
-        if len(self._roles) < _MOST_NAMES:
+        if len(self._roles) < _MAX_NAMES:
             self._roles[name] = role
         return role
 
-    def find(self, question: Question, now: float) -> ReadyReply | None:
+    def find(self, question: Question, now: float) -> FastPathEntry | None:
         """The reply that is ready, if all that it was made from holds."""
         reply = self._replies.get((_ANYONE.key, question.key))
         if reply is None:
@@ -244,12 +244,12 @@ class ReadyReplies:
     def remember(
         self,
         question: Question,
-        asking: Asking,
+        context: RequestContext,
         entry: Entry,
         response: ProxyResponse,
         *,
         page: tuple[object, ...] | None,
-        keeps_pages: bool,
+        may_share_pages: bool,
         asks_for_page: bool,
     ) -> None:
         """Keep a reply that was made of a fresh kept answer. `response` has been sent;
@@ -257,16 +257,16 @@ class ReadyReplies:
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
-        asset = not entry.is_page and not asks_for_page and not asking.site.rules.patient_cookies
+        asset = not entry.is_page and not asks_for_page and not context.site.rules.patient_cookies
         # The kept fields as well: one that was taken out for this visitor is another's.
         fields = (*entry.headers, *response.headers)
         if asset and all(name.lower() in _SAME_FOR_ALL for name in fields):
             who: _Visitor | None = _ANYONE
         else:
-            who = self._visitor(question, asking, keeps_pages=keeps_pages)
+            who = self._visitor(question, context, may_share_pages=may_share_pages)
         if who is None:
             return
-        now = asking.now
+        now = context.now
         until = min(entry.born + entry.terms.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
         rest = b""
@@ -276,27 +276,33 @@ class ReadyReplies:
         head = head_of(f"HTTP/1.1 {response.status} {response.reason}", headers)
         if rest:
             head = head[:-2] + b"Age: "
-        reply = ReadyReply(
-            response.status, head, rest, response.sent, entry, until, asking.site.rules.name, page
+        reply = FastPathEntry(
+            response.status, head, rest, response.sent, entry, until, context.site.rules.name, page
         )
         # The body is a variant's, or the store's, as long as that lives: counted all the same.
         self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
 
-    def _visitor(self, question: Question, asking: Asking, *, keeps_pages: bool) -> _Visitor | None:
-        if asking.asked_once or asking.has_kept or asking.context.audience is Audience.PATIENT:
+    def _visitor(
+        self, question: Question, context: RequestContext, *, may_share_pages: bool
+    ) -> _Visitor | None:
+        if (
+            context.load_once
+            or context.has_saved_form
+            or context.page_context.audience is Audience.PATIENT
+        ):
             return None
         if not question.cookie:
             return _NO_COOKIE
-        if asking.running.config.signals.wp_consent_cookies:
+        if context.runtime.config.signals.wp_consent_cookies:
             return None  # what is to be put right, and for how long, is each visitor's own
-        chosen = asking.visitor.preferences
-        names = names_in(asking.cookie_header)
-        vendors = tuple(sorted(n for n in names if asking.running.cookies.vendors_of(n)))
+        chosen = context.visitor.preferences
+        names = names_in(context.cookie_header)
+        vendors = tuple(sorted(n for n in names if context.runtime.cookies.vendors_of(n)))
         key = (
             None if chosen is None else chosen.key,
             vendors,
-            keeps_pages,
-            tuple(sorted(names)) if asking.site.rules.patient_cookies else (),
+            may_share_pages,
+            tuple(sorted(names)) if context.site.rules.patient_cookies else (),
         )
         found = _Visitor(key, inf if chosen is None else chosen.expires_at)
         self._visitors.put((question.site, question.cookie), found)

@@ -15,28 +15,28 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.cache import cache_status as told
-from proxy.cache.coalescing import Fill, Fills
+from proxy.cache.coalescing import Flight, Flights
 from proxy.cache.conditional import CONDITIONAL, validators
-from proxy.cache.invalidation import Board
+from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, selecting
-from proxy.cache.outcomes import Coming, Kept, Live, Outcome, ReadPage
+from proxy.cache.outcomes import Outcome, ReadPage, Stored, Streaming, Uncacheable
 from proxy.cache.policy import (
     ERRORS,
     SAFE_METHODS,
     WANTS_NOTHING,
+    RequestDirectives,
     Use,
-    Wants,
+    allows_stale_on_error,
     also_invalid,
     describes_same,
+    freshness,
     initial_age,
     kept_headers,
-    may_cover_error,
+    storage_refusal,
     terms_of,
     updated_headers,
-    use_of,
-    why_not_kept,
 )
-from proxy.cache.shared_body import Growing, Reader
+from proxy.cache.shared_body import SharedBody, SharedBodyReader
 from proxy.cache.store import Entry, Store, selecting_names
 from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
@@ -56,9 +56,11 @@ _STEP = 256 * 1024
 class SharedCache:
     """What one worker keeps, and what it is fetching. `tells` adds the `Cache-Status` header."""
 
-    def __init__(self, budget: int, board: Board | None = None, *, tells: bool = False) -> None:
+    def __init__(
+        self, budget: int, board: InvalidationTable | None = None, *, tells: bool = False
+    ) -> None:
         self.store = Store(budget, board)
-        self.fills: Fills[Outcome, Kept | Coming] = Fills()
+        self.fills: Flights[Outcome, Stored | Streaming] = Flights()
         self.tells = tells
 
 
@@ -71,7 +73,7 @@ class Replies(Protocol):
     def keeps(self, headers: CIMultiDict[str]) -> bool:
         """Whether an answer with these fields may be kept at all, pages and all else alike."""
 
-    def keeps_pages(self) -> bool:
+    def may_share_pages(self) -> bool:
         """Whether this visitor may be given a page that is kept, and be the one it is kept from."""
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
@@ -114,7 +116,7 @@ class Visit:
         return self._headers
 
 
-async def pass_by(visit: Visit, why: str, entry: Entry | None = None) -> web.StreamResponse:
+async def bypass(visit: Visit, why: str, entry: Entry | None = None) -> web.StreamResponse:
     """Ask the upstream for this visitor alone. `entry` is what a HEAD may tell something about.
 
     `why` is one of RFC 9211's words. Raises UpstreamError when there is no answer.
@@ -173,18 +175,20 @@ def _learn_from_head(
 
 def _group(visit: Visit) -> tuple[Key, bool, bool]:
     """Whose answers are kept or not alike."""
-    return visit.key, visit.replies.keeps_pages(), "Authorization" in visit.headers
+    return visit.key, visit.replies.may_share_pages(), "Authorization" in visit.headers
 
 
-async def fetch_response(visit: Visit, entry: Entry | None, want: Wants) -> web.StreamResponse:
+async def fetch_response(
+    visit: Visit, entry: Entry | None, want: RequestDirectives
+) -> web.StreamResponse:
     fills = visit.cache.fills
     group = _group(visit)
     if entry is None and fills.is_not_kept(group):
-        return await pass_by(visit, "miss")
+        return await bypass(visit, "miss")
     if entry is not None and (entry.terms.no_cache or entry.terms.lifetime <= 0):
         # To be asked about for each visitor anew: nobody else's answer would do.
         async with _outcome(visit, entry, want) as outcome:
-            if not isinstance(outcome, Coming):
+            if not isinstance(outcome, Streaming):
                 return await _reply(visit, outcome)
             pump = asyncio.create_task(_pump(visit, outcome))
             try:
@@ -192,21 +196,21 @@ async def fetch_response(visit: Visit, entry: Entry | None, want: Wants) -> web.
             finally:
                 await _finished(pump, outcome)
     where = (group, visit.cache.store.selecting_of(visit.key, visit.headers))
-    under_way = fills.under_way(where)
-    if under_way is not None:
-        shared = await under_way.followed()
+    in_flight = fills.in_flight(where)
+    if in_flight is not None:
+        shared = await in_flight.follower_result()
         if shared is not None and _suits(visit, shared, want):
             return await _reply_shared(visit, shared)
         fill = _begin(visit, entry, want, None)
     else:
         fill = _begin(visit, entry, want, where)
     try:
-        return await _reply(visit, await fill.led())
+        return await _reply(visit, await fill.leader_result())
     finally:
         fill.left.set()
 
 
-async def _finished(pump: asyncio.Task[bool], coming: Coming) -> None:
+async def _finished(pump: asyncio.Task[bool], coming: Streaming) -> None:
     if coming.growing.too_large:
         return
     try:
@@ -219,27 +223,27 @@ async def _finished(pump: asyncio.Task[bool], coming: Coming) -> None:
 def refresh(visit: Visit, entry: Entry) -> None:
     """Ask again while the visitor already has the stale answer (RFC 5861, 3)."""
     where = (_group(visit), visit.cache.store.selecting_of(visit.key, visit.headers))
-    if visit.cache.fills.under_way(where) is None:
+    if visit.cache.fills.in_flight(where) is None:
         _begin(visit, entry, WANTS_NOTHING, where).left.set()
 
 
 def _begin(
-    visit: Visit, entry: Entry | None, want: Wants, where: object
-) -> Fill[Outcome, Kept | Coming]:
-    async def fetch(fill: Fill[Outcome, Kept | Coming]) -> None:
+    visit: Visit, entry: Entry | None, want: RequestDirectives, where: object
+) -> Flight[Outcome, Stored | Streaming]:
+    async def fetch(fill: Flight[Outcome, Stored | Streaming]) -> None:
         try:
             async with _outcome(visit, entry, want) as outcome:
                 fill.settle(outcome)
-                if isinstance(outcome, Live):
+                if isinstance(outcome, Uncacheable):
                     fill.share(None)
                     await fill.left.wait()
-                elif isinstance(outcome, Kept):
+                elif isinstance(outcome, Stored):
                     fill.share(outcome if outcome.stored or outcome.covers_error else None)
                 else:
                     if outcome.reserved:
                         fill.share(outcome)
                     if await _pump(visit, outcome):
-                        fill.share(Kept(outcome.entry, "miss", stored=True))
+                        fill.share(Stored(outcome.entry, "miss", stored=True))
                     fill.share(None)
                     if outcome.growing.too_large:
                         await fill.left.wait()
@@ -250,7 +254,9 @@ def _begin(
 
 
 @asynccontextmanager
-async def _outcome(visit: Visit, base: Entry | None, want: Wants) -> AsyncIterator[Outcome]:
+async def _outcome(
+    visit: Visit, base: Entry | None, want: RequestDirectives
+) -> AsyncIterator[Outcome]:
     """Ask the upstream; what comes of it, for as long as the block lasts."""
     headers = visit.headers
     why = "miss" if base is None else "stale"
@@ -265,9 +271,11 @@ async def _outcome(visit: Visit, base: Entry | None, want: Wants) -> AsyncIterat
         upstream = await opened.__aenter__()
     except UpstreamError:
         now = time.time()
-        if base is None or not may_cover_error(base.terms, base.age(now), want, reached=False):
+        if base is None or not allows_stale_on_error(
+            base.terms, base.age(now), want, reached=False
+        ):
             raise
-        yield Kept(base, why, covers_error=True)
+        yield Stored(base, why, covers_error=True)
         return
     try:
         yield await _judged(visit, base, want, why, upstream, asked)
@@ -281,7 +289,7 @@ async def _outcome(visit: Visit, base: Entry | None, want: Wants) -> AsyncIterat
 async def _judged(
     visit: Visit,
     base: Entry | None,
-    want: Wants,
+    want: RequestDirectives,
     why: str,
     upstream: ClientResponse,
     asked: tuple[float, float],
@@ -292,8 +300,10 @@ async def _judged(
     if base is not None:
         if status == 304:
             return _validated(visit, base, answered, asked, now)
-        if status in ERRORS and may_cover_error(base.terms, base.age(now), want, reached=True):
-            return Kept(base, why, status, covers_error=True)
+        if status in ERRORS and allows_stale_on_error(
+            base.terms, base.age(now), want, reached=True
+        ):
+            return Stored(base, why, status, covers_error=True)
     is_page = visit.replies.is_page(status, answered)
     refusal = _refusal(visit, upstream, answered)
     if refusal:
@@ -301,7 +311,7 @@ async def _judged(
             store.remove(base)  # what it was an answer to has another one now
         if refusal not in _OF_THE_VISITOR and status not in ERRORS:
             visit.cache.fills.was_not_kept(_group(visit))
-        return Live(upstream, answered, why, refusal)
+        return Uncacheable(upstream, answered, why, refusal)
     entry = _entry(visit, upstream, answered, asked, now, is_page=is_page)
     if is_page:
         read = await visit.replies.read_page(upstream, answered)
@@ -309,24 +319,24 @@ async def _judged(
             return _body(visit, upstream, entry, answered, why, read)
         if read.kept is None:
             visit.cache.fills.was_not_kept(_group(visit))
-            return Live(upstream, answered, why, "unreadable", read)
+            return Uncacheable(upstream, answered, why, "unreadable", read)
         entry.body, entry.attachment, entry.attached = read.kept, read.attachment, read.size
         stored = store.put(entry)
-        return Kept(entry, why, status, stored, answered)
+        return Stored(entry, why, status, stored, answered)
     return _body(visit, upstream, entry, answered, why)
 
 
 def _refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
     status = upstream.status
     is_page = visit.replies.is_page(status, answered)
-    refusal = why_not_kept(
+    refusal = storage_refusal(
         visit.request.method, visit.headers, status, answered, time.time(), is_page=is_page
     )
     if refusal:
         return refusal
     if not visit.replies.keeps(answered):
         return "private"
-    if is_page and not visit.replies.keeps_pages():
+    if is_page and not visit.replies.may_share_pages():
         return "cookies"
     if "Cookie" in visit.headers and "cookie" in (selecting_names(answered, is_page=is_page) or ()):
         return "cookies"  # nobody else will ever have the same ones
@@ -366,19 +376,19 @@ def _validated(
     answered: CIMultiDict[str],
     asked: tuple[float, float],
     now: float,
-) -> Kept:
+) -> Stored:
     entry = _refreshed(base, answered, asked, now)
     cookies = CIMultiDict(entry.headers)
     for value in answered.getall("Set-Cookie", ()):
         cookies.add("Set-Cookie", value)
-    refused = why_not_kept(
+    refused = storage_refusal(
         "GET", visit.headers, entry.status, entry.headers, now, is_page=entry.is_page
     )
     refused = refused or ("" if visit.replies.keeps(entry.headers) else "private")
     if refused:
         visit.cache.store.remove(base)
     stored = not refused and visit.cache.store.put(entry)
-    return Kept(entry, "stale", 304, stored, cookies)
+    return Stored(entry, "stale", 304, stored, cookies)
 
 
 def _refreshed(
@@ -413,13 +423,13 @@ def _body(
     store = visit.cache.store
     content = upstream.content
     protocol = upstream.connection.protocol if upstream.connection else None
-    growing = Growing(content)
+    growing = SharedBody(content)
     try:
         chunk = (read.begun if read is not None else None) or content.read_nowait()
         if read is None and content.at_eof():
             _check_whole(upstream, protocol, len(chunk))
             entry.body = chunk
-            return Kept(entry, why, entry.status, store.put(entry), answered)
+            return Stored(entry, why, entry.status, store.put(entry), answered)
     except (aiohttp.ClientError, OSError) as error:
         raise UpstreamError(502, f"{upstream.url.origin()} broke off: {error}") from error
     if chunk:
@@ -428,10 +438,10 @@ def _body(
     if length and not store.reserve(length):
         growing.give_up()
         length = 0
-    return Coming(entry, why, answered, growing, length, upstream, protocol, read)
+    return Streaming(entry, why, answered, growing, length, upstream, protocol, read)
 
 
-async def _pump(visit: Visit, coming: Coming) -> bool:
+async def _pump(visit: Visit, coming: Streaming) -> bool:
     """Read a body as fast as the upstream sends it, and keep it once it is whole. Returns whether
     others may have it.
     """
@@ -479,28 +489,28 @@ def _check_whole(upstream: ClientResponse, protocol: object, size: int) -> None:
         raise aiohttp.ClientPayloadError("reset while it sent a body without a length")
 
 
-def _suits(visit: Visit, shared: Kept | Coming, want: Wants) -> bool:
+def _suits(visit: Visit, shared: Stored | Streaming, want: RequestDirectives) -> bool:
     """Whether what another visitor fetched will do for this one."""
     entry = shared.entry
     names = tuple(name for name, _ in entry.selecting)
     if selecting(names, visit.headers) != entry.selecting:
         return False
-    if entry.is_page and not visit.replies.keeps_pages():
+    if entry.is_page and not visit.replies.may_share_pages():
         return False
-    if isinstance(shared, Kept) and shared.covers_error:
-        return may_cover_error(entry.terms, entry.age(time.time()), want, reached=True) or (
+    if isinstance(shared, Stored) and shared.covers_error:
+        return allows_stale_on_error(entry.terms, entry.age(time.time()), want, reached=True) or (
             want == WANTS_NOTHING
         )
-    return use_of(entry.terms, entry.age(time.time()), want) is Use.FRESH
+    return freshness(entry.terms, entry.age(time.time()), want) is Use.FRESH
 
 
-async def _reply_shared(visit: Visit, shared: Kept | Coming) -> web.StreamResponse:
+async def _reply_shared(visit: Visit, shared: Stored | Streaming) -> web.StreamResponse:
     now = time.time()
     visit.request[CACHE] = "collapsed"
     headers = aged_headers(shared.entry, now)
     if visit.cache.tells:
         headers.add(CACHE_STATUS, told.forwarded(shared.why, collapsed=True))
-    if isinstance(shared, Coming) and not shared.growing.whole:
+    if isinstance(shared, Streaming) and not shared.growing.whole:
         return await visit.replies.live(_teed(shared), headers, shared.read)
     return await visit.replies.kept(shared.entry, headers, now)
 
@@ -510,18 +520,18 @@ async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
     tells = visit.cache.tells
     visit.request[CACHE] = outcome.why
     match outcome:
-        case Live():
+        case Uncacheable():
             if tells:
                 status = outcome.upstream.status
                 outcome.headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status))
             return await visit.replies.live(outcome.upstream, outcome.headers, outcome.read)
-        case Coming():
+        case Streaming():
             headers = CIMultiDict(outcome.headers)
             if tells:
                 status = outcome.entry.status
                 headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status, stored=True))
             return await visit.replies.live(_teed(outcome), headers, outcome.read)
-        case Kept():
+        case Stored():
             now = time.time()
             headers = aged_headers(outcome.entry, now)
             if outcome.headers is not None:
@@ -538,14 +548,14 @@ class _Teed:
 
     __slots__ = ("connection", "content", "headers", "reason", "status", "url")
 
-    def __init__(self, coming: Coming) -> None:
+    def __init__(self, coming: Streaming) -> None:
         self.status = coming.upstream.status
         self.reason = coming.upstream.reason
         self.headers = coming.upstream.headers
         self.url = coming.upstream.url
-        self.content = Reader(coming.growing)
+        self.content = SharedBodyReader(coming.growing)
         self.connection = None
 
 
-def _teed(coming: Coming) -> ClientResponse:
+def _teed(coming: Streaming) -> ClientResponse:
     return cast(ClientResponse, _Teed(coming))

@@ -36,7 +36,7 @@ class PrefixPurge:
     prefix: str
 
 
-class Board:
+class InvalidationTable:
     """Shared by the workers that are forked after it is made."""
 
     def __init__(self) -> None:

@@ -13,13 +13,13 @@ from proxy.cache.fetch import (
     Replies,
     SharedCache,
     Visit,
+    bypass,
     fetch_response,
-    pass_by,
     refresh,
 )
 from proxy.cache.keys import Key
 from proxy.cache.outcomes import ReadPage
-from proxy.cache.policy import WANTS_NOTHING, Use, use_of, wants
+from proxy.cache.policy import WANTS_NOTHING, Use, freshness, wants
 from proxy.cache.store import Entry
 from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
@@ -37,27 +37,27 @@ _NOT_THIS_REQUEST = (
 )
 
 
-async def through_cache(visit: Visit) -> web.StreamResponse:
+async def lookup(visit: Visit) -> web.StreamResponse:
     """Answer a request from what is kept, or ask the upstream and keep what may be kept.
 
     Raises UpstreamError when there is no answer.
     """
     request = visit.request
     if request.method not in {"GET", "HEAD"}:
-        return await pass_by(visit, "method")
+        return await bypass(visit, "method")
     given = request.headers
     if request.body_exists or any(name in given for name in _NOT_THIS_REQUEST):
-        return await pass_by(visit, "bypass")
+        return await bypass(visit, "bypass")
     plain = "Cache-Control" not in given and "Pragma" not in given
     want = WANTS_NOTHING if plain else wants(given)
     if want.no_store:
-        return await pass_by(visit, "request")
+        return await bypass(visit, "request")
     entry = visit.cache.store.get(visit.key, lambda: visit.headers)
     if entry is not None:
-        if entry.is_page and not visit.replies.keeps_pages():
-            return await pass_by(visit, "bypass")
+        if entry.is_page and not visit.replies.may_share_pages():
+            return await bypass(visit, "bypass")
         now = time.time()
-        use = use_of(entry.terms, entry.age(now), want)
+        use = freshness(entry.terms, entry.age(now), want)
         if use is Use.WHILE_REVALIDATING and request.method == "GET":
             refresh(visit, entry)
         if use is not Use.VALIDATE:
@@ -65,10 +65,10 @@ async def through_cache(visit: Visit) -> web.StreamResponse:
     if want.only_if_cached:
         return error_response(request, 504)
     if request.method == "HEAD":
-        return await pass_by(visit, "method", entry)
+        return await bypass(visit, "method", entry)
     if entry is None and any(name in visit.headers for name in RANGE_FIELDS):
         # Answered by the upstream itself: a part is not kept, nor is "not modified".
-        return await pass_by(visit, "miss")
+        return await bypass(visit, "miss")
     return await fetch_response(visit, entry, want)
 
 
@@ -88,6 +88,6 @@ __all__ = [
     "Replies",
     "SharedCache",
     "Visit",
-    "pass_by",
-    "through_cache",
+    "bypass",
+    "lookup",
 ]

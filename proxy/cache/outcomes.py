@@ -8,7 +8,7 @@ from typing import Protocol
 from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
-from proxy.cache.shared_body import Growing
+from proxy.cache.shared_body import SharedBody
 from proxy.cache.store import Entry
 
 
@@ -30,7 +30,7 @@ class ReadPage(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class Stored:
     """An answer that is here as a whole. `headers` are the upstream's for whoever fetched it."""
 
     entry: Entry
@@ -42,7 +42,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Coming:
+class Streaming:
     """An answer to be kept whose body is still coming. `entry` has no body yet; `read` is set where
     it is a page.
     """
@@ -50,7 +50,7 @@ class Coming:
     entry: Entry
     why: str
     headers: CIMultiDict[str]
-    growing: Growing
+    growing: SharedBody
     reserved: int
     upstream: ClientResponse
     protocol: object
@@ -58,7 +58,7 @@ class Coming:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Live:
+class Uncacheable:
     """An answer that is not kept: for the one who asked."""
 
     upstream: ClientResponse
@@ -68,4 +68,4 @@ class Live:
     read: ReadPage | None = None
 
 
-Outcome = Kept | Coming | Live
+Outcome = Stored | Streaming | Uncacheable

@@ -28,8 +28,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ERRORS = frozenset({500, 502, 503, 504})
 """What `stale-if-error` covers (RFC 5861, 4)."""
 
-LONGEST_HEURISTIC = 3600.0
-LONGEST_HEURISTIC_PAGE = 60.0
+MAX_HEURISTIC_LIFETIME = 3600.0
+MAX_HEURISTIC_PAGE_LIFETIME = 60.0
 """Seconds. The tenth of a file's age (RFC 9111, 4.2.2) can be days; who changes a page and says
 nothing of caching expects to see it soon."""
 
@@ -41,7 +41,7 @@ _AGE = re.compile(r"[0-9]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class FreshnessPolicy:
     """On what terms a kept answer may be used. Seconds."""
 
     lifetime: float
@@ -56,7 +56,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Wants:
+class RequestDirectives:
     """What a request says about caches."""
 
     no_store: bool = False
@@ -67,7 +67,7 @@ class Wants:
     max_stale: int = 0
 
 
-WANTS_NOTHING = Wants()
+WANTS_NOTHING = RequestDirectives()
 
 
 class Use(enum.Enum):
@@ -80,20 +80,20 @@ class Use(enum.Enum):
     VALIDATE = "validate"
 
 
-def wants(headers: MultiMapping[str]) -> Wants:
+def wants(headers: MultiMapping[str]) -> RequestDirectives:
     """The caching directives of a request (RFC 9111, 5.2.1). `Pragma` counts where there is no
     Cache-Control.
     """
     if "Cache-Control" not in headers:
         pragma = headers.get("Pragma", "")
         if pragma and "no-cache" in pragma.lower():
-            return Wants(no_cache=True)
+            return RequestDirectives(no_cache=True)
         return WANTS_NOTHING
     given = cache_control(headers.getall("Cache-Control"))
     stale = given.seconds("max-stale")
     if stale is not None and "" in given.given["max-stale"]:
         stale = FOREVER
-    return Wants(
+    return RequestDirectives(
         no_store="no-store" in given,
         no_cache="no-cache" in given,
         only_if_cached="only-if-cached" in given,
@@ -115,7 +115,7 @@ def response_directives(headers: MultiMapping[str]) -> tuple[Directives, bool]:
     return cache_control(headers.getall("Cache-Control", ())), False
 
 
-def why_not_kept(
+def storage_refusal(
     method: str,
     request: MultiMapping[str],
     status: int,
@@ -165,7 +165,7 @@ def has_validator(headers: MultiMapping[str]) -> bool:
 
 def terms_of(
     status: int, headers: MultiMapping[str], now: float, *, is_page: bool = False
-) -> Terms:
+) -> FreshnessPolicy:
     """On what terms an answer that came at `now` may be used."""
     given, is_targeted = response_directives(headers)
     shared = given.seconds("s-maxage")
@@ -179,7 +179,7 @@ def terms_of(
         lifetime = _heuristic(status, headers, given, now, is_page=is_page)
     # `no-cache="field"` takes the field out of what is kept; alone it holds for the whole.
     no_cache = "" in given.given.get("no-cache", ("-",))
-    return Terms(
+    return FreshnessPolicy(
         lifetime=lifetime,
         stale_while_revalidate=given.seconds("stale-while-revalidate") or 0,
         stale_if_error=given.seconds("stale-if-error"),
@@ -209,7 +209,7 @@ def _heuristic(
     modified = http_date(headers.get("Last-Modified", ""), now)
     if modified is None:
         return 0.0
-    longest = LONGEST_HEURISTIC_PAGE if is_page else LONGEST_HEURISTIC
+    longest = MAX_HEURISTIC_PAGE_LIFETIME if is_page else MAX_HEURISTIC_LIFETIME
     return min(longest, max(0.0, (_date(headers, now) - modified) / 10))
 
 
@@ -228,7 +228,7 @@ def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float)
     return max(apparent, told + max(0.0, answered_at - asked_at))
 
 
-def use_of(terms: Terms, age: float, want: Wants) -> Use:
+def freshness(terms: FreshnessPolicy, age: float, want: RequestDirectives) -> Use:
     """What may be done with a kept answer of this age."""
     if want.no_cache or terms.no_cache:
         return Use.VALIDATE
@@ -246,7 +246,9 @@ def use_of(terms: Terms, age: float, want: Wants) -> Use:
     return Use.VALIDATE
 
 
-def may_cover_error(terms: Terms, age: float, want: Wants, *, reached: bool) -> bool:
+def allows_stale_on_error(
+    terms: FreshnessPolicy, age: float, want: RequestDirectives, *, reached: bool
+) -> bool:
     """Whether a kept answer may stand in for a failure of the upstream.
 
     `reached` tells an error status (500, 502, 503, 504) from an upstream that gave no answer: only

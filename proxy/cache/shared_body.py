@@ -22,7 +22,7 @@ class Source(Protocol):
     async def readany(self) -> bytes: ...
 
 
-class Growing:
+class SharedBody:
     """What has come of a body so far. `whole` once all of it is here, `too_large` once it will
     not be collected further, `failure` when it broke off.
     """
@@ -70,10 +70,10 @@ class Growing:
         await self._changed.wait()
 
 
-class Reader:
+class SharedBodyReader:
     """One visitor's place in a growing body. A `Source`."""
 
-    def __init__(self, growing: Growing) -> None:
+    def __init__(self, growing: SharedBody) -> None:
         self._growing = growing
         self._next = 0
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from multidict import CIMultiDict, MultiMapping
 
-from proxy.cache.invalidation import Board
+from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, Selecting, selecting, vary_names, wants_language
-from proxy.cache.policy import Terms
+from proxy.cache.policy import FreshnessPolicy
 
 _OVERHEAD = 1500
 """Bytes that an entry takes beside its texts, about."""
-_MOST_VARIANTS = 64
+_MAX_VARIANTS = 64
 """Kept for one URL. `Vary: User-Agent` has thousands, each asked for once."""
 _SHARE = 16
 """An answer larger than this part of the budget passes by: it would push out too many others."""
@@ -35,7 +35,7 @@ class Entry:
     reason: str
     headers: CIMultiDict[str]
     body: bytes
-    terms: Terms
+    terms: FreshnessPolicy
     born: float
     asked_at: float
     is_page: bool = False
@@ -83,11 +83,11 @@ def selecting_names(headers: MultiMapping[str], *, is_page: bool) -> tuple[str, 
 class Store:
     """Entries, most recently used last. Not for several threads."""
 
-    def __init__(self, budget: int, board: Board | None = None) -> None:
+    def __init__(self, budget: int, board: InvalidationTable | None = None) -> None:
         self.budget = budget
-        self.board = board or Board()
+        self.board = board or InvalidationTable()
         self.size = 0
-        self.under_way = 0
+        self.in_flight = 0
         self._entries: OrderedDict[tuple[Key, Selecting], Entry] = OrderedDict()
         self._costs: dict[tuple[Key, Selecting], int] = {}
         # For each URL its answers, oldest first; and how many were chosen by which fields.
@@ -174,7 +174,7 @@ class Store:
         names = self._names.setdefault(entry.key, {})
         by = tuple(name for name, _ in entry.selecting)
         names[by] = names.get(by, 0) + 1
-        if len(variants) > _MOST_VARIANTS:
+        if len(variants) > _MAX_VARIANTS:
             self._forget((entry.key, next(iter(variants))))
         self._make_room()
         return True
@@ -216,14 +216,14 @@ class Store:
 
     def reserve(self, size: int) -> bool:
         """Count bytes of a body under way. False when too much is under way already."""
-        if self.under_way + size > self.budget // 2:
+        if self.in_flight + size > self.budget // 2:
             return False
-        self.under_way += size
+        self.in_flight += size
         self._make_room()
         return True
 
     def release(self, size: int) -> None:
-        self.under_way -= size
+        self.in_flight -= size
 
     def _is_out_of_date(self, entry: Entry) -> bool:
         if entry.asked_at <= self.board.invalidated_at(entry.slot):
@@ -270,7 +270,7 @@ class Store:
             del self._variants[key], self._names[key]
 
     def _make_room(self) -> None:
-        while self._entries and self.size + self.under_way > self.budget:
+        while self._entries and self.size + self.in_flight > self.budget:
             self._forget(next(iter(self._entries)))
 
 

@@ -15,7 +15,7 @@ from consent_rules.importers.service import NothingToImportError, Tool
 from proxy.cli.options import FAULTS, USAGE, JsonOption, print_json, stop, today
 from proxy.cli.tag import read_day
 
-_LARGEST = 5_000_000
+_MAX_BYTES = 5_000_000
 
 
 def import_config(
@@ -36,8 +36,8 @@ def import_config(
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         stop(f"{file}: cannot be read: {error.strerror}", USAGE)
-    if len(content) > _LARGEST:
-        stop(f"{file}: larger than {_LARGEST:,} bytes: that is no configuration", FAULTS)
+    if len(content) > _MAX_BYTES:
+        stop(f"{file}: larger than {_MAX_BYTES:,} bytes: that is no configuration", FAULTS)
     last = read_day(expires, "--expires")
     try:
         found = imported(content.decode("utf-8", "replace"), tool, catalogue())

@@ -26,7 +26,7 @@ from consent_rules.config.toml.editing import (
     without_tables,
 )
 from consent_rules.review.diff import Change, differences, pages_of, rules_of_tags
-from consent_rules.review.tag_summary import Meaning, meaning_of, state_of
+from consent_rules.review.tag_summary import TagSummary, meaning_of, state_of
 from consent_rules.vendors import Vendor
 from consent_rules.wording import quoted
 from proxy.cli.changes import print_changes
@@ -444,7 +444,7 @@ def _last_tag(loaded: LoadedConfig, file: str) -> tuple[int, int]:
 # --- Showing
 
 
-def _print_meaning(meaning: Meaning, tag: Tag) -> None:
+def _print_meaning(meaning: TagSummary, tag: Tag) -> None:
     out = console()
     company = meaning.company
     by = f" ({company})" if company and company not in meaning.name else ""
@@ -466,7 +466,7 @@ def _print_meaning(meaning: Meaning, tag: Tag) -> None:
         out.print(line)
 
 
-def _cookies(meaning: Meaning) -> str:
+def _cookies(meaning: TagSummary) -> str:
     if not meaning.cookies:
         return "none that we know of on your own domain"
     return ", ".join(

@@ -10,14 +10,14 @@ from pathlib import Path
 from consent_rules.config.load import (
     Config,
     ConfigError,
-    Fault,
     LoadedConfig,
+    LocatedProblem,
     decode_config,
     load_config,
 )
 from proxy.banner.texts import known_texts
 from proxy.config.includes import IncludedFiles, Stamp, stamp_of
-from proxy.gc_tuning import collector_at_rest
+from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile, RegionFileError
 
 
@@ -50,7 +50,7 @@ class ConfigFile:
         self._included.stamps[self.path] = stamp_of(self.path)
         self._content = self.path.read_bytes()
         text = decode_config(self._content, str(self.path))
-        with collector_at_rest():
+        with gc_disabled():
             loaded = load_config(
                 text,
                 str(self.path),
@@ -102,7 +102,7 @@ def _beside(config: Config, folder: Path) -> dict[Path, Stamp]:
     return {path: stamp_of(path) for path in found}
 
 
-def _region_file(loaded: LoadedConfig, folder: Path) -> list[Fault]:
+def _region_file(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     database = loaded.config.policy.region_from.database
     if database is None:
         return []
@@ -110,5 +110,5 @@ def _region_file(loaded: LoadedConfig, folder: Path) -> list[Fault]:
         RegionFile(folder / database)
     except RegionFileError as error:
         spot = loaded.places.value(("policy", "region_from", "database"))
-        return [Fault(spot.line, spot.column, f"database: {error}")]
+        return [LocatedProblem(spot.line, spot.column, f"database: {error}")]
     return []

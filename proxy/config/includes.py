@@ -13,9 +13,9 @@ from pathlib import Path
 from consent_rules.config.load import Includes, Opened
 from consent_rules.wording import quoted
 
-_LARGEST = 10_000_000
+_MAX_BYTES = 10_000_000
 """Bytes. 10,000 tags are 2 MB."""
-_MOST = 5_000
+_MAX_COUNT = 5_000
 
 
 Stamp = tuple[int, ...]
@@ -56,8 +56,10 @@ class IncludedFiles:
         fixed = _fixed_folder(pattern)
         self.folders |= {folder.absolute(), (folder / fixed).absolute()}
         names, there = self._named[pattern, folder] = _names(pattern, folder)
-        if len(names) > _MOST:
-            return [_problem(f"{quoted(pattern)} names {len(names)} files; at most {_MOST} can be")]
+        if len(names) > _MAX_COUNT:
+            return [
+                _problem(f"{quoted(pattern)} names {len(names)} files; at most {_MAX_COUNT} can be")
+            ]
         if names:
             return [self._open(folder / name, name) for name in names]
         if not glob.has_magic(pattern):
@@ -84,8 +86,8 @@ class IncludedFiles:
             self.folders.add(real.parent)
             if not real.is_file():  # a pipe would keep the proxy waiting
                 return _problem(f"{quoted(name)} is no file")
-            if real.stat().st_size > _LARGEST:
-                return _problem(f"{quoted(name)} is larger than {_LARGEST:,} bytes")
+            if real.stat().st_size > _MAX_BYTES:
+                return _problem(f"{quoted(name)} is larger than {_MAX_BYTES:,} bytes")
             content = real.read_bytes()
         except FileNotFoundError:
             return _problem(f"{quoted(name)} is a link that leads to no file")

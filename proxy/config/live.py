@@ -14,11 +14,11 @@ from consent_rules.config.load import ConfigError, LoadedConfig, format_fault
 from proxy.banner.theme import ThemeError
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
-from proxy.config.watcher import occasions
+from proxy.config.watcher import watch
 from proxy.cookies.preference_cookie import KeyFaultError
 from proxy.geoip import RegionFileError
 from proxy.observability.metrics import Metrics
-from proxy.runtime import Running, start_running
+from proxy.runtime import Runtime, build_runtime
 
 _log = logging.getLogger("consent_proxy")
 
@@ -26,18 +26,18 @@ NOT_STARTED = (KeyFaultError, ThemeError, RegionFileError, OSError, ValueError)
 """What keeps a config without fault from being served by."""
 
 
-class Current:
+class LiveRuntime:
     """What this worker serves by. A bad config never replaces a good one."""
 
     def __init__(
         self,
         file: ConfigFile,
-        running: Running,
+        runtime: Runtime,
         last_good: LastGood,
         metrics: Metrics,
         worker: int = 0,
     ) -> None:
-        self.running = running
+        self.runtime = runtime
         self._file = file
         self._watched = file.folders
         self._digest = file.digest()
@@ -69,13 +69,13 @@ class Current:
             return
         with contextlib.suppress(*NOT_STARTED):
             folder = folder_of(self._file.path)
-            self.running = start_running(config, folder, _now(), self.running)
+            self.runtime = build_runtime(config, folder, _now(), self.runtime)
             self._digest = digest
 
     async def keep_up(self) -> None:
         """Take each change of the files, until cancelled."""
-        how = self.running.config.proxy.watch
-        async for _ in occasions(lambda: self._watched, how):
+        how = self.runtime.config.proxy.watch
+        async for _ in watch(lambda: self._watched, how):
             async with self._one_at_a_time:
                 if await asyncio.to_thread(self._file.changed):
                     await self._reload(forced=False)
@@ -89,13 +89,13 @@ class Current:
         file = ConfigFile(self._file.path)
         try:
             # In a thread: requests are answered meanwhile.
-            loaded, running = await asyncio.to_thread(self._load, file, forced)
+            loaded, runtime = await asyncio.to_thread(self._load, file, forced)
         except (ConfigError, *NOT_STARTED) as error:
             refusal = error
         else:
             self._looked_at(file)
-            if running is not None:
-                self._take(loaded, running)
+            if runtime is not None:
+                self._take(loaded, runtime)
             elif self._faults:  # put back as it was
                 self._good()
             return
@@ -104,24 +104,24 @@ class Current:
         self._looked_at(file)
         self._refuse(refusal)
 
-    def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Running | None]:
+    def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Runtime | None]:
         """The config, and what is made of it; None where it is the one in force."""
         loaded, _ = file.read(_now().date())
         config = loaded.config
         if not forced and file.digest() == self._digest:
             return loaded, None
         folder = folder_of(file.path)
-        running = start_running(config, folder, _now(), self.running, loaded.vendors)
+        runtime = build_runtime(config, folder, _now(), self.runtime, loaded.vendors)
         file.used(config)
-        return loaded, running
+        return loaded, runtime
 
     def _looked_at(self, file: ConfigFile) -> None:
         self._file = file
         self._watched = file.folders | self._watched
 
-    def _take(self, loaded: LoadedConfig, running: Running) -> None:
+    def _take(self, loaded: LoadedConfig, runtime: Runtime) -> None:
         config = loaded.config
-        before = self.running.config.proxy
+        before = self.runtime.config.proxy
         if (before.listen, before.admin_listen, before.workers, before.watch) != (
             config.proxy.listen,
             config.proxy.admin_listen,
@@ -129,8 +129,8 @@ class Current:
             config.proxy.watch,
         ):
             _log.warning("listen, admin_listen, workers and watch change with a restart only")
-        self.running.sightings.write()
-        self.running = running
+        self.runtime.sightings.write()
+        self.runtime = runtime
         self._watched = self._file.folders
         self._digest = self._file.digest()
         self._taken_at = time.time()
@@ -157,7 +157,7 @@ class Current:
         _log.error("config not taken, the last good one goes on serving:\n%s", why)
 
     def _cached(self) -> tuple[int, int]:
-        cache = self.running.cache
+        cache = self.runtime.cache
         return (0, 0) if cache is None else (cache.store.size, len(cache.store))
 
 

@@ -18,14 +18,14 @@ logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 _SETTLED_MS = 50
 """A change is told once nothing else has changed for so long: editors write in several steps."""
-_MOST_MS = 300
+_MAX_MS = 300
 """But no later than this: a file that something writes all the time must not hide the others."""
 _POLL_SECONDS = 0.25
 _LOOK_AGAIN_MS = 5_000
 """Looked at even when nothing was told: a change between two watches, a folder on a network."""
 
 
-async def occasions(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIterator[None]:
+async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIterator[None]:
     """Yield whenever it is worth to look. `folders` are asked for again after each time.
 
     Where the system cannot tell (no inotify, or too many watches), it goes over to polling.
@@ -52,7 +52,7 @@ async def _notices(folders: frozenset[Path]) -> AsyncGenerator[None]:
     changes = awatch(
         *folders,
         watch_filter=None,
-        debounce=_MOST_MS,
+        debounce=_MAX_MS,
         step=_SETTLED_MS,
         recursive=False,
         rust_timeout=_LOOK_AGAIN_MS,

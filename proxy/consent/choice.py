@@ -14,16 +14,16 @@ from proxy.banner.presenters import site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.cookies.cookie_header import expiring, names_in
-from proxy.cookies.preference_cookie import set_cookie, set_once_cookie
+from proxy.cookies.preference_cookie import set_cookie, set_load_once_cookie
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.error_pages import error_response
 
-_LARGEST_FORM = 32_768
+_MAX_FORM_BYTES = 32_768
 
 
-def is_own_post(request: web.BaseRequest, asking: Asking) -> bool:
+def is_own_post(request: web.BaseRequest, context: RequestContext) -> bool:
     """Whether a form was sent from a page of the site itself.
 
     By fetch metadata where the browser sends it, else by Origin, else by Referer; without any
@@ -36,18 +36,18 @@ def is_own_post(request: web.BaseRequest, asking: Asking) -> bool:
     if origin is None or origin == "null":
         origin = request.headers.get("Referer", "")
     # Scheme aside: behind a TLS proxy that is not trusted, ours is not the visitor's.
-    sender, own = resolve(origin, None), resolve(asking.url, None)
+    sender, own = resolve(origin, None), resolve(context.url, None)
     if sender is None or own is None or not sender.host:
         return False
     return (sender.host, sender.port) == (own.host, own.port)
 
 
-async def choice_endpoint(request: web.BaseRequest, asking: Asking) -> web.Response:
-    if not is_own_post(request, asking):
+async def choice_endpoint(request: web.BaseRequest, context: RequestContext) -> web.Response:
+    if not is_own_post(request, context):
         return error_response(request, 403)
     if request.content_type != "application/x-www-form-urlencoded":
         return error_response(request, 415)
-    body = await read_request_body(request, _LARGEST_FORM)
+    body = await read_request_body(request, _MAX_FORM_BYTES)
     if isinstance(body, int):
         return error_response(request, body)
     try:
@@ -55,44 +55,46 @@ async def choice_endpoint(request: web.BaseRequest, asking: Asking) -> web.Respo
             body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000
         )
         choice = parse_choice(
-            form, site_vendors(asking.site.rules), used_categories(asking.site.rules)
+            form, site_vendors(context.site.rules), used_categories(context.site.rules)
         )
         if choice.action is Action.ONCE:
-            return _once(request, asking, choice, named=bool(form.get("return_to")))
-        preferences = _chosen(choice, asking)
-        token = asking.running.keys.sign(preferences, asking.site.rules.name)
+            return _once(request, context, choice, named=bool(form.get("return_to")))
+        preferences = _chosen(choice, context)
+        token = context.runtime.keys.sign(preferences, context.site.rules.name)
     except (ChoiceError, ValueError) as error:
         nosniff = {"X-Content-Type-Options": "nosniff"}
         return web.Response(status=400, text=f"{error}\n", headers={**NO_STORE, **nosniff})
-    return _stored(request, asking, choice, preferences, token, named=bool(form.get("return_to")))
+    return _stored(request, context, choice, preferences, token, named=bool(form.get("return_to")))
 
 
-def _once(request: web.BaseRequest, asking: Asking, choice: Choice, *, named: bool) -> web.Response:
+def _once(
+    request: web.BaseRequest, context: RequestContext, choice: Choice, *, named: bool
+) -> web.Response:
     """Back to the page, which shows one vendor's content this time. Nothing is chosen for good."""
     vendor = next(iter(choice.vendors))
-    token = asking.running.keys.sign_once(vendor, asking.site.rules.name, int(asking.now))
-    there = choice.return_to if named else return_target(request, asking, None)
+    token = context.runtime.keys.sign_load_once(vendor, context.site.rules.name, int(context.now))
+    there = choice.return_to if named else return_target(request, context, None)
     response = web.Response(status=303, headers={"Location": there, **NO_STORE})
-    response.headers.add("Set-Cookie", set_once_cookie(token, secure=asking.secure))
+    response.headers.add("Set-Cookie", set_load_once_cookie(token, secure=context.secure))
     return response
 
 
-def _chosen(choice: Choice, asking: Asking) -> Preferences:
+def _chosen(choice: Choice, context: RequestContext) -> Preferences:
     """The preferences after a choice. One for a single vendor adds to what holds already."""
-    policy = asking.running.config.policy
+    policy = context.runtime.config.policy
     allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
-    earlier = asking.visitor.preferences
+    earlier = context.visitor.preferences
     if choice.action is Action.VENDOR:
         if earlier is None or earlier.only_vendors:
             only_vendors = True
         else:
-            effective = asking.whole_site.categories
+            effective = context.site_decision.categories
             allowed = frozenset(category for category in earlier.allowed if effective[category])
         if earlier is not None:
-            vendors = {**_still_held(earlier, asking), **vendors}
+            vendors = {**_still_held(earlier, context), **vendors}
     elif choice.action in {Action.OPT_OUT, Action.LIMIT}:
-        allowed, vendors = _narrowed(choice.action, asking)
-    now = int(asking.now)
+        allowed, vendors = _narrowed(choice.action, context)
+    now = int(context.now)
     until = now + policy.max_age_days * 86_400
     if choice.action is Action.VENDOR and earlier is not None:
         until = min(until, earlier.expires_at)  # what is carried on does not last longer for it
@@ -101,7 +103,7 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
         policy_version=policy.version,
         source=Source.BANNER if choice.origin is Origin.BANNER else Source.PREFERENCES,
         vendors=vendors,
-        under_gpc=asking.visitor.gpc,
+        under_gpc=context.visitor.gpc,
         only_vendors=only_vendors,
         receipt_id=secrets.token_urlsafe(12),
         made_at=now,
@@ -109,27 +111,29 @@ def _chosen(choice: Choice, asking: Asking) -> Preferences:
     )
 
 
-def _narrowed(action: Action, asking: Asking) -> tuple[frozenset[Category], dict[str, bool]]:
+def _narrowed(
+    action: Action, context: RequestContext
+) -> tuple[frozenset[Category], dict[str, bool]]:
     """What holds already, less what an opt-out or a limit closes."""
-    effective = asking.whole_site.categories
-    left = {category for category in used_categories(asking.site.rules) if effective[category]}
+    effective = context.site_decision.categories
+    left = {category for category in used_categories(context.site.rules) if effective[category]}
     left = left & LIMITED if action is Action.LIMIT else left - SALE_OR_SHARING
-    earlier, kinds = asking.visitor.preferences, site_vendors(asking.site.rules)
+    earlier, kinds = context.visitor.preferences, site_vendors(context.site.rules)
     closed = set(CHOOSABLE) - LIMITED if action is Action.LIMIT else SALE_OR_SHARING
-    held = {} if earlier is None else _still_held(earlier, asking)
+    held = {} if earlier is None else _still_held(earlier, context)
     vendors = {v: yes for v, yes in held.items() if not yes or kinds.get(v) not in closed}
     return frozenset(left), vendors
 
 
-def _still_held(earlier: Preferences, asking: Asking) -> dict[str, bool]:
+def _still_held(earlier: Preferences, context: RequestContext) -> dict[str, bool]:
     """The exceptions of an earlier choice that a new one may carry on.
 
     The new one is made under today's policy and the present signal: a yes that either of them
     has ended must not come back with it.
     """
-    ended = earlier.policy_version != asking.running.rules.policy_version
-    signalled = asking.visitor.gpc and not earlier.under_gpc
-    known = site_vendors(asking.site.rules)
+    ended = earlier.policy_version != context.runtime.rules.policy_version
+    signalled = context.visitor.gpc and not earlier.under_gpc
+    known = site_vendors(context.site.rules)
     return {
         vendor: yes
         for vendor, yes in earlier.vendors.items()
@@ -139,37 +143,37 @@ def _still_held(earlier: Preferences, asking: Asking) -> dict[str, bool]:
 
 def _stored(
     request: web.BaseRequest,
-    asking: Asking,
+    context: RequestContext,
     choice: Choice,
     preferences: Preferences,
     token: str,
     *,
     named: bool,
 ) -> web.Response:
-    running = asking.running
+    runtime = context.runtime
     if "application/json" in request.headers.get("Accept", ""):
         response = web.Response(status=204)
     else:
-        there = choice.return_to if named else return_target(request, asking, None)
+        there = choice.return_to if named else return_target(request, context, None)
         if choice.origin is Origin.PREFERENCES:
-            there = preferences_url(running.prefix, there, saved=True)
+            there = preferences_url(runtime.prefix, there, saved=True)
         response = web.Response(status=303, headers={"Location": there})
     response.headers.update(NO_STORE)
     # What the page has in its cache was written for the earlier choice.
     cookie = set_cookie(
         token,
-        running.config.preferences.cookie_domain,
-        preferences.expires_at - int(asking.now),
-        secure=asking.secure,
+        runtime.config.preferences.cookie_domain,
+        preferences.expires_at - int(context.now),
+        secure=context.secure,
     )
     response.headers.add("Set-Cookie", cookie)
-    decision = asking.choosing(preferences)
+    decision = context.choosing(preferences)
     if not decision.enforce:
         return response
-    index, sent = running.cookies, names_in(asking.cookie_header)
-    for value in expiring([n for n in sent if index.is_closed(n, decision.open)], asking.host):
+    index, sent = runtime.cookies, names_in(context.cookie_header)
+    for value in expiring([n for n in sent if index.is_closed(n, decision.open)], context.host):
         response.headers.add("Set-Cookie", value)
-    if running.config.signals.wp_consent_cookies:
-        for value in set_wp_cookies(asking, preferences, decision):
+    if runtime.config.signals.wp_consent_cookies:
+        for value in set_wp_cookies(context, preferences, decision):
             response.headers.add("Set-Cookie", value)
     return response

@@ -9,27 +9,27 @@ from proxy.banner.banner import preferences_page
 from proxy.banner.declaration import declaration, declaration_json, declaration_page, vendors_on
 from proxy.banner.presenters import preferences_view
 from proxy.consent.replies import json_response, query_parameter, return_target
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 
 
-def preferences_endpoint(request: web.BaseRequest, asking: Asking) -> web.Response:
-    running = asking.running
+def preferences_endpoint(request: web.BaseRequest, context: RequestContext) -> web.Response:
+    runtime = context.runtime
     query = query_parameter(request)
-    return_to = return_target(request, asking, query.get("return_to"))
-    texts = running.wording.texts_for(None, request.headers.get("Accept-Language", ""))
+    return_to = return_target(request, context, query.get("return_to"))
+    texts = runtime.wording.texts_for(None, request.headers.get("Accept-Language", ""))
     view = preferences_view(
-        asking.site.rules,
-        running.config.policy,
-        asking.whole_site,
-        asking.visitor.preferences,
-        audience=asking.site.rules.audience_of(return_to, names_in(asking.cookie_header)),
+        context.site.rules,
+        runtime.config.policy,
+        context.site_decision,
+        context.visitor.preferences,
+        audience=context.site.rules.audience_of(return_to, names_in(context.cookie_header)),
         return_to=return_to,
         saved=query.get("saved") == "1",
-        prefix=running.prefix,
-        theme=running.theme,
+        prefix=runtime.prefix,
+        theme=runtime.theme,
     )
-    found = assets(running.theme, Kind.PREFERENCES)
+    found = assets(runtime.theme, Kind.PREFERENCES)
     return web.Response(
         text=preferences_page(view, texts),
         content_type="text/html",
@@ -50,25 +50,25 @@ def preferences_endpoint(request: web.BaseRequest, asking: Asking) -> web.Respon
 
 
 def declaration_endpoint(
-    request: web.BaseRequest, asking: Asking, *, as_json: bool
+    request: web.BaseRequest, context: RequestContext, *, as_json: bool
 ) -> web.Response:
     """The same for every visitor, in the language of `?lang=` or of Accept-Language."""
-    running, site = asking.running, asking.site.rules
-    texts = running.wording.texts_for(
+    runtime, site = context.runtime, context.site.rules
+    texts = runtime.wording.texts_for(
         query_parameter(request).get("lang"), request.headers.get("Accept-Language", "")
     )
-    found = declaration(site, running.config, texts, vendors_on(site, asking.context.today))
+    found = declaration(site, runtime.config, texts, vendors_on(site, context.page_context.today))
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
     if as_json:
         return json_response(declaration_json(found, texts), headers)
-    style = assets(running.theme, Kind.PREFERENCES).style_sha256
+    style = assets(runtime.theme, Kind.PREFERENCES).style_sha256
     return web.Response(
         text=declaration_page(
             found,
             texts,
-            prefix=running.prefix,
-            theme=running.theme,
-            controller=running.config.policy.controller,
+            prefix=runtime.prefix,
+            theme=runtime.theme,
+            controller=runtime.config.policy.controller,
         ),
         content_type="text/html",
         charset="utf-8",

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from consent_rules.matching.urls import host_of_authority
 from proxy.banner.return_path import safe_return_to
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.http.error_pages import error_response
 
 _BODY_SECONDS = 20.0
@@ -33,7 +33,7 @@ def json_response(value: Any, headers: Mapping[str, str] = NO_STORE) -> web.Resp
     )
 
 
-def return_target(request: web.BaseRequest, asking: Asking, given: str | None) -> str:
+def return_target(request: web.BaseRequest, context: RequestContext, given: str | None) -> str:
     """The page to go back to: the one named, or the one the visitor came from."""
     if given:
         return safe_return_to(given)
@@ -41,10 +41,10 @@ def return_target(request: web.BaseRequest, asking: Asking, given: str | None) -
         referer = urlsplit(request.headers.get("Referer", ""))
     except ValueError:  # such as "http://["
         return "/"
-    if not referer.netloc or host_of_authority(referer.netloc) != asking.host:
+    if not referer.netloc or host_of_authority(referer.netloc) != context.host:
         return "/"
     path = referer.path + (f"?{referer.query}" if referer.query else "")
-    if path.startswith(asking.running.prefix + "/"):
+    if path.startswith(context.runtime.prefix + "/"):
         return "/"
     return safe_return_to(path)
 

@@ -13,7 +13,7 @@ from proxy.consent.choice import choice_endpoint
 from proxy.consent.preferences import declaration_endpoint, preferences_endpoint
 from proxy.consent.replies import NO_STORE, json_response, method_not_allowed, return_target
 from proxy.consent.reports import report_endpoint
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.http.error_pages import error_response
 
 _GPC_PATH = "/.well-known/gpc.json"
@@ -24,57 +24,57 @@ def is_own_path(path: str, prefix: str) -> bool:
     return path.startswith(prefix + "/") or path in {prefix, _GPC_PATH}
 
 
-async def answer(request: web.BaseRequest, asking: Asking) -> web.StreamResponse:
+async def answer(request: web.BaseRequest, context: RequestContext) -> web.StreamResponse:
     """Answer a request to one of our own paths."""
     reading = request.method in {"GET", "HEAD"}
-    if asking.path == _GPC_PATH:
-        return _gpc(asking) if reading else method_not_allowed(request, "GET, HEAD")
-    name = asking.path[len(asking.running.prefix) :]
+    if context.path == _GPC_PATH:
+        return _gpc(context) if reading else method_not_allowed(request, "GET, HEAD")
+    name = context.path[len(context.runtime.prefix) :]
     if name == "/preferences":
         # A closed form leads here with the method it had.
-        return preferences_endpoint(request, asking) if reading else _see(asking, request)
+        return preferences_endpoint(request, context) if reading else _see(context, request)
     if name == "/choice":
         if request.method == "POST":
-            return await choice_endpoint(request, asking)
-        return _see(asking, request)
+            return await choice_endpoint(request, context)
+        return _see(context, request)
     if name == "/report":
         if request.method == "POST":
-            return await report_endpoint(request, asking)
+            return await report_endpoint(request, context)
         return method_not_allowed(request, "POST")
     if name not in {"/state", "/jwks.json", "/declaration", "/declaration.json"}:
         return error_response(request, 404)
     if not reading:
         return method_not_allowed(request, "GET, HEAD")
     if name.startswith("/declaration"):
-        return declaration_endpoint(request, asking, as_json=name.endswith(".json"))
+        return declaration_endpoint(request, context, as_json=name.endswith(".json"))
     if name == "/state":
-        return json_response(_state(asking))
-    return json_response(asking.running.keys.jwks(), {"Cache-Control": "public, max-age=300"})
+        return json_response(_state(context))
+    return json_response(context.runtime.keys.jwks(), {"Cache-Control": "public, max-age=300"})
 
 
-def _gpc(asking: Asking) -> web.Response:
+def _gpc(context: RequestContext) -> web.Response:
     """https://w3c.github.io/gpc/#gpc-support-resource"""
-    version = asking.running.config.policy.version
+    version = context.runtime.config.policy.version
     document: dict[str, Any] = {"gpc": True}
     with contextlib.suppress(ValueError):
         document["lastUpdate"] = datetime.date.fromisoformat(version).isoformat()
     return json_response(document, {"Cache-Control": "public, max-age=3600"})
 
 
-def _state(asking: Asking) -> dict[str, Any]:
+def _state(context: RequestContext) -> dict[str, Any]:
     """What scripts of the site, or its servers, may know."""
-    decision = asking.whole_site
+    decision = context.site_decision
     return {
-        "site": asking.site.rules.name,
+        "site": context.site.rules.name,
         "decided": not decision.show_banner,
         "gpc": decision.gpc,
         "regime": decision.regime,
-        "policy_version": asking.running.rules.policy_version,
+        "policy_version": context.runtime.rules.policy_version,
         "categories": {str(c): on for c, on in decision.categories.items()},
         "vendors": {vendor: answer.open for vendor, answer in sorted(decision.answers.items())},
     }
 
 
-def _see(asking: Asking, request: web.BaseRequest) -> web.Response:
-    there = preferences_url(asking.running.prefix, return_target(request, asking, None))
+def _see(context: RequestContext, request: web.BaseRequest) -> web.Response:
+    there = preferences_url(context.runtime.prefix, return_target(request, context, None))
     return web.Response(status=303, headers={"Location": there, **NO_STORE})

@@ -10,8 +10,8 @@ from publicsuffixlist import PublicSuffixList
 _SUFFIXES = PublicSuffixList(accept_unknown=True)
 _GONE = "Max-Age=0"
 # Proxies in front read 4 or 8 KB of headers by default. What is left over goes with the next page.
-_MOST_EXPIRED = 4096
-_DEEPEST = 4
+_MAX_EXPIRED = 4096
+_MAX_DEPTH = 4
 _PATH_PART = re.compile(r"[\w.~%!$&'()*+,=:@-]+", re.ASCII)
 
 
@@ -53,7 +53,7 @@ def paths_above(path: str) -> tuple[str, ...]:
     """
     found = ["/"]
     way = ""
-    for part in path.split("/")[1 : _DEEPEST + 1]:
+    for part in path.split("/")[1 : _MAX_DEPTH + 1]:
         # What would end the attribute ends the search.
         if not _PATH_PART.fullmatch(part):
             break
@@ -74,7 +74,7 @@ def expiring(
     names = tuple(dict.fromkeys(names))
     domains = cookie_domains(host)
     values: list[str] = []
-    left = _MOST_EXPIRED
+    left = _MAX_EXPIRED
     for partitioned in (False, True) if secure else (False,):
         for where in paths_above(path):
             for name in names:

@@ -24,10 +24,10 @@ from consent_rules.preferences import Preferences, Source
 from proxy.cookies.cookie_header import value_in, values_in
 
 _ALGORITHM = "EdDSA"
-_LONGEST = 3500
+_MAX_LENGTH = 3500
 """Characters. Browsers drop cookies over 4096 bytes; a longer token is none of ours."""
 _REMEMBERED = 8192
-ONCE_SECONDS = 60
+LOAD_ONCE_SECONDS = 60
 """How long "load once" waits for the page it was asked for."""
 
 
@@ -83,18 +83,18 @@ class KeyRing:
         token = jwt.encode(
             claims, self._signing, algorithm=_ALGORITHM, headers={"kid": self._signing_id}
         )
-        if len(token) > _LONGEST:
+        if len(token) > _MAX_LENGTH:
             raise ValueError("too many vendor exceptions to fit a cookie")
         return token
 
-    def sign_once(self, vendor: str, site: str, now: int) -> str:
+    def sign_load_once(self, vendor: str, site: str, now: int) -> str:
         """A token that opens one vendor on the next page, for a minute."""
-        claims = {"iss": site, "iat": now, "exp": now + ONCE_SECONDS, "once": vendor}
+        claims = {"iss": site, "iat": now, "exp": now + LOAD_ONCE_SECONDS, "once": vendor}
         return jwt.encode(
             claims, self._signing, algorithm=_ALGORITHM, headers={"kid": self._signing_id}
         )
 
-    def verify_once(self, token: str, site: str, now: float) -> str | None:
+    def verify_load_once(self, token: str, site: str, now: float) -> str | None:
         """The vendor that a token from `sign_once` opens, or None."""
         claims = self._claims(token, site)
         if claims is None or not isinstance(claims.get("once"), str):
@@ -129,7 +129,7 @@ class KeyRing:
             return None
 
     def _claims(self, token: str, site: str) -> dict[str, Any] | None:
-        if len(token) > _LONGEST:
+        if len(token) > _MAX_LENGTH:
             return None
         try:
             key = self._public.get(str(jwt.get_unverified_header(token).get("kid")))
@@ -194,20 +194,20 @@ def cookie_name(domain: str, *, secure: bool) -> str:
     return "__Secure-consent" if domain else "__Host-consent"
 
 
-KEPT_COOKIE = "consent-kept"
+SAVED_FORM_COOKIE = "consent-kept"
 """Asks for the script that puts back what was typed before a choice loaded the page anew. It is
 set and taken away by our scripts, and says nothing else."""
 
 
-def once_cookie_name(*, secure: bool) -> str:
+def load_once_cookie_name(*, secure: bool) -> str:
     """The name of the cookie that carries a "load once" to the next page."""
     return "__Host-consent-once" if secure else "consent-once"
 
 
-def set_once_cookie(token: str, *, secure: bool) -> str:
+def set_load_once_cookie(token: str, *, secure: bool) -> str:
     """The Set-Cookie value for a "load once"; an empty token ends it."""
-    age = ONCE_SECONDS if token else 0
-    parts = [f"{once_cookie_name(secure=secure)}={token}", "Path=/", f"Max-Age={age}"]
+    age = LOAD_ONCE_SECONDS if token else 0
+    parts = [f"{load_once_cookie_name(secure=secure)}={token}", "Path=/", f"Max-Age={age}"]
     return "; ".join([*parts, "HttpOnly", "SameSite=Lax", *(["Secure"] if secure else [])])
 
 
@@ -222,7 +222,7 @@ def set_cookie(token: str, domain: str, max_age: int, *, secure: bool) -> str:
     return "; ".join(parts)
 
 
-_MOST_CANDIDATES = 4
+_MAX_CANDIDATES = 4
 """Cookies of one name that are looked at: each may cost a signature check."""
 
 
@@ -247,7 +247,7 @@ def stored_preferences(
     name = cookie_name(domain, secure=secure)
     if name not in cookie_header:
         return None
-    tokens = islice(dict.fromkeys(values_in(cookie_header, name)), _MOST_CANDIDATES)
+    tokens = islice(dict.fromkeys(values_in(cookie_header, name)), _MAX_CANDIDATES)
     choices = [p for token in tokens if (p := keys.verify(token, site, now)) is not None]
     latest = max(choices, key=lambda choice: choice.made_at, default=None)
     if latest is None or latest.expires_at <= latest.made_at + lasts:
@@ -256,13 +256,13 @@ def stored_preferences(
     return replace(latest, expires_at=until) if now < until else None
 
 
-def wanted_once(
+def load_once_vendors(
     cookie_header: str, keys: KeyRing, site: str, now: float, *, secure: bool
 ) -> frozenset[str]:
     """The vendor that the visitor asked for on the next page only, if any."""
-    name = once_cookie_name(secure=secure)
+    name = load_once_cookie_name(secure=secure)
     if name not in cookie_header:
         return frozenset()
     token = value_in(cookie_header, name)
-    vendor = keys.verify_once(token, site, now) if token else None
+    vendor = keys.verify_load_once(token, site, now) if token else None
     return frozenset() if vendor is None else frozenset({vendor})

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
 from consent_rules.preferences import Preferences
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in, value_in
 
 _PREFIX = "wp_consent_"
@@ -42,18 +42,18 @@ def wp_cookies(preferences: Preferences | None, decision: Decision) -> Mapping[s
 
 
 def set_wp_cookies(
-    asking: Asking, preferences: Preferences | None, decision: Decision
+    context: RequestContext, preferences: Preferences | None, decision: Decision
 ) -> list[str]:
     """Set-Cookie values that make of what the browser sent what should be there. `preferences` are
     those in force from now on, `decision` is the whole site's under them.
     """
-    sent, wanted = asking.cookie_header, wp_cookies(preferences, decision)
+    sent, wanted = context.cookie_header, wp_cookies(preferences, decision)
     end = "; Path=/; SameSite=Lax"
-    if domain := asking.running.config.preferences.cookie_domain:
+    if domain := context.runtime.config.preferences.cookie_domain:
         end += f"; Domain={domain}"
-    if asking.secure:
+    if context.secure:
         end += "; Secure"
-    left = 0 if preferences is None else max(0, preferences.expires_at - int(asking.now))
+    left = 0 if preferences is None else max(0, preferences.expires_at - int(context.now))
     stray = [n for n in dict.fromkeys(names_in(sent)) if n.startswith(_PREFIX) and n not in wanted]
     wrong = {name: value for name, value in wanted.items() if value_in(sent, name) != value}
     return [

@@ -68,7 +68,7 @@ def without_closed_links(field: str, closed: Closed) -> str:
     return ", ".join(kept)
 
 
-def hold_document(
+def restrict_document(
     headers: CIMultiDict[str],
     audience: Audience,
     *,
@@ -101,7 +101,7 @@ def hold_document(
             headers.setdefault(OPENER_POLICY, "same-origin-allow-popups")
 
 
-def hold_to_decision(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:
+def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:
     """Take out of an answer's headers whatever would make the browser ask the closed."""
     for name in ("Link", "Refresh", *_REPORTING, *_CSP):
         if name not in headers:

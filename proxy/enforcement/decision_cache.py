@@ -14,7 +14,7 @@ from consent_rules.rules import PageContext, Rules, SiteRules
 
 _DECISIONS = 8192
 _PATHS = 8192
-_LONGEST_PATH = 256
+_MAX_PATH_LENGTH = 256
 
 PathContext = Callable[[SiteRules, str, Audience, datetime.date], PageContext]
 SiteContext = Callable[[SiteRules, datetime.date], PageContext]
@@ -29,7 +29,7 @@ def path_contexts(rules: Rules) -> PathContext:
         site: SiteRules, path: str, audience: Audience, today: datetime.date
     ) -> PageContext:
         # Nobody may fill the memory with long paths.
-        known = remembered if len(path) <= _LONGEST_PATH else made
+        known = remembered if len(path) <= _MAX_PATH_LENGTH else made
         return known(site, path, audience, today)
 
     def made(site: SiteRules, path: str, audience: Audience, today: datetime.date) -> PageContext:

@@ -14,12 +14,12 @@ from consent_rules.categories import Audience, Category
 from consent_rules.matching.urls import normal_path
 from consent_rules.matching.vendor_index import RuleIndex
 from consent_rules.vendors import Vendor
-from proxy.context import Asking
+from proxy.context import RequestContext
 
 
-def disguise(asking: Asking) -> Vendor | None:
+def disguise(context: RequestContext) -> Vendor | None:
     """The vendor to whom a path of the site's own belongs."""
-    return _vendor_of(asking.site.boundary.index, asking.path)
+    return _vendor_of(context.site.boundary.index, context.path)
 
 
 @lru_cache(maxsize=4096)
@@ -27,12 +27,14 @@ def _vendor_of(index: RuleIndex, path: str) -> Vendor | None:
     return index.vendor_of_own_path(normal_path(path))
 
 
-def nothing_of_a_closed_vendor(request: web.BaseRequest, asking: Asking) -> web.Response | None:
+def block_first_party_tracker(
+    request: web.BaseRequest, context: RequestContext
+) -> web.Response | None:
     """The answer to what would reach a closed vendor; None where the request may pass."""
-    vendor = disguise(asking)
-    if vendor is None or vendor.category is Category.NECESSARY or not asking.decision.enforce:
+    vendor = disguise(context)
+    if vendor is None or vendor.category is Category.NECESSARY or not context.decision.enforce:
         return None
-    if _is_navigation(request) or vendor.id in _open(request, asking):
+    if _is_navigation(request) or vendor.id in _open(request, context):
         return None
     return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
 
@@ -45,19 +47,19 @@ def _is_navigation(request: web.BaseRequest) -> bool:
     return destination == "document"
 
 
-def _open(request: web.BaseRequest, asking: Asking) -> frozenset[str]:
+def _open(request: web.BaseRequest, context: RequestContext) -> frozenset[str]:
     """The vendors that may act on the page that asks: not the path's tags count but that page's.
 
     Patient pages send no referrer, so on a site that has some a request without one is theirs.
     """
-    rules = asking.site.rules
-    if asking.context.audience is Audience.PATIENT:
-        return asking.decision.open
+    rules = context.site.rules
+    if context.page_context.audience is Audience.PATIENT:
+        return context.decision.open
     if not rules.has_patient_pages:
-        return asking.whole_site.open
-    origin = f"{asking.scheme}://{asking.authority}/"
+        return context.site_decision.open
+    origin = f"{context.scheme}://{context.authority}/"
     referrer = request.headers.get(hdrs.REFERER, "")
     path = f"/{referrer[len(origin) :]}".partition("?")[0]
     if not referrer.startswith(origin) or rules.audience_of(path, ()) is Audience.PATIENT:
-        return asking.marked(Audience.PATIENT)[1].open
-    return asking.whole_site.open
+        return context.marked(Audience.PATIENT)[1].open
+    return context.site_decision.open

@@ -7,7 +7,7 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.matching.click_ids import without_click_ids
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.cookies.vendor_cookies import without_closed
 from proxy.cookies.wp_consent import truthful, wp_cookies
 from proxy.enforcement.browser_headers import REFERRER_POLICY
@@ -18,13 +18,16 @@ from proxy.http.media_types import PAGE_DESTINATIONS, is_service_worker
 from proxy.rendering.variants import is_own_etag
 
 
-def click_id_redirect(request: web.BaseRequest, asking: Asking) -> web.Response | None:
+def click_id_redirect(request: web.BaseRequest, context: RequestContext) -> web.Response | None:
     """The redirect that takes click identifiers off a patient page's address, if it has any."""
-    if asking.context.audience is not Audience.PATIENT or request.method not in {"GET", "HEAD"}:
+    if context.page_context.audience is not Audience.PATIENT or request.method not in {
+        "GET",
+        "HEAD",
+    }:
         return None
     if request.headers.get("Sec-Fetch-Dest", "document") not in {"document", "iframe", "frame"}:
         return None
-    target = without_click_ids(asking.target)
+    target = without_click_ids(context.target)
     if target is None:
         return None
     # The other slashes would make it the address of another host.
@@ -33,23 +36,23 @@ def click_id_redirect(request: web.BaseRequest, asking: Asking) -> web.Response 
     return web.Response(status=302, headers=headers)
 
 
-def upstream_request_headers(request: web.BaseRequest, asking: Asking) -> CIMultiDict[str]:
+def upstream_request_headers(request: web.BaseRequest, context: RequestContext) -> CIMultiDict[str]:
     headers = request_headers(
         request,
-        peer_is_trusted=asking.trusted,
-        host=None if asking.site.rules.preserve_host else asking.site.upstream.authority,
-        vouched=asking.running.vouched(),
+        peer_is_trusted=context.trusted,
+        host=None if context.site.rules.preserve_host else context.site.upstream.authority,
+        trusted_headers=context.runtime.trusted_headers(),
     )
-    if asking.decision.enforce and asking.cookie_header:
-        openings = cookie_openings(asking, asking.decision)
-        kept, closed = without_closed(asking.cookie_header, asking.running.cookies, openings)
+    if context.decision.enforce and context.cookie_header:
+        openings = cookie_openings(context, context.decision)
+        kept, closed = without_closed(context.cookie_header, context.runtime.cookies, openings)
         if closed:
             headers.popall(hdrs.COOKIE, None)
             if kept:
                 headers[hdrs.COOKIE] = kept
-    if asking.running.config.signals.wp_consent_cookies and asking.decision.enforce:
+    if context.runtime.config.signals.wp_consent_cookies and context.decision.enforce:
         sent = headers.popall(hdrs.COOKIE, [])
-        told = wp_cookies(asking.visitor.preferences, asking.decision)
+        told = wp_cookies(context.visitor.preferences, context.decision)
         if kept := truthful("; ".join(sent), told):
             headers[hdrs.COOKIE] = kept
     headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(

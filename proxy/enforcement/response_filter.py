@@ -10,13 +10,13 @@ from multidict import CIMultiDict
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
 from consent_rules.rules import says_patient
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.cookies.cookie_header import expiring, names_in
-from proxy.cookies.preference_cookie import set_once_cookie
+from proxy.cookies.preference_cookie import set_load_once_cookie
 from proxy.cookies.vendor_cookies import allowed_set_cookies
 from proxy.cookies.wp_consent import set_wp_cookies
-from proxy.enforcement.browser_headers import hold_document, hold_to_decision
-from proxy.enforcement.shared_caching import keep_apart
+from proxy.enforcement.browser_headers import filter_fetching_headers, restrict_document
+from proxy.enforcement.shared_caching import make_private
 from proxy.http.media_types import (
     PAGE_DESTINATIONS,
     is_service_worker,
@@ -30,7 +30,7 @@ CSP_REPORT_ONLY = "Content-Security-Policy-Report-Only"
 
 
 def leads_to_closed(
-    request: web.BaseRequest, headers: CIMultiDict[str], asking: Asking, decision: Decision
+    request: web.BaseRequest, headers: CIMultiDict[str], context: RequestContext, decision: Decision
 ) -> bool:
     """Whether an answer sends an image, a script or a fetch on to someone who may not act.
 
@@ -40,31 +40,31 @@ def leads_to_closed(
         return False
     if request.headers.get("Sec-Fetch-Dest", "document") in PAGE_DESTINATIONS:
         return False
-    owner = asking.site.boundary.owner(headers["Location"], asking.url)
+    owner = context.site.boundary.owner(headers["Location"], context.url)
     return owner is not None and owner not in decision.open
 
 
 def add_policy(
-    headers: CIMultiDict[str], asking: Asking, decision: Decision, *, alone: bool = False
+    headers: CIMultiDict[str], context: RequestContext, decision: Decision, *, alone: bool = False
 ) -> str:
     """Add our own policy beside the origin's, and return it. `alone`: no third party may act."""
-    policy = asking.running.policy(asking.site.rules, None if alone else decision)
+    policy = context.runtime.policy(context.site.rules, None if alone else decision)
     headers.add(CSP if decision.enforce else CSP_REPORT_ONLY, policy)
     return policy
 
 
-def marked_decision(headers: CIMultiDict[str], asking: Asking) -> Decision:
+def marked_decision(headers: CIMultiDict[str], context: RequestContext) -> Decision:
     """The decision once the origin's `X-Page-Audience` is heard."""
-    return asking.marked(marked_audience(headers.getall("X-Page-Audience", ()), asking))[1]
+    return context.marked(marked_audience(headers.getall("X-Page-Audience", ()), context))[1]
 
 
 def finish_headers(
-    headers: CIMultiDict[str], asking: Asking, decision: Decision, *, is_document: bool
+    headers: CIMultiDict[str], context: RequestContext, decision: Decision, *, is_document: bool
 ) -> None:
     """Hold an answer's headers and cookies to the decision. Asset or page alike."""
     if not decision.enforce:
         return
-    boundary = asking.site.boundary
+    boundary = context.site.boundary
     is_open = decision.open
 
     # Whether another visitor would get other headers: then no cache in front of us may keep them.
@@ -72,46 +72,46 @@ def finish_headers(
 
     def closed(url: str) -> bool:
         nonlocal differs
-        owner = boundary.owner(url, asking.url)
+        owner = boundary.owner(url, context.url)
         if owner is None:
             return False
         differs = True
         return owner not in is_open
 
-    hold_to_decision(headers, closed, decision.audience)
+    filter_fetching_headers(headers, closed, decision.audience)
     if "Location" in headers:
         closed(headers["Location"])  # `leads_to_closed`: for some it is a 204
-    allowed_cookies = cookie_openings(asking, decision)
+    allowed_cookies = cookie_openings(context, decision)
     if "Set-Cookie" in headers:
         values = headers.popall("Set-Cookie")
         set_names = [value.partition("=")[0].strip() for value in values]
-        differs = differs or any(map(asking.running.cookies.vendors_of, set_names))
-        for value in allowed_set_cookies(values, asking.running.cookies, allowed_cookies):
+        differs = differs or any(map(context.runtime.cookies.vendors_of, set_names))
+        for value in allowed_set_cookies(values, context.runtime.cookies, allowed_cookies):
             headers.add("Set-Cookie", value)
     if not is_document:
         if differs:
-            keep_apart(headers)
+            make_private(headers)
         return
     advertising = decision.categories[Category.ADVERTISING]
     patient = decision.audience is Audience.PATIENT
-    site = asking.site.rules
+    site = context.site.rules
     sensors = site.patient_permissions if patient else site.permissions
-    hold_document(
+    restrict_document(
         headers,
         decision.audience,
         advertising=advertising,
         sensors=sensors,
-        trustworthy=asking.secure or _is_loopback(asking.host),
+        trustworthy=context.secure or _is_loopback(context.host),
     )
-    if asking.asked_once:
-        headers.add("Set-Cookie", set_once_cookie("", secure=asking.secure))
-    if decision.audience is Audience.MARKETING and asking.cookie_header:
-        index = asking.running.cookies
-        names = [n for n in names_in(asking.cookie_header) if index.is_closed(n, allowed_cookies)]
-        for value in expiring(names, asking.host, asking.path, secure=asking.secure):
+    if context.load_once:
+        headers.add("Set-Cookie", set_load_once_cookie("", secure=context.secure))
+    if decision.audience is Audience.MARKETING and context.cookie_header:
+        index = context.runtime.cookies
+        names = [n for n in names_in(context.cookie_header) if index.is_closed(n, allowed_cookies)]
+        for value in expiring(names, context.host, context.path, secure=context.secure):
             headers.add("Set-Cookie", value)
-    if asking.running.config.signals.wp_consent_cookies:
-        for value in set_wp_cookies(asking, asking.visitor.preferences, asking.whole_site):
+    if context.runtime.config.signals.wp_consent_cookies:
+        for value in set_wp_cookies(context, context.visitor.preferences, context.site_decision):
             headers.add("Set-Cookie", value)
 
 
@@ -119,38 +119,38 @@ def _is_loopback(host: str) -> bool:
     return host in {"localhost", "[::1]"} or host.endswith(".localhost") or host.startswith("127.")
 
 
-def cookie_openings(asking: Asking, decision: Decision) -> frozenset[str]:
+def cookie_openings(context: RequestContext, decision: Decision) -> frozenset[str]:
     """The vendors whose cookies pass. A cookie goes to the whole site, not to one page's tags."""
     if decision.audience is Audience.PATIENT:
         return decision.open
-    return asking.whole_site.open
+    return context.site_decision.open
 
 
-def marked_audience(marks: Iterable[str], asking: Asking) -> Audience:
+def marked_audience(marks: Iterable[str], context: RequestContext) -> Audience:
     """For whom a page is, once what it says of itself is heard."""
-    return Audience.PATIENT if says_patient(marks) else asking.context.audience
+    return Audience.PATIENT if says_patient(marks) else context.page_context.audience
 
 
 def hold_part(
     request: web.BaseRequest,
     headers: CIMultiDict[str],
     status: int,
-    asking: Asking,
+    context: RequestContext,
     decision: Decision,
 ) -> None:
     """Hold the headers of what is no page to the decision."""
     is_document = is_xml_document(request, status, headers)
-    finish_headers(headers, asking, decision, is_document=is_document)
+    finish_headers(headers, context, decision, is_document=is_document)
     if needs_policy(request, headers):
         # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
         # worker sees the requests of every page, so it may do what a patient page may.
         part = status == 206
         everywhere = is_service_worker(request)
-        alone = part or (everywhere and asking.site.rules.has_patient_pages)
+        alone = part or (everywhere and context.site.rules.has_patient_pages)
         # An image or data now, and the same for all: a cache in front of us may keep it, and give
         # it to somebody who opens it as a page.
         alone = alone or not (is_document or is_worker(request))
-        add_policy(headers, asking, decision, alone=alone)
+        add_policy(headers, context, decision, alone=alone)
         if not alone:
-            keep_apart(headers)
+            make_private(headers)
         headers.popall("Service-Worker-Allowed", None)

@@ -13,7 +13,7 @@ _TARGETED_ALL = "-cache-control"
 _DEPENDS_ON = (hdrs.COOKIE, "Sec-GPC")
 
 
-def keep_apart(headers: CIMultiDict[str]) -> None:
+def make_private(headers: CIMultiDict[str]) -> None:
     """Let an answer that differs by visitor be kept by this visitor's own browser only, and there
     for as long as the origin says.
     """
@@ -24,11 +24,11 @@ def keep_apart(headers: CIMultiDict[str]) -> None:
         if directive and directive.partition("=")[0].strip().lower() not in _SHARED
     ]
     headers[hdrs.CACHE_CONTROL] = ", ".join(["private", *kept])
-    say_nothing_to_cdns(headers)
+    remove_cdn_directives(headers)
     vary(headers, *_DEPENDS_ON)
 
 
-def say_nothing_to_cdns(headers: CIMultiDict[str]) -> None:
+def remove_cdn_directives(headers: CIMultiDict[str]) -> None:
     """Take out what the origin tells single caches: it would overrule our Cache-Control there."""
     for name in {name for name in headers if name.lower().endswith(_TARGETED_ALL)}:
         headers.popall(name, None)

@@ -1,6 +1,6 @@
 """The page pipeline: bytes -> resources with their spans -> gates -> variants."""
 
-from proxy.html.boundary import Boundary, Finding
+from proxy.html.boundary import Boundary, OwnedResource
 from proxy.html.compile import compile_page, findings
 from proxy.html.gates import Embed, Gate, Page
 from proxy.html.render import render
@@ -10,8 +10,8 @@ from proxy.html.source import Source, UndecodableError, read_source
 __all__ = [
     "Boundary",
     "Embed",
-    "Finding",
     "Gate",
+    "OwnedResource",
     "Page",
     "Source",
     "UndecodableError",

@@ -47,7 +47,7 @@ class Boundary:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class OwnedResource:
     """A resource with its place and owners, for gates and for `explain`."""
 
     kind: Kind
@@ -104,7 +104,7 @@ CODE_KINDS = frozenset({Kind.SCRIPT, Kind.MARKED_SCRIPT})
 _SCRIPT = b"<script"
 
 
-def apply_pins(found: Finding, resource: Resource, context: CompileContext) -> Finding:
+def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext) -> OwnedResource:
     """The finding of a script held to its pin, if it has one."""
     pins = context.boundary.pins
     wanted = {pins.integrity_of(url, base) for url in found.urls for base in context.bases} - {""}

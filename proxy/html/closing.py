@@ -11,7 +11,7 @@ from typing import Any
 import turbohtml
 
 from proxy.html.boundary import CompileContext, is_url_text
-from proxy.html.cmp_markup import turned_on
+from proxy.html.cmp_markup import activate
 from proxy.html.css import css_urls
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import parse
@@ -33,7 +33,7 @@ def opened_bytes(resource: Resource, start: int, end: int, context: CompileConte
     if "type" not in spans:
         return None
     is_later = "src" not in location.attrs
-    return turned_on(
+    return activate(
         context.source.body[start:end],
         spans["type"],
         spans.get("data-src") if is_later else None,

@@ -76,7 +76,7 @@ def _categories(words: list[str]) -> frozenset[str]:
     return frozenset(category_owner(category) for category in known if category is not None)
 
 
-def turned_on(
+def activate(
     tag: bytes, type_: tuple[int, int], source: tuple[int, int] | None, kind: str
 ) -> bytes:
     """The start tag with a type that browsers run. The spans are those of the `type` and the

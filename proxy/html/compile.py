@@ -15,7 +15,7 @@ from proxy.html.boundary import (
     CODE_KINDS,
     Boundary,
     CompileContext,
-    Finding,
+    OwnedResource,
     apply_pins,
     base_urls,
     hint_owners,
@@ -62,7 +62,7 @@ def compile_page(
 
 
 def gates_of(
-    found: Iterable[Finding], body: bytes, boundary: Boundary, *, is_part: bool = False
+    found: Iterable[OwnedResource], body: bytes, boundary: Boundary, *, is_part: bool = False
 ) -> tuple[Gate, ...]:
     """Gates for resources with owners, in order of their start, outer before inner. `is_part`: the
     page goes on behind `body`.
@@ -103,7 +103,7 @@ def findings(
     depth: int = 0,
     everything: bool = False,
     bases: tuple[str, ...] = (),
-) -> Iterator[Finding]:
+) -> Iterator[OwnedResource]:
     """The page's resources with owners; those of the site itself only if `everything`. `bases` are
     what relative URLs are relative to, where this is but a part of a page.
     """
@@ -123,7 +123,9 @@ def findings(
             yield found
 
 
-def _finding(resource: Resource, owners: frozenset[str], context: CompileContext) -> Finding | None:
+def _finding(
+    resource: Resource, owners: frozenset[str], context: CompileContext
+) -> OwnedResource | None:
     nested = b""
     if resource.kind is Kind.NESTED_PAGE:
         owners, nested = _nested(resource, context)
@@ -141,7 +143,7 @@ def _finding(resource: Resource, owners: frozenset[str], context: CompileContext
             width=resource.element.attr("width") or "",
             height=resource.element.attr("height") or "",
         )
-    return Finding(
+    return OwnedResource(
         kind=resource.kind,
         tag=resource.tag,
         attribute=resource.attribute,

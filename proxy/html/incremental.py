@@ -25,7 +25,7 @@ from proxy.html.incremental_decoder import Decoding, decoding_of
 from proxy.html.render import render
 from proxy.html.scan import Scan, parse, scan
 from proxy.html.source import Source, UndecodableError, is_shifted, text_of
-from proxy.html.text_only import Stripper
+from proxy.html.text_only import TextOnlyWriter
 
 _PRESCAN = 1445
 """Bytes that are waited for before anything is decided: browsers too look for a charset in the
@@ -42,7 +42,7 @@ _TABLES = frozenset(
 )  # fmt: skip
 _CLOSED_IN = frozenset({"select", "template", "noscript", "frameset", "head", "html", "body"})
 """Elements whose content later bytes may still change, or that are read in more than one way."""
-_DEEPEST = 800
+_MAX_DEPTH = 800
 _TRIES = 8
 
 _DOCTYPE = re.compile(r"<!doctype[^>]{0,300}>", re.IGNORECASE)
@@ -64,7 +64,7 @@ class _Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CompiledChunk:
     """A part of a page, compiled: `page.body` and the gates in it. Only the first has a place for
     the head, only the last one for the foot. `body_at`: where the body's content begins, if that
     is in this piece. `bases` are what relative URLs go by. `stripped`: it is the page's text, with
@@ -77,7 +77,7 @@ class Piece:
     stripped: bool = False
 
 
-class Pieces:
+class IncrementalCompiler:
     """A page as it comes. Not for several threads at once.
 
     `limit` bounds what is held: where so many bytes hold no place to cut, the rest of the page
@@ -101,7 +101,7 @@ class Pieces:
         self._has_base = False
         self._saw_base = False
         self._first: Page | None = None
-        self._stripper: Stripper | None = None
+        self._stripper: TextOnlyWriter | None = None
         self._retry_at = 0
         self._waits_for = ""
         self._seen = 0
@@ -115,7 +115,7 @@ class Pieces:
         self._added.append(data if self._decoding is None else self._decoding.decode(data))
         self._size += len(self._added[-1])
 
-    def take(self, *, last: bool = False) -> Piece | None:
+    def take(self, *, last: bool = False) -> CompiledChunk | None:
         """The next piece; None until there is one. `last`: all has come, and this is the rest.
 
         Raises UndecodableError, before the first piece only.
@@ -162,7 +162,7 @@ class Pieces:
 
     # --- a piece ----------------------------------------------------------------------------
 
-    def _compiled(self, *, last: bool) -> Piece | None:
+    def _compiled(self, *, last: bool) -> CompiledChunk | None:
         cut = (len(self._held), ()) if last else self._cut()
         if cut is None:
             return None
@@ -182,7 +182,7 @@ class Pieces:
         self._retry_at, self._waits_for = 0, ""
         return piece
 
-    def _compile(self, held: bytes, *, last: bool) -> Piece:
+    def _compile(self, held: bytes, *, last: bool) -> CompiledChunk:
         around = self._around.markup if self._around is not None else ""
         shift = len(around)
         source = self._source(around, held)
@@ -220,7 +220,7 @@ class Pieces:
             transcoded=self._decoding.transcodes,
             declaration_at=tuple(at for at in map(place, scanned.declaration_at) if at is not None),
         )
-        return Piece(page, place(scanned.body_at) if first is None else None, bases)
+        return CompiledChunk(page, place(scanned.body_at) if first is None else None, bases)
 
     def _bases_with(self, scanned: Scan) -> tuple[tuple[str, ...], bool]:
         """What relative URLs go by from here on, and whether a <base> says so. It counts if it is
@@ -264,14 +264,14 @@ class Pieces:
 
     # --- when nothing else is left ----------------------------------------------------------
 
-    def _strip(self, *, last: bool) -> Piece:
-        self._stripper = Stripper(self._is_own, strips=self._strips)
+    def _strip(self, *, last: bool) -> CompiledChunk:
+        self._stripper = TextOnlyWriter(self._is_own, strips=self._strips)
         return self._stripped(last=last)
 
     def _is_own(self, url: str) -> bool:
         return all(self._boundary.owner(url, base) is None for base in self._bases or (self._url,))
 
-    def _stripped(self, *, last: bool) -> Piece:
+    def _stripped(self, *, last: bool) -> CompiledChunk:
         assert self._stripper is not None and self._decoding is not None
         body = self._stripper.feed(self._held, last=last)
         self._held = b""
@@ -290,7 +290,7 @@ class Pieces:
             transcoded=self._decoding.transcodes,
         )
         self._first = page
-        return Piece(
+        return CompiledChunk(
             replace(
                 page,
                 body=body,
@@ -373,7 +373,7 @@ _NOSCRIPT = re.compile("<noscript", re.IGNORECASE)
 @lru_cache(maxsize=1024)
 def _is_carried(doctype: str, tags: tuple[str, ...]) -> bool:
     """Whether start tags alone bring a parser to where these elements are open."""
-    if len(tags) > _DEEPEST or not all(map(str.isascii, tags)) or any("\0" in t for t in tags):
+    if len(tags) > _MAX_DEPTH or not all(map(str.isascii, tags)) or any("\0" in t for t in tags):
         return False
     return _open_tags(_Surroundings(doctype, tags).markup, scripting=False) == tags
 

@@ -23,7 +23,7 @@ _PIECE = re.compile(
     rb"""|(?<![\w$.])(?:function[\s*]|var\s|let\s|const\s|class\s)\s*(?P<declared>[\w$]{3,})"""
     rb"""|(?:(?<![\w$.])|(?<=window\.))(?P<assigned>[\w$]{3,})\s*=(?![=>])"""
 )
-_LARGEST = 16_384
+_MAX_BYTES = 16_384
 """Bytes. A script beyond that is a library or a bundle."""
 
 _FUNCTIONS = frozenset(
@@ -99,7 +99,7 @@ def remains(
     `is_vendors` tells of a text or a name whether it gives a vendor away. `all_used`: more of the
     page is to come, and may use everything.
     """
-    if len(script) > _LARGEST or b"<!--" in script:
+    if len(script) > _MAX_BYTES or b"<!--" in script:
         return Remains()
     likely = {name for name in _likely(script) if not is_vendors(_text(name))}
     if not likely:

@@ -23,11 +23,11 @@ from proxy.html.resource import Closing
 from proxy.html.scan import needs_both_views, parse
 from proxy.html.source import UndecodableError, read_source
 
-LARGEST = 1_000_000
+MAX_BYTES = 1_000_000
 """Bytes. A page that is larger is compiled anew."""
 
-_MOST_CHANGES = 48
-_LONGEST_SCRIPT = 64_000
+_MAX_CHANGES = 48
+_MAX_SCRIPT_LENGTH = 64_000
 _STEP = 4096
 _BEGINNING = 4096
 
@@ -90,7 +90,7 @@ class _Zone:
 
 
 @dataclass(slots=True)
-class Alike:
+class PageTemplate:
     """A page, to compare later ones of its address with. `missed` counts those that were not alike
     since the last that was.
     """
@@ -99,23 +99,23 @@ class Alike:
     content_type: str
     url: str
     boundary: Boundary
-    missed: int = 0
+    misses: int = 0
     _zones: dict[int, _Zone] = field(default_factory=dict)
     _text: str | None = None
     _views: bool | None = None
 
-    def recompiled(self, body: bytes) -> Page | None:
+    def patch(self, body: bytes) -> Page | None:
         """The page with this body, if it is like the one that is known; else None."""
         page = self.page
         if body == page.body:
-            self.missed = 0
+            self.misses = 0
             return page
         found = None
-        if len(body) <= LARGEST and not (page.wire or page.transcoded or page.has_base):
+        if len(body) <= MAX_BYTES and not (page.wire or page.transcoded or page.has_base):
             changes = _changes(page.body, body)
             if changes and self._are_harmless(changes, body):
                 found = _moved(page, body, changes)
-        self.missed = 0 if found is not None else self.missed + 1
+        self.misses = 0 if found is not None else self.misses + 1
         return found
 
     def _are_harmless(self, changes: list[_Change], body: bytes) -> bool:
@@ -155,7 +155,7 @@ class Alike:
     def _is_same_script(self, zone: _Zone, change: _Change, body: bytes) -> bool:
         """Whether a script with another word in it is whose it was."""
         start, end = zone.script
-        if end - start > _LONGEST_SCRIPT:
+        if end - start > _MAX_SCRIPT_LENGTH:
             return False
         old = self.page.body
         new = b"".join(
@@ -291,7 +291,7 @@ def _changes(old: bytes, new: bytes) -> list[_Change] | None:
         new_start = there - (at - start)
         if end == start or new_end == new_start or old[end : end + 1] != new[new_end : new_end + 1]:
             return None
-        if len(found) >= _MOST_CHANGES:
+        if len(found) >= _MAX_CHANGES:
             return None
         # The hyphens of `<!--word-->` are the comment's, not the word's.
         if old[start - 2 : start + 2] == b"<!--" and at >= start + 2:

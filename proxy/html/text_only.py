@@ -31,7 +31,7 @@ _ATTRIBUTES = _words("""
 """)
 _RAW = frozenset({"script", "style", "iframe", "noembed", "noframes", "textarea", "title", "xmp"})
 """Elements whose content is no text of the page: left out up to their end tag."""
-_LONGEST_TAG = 65_536
+_MAX_TAG_LENGTH = 65_536
 
 _NAME = r"[A-Za-z][^\s/>\0]*"
 _START = re.compile(rf"<({_NAME})((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>")
@@ -42,7 +42,7 @@ _LINKS = ("http:", "https:", "mailto:", "tel:")
 _CONTROLS = re.compile(r"[\0-\x20]")
 
 
-class Stripper:
+class TextOnlyWriter:
     """`is_own` tells whether a URL leads to the site itself. Without `strips` all passes."""
 
     def __init__(self, is_own: Callable[[str], bool], *, strips: bool = True) -> None:
@@ -103,7 +103,7 @@ class Stripper:
                 return "", end + 1
         elif following and not following.isalpha():
             return "&lt;", start + 1
-        if not last and len(text) - start < _LONGEST_TAG:
+        if not last and len(text) - start < _MAX_TAG_LENGTH:
             return None
         return "&lt;", start + 1
 

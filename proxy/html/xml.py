@@ -44,7 +44,7 @@ _BOMS = (
     (b"<\0?\0", "utf-16-le"),
     (b"\0<\0?", "utf-16-be"),
 )
-_LONGEST_ENTITY = 65_536
+_MAX_ENTITY_LENGTH = 65_536
 _REACHES = re.compile(r"[/:\\]")
 # What an HTML parser would not make of a tag that stands alone.
 _ALONE = {"frame": "iframe"}
@@ -245,7 +245,7 @@ def _expanded(value: str, entities: Mapping[str, str]) -> str:
     know those of XHTML's document types.
     """
     for _ in range(8):
-        if "&" not in value or not entities or len(value) > _LONGEST_ENTITY:
+        if "&" not in value or not entities or len(value) > _MAX_ENTITY_LENGTH:
             break
         value = _REFERENCE.sub(lambda m: entities.get(m[1], m[0]), value)
     return html.unescape(value)

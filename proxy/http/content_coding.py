@@ -21,8 +21,8 @@ except ImportError:  # a platform without it: the same format, slower
 UPSTREAM_CODINGS = ("br", "gzip", "zstd", "deflate")
 """What may be asked of an upstream: we can undo all of them."""
 
-_MOST_CODINGS = 2
-_LONGEST_HEADER = 300
+_MAX_CODINGS = 2
+_MAX_HEADER_LENGTH = 300
 
 
 class CodingError(Exception):
@@ -58,7 +58,7 @@ def codings_in(content_encoding: str) -> list[str]:
     codings = [c for c in codings if c and c != "identity"]
     if any(coding not in _DECODERS for coding in codings):
         return []
-    if len(codings) > _MOST_CODINGS:
+    if len(codings) > _MAX_CODINGS:
         raise CodingError(f"too many content codings: {content_encoding!r}")
     return codings
 
@@ -171,7 +171,7 @@ def worth_encoding(body: bytes) -> bool:
 def negotiated(accept_encoding: str) -> str:
     """The coding for an Accept-Encoding header: "zstd", "br", "gzip", or "" for none."""
     # A longer one is no browser's, and nothing to keep.
-    return _negotiated(accept_encoding) if len(accept_encoding) <= _LONGEST_HEADER else ""
+    return _negotiated(accept_encoding) if len(accept_encoding) <= _MAX_HEADER_LENGTH else ""
 
 
 @lru_cache(maxsize=256)
@@ -187,7 +187,7 @@ def _negotiated(accept_encoding: str) -> str:
 
 def asked_of_upstream(accept_encoding: str) -> str:
     """The visitor's Accept-Encoding, held to the codings that we can undo as well."""
-    return _asked(accept_encoding) if len(accept_encoding) <= _LONGEST_HEADER else "identity"
+    return _asked(accept_encoding) if len(accept_encoding) <= _MAX_HEADER_LENGTH else "identity"
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ import zstandard
 
 from proxy.http.content_coding import CodingError, codings_in
 
-_MOST_OUT = 256 * 1024
+_MAX_OUT = 256 * 1024
 """Bytes given at once. A few bytes of a coded body may stand for a thousand times as many."""
 _ZSTD_IN = 256
 """A zstd decoder gives all that its input stands for at once: it is fed in small spoons, of which
@@ -87,10 +87,10 @@ class _Gunzip:
 
 
 def _inflated(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    part = stream.decompress(data, _MOST_OUT)
+    part = stream.decompress(data, _MAX_OUT)
     yield part
-    while not stream.eof and (stream.unconsumed_tail or len(part) == _MOST_OUT):
-        part = stream.decompress(stream.unconsumed_tail, _MOST_OUT)
+    while not stream.eof and (stream.unconsumed_tail or len(part) == _MAX_OUT):
+        part = stream.decompress(stream.unconsumed_tail, _MAX_OUT)
         yield part
 
 
@@ -131,13 +131,13 @@ class _Unbrotli:
         self._begun = self._begun or bool(data)
         if self._stream.is_finished():
             return
-        part = self._stream.process(data, output_buffer_limit=_MOST_OUT)
+        part = self._stream.process(data, output_buffer_limit=_MAX_OUT)
         while part:
             yield part
             # It may hold back output although it would accept more.
-            if self._stream.is_finished() or len(part) < _MOST_OUT:
+            if self._stream.is_finished() or len(part) < _MAX_OUT:
                 return
-            part = self._stream.process(b"", output_buffer_limit=_MOST_OUT)
+            part = self._stream.process(b"", output_buffer_limit=_MAX_OUT)
 
     def end(self) -> None:
         if self._begun and not self._stream.is_finished():

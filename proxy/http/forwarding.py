@@ -43,7 +43,7 @@ _RESPONSE_ONLY_HERE = (
 )
 
 # What a peer that nobody vouches for may not tell the upstream about itself.
-_VOUCHED_ONLY = (
+_TRUSTED_PEER_ONLY = (
     X_FORWARDED_FOR,
     _FORWARDED_PROTO,
     _FORWARDED_HOST,
@@ -103,7 +103,7 @@ def request_headers(
     *,
     peer_is_trusted: bool,
     host: str | None = None,
-    vouched: Iterable[str] = (),
+    trusted_headers: Iterable[str] = (),
 ) -> CIMultiDict[str]:
     """The headers to send to the upstream.
 
@@ -124,11 +124,11 @@ def request_headers(
 
     prior_for = incoming.getall(X_FORWARDED_FOR, ())
     if not peer_is_trusted:
-        for name in _VOUCHED_ONLY:
+        for name in _TRUSTED_PEER_ONLY:
             headers.popall(name, None)
-        for extra in vouched:
+        for extra in trusted_headers:
             headers.popall(extra, None)
-    _remove_clones(headers, vouched)
+    _remove_clones(headers, trusted_headers)
 
     asked_host = requested_host(request)
     peer = parse_address(request.remote or "")
@@ -189,12 +189,15 @@ def _remove_nominated(headers: CIMultiDict[str], values: Iterable[str]) -> None:
             headers.popall(name, None)
 
 
-def _remove_clones(headers: CIMultiDict[str], vouched: Iterable[str]) -> None:
+def _remove_clones(headers: CIMultiDict[str], trusted_headers: Iterable[str]) -> None:
     """Remove `X_Forwarded_For` and its like: CGI and WSGI cannot tell them from the real ones."""
     guarded = None
     for name in [name for name in headers if "_" in name]:
         if guarded is None:
-            guarded = {*(known.lower() for known in _VOUCHED_ONLY), *map(str.lower, vouched)}
+            guarded = {
+                *(known.lower() for known in _TRUSTED_PEER_ONLY),
+                *map(str.lower, trusted_headers),
+            }
             guarded |= _NEVER_NOMINATED
         if name.replace("_", "-").lower() in guarded:
             headers.popall(name, None)

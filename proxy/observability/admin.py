@@ -13,7 +13,7 @@ from aiohttp import web
 from proxy.cache.purge import purge
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import CONTENT_TYPE, metrics_text
-from proxy.runtime import Running
+from proxy.runtime import Runtime
 from proxy.server.serve import Handler
 
 _DUMPS = partial(json.dumps, indent=2, ensure_ascii=False)
@@ -21,7 +21,7 @@ _HEALTH = frozenset({"/health", "/healthz", "/readyz"})
 
 
 def make_admin(
-    current: Callable[[], Running],
+    current: Callable[[], Runtime],
     metrics: Metrics,
     told: Callable[[], Mapping[str, Any]] = lambda: {"taken": True},
 ) -> Handler:

@@ -22,10 +22,10 @@ _log = logging.getLogger("consent_proxy.discovered")
 Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, Seen]
 
-_MOST_KEPT = 5000
+_MAX_KEPT = 5000
 """Different sightings a worker keeps between two writes, and rows a site may have: anybody can
 send reports, and none of them may fill a disk."""
-_MOST_PAGES = 50
+_MAX_PAGES = 50
 FLUSH_SECONDS = 2.0
 MORE_PAGES = "(more pages)"
 PATIENT_PAGES = "(patient pages)"
@@ -73,7 +73,7 @@ class Sightings:
         if self._path is None:
             return
         key: _Key = (site, host, owner, page[:200], seen)
-        if key in self._counts or len(self._counts) < _MOST_KEPT:
+        if key in self._counts or len(self._counts) < _MAX_KEPT:
             self._counts[key] = self._counts.get(key, 0) + 1
 
     def write(self) -> None:
@@ -99,13 +99,13 @@ def _write(path: Path, counts: Mapping[_Key, int]) -> None:
         database.execute(_SCHEMA)
         rows = dict(database.execute("SELECT site, count(*) FROM discovered GROUP BY site"))
         for (site, host, owner, page, seen), times in counts.items():
-            if rows.get(site, 0) >= _MOST_KEPT:
+            if rows.get(site, 0) >= _MAX_KEPT:
                 continue
             pages = database.execute(
                 "SELECT count(*) FROM discovered WHERE site = ? AND host = ? AND page != ?",
                 (site, host, page),
             ).fetchone()[0]
-            kept = page if pages < _MOST_PAGES else MORE_PAGES
+            kept = page if pages < _MAX_PAGES else MORE_PAGES
             database.execute(_ADD, (site, host, owner, kept, seen, times))
             rows[site] = rows.get(site, 0) + 1
 

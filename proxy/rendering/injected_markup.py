@@ -17,7 +17,7 @@ from proxy.banner.assets import assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
 from proxy.banner.declaration import declaration, declaration_part
 from proxy.banner.gpp_script import gpp_script
-from proxy.banner.inline_scripts import Script, guard, no_peers, restore, stubs
+from proxy.banner.inline_scripts import Script, disable_webrtc, guard, restore, stubs
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.presenters import banner_view, page_state, sells, used_categories
 from proxy.banner.texts import Texts
@@ -160,7 +160,7 @@ def _standing_scripts(
     """The guard of patient pages and the stand-ins for closed vendors: before any other script."""
     found: list[Script | None] = []
     if decision.enforce and not site.webrtc:
-        found.append(no_peers())
+        found.append(disable_webrtc())
     if decision.audience is not Audience.PATIENT:
         found.append(guard(site.patient_globs))
     if decision.enforce:

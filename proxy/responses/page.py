@@ -13,7 +13,7 @@ from consent_rules.decision import Decision
 from consent_rules.signals.gpp import sections_for
 from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Texts
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.enforcement.csp import OwnAssets, amend
 from proxy.enforcement.response_filter import (
     CSP,
@@ -22,7 +22,7 @@ from proxy.enforcement.response_filter import (
     finish_headers,
     marked_decision,
 )
-from proxy.enforcement.shared_caching import say_nothing_to_cdns, vary
+from proxy.enforcement.shared_caching import remove_cdn_directives, vary
 from proxy.html import Page
 from proxy.html.source import charset_of_content_type
 from proxy.http.access_record import PAGE
@@ -49,7 +49,7 @@ async def page_reply(
     request: web.BaseRequest,
     upstream: ClientResponse,
     headers: CIMultiDict[str],
-    asking: Asking,
+    context: RequestContext,
     timeouts: Timeouts,
     got: PageRead | None = None,
 ) -> web.StreamResponse:
@@ -57,55 +57,55 @@ async def page_reply(
     is the page if it was read already.
     """
     status = upstream.status
-    decision = marked_decision(headers, asking)
+    decision = marked_decision(headers, context)
     if request.method == "HEAD":
         _keep_private(headers)
         for name in _ORIGIN_ONLY:
             headers.popall(name, None)
-        finish_headers(headers, asking, decision, is_document=True)
-        add_policy(headers, asking, decision)
+        finish_headers(headers, context, decision, is_document=True)
+        add_policy(headers, context, decision)
         return await stream(request, upstream, headers, status, timeouts=timeouts)
     if got is None:
-        got = await read_page(upstream, headers, asking, timeouts)
+        got = await read_page(upstream, headers, context, timeouts)
     already = got.read.body
     if not got.is_html:
-        finish_headers(headers, asking, decision, is_document=False)
+        finish_headers(headers, context, decision, is_document=False)
         # Whatever a browser still takes it for.
-        add_policy(headers, asking, decision, alone=True)
+        add_policy(headers, context, decision, alone=True)
         return await stream(
             request, upstream, headers, status, already_read=already, timeouts=timeouts
         )
     if got.page is None:
         _log.warning(
             "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-            asking.site.rules.name, asking.path, got.why,
+            context.site.rules.name, context.path, got.why,
         )  # fmt: skip
         _keep_private(headers)
-        finish_headers(headers, asking, decision, is_document=True)
+        finish_headers(headers, context, decision, is_document=True)
         for name in _VALIDATORS:
             headers.popall(name, None)
-        add_policy(headers, asking, decision, alone=True)
+        add_policy(headers, context, decision, alone=True)
         return await stream(
             request, upstream, headers, status, already_read=already, timeouts=timeouts
         )
-    return await send_page(request, got.page, headers, status, asking, decision)
+    return await send_page(request, got.page, headers, status, context, decision)
 
 
 def injection_for(
-    request: web.BaseRequest, page: Page, asking: Asking, decision: Decision
+    request: web.BaseRequest, page: Page, context: RequestContext, decision: Decision
 ) -> Injection:
     """How much of our own goes into a page for this request."""
     injection = _injection(request, page)
-    running = asking.running
-    if running.tells_gpp and decision.audience is Audience.MARKETING:
-        sections = sections_for(running.config.signals.gpp, asking.visitor.region)
+    runtime = context.runtime
+    if runtime.tells_gpp and decision.audience is Audience.MARKETING:
+        sections = sections_for(runtime.config.signals.gpp, context.visitor.region)
         injection = replace(injection, gpp=sections)
-    if asking.has_kept and injection.visible and decision.audience is Audience.MARKETING:
+    if context.has_saved_form and injection.visible and decision.audience is Audience.MARKETING:
         injection = replace(injection, kept=True)
     if page.has_base:
-        injection = replace(injection, origin=f"//{asking.authority}")
+        injection = replace(injection, origin=f"//{context.authority}")
     if page.declaration_at:
-        declared = vendors_on(asking.site.rules, asking.context.today)
+        declared = vendors_on(context.site.rules, context.page_context.today)
         injection = replace(injection, declared=declared)
     return injection
 
@@ -123,29 +123,29 @@ def _injection(request: web.BaseRequest, page: Page) -> Injection:
 
 
 def _variant(
-    request: web.BaseRequest, page: Page, asking: Asking, decision: Decision, texts: Texts
+    request: web.BaseRequest, page: Page, context: RequestContext, decision: Decision, texts: Texts
 ) -> Variant:
-    running = asking.running
-    injection = injection_for(request, page, asking, decision)
+    runtime = context.runtime
+    injection = injection_for(request, page, context, decision)
     # Where the browser will not tell where a visitor came from, the form must.
-    return_to = asking.target if decision.audience is Audience.PATIENT else ""
+    return_to = context.target if decision.audience is Audience.PATIENT else ""
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
-    known = running.variants.get(key)
+    known = runtime.variants.get(key)
     if known is None or known.page is not page:
         known = write_variant(
             page,
-            asking.site.rules,
-            running.rules,
-            running.config,
-            running.theme,
+            context.site.rules,
+            runtime.rules,
+            runtime.config,
+            runtime.theme,
             decision,
             texts,
             injection,
             return_to,
-            running.markup,
+            runtime.markup,
         )
         if not page.passing:
-            running.variants.put(key, known)
+            runtime.variants.put(key, known)
     return known
 
 
@@ -154,18 +154,18 @@ async def send_page(
     page: Page,
     headers: CIMultiDict[str],
     status: int,
-    asking: Asking,
+    context: RequestContext,
     decision: Decision,
 ) -> ProxyResponse:
     """Send a page as the visitor may see it. `decision` is the one by the page's headers."""
     if decision.audience is not Audience.PATIENT:
-        decision = asking.marked(page_audience(page, asking))[1]
+        decision = context.marked(page_audience(page, context))[1]
     accept_language = request.headers.get("Accept-Language", "")
-    texts = asking.running.wording.texts_for(page.language, accept_language)
-    variant = _variant(request, page, asking, decision, texts)
+    texts = context.runtime.wording.texts_for(page.language, accept_language)
+    variant = _variant(request, page, context, decision, texts)
     request[PAGE] = variant.counted
     body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
-    stored, policy = page_headers(headers, page, variant.own, asking, decision)
+    stored, policy = page_headers(headers, page, variant.own, context, decision)
     if status == 200 and stored:
         # What the page may do belongs to what the visitor holds: not every browser takes the
         # policy of a 304 for that of the page it kept.
@@ -184,7 +184,7 @@ def page_headers(
     headers: CIMultiDict[str],
     page: Page,
     own: OwnAssets,
-    asking: Asking,
+    context: RequestContext,
     decision: Decision,
     *,
     alone: bool = False,
@@ -195,9 +195,9 @@ def page_headers(
     stored = _keep_private(headers)
     for name in _ORIGIN_ONLY:
         headers.popall(name, None)
-    finish_headers(headers, asking, decision, is_document=True)
+    finish_headers(headers, context, decision, is_document=True)
     _amend_origin_policies(headers, own)
-    policy = add_policy(headers, asking, decision, alone=alone)
+    policy = add_policy(headers, context, decision, alone=alone)
     _set_type(headers, page)
     return stored, policy
 
@@ -214,7 +214,7 @@ def _keep_private(headers: CIMultiDict[str]) -> bool:
     whether the visitor's own browser may store it.
     """
     given = ",".join(headers.popall("Cache-Control", ())).lower()
-    say_nothing_to_cdns(headers)
+    remove_cdn_directives(headers)
     stored = "no-store" not in given
     headers["Cache-Control"] = "private, no-cache" if stored else "no-store"
     vary(headers, "Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest")

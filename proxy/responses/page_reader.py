@@ -10,11 +10,11 @@ from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_audience
 from proxy.html import Page, UndecodableError, compile_page
-from proxy.html.patch import LARGEST as LARGEST_ALIKE
-from proxy.html.patch import Alike
+from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
+from proxy.html.patch import PageTemplate
 from proxy.html.source import charset_of_content_type
 from proxy.http.content_coding import CodingError, TooLargeError, decoded
 from proxy.http.media_types import is_other_than_html
@@ -28,7 +28,7 @@ _PATIENCE = 0.2
 _OFF_LOOP = 400_000
 """Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
 
-_MOST_MISSED = 8
+_MAX_MISSED = 8
 """Pages of an address in a row that were not alike: then likeness is no longer looked for."""
 
 
@@ -46,13 +46,13 @@ class PageRead:
 
 
 async def read_page(
-    upstream: ClientResponse, headers: CIMultiDict[str], asking: Asking, timeouts: Timeouts
+    upstream: ClientResponse, headers: CIMultiDict[str], context: RequestContext, timeouts: Timeouts
 ) -> PageRead:
     """Read a page and compile it, if all of it comes soon: nothing here depends on the visitor."""
-    limit = asking.running.config.proxy.max_page_bytes
+    limit = context.runtime.config.proxy.max_page_bytes
     enough, patience = limit, None
-    early = asking.running.config.proxy.stream_page_bytes
-    if early and asking.late_key not in asking.running.late_marks:
+    early = context.runtime.config.proxy.stream_page_bytes
+    if early and context.late_key not in context.runtime.late_patient_pages:
         enough, patience = min(early, limit), _PATIENCE
     read = await read_body(upstream, enough, timeouts.idle, _READ_SECONDS, patience)
     if not read.whole:
@@ -61,64 +61,66 @@ async def read_page(
         body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
         if is_other_than_html(headers, body):
             return PageRead(read, is_html=False)
-        return PageRead(read, await _compiled(body, headers.get("Content-Type", ""), asking))
+        return PageRead(read, await _compiled(body, headers.get("Content-Type", ""), context))
     except TooLargeError:
         return PageRead(read, goes_on=True)
     except (CodingError, UndecodableError) as error:
         return PageRead(read, why=str(error))
 
 
-async def page_of(body: bytes, headers: CIMultiDict[str], asking: Asking) -> Page:
+async def page_of(body: bytes, headers: CIMultiDict[str], context: RequestContext) -> Page:
     """Compile a page that was kept. Raises CodingError or UndecodableError."""
-    limit = asking.running.config.proxy.max_page_bytes
+    limit = context.runtime.config.proxy.max_page_bytes
     plain = decoded(body, headers.get("Content-Encoding", ""), limit)
-    return await _compiled(plain, headers.get("Content-Type", ""), asking)
+    return await _compiled(plain, headers.get("Content-Type", ""), context)
 
 
-def page_audience(page: Page, asking: Asking) -> Audience:
+def page_audience(page: Page, context: RequestContext) -> Audience:
     """A page that shows a patient page within itself is one: its scripts can read what is there."""
-    rules = asking.site.rules
+    rules = context.site.rules
     if any(rules.audience_of(path, ()) is Audience.PATIENT for path in page.frames):
         return Audience.PATIENT
-    return marked_audience(page.marks, asking)
+    return marked_audience(page.marks, context)
 
 
-async def _compiled(body: bytes, content_type: str, asking: Asking) -> Page:
-    running = asking.running
+async def _compiled(body: bytes, content_type: str, context: RequestContext) -> Page:
+    runtime = context.runtime
     charset = charset_of_content_type(content_type)
-    address = (charset, asking.site.rules.name, asking.scheme, asking.path)
-    alike = running.alike.get(address)
-    if alike is not None and alike.missed < _MOST_MISSED:
-        page = alike.recompiled(body)
+    address = (charset, context.site.rules.name, context.scheme, context.path)
+    alike = runtime.alike.get(address)
+    if alike is not None and alike.misses < _MAX_MISSED:
+        page = alike.patch(body)
         if page is not None:
             return page
     key = (hashlib.sha256(body).digest(), address)
-    known = running.pages.get(key)
+    known = runtime.pages.get(key)
     if known is not None:
         return known
-    arguments = (body, content_type, asking.url, asking.site.boundary)
+    arguments = (body, content_type, context.url, context.site.boundary)
     if len(body) > _OFF_LOOP:
         page = await asyncio.to_thread(compile_page, *arguments)
     else:
         page = compile_page(*arguments)
-    note_unapproved(page.owners, asking)
-    if running.pages.getsizeof(page) <= running.pages.maxsize:
-        running.pages[key] = page
-    if len(body) <= LARGEST_ALIKE:
-        missed = 0 if alike is None else alike.missed
-        running.alike[address] = Alike(page, content_type, asking.url, asking.site.boundary, missed)
+    note_unapproved(page.owners, context)
+    if runtime.pages.getsizeof(page) <= runtime.pages.maxsize:
+        runtime.pages[key] = page
+    if len(body) <= MAX_TEMPLATE_BYTES:
+        misses = 0 if alike is None else alike.misses
+        runtime.alike[address] = PageTemplate(
+            page, content_type, context.url, context.site.boundary, misses
+        )
     return page
 
 
-def note_unapproved(owners: frozenset[str], asking: Asking) -> None:
+def note_unapproved(owners: frozenset[str], context: RequestContext) -> None:
     """Count what has no tag on this site: once for each distinct page, not for each visitor."""
-    tagged = {tag.vendor for tag in asking.site.rules.tags}
-    patient = asking.context.audience is Audience.PATIENT
-    path = PATIENT_PAGES if patient else asking.path
+    tagged = {tag.vendor for tag in context.site.rules.tags}
+    patient = context.page_context.audience is Audience.PATIENT
+    path = PATIENT_PAGES if patient else context.path
     for owner in owners - tagged:
         known = "" if owner.startswith("?") else owner
-        if known and known not in asking.running.rules.vendors:
+        if known and known not in context.runtime.rules.vendors:
             continue  # a rule of ours, or a name that another consent tool goes by
         host = owner.removeprefix("?") or known
         if host:
-            asking.running.sightings.add(asking.site.rules.name, path, host, known, "page")
+            context.runtime.sightings.add(context.site.rules.name, path, host, known, "page")

@@ -12,14 +12,14 @@ from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict
 
 from consent_rules.decision import Decision
-from proxy.banner.assets import small_script
-from proxy.context import Asking
-from proxy.enforcement.shared_caching import say_nothing_to_cdns
+from proxy.banner.assets import minified_script
+from proxy.context import RequestContext
+from proxy.enforcement.shared_caching import remove_cdn_directives
 from proxy.responses.stream import stream
 from proxy.upstream.body import read_body
 from proxy.upstream.timeouts import Timeouts
 
-_LARGEST = 4_000_000
+_MAX_BYTES = 4_000_000
 """Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
 _READ_SECONDS = 30.0
 _CSP = "Content-Security-Policy"
@@ -29,7 +29,7 @@ _VALIDATORS = (hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.CONTENT_LENGTH, hdrs.ACCEPT_R
 def with_policy(script: bytes, policy: str, mark: str) -> bytes:
     """The script with our lines at its end: in front they would undo its "use strict"."""
     ours = (
-        small_script("worker.js")
+        minified_script("worker.js")
         .replace("POLICY", json.dumps(policy))
         .replace("MARK", json.dumps(mark))
     )
@@ -40,7 +40,7 @@ async def worker_reply(
     request: web.BaseRequest,
     upstream: ClientResponse,
     headers: CIMultiDict[str],
-    asking: Asking,
+    context: RequestContext,
     decision: Decision,
     timeouts: Timeouts,
 ) -> web.StreamResponse:
@@ -50,7 +50,7 @@ async def worker_reply(
     coded = headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
     if upstream.status != 200 or request.method != "GET" or coded or not decision.enforce:
         return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
-    read = await read_body(upstream, _LARGEST, timeouts.idle, _READ_SECONDS)
+    read = await read_body(upstream, _MAX_BYTES, timeouts.idle, _READ_SECONDS)
     if not read.whole:
         return await stream(
             request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
@@ -59,7 +59,7 @@ async def worker_reply(
         headers.popall(name, None)
     # Browsers compare the script byte by byte: a new choice makes a new one.
     headers[hdrs.CACHE_CONTROL] = "private, no-cache"
-    say_nothing_to_cdns(headers)
+    remove_cdn_directives(headers)
     policy = headers.getall(_CSP)[-1]
-    body = with_policy(read.body, policy, f"{asking.running.prefix}/report")
+    body = with_policy(read.body, policy, f"{context.runtime.prefix}/report")
     return web.Response(status=200, body=body, headers=headers)

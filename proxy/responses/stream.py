@@ -58,7 +58,7 @@ async def stream(
         if promised is not None and sent != promised:
             raise aiohttp.ClientPayloadError(f"{promised} bytes were promised")
         await _end(response)
-    except _VisitorLostError as exc:
+    except DownstreamDisconnectedError as exc:
         _give_up(request, response, sent, f"the visitor {exc}", logging.DEBUG)
     except TimeoutError:
         what = f"{upstream.url.origin()} fell silent for {timeouts.idle:g} s"
@@ -69,7 +69,7 @@ async def stream(
     return response
 
 
-class _VisitorLostError(Exception):
+class DownstreamDisconnectedError(Exception):
     """The visitor is gone."""
 
 
@@ -77,7 +77,7 @@ async def _begin(request: web.BaseRequest, response: web.StreamResponse) -> None
     try:
         await response.prepare(request)
     except ConnectionError as exc:
-        raise _VisitorLostError("went away before the answer") from exc
+        raise DownstreamDisconnectedError("went away before the answer") from exc
 
 
 async def _send(response: web.StreamResponse, chunk: bytes) -> None:
@@ -86,14 +86,14 @@ async def _send(response: web.StreamResponse, chunk: bytes) -> None:
     try:
         await response.write(chunk)
     except ConnectionError as exc:
-        raise _VisitorLostError("went away") from exc
+        raise DownstreamDisconnectedError("went away") from exc
 
 
 async def _end(response: web.StreamResponse) -> None:
     try:
         await response.write_eof()
     except ConnectionError as exc:
-        raise _VisitorLostError("went away at the end") from exc
+        raise DownstreamDisconnectedError("went away at the end") from exc
 
 
 def _promised(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> int | None:

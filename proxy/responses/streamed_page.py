@@ -19,12 +19,12 @@ from multidict import CIMultiDict
 from consent_rules.categories import Audience
 from consent_rules.decision import Decision
 from proxy.banner.declaration import vendors_on
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_decision
 from proxy.html import Page, UndecodableError
-from proxy.html.incremental import Piece, Pieces
+from proxy.html.incremental import CompiledChunk, IncrementalCompiler
 from proxy.html.render import render
-from proxy.html.text_only import Stripper
+from proxy.html.text_only import TextOnlyWriter
 from proxy.http.access_record import PAGE
 from proxy.http.content_coding import CodingError, negotiated
 from proxy.http.content_coding_stream import Do, Undo
@@ -92,13 +92,13 @@ class _Inflow:
 class _Flow:
     """The page in pieces, each as soon as it can be told."""
 
-    def __init__(self, inflow: _Inflow, pieces: Pieces) -> None:
+    def __init__(self, inflow: _Inflow, pieces: IncrementalCompiler) -> None:
         self.inflow = inflow
         self._pieces = pieces
         self.is_over = False
         """Whether the last piece is out."""
 
-    async def next(self) -> Piece:
+    async def next(self) -> CompiledChunk:
         """The next piece."""
         pieces, loop = self._pieces, asyncio.get_running_loop()
         due = loop.time() + _FLUSH_SECONDS
@@ -123,13 +123,13 @@ class _Flow:
 class _Gated:
     """The visitor's page as a body: what `proxy.upstream.stream` reads. Its first chunk is here."""
 
-    def __init__(self, page: _Page, first: Piece, flow: _Flow, coding: str) -> None:
+    def __init__(self, page: _Page, first: CompiledChunk, flow: _Flow, coding: str) -> None:
         self._page = page
         self._flow = flow
         self._do = Do(coding)
         self._chunk = self._written(first)
 
-    def _written(self, piece: Piece) -> bytes:
+    def _written(self, piece: CompiledChunk) -> bytes:
         over = self._flow.is_over
         chunk = self._do.chunk(self._page.write(piece, last=over))
         return chunk + self._do.end() if over else chunk
@@ -154,9 +154,13 @@ class _Page:
     """What one visitor may see of a page, and our own markup in it."""
 
     def __init__(
-        self, asking: Asking, decision: Decision, own: OwnMarkup, declared: Callable[[], bytes]
+        self,
+        context: RequestContext,
+        decision: Decision,
+        own: OwnMarkup,
+        declared: Callable[[], bytes],
     ) -> None:
-        self._asking = asking
+        self._asking = context
         self._declared = declared
         self._own = own
         self._banner = own.banner
@@ -171,7 +175,7 @@ class _Page:
         self._decision = decision
         self._open = open_owners(decision)
 
-    def write(self, piece: Piece, *, last: bool) -> bytes:
+    def write(self, piece: CompiledChunk, *, last: bool) -> bytes:
         """A piece as the visitor may see it; in the order in which they come."""
         page = piece.page
         if self._begun and not self._was_patients:
@@ -204,22 +208,22 @@ class _Page:
         visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
         one is left out, for the scripts that run already could read it.
         """
-        asking = self._asking
-        if page_audience(page, asking) is not Audience.PATIENT:
+        context = self._asking
+        if page_audience(page, context) is not Audience.PATIENT:
             return page
         if self._decision.audience is not Audience.PATIENT:
-            asking.running.late_marks[asking.late_key] = None
-            self._decide(asking.marked(Audience.PATIENT)[1])
+            context.runtime.late_patient_pages[context.late_key] = None
+            self._decide(context.marked(Audience.PATIENT)[1])
             self._placeholder = None
             _log.warning(
                 "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
                 "the header X-Page-Audience, or in the <head>",
-                asking.site.rules.name, asking.path,
+                context.site.rules.name, context.path,
             )  # fmt: skip
         if not page.frames:
             return page
-        boundary = asking.site.boundary
-        bare = Stripper(lambda url: boundary.owner(url, asking.url) is None)
+        boundary = context.site.boundary
+        bare = TextOnlyWriter(lambda url: boundary.owner(url, context.url) is None)
         return replace(
             page,
             body=bare.feed(page.body, last=True),
@@ -245,7 +249,7 @@ async def stream_page(
     request: web.BaseRequest,
     upstream: ClientResponse,
     headers: CIMultiDict[str],
-    asking: Asking,
+    context: RequestContext,
     timeouts: Timeouts,
     already: bytes,
 ) -> web.StreamResponse:
@@ -255,44 +259,44 @@ async def stream_page(
     Raises UpstreamError where the upstream fails before anything could be sent.
     """
     status = upstream.status
-    decision = marked_decision(headers, asking)
-    limit = asking.running.config.proxy.max_page_bytes
+    decision = marked_decision(headers, context)
+    limit = context.runtime.config.proxy.max_page_bytes
     content_type = headers.get(hdrs.CONTENT_TYPE, "")
     connection = upstream.connection
     raw = [already]
     try:
         inflow = _Inflow(upstream, headers.get(hdrs.CONTENT_ENCODING, ""), already)
         raw = cast(list[bytes], inflow.raw)
-        pieces = Pieces(
-            content_type, asking.url, asking.site.boundary, limit, strips=decision.enforce
+        pieces = IncrementalCompiler(
+            content_type, context.url, context.site.boundary, limit, strips=decision.enforce
         )
         flow = _Flow(inflow, pieces)
         first = await flow.next()
         if is_other_than_html(headers, inflow.start):
             got = PageRead(ReadResult(b"".join(raw), "too_large"), is_html=False)
-            return await page_reply(request, upstream, headers, asking, timeouts, got)
+            return await page_reply(request, upstream, headers, context, timeouts, got)
     except (CodingError, UndecodableError) as error:
         got = PageRead(ReadResult(b"".join(raw), "too_large"), why=str(error))
-        return await page_reply(request, upstream, headers, asking, timeouts, got)
+        return await page_reply(request, upstream, headers, context, timeouts, got)
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
         origin = upstream.url.origin()
         late = isinstance(error, TimeoutError)
         raise UpstreamError(504 if late else 502, f"{origin} broke off: {error}") from error
     if flow.is_over and len(first.page.body) <= limit:
-        page = await page_of(b"".join(raw), headers, asking)
+        page = await page_of(b"".join(raw), headers, context)
         got = PageRead(ReadResult(b"".join(raw), "whole"), page)
-        return await page_reply(request, upstream, headers, asking, timeouts, got)
+        return await page_reply(request, upstream, headers, context, timeouts, got)
     inflow.raw = None
     raw = []
 
     if decision.audience is not Audience.PATIENT:
-        decision = asking.marked(page_audience(first.page, asking))[1]
-    own, declared = _markup(request, first.page, asking, decision)
-    page_headers(headers, first.page, own.assets, asking, decision, alone=first.stripped)
+        decision = context.marked(page_audience(first.page, context))[1]
+    own, declared = _markup(request, first.page, context, decision)
+    page_headers(headers, first.page, own.assets, context, decision, alone=first.stripped)
     coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
     if coding:
         headers[hdrs.CONTENT_ENCODING] = coding
-    shown = _Page(asking, decision, own, declared)
+    shown = _Page(context, decision, own, declared)
     answer = _Answer(
         status,
         upstream.reason,
@@ -306,40 +310,40 @@ async def stream_page(
             request, cast(ClientResponse, answer), headers, status, timeouts=timeouts
         )
     finally:
-        note_unapproved(shown.owners, asking)
+        note_unapproved(shown.owners, context)
         request[PAGE] = (str(decision.audience), bool(own.banner), shown.open, shown.closed)
 
 
 def _markup(
-    request: web.BaseRequest, first: Page, asking: Asking, decision: Decision
+    request: web.BaseRequest, first: Page, context: RequestContext, decision: Decision
 ) -> tuple[OwnMarkup, Callable[[], bytes]]:
     """Our own markup for a page of which only the beginning is known: whatever the site has a tag
     for may be on the rest of it. And what makes the cookie declaration, should the page ask for it.
     """
-    running, site = asking.running, asking.site.rules
-    texts = running.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))
+    runtime, site = context.runtime, context.site.rules
+    texts = runtime.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))
     injection = replace(
-        injection_for(request, first, asking, decision),
-        origin=f"//{asking.authority}",  # a <base> may still come
-        declared=vendors_on(site, asking.context.today),
+        injection_for(request, first, context, decision),
+        origin=f"//{context.authority}",  # a <base> may still come
+        declared=vendors_on(site, context.page_context.today),
     )
     likely = replace(first, owners=first.owners | {vendor.id for vendor in site.listed})
     own = own_markup(
         likely,
         site,
-        running.rules,
-        running.config,
-        running.theme,
+        runtime.rules,
+        runtime.config,
+        runtime.theme,
         decision,
         texts,
         injection,
-        asking.target if decision.audience is Audience.PATIENT else "",
+        context.target if decision.audience is Audience.PATIENT else "",
         placeholders=True,
     )
 
     def declared() -> bytes:
         if not injection.visible:
             return b""
-        return declaration_markup(site, running.config, texts, injection)
+        return declaration_markup(site, runtime.config, texts, injection)
 
     return own, declared

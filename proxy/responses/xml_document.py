@@ -16,9 +16,9 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.decision import Decision
-from proxy.context import Asking
+from proxy.context import RequestContext
 from proxy.enforcement.response_filter import add_policy, finish_headers
-from proxy.enforcement.shared_caching import say_nothing_to_cdns
+from proxy.enforcement.shared_caching import remove_cdn_directives
 from proxy.html import UndecodableError
 from proxy.html.xml import gated_xml
 from proxy.http.adapters.writer import ProxyResponse
@@ -43,16 +43,16 @@ async def xml_reply(
     request: web.BaseRequest,
     upstream: ClientResponse,
     headers: CIMultiDict[str],
-    asking: Asking,
+    context: RequestContext,
     decision: Decision,
     timeouts: Timeouts,
 ) -> web.StreamResponse:
     """Send on a document that the upstream is sending. `headers` are held to the decision."""
-    limit = asking.running.config.proxy.max_page_bytes
+    limit = context.runtime.config.proxy.max_page_bytes
     read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
     if read.whole:
-        return await send_xml(request, read.body, headers, upstream.status, asking, decision)
-    _cannot_be_gated(read.ending.replace("_", " "), headers, asking, decision)
+        return await send_xml(request, read.body, headers, upstream.status, context, decision)
+    _cannot_be_gated(read.ending.replace("_", " "), headers, context, decision)
     return await stream(
         request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
     )
@@ -63,19 +63,19 @@ async def send_xml(
     body: bytes,
     headers: CIMultiDict[str],
     status: int,
-    asking: Asking,
+    context: RequestContext,
     decision: Decision,
 ) -> ProxyResponse:
     """Send a document, coded as its headers say. These are held to the decision."""
     try:
-        limit = asking.running.config.proxy.max_page_bytes
+        limit = context.runtime.config.proxy.max_page_bytes
         plain = decoded(body, headers.get(hdrs.CONTENT_ENCODING, ""), limit)
         if _PATIENT.search(plain):
-            decision = asking.marked(Audience.PATIENT)[1]
-            finish_headers(headers, asking, decision, is_document=True)
-            add_policy(headers, asking, decision)
+            decision = context.marked(Audience.PATIENT)[1]
+            finish_headers(headers, context, decision, is_document=True)
+            add_policy(headers, context, decision)
         kind = headers.get(hdrs.CONTENT_TYPE, "")
-        arguments = (plain, kind, asking.url, asking.site.boundary, open_owners(decision))
+        arguments = (plain, kind, context.url, context.site.boundary, open_owners(decision))
         if len(plain) > _OFF_LOOP:
             body = await asyncio.to_thread(gated_xml, *arguments)
         else:
@@ -83,10 +83,10 @@ async def send_xml(
         for name in _OF_THE_ORIGINS_BYTES:
             headers.popall(name, None)
     except (CodingError, UndecodableError) as error:
-        _cannot_be_gated(str(error), headers, asking, decision)
+        _cannot_be_gated(str(error), headers, context, decision)
     # Written for this visitor, now: neither a cache nor the browser may show it again.
     headers[hdrs.CACHE_CONTROL] = "no-store"
-    say_nothing_to_cdns(headers)
+    remove_cdn_directives(headers)
     headers[hdrs.CONTENT_LENGTH] = str(len(body))
     response = ProxyResponse(status=status, headers=headers)
     await response.prepare(request)
@@ -96,10 +96,10 @@ async def send_xml(
 
 
 def _cannot_be_gated(
-    why: str, headers: CIMultiDict[str], asking: Asking, decision: Decision
+    why: str, headers: CIMultiDict[str], context: RequestContext, decision: Decision
 ) -> None:
     _log.warning(
         "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-        asking.site.rules.name, asking.path, why,
+        context.site.rules.name, context.path, why,
     )  # fmt: skip
-    add_policy(headers, asking, decision, alone=True)
+    add_policy(headers, context, decision, alone=True)

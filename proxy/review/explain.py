@@ -11,7 +11,7 @@ from consent_rules.decision import Answer, Decision
 from consent_rules.matching.script_hashes import inline_hash
 from consent_rules.matching.urls import resolve
 from consent_rules.rules import Rules
-from proxy.html import Boundary, Finding, Source, findings, scan
+from proxy.html import Boundary, OwnedResource, Source, findings, scan
 from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD
 from proxy.html.scan import Kind
 
@@ -57,7 +57,7 @@ def explain_page(
 
 
 def _fate(
-    found: Finding,
+    found: OwnedResource,
     source: Source,
     base: str,
     boundary: Boundary,
@@ -103,7 +103,7 @@ def _answer(owner: str, decision: Decision) -> tuple[bool, str]:
     return answer.open, str(answer.reason)
 
 
-def _what(found: Finding, source: Source) -> str:
+def _what(found: OwnedResource, source: Source) -> str:
     if found.urls:
         text = found.urls[0]
     elif found.kind is Kind.NESTED_PAGE:
@@ -116,7 +116,7 @@ def _what(found: Finding, source: Source) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
-def _own_rule(found: Finding, base: str, boundary: Boundary) -> str:
+def _own_rule(found: OwnedResource, base: str, boundary: Boundary) -> str:
     for url in found.urls:
         target = resolve(url, base)
         if target is not None and boundary.own.holds(target.host, target.port):
@@ -126,7 +126,7 @@ def _own_rule(found: Finding, base: str, boundary: Boundary) -> str:
 
 def _rule(
     owner: str,
-    found: Finding,
+    found: OwnedResource,
     source: Source,
     base: str,
     boundary: Boundary,
@@ -155,7 +155,7 @@ def _rule(
     return "; ".join(part for part in parts if part)
 
 
-def _recognised(owner: str, found: Finding, source: Source, base: str, rules: Rules) -> str:
+def _recognised(owner: str, found: OwnedResource, source: Source, base: str, rules: Rules) -> str:
     for url in found.urls:
         target = resolve(url, base)
         match = rules.index.match_url(target.host, target.port, target.path) if target else None

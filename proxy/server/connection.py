@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooL
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.cache.fast_path import ReadyReply
+from proxy.cache.fast_path import FastPathEntry
 from proxy.http.access_record import CACHE, PAGE, REQUEST_ID, SITE, Access, AccessHook
 from proxy.http.adapters.writer import ExactWriter
 from proxy.http.error_pages import error_response
@@ -30,7 +30,7 @@ if sys.platform != "win32":
 _log = logging.getLogger("proxy.connection")
 
 
-Memory = Callable[[RawRequestMessage, str, bool, float], ReadyReply | None]
+Memory = Callable[[RawRequestMessage, str, bool, float], FastPathEntry | None]
 """(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
 
 

@@ -18,7 +18,7 @@ from proxy.http.targets import requested_host, split_target
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+)(?::[0-9]{0,5})?")
 
 # One proxy in front of another is a plan; a third time round is a loop.
-_MOST_PASSES = 2
+_MAX_PASSES = 2
 
 
 def refusal(request: web.BaseRequest) -> int | None:
@@ -65,6 +65,6 @@ def refusal(request: web.BaseRequest) -> int | None:
     expect = headers.get(hdrs.EXPECT)
     if expect is not None and expect.lower() != "100-continue":
         return 417
-    if passes(headers) >= _MOST_PASSES:
+    if passes(headers) >= _MAX_PASSES:
         return 508
     return None

@@ -21,8 +21,8 @@ _log = logging.getLogger("proxy.workers")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _STEADY = 10.0  # a worker that lived this long is restarted at once
-_MOST_BACKOFF = 30.0
-_MOST_FALSE_STARTS = 3  # of workers that never served, before the parent gives up
+_MAX_BACKOFF = 30.0
+_MAX_FALSE_STARTS = 3  # of workers that never served, before the parent gives up
 
 
 @dataclass(eq=False)
@@ -253,13 +253,13 @@ class _Parent:
         if self._stopping:
             return
         slot.failures = 0 if lived >= _STEADY else slot.failures + 1
-        wait = min(_MOST_BACKOFF, 0.25 * 2 ** (slot.failures - 1)) if slot.failures else 0.0
+        wait = min(_MAX_BACKOFF, 0.25 * 2 ** (slot.failures - 1)) if slot.failures else 0.0
         slot.start_at = time.monotonic() + wait
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         _log.error("worker %d (pid %d) %s; it restarts in %g s", slot.index, pid, how, wait)
         if not self._someone_served:
             self._false_starts += 1
-            if self._false_starts >= _MOST_FALSE_STARTS:
+            if self._false_starts >= _MAX_FALSE_STARTS:
                 _log.error("no worker could start: giving up. The reason is in the lines above.")
                 self._exit_code = 1
                 self._stop()

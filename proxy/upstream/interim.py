@@ -17,23 +17,23 @@ from aiohttp.http import HttpVersion11, RawResponseMessage
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from proxy.enforcement.browser_headers import hold_to_decision
-from proxy.http.adapters.interim_connector import Hear
+from proxy.enforcement.browser_headers import filter_fetching_headers
+from proxy.http.adapters.interim_connector import OnInterim
 from proxy.http.adapters.writer import head_of
 from proxy.http.forwarding import end_to_end
 
-_MOST = 16  # for one request: an upstream that sends them without end would keep us busy
+_MAX_COUNT = 16  # for one request: an upstream that sends them without end would keep us busy
 # True for the final answer only, or nobody's business before it.
 _NOT_YET = (
     hdrs.SET_COOKIE, "Set-Cookie2", hdrs.CONTENT_LENGTH, hdrs.CONTENT_TYPE, hdrs.CONTENT_ENCODING,
 )  # fmt: skip
 
 
-def passing_on(request: web.BaseRequest, closed: Callable[[str], bool]) -> Hear:
+def interim_relay(request: web.BaseRequest, closed: Callable[[str], bool]) -> OnInterim:
     """A `Hear` that sends interim answers on to a visitor. `closed` tells of an address whether it
     is another's than the site's.
     """
-    left = _MOST
+    left = _MAX_COUNT
 
     def hear(message: RawResponseMessage) -> None:
         nonlocal left
@@ -50,7 +50,7 @@ def passing_on(request: web.BaseRequest, closed: Callable[[str], bool]) -> Hear:
         headers = end_to_end(message.headers)
         for name in _NOT_YET:
             headers.popall(name, None)
-        hold_to_decision(headers, closed, Audience.MARKETING)
+        filter_fetching_headers(headers, closed, Audience.MARKETING)
         if message.code == HTTPStatus.EARLY_HINTS and not headers:
             return
         transport.write(_block(message, headers))

@@ -10,7 +10,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSess
 from aiohttp import http_parser as _parsers
 
 from proxy.http.adapters.client_request import ExactRequest, NotSentError
-from proxy.http.adapters.interim_connector import HearingConnector
+from proxy.http.adapters.interim_connector import InterimConnector
 
 READ_BUFFER = 64 * 1024
 
@@ -30,7 +30,7 @@ def open_session(
     wider than those on requests: an upstream that sets large cookies must still get through.
     """
     _require_c_parser()
-    connector = HearingConnector(
+    connector = InterimConnector(
         limit=0,
         limit_per_host=connections,
         # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or

@@ -20,7 +20,7 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.http.adapters.interim_connector import HEAR, hearing
+from proxy.http.adapters.interim_connector import ON_INTERIM, hearing
 from proxy.http.adapters.writer import has_control
 from proxy.http.targets import split_target
 from proxy.upstream.errors import UpstreamError, explain_error
@@ -34,7 +34,7 @@ SLOW_BODY_RATE = 240
 SLOW_BODY_GRACE = 30.0
 
 
-class _VisitorBody:
+class DownstreamBody:
     """A request's body on its way to the upstream. Iterated once, after the connection is made."""
 
     def __init__(
@@ -129,10 +129,10 @@ async def ask(
 
     url = origin.with_path(split_target(request.raw_path).path, encoded=True)
     stall = asyncio.timeout(None)
-    body: _VisitorBody | None = None
+    body: DownstreamBody | None = None
     if request.body_exists:
-        body = _VisitorBody(request, timeouts, max_body, stall)
-    hearing.set(request.get(HEAR))
+        body = DownstreamBody(request, timeouts, max_body, stall)
+    hearing.set(request.get(ON_INTERIM))
     try:
         async with stall:
             response = await session.request(

@@ -17,7 +17,12 @@ from consent_rules.rules import PageContext
 from proxy.banner.presenters import theme_of
 from proxy.banner.texts import texts_for
 from proxy.cookies.cookie_header import expiring, names_in
-from proxy.cookies.preference_cookie import KeyRing, cookie_name, once_cookie_name, set_once_cookie
+from proxy.cookies.preference_cookie import (
+    KeyRing,
+    cookie_name,
+    load_once_cookie_name,
+    set_load_once_cookie,
+)
 from proxy.cookies.vendor_cookies import CookieIndex, allowed_set_cookies
 from proxy.enforcement.csp import decision_policy
 from proxy.html import Page, compile_page
@@ -105,8 +110,8 @@ class Crowd:
         once: frozenset[str] = frozenset()
         if draw.random() < 0.15:
             once = frozenset({draw.choice(TAGS)})
-            token = self._keys.sign_once(next(iter(once)), "www", self._now)
-            cookies.append(f"{once_cookie_name(secure=secure)}={token}")
+            token = self._keys.sign_load_once(next(iter(once)), "www", self._now)
+            cookies.append(f"{load_once_cookie_name(secure=secure)}={token}")
         cookies += [c for c in VENDOR_COOKIES if draw.random() < 0.15]
         if draw.random() < 0.12:
             cookies.append(f"session=patient-{number}")
@@ -262,13 +267,13 @@ class Offline:
     ) -> tuple[str, ...]:
         site = question.site
         patient = decision.audience is Audience.PATIENT
-        whole_site = PageContext(site, site.audience, site.tags, question.today)
+        site_decision = PageContext(site, site.audience, site.tags, question.today)
         openings = decision.open
         if not patient:
-            openings = decide(question.rules, whole_site, person.visitor).open
+            openings = decide(question.rules, site_decision, person.visitor).open
         found = [*allowed_set_cookies(served.set_cookies, self._index, openings)]
         if person.visitor.once:
-            found.append(set_once_cookie("", secure=person.secure))
+            found.append(set_load_once_cookie("", secure=person.secure))
         if not patient:
             names = [
                 name

@@ -15,7 +15,7 @@ from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
 from proxy.app import make_handler, memory_of
 from proxy.http.content_coding import decoded
-from proxy.runtime import Running, start_running
+from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import open_session
@@ -148,7 +148,7 @@ class Proxied:
     """A running proxy and its origin. `pages` are the origin's answers by path."""
 
     port: int
-    running: Running
+    running: Runtime
     config: Config
     pages: dict[str, Reply]
     asked: list[Exchange] = field(default_factory=list)
@@ -244,7 +244,7 @@ async def proxied(
         today = datetime.datetime.now(datetime.UTC)
         text = change(config_text(upstream.port, mode=mode))
         config = load_config(text, "c.toml", today=today.date()).config
-        running = start_running(config, folder, today)
+        running = build_runtime(config, folder, today)
         listener = open_listener("127.0.0.1:0")
         stop = asyncio.Event()
         async with open_session() as session, open_session(connections=0) as tunnels:

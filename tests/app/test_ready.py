@@ -12,7 +12,7 @@ import pytest
 
 from consent_rules.categories import Category
 from consent_rules.preferences import Preferences
-from proxy.cache.fast_path import ReadyReplies, ReadyReply
+from proxy.cache.fast_path import FastPath, FastPathEntry
 from tests.app.site import HOST, PAGE, Answer, Proxied, parse, proxied, reply
 from tests.app.test_region_file import write
 
@@ -57,16 +57,16 @@ async def connected(site: Proxied) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[ReadyReply | None]:
+def found(monkeypatch: pytest.MonkeyPatch) -> list[FastPathEntry | None]:
     """What memory was asked for, and had."""
-    seen: list[ReadyReply | None] = []
-    find = ReadyReplies.find
+    seen: list[FastPathEntry | None] = []
+    find = FastPath.find
 
-    def spied(self: ReadyReplies, *args: object) -> ReadyReply | None:
+    def spied(self: FastPath, *args: object) -> FastPathEntry | None:
         seen.append(find(self, *args))  # type: ignore[arg-type]
         return seen[-1]
 
-    monkeypatch.setattr(ReadyReplies, "find", spied)
+    monkeypatch.setattr(FastPath, "find", spied)
     return seen
 
 
@@ -135,7 +135,7 @@ def no_sign_in(text: str) -> str:
 
 @pytest.mark.parametrize("change", [str, no_sign_in])
 async def test_ready_replies_are_those_of_the_long_way(
-    tmp_path: Path, found: list[ReadyReply | None], change: Callable[[str], str]
+    tmp_path: Path, found: list[FastPathEntry | None], change: Callable[[str], str]
 ) -> None:
     async with proxied(tmp_path, PAGES, change=change) as site, connected(site) as kept:
         everyone = await visitors(site)
@@ -162,7 +162,7 @@ async def test_ready_replies_are_those_of_the_long_way(
 
 
 async def test_an_asset_is_ready_for_all_whatever_their_cookies(
-    tmp_path: Path, found: list[ReadyReply | None]
+    tmp_path: Path, found: list[FastPathEntry | None]
 ) -> None:
     async with proxied(tmp_path, PAGES, change=no_sign_in) as site, connected(site) as kept:
         for path in ("/app.js", "/linked.css"):
@@ -262,7 +262,7 @@ async def test_a_head_in_two_parts_is_answered(tmp_path: Path) -> None:
 
 
 async def test_a_visitor_who_takes_nothing_is_not_fed_for_ever(
-    tmp_path: Path, found: list[ReadyReply | None]
+    tmp_path: Path, found: list[FastPathEntry | None]
 ) -> None:
     large = reply(b"x" * 400_000, "Content-Type: text/css", FRESH, html=False)
     async with proxied(tmp_path, {"large.css": large}) as site, connected(site) as kept:
@@ -291,7 +291,7 @@ async def test_who_may_be_signed_in_gets_the_origins_own_page(tmp_path: Path) ->
 
 
 async def test_the_region_of_an_address_chooses(
-    tmp_path: Path, found: list[ReadyReply | None]
+    tmp_path: Path, found: list[FastPathEntry | None]
 ) -> None:
     write(tmp_path / "regions.mmdb")
 
@@ -314,7 +314,7 @@ async def test_the_region_of_an_address_chooses(
     "terms", ["no-cache", "no-cache, max-age=600", "max-age=0", "max-age=600, private", "no-store"]
 )
 async def test_what_must_be_asked_about_is_never_ready(
-    tmp_path: Path, found: list[ReadyReply | None], terms: str
+    tmp_path: Path, found: list[FastPathEntry | None], terms: str
 ) -> None:
     old = "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT"
     page = reply(PAGE, f"Cache-Control: {terms}", 'ETag: "1"', old)

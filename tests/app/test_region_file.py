@@ -12,7 +12,7 @@ from netaddr import IPSet
 from consent_rules.config.load import ConfigError, load_config
 from proxy.config.file import read_config
 from proxy.geoip import RegionFile, RegionFileError
-from proxy.runtime import start_running
+from proxy.runtime import build_runtime
 from tests.app.site import BANNER, HOSTS, config_text, proxied
 
 TODAY = datetime.date(2026, 12, 1)
@@ -89,7 +89,7 @@ def test_a_bad_file_is_a_fault_with_its_line(
     line = text[: text.index("bad.mmdb")].count("\n") + 1
     assert [fault.line for fault in caught.value.faults] == [line]
     with pytest.raises(RegionFileError, match=says):
-        start_running(
+        build_runtime(
             load_config(text, "c.toml", today=TODAY).config,
             tmp_path,
             datetime.datetime.now(datetime.UTC),

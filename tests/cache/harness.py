@@ -12,7 +12,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.cache import Entry, Key, ReadPage, SharedCache, Visit, send_kept, through_cache
+from proxy.cache import Entry, Key, ReadPage, SharedCache, Visit, lookup, send_kept
 from proxy.http.error_pages import error_response
 from proxy.http.forwarding import request_headers
 from proxy.http.targets import requested_host
@@ -50,7 +50,7 @@ class PlainReplies:
     def keeps(self, headers: CIMultiDict[str]) -> bool:
         return headers.get("X-Page-Audience") != "patient"
 
-    def keeps_pages(self) -> bool:
+    def may_share_pages(self) -> bool:
         return "session" not in self.request.headers.get("Cookie", "")
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
@@ -158,7 +158,7 @@ async def bench(
                 replies=PlainReplies(request, compiled),
             )
             try:
-                return await through_cache(visit)
+                return await lookup(visit)
             except UpstreamError as error:
                 return error_response(request, error.status)
 

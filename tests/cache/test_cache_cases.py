@@ -17,16 +17,16 @@ from proxy.cache.dates import as_http_date, http_date
 from proxy.cache.directives import FOREVER, cache_control, targeted
 from proxy.cache.keys import Key, selecting
 from proxy.cache.policy import (
-    Terms,
+    FreshnessPolicy,
+    allows_stale_on_error,
     also_invalid,
+    freshness,
     initial_age,
     kept_headers,
-    may_cover_error,
+    storage_refusal,
     terms_of,
     updated_headers,
-    use_of,
     wants,
-    why_not_kept,
 )
 from proxy.cache.store import Entry, Store, selecting_names
 
@@ -59,7 +59,7 @@ def test_the_table_is_large_and_says_each_thing_once() -> None:
 
 @table("kept")
 def test_kept(case: dict[str, Any]) -> None:
-    why = why_not_kept(
+    why = storage_refusal(
         case.get("method", "GET"),
         headers(case.get("request", ())),
         case.get("status", 200),
@@ -92,14 +92,16 @@ def test_age(case: dict[str, Any]) -> None:
 def test_use(case: dict[str, Any]) -> None:
     terms = terms_of(200, headers(case["answer"]), NOW)
     want = wants(headers(case.get("request", ())))
-    assert use_of(terms, case["age"], want).value == case["use"]
+    assert freshness(terms, case["age"], want).value == case["use"]
 
 
 @table("error")
 def test_error(case: dict[str, Any]) -> None:
     terms = terms_of(200, headers(case["answer"]), NOW)
     want = wants(headers(case.get("request", ())))
-    assert may_cover_error(terms, case["age"], want, reached=case["reached"]) is case["covers"]
+    assert (
+        allows_stale_on_error(terms, case["age"], want, reached=case["reached"]) is case["covers"]
+    )
 
 
 def entry_for(
@@ -114,7 +116,7 @@ def entry_for(
         reason="OK",
         headers=answer,
         body=b"x",
-        terms=Terms(60.0),
+        terms=FreshnessPolicy(60.0),
         born=NOW,
         asked_at=1.0,
         is_page=is_page,

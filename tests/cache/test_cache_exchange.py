@@ -412,7 +412,7 @@ async def test_a_body_streams_while_it_is_kept(length: bool) -> None:
         await until(lambda: len(b.cache.store) == 1)
         assert (await b.get())[2] == first + rest
         assert len(b.origin.asked) == 1
-        assert b.cache.store.under_way == 0
+        assert b.cache.store.in_flight == 0
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -434,7 +434,7 @@ async def test_a_body_that_breaks_off_is_not_kept(length: bool) -> None:
             await b.get()
         await until(lambda: not len(b.cache.fills))
         assert len(b.cache.store) == 0
-        assert b.cache.store.under_way == 0
+        assert b.cache.store.in_flight == 0
 
 
 async def test_a_slow_visitor_does_not_slow_the_others() -> None:
@@ -456,7 +456,7 @@ async def test_a_large_body_passes_by_in_bounded_memory(length: bool) -> None:
         assert b.cache.store.largest < 2_000_000
         answers = await asyncio.gather(*(b.get() for _ in range(3)))
         assert all(a[2] == chunk * 20 for a in answers)
-        assert len(b.cache.store) == 0 and b.cache.store.under_way == 0
+        assert len(b.cache.store) == 0 and b.cache.store.in_flight == 0
 
 
 async def test_pages_are_compiled_once_and_kept_with_what_was_made_of_them() -> None:

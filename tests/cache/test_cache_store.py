@@ -8,9 +8,9 @@ import time
 import pytest
 from multidict import CIMultiDict
 
-from proxy.cache.invalidation import Board
+from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, Selecting
-from proxy.cache.policy import Terms
+from proxy.cache.policy import FreshnessPolicy
 from proxy.cache.store import Entry, Store
 
 
@@ -33,7 +33,7 @@ def entry(
         reason="OK",
         headers=CIMultiDict({"A": "1"}),
         body=body,
-        terms=Terms(60.0),
+        terms=FreshnessPolicy(60.0),
         born=0.0,
         asked_at=time.monotonic() if asked_at is None else asked_at,
     )
@@ -132,18 +132,18 @@ def test_purge_of_a_prefix() -> None:
 @pytest.mark.parametrize("prefix", [False, True])
 def test_what_was_asked_for_before_a_purge_is_not_kept_after_it(prefix: bool) -> None:
     store = Store(1_000_000)
-    under_way = entry("/a")
+    in_flight = entry("/a")
     if prefix:
         store.purge_prefix("a.example/")
     else:
         store.purge("a.example/a")
-    assert not store.put(under_way)
+    assert not store.put(in_flight)
     assert store.put(entry("/a"))
 
 
 @pytest.mark.parametrize("prefix", [False, True])
 def test_a_purge_reaches_the_other_workers(prefix: bool) -> None:
-    board = Board()
+    board = InvalidationTable()
     here = Store(1_000_000, board)
     for path in ("/a", "/b"):
         here.put(entry(path))
@@ -161,7 +161,7 @@ def test_a_purge_reaches_the_other_workers(prefix: bool) -> None:
 
 
 def test_more_purges_than_are_remembered_throw_out_everything() -> None:
-    board = Board()
+    board = InvalidationTable()
     here, there = Store(1_000_000, board), Store(1_000_000, board)
     here.put(entry("/a"))
     for number in range(100):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.config.load import ConfigError, Fault, format_fault, load_config
+from consent_rules.config.load import ConfigError, LocatedProblem, format_fault, load_config
 from consent_rules.vendors import Vendor
 from proxy.banner.texts import known_texts
 
@@ -28,7 +28,7 @@ class Expected:
     severity: str
     parts: tuple[str, ...]
 
-    def is_met_by(self, fault: Fault) -> bool:
+    def is_met_by(self, fault: LocatedProblem) -> bool:
         return (
             fault.line == self.line
             and fault.severity == self.severity

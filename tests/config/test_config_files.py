@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.config.load import ConfigError, Fault, LoadedConfig, load_config
+from consent_rules.config.load import ConfigError, LoadedConfig, LocatedProblem, load_config
 from consent_rules.vendors import Vendor
 from proxy.config.includes import IncludedFiles
 
@@ -34,7 +34,7 @@ class Expected:
     severity: str
     parts: tuple[str, ...]
 
-    def is_met_by(self, fault: Fault, folder: Path) -> bool:
+    def is_met_by(self, fault: LocatedProblem, folder: Path) -> bool:
         message = fault.message.replace(str(folder), "@")
         return (
             (fault.file or str(folder / "c.toml")) == str(folder / self.file)

@@ -108,7 +108,7 @@ FORGED = [
 @pytest.mark.parametrize("name", FORGED)
 def test_a_stranger_cannot_forge(name: str) -> None:
     request = request_from("203.0.113.9", (name, "forged"), (name, "forged"))
-    sent = request_headers(request, peer_is_trusted=False, vouched=["CF-IPCountry"])
+    sent = request_headers(request, peer_is_trusted=False, trusted_headers=["CF-IPCountry"])
     assert "forged" not in list(sent.values())
     assert sent.getall("X-Forwarded-For") == ["203.0.113.9"]
     assert sent.getall("X-Forwarded-Proto") == ["http"]
@@ -126,7 +126,7 @@ def test_a_trusted_peer_is_believed_and_appended() -> None:
         ("CF-IPCountry", "DE"),
         ("CF_IPCountry", "clone"),
     )
-    sent = request_headers(request, peer_is_trusted=True, vouched=["CF-IPCountry"])
+    sent = request_headers(request, peer_is_trusted=True, trusted_headers=["CF-IPCountry"])
     assert sent.getall("X-Forwarded-For") == ["203.0.113.9, 10.0.0.3, 10.0.0.7"]
     assert sent.getall("X-Forwarded-Proto") == ["https"]
     assert sent.getall("X-Forwarded-Host") == ["shop.example.com"]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.html import Page, UndecodableError
-from proxy.html.patch import Alike
+from proxy.html.patch import PageTemplate
 from tests.html.fragments import page
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 
@@ -94,15 +94,15 @@ def changed(draw: st.DrawFn, old: bytes, words: st.SearchStrategy[str]) -> bytes
 
 def check(old: bytes, new: bytes, content_type: str = UTF8) -> Page | None:
     try:
-        alike = Alike(compiled(old, content_type), content_type, URL, BOUNDARY)
+        alike = PageTemplate(compiled(old, content_type), content_type, URL, BOUNDARY)
     except UndecodableError:
         return None
-    found = alike.recompiled(new)
+    found = alike.patch(new)
     if found is not None:
         if found is alike.page:
             return None
         same(found, compiled(new, content_type), alike.page)
-        assert alike.recompiled(new) == found, "the second time, from what was learnt"
+        assert alike.patch(new) == found, "the second time, from what was learnt"
     return found
 
 
@@ -132,16 +132,16 @@ OLD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Shop<
 
 def test_tokens_and_times_are_alike() -> None:
     old = OLD.format(token="Zm9v-YmFy_0=", nonce="abc", time="12").encode()
-    alike = Alike(compiled(old), UTF8, URL, BOUNDARY)
+    alike = PageTemplate(compiled(old), UTF8, URL, BOUNDARY)
     for number in range(20):
         token = f"{number * 7919:x}-T_{'k' * number}"
         new = OLD.format(token=token, nonce=f"n{number:05}", time=str(number)).encode()
-        found = alike.recompiled(new)
+        found = alike.patch(new)
         assert found is not None, number
         assert found.passing
         same(found, compiled(new), alike.page)
-    assert alike.missed == 0
-    assert alike.recompiled(old) is alike.page
+    assert alike.misses == 0
+    assert alike.patch(old) is alike.page
 
 
 @pytest.mark.parametrize("comment", ["<!--{}-->", "<!--{} -->", "<!-- {}-->", "<!--a-{}-b-->"])
@@ -181,9 +181,9 @@ def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
     ],
 )
 def test_more_than_words_is_compiled_anew(old: str, new: str) -> None:
-    alike = Alike(compiled(old.encode()), UTF8, URL, BOUNDARY)
-    assert alike.recompiled(new.encode()) is None
-    assert alike.missed == 1
+    alike = PageTemplate(compiled(old.encode()), UTF8, URL, BOUNDARY)
+    assert alike.patch(new.encode()) is None
+    assert alike.misses == 1
 
 
 def test_a_charset_may_be_pushed_out_of_where_browsers_look() -> None:

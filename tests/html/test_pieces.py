@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from proxy.html import UndecodableError, render
-from proxy.html.incremental import Piece, Pieces
-from proxy.html.text_only import Stripper
+from proxy.html.incremental import CompiledChunk, IncrementalCompiler
+from proxy.html.text_only import TextOnlyWriter
 from tests.html.fragments import fragment, page
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
@@ -28,9 +28,9 @@ _LIMIT = 1_000_000
 
 def in_pieces(
     body: bytes, cuts: list[int], *, limit: int = _LIMIT, content_type: str = UTF8
-) -> list[Piece]:
+) -> list[CompiledChunk]:
     """The pieces of a page that comes in parts, each of them taken at once."""
-    pieces = Pieces(content_type, URL, BOUNDARY, limit)
+    pieces = IncrementalCompiler(content_type, URL, BOUNDARY, limit)
     found = []
     at = 0
     for cut in (*sorted(cuts), len(body)):
@@ -44,7 +44,7 @@ def in_pieces(
     return [*found, last]
 
 
-def closed(pieces: list[Piece]) -> bytes:
+def closed(pieces: list[CompiledChunk]) -> bytes:
     return b"".join(render(piece.page, frozenset()) for piece in pieces)
 
 
@@ -60,7 +60,7 @@ def long_page(draw: st.DrawFn) -> bytes:
 cuts = st.lists(st.integers(1445, 2600), max_size=6)
 
 
-def gates(pieces: list[Piece]) -> list[tuple[int, int, frozenset[str]]]:
+def gates(pieces: list[CompiledChunk]) -> list[tuple[int, int, frozenset[str]]]:
     found, shift = [], 0
     for piece in pieces:
         found += [(g.start + shift, g.end + shift, g.needs) for g in piece.page.gates]
@@ -92,7 +92,7 @@ def test_what_the_whole_page_closes_is_closed(body: bytes, at: list[int]) -> Non
         ), (gate, found, [p.page.body for p in pieces])
 
 
-def _assert_asks_no_one(body: bytes, pieces: list[Piece]) -> None:
+def _assert_asks_no_one(body: bytes, pieces: list[CompiledChunk]) -> None:
     text = closed(pieces).decode("utf-8", "replace")
     whole = render(compiled(body), frozenset()).decode("utf-8", "replace")
     assume(not READ_OTHERWISE.search(text))
@@ -193,7 +193,7 @@ def test_a_base_that_comes_late() -> None:
 def test_a_base_counts_for_styles_that_come_later() -> None:
     early = _START.replace(b"<title>", b"<base href=//pixel.test/><title>") + b"x" + _PADDING
     body = early + b"<style>a{background:url(a.png)}</style><p style='background:url(b.png)'>"
-    pieces = Pieces(UTF8, URL, BOUNDARY, _LIMIT)
+    pieces = IncrementalCompiler(UTF8, URL, BOUNDARY, _LIMIT)
     pieces.add(early)
     first = pieces.take()
     pieces.add(body[len(early) :])
@@ -206,7 +206,7 @@ def test_a_base_counts_for_styles_that_come_later() -> None:
 def test_pieces_say_what_belongs_where() -> None:
     early = _START.replace(b"<title>", b"<meta charset=utf-8><title>") + b"x" + _PADDING
     body = early + b"<p>y<meta name=page-audience content=patient></body></html>"
-    pieces = Pieces("text/html", URL, BOUNDARY, _LIMIT)
+    pieces = IncrementalCompiler("text/html", URL, BOUNDARY, _LIMIT)
     pieces.add(early)
     first = pieces.take()
     pieces.add(body[len(early) :])
@@ -225,7 +225,7 @@ def test_pieces_say_what_belongs_where() -> None:
     # Within a paragraph that nothing ends, the foot goes behind everything.
     assert last.page.foot_at == len(last.page.body)
     closing = body[len(early) :].replace(b"</body>", b"</p></body>")
-    pieces = Pieces("text/html", URL, BOUNDARY, _LIMIT)
+    pieces = IncrementalCompiler("text/html", URL, BOUNDARY, _LIMIT)
     pieces.add(early)
     pieces.take()
     pieces.add(closing)
@@ -236,12 +236,12 @@ def test_pieces_say_what_belongs_where() -> None:
 
 def test_a_page_without_a_charset_waits() -> None:
     body = _START + b"x" + _PADDING + b"\xe9<p>"
-    pieces = Pieces("text/html", URL, BOUNDARY, _LIMIT)
+    pieces = IncrementalCompiler("text/html", URL, BOUNDARY, _LIMIT)
     pieces.add(body)
     assert pieces.take() is None
     assert pieces.take(last=True) is not None
     # Past the limit it must go on: the charset it is read in is named, so that nobody guesses.
-    pieces = Pieces("text/html", URL, BOUNDARY, len(body) - 1)
+    pieces = IncrementalCompiler("text/html", URL, BOUNDARY, len(body) - 1)
     pieces.add(body)
     first = pieces.take()
     assert first is not None
@@ -268,7 +268,7 @@ def test_charsets_in_which_tags_look_different(charset: str) -> None:
 def test_an_element_that_never_ends() -> None:
     early = _START + b"x" + _PADDING
     rest = b"<svg><text>" + b"word <tspan>more</tspan> " * 500 + _PIXEL
-    pieces = Pieces(UTF8, URL, BOUNDARY, 4000)
+    pieces = IncrementalCompiler(UTF8, URL, BOUNDARY, 4000)
     found = []
     for at in range(0, len(early + rest), 500):
         pieces.add((early + rest)[at : at + 500])
@@ -304,7 +304,7 @@ def test_a_stripped_rest_asks_no_one(body: bytes, at: list[int], limit: int) -> 
 def test_stripped(text: str, expected: str) -> None:
     data = text.encode()
     for size in (1, 2, 3, 7, len(data)):
-        stripper = Stripper(lambda url: not url.startswith("//"))
+        stripper = TextOnlyWriter(lambda url: not url.startswith("//"))
         parts = [stripper.feed(data[at : at + size]) for at in range(0, len(data), size)]
         assert b"".join([*parts, stripper.feed(b"", last=True)]).decode() == expected
 

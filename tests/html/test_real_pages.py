@@ -13,7 +13,7 @@ from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.vendor_index import RuleIndex
 from proxy.html import Boundary, compile_page, render
 from proxy.html.gates import Gate
-from proxy.html.incremental import Pieces
+from proxy.html.incremental import IncrementalCompiler
 from proxy.html.resource import Kind
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import URL, UTF8
@@ -52,7 +52,7 @@ def _needs(gate: Gate) -> frozenset[str]:
 @pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)
 def test_in_pieces_it_is_the_same(path: Path) -> None:
     body = path.read_bytes()
-    pieces = Pieces(UTF8, URL, _BOUNDARY, 5_000_000)
+    pieces = IncrementalCompiler(UTF8, URL, _BOUNDARY, 5_000_000)
     parts = []
     for at in range(0, len(body), 50_000):
         pieces.add(body[at : at + 50_000])

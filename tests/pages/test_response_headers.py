@@ -6,7 +6,11 @@ import pytest
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from proxy.enforcement.browser_headers import hold_document, hold_to_decision, without_closed_links
+from proxy.enforcement.browser_headers import (
+    filter_fetching_headers,
+    restrict_document,
+    without_closed_links,
+)
 
 
 def closed(url: str) -> bool:
@@ -70,7 +74,7 @@ def test_link(value: str, kept: str) -> None:
 )
 def test_kept_or_not(name: str, value: str, kept: bool) -> None:
     headers = CIMultiDict({name: value, "X-Other": "1"})
-    hold_to_decision(headers, closed, Audience.MARKETING)
+    filter_fetching_headers(headers, closed, Audience.MARKETING)
     assert headers.getall(name, []) == ([value] if kept else [])
     assert headers["X-Other"] == "1"
 
@@ -87,21 +91,21 @@ def test_kept_or_not(name: str, value: str, kept: bool) -> None:
 )
 def test_reports_of_policies(name: str, policy: str, held: str) -> None:
     headers = CIMultiDict({name: policy})
-    hold_to_decision(headers, closed, Audience.MARKETING)
+    filter_fetching_headers(headers, closed, Audience.MARKETING)
     assert headers.getall(name, []) == ([held] if held else [])
 
 
 def test_every_line_of_a_header_is_held() -> None:
     headers = CIMultiDict([("Link", "<https://t.evil>; rel=preload"), ("link", "</a>; rel=icon")])
-    hold_to_decision(headers, closed, Audience.MARKETING)
+    filter_fetching_headers(headers, closed, Audience.MARKETING)
     assert headers.getall("Link") == ["</a>; rel=icon"]
 
 
 def test_referrer_of_patient_pages() -> None:
     headers = CIMultiDict([("Referrer-Policy", "unsafe-url"), ("referrer-policy", "origin")])
-    hold_to_decision(headers, closed, Audience.MARKETING)
+    filter_fetching_headers(headers, closed, Audience.MARKETING)
     assert headers.getall("Referrer-Policy") == ["unsafe-url", "origin"]
-    hold_to_decision(headers, closed, Audience.PATIENT)
+    filter_fetching_headers(headers, closed, Audience.PATIENT)
     assert headers.getall("Referrer-Policy") == ["no-referrer"]
 
 
@@ -126,23 +130,23 @@ def test_sensors_are_the_pages_own_where_the_config_names_them(
     given: str, sensors: tuple[str, ...], added: str
 ) -> None:
     headers = CIMultiDict({"Permissions-Policy": given} if given else {})
-    hold_document(headers, Audience.MARKETING, advertising=True, sensors=sensors)
+    restrict_document(headers, Audience.MARKETING, advertising=True, sensors=sensors)
     assert headers.getall("Permissions-Policy")[-1] == added
 
 
 def test_documents() -> None:
     headers = CIMultiDict({"Permissions-Policy": "camera=(), fullscreen=*", "Accept-CH": "DPR"})
-    hold_document(headers, Audience.MARKETING, advertising=True)
+    restrict_document(headers, Audience.MARKETING, advertising=True)
     assert "Accept-CH" in headers
     policies = headers.getall("Permissions-Policy")
     assert policies == [
         "camera=(), fullscreen=*",
         "geolocation=(), camera=(), microphone=()",
     ]
-    hold_document(headers, Audience.PATIENT, advertising=False)
+    restrict_document(headers, Audience.PATIENT, advertising=False)
     assert "Accept-CH" not in headers
     assert "browsing-topics=()" in headers.getall("Permissions-Policy")[-1]
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin-allow-popups"
     over_http = CIMultiDict[str]()
-    hold_document(over_http, Audience.PATIENT, advertising=False, trustworthy=False)
+    restrict_document(over_http, Audience.PATIENT, advertising=False, trustworthy=False)
     assert "Cross-Origin-Opener-Policy" not in over_http

@@ -7,7 +7,7 @@ import pytest
 from consent_rules.categories import Regime
 from consent_rules.config.countries import normal_region
 from consent_rules.config.models import RegionRule
-from consent_rules.regions import Regions, Terms, region_laws
+from consent_rules.regions import Regions, RegionTerms, region_laws
 
 IN, OUT, MIXED = Regime.OPT_IN, Regime.OPT_OUT, Regime.MIXED
 US = RegionRule(regions=("US",), regime=OUT)
@@ -17,31 +17,38 @@ SIGNAL_STATES = {"CA", "CO", "CT", "DE", "MD", "MN", "MT", "NE", "NH", "NJ", "OR
 @pytest.mark.parametrize(
     ("default", "rules", "region", "terms"),
     [
-        (IN, (), "", Terms(IN)),
-        (OUT, (), "", Terms(OUT)),
-        (IN, (), "DE", Terms(IN)),
-        (IN, (US,), "US", Terms(OUT, True, True)),
-        (IN, (US,), "US-CA", Terms(OUT, True, True)),
-        (IN, (US,), "us-co", Terms(OUT, True, False)),
+        (IN, (), "", RegionTerms(IN)),
+        (OUT, (), "", RegionTerms(OUT)),
+        (IN, (), "DE", RegionTerms(IN)),
+        (IN, (US,), "US", RegionTerms(OUT, True, True)),
+        (IN, (US,), "US-CA", RegionTerms(OUT, True, True)),
+        (IN, (US,), "us-co", RegionTerms(OUT, True, False)),
         # No law of its own: as the country's rule says, without links.
-        (IN, (US,), "US-ID", Terms(OUT)),
+        (IN, (US,), "US-ID", RegionTerms(OUT)),
         # The state's law is stricter than the rule for the country.
-        (IN, (US,), "US-WA", Terms(IN)),
-        (IN, (US,), "US-NV", Terms(IN)),
-        (OUT, (), "US-WA", Terms(IN)),
+        (IN, (US,), "US-WA", RegionTerms(IN)),
+        (IN, (US,), "US-NV", RegionTerms(IN)),
+        (OUT, (), "US-WA", RegionTerms(IN)),
         # A rule that names the state itself wins.
-        (IN, (US, RegionRule(regions=("US-WA",), regime=MIXED)), "US-WA", Terms(MIXED)),
+        (IN, (US, RegionRule(regions=("US-WA",), regime=MIXED)), "US-WA", RegionTerms(MIXED)),
         (
             IN,
             (RegionRule(regions=("US",), regime=OUT, opt_out_link=False, limit_link=False),),
             "US-CA",
-            Terms(OUT),
+            RegionTerms(OUT),
         ),
-        (IN, (RegionRule(regions=("BR",), regime=OUT, opt_out_link=True),), "BR", Terms(OUT, True)),
-        (IN, (US,), "XX-YY", Terms(IN)),
+        (
+            IN,
+            (RegionRule(regions=("BR",), regime=OUT, opt_out_link=True),),
+            "BR",
+            RegionTerms(OUT, True),
+        ),
+        (IN, (US,), "XX-YY", RegionTerms(IN)),
     ],
 )
-def test_terms(default: Regime, rules: tuple[RegionRule, ...], region: str, terms: Terms) -> None:
+def test_terms(
+    default: Regime, rules: tuple[RegionRule, ...], region: str, terms: RegionTerms
+) -> None:
     assert Regions(default, rules).terms(region) == terms
 
 

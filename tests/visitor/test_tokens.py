@@ -198,7 +198,7 @@ FORGED = {
 def test_forged(token: str) -> None:
     ring = KeyRing({"1.pem": OLD})
     assert ring.verify(token, "www", NOW) is None
-    assert ring.verify_once(token, "www", NOW) is None
+    assert ring.verify_load_once(token, "www", NOW) is None
 
 
 def test_the_good_one_is_good() -> None:
@@ -341,13 +341,13 @@ def test_the_least_used_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_once() -> None:
-    token = RING.sign_once("youtube", "www", NOW)
-    assert RING.verify_once(token, "www", NOW) == "youtube"
-    assert RING.verify_once(token, "www", NOW + tokens.ONCE_SECONDS) is None
-    assert RING.verify_once(token, "portal", NOW) is None
+    token = RING.sign_load_once("youtube", "www", NOW)
+    assert RING.verify_load_once(token, "www", NOW) == "youtube"
+    assert RING.verify_load_once(token, "www", NOW + tokens.LOAD_ONCE_SECONDS) is None
+    assert RING.verify_load_once(token, "portal", NOW) is None
     # Neither cookie is taken for the other.
     assert RING.verify(token, "www", NOW) is None
-    assert RING.verify_once(GOOD, "www", NOW) is None
+    assert RING.verify_load_once(GOOD, "www", NOW) is None
 
 
 # --- Key files

@@ -10,7 +10,7 @@ from consent_rules.categories import Category
 from consent_rules.config.load import RegionFrom
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
-from proxy.cookies.preference_cookie import KeyRing, stored_preferences, wanted_once
+from proxy.cookies.preference_cookie import KeyRing, load_once_vendors, stored_preferences
 from proxy.resolve import region_of, sends_gpc, visitor
 
 NOW = 1_790_000_000
@@ -109,12 +109,12 @@ def test_a_flood_of_cookies_costs_a_few_checks(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_once() -> None:
-    wanted = RING.sign_once("youtube", "www", NOW)
+    wanted = RING.sign_load_once("youtube", "www", NOW)
     for name, secure in (("consent-once", False), ("__Host-consent-once", True)):
-        found = wanted_once(f"a=1; {name}={wanted}", RING, "www", NOW, secure=secure)
+        found = load_once_vendors(f"a=1; {name}={wanted}", RING, "www", NOW, secure=secure)
         assert found == {"youtube"}
     for header in ("", "consent-once=x", f"consent={wanted}", f"consent-once={token()}"):
-        assert wanted_once(header, RING, "www", NOW, secure=False) == frozenset()
+        assert load_once_vendors(header, RING, "www", NOW, secure=False) == frozenset()
 
 
 def test_visitor() -> None:

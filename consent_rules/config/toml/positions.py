@@ -16,7 +16,7 @@ Place = tuple[int, int]
 """Line and column, both from 1; columns count characters."""
 
 _KEYS = frozenset({"bare_key", "quoted_key", "dotted_key"})
-_DEEPEST = 100
+_MAX_DEPTH = 100
 """Parts of a key that are looked at. No table of ours lies deeper than three."""
 _NO_VALUES = frozenset({"comment", "ERROR"})
 
@@ -142,7 +142,7 @@ def key_names(key: Node) -> list[str]:
             pending.extend(child for child in reversed(node.children) if child.type in _KEYS)
         else:
             names.append(_name(node))
-    return names[:_DEEPEST]
+    return names[:_MAX_DEPTH]
 
 
 def _name(key: Node) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import ClientRequest, ClientResponse, ServerDisconnectedError
 from aiohttp.connector import Connection
 
-from proxy.http.adapters.interim_connector import hear_on
+from proxy.http.adapters.interim_connector import attach_interim
 from proxy.http.adapters.writer import ExactWriter
 
 
@@ -35,7 +35,7 @@ class ExactRequest(ClientRequest):
             # It would pass for the answer to this request: another visitor's, perhaps.
             raise NotSentError("the upstream sent something that nobody had asked for")
 
-        hear_on(protocol)
+        attach_interim(protocol)
         writer = ExactWriter(protocol, self.loop)
         if self.chunked:
             writer.enable_chunking()

@@ -12,15 +12,15 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 
-Hear = Callable[[RawResponseMessage], None]
+OnInterim = Callable[[RawResponseMessage], None]
 
-HEAR: web.RequestKey[Hear] = web.RequestKey("hear")
+ON_INTERIM: web.RequestKey[OnInterim] = web.RequestKey("hear")
 """On a visitor's request: who is told of interim answers to it, a `Hear`."""
-hearing: ContextVar[Hear | None] = ContextVar("hearing", default=None)
+hearing: ContextVar[OnInterim | None] = ContextVar("hearing", default=None)
 """Who is told of the interim answers to the request that this task is about to make."""
 
 
-class HearingConnector(TCPConnector):
+class InterimConnector(TCPConnector):
     """A pool of connections that tell. aiohttp names the class of its connections nowhere else."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -29,7 +29,7 @@ class HearingConnector(TCPConnector):
 
 
 class _HearingHandler(ResponseHandler):
-    hear: Hear | None = None
+    hear: OnInterim | None = None
 
     async def read(self) -> tuple[RawResponseMessage, StreamReader]:
         got = await super().read()
@@ -41,7 +41,7 @@ class _HearingHandler(ResponseHandler):
         return got
 
 
-def hear_on(protocol: ResponseHandler) -> None:
+def attach_interim(protocol: ResponseHandler) -> None:
     """Let a connection tell whoever waits in this context; the one before no longer hears."""
     if isinstance(protocol, _HearingHandler):
         protocol.hear = hearing.get()
