@@ -74,7 +74,7 @@ def memory_of(current: Callable[[], Runtime]) -> Memory:
     def memory(
         message: RawRequestMessage, peer: str, secure: bool, now: float
     ) -> FastPathEntry | None:
-        ready = current().ready
+        ready = current().fast_path
         if ready is None:
             return None
         question = ready.question(message, peer, secure=secure)

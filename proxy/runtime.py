@@ -75,21 +75,21 @@ class Runtime:
     wording: Wording
     region_file: RegionFile | None
     cookies: CookieIndex
-    context: PathContext
-    site_decision: SiteContext
+    page_context: PathContext
+    site_page_context: SiteContext
     decide: Decide
     pages: LRUCache[object, Page]
     late_patient_pages: LRUCache[tuple[str, str], None]
     """Pages that said only after their beginning that they are for patients: sites and paths."""
     variants: Variants
     markup: LRUCache[object, OwnMarkup]
-    alike: LRUCache[object, PageTemplate]
+    templates: LRUCache[object, PageTemplate]
     sightings: Sightings
     reports: RateLimit
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-    board: InvalidationTable
+    invalidations: InvalidationTable
     cache: SharedCache | None
-    ready: FastPath | None
+    fast_path: FastPath | None
     _policies: LRUCache[object, tuple[object, str]]
 
     @property
@@ -133,7 +133,7 @@ def build_runtime(
 
     Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
     """
-    board = InvalidationTable() if before is None else before.board
+    board = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, board, before)
     with gc_disabled():
         rules = Rules.build(config, catalogue(), vendors)
@@ -158,20 +158,20 @@ def build_runtime(
         wording=Wording(config.texts),
         region_file=region_file,
         cookies=cookies,
-        context=path_contexts(rules),
-        site_decision=site_contexts(),
+        page_context=path_contexts(rules),
+        site_page_context=site_contexts(),
         decide=decisions(rules),
         pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
         late_patient_pages=LRUCache(4096) if before is None else before.late_patient_pages,
         variants=Variants(_VARIANTS_BUDGET),
         markup=LRUCache(_MARKUP),
-        alike=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
+        templates=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
         trusted=config.proxy.trusted_proxies,
-        board=board,
+        invalidations=board,
         cache=cache,
-        ready=_ready(config, cache, region_file),
+        fast_path=_fast_path(config, cache, region_file),
         _policies=LRUCache(4096),
     )
 
@@ -193,7 +193,7 @@ def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> 
     return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
 
 
-def _ready(
+def _fast_path(
     config: Config, cache: SharedCache | None, region_file: RegionFile | None
 ) -> FastPath | None:
     # `Cache-Status` tells how long an answer is still fresh: other bytes for each request.

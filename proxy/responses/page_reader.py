@@ -87,7 +87,7 @@ async def _compiled(body: bytes, content_type: str, context: RequestContext) -> 
     runtime = context.runtime
     charset = charset_of_content_type(content_type)
     address = (charset, context.site.rules.name, context.scheme, context.path)
-    alike = runtime.alike.get(address)
+    alike = runtime.templates.get(address)
     if alike is not None and alike.misses < _MAX_MISSED:
         page = alike.patch(body)
         if page is not None:
@@ -106,7 +106,7 @@ async def _compiled(body: bytes, content_type: str, context: RequestContext) -> 
         runtime.pages[key] = page
     if len(body) <= MAX_TEMPLATE_BYTES:
         misses = 0 if alike is None else alike.misses
-        runtime.alike[address] = PageTemplate(
+        runtime.templates[address] = PageTemplate(
             page, content_type, context.url, context.site.boundary, misses
         )
     return page

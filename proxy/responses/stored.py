@@ -125,7 +125,7 @@ class VisitorReplies:
         return sent
 
     def _make_ready(self, entry: Entry, sent: ProxyResponse, now: float) -> None:
-        request, ready = self.request, self.context.runtime.ready
+        request, ready = self.request, self.context.runtime.fast_path
         if ready is None or sent.status not in {entry.status, 304}:
             return
         if disguise(self.context) is not None:
