@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import proxy.responses.page
+import proxy.responses.page_reader
 from consent_rules.config.load import load_config
 from proxy.cli.app import app
 from proxy.runtime import build_runtime
@@ -66,7 +66,7 @@ async def test_a_fresh_page_is_neither_hashed_nor_compiled_again(
         async def never(*_: object) -> None:
             raise AssertionError("compiled again")
 
-        monkeypatch.setattr(proxy.responses.page, "_compiled", never)
+        monkeypatch.setattr(proxy.responses.page_reader, "_compiled", never)
         site.running.pages.clear()
         again = await site.ask()
         assert again.text == first.text
@@ -235,7 +235,7 @@ async def test_a_reload_keeps_what_is_kept_unless_the_sites_change(tmp_path: Pat
             load_config(text, "c.toml", today=now.date()).config, tmp_path, now, site.running
         )
         assert other.cache is not None and len(other.cache.store) == 0
-        assert other.board is site.running.invalidations
+        assert other.invalidations is site.running.invalidations
 
 
 async def test_a_page_is_compiled_anew_after_a_reload(tmp_path: Path) -> None:
