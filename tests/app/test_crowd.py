@@ -29,6 +29,7 @@ from tests.app.site import HOST, config_text
 from tests.app.test_metrics import samples, total
 from tests.app.test_serving import ROOT, free_ports
 from tests.forwarding.harness import origin
+from tests.support.waiting import PATIENCE
 
 PEOPLE = 1000
 AT_ONCE = 48
@@ -200,7 +201,7 @@ async def _two_workers(folder: Path, origin_port: int) -> AsyncIterator[tuple[st
             sys.executable, "-m", "proxy", "run", "--config", str(config), cwd=ROOT, stderr=log
         )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     (await asyncio.open_connection("127.0.0.1", port))[1].close()

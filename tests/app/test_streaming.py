@@ -19,6 +19,7 @@ from proxy.http.content_coding_stream import Do, Undo
 from tests.app.site import BANNER, HOST, HOSTS, PAGE, Proxied, parse, proxied, reply
 from tests.app.test_pages import locked
 from tests.forwarding.harness import Visit
+from tests.support.waiting import PATIENCE
 
 START = PAGE.partition(b"<p>Fin")[0] + b"<p>first</p>" + b"<!-- -->" * 200
 REST = (
@@ -38,7 +39,7 @@ async def visiting(
     lines = [f"GET {path} HTTP/{version}", f"Host: {HOST}", "Sec-Fetch-Dest: document", *headers]
     writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             yield reader
     finally:
         writer.close()
@@ -424,7 +425,7 @@ async def test_a_visitor_who_leaves_ends_it(tmp_path: Path) -> None:
     async with proxied(tmp_path, {"page": endless}) as site:
         async with visiting(site, "/page") as reader:
             await reader.readuntil(b"<p>more</p>")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await lost.wait()
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.cache.harness import Answer, bench, says, until
 from tests.forwarding.harness import client
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_second_visitor_asks_nobody() -> None:
@@ -230,7 +231,7 @@ async def test_stale_while_revalidate_waits_for_nobody() -> None:
     async with bench(answer) as b:
         await b.get()
         b.later(2)
-        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(10))), 10)
+        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(10))), PATIENCE)
         assert [body for _, _, body in answers] == [b"1"] * 10
         go.set()
         await until(lambda: not len(b.cache.fills))
@@ -299,7 +300,7 @@ async def test_what_cannot_be_kept_is_waited_for_once() -> None:
         await b.get("/all")
         together.clear()
         at_once = 0
-        await asyncio.wait_for(asyncio.gather(*(b.get("/all") for _ in range(20))), 10)
+        await asyncio.wait_for(asyncio.gather(*(b.get("/all") for _ in range(20))), PATIENCE)
 
 
 async def test_what_could_not_be_kept_is_noticed_when_it_can() -> None:
@@ -404,7 +405,7 @@ async def test_a_body_streams_while_it_is_kept(length: bool) -> None:
 
     async with bench(answer) as b:
         async with b.session.get(b.base) as response:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 first = await response.content.readexactly(1000)
             go.set()
             rest = await response.content.read()
@@ -444,7 +445,7 @@ async def test_a_slow_visitor_does_not_slow_the_others() -> None:
         await slow.send(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % b.base[7:].encode())
         await until(lambda: len(b.origin.asked) == 1)
         # `slow` reads nothing at all; it was the first.
-        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(3))), 3)
+        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(3))), PATIENCE)
         assert all(a[2] == body for a in answers)
         assert len(b.origin.asked) == 1
 

@@ -22,6 +22,7 @@ from proxy.runtime import build_runtime
 from tests.app.site import BANNER, PAGE, Proxied, config_text, proxied, reply
 from tests.app.test_serving import Process, _Origin, free_ports
 from tests.forwarding.harness import Visit
+from tests.support.waiting import PATIENCE
 
 FRESH = "Cache-Control: public, max-age=600"
 SIGNED_IN = "session=abc"
@@ -318,7 +319,7 @@ def test_purge_reaches_all_workers(tmp_path: Path) -> None:
 
 
 def _until_answering(port: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

@@ -24,6 +24,7 @@ from proxy.upstream.pool import open_session
 from proxy.upstream.request import ask
 from proxy.upstream.timeouts import Timeouts
 from proxy.upstream.tunnel import is_upgrade, tunnel
+from tests.support.waiting import PATIENCE
 
 TRUSTED = (ipaddress.ip_network("127.0.0.1/32"),)
 
@@ -238,10 +239,10 @@ class Client:
         await self.writer.drain()
 
     async def head(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self.reader.readuntil(b"\r\n\r\n")
 
-    async def rest(self, seconds: float = 5) -> bytes:
+    async def rest(self, seconds: float = PATIENCE) -> bytes:
         """All until the proxy closes. ConnectionResetError when it cuts off."""
         async with asyncio.timeout(seconds):
             return await self.reader.read()

@@ -26,6 +26,7 @@ from proxy.server.serve import Limits, Worker, run_workers, serve
 from proxy.upstream.pool import open_session
 from proxy.upstream.timeouts import Timeouts
 from tests.forwarding.harness import forwarder
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +87,7 @@ async def running(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.poll() is None:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -97,7 +98,7 @@ async def running(
     finally:
         if process.poll() is None:
             process.terminate()
-        await asyncio.to_thread(process.communicate, timeout=20)
+        await asyncio.to_thread(process.communicate, timeout=PATIENCE)
 
 
 if __name__ == "__main__":

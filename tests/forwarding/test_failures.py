@@ -27,6 +27,7 @@ from tests.forwarding.harness import (
     status_of,
     unchunk,
 )
+from tests.support.waiting import PATIENCE
 
 QUICK = Timeouts(connect=0.5, queue=0.3, first_byte=0.4, idle=0.4, body_idle=0.4, write=0.4)
 
@@ -299,7 +300,7 @@ async def test_visitor_who_leaves_ends_the_request_to_the_upstream() -> None:
         lost.set()
 
     async with origin(script) as upstream, proxy(upstream.url) as front:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             async with client(front.port) as visitor:
                 await visitor.send(get())
                 await arrived.wait()
@@ -322,7 +323,7 @@ async def test_visitor_who_leaves_while_the_answer_streams() -> None:
         async with client(front.port) as visitor:
             await visitor.send(get())
             await visitor.head()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await lost.wait()
 
 
@@ -345,7 +346,7 @@ async def test_visitor_who_does_not_read_is_cut_off() -> None:
         client(front.port) as visitor,
     ):
         await visitor.send(get())
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE):
             await lost.wait()
 
 

@@ -21,6 +21,7 @@ from tests.forwarding.harness import (
     status_of,
     unchunk,
 )
+from tests.support.waiting import PATIENCE
 
 PATHS = [
     b"/",
@@ -278,7 +279,7 @@ async def test_event_stream_flushes_at_once() -> None:
     ):
         await visitor.send(get())
         assert status_of(await visitor.head()) == 200
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             assert await visitor.reader.readuntil(b"\n\n\r\n") == b"9\r\ndata: 1\n\n\r\n"
         go_on.set()
         assert await visitor.rest() == b"9\r\ndata: 2\n\n\r\n0\r\n\r\n"

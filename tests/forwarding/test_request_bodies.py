@@ -21,6 +21,7 @@ from tests.forwarding.harness import (
     proxy,
     status_of,
 )
+from tests.support.waiting import PATIENCE
 
 QUICK = Timeouts(connect=0.5, queue=0.3, first_byte=0.4, idle=0.4, body_idle=0.4, write=0.4)
 
@@ -96,7 +97,7 @@ async def test_body_is_streamed_not_gathered() -> None:
         client(front.port) as visitor,
     ):
         await visitor.send(post(b"Content-Length: 6") + b"abc")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await seen.wait()
         await visitor.send(b"def")
         assert status_of(await visitor.rest()) == 200
@@ -143,7 +144,7 @@ async def test_too_large_in_chunks() -> None:
     body = b"5\r\nabcde\r\n6\r\nabcdef\r\n0\r\n\r\n"
     async with origin(answers(ok())) as upstream, proxy(upstream.url, max_body=10) as front:
         response = await exchange(front.port, post(b"Transfer-Encoding: chunked") + body)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await upstream.lost.wait()
     assert status_of(response) == 413
     assert upstream.exchanges == []  # the upstream never saw it end
@@ -158,7 +159,7 @@ async def test_exactly_the_limit() -> None:
 async def test_silent_visitor() -> None:
     async with origin(answers(ok())) as upstream, proxy(upstream.url, timeouts=QUICK) as front:
         response = await exchange(front.port, post(b"Content-Length: 10") + b"abc")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await upstream.lost.wait()
     assert status_of(response) == 408
     assert header_values(response, b"Connection") == [b"close"]
@@ -198,7 +199,7 @@ async def test_visitor_who_leaves_within_the_body() -> None:
         async with client(front.port) as visitor:
             await visitor.send(post(b"Content-Length: 10") + b"abc")
             await asyncio.sleep(0.1)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await upstream.lost.wait()
     assert upstream.exchanges == []
 

@@ -28,6 +28,7 @@ from tests.forwarding.harness import (
     proxy,
     status_of,
 )
+from tests.support.waiting import PATIENCE
 
 UPGRADE = (
     b"GET /chat?x=%2F HTTP/1.1\r\nHost: www.example.com\r\nConnection: keep-alive, Upgrade\r\n"
@@ -199,7 +200,7 @@ async def test_visitor_who_vanishes_ends_the_tunnel() -> None:
             await visitor.send(UPGRADE)
             await visitor.head()
             visitor.writer.transport.abort()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await gone.wait()
 
 
