@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from examples.demo.running import Ports, demo
 from examples.demo.vendors import Ledger
+
+Servers = TypeVar("Servers")
 
 MARKETING_PAGES = (
     "/",
@@ -56,16 +59,21 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def in_thread(servers: AbstractAsyncContextManager[object]) -> Iterator[None]:
-    """Run asynchronous servers while the block runs. What their start raises is raised here."""
+def in_thread(servers: AbstractAsyncContextManager[Servers]) -> Iterator[Servers]:
+    """Run asynchronous servers while the block runs, and give what they give.
+
+    What their start raises is raised here.
+    """
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     up = threading.Event()
+    given: list[Servers] = []
     faults: list[BaseException] = []
 
     async def serve() -> None:
         try:
-            async with servers:
+            async with servers as started:
+                given.append(started)
                 up.set()
                 await stop.wait()
         except BaseException as fault:
@@ -79,7 +87,7 @@ def in_thread(servers: AbstractAsyncContextManager[object]) -> Iterator[None]:
     try:
         if faults:
             raise faults[0]
-        yield
+        yield given[0]
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=30)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.sync_api import Browser, BrowserContext
 
-from e2e.chromium import FLAGS, chromium_path
-from tests.app.site import TAGS, Proxied, proxied, reply
+from e2e.proxied import serving
+from tests.app.site import TAGS, Proxied, reply
 
 HTML = b"<!doctype html><html lang=en><head>%s<title>x</title></head><body>Hello%s</body></html>"
 SETS = b"""<script>
@@ -22,51 +21,41 @@ document.cookie = "lang=en; path=/";
 </script>"""
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        # All names lead here; each test's proxy has a port of its own.
-        flags = [*FLAGS, "--host-resolver-rules=MAP * 127.0.0.1"]
-        found = await playwright.chromium.launch(executable_path=chromium_path(), args=flags)
-        yield found
-        await found.close()
+def names(context: BrowserContext) -> list[str]:
+    return sorted(cookie.get("name", "") for cookie in context.cookies())
 
 
-async def names(context: BrowserContext) -> list[str]:
-    return sorted(cookie.get("name", "") for cookie in await context.cookies())
-
-
-async def test_withdrawn_cookies_are_gone(tmp_path: Path, browser: Browser) -> None:
+def test_withdrawn_cookies_are_gone(tmp_path: Path, browser: Browser) -> None:
     plain = reply(HTML % (b"", b""))
     pages = {"": plain, "next": plain, "sets": reply(HTML % (SETS, b""))}
-    async with proxied(tmp_path, pages) as site:
-        context = await browser.new_context()
-        page = await context.new_page()
+    with serving(tmp_path, pages) as site:
+        context = browser.new_context()
+        page = context.new_page()
         home = f"http://www.example.com:{site.port}"
-        await page.goto(home)
-        await page.get_by_role("button", name="Accept all").click()
-        await page.locator("#yc").wait_for(state="hidden")
-        await page.goto(f"{home}/sets")
+        page.goto(home)
+        page.get_by_role("button", name="Accept all").click()
+        page.locator("#yc").wait_for(state="hidden")
+        page.goto(f"{home}/sets")
         # Two of one name, on the host and on the domain; and one that no script can reach.
-        await context.add_cookies(
+        context.add_cookies(
             [{"name": "_ga_Y", "value": "6", "domain": ".example.com", "path": "/",
               "httpOnly": True}]
         )  # fmt: skip
-        await page.goto(f"{home}/next")
+        page.goto(f"{home}/next")
         trackers = ["_fbp", "_ga", "_ga", "_ga_X", "_ga_Y"]
-        assert await names(context) == sorted([*trackers, "consent", "lang", "mine"])
+        assert names(context) == sorted([*trackers, "consent", "lang", "mine"])
 
-        await page.get_by_role("link", name="Cookie preferences").click()
-        await page.get_by_role("button", name="Reject all").click()
-        await page.wait_for_url("**/preferences?*saved=1*")
-        assert await names(context) == ["consent", "lang", "mine"]
+        page.get_by_role("link", name="Cookie preferences").click()
+        page.get_by_role("button", name="Reject all").click()
+        page.wait_for_url("**/preferences?*saved=1*")
+        assert names(context) == ["consent", "lang", "mine"]
 
         # What a script of the site sets again is gone with the next page.
-        await page.goto(f"{home}/sets")
-        assert "_ga" in await names(context)
-        await page.goto(f"{home}/next")
-        assert await names(context) == ["consent", "lang", "mine"]
-        await context.close()
+        page.goto(f"{home}/sets")
+        assert "_ga" in names(context)
+        page.goto(f"{home}/next")
+        assert names(context) == ["consent", "lang", "mine"]
+        context.close()
 
 
 POLICIES = {
@@ -82,35 +71,33 @@ POLICIES = {
 }
 
 
-async def _banner_works(site: Proxied, browser: Browser, path: str) -> list[str]:
+def _banner_works(site: Proxied, browser: Browser, path: str) -> list[str]:
     """Load a page, see its banner run and choose; the browser's complaints."""
     complaints: list[str] = []
-    context = await browser.new_context()
-    page = await context.new_page()
+    context = browser.new_context()
+    page = context.new_page()
     page.on("console", lambda m: complaints.append(m.text))
-    await page.goto(f"http://localhost:{site.port}/{path}")
-    assert await page.evaluate("typeof window.consent") == "object"
+    page.goto(f"http://localhost:{site.port}/{path}")
+    assert page.evaluate("typeof window.consent") == "object"
     banner = page.locator("#yc")
-    assert await banner.evaluate("b => getComputedStyle(b).position") == "fixed"
-    await page.get_by_role("button", name="Accept all").click()
-    await banner.wait_for(state="hidden", timeout=8000)
-    assert await names(context) == ["consent"]
-    await context.close()
+    assert banner.evaluate("b => getComputedStyle(b).position") == "fixed"
+    page.get_by_role("button", name="Accept all").click()
+    banner.wait_for(state="hidden", timeout=8000)
+    assert names(context) == ["consent"]
+    context.close()
     return complaints
 
 
-async def test_the_banner_runs_under_any_policy_of_the_origin(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_the_banner_runs_under_any_policy_of_the_origin(tmp_path: Path, browser: Browser) -> None:
     pages = {
         str(number): reply(
             HTML % (b"", b""), *([f"Content-Security-Policy: {policy}"] if policy else [])
         )
         for number, policy in enumerate(POLICIES.values())
     }
-    async with proxied(tmp_path, pages) as site:
+    with serving(tmp_path, pages) as site:
         for path in pages:
-            complaints = await _banner_works(site, browser, path)
+            complaints = _banner_works(site, browser, path)
             assert [c for c in complaints if "Security Policy" in c] == []
 
 
@@ -122,34 +109,32 @@ async def test_the_banner_runs_under_any_policy_of_the_origin(
         "default-src 'self'; form-action 'self'",
     ],
 )
-async def test_the_banner_runs_under_a_policy_in_the_page(
+def test_the_banner_runs_under_a_policy_in_the_page(
     tmp_path: Path, browser: Browser, policy: str
 ) -> None:
     """It is not amended: our style and script stand before it, and it binds what follows it."""
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'.encode()
-    async with proxied(tmp_path, {"": reply(HTML % (meta, b""))}) as site:
-        await _banner_works(site, browser, "")
+    with serving(tmp_path, {"": reply(HTML % (meta, b""))}) as site:
+        _banner_works(site, browser, "")
 
 
-async def test_where_a_page_forbids_forms_the_link_leads_to_one_that_does_not(
+def test_where_a_page_forbids_forms_the_link_leads_to_one_that_does_not(
     tmp_path: Path, browser: Browser
 ) -> None:
     policy = b"default-src 'none'; form-action 'none'"
     meta = b'<meta http-equiv=Content-Security-Policy content="%s">' % policy
-    async with proxied(tmp_path, {"": reply(HTML % (meta, b""))}) as site:
-        context = await browser.new_context()
-        page = await context.new_page()
-        await page.goto(f"http://localhost:{site.port}/")
-        await page.get_by_role("link", name="Cookie preferences").first.click()
-        await page.get_by_role("button", name="Reject all").click()
-        await page.wait_for_url("**/preferences?*saved=1*")
-        assert await names(context) == ["consent"]
-        await context.close()
+    with serving(tmp_path, {"": reply(HTML % (meta, b""))}) as site:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"http://localhost:{site.port}/")
+        page.get_by_role("link", name="Cookie preferences").first.click()
+        page.get_by_role("button", name="Reject all").click()
+        page.wait_for_url("**/preferences?*saved=1*")
+        assert names(context) == ["consent"]
+        context.close()
 
 
-async def test_our_policy_lets_the_open_act_and_nobody_else(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_our_policy_lets_the_open_act_and_nobody_else(tmp_path: Path, browser: Browser) -> None:
     """What a script of the site loads meets the policy: also by socket, and on any own port."""
     script = b"""<script>window.blocked = [];
     document.addEventListener("securitypolicyviolation", (e) => blocked.push(e.blockedURI));
@@ -161,19 +146,19 @@ async def test_our_policy_lets_the_open_act_and_nobody_else(
     for (const url of ["wss://static.hotjar.com/", "wss://nobody-knows.example/"])
       try { new WebSocket(url) } catch (e) {}
     </script>"""
-    async with proxied(tmp_path, {"": reply(HTML % (b"", script))}) as site:
-        context = await browser.new_context()
+    with serving(tmp_path, {"": reply(HTML % (b"", script))}) as site:
+        context = browser.new_context()
         name, value = site.cookie("analytics", "session_replay").split("=", 1)
-        await context.add_cookies(
+        context.add_cookies(
             [{"name": name, "value": value, "url": f"http://localhost:{site.port}"}]
         )
-        page = await context.new_page()
-        await page.goto(f"http://localhost:{site.port}/")
-        await page.wait_for_function("blocked.length >= 3")
-        assert sorted(await page.evaluate("blocked")) == [
+        page = context.new_page()
+        page.goto(f"http://localhost:{site.port}/")
+        page.wait_for_function("blocked.length >= 3")
+        assert sorted(page.evaluate("blocked")) == [
             "https://connect.facebook.net/x.js",
             "https://nobody-knows.example/x.js",
             "wss://nobody-knows.example/",
         ]
         assert "hotjar" in TAGS
-        await context.close()
+        context.close()
