@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import tempfile
 import threading
@@ -94,10 +95,15 @@ def in_thread(servers: AbstractAsyncContextManager[Servers]) -> Iterator[Servers
         loop.close()
 
 
+def _on_every_page(config: str) -> str:
+    """The demo's config with each tag approved for patients' pages too: they stay closed there."""
+    return re.sub(r"^pages = .*$", 'pages = ["/*"]', config, flags=re.MULTILINE)
+
+
 @contextmanager
 def running_demo() -> Iterator[RunningDemo]:
     """The whole demo on free ports, with keys and receipts of its own."""
     with tempfile.TemporaryDirectory(prefix="consent-e2e-") as folder:
         running = RunningDemo(Ports(*free_ports(4)), Path(folder))
-        with in_thread(demo(running.ports, running.state, running.ledger)):
+        with in_thread(demo(running.ports, running.state, running.ledger, change=_on_every_page)):
             yield running
