@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.app.test_serving import Process, running
 
+pytestmark = pytest.mark.slow
+
 WAIT = 10.0
 VISITORS = 8
 TAG = (

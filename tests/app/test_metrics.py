@@ -15,6 +15,8 @@ from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
 from tests.app.test_serving import WAIT, ask, running
 
+pytestmark = pytest.mark.slow
+
 VISITS = 12
 Samples = dict[tuple[str, tuple[str, ...]], float]
 

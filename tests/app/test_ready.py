@@ -16,6 +16,8 @@ from proxy.cache.fast_path import FastPath, FastPathEntry
 from tests.app.site import HOST, PAGE, Answer, Proxied, parse, proxied, reply
 from tests.app.test_region_file import write
 
+pytestmark = pytest.mark.slow
+
 FRESH = "Cache-Control: public, max-age=600"
 SCRIPT = reply(b"let site = 1;" * 300, "Content-Type: text/javascript", FRESH, html=False)
 LINKED = reply(

@@ -15,7 +15,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from tests.app.site import PAGE, config_text
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 WAIT = 20.0

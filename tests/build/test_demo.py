@@ -17,6 +17,8 @@ import pytest
 
 from examples.demo.running import REPOSITORY, Ports, StartError, config_text, is_free, settle
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def free() -> Ports:

@@ -23,6 +23,8 @@ from tests.app.site import BANNER, PAGE, Proxied, config_text, proxied, reply
 from tests.app.test_serving import Process, _Origin, free_ports
 from tests.forwarding.harness import Visit
 
+pytestmark = pytest.mark.slow
+
 FRESH = "Cache-Control: public, max-age=600"
 SIGNED_IN = "session=abc"
 TELLS = "[proxy]\ncache_status = true"

@@ -15,6 +15,8 @@ from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from tests.forwarding.harness import body_of, get
 
+pytestmark = pytest.mark.slow
+
 MALFORMED = ["", "8080", "localhost", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:-1"]
 
 

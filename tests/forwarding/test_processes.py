@@ -26,6 +26,8 @@ from tests.forwarding.harness import (
 )
 from tests.forwarding.running import running
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1 << 20
 SIZE = 30 * MEGABYTE
 
