@@ -6,8 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from proxy.observability.discovered import read_discovered
 import pytest
+
+from proxy.observability.discovered import read_discovered
 from tests.app.site import HOSTS, PAGE, config_text, proxied, reply
 from tests.cli.commands import run
 
