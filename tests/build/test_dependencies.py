@@ -81,6 +81,7 @@ def test_what_is_shipped_does_not_import_what_is_not(folder: str) -> None:
 
 # What is used without an import: as a command, a plugin, types, or by another package's name.
 _NOT_IMPORTED = {
+    "axe-playwright-python": "brings axe.js, which the browser runs",
     "editables": "hatchling writes editable installs with it",
     "hatchling": "builds the wheel",
     "import-linter": "a command",

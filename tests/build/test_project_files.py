@@ -39,7 +39,7 @@ def test_each_target_in_the_help_can_be_planned() -> None:
         assert planned.returncode == 0, planned.stderr
 
 
-@pytest.mark.parametrize("page", ROOT.glob("*.md"), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_each_link_leads_to_a_file(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)", page.read_text())
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []

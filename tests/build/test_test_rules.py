@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,14 @@ def test_an_empty_table_of_cases_is_an_error() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert options["empty_parameter_set_mark"] == "fail_at_collect"
     assert options["xfail_strict"] is True
+
+
+def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    """By its own defaults pytest leaves out `build`, which is this one."""
+    passed_over = pytestconfig.getini("norecursedirs")
+    folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    names = {name for folder in folders for name in folder.relative_to(ROOT).parts}
+    assert [name for name in names for glob in passed_over if fnmatch(name, glob)] == []
 
 
 def test_nothing_in_tests_needs_a_browser() -> None:
