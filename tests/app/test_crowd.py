@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from multidict import CIMultiDict
 
@@ -30,6 +31,8 @@ from tests.app.test_metrics import samples, total
 from tests.app.test_serving import ROOT, free_ports
 from tests.forwarding.harness import origin
 from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = 1000
 AT_ONCE = 48

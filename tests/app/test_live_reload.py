@@ -16,9 +16,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.app.test_serving import Process, running
 from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 VISITORS = 8
 TAG = (
@@ -230,10 +234,11 @@ async def test_files_of_teams_links_and_a_worker_that_dies(tmp_path: Path) -> No
 
         # A new key, written by another machine or command.
         kids = json.dumps(await keys(port))
-        done = await asyncio.create_subprocess_exec(
-            "openssl", "genpkey", "-algorithm", "ed25519", "-out", str(tmp_path / "0.pem")
+        (tmp_path / "0.pem").write_bytes(
+            Ed25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
         )
-        assert await done.wait() == 0
         (tmp_path / "0.pem").chmod(0o600)
         (tmp_path / "0.pem").replace(tmp_path / "keys" / "0000.pem")
         end = time.monotonic() + PATIENCE

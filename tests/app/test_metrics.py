@@ -16,6 +16,8 @@ from proxy.observability.prometheus import metrics_text
 from tests.app.test_serving import ask, running
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 VISITS = 12
 Samples = dict[tuple[str, tuple[str, ...]], float]
 

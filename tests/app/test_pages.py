@@ -18,6 +18,8 @@ from proxy.review.preview import ask_offline, rewritten
 from tests.app.site import BANNER, PAGE, Reply, proxied, reply
 from tests.forwarding.harness import Visit
 
+pytestmark = pytest.mark.slow
+
 OPEN = {"google-analytics", "meta-pixel", "youtube", "hotjar"}
 
 

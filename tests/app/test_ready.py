@@ -17,6 +17,8 @@ from tests.app.site import HOST, PAGE, Answer, Proxied, parse, proxied, reply
 from tests.app.test_region_file import write
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 FRESH = "Cache-Control: public, max-age=600"
 SCRIPT = reply(b"let site = 1;" * 300, "Content-Type: text/javascript", FRESH, html=False)
 LINKED = reply(

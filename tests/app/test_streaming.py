@@ -21,6 +21,8 @@ from tests.app.test_pages import locked
 from tests.forwarding.harness import Visit
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 START = PAGE.partition(b"<p>Fin")[0] + b"<p>first</p>" + b"<!-- -->" * 200
 REST = (
     b"<p>second</p><script>fbq('init','1')</script>"

@@ -24,6 +24,8 @@ from tests.app.test_serving import Process, _Origin, free_ports
 from tests.forwarding.harness import Visit
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 FRESH = "Cache-Control: public, max-age=600"
 SIGNED_IN = "session=abc"
 TELLS = "[proxy]\ncache_status = true"

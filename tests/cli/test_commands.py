@@ -16,6 +16,8 @@ import pytest
 from tests.app.site import PAGE, config_text
 from tests.cli.commands import run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 URL = "https://www.example.com/"
 

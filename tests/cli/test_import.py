@@ -17,6 +17,8 @@ from consent_rules.importers.service import NothingToImportError, Tool
 from tests.cli.commands import run
 from tests.cli.test_tags import CONFIG, TODAY
 
+pytestmark = pytest.mark.slow
+
 FOREIGN = Path(__file__).parent / "foreign"
 EXPECTED = {
     Tool.KLARO: {"googleAnalytics": "google-analytics", "matomo": "matomo", "our-chat": ""},

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from tests.cli.commands import on_terminal, run
 
+pytestmark = pytest.mark.slow
+
 TODAY = datetime.datetime.now(datetime.UTC).date()
 LATER = TODAY + datetime.timedelta(days=200)
 EARLIER = TODAY - datetime.timedelta(days=100)

@@ -192,6 +192,7 @@ _LINKS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(files=_FILES, links=_LINKS, whole=st.booleans())
 @settings(max_examples=250, deadline=None)
 def test_no_tree_of_files_gives_anything_but_faults(

@@ -8,11 +8,14 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consent_rules.config.load import ConfigError, decode_config, load_config
 from consent_rules.vendors import Vendor
+
+pytestmark = pytest.mark.slow
 
 TODAY = datetime.date(2026, 12, 1)
 GOOD = [file.read_bytes() for file in sorted((Path(__file__).parent / "good").glob("*.toml"))]

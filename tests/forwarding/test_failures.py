@@ -12,6 +12,7 @@ from yarl import URL
 from proxy.http.access_record import Access
 from proxy.server.serve import Limits
 from proxy.upstream.timeouts import Timeouts
+from tests.forwarding.certificates import self_signed
 from tests.forwarding.harness import (
     Script,
     Visit,
@@ -28,6 +29,8 @@ from tests.forwarding.harness import (
     unchunk,
 )
 from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 QUICK = Timeouts(connect=0.5, queue=0.3, first_byte=0.4, idle=0.4, body_idle=0.4, write=0.4)
 
@@ -417,9 +420,6 @@ async def test_access_is_reported_with_status() -> None:
 
 
 async def test_tls_upstream_with_an_unknown_certificate(tmp_path: object) -> None:
-    pytest.importorskip("cryptography")
-    from tests.forwarding.certificates import self_signed
-
     certificate, key = self_signed("127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with certificate, key:

@@ -16,6 +16,8 @@ from proxy.server.serve import Limits, serve
 from tests.forwarding.harness import body_of, get
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 MALFORMED = ["", "8080", "localhost", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:-1"]
 
 

@@ -27,6 +27,8 @@ from tests.forwarding.harness import (
 from tests.forwarding.running import running
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1 << 20
 SIZE = 30 * MEGABYTE
 

@@ -27,6 +27,8 @@ from tests.forwarding.harness import (
     unchunk,
 )
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 1000
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

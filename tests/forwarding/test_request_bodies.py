@@ -23,6 +23,8 @@ from tests.forwarding.harness import (
 )
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 QUICK = Timeouts(connect=0.5, queue=0.3, first_byte=0.4, idle=0.4, body_idle=0.4, write=0.4)
 
 

@@ -30,6 +30,8 @@ from tests.forwarding.harness import (
 )
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 UPGRADE = (
     b"GET /chat?x=%2F HTTP/1.1\r\nHost: www.example.com\r\nConnection: keep-alive, Upgrade\r\n"
     b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nOrigin: https://www.example.com\r\n"

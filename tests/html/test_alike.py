@@ -106,6 +106,7 @@ def check(old: bytes, new: bytes, content_type: str = UTF8) -> Page | None:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pages=two_pages())
 def test_what_is_alike_is_compiled_as_ever(pages: tuple[bytes, bytes]) -> None:

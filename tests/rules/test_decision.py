@@ -143,6 +143,7 @@ def test_a_refusal_survives_a_new_policy(of: Rules, chosen: Preferences) -> None
     assert not decision.open & (refused - {"necessary"})
 
 
+@pytest.mark.slow
 @given(rule_sets(), visitors, st.sampled_from(CHOOSABLE), st.sampled_from(sorted(VENDORS)))
 def test_widening_a_choice_closes_nothing(
     of: Rules, visitor: Visitor, category: Category, vendor: str
@@ -170,6 +171,7 @@ def test_pure(of: Rules, visitor: Visitor) -> None:
     assert one.open == frozenset(v for v, answer in one.answers.items() if answer.open)
 
 
+@pytest.mark.slow
 @given(rule_sets(), preferences, preferences, st.booleans())
 def test_equal_keys_equal_decisions(
     of: Rules, one: Preferences, other: Preferences, gpc: bool

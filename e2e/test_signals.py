@@ -4,17 +4,17 @@ write down what stood in their queue when they came."""
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route
 
 from consent_rules.categories import CHOOSABLE, Category
-from tests.app.site import TAG, TAGS, Proxied, proxied, reply
-from tests.visitor.test_in_chromium import browser  # noqa: F401 - the fixture
+from e2e.proxied import serving
+from tests.app.site import TAG, TAGS, Proxied, reply
 
 # The vendors' own snippets come down to this: make the global unless it is there, load the library.
 PAGE = b"""<!doctype html><html lang=en><head><title>x</title>
@@ -68,39 +68,37 @@ def with_tags(*vendors: str) -> Callable[[str], str]:
     return lambda text: text.replace(usual, wanted)
 
 
-async def library(route: Route) -> None:
+def library(route: Route) -> None:
     found = [q for host, q in QUEUES.items() if host in route.request.url]
     body = "".join(f"heard({json.dumps(name)}, {queue});" for name, queue in found)
-    await route.fulfill(body=body, content_type="text/javascript")
+    route.fulfill(body=body, content_type="text/javascript")
 
 
-@asynccontextmanager
-async def visiting(
+@contextmanager
+def visiting(
     folder: Path,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     *,
     allowed: tuple[str, ...] | None,
     country: str = "",
-) -> AsyncIterator[tuple[Proxied, Page]]:
+) -> Iterator[tuple[Proxied, Page]]:
     """A visitor who chose these categories (None: has yet to choose), on the page."""
-    async with proxied(folder, {"": reply(PAGE)}, change=with_tags(*VENDORS)) as site:
+    with serving(folder, {"": reply(PAGE)}, change=with_tags(*VENDORS)) as site:
         home = f"http://localhost:{site.port}"
-        context = await browser.new_context(
-            extra_http_headers={"X-Country": country} if country else {}
-        )
+        context = browser.new_context(extra_http_headers={"X-Country": country} if country else {})
         if allowed is not None:
             name, _, value = site.cookie(*allowed).partition("=")
-            await context.add_cookies([{"name": name, "value": value, "url": home}])
-        await context.route(lambda url: any(host in url for host in QUEUES), library)
-        page = await context.new_page()
-        await page.goto(home)
-        await page.wait_for_load_state("networkidle")
+            context.add_cookies([{"name": name, "value": value, "url": home}])
+        context.route(lambda url: any(host in url for host in QUEUES), library)
+        page = context.new_page()
+        page.goto(home)
+        page.wait_for_load_state("networkidle")
         yield site, page
-        await context.close()
+        context.close()
 
 
-async def seen(page: Page) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = await page.evaluate("seen")
+def seen(page: Page) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = page.evaluate("seen")
     return found
 
 
@@ -113,9 +111,9 @@ def consent_mode(**granted: bool) -> dict[str, str]:
     return {name: "granted" if yes else "denied" for name, yes in types.items()}
 
 
-async def test_first_of_all_each_tag_hears_the_choice(tmp_path: Path, browser: Browser) -> None:  # noqa: F811
-    async with visiting(tmp_path, browser, allowed=tuple(CHOOSABLE)) as (_, page):
-        heard = await seen(page)
+def test_first_of_all_each_tag_hears_the_choice(tmp_path: Path, browser: Browser) -> None:
+    with visiting(tmp_path, browser, allowed=tuple(CHOOSABLE)) as (_, page):
+        heard = seen(page)
     everything = consent_mode(ad=True, analytics=True, functional=True)
     assert heard["google"][:3] == [
         ["consent", "default", everything],
@@ -134,9 +132,9 @@ async def test_first_of_all_each_tag_hears_the_choice(tmp_path: Path, browser: B
     assert heard["pinterest"] == [["setconsent", True], ["load", "1"]]
 
 
-async def test_one_category_is_told_as_one(tmp_path: Path, browser: Browser) -> None:  # noqa: F811
-    async with visiting(tmp_path, browser, allowed=(Category.ANALYTICS,)) as (_, page):
-        heard = await seen(page)
+def test_one_category_is_told_as_one(tmp_path: Path, browser: Browser) -> None:
+    with visiting(tmp_path, browser, allowed=(Category.ANALYTICS,)) as (_, page):
+        heard = seen(page)
     # Basic mode: those that are closed neither load nor hear anything.
     assert set(heard) == {"google"}
     told = consent_mode(ad=False, analytics=True, functional=False)
@@ -144,41 +142,41 @@ async def test_one_category_is_told_as_one(tmp_path: Path, browser: Browser) -> 
 
 
 @pytest.mark.parametrize("allowed", [None, ()])
-async def test_nothing_runs_and_nothing_is_told_without_consent(
+def test_nothing_runs_and_nothing_is_told_without_consent(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     allowed: tuple[str, ...] | None,
 ) -> None:
-    async with visiting(tmp_path, browser, allowed=allowed) as (_, page):
-        assert await seen(page) == {}
-        assert "'default'" not in await page.content()
+    with visiting(tmp_path, browser, allowed=allowed) as (_, page):
+        assert seen(page) == {}
+        assert "'default'" not in page.content()
 
 
-async def test_a_choice_without_reload_is_told_as_an_update(
+def test_a_choice_without_reload_is_told_as_an_update(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     """In an opt-out region all but session replay runs before a choice; what was on stays on."""
-    async with visiting(tmp_path, browser, allowed=None, country="US") as (_, page):
-        heard = await seen(page)
+    with visiting(tmp_path, browser, allowed=None, country="US") as (_, page):
+        heard = seen(page)
         assert "clarity" not in heard
         told = consent_mode(ad=True, analytics=True, functional=True)
         assert heard["google"][0] == ["consent", "default", told]
-        await page.evaluate("window.same = true")
-        await (
+        page.evaluate("window.same = true")
+        (
             page.get_by_role("link", name="Choose")
             .or_(page.get_by_role("button", name="Choose"))
             .click()
         )
-        await page.get_by_role("button", name="Save").click()
-        await page.locator("#yc").wait_for(state="detached")
-        assert await page.evaluate("window.same") is True
+        page.get_by_role("button", name="Save").click()
+        page.locator("#yc").wait_for(state="detached")
+        assert page.evaluate("window.same") is True
         # The site has no functional tool, so the visitor allowed none.
         told = consent_mode(ad=True, analytics=True, functional=False)
-        calls = await page.evaluate("dataLayer.map((one) => [...one])")
+        calls = page.evaluate("dataLayer.map((one) => [...one])")
         assert calls[-1] == ["consent", "update", told]
-        assert await page.evaluate("uetq.slice(-3)") == [
+        assert page.evaluate("uetq.slice(-3)") == [
             "consent", "update", {"ad_storage": "granted"},
         ]  # fmt: skip
-        assert await page.evaluate("[...fbq.queue.at(-1)]") == ["consent", "grant"]
-        assert await page.evaluate("ttq.at(-1)") == ["grantConsent"]
+        assert page.evaluate("[...fbq.queue.at(-1)]") == ["consent", "grant"]
+        assert page.evaluate("ttq.at(-1)") == ["grantConsent"]

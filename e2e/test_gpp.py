@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.sync_api import Browser, Page
 
-from tests.app.site import Proxied, proxied, reply
-from tests.visitor.test_in_chromium import browser  # noqa: F401 - the fixture
+from e2e.proxied import serving
+from tests.app.site import Proxied, reply
 
 # An ad's script in a frame finds the window with the locator, and asks it by message.
 FRAME = b"""<!doctype html><html lang=en><head><title>x</title></head><body><script>
@@ -32,13 +32,13 @@ OUT, IN = "DBABLA~CVQVAAAAAACA.%s", "DBABLA~CVQqAAAAAACA.%s"
 GPC, NO_GPC = "YA", "QA"
 
 
-@asynccontextmanager
-async def visiting(
+@contextmanager
+def visiting(
     folder: Path,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     approach: str = "national",
     **headers: str,
-) -> AsyncIterator[tuple[Proxied, Page]]:
+) -> Iterator[tuple[Proxied, Page]]:
     def change(text: str) -> str:
         given = 'country_header = "X-Country"'
         return text.replace(given, f'{given}\nregion_header = "X-Region"').replace(
@@ -46,26 +46,26 @@ async def visiting(
         )
 
     pages = {"": reply(PAGE), "frame": reply(FRAME)}
-    async with proxied(folder, pages, change=change) as site:
-        context = await browser.new_context(
+    with serving(folder, pages, change=change) as site:
+        context = browser.new_context(
             extra_http_headers={name.replace("_", "-"): value for name, value in headers.items()}
         )
-        page = await context.new_page()
-        await page.goto(f"http://localhost:{site.port}/")
+        page = context.new_page()
+        page.goto(f"http://localhost:{site.port}/")
         yield site, page
-        await context.close()
+        context.close()
 
 
-async def call(page: Page, command: str, parameter: Any = None) -> Any:
-    data, success = await page.evaluate(CALL, [command, parameter])
+def call(page: Page, command: str, parameter: Any = None) -> Any:
+    data, success = page.evaluate(CALL, [command, parameter])
     assert success is True
     return data
 
 
-async def test_every_command(tmp_path: Path, browser: Browser) -> None:  # noqa: F811
-    async with visiting(tmp_path, browser, X_Country="US") as (_, page):
-        ping = await call(page, "ping")
-        assert await page.evaluate("first") == [ping, True]  # there before any other script
+def test_every_command(tmp_path: Path, browser: Browser) -> None:
+    with visiting(tmp_path, browser, X_Country="US") as (_, page):
+        ping = call(page, "ping")
+        assert page.evaluate("first") == [ping, True]  # there before any other script
         sections = ping.pop("parsedSections")
         assert ping == {
             "gppVersion": "1.1",
@@ -79,19 +79,19 @@ async def test_every_command(tmp_path: Path, browser: Browser) -> None:  # noqa:
             "gppString": IN % NO_GPC,
         }
         assert sections["usnat"]["SaleOptOut"] == 2
-        assert await call(page, "hasSection", "usnat") is True
-        assert await call(page, "hasSection", "usca") is False
-        assert await call(page, "getSection", "usnat") == sections["usnat"]
-        assert await call(page, "getSection", "constructor") is None
-        assert await call(page, "getField", "usnat.SharingOptOut") == 2
-        assert await call(page, "getField", "usnat.Nothing") is None
-        assert await page.evaluate(CALL, ["nothing", None]) == [None, False]
-        first, second = [await call(page, "addEventListener") for _ in range(2)]
+        assert call(page, "hasSection", "usnat") is True
+        assert call(page, "hasSection", "usca") is False
+        assert call(page, "getSection", "usnat") == sections["usnat"]
+        assert call(page, "getSection", "constructor") is None
+        assert call(page, "getField", "usnat.SharingOptOut") == 2
+        assert call(page, "getField", "usnat.Nothing") is None
+        assert page.evaluate(CALL, ["nothing", None]) == [None, False]
+        first, second = [call(page, "addEventListener") for _ in range(2)]
         assert (first["eventName"], first["data"]) == ("listenerRegistered", True)
         assert first["listenerId"] != second["listenerId"]
-        removed = await call(page, "removeEventListener", first["listenerId"])
+        removed = call(page, "removeEventListener", first["listenerId"])
         assert (removed["eventName"], removed["data"]) == ("listenerRemoved", True)
-        again = await call(page, "removeEventListener", first["listenerId"])
+        again = call(page, "removeEventListener", first["listenerId"])
         assert again["data"] is False
 
 
@@ -103,76 +103,76 @@ async def test_every_command(tmp_path: Path, browser: Browser) -> None:  # noqa:
         ({}, OUT % NO_GPC),  # from nobody knows where: nothing runs before a choice
     ],
 )
-async def test_what_holds_before_a_choice(
+def test_what_holds_before_a_choice(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     headers: dict[str, str],
     string: str,
 ) -> None:
-    async with visiting(tmp_path, browser, **headers) as (_, page):
-        assert (await call(page, "ping"))["gppString"] == string
+    with visiting(tmp_path, browser, **headers) as (_, page):
+        assert (call(page, "ping"))["gppString"] == string
 
 
-async def test_the_state_of_the_visitor(tmp_path: Path, browser: Browser) -> None:  # noqa: F811
+def test_the_state_of_the_visitor(tmp_path: Path, browser: Browser) -> None:
     headers = {"X_Country": "US", "X_Region": "CA"}
-    async with visiting(tmp_path, browser, "state", **headers) as (_, page):
-        ping = await call(page, "ping")
+    with visiting(tmp_path, browser, "state", **headers) as (_, page):
+        ping = call(page, "ping")
         assert ping["supportedAPIs"] == ["8:usca"]
         assert ping["gppString"] == "DBABBg~BUoAAACA.QA"
 
 
 @pytest.mark.parametrize(("approach", "country"), [("national", "DE"), ("off", "US")])
-async def test_nothing_where_it_does_not_apply(
+def test_nothing_where_it_does_not_apply(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     approach: str,
     country: str,
 ) -> None:
-    async with visiting(tmp_path, browser, approach, X_Country=country) as (_, page):
-        assert await page.evaluate("typeof window.__gpp") == "undefined"
+    with visiting(tmp_path, browser, approach, X_Country=country) as (_, page):
+        assert page.evaluate("typeof window.__gpp") == "undefined"
 
 
-async def test_a_refusal_without_reload_is_told(tmp_path: Path, browser: Browser) -> None:  # noqa: F811
-    async with visiting(tmp_path, browser, X_Country="US") as (site, page):
-        await page.evaluate(
+def test_a_refusal_without_reload_is_told(tmp_path: Path, browser: Browser) -> None:
+    with visiting(tmp_path, browser, X_Country="US") as (site, page):
+        page.evaluate(
             """() => { window.heard = [];
             __gpp('addEventListener', (event) => heard.push(
               [event.eventName, event.data, event.pingData.gppString])); }"""
         )
-        await (
+        (
             page.get_by_role("link", name="Choose")
             .or_(page.get_by_role("button", name="Choose"))
             .click()
         )
-        await page.locator("#yc input[value=advertising]").uncheck()
-        await page.get_by_role("button", name="Save").click()
-        await page.locator("#yc").wait_for(state="detached")
-        assert await page.evaluate("heard") == [
+        page.locator("#yc input[value=advertising]").uncheck()
+        page.get_by_role("button", name="Save").click()
+        page.locator("#yc").wait_for(state="detached")
+        assert page.evaluate("heard") == [
             ["listenerRegistered", True, IN % NO_GPC],
             ["sectionChange", "usnat", OUT % NO_GPC],
             ["cmpDisplayStatus", "hidden", OUT % NO_GPC],
             ["signalStatus", "ready", OUT % NO_GPC],
         ]
-        assert await call(page, "getField", "usnat.SaleOptOut") == 1
+        assert call(page, "getField", "usnat.SaleOptOut") == 1
         # The server says the same on the next page, and that nobody asks any more.
-        await page.goto(f"http://localhost:{site.port}/")
-        ping = await call(page, "ping")
+        page.goto(f"http://localhost:{site.port}/")
+        ping = call(page, "ping")
         assert (ping["gppString"], ping["cmpDisplayStatus"]) == (OUT % NO_GPC, "disabled")
 
 
 @pytest.mark.parametrize("text", [True, False])
-async def test_frames_ask_by_message(
+def test_frames_ask_by_message(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     text: bool,
 ) -> None:
-    async with visiting(tmp_path, browser, X_Country="US") as (_, page):
+    with visiting(tmp_path, browser, X_Country="US") as (_, page):
         frame = page.frame(url="**/frame")
         assert frame is not None
-        await page.wait_for_function("'__gppLocator' in frames")
+        page.wait_for_function("'__gppLocator' in frames")
         asked = "{__gppCall: {command: 'getField', callId: 7, parameter: 'usnat.SaleOptOut'}}"
-        await frame.evaluate(f"ask({f'JSON.stringify({asked})' if text else asked})")
-        await frame.wait_for_function("document.title !== 'x'")
-        assert await frame.evaluate("JSON.parse(document.title)") == {
+        frame.evaluate(f"ask({f'JSON.stringify({asked})' if text else asked})")
+        frame.wait_for_function("document.title !== 'x'")
+        assert frame.evaluate("JSON.parse(document.title)") == {
             "__gppReturn": {"returnValue": 2, "success": True, "callId": 7}
         }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Error, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page
 
-from tests.app.site import proxied, reply
-from tests.visitor.test_in_chromium import browser  # noqa: F401 - the fixture
+from e2e.proxied import serving
+from tests.app.site import reply
 
 TAGGED = b"""<!doctype html><html lang=en><head><title>x</title>
 <script>!function(){window.fbq=function(){};fbq('init','1')}()</script>
@@ -31,12 +31,12 @@ CALLS = """() => {
 
 
 @pytest.fixture
-async def errors(browser: Browser) -> list[str]:  # noqa: F811
+def errors() -> list[str]:
     return []
 
 
-async def opened(browser: Browser, url: str, errors: list[str]) -> Page:  # noqa: F811
-    page = await browser.new_page()
+def opened(context: BrowserContext, url: str, errors: list[str]) -> Page:
+    page = context.new_page()
 
     def heard(message: ConsoleMessage) -> None:
         if message.type == "error" and "favicon" not in message.location.get("url", ""):
@@ -47,25 +47,25 @@ async def opened(browser: Browser, url: str, errors: list[str]) -> Page:  # noqa
 
     page.on("console", heard)
     page.on("pageerror", failed)
-    await page.goto(url)
+    page.goto(url)
     return page
 
 
-async def test_calls_to_closed_vendors_neither_fail_nor_hang(
+def test_calls_to_closed_vendors_neither_fail_nor_hang(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    context: BrowserContext,
     errors: list[str],
 ) -> None:
-    async with proxied(tmp_path, {"": reply(TAGGED)}) as site:
-        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
-        seen = await page.evaluate(CALLS)
+    with serving(tmp_path, {"": reply(TAGGED)}) as site:
+        page = opened(context, f"http://www.example.com:{site.port}/", errors)
+        seen = page.evaluate(CALLS)
         assert sorted(seen) == ["dataLayer", "function 0 0", "gtag"]
         assert errors == []
 
 
-async def test_what_a_closed_script_declared_is_there_for_the_sites_own_code(
+def test_what_a_closed_script_declared_is_there_for_the_sites_own_code(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    context: BrowserContext,
     errors: list[str],
 ) -> None:
     mixed = b"""<!doctype html><html lang=en><head><title>x</title>
@@ -73,10 +73,10 @@ async def test_what_a_closed_script_declared_is_there_for_the_sites_own_code(
     function track() { fbq('init', '1'); } fbq('init', '1');</script>
     </head><body onload="seen = [own(), settings.name, String(track().x.y), made.getTime() + '']">
     </body></html>"""
-    async with proxied(tmp_path, {"": reply(mixed)}) as site:
-        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
-        assert await page.evaluate("seen") == ["kept", "own", "", ""]
-        assert "fbq(" not in await page.evaluate("document.head.outerHTML")
+    with serving(tmp_path, {"": reply(mixed)}) as site:
+        page = opened(context, f"http://www.example.com:{site.port}/", errors)
+        assert page.evaluate("seen") == ["kept", "own", "", ""]
+        assert "fbq(" not in page.evaluate("document.head.outerHTML")
         assert errors == []
 
 
@@ -114,9 +114,9 @@ async def test_what_a_closed_script_declared_is_there_for_the_sites_own_code(
          "navigation.navigate('/blog')", False),
     ],
 )  # fmt: skip
-async def test_into_a_patient_page_leads_a_full_load(
+def test_into_a_patient_page_leads_a_full_load(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    context: BrowserContext,
     errors: list[str],
     go: str,
     loads: bool,
@@ -124,21 +124,21 @@ async def test_into_a_patient_page_leads_a_full_load(
     home = PLAIN.replace(b"Hello", b"<a href=/patients/pay>Pay</a>")
     paths = ("patients/pay", "patients/a", "Patients/Pay", "%70atients/pay", "patients", "blog")
     pages = {"": reply(home), **{path: reply(PLAIN) for path in paths}}
-    async with proxied(tmp_path, pages) as site:
-        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
-        await page.evaluate("window.running = true")
-        await page.evaluate(f"() => {{ setTimeout(() => {{ {go} }}) }}")
-        await page.wait_for_timeout(700)
-        await page.wait_for_load_state()
-        assert (await page.evaluate("window.running")) is (None if loads else True)
+    with serving(tmp_path, pages) as site:
+        page = opened(context, f"http://www.example.com:{site.port}/", errors)
+        page.evaluate("window.running = true")
+        page.evaluate(f"() => {{ setTimeout(() => {{ {go} }}) }}")
+        page.wait_for_timeout(700)
+        page.wait_for_load_state()
+        assert (page.evaluate("window.running")) is (None if loads else True)
         assert errors == []
 
 
-async def test_no_peer_connections_unless_the_site_needs_them(
+def test_no_peer_connections_unless_the_site_needs_them(
     tmp_path: Path,
-    browser: Browser,  # noqa: F811
+    context: BrowserContext,
     errors: list[str],
 ) -> None:
-    async with proxied(tmp_path, {"": reply(PLAIN)}) as site:
-        page = await opened(browser, f"http://www.example.com:{site.port}/", errors)
-        assert await page.evaluate("typeof RTCPeerConnection") == "undefined"
+    with serving(tmp_path, {"": reply(PLAIN)}) as site:
+        page = opened(context, f"http://www.example.com:{site.port}/", errors)
+        assert page.evaluate("typeof RTCPeerConnection") == "undefined"

@@ -23,6 +23,8 @@ from proxy.banner.declaration import (
 from proxy.banner.texts import Texts, languages
 from proxy.banner.theme import Theme
 from proxy.banner.views import PREFIX, CategoryView, PageState, PreferencesView
+from tests.banner.host_page import banner_categories, strict_csp
+from tests.banner.host_page import host_page as page_with_markup
 
 Categories = Callable[..., tuple[CategoryView, ...]]
 HostPage = Callable[..., str]
@@ -86,8 +88,29 @@ Open = Callable[..., Site]
 
 
 @pytest.fixture
-def visit(chromium: Browser, strict_csp: str) -> Iterator[Open]:
+def categories() -> Categories:
+    return banner_categories
+
+
+@pytest.fixture(params=sorted(languages()))
+def texts(request: pytest.FixtureRequest) -> Texts:
+    return languages()[request.param]
+
+
+@pytest.fixture
+def english() -> Texts:
+    return languages()["en"]
+
+
+@pytest.fixture
+def host_page() -> HostPage:
+    return page_with_markup
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
+    default_csp = strict_csp()
 
     def go(
         html: str,
@@ -97,10 +120,10 @@ def visit(chromium: Browser, strict_csp: str) -> Iterator[Open]:
         status: int = 204,
         **kw: Any,
     ) -> Site:
-        context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **kw)
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **kw)
         context.set_default_timeout(5_000)
         contexts.append(context)
-        return Site(context, html, csp or strict_csp, status)
+        return Site(context, html, csp or default_csp, status)
 
     yield go
     for context in contexts:
