@@ -19,6 +19,7 @@ from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config.models import PageRule, VendorTable
 from consent_rules.config.partial import Draft, Drafts
 from consent_rules.config.problems import Places, Problem, Spot, did_you_mean
+from consent_rules.config.theme import contrast_errors
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
 from consent_rules.config.vendor_overlay import merged
@@ -68,6 +69,7 @@ def check_all(checked: Checked) -> Iterator[Problem]:
         _listeners,
         _cookie_domain,
         _regions,
+        _theme,
         _site_names,
         _site_hosts,
         _wide_hosts,
@@ -164,6 +166,14 @@ def _regions(c: Checked) -> Iterator[Problem]:
                     "a region has one regime",
                 )
             seen.setdefault(region, path)
+
+
+def _theme(c: Checked) -> Iterator[Problem]:
+    theme = c.drafts.theme
+    if not theme.model.model_fields.keys() <= theme.values.keys():
+        return  # the broken value may be the one that would make it readable
+    for key, message in contrast_errors(theme.values):
+        yield Problem(theme.at(key), message)
 
 
 # --- Sites

@@ -27,7 +27,7 @@ from consent_rules.config.models import (
     Signals,
     Site,
     Tag,
-    Theme,
+    ThemeTable,
     VendorTable,
 )
 from consent_rules.config.partial import drafts_of, drafts_of_broken
@@ -65,7 +65,7 @@ __all__ = [
     "Signals",
     "Site",
     "Tag",
-    "Theme",
+    "ThemeTable",
     "VendorTable",
     "all_vendors",
     "decode_config",

@@ -20,6 +20,7 @@ from consent_rules.config.models import (
     RegionRule,
     Site,
     Tag,
+    ThemeTable,
     VendorTable,
 )
 from consent_rules.config.toml.positions import Path
@@ -57,6 +58,7 @@ class Drafts:
 
     proxy: Draft
     preferences: Draft
+    theme: Draft
     regions: tuple[Draft, ...]
     sites: tuple[Draft, ...]
     tags: tuple[Draft, ...]
@@ -68,6 +70,7 @@ def drafts_of(config: Config) -> Drafts:
     return Drafts(
         proxy=Draft(("proxy",), Proxy, vars(config.proxy)),
         preferences=Draft(("preferences",), PreferenceStore, vars(config.preferences)),
+        theme=Draft(("theme",), ThemeTable, vars(config.theme)),
         regions=_whole(("policy", "region"), RegionRule, config.policy.regions),
         sites=_whole(("site",), Site, config.sites),
         tags=_whole(("tag",), Tag, config.tags),
@@ -84,6 +87,7 @@ def drafts_of_broken(data: Mapping[str, Any]) -> Drafts:
         preferences=Draft(
             ("preferences",), PreferenceStore, _salvaged(PreferenceStore, data.get("preferences"))
         ),
+        theme=Draft(("theme",), ThemeTable, _salvaged(ThemeTable, data.get("theme", {}))),
         regions=_salvaged_all(("policy", "region"), RegionRule, regions),
         sites=_salvaged_all(("site",), Site, data.get("site")),
         tags=_salvaged_all(("tag",), Tag, data.get("tag")),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config.models import Config, Sensor, Site, Tag
 from consent_rules.config.problems import Problem
+from consent_rules.config.theme import contrast_warning
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
 from consent_rules.host_owners import HostOwners
@@ -19,8 +20,6 @@ from consent_rules.wording import quoted
 
 EXPIRES_SOON_DAYS = 30
 LONG_MEMORY_DAYS = 365
-LEAST_CONTRAST = 4.5
-"""WCAG 2.2, success criterion 1.4.3, for text of ordinary size."""
 
 _STRICTNESS = {
     Category.NECESSARY: 0,
@@ -141,20 +140,9 @@ def _states_not_known(config: Config) -> Iterator[Problem]:
 
 
 def _theme(config: Config) -> Iterator[Problem]:
-    theme = config.theme
-    for key, front, back in (
-        ("accent_text", theme.accent_text, theme.accent),
-        ("text", theme.text, theme.background),
-    ):
-        if front is None or back is None:
-            continue
-        contrast = _contrast(front, back)
-        if contrast < LEAST_CONTRAST:
-            yield _warning(
-                ("theme", key),
-                f'{key}: "{front}" on "{back}" has a contrast of {contrast:.1f}:1; '
-                f"people need {LEAST_CONTRAST}:1 to read it (WCAG 1.4.3)",
-            )
+    message = contrast_warning(vars(config.theme))
+    if message is not None:
+        yield _warning(("theme", "accent_text"), message)
 
 
 def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
@@ -308,16 +296,3 @@ def _host_of(origin: str) -> str:
 
 def _word(category: Category) -> str:
     return category.value.replace("_", " ")
-
-
-def _contrast(front: str, back: str) -> float:
-    """Contrast ratio of two `#rgb` or `#rrggbb` colours (WCAG 2.2, "contrast ratio")."""
-    lighter, darker = sorted((_luminance(front), _luminance(back)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
-    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from consent_rules.categories import CHOOSABLE, Category
+from consent_rules.config.theme import Theme
 from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import banner_html, head_html, link_html
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.texts import Texts, languages
-from proxy.banner.theme import Theme
 from proxy.banner.views import BannerView, CategoryView, PageState, VendorView
 
 PARAGRAPHS = "<p>A line of the page. <a href='#x'>Read more</a></p>" * 40
