@@ -16,6 +16,7 @@ from cachetools import LRUCache
 from yarl import URL
 
 from consent_rules.catalogue.load import catalogue
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme, theme_of
 from consent_rules.decision import Decision
@@ -135,7 +136,7 @@ def build_runtime(
     board = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, board, before)
     with gc_disabled():
-        rules = Rules.build(config, catalogue(), vendors)
+        rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
     keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database

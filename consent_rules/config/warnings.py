@@ -12,11 +12,11 @@ from consent_rules.config.problems import Problem
 from consent_rules.config.theme import contrast_warning
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
-from consent_rules.host_owners import HostOwners
+from consent_rules.matching.hosts import HostClaims
 from consent_rules.matching.paths import paths_meet
 from consent_rules.regions import region_laws
 from consent_rules.vendors import Vendor
-from consent_rules.wording import quoted
+from consent_rules.wording import category_words, quoted
 
 EXPIRES_SOON_DAYS = 30
 LONG_MEMORY_DAYS = 365
@@ -146,7 +146,7 @@ def _theme(config: Config) -> Iterator[Problem]:
 
 
 def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
-    shared = HostOwners(
+    shared = HostClaims(
         (path.partition("/")[0], vendor.id)
         for vendor in catalogue.values()
         for path in vendor.paths
@@ -175,7 +175,7 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]
                     "audience always wins",
                 )
         for index, host in enumerate(site.first_party):
-            owners = tuple(dict.fromkeys(shared.meeting(host)))
+            owners = tuple(dict.fromkeys(shared.overlapping(host)))
             if owners:
                 names = ", ".join(catalogue[owner].name for owner in owners[:3])
                 yield _warning(
@@ -227,8 +227,8 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
             yield _warning(
                 ("tag", number, "vendor"),
                 f"the tag {quoted(tag.vendor)} can record what visitors do and type, but opens "
-                f"with {_word(vendor.category)}, without being asked for as session replay; switch "
-                "recording off in it, or write a [[vendor]] with this id and "
+                f"with {category_words(vendor.category)}, without being asked for as session "
+                "replay; switch recording off in it, or write a [[vendor]] with this id and "
                 'category = "session_replay"',
             )
         if vendor is None or SALE_OR_SHARING.isdisjoint({vendor.category, *vendor.serves}):
@@ -284,15 +284,12 @@ def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Proble
         ):
             yield _warning(
                 (*here, "category"),
-                f"category: {known.name} is {_word(known.category)} in the catalogue and less "
-                f"guarded as {_word(table.category)}; write down why for your privacy officer",
+                f"category: {known.name} is {category_words(known.category)} in the catalogue and "
+                f"less guarded as {category_words(table.category)}; write down why for your "
+                "privacy officer",
             )
 
 
 def _host_of(origin: str) -> str:
     authority = origin.partition("://")[2]
     return re.sub(r":[0-9]+\Z", "", authority).strip("[]")
-
-
-def _word(category: Category) -> str:
-    return category.value.replace("_", " ")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import Config
 from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
@@ -126,7 +127,7 @@ def ask_offline(
             raise BadQuestionError(
                 f"{url!r}: its host cannot be a site's; give --config, or a host name"
             ) from None
-    rules = Rules.build(config, catalogue())
+    rules = build_rules(config, catalogue())
     site = rules.site_of(host, None)
     given = site is not None
     if site is None:

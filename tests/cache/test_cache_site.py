@@ -235,7 +235,7 @@ async def test_a_reload_keeps_what_is_kept_unless_the_sites_change(tmp_path: Pat
             load_config(text, "c.toml", today=now.date()).config, tmp_path, now, site.running
         )
         assert other.cache is not None and len(other.cache.store) == 0
-        assert other.board is site.running.invalidations
+        assert other.invalidations is site.running.invalidations
 
 
 async def test_a_page_is_compiled_anew_after_a_reload(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, compile_page, render
 from proxy.html.gates import Gate
 from proxy.html.incremental import IncrementalCompiler
@@ -20,7 +20,7 @@ from tests.html.pipeline import URL, UTF8
 
 _FOLDER = os.environ.get("PAGES_DIR", "")
 _PAGES = sorted(Path(_FOLDER).glob("*.html")) if _FOLDER else []
-_INDEX = RuleIndex.build(catalogue().values())
+_INDEX = VendorIndex(catalogue().values())
 _BOUNDARY = Boundary(own=HostSet(["www.example.com"]), index=_INDEX)
 
 pytestmark = pytest.mark.skipif(not _PAGES, reason="PAGES_DIR names no folder of .html files")
