@@ -42,5 +42,8 @@ LIMITED: frozenset[Category] = frozenset({Category.FUNCTIONAL})
 """What may stay open once a visitor limits the use of sensitive information (11 CCR 7027): which
 pages are read here can tell of someone's health, so nothing that learns of it for its own ends."""
 
+PATIENT_CATEGORIES: frozenset[Category] = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
+"""What may act on a patient page, given a business associate agreement (design rule 1)."""
+
 ALWAYS_ASKS: frozenset[Category] = frozenset({Category.SESSION_REPLAY})
 """Never open without a yes, in any regime: recordings draw wiretap suits (CIPA and kin)."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from consent_rules.categories import (
     ALWAYS_ASKS,
-    CHOOSABLE,
+    PATIENT_CATEGORIES,
     SALE_OR_SHARING,
     Audience,
     Category,
@@ -115,11 +115,6 @@ class Decision:
             return known
         return _PATIENT if self.audience is Audience.PATIENT else _NO_TAG
 
-    @property
-    def closes_nothing(self) -> bool:
-        """Observe mode on a marketing page: everything is reported, nothing closed."""
-        return not self.enforce
-
 
 def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
     """Decide for one page and one visitor. Pure: the same values give the same decision."""
@@ -177,7 +172,7 @@ def _tag(
     rules: Rules,
     categories: Mapping[Category, Answer],
 ) -> Answer:
-    if page.audience is Audience.PATIENT and not _may_act_for_patients(tag, vendor):
+    if page.audience is Audience.PATIENT and not may_act_for_patients(vendor, baa=tag.baa):
         return _PATIENT
     if page.today >= tag.expires:
         return Answer(False, Reason.EXPIRED_TAG)
@@ -195,13 +190,12 @@ def _tag(
     return categories[vendor.category]
 
 
-def _may_act_for_patients(tag: TagRule, vendor: Vendor) -> bool:
+def may_act_for_patients(vendor: Vendor, *, baa: bool) -> bool:
     """Rule 1: on a patient page a third party needs `baa = true`, and may only be of use there.
 
     A tag manager is of none: whatever else it loads would come with it.
     """
-    useful = vendor.category in {Category.NECESSARY, Category.FUNCTIONAL}
-    return tag.baa and useful and not vendor.is_tag_manager
+    return baa and vendor.category in PATIENT_CATEGORIES and not vendor.is_tag_manager
 
 
 def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
@@ -249,8 +243,3 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
 def _chose_after_gpc(chosen: Preferences | None, rules: Rules) -> bool:
     """Rule 4: only a choice made while the signal was on is a later choice."""
     return chosen is not None and chosen.under_gpc and chosen.policy_version == rules.policy_version
-
-
-def accept_all() -> frozenset[Category]:
-    """What "Accept all" allows."""
-    return frozenset(CHOOSABLE)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
 from consent_rules.categories import Regime
-from consent_rules.config.models import RegionRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,15 @@ class RegionLaw:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionOverride:
+    """What the config says of a region. None: it says nothing of it."""
+
+    regime: Regime | None = None
+    opt_out_link: bool | None = None
+    limit_link: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RegionTerms:
     """What holds for a visitor of a region.
 
@@ -46,6 +53,8 @@ class RegionTerms:
 @cache
 def region_laws() -> Mapping[str, RegionLaw]:
     """The built-in table, by code of ISO 3166-1 or 3166-2."""
+    import tomllib  # for the table alone: the decision needs no parser
+
     text = files("consent_rules").joinpath("regions.toml").read_text(encoding="utf-8")
     found = {}
     for code, row in tomllib.loads(text).items():
@@ -57,9 +66,10 @@ def region_laws() -> Mapping[str, RegionLaw]:
 class Regions:
     """The terms of every region under one config."""
 
-    def __init__(self, default: Regime, rules: Iterable[RegionRule]) -> None:
+    def __init__(self, default: Regime, overrides: Mapping[str, RegionOverride]) -> None:
+        """`overrides` by code of the region, in upper case."""
         self._default = default
-        self._rules = {code.upper(): rule for rule in rules for code in rule.regions}
+        self._overrides = overrides
         self._known: dict[str, RegionTerms] = {}
 
     def terms(self, region: str) -> RegionTerms:
@@ -79,11 +89,11 @@ class Regions:
 
     def _terms(self, region: str) -> RegionTerms:
         country = region.partition("-")[0]
-        own, wide = self._rules.get(region), self._rules.get(country)
+        own, wide = self._overrides.get(region), self._overrides.get(country)
         law = region_laws().get(region)
         regime = (own and own.regime) or (law and law.regime) or (wide and wide.regime)
         links = []
         for name in ("opt_out_link", "limit_link"):
-            said = [getattr(row, name) for row in (own, wide, law) if row is not None]
-            links.append(next((value for value in said if value is not None), False))
+            given = (getattr(row, name) for row in (own, wide, law) if row is not None)
+            links.append(next((value for value in given if value is not None), False))
         return RegionTerms(regime or self._default, *links)

@@ -1,4 +1,4 @@
-"""Rules: the configuration and the catalogue, compiled once for fast and pure decisions."""
+"""Rules: what the decision needs of a configuration, as values."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consent_rules.categories import Audience, Category, Regime
-from consent_rules.config.load import Config, Site, Tag, all_vendors
+from consent_rules.categories import Audience
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.paths import glob_regex
-from consent_rules.matching.pins import Pins, pins_of
+from consent_rules.matching.pins import ScriptPins
 from consent_rules.matching.urls import normal_path
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.regions import Regions, RegionTerms
 from consent_rules.vendors import Vendor
 
@@ -99,7 +98,7 @@ class SiteRules:
     patient_cookies: frozenset[str]
     tags: tuple[TagRule, ...]
     tag_index: TagIndex
-    pins: Pins
+    pins: ScriptPins
     asks: bool
     listed: tuple[Vendor, ...] = field(default=())
     """The vendors with a tag here, for the preferences page, in the order of the config."""
@@ -172,26 +171,9 @@ class Rules:
 
     sites: tuple[SiteRules, ...]
     vendors: Mapping[str, Vendor]
-    index: RuleIndex
+    index: VendorIndex
     policy_version: str
     regions: Regions
-
-    @classmethod
-    def build(
-        cls,
-        config: Config,
-        catalogue: Mapping[str, Vendor],
-        vendors: Mapping[str, Vendor] | None = None,
-    ) -> Rules:
-        """`vendors` are those of the config laid over the catalogue, where they are known."""
-        vendors = all_vendors(config, catalogue) if vendors is None else vendors
-        return cls(
-            sites=tuple(_site(site, config.tags, vendors) for site in config.sites),
-            vendors=vendors,
-            index=RuleIndex.build(vendors.values()),
-            policy_version=config.policy.version,
-            regions=Regions(Regime(config.policy.regime), config.policy.regions),
-        )
 
     def site_of(self, host: str, port: int | None) -> SiteRules | None:
         """The site that answers to a host (normalised, without port), or None."""
@@ -199,10 +181,6 @@ class Rules:
             if site.hosts.holds(host, port):
                 return site
         return None
-
-    def regime_of(self, region: str) -> Regime:
-        """The regime of a region; of its country where the subdivision has none of its own."""
-        return self.regions.terms(region).regime
 
     def terms_of(self, region: str) -> RegionTerms:
         """What holds for visitors of a region."""
@@ -214,41 +192,3 @@ class Rules:
         """The context of a page. `path` is raw, with or without a query."""
         clean = normal_path(path.partition("?")[0])
         return PageContext(site, audience, site.tag_index.at(clean), today)
-
-
-def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> SiteRules:
-    own = (*site.hosts, *site.first_party)
-    mine = tuple(tag for tag in tags if site.name in tag.sites and tag.vendor in vendors)
-    listed = {tag.vendor: vendors[tag.vendor] for tag in mine}
-    rules = tuple(
-        TagRule(
-            vendor=tag.vendor,
-            pages=tag.pages,
-            approved_on=tag.approved_on,
-            expires=tag.expires,
-            baa=tag.baa,
-        )
-        for tag in mine
-    )
-    patient = [page for page in site.pages if Audience(page.audience) is Audience.PATIENT]
-    return SiteRules(
-        name=site.name,
-        upstream=str(site.upstream),
-        preserve_host=site.preserve_host,
-        webrtc=site.webrtc,
-        permissions=frozenset(map(str, site.permissions)),
-        patient_permissions=frozenset(map(str, site.patient_permissions)),
-        hosts=HostSet(site.hosts),
-        own=HostSet(own),
-        own_patterns=own,
-        audience=Audience(site.audience),
-        enforce=site.mode == "enforce",
-        patient_paths=tuple(glob_regex(page.path.lower()) for page in patient if page.path),
-        patient_globs=tuple(page.path for page in patient if page.path),
-        patient_cookies=frozenset(page.when_cookie for page in patient if page.when_cookie),
-        tags=rules,
-        tag_index=TagIndex(rules),
-        pins=pins_of(mine),
-        asks=any(vendor.category is not Category.NECESSARY for vendor in listed.values()),
-        listed=tuple(listed.values()),
-    )

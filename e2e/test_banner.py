@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Request, Route
 from playwright.sync_api import Page as Tab
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.theme import Theme
 from proxy.banner.banner import preferences_page
 from proxy.banner.declaration import (
     DeclaredCategory,
@@ -21,7 +22,6 @@ from proxy.banner.declaration import (
     declaration_page,
 )
 from proxy.banner.texts import Texts, languages
-from proxy.banner.theme import Theme
 from proxy.banner.views import PREFIX, CategoryView, PageState, PreferencesView
 from tests.banner.host_page import banner_categories, strict_csp
 from tests.banner.host_page import host_page as page_with_markup

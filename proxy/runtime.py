@@ -16,14 +16,14 @@ from cachetools import LRUCache
 from yarl import URL
 
 from consent_rules.catalogue.load import catalogue
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import Config
+from consent_rules.config.theme import Theme, theme_of
 from consent_rules.decision import Decision
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.gpp import GppApproach
 from consent_rules.vendors import Vendor
-from proxy.banner.presenters import theme_of
 from proxy.banner.texts import Wording
-from proxy.banner.theme import Theme
 from proxy.cache import InvalidationTable, SharedCache
 from proxy.cache.fast_path import FastPath
 from proxy.cookies.preference_cookie import KeyRing
@@ -131,12 +131,12 @@ def build_runtime(
     it count from there. `before` is what ran until now: what it has cached lives on, as long as
     the sites are the same. `vendors` are those of the config laid over the catalogue, if known.
 
-    Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
+    Raises KeyFaultError or RegionFileError; then nothing has changed.
     """
     board = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, board, before)
     with gc_disabled():
-        rules = Rules.build(config, catalogue(), vendors)
+        rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
     keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database
@@ -154,7 +154,7 @@ def build_runtime(
             for site in rules.sites
         },
         keys=keys,
-        theme=theme_of(config.theme),
+        theme=theme_of(vars(config.theme)),
         wording=Wording(config.texts),
         region_file=region_file,
         cookies=cookies,

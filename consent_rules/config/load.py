@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from consent_rules.catalogue.load import catalogue as known_vendors
 from consent_rules.config.banner_texts import Known, text_errors, text_warnings
-from consent_rules.config.checks import Checked, check_all, vendors_of
+from consent_rules.config.checks import CheckContext, check_all
 from consent_rules.config.environment import with_environment
 from consent_rules.config.models import (
     Config,
@@ -27,10 +27,10 @@ from consent_rules.config.models import (
     Signals,
     Site,
     Tag,
-    Theme,
+    ThemeTable,
     VendorTable,
 )
-from consent_rules.config.partial import drafts_of, drafts_of_broken
+from consent_rules.config.partial import partial_tables, whole_tables
 from consent_rules.config.problems import (
     ConfigError,
     LocatedProblem,
@@ -42,7 +42,7 @@ from consent_rules.config.problems import (
 )
 from consent_rules.config.shape_errors import shape_findings
 from consent_rules.config.sources import Includes, Opened, decoded, gathered, parsed
-from consent_rules.config.vendor_overlay import all_vendors
+from consent_rules.config.vendor_overlay import all_vendors, partial_vendors
 from consent_rules.config.warnings import lint
 from consent_rules.vendors import Vendor
 
@@ -65,7 +65,7 @@ __all__ = [
     "Signals",
     "Site",
     "Tag",
-    "Theme",
+    "ThemeTable",
     "VendorTable",
     "all_vendors",
     "decode_config",
@@ -120,11 +120,11 @@ def load_config(
     config, wrong = _shaped(data)
     findings = [shown for found in wrong if (shown := environed.shape(found)) is not None]
     findings += environed.findings
-    drafts = drafts_of(config) if config is not None else drafts_of_broken(data)
-    known = all_vendors(config, vendors) if config is not None else vendors_of(drafts, vendors)
+    tables = whole_tables(config) if config is not None else partial_tables(data)
+    known = all_vendors(config, vendors) if config else partial_vendors(tables, vendors)
     findings += check_all(
-        Checked(
-            drafts=drafts,
+        CheckContext(
+            tables=tables,
             catalogue=vendors,
             vendors=known,
             today=today,

@@ -29,6 +29,7 @@ from pydantic import (
 from consent_rules.catalogue.cookie_details import normal_lifetime
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config.countries import normal_region
+from consent_rules.config.theme import normal_colour, normal_font, normal_length
 from consent_rules.config.values import (
     normal_address,
     normal_host_pattern,
@@ -54,9 +55,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
-_COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
-_LENGTH = re.compile(r"0|[0-9]{1,3}(?:\.[0-9]{1,3})?(?:px|rem|em)")
-_FAMILY = re.compile(r"""[A-Za-z][A-Za-z0-9 -]*|'[A-Za-z0-9 -]+'|"[A-Za-z0-9 -]+\"""")
 _SHORTEST_INLINE = 3
 
 
@@ -262,30 +260,6 @@ def _cookie_domain(text: str) -> str:
     return domain
 
 
-def _colour(text: str) -> str:
-    colour = text.strip().lower()
-    if not _COLOUR.fullmatch(colour):
-        raise ValueError(f'{quoted(text)} is not a colour; write "#rrggbb", such as "#0b6e4f"')
-    return colour
-
-
-def _length(text: str) -> str:
-    length = text.strip().lower()
-    if not _LENGTH.fullmatch(length):
-        raise ValueError(f'{quoted(text)} is not a length; write "8px" or "0.5rem"')
-    return length
-
-
-def _font(text: str) -> str:
-    families = [family.strip() for family in text.split(",")]
-    if len(text) > 300 or not all(_FAMILY.fullmatch(family) for family in families):
-        raise ValueError(
-            f"{quoted(text)} is not a list of font families; write names with commas between "
-            'them, such as "Inter, system-ui, sans-serif"'
-        )
-    return ", ".join(families)
-
-
 def _signal(text: str) -> str:
     name = text.strip()
     if name not in SIGNALS:
@@ -334,9 +308,9 @@ PolicyUrl = Annotated[StrictStr, AfterValidator(_policy_url)]
 StoreUrl = Annotated[StrictStr, AfterValidator(_store)]
 CookieDomain = Annotated[StrictStr, AfterValidator(_cookie_domain)]
 Region = Annotated[StrictStr, AfterValidator(normal_region)]
-Colour = Annotated[StrictStr, AfterValidator(_colour)]
-Length = Annotated[StrictStr, AfterValidator(_length)]
-Font = Annotated[StrictStr, AfterValidator(_font)]
+Colour = Annotated[StrictStr, AfterValidator(normal_colour)]
+Length = Annotated[StrictStr, AfterValidator(normal_length)]
+Font = Annotated[StrictStr, AfterValidator(normal_font)]
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=True)]
 
 
@@ -453,7 +427,7 @@ class Receipts(Table):
     """Days that a receipt is kept."""
 
 
-class Theme(Table):
+class ThemeTable(Table):
     """Looks of the banner. Values are held to what CSS cannot be broken out of."""
 
     accent: Colour | None = None
@@ -474,14 +448,6 @@ class Theme(Table):
     """Roundness of corners, such as "8px"."""
     font: Font | None = None
     """Font families, such as "Inter, system-ui, sans-serif". They must be on the page already."""
-
-    def css_variables(self) -> Mapping[str, str]:
-        """`--consent-accent` and so on, of the values that are set."""
-        return {
-            f"--consent-{name.replace('_', '-')}": value
-            for name, value in self
-            if value is not None
-        }
 
 
 class Signals(Table):
@@ -639,7 +605,7 @@ class Config(Table):
     """The cookie that holds a choice."""
     receipts: Receipts = Receipts()
     """Where the record of choices is kept, and how long."""
-    theme: Theme = Theme()
+    theme: ThemeTable = ThemeTable()
     """Looks of the banner."""
     texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)
     """Words of the banner in place of ours, by language: [texts.en] banner.title = "..."."""

@@ -25,7 +25,7 @@ from consent_rules.config.model_paths import (
 from consent_rules.config.models import Site
 from consent_rules.config.problems import Problem, did_you_mean, nearest
 from consent_rules.config.toml.positions import Path
-from consent_rules.wording import quoted
+from consent_rules.wording import join_or, quoted
 
 
 def shape_findings(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
@@ -92,7 +92,7 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
             f"unknown table [{quoted(word)[1:-1]}]" if as_table else f"unknown key {quoted(word)}"
         )
         if not as_table and (homes := homes_of(word)):
-            hint = f"; it belongs in {_or(homes)}"
+            hint = f"; it belongs in {join_or(homes)}"
         return f"{what}{hint}"
     what = f"unknown key {quoted(word)} in {header_of(tuple(table))}"
     homes = [home for home in homes_of(word) if home != header_of(tuple(table))]
@@ -103,7 +103,7 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
     if near:
         return what + near
     if homes:
-        return f"{what}; it belongs in {_or(homes)}"
+        return f"{what}; it belongs in {join_or(homes)}"
     return f"{what}; the keys are {', '.join(known)}"
 
 
@@ -140,7 +140,7 @@ def _no_list(path: Path, value: object) -> str:
 
 def _no_choice(path: Path, value: object) -> str:
     choices = _choices(path)
-    listed = _or([f'"{choice}"' for choice in choices])
+    listed = join_or([f'"{choice}"' for choice in choices])
     if not isinstance(value, str):
         return f"it must be {listed}, not {_kind(value)}"
     hint = did_you_mean(value, choices)
@@ -217,10 +217,6 @@ def _shown(value: object) -> str:
 
 def _plain_number(value: float) -> str:
     return f"{value:g}" if isinstance(value, float) else f"{value}"
-
-
-def _or(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _named(path: Path, data: Mapping[str, Any]) -> str:

@@ -9,18 +9,17 @@ from collections.abc import Iterator, Mapping
 from consent_rules.categories import SALE_OR_SHARING, Audience, Category
 from consent_rules.config.models import Config, Sensor, Site, Tag
 from consent_rules.config.problems import Problem
+from consent_rules.config.theme import contrast_warning
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
-from consent_rules.host_owners import HostOwners
+from consent_rules.matching.hosts import HostClaims
 from consent_rules.matching.paths import paths_meet
 from consent_rules.regions import region_laws
 from consent_rules.vendors import Vendor
-from consent_rules.wording import quoted
+from consent_rules.wording import category_words, quoted
 
 EXPIRES_SOON_DAYS = 30
 LONG_MEMORY_DAYS = 365
-LEAST_CONTRAST = 4.5
-"""WCAG 2.2, success criterion 1.4.3, for text of ordinary size."""
 
 _STRICTNESS = {
     Category.NECESSARY: 0,
@@ -141,24 +140,13 @@ def _states_not_known(config: Config) -> Iterator[Problem]:
 
 
 def _theme(config: Config) -> Iterator[Problem]:
-    theme = config.theme
-    for key, front, back in (
-        ("accent_text", theme.accent_text, theme.accent),
-        ("text", theme.text, theme.background),
-    ):
-        if front is None or back is None:
-            continue
-        contrast = _contrast(front, back)
-        if contrast < LEAST_CONTRAST:
-            yield _warning(
-                ("theme", key),
-                f'{key}: "{front}" on "{back}" has a contrast of {contrast:.1f}:1; '
-                f"people need {LEAST_CONTRAST}:1 to read it (WCAG 1.4.3)",
-            )
+    message = contrast_warning(vars(config.theme))
+    if message is not None:
+        yield _warning(("theme", "accent_text"), message)
 
 
 def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
-    shared = HostOwners(
+    shared = HostClaims(
         (path.partition("/")[0], vendor.id)
         for vendor in catalogue.values()
         for path in vendor.paths
@@ -187,7 +175,7 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]
                     "audience always wins",
                 )
         for index, host in enumerate(site.first_party):
-            owners = tuple(dict.fromkeys(shared.meeting(host)))
+            owners = tuple(dict.fromkeys(shared.overlapping(host)))
             if owners:
                 names = ", ".join(catalogue[owner].name for owner in owners[:3])
                 yield _warning(
@@ -239,8 +227,8 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
             yield _warning(
                 ("tag", number, "vendor"),
                 f"the tag {quoted(tag.vendor)} can record what visitors do and type, but opens "
-                f"with {_word(vendor.category)}, without being asked for as session replay; switch "
-                "recording off in it, or write a [[vendor]] with this id and "
+                f"with {category_words(vendor.category)}, without being asked for as session "
+                "replay; switch recording off in it, or write a [[vendor]] with this id and "
                 'category = "session_replay"',
             )
         if vendor is None or SALE_OR_SHARING.isdisjoint({vendor.category, *vendor.serves}):
@@ -296,28 +284,12 @@ def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Proble
         ):
             yield _warning(
                 (*here, "category"),
-                f"category: {known.name} is {_word(known.category)} in the catalogue and less "
-                f"guarded as {_word(table.category)}; write down why for your privacy officer",
+                f"category: {known.name} is {category_words(known.category)} in the catalogue and "
+                f"less guarded as {category_words(table.category)}; write down why for your "
+                "privacy officer",
             )
 
 
 def _host_of(origin: str) -> str:
     authority = origin.partition("://")[2]
     return re.sub(r":[0-9]+\Z", "", authority).strip("[]")
-
-
-def _word(category: Category) -> str:
-    return category.value.replace("_", " ")
-
-
-def _contrast(front: str, back: str) -> float:
-    """Contrast ratio of two `#rgb` or `#rrggbb` colours (WCAG 2.2, "contrast ratio")."""
-    lighter, darker = sorted((_luminance(front), _luminance(back)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
-    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -8,7 +8,7 @@ Aho-Corasick automaton that holds every signature.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import ahocorasick_rs
@@ -54,7 +54,7 @@ class _Node:
     paths: list[tuple[int | None, re.Pattern[str], Vendor, str]] = field(default_factory=list)
 
 
-class RuleIndex:
+class VendorIndex:
     """All vendors' patterns, made once per configuration.
 
     Where several patterns match, a path rule wins over a host rule, an exact host over a
@@ -65,7 +65,8 @@ class RuleIndex:
         "_automaton", "_below", "_exact", "_known", "_named", "_own", "_owners", "globals"
     )  # fmt: skip
 
-    def __init__(self, vendors: Sequence[Vendor]) -> None:
+    def __init__(self, vendors: Iterable[Vendor]) -> None:
+        vendors = tuple(vendors)
         self._exact: dict[str, _Node] = {}
         self._below: dict[str, _Node] = {}
         self._known: dict[str, tuple[_Node, ...]] = {}
@@ -90,10 +91,6 @@ class RuleIndex:
         self._named = len(signatures)
         texts = [*signatures, *named]
         self._automaton = _automaton(texts)
-
-    @classmethod
-    def build(cls, vendors: Iterable[Vendor]) -> RuleIndex:
-        return cls(list(vendors))
 
     def _node(self, pattern: HostPattern) -> _Node:
         table = self._below if pattern.below else self._exact

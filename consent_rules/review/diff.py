@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.models import Config, Site, Tag
 from consent_rules.decision import Visitor, decide
 from consent_rules.matching.paths import path_covers
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor
+from consent_rules.wording import category_words, join_and, join_or
 
 Effect = Literal["more", "less", "same"]
 Kind = Literal[
@@ -55,7 +57,7 @@ class ExposureCondition:
             return "open for everyone, without a choice"
         parts = []
         if self.with_any:
-            parts.append(f"opens with: {_or(map(_word, self.with_any))}")
+            parts.append(f"opens with: {join_or(map(category_words, self.with_any))}")
         if self.unasked:
             parts.append(f"before any choice: open {_where(self.unasked)}")
         return "; ".join(parts) or "closed"
@@ -109,7 +111,7 @@ def rules_of_tags(config: Config, catalogue: Mapping[str, Vendor]) -> Rules:
     """The rules with only the vendors that the config names: enough for decisions, and made in a
     fraction of the time that an index of the whole catalogue takes."""
     named = {*(tag.vendor for tag in config.tags), *(vendor.id for vendor in config.vendors)}
-    return Rules.build(config, {id_: catalogue[id_] for id_ in named if id_ in catalogue})
+    return build_rules(config, {id_: catalogue[id_] for id_ in named if id_ in catalogue})
 
 
 # --- Vendors on pages
@@ -232,7 +234,7 @@ def _besides(
         and not will[page].never
         and any(path_covers(wide, page) for wide in shown)
     ]
-    return f" (on {_and(_widest(already))} they do so already)" if already else ""
+    return f" (on {join_and(_widest(already))} they do so already)" if already else ""
 
 
 def _still(will: Mapping[str, ExposureCondition], shown: Iterable[str]) -> str:
@@ -241,14 +243,14 @@ def _still(will: Mapping[str, ExposureCondition], shown: Iterable[str]) -> str:
         for page, after in will.items()
         if not after.never and any(path_covers(wide, page) for wide in shown)
     ]
-    return f"; only {_and(_widest(kept))} still do" if kept else ""
+    return f"; only {join_and(_widest(kept))} still do" if kept else ""
 
 
 def _not_for(site: SiteRules | None, shown: Iterable[str]) -> str:
     if site is None:
         return ""
     patient = [g for g in site.patient_globs if any(path_covers(page, g) for page in shown)]
-    return f"; never on the patient pages {_and(patient)}" if patient else ""
+    return f"; never on the patient pages {join_and(patient)}" if patient else ""
 
 
 def _widest(pages: Iterable[str]) -> tuple[str, ...]:
@@ -273,10 +275,10 @@ def _sites(old: Config, new: Config) -> Iterator[Change]:
     after = {site.name: site for site in new.sites}
     for name in dict.fromkeys((*before, *after)):
         if name not in before:
-            hosts = _and(after[name].hosts)
+            hosts = join_and(after[name].hosts)
             yield Change("site", "same", f"new site {name}: {hosts}", site=name, after=hosts)
         elif name not in after:
-            hosts = _and(before[name].hosts)
+            hosts = join_and(before[name].hosts)
             message = f"the site {name} ({hosts}) is no longer served"
             yield Change("site", "less", message, site=name, before=hosts)
         else:
@@ -455,11 +457,11 @@ def _recognition(old: Config, new: Config, before: Rules, after: Rules) -> Itera
             gained = _added(getattr(was, key), getattr(will, key))
             lost = _added(getattr(will, key), getattr(was, key))
             if gained:
-                message = f"{will.name} is also known by the {said} {_and(gained)}"
+                message = f"{will.name} is also known by the {said} {join_and(gained)}"
                 effect: Effect = "more" if vendor_id in tagged else "same"
                 yield Change("vendor", effect, message, vendor=vendor_id)
             if lost:
-                message = f"{will.name} is no longer known by the {said} {_and(lost)}"
+                message = f"{will.name} is no longer known by the {said} {join_and(lost)}"
                 yield Change("vendor", "same", message, vendor=vendor_id)
 
 
@@ -497,7 +499,7 @@ def _last_days(config: Config, today: datetime.date) -> dict[tuple[str, str], da
 def pages_of(pages: Iterable[str], site: str) -> str:
     """`all pages of www`, `pages /blog/* and /news of www`."""
     shown = tuple(pages)
-    return f"all pages of {site}" if shown == ("/*",) else f"pages {_and(shown)} of {site}"
+    return f"all pages of {site}" if shown == ("/*",) else f"pages {join_and(shown)} of {site}"
 
 
 def _who(vendor: Vendor) -> str:
@@ -511,26 +513,9 @@ def _where(regions: Iterable[str]) -> str:
     named = list(regions)
     if named == [ELSEWHERE]:
         return "everywhere without a rule of its own"
-    return "in " + _and(region or "every region without a rule" for region in named)
-
-
-def _word(category: Category) -> str:
-    return category.value.replace("_", " ")
+    return "in " + join_and(region or "every region without a rule" for region in named)
 
 
 def _added(old: Iterable[str], new: Iterable[str]) -> tuple[str, ...]:
     known = set(old)
     return tuple(item for item in new if item not in known)
-
-
-def _and(words: Iterable[str]) -> str:
-    return _joined(words, "and")
-
-
-def _or(words: Iterable[str]) -> str:
-    return _joined(words, "or")
-
-
-def _joined(words: Iterable[str], last: str) -> str:
-    every = [str(word) for word in words]
-    return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} {last} {every[-1]}"

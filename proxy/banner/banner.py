@@ -15,11 +15,11 @@ import jinja2
 from markupsafe import Markup, escape
 
 from consent_rules.categories import Audience, Category
+from consent_rules.config.theme import Theme
 from proxy.banner.assets import Kind, assets
 from proxy.banner.return_path import preferences_url, safe_return_to
 from proxy.banner.static_files import static_root
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 from proxy.banner.views import (
     PREFIX,
     BannerView,

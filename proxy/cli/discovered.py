@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.rules import Rules
+from consent_rules.config.build_rules import build_rules
 from proxy.cli.options import FAULTS, ConfigOption, JsonOption, open_config, stop, today
 from proxy.config.file import folder_of
 from proxy.observability.discovered import as_config, read_discovered
@@ -35,7 +35,7 @@ def discovered(
     except sqlite3.Error as error:
         stop(f"{name}: cannot be read: {error}", FAULTS)
     if as_report:
-        rules = Rules.build(loaded.config, catalogue())
+        rules = build_rules(loaded.config, catalogue())
         reports = report(loaded.config, rules, found, today())
         wanted = [one for one in reports if site in {"", one.site}]
         typer.echo(

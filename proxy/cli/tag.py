@@ -28,7 +28,7 @@ from consent_rules.config.toml.editing import (
 from consent_rules.review.diff import Change, differences, pages_of, rules_of_tags
 from consent_rules.review.tag_summary import TagSummary, meaning_of, state_of
 from consent_rules.vendors import Vendor
-from consent_rules.wording import quoted
+from consent_rules.wording import category_words, quoted
 from proxy.cli.changes import print_changes
 from proxy.cli.config_edit import Editing, read_for_change
 from proxy.cli.options import FAULTS, USAGE, JsonOption, console, print_json, stop, today
@@ -487,7 +487,7 @@ def _print_rows(rows: list[dict[str, Any]], file: str) -> None:
             row["vendor"],
             ", ".join(row["sites"]),
             ", ".join(row["pages"]),
-            row["category"].replace("_", " "),
+            category_words(row["category"]),
             Text(row["state"], style=style),
             row["expires"],
             str(row["line"]),

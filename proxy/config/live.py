@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from consent_rules.config.load import ConfigError, LoadedConfig, format_fault
-from proxy.banner.theme import ThemeError
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.watcher import watch
@@ -22,7 +21,7 @@ from proxy.runtime import Runtime, build_runtime
 
 _log = logging.getLogger("consent_proxy")
 
-NOT_STARTED = (KeyFaultError, ThemeError, RegionFileError, OSError, ValueError)
+NOT_STARTED = (KeyFaultError, RegionFileError, OSError, ValueError)
 """What keeps a config without fault from being served by."""
 
 

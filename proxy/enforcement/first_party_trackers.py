@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from consent_rules.categories import Audience, Category
 from consent_rules.matching.urls import normal_path
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.context import RequestContext
 
@@ -23,7 +23,7 @@ def disguise(context: RequestContext) -> Vendor | None:
 
 
 @lru_cache(maxsize=4096)
-def _vendor_of(index: RuleIndex, path: str) -> Vendor | None:
+def _vendor_of(index: VendorIndex, path: str) -> Vendor | None:
     return index.vendor_of_own_path(normal_path(path))
 
 

@@ -12,9 +12,9 @@ import ada_url
 import turbohtml
 
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.pins import NO_PINS, Pins
+from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import Target, resolve
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD, Embed, unknown
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan
@@ -29,9 +29,9 @@ class Boundary:
     """
 
     own: HostSet
-    index: RuleIndex
+    index: VendorIndex
     preferences_url: str = "/.consent/preferences"
-    pins: Pins = NO_PINS
+    pins: ScriptPins = NO_PINS
 
     def owner(self, url: str, base: str) -> str | None:
         """Who answers for a URL: None for the site itself, a vendor's id, or "?host"."""

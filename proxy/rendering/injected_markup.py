@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from consent_rules.categories import Audience
 from consent_rules.config.load import Config
+from consent_rules.config.theme import Theme
 from consent_rules.decision import UNCHOOSABLE, Decision
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.tag_signals import signal_script, told
@@ -21,7 +22,6 @@ from proxy.banner.inline_scripts import Script, disable_webrtc, guard, restore, 
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.presenters import banner_view, page_state, sells, used_categories
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.gates import Embed, Page
 from proxy.rendering.open_owners import open_owners

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from consent_rules.config.load import Config
+from consent_rules.config.theme import Theme
 from consent_rules.decision import Decision
 from consent_rules.rules import Rules, SiteRules
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.gates import Page
 from proxy.html.render import render

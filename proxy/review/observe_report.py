@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from consent_rules.config.load import Config, Site
-from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of, word
+from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor
+from consent_rules.wording import category_words
 from proxy.observability.discovered import PATIENT_PAGES, Discovery, as_config
 
 _EMBEDS = {
@@ -114,7 +115,7 @@ def _closed(found: Discovery, vendors: Mapping[str, Vendor], today: datetime.dat
         found.host,
         vendor.id,
         vendor.name,
-        f"{word(vendor.category)}: {WHAT_IT_DOES[vendor.category]}",
+        f"{category_words(vendor.category)}: {WHAT_IT_DOES[vendor.category]}",
         pages,
         in_patient_pages,
         effect,

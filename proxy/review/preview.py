@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import Config
+from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules, SiteRules
 from proxy.banner.declaration import vendors_on
-from proxy.banner.presenters import theme_of
 from proxy.banner.texts import Wording
 from proxy.html import Boundary, Page, compile_page
 from proxy.html.source import Source, read_source
@@ -126,7 +127,7 @@ def ask_offline(
             raise BadQuestionError(
                 f"{url!r}: its host cannot be a site's; give --config, or a host name"
             ) from None
-    rules = Rules.build(config, catalogue())
+    rules = build_rules(config, catalogue())
     site = rules.site_of(host, None)
     given = site is not None
     if site is None:
@@ -162,7 +163,7 @@ def rewritten(
         question.site,
         question.rules,
         question.config,
-        theme_of(question.config.theme),
+        theme_of(vars(question.config.theme)),
         decision,
         Wording(question.config.texts).texts_for(page.language, language),
         Injection(

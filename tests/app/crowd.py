@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
-from proxy.banner.presenters import theme_of
 from proxy.banner.texts import texts_for
 from proxy.cookies.cookie_header import expiring, names_in
 from proxy.cookies.preference_cookie import (
@@ -255,7 +255,7 @@ class Offline:
             question.site,
             question.rules,
             question.config,
-            theme_of(question.config.theme),
+            theme_of(vars(question.config.theme)),
             decision,
             texts_for(page.language, person.header("Accept-Language")),
             Injection(visible=person.dest != "iframe", origin=f"//{HOST}" if page.has_base else ""),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from consent_rules.categories import CHOOSABLE, Category
+from consent_rules.config.theme import Theme
 from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import banner_html, head_html, link_html
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 from proxy.banner.views import BannerView, CategoryView, PageState, VendorView
 
 PARAGRAPHS = "<p>A line of the page. <a href='#x'>Read more</a></p>" * 40

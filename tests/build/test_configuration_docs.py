@@ -26,7 +26,7 @@ from consent_rules.config.models import (
     Site,
     Table,
     Tag,
-    Theme,
+    ThemeTable,
     VendorTable,
 )
 
@@ -39,7 +39,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[policy.region_from]": RegionFrom,
     "[preferences]": PreferenceStore,
     "[receipts]": Receipts,
-    "[theme]": Theme,
+    "[theme]": ThemeTable,
     "[signals]": Signals,
     "[[site]]": Site,
     "[[site.page]]": PageRule,

@@ -82,13 +82,13 @@ def test_values_are_made_normal(catalogue: Mapping[str, Vendor]) -> None:
     assert config.policy.regions[0].regions == ("DE", "AT")
     assert config.preferences.cookie_domain == "example.com"
     assert config.tags[0].pages == ("/help/*", "/café")
-    assert config.theme.css_variables() == {
-        "--consent-accent": "#0b6e4f",
-        "--consent-accent-text": "#fff",
-        "--consent-background": "#ffffff",
-        "--consent-text": "#1a1a1a",
-        "--consent-radius": "0.5rem",
-        "--consent-font": "Inter, 'Segoe UI', sans-serif",
+    assert config.theme.model_dump(exclude_none=True) == {
+        "accent": "#0b6e4f",
+        "accent_text": "#fff",
+        "background": "#ffffff",
+        "text": "#1a1a1a",
+        "radius": "0.5rem",
+        "font": "Inter, 'Segoe UI', sans-serif",
     }
     assert config.proxy.workers == 4
     assert config.proxy.upstream_timeout == 30

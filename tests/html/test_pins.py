@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from consent_rules.config.build_rules import pins_of
 from consent_rules.config.models import ScriptPin, Tag
-from consent_rules.matching.pins import pins_of
 from consent_rules.matching.script_hashes import inline_hash, normal_inline_hash, normal_integrity
 from proxy.html import compile_page, render
 from proxy.html.gates import CHANGED, UNHELD

@@ -9,7 +9,7 @@ import pytest
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, compile_page, render
 from proxy.html.gates import Gate
 from proxy.html.incremental import IncrementalCompiler
@@ -19,7 +19,7 @@ from tests.html.pipeline import URL, UTF8
 
 _FOLDER = Path(os.environ.get("PAGES_DIR") or Path(__file__).parents[2] / "e2e/tricks")
 _PAGES = sorted(_FOLDER.glob("*.html"))
-_INDEX = RuleIndex.build(catalogue().values())
+_INDEX = VendorIndex(catalogue().values())
 _BOUNDARY = Boundary(own=HostSet(["www.example.com"]), index=_INDEX)
 
 if not _PAGES:

@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from consent_rules.categories import Audience, Regime
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import load_config
 from consent_rules.rules import Rules, SiteRules, says_patient
 from consent_rules.vendors import Vendor
@@ -62,7 +63,7 @@ expires = 2027-01-01
 def built() -> Rules:
     catalogue: dict[str, Vendor] = dict(VENDORS)
     loaded = load_config(CONFIG, "c.toml", today=TODAY, catalogue=catalogue)
-    return Rules.build(loaded.config, catalogue)
+    return build_rules(loaded.config, catalogue)
 
 
 def www(built: Rules) -> SiteRules:
@@ -215,7 +216,7 @@ def test_site_of(built: Rules, host: str, name: str | None) -> None:
     ],
 )
 def test_regime_of(built: Rules, region: str, regime: Regime) -> None:
-    assert built.regime_of(region) is regime
+    assert built.terms_of(region).regime is regime
 
 
 @pytest.mark.parametrize(
