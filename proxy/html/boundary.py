@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ada_url
-import turbohtml
 
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.pins import NO_PINS, Pins
@@ -19,6 +18,7 @@ from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD, Embed, unknown
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan
 from proxy.html.source import Source
+from proxy.html.tree import is_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,7 @@ def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext
         return found
     element = resource.element
     written = found.opened or context.source.body[found.start : found.end]
-    is_html = element.namespace is turbohtml.Namespace.HTML
-    if len(wanted) > 1 or not is_html or written[: len(_SCRIPT)].lower() != _SCRIPT:
+    if len(wanted) > 1 or not is_html(element) or written[: len(_SCRIPT)].lower() != _SCRIPT:
         # No browser would look at the attribute: whose content nobody can hold stays closed.
         return replace(found, owners=found.owners | {UNHELD})
     integrity = wanted.pop()

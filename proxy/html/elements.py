@@ -7,18 +7,17 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote, unquote_to_bytes
 
-import turbohtml
-
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
+from proxy.html.tree import Document, Element, is_html, location_of
 
 
-def resources_of(element: turbohtml.Element, tag: str, reading: Reading) -> Iterator[Resource]:
+def resources_of(element: Element, tag: str, reading: Reading) -> Iterator[Resource]:
     """Every resource of one element. Order: the element's own, then by attribute."""
-    if element.namespace is turbohtml.Namespace.HTML:
+    if is_html(element):
         handlers: tuple[_Handler | None, ...] = (_HANDLERS.get(tag),)
     elif reading.has_select and element.closest("select") is not None:
         # Browsers before 2025 leave out the <svg> or <math> of a <select>.
@@ -38,7 +37,7 @@ _ENDING_A_SELECT = "select :is(svg,math) :is(select,input,keygen,textarea)"
 _TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,plaintext,svg,math)"
 
 
-def resources_in_selects(document: turbohtml.Document) -> Iterator[Resource]:
+def resources_in_selects(document: Document) -> Iterator[Resource]:
     """What stands in a <select> as text but is a tag to browsers before 2025: they leave out the
     element around it. No one is known to write that, so no one is let.
     """
@@ -46,12 +45,12 @@ def resources_in_selects(document: turbohtml.Document) -> Iterator[Resource]:
         if "<" in element.text:
             yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
     for element in document.select(_ENDING_A_SELECT):
-        if element.namespace is not turbohtml.Namespace.HTML:
+        if not is_html(element):
             yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
 
 
-_Handler = Callable[[turbohtml.Element, Reading], Iterator[Resource]]
-_AttributeHandler = Callable[[turbohtml.Element, str, Reading], Iterator[Resource]]
+_Handler = Callable[[Element, Reading], Iterator[Resource]]
+_AttributeHandler = Callable[[Element, str, Reading], Iterator[Resource]]
 
 _SVG_LINKING = ("href", "xlink:href")
 
@@ -59,7 +58,7 @@ _SVG_LINKING = ("href", "xlink:href")
 def _linked(kind: Kind, closing: Closing, *names: str) -> _Handler:
     """A handler for elements whose attributes are plain URLs."""
 
-    def handler(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, reading: Reading) -> Iterator[Resource]:
         for name in names:
             url = reading.value(element, name)
             if url:
@@ -76,17 +75,15 @@ _SCRIPT_TYPES = re.compile(
 )
 
 
-def _script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _script(element: Element, reading: Reading) -> Iterator[Resource]:
     return _script_from(("src",), element, reading)
 
 
-def _svg_script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _svg_script(element: Element, reading: Reading) -> Iterator[Resource]:
     return _script_from(_SVG_LINKING, element, reading)
 
 
-def _script_from(
-    names: tuple[str, ...], element: turbohtml.Element, reading: Reading
-) -> Iterator[Resource]:
+def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> Iterator[Resource]:
     found = [(name, url) for name in names if (url := reading.value(element, name))]
     if element.attr("type") and (marks := marks_of(element)):
         yield from _marked_script(element, marks, found, reading)
@@ -101,7 +98,7 @@ def _script_from(
 
 
 def _marked_script(
-    element: turbohtml.Element,
+    element: Element,
     marks: frozenset[str],
     found: list[tuple[str, str]],
     reading: Reading,
@@ -117,7 +114,7 @@ def _marked_script(
     yield Resource(Kind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks)
 
 
-def _inline_script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _inline_script(element: Element, reading: Reading) -> Iterator[Resource]:
     kind = (element.attr("type") or element.attr("language") or "").strip()
     lowered = kind.lower()
     if lowered == "importmap":
@@ -154,7 +151,7 @@ def _data_text(url: str) -> str | None:
     return content.decode("utf-8", "replace")
 
 
-def _image(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _image(element: Element, reading: Reading) -> Iterator[Resource]:
     kind = Kind.IMAGE if element.tag == "img" else Kind.MEDIA
     url = reading.value(element, "src")
     if url:
@@ -164,7 +161,7 @@ def _image(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(kind, element, "srcset", Closing.EMPTY, srcset_urls(candidates))
 
 
-def _frame(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _frame(element: Element, reading: Reading) -> Iterator[Resource]:
     yield from _FRAME_SOURCE(element, reading)
     nested = reading.value(element, "srcdoc")
     if nested:
@@ -184,7 +181,7 @@ def _named_urls(text: str) -> tuple[str, ...]:
 def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
     """A handler for elements that show the document at a URL, or the one the URL holds."""
 
-    def handler(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, reading: Reading) -> Iterator[Resource]:
         url = reading.value(element, name)
         if not url:
             return
@@ -208,7 +205,7 @@ _OBJECT_DATA = _document(Kind.OBJECT, "data", Closing.EMPTY)
 _OBJECT_REST = _linked(Kind.OBJECT, Closing.EMPTY, "codebase", "classid")
 
 
-def _object(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _object(element: Element, reading: Reading) -> Iterator[Resource]:
     yield from _OBJECT_DATA(element, reading)
     yield from _OBJECT_REST(element, reading)
 
@@ -226,7 +223,7 @@ _HINT_RELS = frozenset(
 )
 
 
-def _link(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _link(element: Element, reading: Reading) -> Iterator[Resource]:
     rels = (element.attr("rel") or "").lower().split()
     if not _FETCHING_RELS.intersection(rels):
         return
@@ -250,7 +247,7 @@ def _link(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
 _NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
 
 
-def _base(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _base(element: Element, reading: Reading) -> Iterator[Resource]:
     # The first one with a href counts, templates' apart (HTML Standard, 4.2.3).
     href = reading.value(element, "href")
     # One that leads nowhere is passed over for the next.
@@ -261,7 +258,7 @@ def _base(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
     return iter(())
 
 
-def _meta(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
     content = reading.value(element, "content") or ""
     name = (element.attr("name") or "").strip().lower()
     if name == "page-audience":
@@ -301,13 +298,13 @@ def refresh_urls(content: str) -> tuple[str, ...]:
     return tuple(inner[:end] for end in sorted(ends))
 
 
-def _style(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _style(element: Element, reading: Reading) -> Iterator[Resource]:
     text = element.text
     source = reading.source
     found = css_urls(source.css(text), relative=reading.relative_css)
     if not found:
         return
-    location = element.source_location
+    location = location_of(element)
     at = location.start_tag.end_offset if location is not None else -1
     if at < 0 or not reading.text.startswith(text, at):
         # Within <svg> a style may hold character references: its text is not what is written.
@@ -326,7 +323,7 @@ def _style(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
         )
 
 
-def _animation(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _animation(element: Element, reading: Reading) -> Iterator[Resource]:
     """<set attributeName="href" to="..."> gives another element its URL."""
     for name in ("to", "from", "by", "values"):
         value = reading.value(element, name)
@@ -337,7 +334,7 @@ def _animation(element: turbohtml.Element, reading: Reading) -> Iterator[Resourc
 
 
 def _urls_by_space(kind: Kind, closing: Closing) -> _AttributeHandler:
-    def handler(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
         value = reading.value(element, name)
         if value and value.strip():
             yield Resource(kind, element, name, closing, tuple(value.split()))
@@ -346,7 +343,7 @@ def _urls_by_space(kind: Kind, closing: Closing) -> _AttributeHandler:
 
 
 def _one_url(kind: Kind, closing: Closing) -> _AttributeHandler:
-    def handler(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
         value = reading.value(element, name)
         if value and value.strip():
             yield Resource(kind, element, name, closing, (value,))
@@ -354,7 +351,7 @@ def _one_url(kind: Kind, closing: Closing) -> _AttributeHandler:
     return handler
 
 
-def _style_attribute(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+def _style_attribute(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
     value = reading.value(element, name)
     if not value or "(" not in value:
         return
@@ -363,7 +360,7 @@ def _style_attribute(element: turbohtml.Element, name: str, reading: Reading) ->
         yield Resource(Kind.CSS, element, name, Closing.STYLE_ATTRIBUTE, urls, text=value)
 
 
-def _referrer_policy(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+def _referrer_policy(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
     if (element.attr(name) or "").strip().lower() not in {"", "no-referrer"}:
         yield Resource(Kind.REFERRER, element, name, Closing.EMPTY)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import turbohtml
-
 from proxy.html.source import Source
+from proxy.html.tree import Element, location_of, parse_unplaced
 
 
 class Kind(StrEnum):
@@ -58,7 +57,7 @@ class Resource:
     """
 
     kind: Kind
-    element: turbohtml.Element
+    element: Element
     attribute: str
     closing: Closing
     urls: tuple[str, ...] = ()
@@ -90,7 +89,7 @@ class Reading:
     base: str | None = None
     marks: list[str] = field(default_factory=list)
 
-    def value(self, element: turbohtml.Element, name: str) -> str | None:
+    def value(self, element: Element, name: str) -> str | None:
         """An attribute's value in the page's charset; None where there is none."""
         value = element.attr(name)
         if value is None or value.isascii():
@@ -98,13 +97,13 @@ class Reading:
         word = self.source.word(value)
         return word if "\ufffd" not in word else self._reread(element, name, word)
 
-    def _reread(self, element: turbohtml.Element, name: str, otherwise: str) -> str:
+    def _reread(self, element: Element, name: str, otherwise: str) -> str:
         # Character references and raw bytes in one value: decode first, then resolve.
-        location = element.source_location
+        location = location_of(element)
         span = location.attrs.get(name) if location is not None else None
         if span is None:
             return otherwise
         raw = self.source.word(self.text[span.start_offset : span.end_offset])
-        alone = turbohtml.parse(f"<i {raw}>").find("i")
+        alone = parse_unplaced(f"<i {raw}>", scripting=False).find("i")
         again = alone.attr(name) if alone is not None else None
         return otherwise if again is None else again

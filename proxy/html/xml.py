@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import turbohtml
-
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of_content_type, is_label, python_codec
 from proxy.html.css import css_urls
@@ -22,6 +20,7 @@ from proxy.html.elements import resources_of
 from proxy.html.gates import MARKETING_ONLY, unknown
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source, UndecodableError
+from proxy.html.tree import parse
 
 _NAME = r"[^\s/>=<'\"&]+"
 _TOKEN = re.compile(
@@ -267,7 +266,7 @@ def _resources(local: str, attributes: list[tuple[str, str]]) -> Iterator[Resour
     )
     name = _ALONE.get(local, local)
     for markup in (f"<{name}{written}>", f"<svg><{local}{written}/>", f"<i{written}>"):
-        document = turbohtml.parse(markup, source_locations=True)
+        document = parse(markup, scripting=False)
         reading = Reading(Source(b"", markup, "utf-8", "", ""), markup, True, False)
         for element in document.select(f"{name},{local},i"):
             yield from resources_of(element, element.tag, reading)
