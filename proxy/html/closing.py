@@ -60,11 +60,13 @@ def closed_form(resource: Resource, owners: frozenset[str], context: CompileCont
     closing = resource.closing
     if resource.tag in _SHAPING and resource.attribute and _shapes(resource.element, context):
         return closing if closing is Closing.NESTED else Closing.EMPTY
-    if closing is Closing.PLACEHOLDER and _is_tiny(resource.element):
-        return Closing.REMOVE
+    if closing is Closing.PLACEHOLDER:
+        if resource.kind is Kind.DEFERRED and _shapes(resource.element, context):
+            return Closing.EMPTY
+        return Closing.REMOVE if _is_tiny(resource.element) else closing
     if resource.kind is Kind.IMAGE and resource.tag == "img":
         known = any(not owner.startswith("?") for owner in owners)
-        if known or _is_tiny(resource.element):
+        if _is_tiny(resource.element) or (known and not _shows_something(resource.element)):
             return Closing.REMOVE
     return closing
 
@@ -77,6 +79,13 @@ def _shapes(element: Element, context: CompileContext) -> bool:
     """Whether what follows may be parsed differently without the element."""
     scanned = context.scan
     return scanned.fragile or (scanned.has_templates and element.closest("template") is not None)
+
+
+def _shows_something(element: Element) -> bool:
+    """Whether a picture leaves a gap or a word when it is not fetched: a text for it, or a size."""
+    return bool((element.attr("alt") or "").strip()) or (
+        element.attr("width") is not None and element.attr("height") is not None
+    )
 
 
 def _is_tiny(element: Element) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
+from proxy.html.deferred import deferred_resources, script_addresses
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, is_html, location_of
@@ -30,6 +31,8 @@ def resources_of(element: Element, tag: str, reading: Reading) -> Iterator[Resou
     for name in element.attrs:
         if name in _ATTRIBUTES:
             yield from _ATTRIBUTES[name](element, name, reading)
+        elif name in reading.deferring:
+            yield from deferred_resources(element, tag, name, reading)
 
 
 _ENDING_A_SELECT = "select :is(svg,math) :is(select,input,keygen,textarea)"
@@ -67,12 +70,31 @@ def _linked(kind: Kind, closing: Closing, *names: str) -> _Handler:
     return handler
 
 
-_SCRIPT_TYPES = re.compile(
+# Types that a browser runs, as they are or behind what a loader puts around them until it is their
+# turn: Rocket Loader (`0a1b2c-text/javascript`), Partytown, `text/javascript/blocked`.
+_RUN_TYPE = re.compile(
     r"(?:(?:text|application)/(?:x-)?(?:java|ecma|j|live)script(?:1\.[0-5])?|module|"
-    # Loaders such as Rocket Loader and Partytown rename the type and run the script later.
-    r".*(?:javascript|partytown))",
+    r".*(?:javascript|partytown|-module).*)",
     re.IGNORECASE,
 )
+# Types of what pages keep in a <script> without running it. All others are code that some loader
+# holds back, under a name of its own (`rocketlazyloadscript`, `text/psajs`, `mpp/lazy`).
+_DATA_TYPE = re.compile(
+    r"(?:(?:text|application|image|model)/(?:[\w.+-]*\+)?(?:json5?|ld-json|xml|html?|xhtml|plain|css"
+    r"|csv|yaml|x-yaml|toml|markdown|x-markdown|rtf|svg|vtt|turtle|n3|sparql|x-sparql|graphql|xslt"
+    r"|x-json|x-component|x-config|x-magento-init|less|x-less|x-scss|x-sass|geo|topo|glsl|wgsl)"
+    r"|(?:x-shader/|math/|text/x-mathjax|text/x-latex|text/x-glsl)[\w.+-]*"
+    r"|(?:[\w.-]+/)?[\w.+-]*(?:template|tmpl|handlebars|mustache|jsrender|underscore|ejs|nunjucks"
+    r"|dot|kendo|shader|dust|hogan|swig|twig)[\w.+-]*)\s*(?:;.*)?",
+    re.IGNORECASE,
+)
+
+
+def is_code(kind: str) -> bool:
+    """Whether a script of a type is code: run by the browser, or held back for a loader that runs
+    it. `kind` is the value of its `type`, "" for none.
+    """
+    return bool(not kind or _RUN_TYPE.fullmatch(kind) or not _DATA_TYPE.fullmatch(kind))
 
 
 def _script(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -87,13 +109,15 @@ def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> 
     found = [(name, url) for name in names if (url := reading.value(element, name))]
     if element.attr("type") and (marks := marks_of(element)):
         yield from _marked_script(element, marks, found, reading)
+    if reading.deferring:
+        found += (one for one in script_addresses(element, reading) if one[0] not in names)
     for name, url in found:
         code = _data_text(url)
         if code is not None:
             yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.REMOVE, text=code)
         else:
             yield Resource(Kind.SCRIPT, element, name, Closing.REMOVE, (url,))
-    if not found:
+    if not any(name in names for name, _ in found):
         yield from _inline_script(element, reading)
 
 
@@ -107,9 +131,7 @@ def _marked_script(
     later = reading.value(element, "data-src") if not found else None
     urls = tuple(url for _, url in found) or ((later,) if later else ())
     text = "" if urls else element.text
-    if later:
-        yield Resource(Kind.SCRIPT, element, "data-src", Closing.REMOVE, urls)
-    elif text:
+    if text:
         yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
     yield Resource(Kind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks)
 
@@ -123,7 +145,7 @@ def _inline_script(element: Element, reading: Reading) -> Iterator[Resource]:
     elif lowered == "speculationrules":
         text = reading.source.word(element.text)
         yield Resource(Kind.SPECULATION_RULES, element, "", Closing.REMOVE, text=text)
-    elif not kind or _SCRIPT_TYPES.fullmatch(kind) or not element.attr("type"):
+    elif not element.attr("type") or is_code(kind):
         text = element.text
         if text:
             yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)

@@ -16,6 +16,7 @@ from enum import Enum, auto
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of
 from proxy.html.compile import compile_page
+from proxy.html.deferred import is_loaded_name
 from proxy.html.gates import Gate, Page
 from proxy.html.resource import Closing
 from proxy.html.scan import needs_both_views
@@ -266,7 +267,8 @@ def _says_nothing(element: Element, attribute: str, before: str) -> bool:
         name = (element.attr("name") or "").strip().lower()
         return bool(name) and name not in _META_OF_NOTE and element.attr("http-equiv") is None
     if attribute.startswith("data-"):
-        return tag in _WITH_DATA and not _MARKERS.match(attribute)
+        is_plain = not (_MARKERS.match(attribute) or is_loaded_name(attribute))
+        return is_plain and tag in _WITH_DATA
     is_query = _QUERIES.get(tag) == attribute and "?" in before
     return is_query and _PLAIN_URL.match(before) is not None
 

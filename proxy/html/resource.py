@@ -31,6 +31,7 @@ class Kind(StrEnum):
     REFRESH = "refresh"
     REFERRER = "referrer policy"
     HINT_DELEGATION = "client hints"
+    DEFERRED = "deferred load"
 
 
 class Closing(StrEnum):
@@ -79,13 +80,15 @@ class Reading:
     """The page as one kind of browser reads it. `text` is what the parser saw.
 
     `base` is the first <base href> met so far, None before that. `relative_css` is set where a
-    relative URL of a style may lead to another host.
+    relative URL of a style may lead to another host. `deferring` are the names of attributes that
+    may hold what a script of the page loads.
     """
 
     source: Source
     text: str
     relative_css: bool
     has_select: bool
+    deferring: frozenset[str]
     base: str | None = None
     marks: list[str] = field(default_factory=list)
 

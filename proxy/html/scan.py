@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source
@@ -187,6 +188,8 @@ class _Tags:
 
     lowered: bytes
     at: dict[bytes, list[int]]
+    deferring: frozenset[str] = frozenset()
+    """Names of attributes that may hold what a script of the page loads (`deferring_names`)."""
 
 
 _OF_NOTE = re.compile(rb"<(/?(?:svg|math)|base|select|template|frameset|noscript)")
@@ -197,7 +200,7 @@ def _tags_of_note(body: bytes) -> _Tags:
     at: dict[bytes, list[int]] = {}
     for match in _OF_NOTE.finditer(lowered):
         at.setdefault(match[1], []).append(match.start())
-    return _Tags(lowered, at)
+    return _Tags(lowered, at, deferring_names(lowered))
 
 
 def needs_both_views(body: bytes) -> bool:
@@ -226,9 +229,15 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     has_select = b"select" in tags.at
     seen: set[_Place] = set()
     views = []
+    selector = _selector(tags.deferring)
     for scripting in (False, True) if _needs_both_views(tags) else (False,):
         document = parse(text, scripting=scripting)
-        view = _view(document, Reading(source, text, relative_css, has_select), seen)
+        view = _view(
+            document,
+            Reading(source, text, relative_css, has_select, tags.deferring),
+            seen,
+            selector,
+        )
         if has_select:
             view.resources.extend(resources_in_selects(document))
         for resource in view.resources:
@@ -237,9 +246,20 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     return views
 
 
-def _view(document: Document, reading: Reading, seen: set[_Place]) -> _View:
+_MAX_DEFERRED_NAMES = 64
+"""Names in a selector. A page with more is looked through element by element."""
+
+
+def _selector(deferring: frozenset[str]) -> str:
+    loaded = sorted(filter(is_loaded_name, deferring))
+    if len(loaded) > _MAX_DEFERRED_NAMES:
+        return "*"
+    return ",".join((_SELECTOR, *(f"[{name}]" for name in loaded)))
+
+
+def _view(document: Document, reading: Reading, seen: set[_Place], selector: str) -> _View:
     view = _View(document, reading, [], None)
-    for element in document.select(_SELECTOR):
+    for element in document.select(selector):
         tag = element.tag
         if tag == _SLOT:
             view.slot = view.slot or element
