@@ -544,14 +544,20 @@ async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
 
 
 class _Teed:
-    """What `proxy.upstream.stream` needs of an answer, with the body from a `Reader`."""
+    """What `responses.stream` and `upstream.body.read_body` need of an answer, with the body from a
+    `SharedBodyReader`.
+    """
 
-    __slots__ = ("connection", "content", "headers", "reason", "status", "url")
+    __slots__ = (
+        "connection", "content", "content_length", "headers", "method", "reason", "status", "url"
+    )  # fmt: skip
 
     def __init__(self, coming: Streaming) -> None:
         self.status = coming.upstream.status
         self.reason = coming.upstream.reason
         self.headers = coming.upstream.headers
+        self.method = coming.upstream.method
+        self.content_length = coming.upstream.content_length
         self.url = coming.upstream.url
         self.content = SharedBodyReader(coming.growing)
         self.connection = None

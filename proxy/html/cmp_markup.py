@@ -15,9 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import turbohtml
-
 from consent_rules.categories import Category
+from proxy.html.tree import Element
 
 _WORDS: Mapping[str, Category] = {
     "necessary": Category.NECESSARY,
@@ -51,7 +50,7 @@ def category_owner(category: Category) -> str:
     return f"@{category}"
 
 
-def marks_of(element: turbohtml.Element) -> frozenset[str]:
+def marks_of(element: Element) -> frozenset[str]:
     """What must be open for a marked script to run: categories, or a vendor that Klaro calls by its
     name. Empty where it is not marked, or by words that we do not know.
     """

@@ -25,6 +25,7 @@ from proxy.html.boundary import (
 from proxy.html.closing import closed_bytes, closed_form, code_position, gate_span, opened_bytes
 from proxy.html.gates import UNHELD, Embed, Gate, Page, unknown
 from proxy.html.inline_remnants import code_of, remains
+from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan, scan
 from proxy.html.source import Source, read_source
@@ -221,8 +222,6 @@ def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[str]
 
 
 def _all_closed(page: Page) -> bytes:
-    from proxy.html.render import render
-
     return render(page, frozenset())
 
 

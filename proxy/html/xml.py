@@ -13,15 +13,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import turbohtml
-
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of_content_type, is_label, python_codec
 from proxy.html.css import css_urls
+from proxy.html.deferred import deferring_names
 from proxy.html.elements import resources_of
 from proxy.html.gates import MARKETING_ONLY, unknown
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source, UndecodableError
+from proxy.html.tree import parse
 
 _NAME = r"[^\s/>=<'\"&]+"
 _TOKEN = re.compile(
@@ -266,8 +266,9 @@ def _resources(local: str, attributes: list[tuple[str, str]]) -> Iterator[Resour
         if re.fullmatch(r"[\w-]+", name)
     )
     name = _ALONE.get(local, local)
+    names = deferring_names(written.lower().encode("ascii", "replace"))
     for markup in (f"<{name}{written}>", f"<svg><{local}{written}/>", f"<i{written}>"):
-        document = turbohtml.parse(markup, source_locations=True)
-        reading = Reading(Source(b"", markup, "utf-8", "", ""), markup, True, False)
+        document = parse(markup, scripting=False)
+        reading = Reading(Source(b"", markup, "utf-8", "", ""), markup, True, False, names)
         for element in document.select(f"{name},{local},i"):
             yield from resources_of(element, element.tag, reading)

@@ -183,6 +183,34 @@ async def test_part_of_a_document_that_is_kept_lets_nobody_act(tmp_path: Path) -
         assert "facebook" in whole.policy and "facebook" not in part.policy
 
 
+@pytest.mark.parametrize("kind", ["image/svg+xml", "application/xhtml+xml"])
+@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "cut off"])
+async def test_a_document_in_xml_whose_body_comes_behind_its_head(
+    tmp_path: Path, kind: str, is_whole: bool
+) -> None:
+    document = b'<x><link rel="preconnect" href="https://pixel.example/"/><y/></x>'
+    head, _, body = reply(document, FRESH, f"Content-Type: {kind}", html=False).partition(
+        b"\r\n\r\n"
+    )
+
+    async def slowly(visit: Visit) -> None:
+        await visit.send(head + b"\r\n\r\n")
+        await asyncio.sleep(0.2)
+        await visit.send(body if is_whole else body[:-3])
+        if not is_whole:
+            visit.writer.transport.abort()
+
+    async with proxied(tmp_path, {"a": slowly}) as site:
+        if not is_whole:
+            with pytest.raises(ConnectionError):
+                await site.ask("/a")
+            return
+        for _ in range(2):
+            answer = await site.ask("/a")
+            assert answer.status == 200 and answer.body == b"<x><link/><y/></x>"
+        assert len(site.asked) == 1
+
+
 async def test_redirects_to_the_closed_are_kept_and_stopped(tmp_path: Path) -> None:
     there = "Location: https://www.google-analytics.com/collect"
     pages = {"r": reply(b"", FRESH, there, status="302 Found", html=False)}

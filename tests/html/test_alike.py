@@ -38,6 +38,8 @@ PLAIN = (
     "<link rel=stylesheet href='/a.css?{w}'>", "<link rel='{w}' href=//pixel.test/x>", "{w}",
     "<iframe src='/own/frame?{w}'></iframe>", "<div data-consent-declaration='{w}'>{w}</div>",
     "<noscript><img src='//pixel.test/?{w}'></noscript>", "<noscript>{w}</noscript>",
+    "<div data-src='{w}' data-bg='/{w}'></div>", "<img data-src='{w}' data-lazy='//{w}/'>",
+    "<p data-html='<img src={w}>'>", "<script type='{w}'>pixelq(1)</script>",
 )  # fmt: skip
 NASTY = (
     "script", "img", "-", "--", "a--", "--b", "a-b", "1", "1234", "deadbeef", "/script",

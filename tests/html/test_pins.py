@@ -52,6 +52,10 @@ def shown(page: str, *is_open: str, everything: bool = False) -> str:
         ),
         # No browser checks the hash there.
         (f'<svg><script href="{SRC}"></script></svg>', "<svg></svg>"),
+        # A loader may make another script of it, without the attribute.
+        (f'<script type=x/lazy data-lazy-src="{SRC}"></script>', ""),
+        (f"<script type=x/lazy>{SNIPPET}</script>", f"<script type=x/lazy>{SNIPPET}</script>"),
+        (f"<script type=x/lazy>{SNIPPET};evil()</script>", ""),
         (f"<script>{SNIPPET}</script>", f"<script>{SNIPPET}</script>"),
         (f"<script>{SNIPPET};evil()</script>", ""),
         ("<script>{SNIPPET};own()</script>", "<script>{SNIPPET};own()</script>"),
