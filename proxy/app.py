@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from aiohttp import ClientSession, hdrs, web
+from aiohttp import ClientSession, web
 from aiohttp.http import RawRequestMessage
 
 from proxy.cache.fast_path import FastPathEntry
@@ -27,8 +27,7 @@ from proxy.server.connection import Memory
 from proxy.upstream.errors import UpstreamError
 from proxy.upstream.interim import interim_relay
 from proxy.upstream.request import answer_expectation, ask
-from proxy.upstream.timeouts import Timeouts
-from proxy.upstream.tunnel import tunnel
+from proxy.upstream.tunnel import handshake_headers, is_upgrade
 
 _log = logging.getLogger("consent_proxy")
 
@@ -107,14 +106,16 @@ async def _from_memory_or_upstream(
     tunnels: ClientSession,
 ) -> web.StreamResponse:
     runtime = context.runtime
-    proxy = runtime.config.proxy
-    timeouts = Timeouts(connect=proxy.upstream_connect_timeout, first_byte=proxy.upstream_timeout)
-    for_all = hdrs.UPGRADE not in request.headers and not is_service_worker(request)
-    if runtime.cache is not None and for_all:
+    timeouts = runtime.timeouts
+    upgrade = is_upgrade(request)
+    if runtime.cache is not None and not upgrade and not is_service_worker(request):
         headers_when_needed = partial(upstream_request_headers, request, context)
         return await forward(request, context, session, headers_when_needed, timeouts)
     headers = upstream_request_headers(request, context)
-    if hdrs.UPGRADE in request.headers and "websocket" in request.headers[hdrs.UPGRADE].lower():
-        return await tunnel(tunnels, request, context.site.upstream, headers, timeouts=timeouts)
-    async with ask(session, request, context.site.upstream, headers, timeouts=timeouts) as upstream:
+    if upgrade:
+        headers = handshake_headers(headers)
+    pool = tunnels if upgrade else session
+    async with ask(
+        pool, request, context.site.upstream, headers, timeouts=timeouts, upgrade=upgrade
+    ) as upstream:
         return await relay(request, upstream, response_headers(upstream), context, timeouts)

@@ -46,6 +46,7 @@ from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
+from proxy.upstream.timeouts import Timeouts
 
 _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
@@ -68,6 +69,7 @@ class Runtime:
     """A configuration at work."""
 
     config: Config
+    timeouts: Timeouts
     rules: Rules
     sites: Mapping[str, SiteRuntime]
     keys: KeyRing
@@ -144,6 +146,10 @@ def build_runtime(
     preferences_url = f"{config.proxy.prefix}/preferences"
     return Runtime(
         config=config,
+        timeouts=Timeouts(
+            connect=config.proxy.upstream_connect_timeout,
+            first_byte=config.proxy.upstream_timeout,
+        ),
         rules=rules,
         sites={
             site.name: SiteRuntime(

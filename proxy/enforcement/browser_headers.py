@@ -106,14 +106,19 @@ def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience:
     for name in ("Link", "Refresh", *_REPORTING, *_CSP):
         if name not in headers:
             continue
-        values = headers.popall(name)
-        for value in values:
-            held = _held(name, value, closed)
-            if held:
-                headers.add(name, held)
+        held = [_held(name, value, closed) for value in headers.getall(name)]
+        replace_values(headers, name, [value for value in held if value])
     if audience is Audience.PATIENT:
         # The address of a patient page is nobody's business, the next page's tags included.
         headers[REFERRER_POLICY] = "no-referrer"
+
+
+def replace_values(headers: CIMultiDict[str], name: str, values: list[str]) -> None:
+    """Give a field these values. Where they are the ones that it has, it keeps its place."""
+    if values != headers.getall(name):
+        headers.popall(name)
+        for value in values:
+            headers.add(name, value)
 
 
 def _held(name: str, value: str, closed: Closed) -> str:

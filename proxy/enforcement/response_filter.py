@@ -15,7 +15,11 @@ from proxy.cookies.cookie_header import expiring, names_in
 from proxy.cookies.preference_cookie import set_load_once_cookie
 from proxy.cookies.vendor_cookies import allowed_set_cookies
 from proxy.cookies.wp_consent import set_wp_cookies
-from proxy.enforcement.browser_headers import filter_fetching_headers, restrict_document
+from proxy.enforcement.browser_headers import (
+    filter_fetching_headers,
+    replace_values,
+    restrict_document,
+)
 from proxy.enforcement.shared_caching import make_private
 from proxy.http.media_types import (
     PAGE_DESTINATIONS,
@@ -83,11 +87,14 @@ def finish_headers(
         closed(headers["Location"])  # `leads_to_closed`: for some it is a 204
     allowed_cookies = cookie_openings(context, decision)
     if "Set-Cookie" in headers:
-        values = headers.popall("Set-Cookie")
+        values = headers.getall("Set-Cookie")
         set_names = [value.partition("=")[0].strip() for value in values]
         differs = differs or any(map(context.runtime.cookies.vendors_of, set_names))
-        for value in allowed_set_cookies(values, context.runtime.cookies, allowed_cookies):
-            headers.add("Set-Cookie", value)
+        replace_values(
+            headers,
+            "Set-Cookie",
+            allowed_set_cookies(values, context.runtime.cookies, allowed_cookies),
+        )
     if not is_document:
         if differs:
             make_private(headers)

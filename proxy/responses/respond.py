@@ -6,7 +6,12 @@ from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict
 
 from proxy.context import RequestContext
-from proxy.enforcement.response_filter import hold_part, leads_to_closed, marked_decision
+from proxy.enforcement.response_filter import (
+    finish_headers,
+    hold_part,
+    leads_to_closed,
+    marked_decision,
+)
 from proxy.http.media_types import is_page, is_service_worker, is_xml_document
 from proxy.responses.page import page_reply
 from proxy.responses.page_reader import PageRead, read_page
@@ -15,6 +20,7 @@ from proxy.responses.stream import stream
 from proxy.responses.streamed_page import stream_page
 from proxy.responses.xml_document import xml_reply
 from proxy.upstream.timeouts import Timeouts
+from proxy.upstream.tunnel import relay_tunnel
 
 
 async def relay(
@@ -29,6 +35,9 @@ async def relay(
     is the page if it was read already.
     """
     decision = marked_decision(headers, context)
+    if upstream.status == 101:
+        finish_headers(headers, context, decision, is_document=False)
+        return await relay_tunnel(request, upstream, headers)
     # Before anything else: the body of a redirect is mostly HTML, or has no type.
     if leads_to_closed(request, headers, context, decision):
         return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})

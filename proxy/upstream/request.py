@@ -41,12 +41,10 @@ class DownstreamBody:
         self,
         request: web.BaseRequest,
         timeouts: Timeouts,
-        max_bytes: int | None,
         stall: asyncio.Timeout,
     ) -> None:
         self._request = request
         self._timeouts = timeouts
-        self._max_bytes = max_bytes
         self._stall = stall
         self.failure: UpstreamError | None = None
 
@@ -74,8 +72,6 @@ class DownstreamBody:
                 return
             received += len(chunk)
             waited += loop.time() - asked_at
-            if self._max_bytes is not None and received > self._max_bytes:
-                self._fail(413, f"the body is larger than the {self._max_bytes} bytes allowed")
             if waited > SLOW_BODY_GRACE and received < waited * SLOW_BODY_RATE:
                 self._fail(408, f"the visitor sends less than {SLOW_BODY_RATE} bytes a second")
             self._watch_upstream(loop.time() + self._timeouts.write)
@@ -114,24 +110,19 @@ async def ask(
     headers: CIMultiDict[str],
     *,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    max_body: int | None = None,
     upgrade: bool = False,
 ) -> AsyncIterator[ClientResponse]:
     """Send `request` to `origin` (scheme, host and port) and yield the answer, body unread.
 
     Method, path and query go as they came, byte for byte; the body is streamed. Raises
-    `UpstreamError`: 502 and 504 for the upstream's failures, 400, 408 and 413 for the visitor's.
+    `UpstreamError`: 502 and 504 for the upstream's failures, 400 and 408 for the visitor's.
     Leaving the block early closes the connection to the upstream.
     """
-    declared = request.headers.get(hdrs.CONTENT_LENGTH)
-    if max_body is not None and declared is not None and int(declared) > max_body:
-        raise UpstreamError(413, f"the body of {declared} bytes is over the {max_body} allowed")
-
     url = origin.with_path(split_target(request.raw_path).path, encoded=True)
     stall = asyncio.timeout(None)
     body: DownstreamBody | None = None
     if request.body_exists:
-        body = DownstreamBody(request, timeouts, max_body, stall)
+        body = DownstreamBody(request, timeouts, stall)
     hearing.set(request.get(ON_INTERIM))
     try:
         async with stall:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.forwarding.harness import (
+    TEXT,
     Visit,
     answers,
     body_of,
@@ -66,7 +67,7 @@ async def test_large_bodies_both_ways_in_bounded_memory() -> None:
                         await asyncio.sleep(0.02)
                 await visit.send(ok())
             else:
-                await visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE)
+                await visit.send(TEXT + b"Content-Length: %d\r\n\r\n" % SIZE)
                 for _ in range(SIZE // MEGABYTE):
                     await visit.send(block)
 
@@ -101,7 +102,7 @@ async def test_drain_finishes_what_streams(workers: int, number: signal.Signals)
 
     async def script(visit: Visit) -> None:
         await visit.request()
-        await visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+        await visit.send(TEXT + b"Content-Length: 10\r\n\r\nfirst")
         await go_on.wait()
         await visit.send(b"later")
 

@@ -310,3 +310,84 @@ async def test_slow_reader_slows_the_sender_and_loses_nothing() -> None:
         while received < 100_000_000:
             received += len(await visitor.reader.read(1 << 20))
         assert sent > stuck_at
+
+
+def upgrading(
+    *headers: bytes,
+    method: bytes = b"GET",
+    version: bytes = b"1.1",
+    connection: bytes = b"keep-alive, Upgrade",
+    upgrade: bytes = b"websocket",
+) -> bytes:
+    lines = [b"%b /chat HTTP/%b" % (method, version), b"Host: www.example.com", *headers]
+    if connection:
+        lines.append(b"Connection: " + connection)
+    if upgrade:
+        lines.append(b"Upgrade: " + upgrade)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+ORDINARY = {
+    "POST": upgrading(b"Content-Length: 0", method=b"POST"),
+    "HEAD": upgrading(method=b"HEAD"),
+    "a body": upgrading(b"Content-Length: 3") + b"abc",
+    "a chunked body": upgrading(b"Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
+    "HTTP/1.0": upgrading(version=b"1.0"),
+    "no Connection": upgrading(connection=b""),
+    "Connection without upgrade": upgrading(connection=b"keep-alive, x-upgrade"),
+    "another protocol in Connection": upgrading(connection=b"websocket"),
+    "a longer name": upgrading(upgrade=b"xwebsocketx"),
+    "a name before": upgrading(upgrade=b"foo-websocket/1"),
+    # RFC 9110, 7.8: name "/" version. RFC 6455 knows no version of "websocket".
+    "a version": upgrading(upgrade=b"websocket/13"),
+    "within quotes": upgrading(upgrade=b'"websocket"'),
+    "none": upgrading(upgrade=b""),
+}
+HANDSHAKES = {
+    "in capitals": upgrading(connection=b"UPGRADE", upgrade=b"WebSocket"),
+    "one of a list": upgrading(upgrade=b"h2c, websocket"),
+    "on two lines": upgrading(b"Upgrade: h2c", b"Connection: close"),
+    "a length of nothing": upgrading(b"Content-Length: 0"),
+}
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+async def test_what_is_not_tunnelled_is_an_ordinary_request(case: str) -> None:
+    """One server that takes it for a tunnel, and one that does not, read the rest differently."""
+    async with (
+        origin(answers(ok(b""), keep=True)) as upstream,
+        proxy(upstream.url) as front,
+        client(front.port) as visitor,
+    ):
+        await visitor.send(ORDINARY[case])
+        assert status_of(await visitor.head()) == 200
+    sent = upstream.exchanges[0]
+    assert sent.values(b"upgrade") == []
+    assert b"upgrade" not in b",".join(sent.values(b"connection")).lower()
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+async def test_an_origin_that_switches_all_the_same_is_refused(case: str) -> None:
+    async with (
+        origin(answers(SWITCH, keep=True)) as upstream,
+        proxy(upstream.url) as front,
+        client(front.port) as visitor,
+    ):
+        await visitor.send(ORDINARY[case])
+        assert status_of(await visitor.head()) == 502
+    assert upstream.connections == 1
+
+
+@pytest.mark.parametrize("case", HANDSHAKES)
+async def test_what_is_tunnelled(case: str) -> None:
+    async with (
+        origin(raw_echo) as upstream,
+        proxy(upstream.url) as front,
+        client(front.port) as visitor,
+    ):
+        await visitor.send(HANDSHAKES[case])
+        assert status_of(await visitor.head()) == 101
+        await visitor.send(b"frame")
+        assert await visitor.reader.readexactly(12) == b"welcomeframe"
+    assert upstream.exchanges[0].values(b"upgrade") == [b"websocket"]
+    assert upstream.exchanges[0].values(b"connection") == [b"Upgrade"]
