@@ -88,7 +88,6 @@ _NOT_IMPORTED = {
     "mypy": "a command",
     "netaddr": "mmdb-writer takes its networks",
     "pre-commit": "a command",
-    "pytest-aiohttp": "a plugin",
     "pytest-asyncio": "a plugin",
     "pytest-xdist": "a plugin",
     "ruff": "a command",
