@@ -61,7 +61,7 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
-	@$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
+	@NGINX=$$(scripts/find-nginx) && export NGINX && $(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium
 	@echo "== tests in Chromium"
@@ -95,7 +95,7 @@ clean-room: ## both commands, make demo and make test, in a Debian that has noth
 	@scripts/clean-room $(ARGS)
 
 clean: ## remove what these targets made
-	@rm -rf $(VENV) .venv-newest dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-newest .tools dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: $(READY)
