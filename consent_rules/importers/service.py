@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from consent_rules.categories import Category
+from consent_rules.categories import FOREIGN_NAMES, Category
 from consent_rules.config.toml.editing import Value
 from consent_rules.importers.js_literals import UNREADABLE, Regex
 from consent_rules.vendors import Vendor
@@ -76,23 +76,12 @@ _ALIASES: Mapping[str, str] = {
     "recaptcha": "recaptcha",
 }
 _CATEGORIES: Mapping[str, Category] = {
-    "necessary": Category.NECESSARY,
-    "essential": Category.NECESSARY,
+    **FOREIGN_NAMES,
+    # Purposes in the examples of Klaro and tarteaucitron.
     "security": Category.NECESSARY,
-    "functional": Category.FUNCTIONAL,
-    "functionality": Category.FUNCTIONAL,
-    "preferences": Category.FUNCTIONAL,
     "livechat": Category.FUNCTIONAL,
     "styling": Category.FUNCTIONAL,
     "media": Category.FUNCTIONAL,
-    "analytics": Category.ANALYTICS,
-    "statistics": Category.ANALYTICS,
-    "performance": Category.ANALYTICS,
-    "marketing": Category.ADVERTISING,
-    "advertising": Category.ADVERTISING,
-    "ads": Category.ADVERTISING,
-    "targeting": Category.ADVERTISING,
-    "social": Category.SOCIAL,
 }
 
 
