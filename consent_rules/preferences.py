@@ -12,7 +12,7 @@ from consent_rules.categories import Category
 _NO_EXCEPTIONS: Mapping[str, bool] = MappingProxyType({})
 
 
-class Source(StrEnum):
+class ChoiceSource(StrEnum):
     """How a choice was made."""
 
     BANNER = "banner"
@@ -34,7 +34,7 @@ class Preferences:
 
     allowed: frozenset[Category]
     policy_version: str
-    source: Source = Source.BANNER
+    source: ChoiceSource = ChoiceSource.BANNER
     vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
     under_gpc: bool = False
     only_vendors: bool = False

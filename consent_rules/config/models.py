@@ -55,7 +55,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
-_SHORTEST_INLINE = 3
+MIN_INLINE_LENGTH = 3
 
 
 class Mode(StrEnum):
@@ -174,7 +174,7 @@ def _site_name(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    if len(text.strip()) < _SHORTEST_INLINE:
+    if len(text.strip()) < MIN_INLINE_LENGTH:
         raise ValueError(
             f"{quoted(text)} is too short: it would be found in scripts of others; "
             'take the call that only this vendor has, such as "AcmeChat.init("'
@@ -619,7 +619,7 @@ class Config(Table):
     """Vendors that the catalogue does not know, one [[vendor]] each."""
 
 
-class IncludedFile(Table):
+class IncludedTables(Table):
     """A file that a config of consent-proxy includes: the tags of one team."""
 
     include: tuple[IncludePattern, ...] = ()

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from consent_rules.config.toml.editing import Value, as_toml
 from consent_rules.importers.cookieconsent import read_cookieconsent
 from consent_rules.importers.klaro import read_klaro
-from consent_rules.importers.service import Imported, Service, Tool
+from consent_rules.importers.service import ImportResult, Service, Tool
 from consent_rules.importers.tarteaucitron import read_tarteaucitron
 from consent_rules.vendors import Vendor
 
 
-def imported(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> Imported:
+def read_foreign_config(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> ImportResult:
     """Read another tool's configuration. Raises NothingToImportError."""
     reader = {
         Tool.KLARO: read_klaro,
@@ -33,7 +33,7 @@ def imported(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> Import
 
 
 def as_config(
-    found: Imported,
+    found: ImportResult,
     catalogue: Mapping[str, Vendor],
     *,
     site: str,

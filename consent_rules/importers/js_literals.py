@@ -162,10 +162,10 @@ def _number(text: str) -> Any:
 
 def _unescaped(text: str) -> str:
     def plain(match: re.Match[str]) -> str:
-        said = match[1]
-        if said[0] in "ux" and len(said) > 1:
-            number = int(said[1:].strip("{}"), 16)
+        escape = match[1]
+        if escape[0] in "ux" and len(escape) > 1:
+            number = int(escape[1:].strip("{}"), 16)
             return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else "\ufffd"
-        return "" if said[0] in "\r\n" else _ESCAPES.get(said, said)
+        return "" if escape[0] in "\r\n" else _ESCAPES.get(escape, escape)
 
     return _ESCAPE.sub(plain, text)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from consent_rules.config.load import (
     ConfigError,
+    IncludedFile,
     Includes,
     LoadedConfig,
-    Opened,
     decode_config,
     load_config,
 )
 from proxy.banner.texts import known_texts
-from proxy.cli.options import FAULTS, USAGE, read_config, stop, today
+from proxy.cli.options import PROBLEMS, USAGE, read_config, stop, today
 from proxy.config.includes import IncludedFiles
 
 _BOM = b"\xef\xbb\xbf"
@@ -35,7 +35,7 @@ class _Text:
 
 
 @dataclass(slots=True)
-class Editing:
+class ConfigEdit:
     """A config under change: the file that the person named, and those that it includes."""
 
     path: Path
@@ -65,19 +65,19 @@ class Editing:
             except OSError as error:
                 stop(f"{file}: cannot be read: {error.strerror}", USAGE)
             except ConfigError as error:
-                stop(str(error), FAULTS)
+                stop(str(error), PROBLEMS)
             self._texts[real] = _Text(file, content, text)
         return self._texts[real]
 
     def checked(self) -> LoadedConfig:
-        """What the config says with the changes. Ends the command with its faults if it has any."""
+        """The config with the changes. Ends the command with its problems if it has any."""
         try:
             return self._load(IncludedFiles(self.path))
         except ConfigError as error:
-            known = {(fault.message, fault.severity) for fault in self.loaded.faults}
-            new = [f.message for f in error.faults if (f.message, f.severity) not in known]
-            said = "\n".join(f"  {message}" for message in new)
-            stop(f"this cannot stand in {self.path}:\n{said}\nNothing was written.", FAULTS)
+            known = {(problem.message, problem.severity) for problem in self.loaded.problems}
+            new = [f.message for f in error.problems if (f.message, f.severity) not in known]
+            messages = "\n".join(f"  {message}" for message in new)
+            stop(f"this cannot stand in {self.path}:\n{messages}\nNothing was written.", PROBLEMS)
 
     def includes(self, file: Path) -> bool:
         """Whether a file is one that the config includes."""
@@ -90,7 +90,7 @@ class Editing:
         found = included.includes
         changed = {str(real): one.text.encode() for real, one in self._texts.items()}
 
-        def named(pattern: str, says: str) -> Sequence[Opened]:
+        def named(pattern: str, says: str) -> Sequence[IncludedFile]:
             return [
                 replace(opened, content=changed.get(opened.identity, opened.content))
                 for opened in found.named(pattern, says)
@@ -115,19 +115,19 @@ class Editing:
                 if real.read_bytes() != one.content:
                     stop(
                         f"{one.name} was changed by somebody else meanwhile. Nothing was written.",
-                        FAULTS,
+                        PROBLEMS,
                     )
             except OSError as error:
-                stop(f"{one.name}: cannot be read: {error.strerror}", FAULTS)
+                stop(f"{one.name}: cannot be read: {error.strerror}", PROBLEMS)
         for real, one in changed.items():
             mark = _BOM if one.content.startswith(_BOM) else b""
             try:
                 _replace(real, mark + one.text.encode())
             except OSError as error:
-                stop(f"{one.name}: cannot be written: {error.strerror}", FAULTS)
+                stop(f"{one.name}: cannot be written: {error.strerror}", PROBLEMS)
 
 
-def read_for_change(path: Path) -> Editing:
+def read_for_change(path: Path) -> ConfigEdit:
     """Read a config that has no errors. Ends the command otherwise: nobody could say what a change
     to it means."""
     if not path.is_file():
@@ -135,8 +135,8 @@ def read_for_change(path: Path) -> Editing:
     try:
         loaded, _ = read_config(path)
     except ConfigError as error:
-        stop(f"{error}\n{path} has faults already; mend them first. Nothing was written.", FAULTS)
-    return Editing(path, loaded)
+        stop(f"{error}\n{path} has problems already; mend them first. Nothing written.", PROBLEMS)
+    return ConfigEdit(path, loaded)
 
 
 def _replace(real: Path, content: bytes) -> None:

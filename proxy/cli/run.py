@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from consent_rules.config.load import format_fault
-from proxy.cli.options import FAULTS, USAGE, ConfigOption, JsonOption, open_config, stop
+from consent_rules.config.load import format_problem
+from proxy.cli.options import PROBLEMS, USAGE, ConfigOption, JsonOption, open_config, stop
 from proxy.config.file import ConfigFile
 
 
@@ -28,8 +28,8 @@ def run(config: ConfigOption) -> None:
     )
     file = ConfigFile(config)
     loaded, _ = open_config(config, file)
-    for fault in loaded.faults:
-        typer.echo(format_fault(fault, str(config)), err=True)
+    for problem in loaded.problems:
+        typer.echo(format_problem(problem, str(config)), err=True)
     code, message = serve_config(file, loaded)
     if message:
         stop(message, code)
@@ -56,12 +56,12 @@ def purge(
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(urllib.request.Request(there, method="POST"), timeout=10) as reply:
-            told = json.load(reply)
+            result = json.load(reply)
     except urllib.error.HTTPError as error:
-        stop(error.read(1000).decode("utf-8", "replace").strip(), FAULTS)
+        stop(error.read(1000).decode("utf-8", "replace").strip(), PROBLEMS)
     except (OSError, ValueError) as error:
-        stop(f"{there}: no answer ({error}): is the proxy running?", FAULTS)
+        stop(f"{there}: no answer ({error}): is the proxy running?", PROBLEMS)
     if as_json:
-        typer.echo(json.dumps(told, indent=2))
+        typer.echo(json.dumps(result, indent=2))
     else:
-        typer.echo(f"{url}: thrown out in all workers ({told['entries']} in one of them)")
+        typer.echo(f"{url}: thrown out in all workers ({result['entries']} in one of them)")

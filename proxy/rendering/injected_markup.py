@@ -11,7 +11,7 @@ from consent_rules.config.theme import Theme
 from consent_rules.decision import UNCHOOSABLE, Decision
 from consent_rules.matching.script_hashes import sha256_source
 from consent_rules.rules import Rules, SiteRules
-from consent_rules.signals.tag_signals import signal_script, told
+from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
 from proxy.banner.assets import assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
@@ -107,11 +107,11 @@ def own_markup(
         own = gpp_script(injection.gpp, used_categories(site), decision, asks=asks)
         head += own.html
         scripts.append(own.sha256)
-    # In observe mode a choice would promise what nobody keeps: nothing asks, nothing is told.
+    # In observe mode a choice would have no effect: nothing asks, and no consent call is made.
     if injection.signals and decision.enforce and decision.signalled:
         readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
         script = signal_script(
-            told(readers, decision.categories, dict(decision.exceptions)),
+            signal_states(readers, decision.categories, dict(decision.exceptions)),
             asks=asks,
         )
         head += f"<script>{script}</script>"

@@ -25,7 +25,7 @@ _OTHER_EMBED = "what it shows becomes a placeholder of the same size, with a but
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class UnapprovedHost:
     """One that nobody approved: who it is, where it was seen, what closing it does, what to do.
 
     `id` is the vendor's, "" where nobody knows the host. `toml` is config to paste.
@@ -43,7 +43,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ApprovedTag:
     """One that is approved: what it waits for once the site is enforced."""
 
     id: str
@@ -57,8 +57,8 @@ class SiteReport:
 
     site: str
     mode: str
-    waiting: tuple[Waiting, ...]
-    closed: tuple[Closed, ...]
+    waiting: tuple[ApprovedTag, ...]
+    closed: tuple[UnapprovedHost, ...]
 
 
 def report(
@@ -73,7 +73,7 @@ def _site(
     site: Site, config: Config, rules: Rules, found: Iterable[Discovery], today: datetime.date
 ) -> SiteReport:
     waiting = [
-        Waiting(
+        ApprovedTag(
             tag.vendor, rules.vendors[tag.vendor].name, state_of(config, rules, tag, today).state
         )
         for tag in config.tags
@@ -88,13 +88,15 @@ def _site(
     return SiteReport(site.name, str(site.mode), tuple(waiting), tuple(closed))
 
 
-def _closed(found: Discovery, vendors: Mapping[str, Vendor], today: datetime.date) -> Closed:
+def _closed(
+    found: Discovery, vendors: Mapping[str, Vendor], today: datetime.date
+) -> UnapprovedHost:
     vendor = vendors.get(found.owner)
     pages = tuple(page for page in found.pages if page != PATIENT_PAGES)
     toml = as_config(found, today)
     in_patient_pages = len(pages) < len(found.pages)
     if vendor is None:
-        return Closed(
+        return UnapprovedHost(
             found.host,
             "",
             found.host,
@@ -111,7 +113,7 @@ def _closed(found: Discovery, vendors: Mapping[str, Vendor], today: datetime.dat
         effect = _EMBEDS.get(vendor.embed, _OTHER_EMBED)
     elif vendor.category in {"functional", "necessary", "social"}:
         effect = "what it adds to the page is missing until it is approved and allowed"
-    return Closed(
+    return UnapprovedHost(
         found.host,
         vendor.id,
         vendor.name,
@@ -135,7 +137,7 @@ def _lines(one: SiteReport) -> list[str]:
     lines = [f"{one.site} ({now}): what enforcing closes on its marketing pages"]
     lines += ["", "  Approved, and held to the visitor's choice:"]
     lines += [f"    {waiting.name}: {waiting.state}" for waiting in one.waiting] or ["    nobody"]
-    lines += ["", "  Closed for everyone, since nobody approved it:"]
+    lines += ["", "  UnapprovedHost for everyone, since nobody approved it:"]
     if not one.closed:
         lines.append("    nothing was seen so far")
     for closed in one.closed:

@@ -112,7 +112,7 @@ def check_pages(context: CheckContext) -> Iterator[Problem]:
             continue
         if may_act_for_patients(vendor, baa=tag.get("baa") is not False):
             continue
-        # What is at fault is the pages, or the sites when the pages are left at their default.
+        # At fault are the pages, or the sites when the pages are left at their default.
         path = pages[0][0] if context.places.has(pages[0][0]) else tag.at("sites")
         where = f"all its pages are patient pages ({context.line(rules[0] or (), path)})"
         if may_act_for_patients(vendor, baa=True):
