@@ -1,4 +1,4 @@
-"""[texts]: the site owner's own words for the banner. Is each key ours, does each sentence work?"""
+"""`[texts]`: checks of the site's own words for the banner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KnownTexts = Mapping[str, Mapping[str, str]]
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _FIXED = frozenset({"dir", "months"})
-"""What is the language's own, and nobody's choice."""
+"""Properties of the language, which a site cannot set."""
 _MAX_LENGTH = 500
 _MAX_BUTTON_LENGTH = 60
 _BUTTONS = frozenset(
@@ -28,7 +28,7 @@ _FEW_CHARACTERS = 8
 
 
 def text_errors(table: object, known: KnownTexts) -> Iterator[Problem]:
-    """Every mistake in the file's [texts]. What is no table at all is told elsewhere."""
+    """Every mistake in the file's [texts]. A value that is no table is a schema error."""
     if not isinstance(table, dict):
         return
     for lang, words in table.items():
@@ -107,7 +107,9 @@ def text_warnings(texts: Mapping[str, Mapping[str, Any]], known: KnownTexts) -> 
         place = given[changed[-1]]
         if accept.casefold() == reject.casefold():
             yield Problem(
-                place, f"both buttons say {quoted(accept)}: nobody can tell yes from no", "warning"
+                place,
+                f"both buttons say {quoted(accept)}: visitors cannot tell yes from no",
+                "warning",
             )
             continue
         short, long = sorted((len(accept), len(reject)))

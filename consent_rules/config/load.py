@@ -84,10 +84,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A config that can be run, with what is still to be said about it.
+    """A config that can be run, with its warnings.
 
     `problems` holds no errors: only expired tags and warnings, sorted by file and line. `places`
-    tells where each table stands: `places.key(("tag", 3))`. `vendors` are the config's laid over
+    has the line of each table: `places.key(("tag", 3))`. `vendors` are the config's laid over
     the catalogue, by id.
     """
 

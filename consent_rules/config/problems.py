@@ -60,7 +60,7 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem whose place is still a path of the file. `at` tells whether its key is shown, or
+    """A problem whose place is still a path of the file. `at`: the place of the key, or of
     its value."""
 
     path: Path

@@ -211,7 +211,7 @@ class _SourceReader:
             )
             return
         mine = self.sources.data.setdefault(table, [])
-        if isinstance(mine, list):  # else the file itself is wrong there, and that is told
+        if isinstance(mine, list):  # else the file itself is wrong there, which is a schema error
             mine.extend(entries)
             origins = self.sources._origins.setdefault(table, [])
             origins.extend((number, index) for index in range(len(entries)))

@@ -105,7 +105,7 @@ def _policy(config: Config) -> Iterator[Problem]:
     if policy.regions and not headers and source.database is None:
         yield _warning(
             ("policy", "region"),
-            "the [[policy.region]] rules never apply: nothing tells the visitor's region; "
+            "the [[policy.region]] rules never apply: the visitor's region is not known; "
             "add [policy.region_from]",
         )
     if source.database is None and source.region_header is None:

@@ -80,7 +80,7 @@ def as_config(
 def _new_vendor(service: Service, vendor: str) -> list[str]:
     category = service.category.value if service.category else "..."
     lines = [
-        "# nobody that the catalogue knows: say where it comes from, and take the # away",
+        "# unknown to the catalogue: name its hosts, and remove the #",
         "# [[vendor]]",
         f"# id = {as_toml(vendor)}",
         f"# name = {as_toml(_one_line(service.title))}",

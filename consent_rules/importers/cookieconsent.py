@@ -76,7 +76,7 @@ def _by_cookies(
     cookies: tuple[str, ...],
     catalogue: Mapping[str, Vendor],
 ) -> None:
-    """A category that names no services still clears cookies that tell whose they are."""
+    """A category that names no services still clears cookies by which vendors are known."""
     left = list(cookies)
     for vendor in catalogue.values():
         stems = {cookie.rstrip("*") for cookie in vendor.cookies}
@@ -86,5 +86,5 @@ def _by_cookies(
             found.services.append(Service(name, vendor.name, vendor.id, category, ()))
     if left:
         found.left_out.append(
-            f'the cookies {", ".join(left)} of "{name}": nobody is known to set them'
+            f'the cookies {", ".join(left)} of "{name}": no known vendor sets them'
         )

@@ -1,4 +1,4 @@
-"""What a JavaScript file says in plain literals. Nothing of it is ever run.
+"""The plain literals of a JavaScript file. Nothing of it is ever run.
 
 Objects, lists, texts, numbers and regular expressions are read; whatever would have to be computed
 (functions, variables, calls) is UNREADABLE.
@@ -22,7 +22,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0
 
 
 class Unreadable:
-    """A value that only running the file would tell."""
+    """A value that only running the file would give."""
 
     def __repr__(self) -> str:
         return "UNREADABLE"

@@ -23,7 +23,7 @@ class Tool(StrEnum):
 
 
 class NothingToImportError(ValueError):
-    """The file holds no configuration of the tool. The message says what was looked for."""
+    """The file holds no configuration of the tool. The message names what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Service:
 
 @dataclass(slots=True)
 class ImportResult:
-    """What was found. `left_out` says in sentences what could not be carried over."""
+    """What was read. `left_out` has a sentence for each thing that could not be carried over."""
 
     tool: Tool
     services: list[Service] = field(default_factory=list)

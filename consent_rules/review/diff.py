@@ -63,7 +63,7 @@ class ExposureCondition:
         return "; ".join(parts) or "closed"
 
     def is_wider_than(self, other: ExposureCondition) -> bool:
-        """Whether it opens for somebody for whom the other stays closed."""
+        """Whether it opens for visitors for whom the other stays closed."""
         if self.always or other.always:
             return self.always and not other.always
         return bool(
@@ -75,8 +75,8 @@ class ExposureCondition:
 class Change:
     """One thing that is different for visitors.
 
-    `effect` is "more" where somebody newly receives data or is asked less, "less" where somebody
-    no longer does. `pages` are patterns of paths.
+    `effect` is "more" where a vendor newly receives data or a visitor is asked less, "less" where
+    the reverse. `pages` are patterns of paths.
     """
 
     kind: ChangeKind

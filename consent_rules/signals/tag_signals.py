@@ -29,11 +29,11 @@ _ITSELF = ""
 class Signal:
     """A consent call, as text of a script.
 
-    `call` has MODE where the vendor tells a first state ("default") from a later one ("update"),
-    and STATE where the state stands. `types` are the vendor's names for parts of the choice; a
-    type of None stands for the vendor's own category. `words` are the script's words for yes and
-    no. `setup` makes the queue that the tag empties when it loads; a vendor whose snippet does
-    nothing where its global is there already has `queue` instead, the property in which the
+    `call` has MODE where the vendor distinguishes a first state ("default") from a later one
+    ("update"), and STATE where the state stands. `types` are the vendor's names for parts of the
+    choice; a type of None stands for the vendor's own category. `words` are the script's words for
+    yes and no. `setup` makes the queue that the tag empties when it loads; a vendor whose snippet
+    does nothing where its global is there already has `queue` instead, the property in which the
     snippet's own global queues its calls. `limited` is an additional call where the visitor allowed
     the vendor but not its category.
     """

@@ -31,13 +31,13 @@ def catalogue_command(
         _print_all(list(known.values()), as_json)
     elif words[0] == "search":
         if not words[1:]:
-            stop('say what to search for: "consent-proxy catalogue search facebook"', USAGE)
+            stop('name what to search for: "consent-proxy catalogue search facebook"', USAGE)
         found = search(" ".join(words[1:]), known.values())
         if not found and not as_json:
             stop("no vendor like that; a [[vendor]] table adds one that is not known", PROBLEMS)
         _print_all(found, as_json)
     elif len(words) > 1:
-        stop(f'to search for words, say "consent-proxy catalogue search {" ".join(words)}"', USAGE)
+        stop(f'to search for words: "consent-proxy catalogue search {" ".join(words)}"', USAGE)
     else:
         _print_one(words[0], as_json)
 

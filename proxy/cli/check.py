@@ -43,11 +43,11 @@ def diff(
     new: Annotated[Path, typer.Argument(help="The config as it would be.")],
     fail_on_new: Annotated[
         bool,
-        typer.Option("--fail-on-new", help="Exit 1 if somebody newly receives data."),
+        typer.Option("--fail-on-new", help="Exit 1 if a vendor newly receives data."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a new config changes for visitors: which pages newly send data to whom."""
+    """Show what a new config changes for visitors: which pages newly send data to whom."""
     (was, _), (will, _) = open_config(old), open_config(new)
     changes = diff_configs(was.config, will.config, catalogue(), today=today())
     more = any(change.effect == "more" for change in changes)

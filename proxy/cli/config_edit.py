@@ -49,7 +49,7 @@ class ConfigEdit:
         return Path(file) if file else self.path, before
 
     def text(self, file: Path) -> str:
-        """What a file says, with the changes so far."""
+        """A file's text, with the changes so far."""
         return self._opened(file).text
 
     def change(self, file: Path, text: str) -> None:
@@ -90,10 +90,10 @@ class ConfigEdit:
         found = included.includes
         changed = {str(real): one.text.encode() for real, one in self._texts.items()}
 
-        def named(pattern: str, says: str) -> Sequence[IncludedFile]:
+        def named(pattern: str, including: str) -> Sequence[IncludedFile]:
             return [
                 replace(opened, content=changed.get(opened.identity, opened.content))
-                for opened in found.named(pattern, says)
+                for opened in found.named(pattern, including)
             ]
 
         return load_config(
@@ -107,14 +107,14 @@ class ConfigEdit:
 
     def write(self) -> None:
         """Put each changed text in its file's place. Whoever reads it meets the old file or the new
-        one, never half of one. Ends the command if somebody else changed it meanwhile.
+        one, never half of one. Ends the command if it was changed meanwhile.
         """
         changed = {real: one for real, one in self._texts.items() if one.is_changed}
         for real, one in changed.items():
             try:
                 if real.read_bytes() != one.content:
                     stop(
-                        f"{one.name} was changed by somebody else meanwhile. Nothing was written.",
+                        f"{one.name} was changed meanwhile. Nothing was written.",
                         PROBLEMS,
                     )
             except OSError as error:
@@ -128,8 +128,8 @@ class ConfigEdit:
 
 
 def read_for_change(path: Path) -> ConfigEdit:
-    """Read a config that has no errors. Ends the command otherwise: nobody could say what a change
-    to it means."""
+    """Read a config that has no errors. Ends the command otherwise: the meaning of a change to it
+    could not be shown."""
     if not path.is_file():
         stop(f"{path}: cannot be read: there is no such file; name it with --config", USAGE)
     try:

@@ -1,4 +1,4 @@
-"""`discovered`: what was closed because nobody approved it."""
+"""`discovered`: what was closed for want of an approval."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def discovered(
     config: ConfigOption,
     site: Annotated[str, typer.Option("--site", help="Only this site.")] = "",
     as_report: Annotated[
-        bool, typer.Option("--report", help="Tell what enforcing would close, site by site.")
+        bool, typer.Option("--report", help="Show what enforcing would close, site by site.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List what was closed because nobody approved it, as config that is ready to paste."""
+    """List what was closed for want of an approval, as config that is ready to paste."""
     loaded, _ = open_config(config)
     name = loaded.config.proxy.discovered
     if not name:

@@ -109,7 +109,7 @@ def explain(
     html: Annotated[
         Path | None,
         typer.Option(
-            "--html", help="The page's file, - for stdin. Left out: asked of the upstream."
+            "--html", help="The page's file, - for stdin. Left out: fetched from the upstream."
         ),
     ] = None,
     gpc: GpcOption = False,
@@ -117,7 +117,7 @@ def explain(
     content_type: TypeOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the fate of every resource of a page: kept or gated, by which rule, and where."""
+    """Explain every resource of a page: kept or gated, by which rule, and where."""
     request, loaded = _request(config, url, preferences, gpc, region)
     body, found_type, marks = _page_body(request, html)
     try:
@@ -171,12 +171,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _fetched(url: str, *, host: str) -> tuple[bytes, Message]:
     """Ask the upstream as the proxy would. Raises OSError, ValueError or HTTPException."""
-    asked = urllib.request.Request(  # noqa: S310 - the config allows http and https only
+    message = urllib.request.Request(  # noqa: S310 - the config allows http and https only
         quote(url, safe=_URL_CHARACTERS), headers={"Host": host, "Accept-Encoding": "identity"}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     try:
-        with opener.open(asked, timeout=30) as reply:
+        with opener.open(message, timeout=30) as reply:
             return _whole(reply), reply.headers
     except urllib.error.HTTPError as error:
         with error:

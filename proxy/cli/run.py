@@ -18,9 +18,7 @@ from proxy.config.file import ConfigFile
 
 
 def run(config: ConfigOption) -> None:
-    """Serve. A saved config is taken by itself, and on SIGHUP; SIGTERM finishes what is under way
-    and stops.
-    """
+    """Serve. A saved config is reloaded by itself, and on SIGHUP; SIGTERM drains and stops."""
     from proxy.service import serve_config
 
     logging.basicConfig(
@@ -43,7 +41,7 @@ def purge(
     config: ConfigOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Throw a URL out of the running proxy's cache."""
+    """Purge a URL from the running proxy's cache."""
     loaded, _ = open_config(config)
     listen = loaded.config.proxy.admin_listen
     if listen.startswith("unix:"):
@@ -64,4 +62,4 @@ def purge(
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
-        typer.echo(f"{url}: thrown out in all workers ({result['entries']} in one of them)")
+        typer.echo(f"{url}: purged in all workers ({result['entries']} entries in this one)")

@@ -230,7 +230,7 @@ def remove(
 
 
 def _is_interactive(as_json: bool) -> bool:
-    """Whether there is somebody to ask: never a script, never a pipe."""
+    """Whether a person can be asked: on a terminal, not in a script or pipe."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not as_json
 
 
@@ -241,7 +241,7 @@ def _prompt(question: str, default: str | None = None) -> str:
 
 def _required(flag: str, question: str, interactive: bool, default: str | None = None) -> str:
     if not interactive:
-        stop(f"{flag} is missing: {question[0].lower()}{question[1:]}? Say it with {flag}", USAGE)
+        stop(f"{flag} is missing: {question[0].lower()}{question[1:]}? Give it with {flag}", USAGE)
     return _prompt(question, default)
 
 
@@ -352,7 +352,7 @@ def _tags_of(
     places = {(site, page) for _, tag in chosen for site in tag.sites for page in tag.pages}
     if not sites and len({site for site, _ in places}) > 1 and len(chosen) > 1:
         listed = ", ".join(sorted({site for site, _ in places}))
-        stop(f"{quoted(vendor)} has tags on {listed}; say which with --site", USAGE)
+        stop(f"{quoted(vendor)} has tags on {listed}; name one with --site", USAGE)
     return chosen
 
 

@@ -1,6 +1,6 @@
-"""What enforcing would close: the report of a first roll-out in observe mode.
+"""`discovered --report`: what enforcing would close, for a first roll-out in observe mode.
 
-It puts together what the tags say and what was seen in pages and reports (`proxy.discovered`).
+Made of the tags, and of what was seen in pages and CSP reports (`proxy.observability.discovered`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _OTHER_EMBED = "what it shows becomes a placeholder of the same size, with a but
 
 @dataclass(frozen=True, slots=True)
 class UnapprovedHost:
-    """One that nobody approved: who it is, where it was seen, what closing it does, what to do.
+    """A third party without approval: who it is, where it was seen, what closing it does, what to
+    do.
 
-    `id` is the vendor's, "" where nobody knows the host. `toml` is config to paste.
+    `id` is the vendor's, "" where no vendor claims the host. `toml` is config to paste.
     """
 
     host: str
@@ -100,7 +101,7 @@ def _closed(
             found.host,
             "",
             found.host,
-            "nobody that the catalogue knows",
+            "unknown to the catalogue",
             pages,
             in_patient_pages,
             "whatever it loads or shows stays away",
@@ -136,8 +137,8 @@ def _lines(one: SiteReport) -> list[str]:
     now = "only observed now" if one.mode == "observe" else "enforced already"
     lines = [f"{one.site} ({now}): what enforcing closes on its marketing pages"]
     lines += ["", "  Approved, and held to the visitor's choice:"]
-    lines += [f"    {waiting.name}: {waiting.state}" for waiting in one.waiting] or ["    nobody"]
-    lines += ["", "  UnapprovedHost for everyone, since nobody approved it:"]
+    lines += [f"    {waiting.name}: {waiting.state}" for waiting in one.waiting] or ["    none"]
+    lines += ["", "  Closed for everyone, since it is not approved:"]
     if not one.closed:
         lines.append("    nothing was seen so far")
     for closed in one.closed:

@@ -1,4 +1,4 @@
-"""The same decision, compile and render as the server's, without a network."""
+"""`rewrite`: decide, compile and render as the server does, without a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from proxy.rendering.variants import write_variant
 
 
 class InvalidRequestError(ValueError):
-    """A URL or a choice on the command line that says nothing clear."""
+    """A URL or a choice on the command line that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class PreviewRequest:
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def decision(self, marks: tuple[str, ...] = ()) -> Decision:
-        """The decision for the page; `marks` is what the page says of its audience."""
+        """The decision for the page; `marks` are the page's own audience marks."""
         audience = self.site.audience_of(self.target, (), marks)
         context = self.rules.page(self.site, self.target, audience, self.today)
         return decide(self.rules, context, self.visitor)

@@ -94,7 +94,7 @@ def check_page_rules(context: CheckContext) -> Iterator[Problem]:
             if rule.path is None and rule.when_cookie is None:
                 yield Problem(
                     path,
-                    "[[site.page]] says for no page what it is; add "
+                    "[[site.page]] names no page; add "
                     'path = "/patients/*" or when_cookie = "session"',
                     at="key",
                 )

@@ -33,7 +33,7 @@ _SENTENCES = (
     ("Invalid hex value", '"\\u" needs four hexadecimal digits, "\\U" eight'),
     ("Invalid date or datetime", "there is no such day; a date is year-month-day, 2027-11-02"),
     ("Cannot declare", "this table already stands above; put its keys there, or use [[...]]"),
-    ("Cannot overwrite a value", "this key already stands above; keep one of them"),
+    ("Cannot overwrite a value", "this key is already given above; remove one of them"),
     ("Duplicate inline table key", "this key stands twice in the table"),
     ("Cannot mutate immutable", "this table was written in braces above and cannot be added to"),
     ("Cannot redefine namespace", "this table already stands above; put its keys there"),
