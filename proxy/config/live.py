@@ -90,7 +90,7 @@ class LiveRuntime:
             # In a thread: requests are answered meanwhile.
             loaded, runtime = await asyncio.to_thread(self._load, file, forced)
         except (ConfigError, *NOT_STARTED) as error:
-            refusal = error
+            rejected = error
         else:
             self._looked_at(file)
             if runtime is not None:
@@ -101,7 +101,7 @@ class LiveRuntime:
         if not forced and await asyncio.to_thread(file.changed):
             return  # read while it was being written: what comes of it is seen at once
         self._looked_at(file)
-        self._refuse(refusal)
+        self._refuse(rejected)
 
     def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Runtime | None]:
         """The config, and what is made of it; None where it is the one in force."""
