@@ -36,7 +36,7 @@ def _now() -> datetime.datetime:
 
 
 def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
-    """Serve until told to stop. `file` was just read and gave `loaded`.
+    """Serve until status to stop. `file` was just read and gave `loaded`.
 
     Returns the exit code and, on a fault, what is wrong.
     """
@@ -104,7 +104,7 @@ async def _serve_worker(
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
-    admin = make_admin(lambda: current.runtime, metrics, current.told)
+    admin = make_admin(lambda: current.runtime, metrics, current.status)
     access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(
@@ -129,9 +129,9 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
     if access is None:
         return metrics
 
-    def hook(told: Access) -> None:
-        metrics(told)
-        access(told)
+    def hook(status: Access) -> None:
+        metrics(status)
+        access(status)
 
     return hook
 

@@ -1,5 +1,5 @@
-"""Whose is it? From a URL or an inline script to the vendor, at a cost that does not grow
-with the number of vendors.
+"""VendorIndex: the vendor of a URL or an inline script, at a cost that does not grow with the
+number of vendors.
 
 Hosts are looked up label by label in dictionaries; inline text runs once through an
 Aho-Corasick automaton that holds every signature.
@@ -109,7 +109,7 @@ class VendorIndex:
         self._own.setdefault("*" if "*" in first else first, []).append((glob, vendor))
 
     def vendor_of_url(self, host: str, port: int | None, path: str) -> Vendor | None:
-        """The vendor that owns a third-party URL, or None when nobody knows it.
+        """The vendor that owns a third-party URL, or None for an unknown one.
 
         `host` and `path` as in `urls.Target`.
         """
@@ -117,7 +117,7 @@ class VendorIndex:
         return found[0] if found is not None else None
 
     def match_url(self, host: str, port: int | None, path: str) -> tuple[Vendor, str] | None:
-        """The vendor that owns a third-party URL, with the pattern that says so."""
+        """The vendor that owns a third-party URL, with the pattern that matched."""
         nodes = self._known.get(host)
         if nodes is None:
             nodes = self._remembered(host)

@@ -21,8 +21,8 @@ MaybeConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-USAGE, FAULTS = 2, 1
-"""Exit codes: used wrongly; found faults."""
+USAGE, PROBLEMS = 2, 1
+"""Exit codes: used wrongly; found problems."""
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -62,8 +62,8 @@ def read_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfi
 
 
 def open_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfig, str]:
-    """As `read_config`; faults end the command."""
+    """As `read_config`; problems end the command."""
     try:
         return read_config(path, file)
     except ConfigError as error:
-        stop(str(error), FAULTS)
+        stop(str(error), PROBLEMS)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Category
 from consent_rules.matching.urls import resolve
-from consent_rules.preferences import Preferences, Source
+from consent_rules.preferences import ChoiceSource, Preferences
 from proxy.banner.presenters import site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
@@ -101,7 +101,7 @@ def _chosen(choice: Choice, context: RequestContext) -> Preferences:
     return Preferences(
         allowed=allowed,
         policy_version=policy.version,
-        source=Source.BANNER if choice.origin is Origin.BANNER else Source.PREFERENCES,
+        source=ChoiceSource.BANNER if choice.origin is Origin.BANNER else ChoiceSource.PREFERENCES,
         vendors=vendors,
         under_gpc=context.visitor.gpc,
         only_vendors=only_vendors,

@@ -15,24 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from consent_rules.categories import Category
+from consent_rules.categories import FOREIGN_NAMES, Category
 from proxy.html.tree import Element
 
-_WORDS: Mapping[str, Category] = {
-    "necessary": Category.NECESSARY,
-    "essential": Category.NECESSARY,
-    "functional": Category.FUNCTIONAL,
-    "functionality": Category.FUNCTIONAL,
-    "preferences": Category.FUNCTIONAL,
-    "analytics": Category.ANALYTICS,
-    "statistics": Category.ANALYTICS,
-    "performance": Category.ANALYTICS,
-    "marketing": Category.ADVERTISING,
-    "advertising": Category.ADVERTISING,
-    "advertisement": Category.ADVERTISING,
-    "ads": Category.ADVERTISING,
-    "targeting": Category.ADVERTISING,
-    "social": Category.SOCIAL,
+_CATEGORY_NAMES: Mapping[str, Category] = {
+    **FOREIGN_NAMES,
     # OneTrust's own groups.
     "c0001": Category.NECESSARY,
     "c0002": Category.ANALYTICS,
@@ -69,7 +56,7 @@ def marks_of(element: Element) -> frozenset[str]:
 
 def _categories(words: list[str]) -> frozenset[str]:
     """All of them must be known: `!analytics` (run when refused) or a site's own word is not."""
-    known = [_WORDS.get(word.lower()) for word in words if word]
+    known = [_CATEGORY_NAMES.get(word.lower()) for word in words if word]
     if not known or None in known:
         return frozenset()
     return frozenset(category_owner(category) for category in known if category is not None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
@@ -11,8 +9,9 @@ from consent_rules.categories import Audience
 from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme
 from consent_rules.decision import UNCHOOSABLE, Decision
+from consent_rules.matching.script_hashes import sha256_source
 from consent_rules.rules import Rules, SiteRules
-from consent_rules.signals.tag_signals import signal_script, told
+from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
 from proxy.banner.assets import assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
@@ -108,15 +107,15 @@ def own_markup(
         own = gpp_script(injection.gpp, used_categories(site), decision, asks=asks)
         head += own.html
         scripts.append(own.sha256)
-    # In observe mode a choice would promise what nobody keeps: nothing asks, nothing is told.
+    # In observe mode a choice would have no effect: nothing asks, and no consent call is made.
     if injection.signals and decision.enforce and decision.signalled:
         readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
         script = signal_script(
-            told(readers, decision.categories, dict(decision.exceptions)),
+            signal_states(readers, decision.categories, dict(decision.exceptions)),
             asks=asks,
         )
         head += f"<script>{script}</script>"
-        scripts.append(_sha256(script))
+        scripts.append(sha256_source(script.encode("ascii")))
     if injection.visible and decision.enforce:
         decided = not decision.show_banner
         state = page_state(site, rules.vendors, decision, page.owners, decided=decided)
@@ -200,8 +199,3 @@ def _placeholder(
 def _markup(text: str) -> bytes:
     # ASCII reads the same in every charset that a page may be in.
     return text.encode("ascii", "xmlcharrefreplace")
-
-
-def _sha256(content: str) -> str:
-    digest = hashlib.sha256(content.encode("ascii")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
