@@ -16,6 +16,7 @@ from multidict import CIMultiDict, MultiMapping
 from proxy.cache.conditional import opaque_tag
 from proxy.cache.dates import as_http_date, http_date
 from proxy.cache.directives import FOREVER, Directives, cache_control, targeted
+from proxy.http.representation import OF_CONTENT
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
 """What may be kept without a word of the origin (RFC 9110, 15.1), but for 206."""
@@ -286,12 +287,7 @@ _COOKIES = ("Set-Cookie", "Set-Cookie2")
 _PROXY_ONLY = ("Proxy-Authentication-Info", "Proxy-Connection")
 
 # What describes the bytes that are kept: a 304 does not change them (RFC 9111, 3.2).
-_OF_THE_BYTES = frozenset(
-    {
-        "content-length", "content-encoding", "content-range", "content-md5", "digest",
-        "content-digest", "repr-digest", "transfer-encoding", "etag", "vary",
-    }
-)  # fmt: skip
+_OF_THE_BYTES = frozenset(map(str.lower, (*OF_CONTENT, "Transfer-Encoding", "ETag", "Vary")))
 
 
 def updated_headers(

@@ -29,6 +29,7 @@ from proxy.http.access_record import PAGE
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import negotiated
 from proxy.http.media_types import EMBEDDED_DESTINATIONS, UNTYPED, media_type
+from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, variant_key, write_variant
 from proxy.responses.page_reader import PageRead, page_audience, read_page
@@ -37,12 +38,10 @@ from proxy.upstream.timeouts import Timeouts
 
 _log = logging.getLogger("consent_proxy.pages")
 
-# What describes the origin's bytes does not describe ours.
-_VALIDATORS = ("ETag", "Last-Modified", "Accept-Ranges", "Expires", "Age", "Pragma")
-_ORIGIN_ONLY = (
-    "Content-Length", "Content-Encoding", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
-    *_VALIDATORS,
-)  # fmt: skip
+_NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
+"""What goes where the origin's bytes are sent as they are, and no browser may ask for them again.
+"""
+_ORIGIN_ONLY = (*OF_BYTES, *FRESHNESS)
 
 
 async def page_reply(
@@ -60,8 +59,7 @@ async def page_reply(
     decision = marked_decision(headers, context)
     if request.method == "HEAD":
         _keep_private(headers)
-        for name in _ORIGIN_ONLY:
-            headers.popall(name, None)
+        remove_fields(headers, _ORIGIN_ONLY)
         finish_headers(headers, context, decision, is_document=True)
         add_policy(headers, context, decision)
         return await stream(request, upstream, headers, status, timeouts=timeouts)
@@ -82,8 +80,7 @@ async def page_reply(
         )  # fmt: skip
         _keep_private(headers)
         finish_headers(headers, context, decision, is_document=True)
-        for name in _VALIDATORS:
-            headers.popall(name, None)
+        remove_fields(headers, _NOT_STORED)
         add_policy(headers, context, decision, alone=True)
         return await stream(
             request, upstream, headers, status, already_read=already, timeouts=timeouts
@@ -193,8 +190,7 @@ def page_headers(
     it, and our policy; `alone`: the policy lets no third party act.
     """
     stored = _keep_private(headers)
-    for name in _ORIGIN_ONLY:
-        headers.popall(name, None)
+    remove_fields(headers, _ORIGIN_ONLY)
     finish_headers(headers, context, decision, is_document=True)
     _amend_origin_policies(headers, own)
     policy = add_policy(headers, context, decision, alone=alone)

@@ -15,6 +15,7 @@ from consent_rules.decision import Decision
 from proxy.banner.assets import minified_script
 from proxy.context import RequestContext
 from proxy.enforcement.shared_caching import remove_cdn_directives
+from proxy.http.representation import remove_origin_metadata
 from proxy.responses.stream import stream
 from proxy.upstream.body import read_body
 from proxy.upstream.timeouts import Timeouts
@@ -23,7 +24,6 @@ _MAX_BYTES = 4_000_000
 """Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
 _READ_SECONDS = 30.0
 _CSP = "Content-Security-Policy"
-_VALIDATORS = (hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.CONTENT_LENGTH, hdrs.ACCEPT_RANGES, "Digest")
 
 
 def with_policy(script: bytes, policy: str, mark: str) -> bytes:
@@ -55,8 +55,7 @@ async def worker_reply(
         return await stream(
             request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
         )
-    for name in _VALIDATORS:
-        headers.popall(name, None)
+    remove_origin_metadata(headers)
     # Browsers compare the script byte by byte: a new choice makes a new one.
     headers[hdrs.CACHE_CONTROL] = "private, no-cache"
     remove_cdn_directives(headers)

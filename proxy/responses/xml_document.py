@@ -23,6 +23,7 @@ from proxy.html import UndecodableError
 from proxy.html.xml import gated_xml
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError, decoded
+from proxy.http.representation import FRESHNESS, remove_fields, remove_origin_metadata
 from proxy.rendering.open_owners import open_owners
 from proxy.responses.stream import stream
 from proxy.upstream.body import read_body
@@ -32,10 +33,6 @@ _log = logging.getLogger("consent_proxy.pages")
 _READ_SECONDS = 30.0
 _OFF_LOOP = 100_000
 """Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
-_OF_THE_ORIGINS_BYTES = (
-    hdrs.CONTENT_LENGTH, hdrs.CONTENT_ENCODING, hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.ACCEPT_RANGES,
-    hdrs.EXPIRES, hdrs.AGE, "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
-)  # fmt: skip
 _PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re.IGNORECASE)
 
 
@@ -80,8 +77,8 @@ async def send_xml(
             body = await asyncio.to_thread(gated_xml, *arguments)
         else:
             body = gated_xml(*arguments)
-        for name in _OF_THE_ORIGINS_BYTES:
-            headers.popall(name, None)
+        remove_origin_metadata(headers)
+        remove_fields(headers, FRESHNESS)
     except (CodingError, UndecodableError) as error:
         _cannot_be_gated(str(error), headers, context, decision)
     # Written for this visitor, now: neither a cache nor the browser may show it again.
