@@ -12,15 +12,17 @@ from aiohttp.http import RawRequestMessage
 from proxy.cache.fast_path import FastPathEntry
 from proxy.consent.router import answer, is_own_path
 from proxy.context import RequestContext
+from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.first_party_trackers import block_first_party_tracker
 from proxy.enforcement.request_filter import click_id_redirect, upstream_request_headers
+from proxy.enforcement.response_filter import ResponseKind, enforce
 from proxy.http.access_record import SITE
 from proxy.http.adapters.interim_connector import ON_INTERIM
 from proxy.http.error_pages import error_response
+from proxy.http.fetch_metadata import is_service_worker
 from proxy.http.forwarding import response_headers
-from proxy.http.media_types import is_service_worker
 from proxy.resolve import read
-from proxy.responses.respond import relay
+from proxy.responses.respond import respond
 from proxy.responses.stored import forward
 from proxy.runtime import Runtime
 from proxy.server.connection import Memory
@@ -48,16 +50,10 @@ def make_handler(
         if context is None:
             return error_response(request, 421)
         request[SITE] = context.site.rules.name
-        if is_own_path(context.path, runtime.prefix):
-            await answer_expectation(request)
-            return await answer(request, context)
-        cleaned = click_id_redirect(request, context)
-        if cleaned is not None:
-            return cleaned
-        nothing = block_first_party_tracker(request, context)
-        if nothing is not None:
-            await answer_expectation(request)
-            return nothing
+        local = await _local_response(request, context)
+        if local is not None:
+            local.headers.setdefault(CSP, OWN_REPLY_POLICY)
+            return local
         try:
             return await _forward(request, context, session, tunnels)
         except UpstreamError as error:
@@ -82,6 +78,22 @@ def memory_of(current: Callable[[], Runtime]) -> Memory:
     return memory
 
 
+async def _local_response(
+    request: web.BaseRequest, context: RequestContext
+) -> web.StreamResponse | None:
+    """The response to what the upstream is not asked for."""
+    if is_own_path(context.path, context.runtime.prefix):
+        await answer_expectation(request)
+        return await answer(request, context)
+    cleaned = click_id_redirect(request, context)
+    if cleaned is not None:
+        return cleaned
+    blocked = block_first_party_tracker(request, context)
+    if blocked is not None:
+        await answer_expectation(request)
+    return blocked
+
+
 async def _forward(
     request: web.BaseRequest,
     context: RequestContext,
@@ -89,7 +101,7 @@ async def _forward(
     tunnels: ClientSession,
 ) -> web.StreamResponse:
     request[ON_INTERIM] = interim_relay(
-        request, lambda url: context.site.boundary.owner(url, context.url) is not None
+        request, lambda headers: enforce(headers, ResponseKind.INTERIM, context)
     )
     try:
         return await _from_memory_or_upstream(request, context, session, tunnels)
@@ -118,4 +130,4 @@ async def _from_memory_or_upstream(
     async with ask(
         pool, request, context.site.upstream, headers, timeouts=timeouts, upgrade=upgrade
     ) as upstream:
-        return await relay(request, upstream, response_headers(upstream), context, timeouts)
+        return await respond(request, upstream, response_headers(upstream), context, timeouts)

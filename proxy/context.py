@@ -59,6 +59,13 @@ class RequestContext:
         )
         return page_context, self.runtime.decide(page_context, self.visitor)
 
+    def with_audience(self, audience: Audience) -> RequestContext:
+        """The same request, for a page of this audience: never a looser one."""
+        if audience is self.page_context.audience:
+            return self
+        page_context, decision = self.marked(audience)
+        return replace(self, page_context=page_context, decision=decision)
+
     def choosing(self, preferences: Preferences) -> Decision:
         """What holds on the whole site once these preferences are in force."""
         chosen = replace(self.visitor, preferences=preferences, once=frozenset())

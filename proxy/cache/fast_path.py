@@ -77,6 +77,11 @@ _SAME_FOR_ALL = frozenset(
 )  # fmt: skip
 
 
+def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
+    name = name.lower()
+    return name in _SAME_FOR_ALL or (name == "content-security-policy" and value == closed_policy)
+
+
 class Question(NamedTuple):
     """A request as far as a reply from memory depends on it. `cookie` is not part of `key`."""
 
@@ -259,8 +264,9 @@ class FastPath:
             return
         asset = not entry.is_page and not asks_for_page and not context.site.rules.patient_cookies
         # The kept fields as well: one that was taken out for this visitor is another's.
-        fields = (*entry.headers, *response.headers)
-        if asset and all(name.lower() in _SAME_FOR_ALL for name in fields):
+        fields = (*entry.headers.items(), *response.headers.items())
+        closed = context.runtime.policy(context.site.rules, None)
+        if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
             who: _Visitor | None = _ANYONE
         else:
             who = self._visitor(question, context, may_share_pages=may_share_pages)

@@ -13,8 +13,14 @@ from proxy.cookies.wp_consent import truthful, wp_cookies
 from proxy.enforcement.browser_headers import REFERRER_POLICY
 from proxy.enforcement.response_filter import cookie_openings
 from proxy.http.content_coding import asked_of_upstream
+from proxy.http.fetch_metadata import (
+    PAGE_DESTINATIONS,
+    destination,
+    is_service_worker,
+    may_become_page,
+)
 from proxy.http.forwarding import request_headers
-from proxy.http.media_types import PAGE_DESTINATIONS, is_service_worker
+from proxy.http.representation import remove_fields
 from proxy.rendering.variants import is_own_etag
 
 
@@ -60,17 +66,22 @@ def upstream_request_headers(request: web.BaseRequest, context: RequestContext) 
     )
     if is_service_worker(request):
         headers[hdrs.ACCEPT_ENCODING] = "identity"
-    if _asks_for_page(request) or is_service_worker(request):
-        # A part of a page cannot be gated; and "not modified" would leave the visitor with a page
-        # written for an earlier choice, or by the origin before there was a proxy.
-        for name in (
-            hdrs.RANGE, hdrs.IF_RANGE, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE,
-        ):  # fmt: skip
-            headers.popall(name, None)
+    if _becomes_page(request):
+        remove_fields(headers, (hdrs.RANGE, hdrs.IF_RANGE))
+    if may_become_page(request) or _becomes_page(request):
+        remove_fields(headers, (hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE))
     return headers
 
 
-def _asks_for_page(request: web.BaseRequest) -> bool:
-    if request.headers.get("Sec-Fetch-Dest", "") in PAGE_DESTINATIONS:
+def _becomes_page(request: web.BaseRequest) -> bool:
+    """Whether the upstream is asked for all of it, whatever the visitor's browser holds.
+
+    A part of a page cannot be gated; and "not modified" would leave the visitor with a page written
+    for an earlier choice, or by the origin before there was a proxy. A part of what only may be a
+    page has a policy under which no third party acts: players of films need theirs.
+    """
+    if hdrs.UPGRADE in request.headers or is_service_worker(request):
+        return True
+    if destination(request) in PAGE_DESTINATIONS:
         return True
     return any(map(is_own_etag, request.headers.getall(hdrs.IF_NONE_MATCH, ())))

@@ -18,17 +18,19 @@ from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, cookie_name, load_once_cookie_name
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.first_party_trackers import disguise
-from proxy.enforcement.response_filter import hold_part, leads_to_closed, marked_decision
+from proxy.enforcement.response_filter import ResponseKind, leads_to_closed
 from proxy.html import Page, UndecodableError
 from proxy.http.access_record import PAGE
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError
-from proxy.http.media_types import PAGE_DESTINATIONS, is_page, is_xml_document
+from proxy.http.fetch_metadata import PAGE_DESTINATIONS, destination
+from proxy.http.media_types import is_page, is_xml_document
 from proxy.http.targets import requested_host
-from proxy.responses.page import send_page
+from proxy.responses.page import whole_page
 from proxy.responses.page_reader import PageRead, page_of, read_page
-from proxy.responses.respond import relay
-from proxy.responses.xml_document import send_xml
+from proxy.responses.reply import Reply, deliver
+from proxy.responses.respond import heed, kind_of, nothing, respond
+from proxy.responses.xml_document import whole_xml
 from proxy.runtime import SiteRuntime
 from proxy.server.connection import ProxyRequest
 from proxy.upstream.body import ReadResult
@@ -105,24 +107,33 @@ class VisitorReplies:
         self, upstream: ClientResponse, headers: CIMultiDict[str], read: ReadPage | None
     ) -> web.StreamResponse:
         got = read.got if isinstance(read, _Read) else None
-        return await relay(self.request, upstream, headers, self.context, self.timeouts, got)
+        return await respond(self.request, upstream, headers, self.context, self.timeouts, got)
 
     async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
         request, context = self.request, self.context
-        decision = marked_decision(headers, context)
-        if leads_to_closed(request, headers, context, decision):
-            return web.Response(status=204, headers={"Cache-Control": "no-store"})
-        if entry.is_page:
-            page = await self._page(entry)
-            sent = await send_page(request, page, headers, entry.status, context, decision)
-        else:
-            status = 206 if "Range" in request.headers else entry.status
-            hold_part(request, headers, status, context, decision)
-            if decision.enforce and is_xml_document(request, status, headers):
-                return await send_xml(request, entry.body, headers, status, context, decision)
-            sent = await send_kept(request, entry, headers, now)
+        context = heed(headers, context)
+        if leads_to_closed(request, headers, context):
+            return nothing()
+        sent = await deliver(await self._reply(entry, headers, context, now), headers)
         self._make_ready(entry, sent, now)
         return sent
+
+    async def _reply(
+        self, entry: Entry, headers: CIMultiDict[str], context: RequestContext, now: float
+    ) -> Reply[ProxyResponse]:
+        request = self.request
+        if entry.is_page:
+            return whole_page(request, await self._page(entry), entry.status, context)
+        # A range that is not satisfied gets the whole, under the policy of a part.
+        status = 206 if "Range" in request.headers else entry.status
+        kind = kind_of(request, status, headers)
+        if kind is ResponseKind.XML_DOCUMENT and context.decision.enforce:
+            return await whole_xml(request, entry.body, headers, status, context)
+
+        async def send(headers: CIMultiDict[str], _: str) -> ProxyResponse:
+            return await send_kept(request, entry, headers, now)
+
+        return Reply(kind, context, send)
 
     def _make_ready(self, entry: Entry, sent: ProxyResponse, now: float) -> None:
         request, ready = self.request, self.context.runtime.fast_path
@@ -132,6 +143,10 @@ class VisitorReplies:
             return  # asked each time whether its vendor may act
         if freshness(entry.terms, entry.age(now), WANTS_NOTHING) is not Use.FRESH:
             return  # to be asked about again, each time or soon
+        if is_xml_document(request, entry.status, entry.headers):
+            return  # gated for each visitor anew
+        if destination(request) is None and "Location" in entry.headers:
+            return  # what it is asked for shows in a field that is no part of the key
         if not isinstance(request, ProxyRequest):
             return
         question = ready.question(request.message, request.remote or "", secure=request.secure)

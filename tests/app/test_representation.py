@@ -25,15 +25,16 @@ XHTML = (
     b'<script src="https://nobody-knows.example/x.js"/></head><body/></html>'
 )
 LONG = PAGE.replace(b"<p>Fin", b"<p>" + b"x" * 300_000)
+WORKER = "Service-Worker: script"
 
 REWRITTEN = {
     "a page": ("text/html", PAGE, ()),
     "a page without a type": ("", PAGE, ()),
     "a large page": ("text/html", LONG, ()),
     "an XML document": ("application/xhtml+xml", XHTML, ()),
-    "a service worker": ("text/javascript", b"self.x = 1", ("Service-Worker: script",)),
-    "a service worker, no fetch metadata": ("text/javascript", b"self.x = 1", ("Service-Worker: script",)),
-}  # fmt: skip
+    "a service worker": ("text/javascript", b"self.x = 1", (WORKER,)),
+    "a service worker, no fetch metadata": ("text/javascript", b"self.x = 1", (WORKER,)),
+}
 
 
 async def ask(site: Proxied, case: str, *, method: str = "GET") -> Answer:

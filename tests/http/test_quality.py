@@ -22,7 +22,7 @@ from proxy.http.quality import most_wanted, weighted
         ("a;x", [("a", 1.0)]),
         # What is no weight is not wanted.
         ("a;q=2, b;q=-1, c;q=nan, d;q=inf, e;q=1e-1, f;q=", [(c, 0.0) for c in "abcdef"]),
-        ("a;q=0.1_0, b;q=٠", [("a", 0.0), ("b", 0.0)]),
+        ("a;q=0.1_0, b;q=\u0660", [("a", 0.0), ("b", 0.0)]),
         (" , ;q=1,", []),
     ],
 )
