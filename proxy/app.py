@@ -31,7 +31,7 @@ from proxy.upstream.interim import interim_relay
 from proxy.upstream.request import answer_expectation, ask
 from proxy.upstream.tunnel import handshake_headers, is_upgrade
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.app")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 

@@ -26,7 +26,7 @@ from proxy.server.serve import serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import open_session
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.service")
 
 _FAULTS = 1
 

@@ -41,7 +41,7 @@ from proxy.cache.store import Entry, Store, selecting_names
 from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
 from proxy.http.forwarding import response_headers
-from proxy.upstream.errors import UpstreamError
+from proxy.upstream.errors import UpstreamError, failure_kind
 from proxy.upstream.request import ask
 from proxy.upstream.timeouts import Timeouts
 
@@ -431,7 +431,9 @@ def _body(
             entry.body = chunk
             return Stored(entry, why, entry.status, store.put(entry), answered)
     except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamError(502, f"{upstream.url.origin()} broke off: {error}") from error
+        raise UpstreamError(
+            502, f"{upstream.url.origin()} broke off ({failure_kind(error)})"
+        ) from error
     if chunk:
         growing.add(chunk)
     length = upstream.content_length or 0

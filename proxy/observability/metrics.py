@@ -23,7 +23,7 @@ from zlib import crc32
 
 from proxy.http.access_record import Access
 
-_log = logging.getLogger("consent_proxy.metrics")
+_log = logging.getLogger("consent_proxy.observability")
 
 PUBLISH_SECONDS = 1.0
 _ROOM = 256 * 1024  # bytes a worker; what is never written to costs no memory

@@ -30,7 +30,7 @@ from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.upstream.timeouts import Timeouts
 
-_log = logging.getLogger("consent_proxy.pages")
+_log = logging.getLogger("consent_proxy.responses")
 
 _NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
 """What goes where the origin's bytes are sent as they are, and no browser may ask for them again.

@@ -36,7 +36,7 @@ from proxy.responses.page_reader import PageRead, note_unapproved, page_audience
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.upstream.body import ReadResult
-from proxy.upstream.errors import UpstreamError
+from proxy.upstream.errors import UpstreamError, failure_kind
 from proxy.upstream.timeouts import Timeouts
 
 _STEP = 64 * 1024
@@ -46,7 +46,7 @@ _FLUSH_SECONDS = 0.1
 _OFF_LOOP = 256 * 1024
 """Bytes. More is compiled in a thread, so that other visitors need not wait for it."""
 
-_log = logging.getLogger("consent_proxy.pages")
+_log = logging.getLogger("consent_proxy.responses")
 
 
 class _Inflow:
@@ -278,7 +278,9 @@ async def streamed_page(
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
         origin = upstream.url.origin()
         late = isinstance(error, TimeoutError)
-        raise UpstreamError(504 if late else 502, f"{origin} broke off: {error}") from error
+        raise UpstreamError(
+            504 if late else 502, f"{origin} broke off ({failure_kind(error)})"
+        ) from error
     if flow.is_over and len(first.page.body) <= limit:
         page = await page_of(b"".join(raw), headers, context)
         got = PageRead(ReadResult(b"".join(raw), "whole"), page)

@@ -28,7 +28,7 @@ from proxy.responses.stream import stream
 from proxy.upstream.body import read_body
 from proxy.upstream.timeouts import Timeouts
 
-_log = logging.getLogger("consent_proxy.pages")
+_log = logging.getLogger("consent_proxy.responses")
 _READ_SECONDS = 30.0
 _OFF_LOOP = 100_000
 """Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""

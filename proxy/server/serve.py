@@ -23,7 +23,7 @@ __all__ = ["REQUEST_ID", "Handler", "Limits", "Worker", "open_listener", "run_wo
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-_log = logging.getLogger("proxy.server")
+_log = logging.getLogger("consent_proxy.server")
 
 
 @dataclass(frozen=True, slots=True)
