@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.app.site import Answer, Proxied, in_front_of
 from tests.support.servers import SERVERS, Running, Server, install, running
@@ -101,6 +102,24 @@ async def test_visitors_at_the_same_time_get_their_own(
         async with asyncio.TaskGroup() as group:
             for number in range(60):
                 group.create_task(one(number))
+
+
+@pytest.mark.parametrize("name", ["SCRIPT_NAME", "Script-Name", "script_name"])
+async def test_gunicorn_is_told_no_other_path(
+    server: tuple[Server, Running], tmp_path: Path, name: str
+) -> None:
+    """gunicorn takes SCRIPT_NAME off the path, as a peer on this machine says it."""
+    kind, origin = server
+    if kind.name not in {"flask", "django"}:
+        pytest.skip("not gunicorn")
+    if "_" in name:
+        headers = {name: "/public"}
+        async with ClientSession() as direct:
+            url = f"http://127.0.0.1:{origin.port}/public/me"
+            async with direct.get(url, headers=headers) as got:
+                assert got.status == 200
+    async with in_front_of(origin.port, tmp_path) as site:
+        assert (await site.ask("/public/me", f"{name}: /public")).status == 404
 
 
 async def test_files_that_are_for_all_come_from_memory(
