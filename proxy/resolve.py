@@ -15,7 +15,8 @@ from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, load_once_vendors, stored_preferences
 from proxy.http.addresses import client_address, peer_is_trusted
-from proxy.http.targets import requested_host, split_target
+from proxy.http.forwarding import forwarded_authority, forwarded_scheme
+from proxy.http.targets import split_target
 from proxy.runtime import Runtime, day_of
 
 
@@ -23,14 +24,8 @@ def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
     """Read a request. None when no site answers to its host."""
     trusted = bool(runtime.trusted) and peer_is_trusted(request, runtime.trusted)
     headers = request.headers
-    authority = requested_host(request)
-    scheme = request.scheme
-    if trusted:
-        # The last word is the nearest proxy's, which is the one that is trusted.
-        authority = headers.getall("X-Forwarded-Host", (authority,))[-1].rpartition(",")[2].strip()
-        forwarded = headers.getall("X-Forwarded-Proto", ("",))[-1].rpartition(",")[2]
-        forwarded = forwarded.strip().lower()
-        scheme = forwarded if forwarded in {"http", "https"} else scheme
+    authority = forwarded_authority(request, peer_is_trusted=trusted)
+    scheme = forwarded_scheme(request, peer_is_trusted=trusted)
     host = host_of_authority(authority)
     rules = runtime.rules.site_of(host, None) if host else None
     if rules is None:

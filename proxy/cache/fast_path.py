@@ -21,6 +21,7 @@ from proxy.cache.store import Entry, Store
 from proxy.cookies.cookie_header import names_in
 from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.addresses import Network, address_behind, address_is_trusted
+from proxy.http.request_fields import NEUTRAL, REWRITING
 
 if TYPE_CHECKING:
     from proxy.context import RequestContext
@@ -50,16 +51,11 @@ class _Role(IntEnum):
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
 _CHOOSES = (
     "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
-    "if-none-match", "cdn-loop",
+    "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
-# A reply from memory depends on none of these. What is not named here takes the long way.
-_NOTHING = (
-    "accept", "dnt", "downlink", "ect", "from", "forwarded", "origin", "priority", "purpose",
-    "referer", "rtt", "save-data", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user",
-    "sec-purpose", "te", "traceparent", "tracestate", "upgrade-insecure-requests", "user-agent",
-    "via", "x-forwarded-for", "x-forwarded-port", "x-real-ip", "x-request-id", "x-requested-with",
-)  # fmt: skip
-_NOTHING_UNDER = ("sec-ch-", "cf-", "fastly-", "x-amz-cf-", "x-amzn-")
+# A stored response depends on none of these. What is not named here takes the full path.
+_NOTHING = NEUTRAL | REWRITING | {"te"}
+_NOTHING_UNDER = ("sec-ch-",)
 
 # The header fields that are the same for everyone whatever the decision; an asset that has only
 # these is not asked whose it is.
@@ -263,6 +259,8 @@ class FastPath:
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
         asset = not entry.is_page and not asks_for_page and not context.site.rules.patient_cookies
+        # A guessed lifetime does not count for a visitor with credentials.
+        asset = asset and entry.terms.explicit
         # The kept fields as well: one that was taken out for this visitor is another's.
         fields = (*entry.headers.items(), *response.headers.items())
         closed = context.runtime.policy(context.site.rules, None)

@@ -21,6 +21,8 @@ class Key(NamedTuple):
     scheme: str
     authority: str
     target: str
+    origin: str = ""
+    """The `Origin` field: servers send it back in CORS fields, often without saying `Vary`."""
 
 
 Selecting = tuple[tuple[str, str | None], ...]

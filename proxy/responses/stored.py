@@ -25,6 +25,7 @@ from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError
 from proxy.http.fetch_metadata import PAGE_DESTINATIONS, destination
 from proxy.http.media_types import is_page, is_xml_document
+from proxy.http.request_fields import CREDENTIALS, unknown_fields
 from proxy.http.targets import requested_host
 from proxy.responses.page import whole_page
 from proxy.responses.page_reader import PageRead, page_of, read_page
@@ -63,20 +64,13 @@ class VisitorReplies:
     request: web.BaseRequest
     context: RequestContext
     timeouts: Timeouts
+    may_share: bool
 
     def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
         return is_page(status, headers)
 
     def keeps(self, headers: CIMultiDict[str]) -> bool:
         return not says_patient(headers.getall("X-Page-Audience", ()))
-
-    def may_share_pages(self) -> bool:
-        context = self.context
-        if not context.cookie_header or context.runtime.config.proxy.cache_with_cookies:
-            return True
-        domain = context.runtime.config.preferences.cookie_domain
-        names = tuple(names_in(context.cookie_header))
-        return _only_known(names, context.runtime.cookies, domain)
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
         got = await read_page(upstream, headers, self.context, self.timeouts)
@@ -157,7 +151,7 @@ class VisitorReplies:
                 entry,
                 sent,
                 page=request.get(PAGE),
-                may_share_pages=self.may_share_pages(),
+                may_share_pages=self.may_share,
                 asks_for_page=_asks_for_page(request),
             )
 
@@ -189,6 +183,17 @@ def _gates(page: Page) -> int:
     return 400 * len(page.gates) + 1024
 
 
+def _may_share(request: web.BaseRequest, context: RequestContext) -> bool:
+    """Whether a request does not say who asks: no credentials, no cookie that may be a session."""
+    if any(name in request.headers for name in CREDENTIALS):
+        return False
+    if not context.cookie_header or context.runtime.config.proxy.cache_with_cookies:
+        return True
+    domain = context.runtime.config.preferences.cookie_domain
+    names = tuple(names_in(context.cookie_header))
+    return _only_known(names, context.runtime.cookies, domain)
+
+
 @lru_cache(maxsize=4096)
 def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
     """Whether cookies are our own and vendors' only. Any other may be a session: what the origin
@@ -209,7 +214,8 @@ def _key(request: web.BaseRequest, context: RequestContext) -> Key:
     if host != context.authority:
         # A proxy in front names the visitor's host in X-Forwarded-Host; the upstream sees both.
         upstream = f"{upstream} for {host}"
-    return Key(upstream, context.scheme, context.authority, context.target)
+    origin = ", ".join(request.headers.getall("Origin", ()))
+    return Key(upstream, context.scheme, context.authority, context.target, origin)
 
 
 async def forward(
@@ -225,7 +231,8 @@ async def forward(
     """
     cache = context.runtime.cache
     assert cache is not None
-    replies = VisitorReplies(request, context, timeouts)
+    may_share = _may_share(request, context)
+    replies = VisitorReplies(request, context, timeouts, may_share)
     upstream = context.site.upstream
     visit = Visit(
         cache=cache,
@@ -236,11 +243,13 @@ async def forward(
         upstream=upstream,
         timeouts=timeouts,
         replies=replies,
+        may_share=may_share,
+        unknown=unknown_fields(request.headers),
     )
     if context.page_context.audience is Audience.PATIENT:
         # Signed in, or on a page about a patient: nothing of it is kept in shared memory, and
         # nobody waits for it.
         return await bypass(visit, "bypass")
-    if _asks_for_page(request) and not replies.may_share_pages():
+    if _asks_for_page(request) and not may_share:
         return await bypass(visit, "bypass")
     return await lookup(visit)

@@ -240,23 +240,34 @@ async def proxied(
             else:
                 await found(visit)
 
-    async with origin(script) as upstream:
-        today = datetime.datetime.now(datetime.UTC)
-        text = change(config_text(upstream.port, mode=mode))
-        config = load_config(text, "c.toml", today=today.date()).config
-        running = build_runtime(config, folder, today)
-        listener = open_listener("127.0.0.1:0")
-        stop = asyncio.Event()
-        async with open_session() as session, open_session(connections=0) as tunnels:
-            handler = make_handler(lambda: running, session, tunnels)
-            limits = Limits(grace=2.0, linger=0.5)
-            memory = memory_of(lambda: running)
-            serving = asyncio.create_task(
-                serve(handler, listener, stop=stop, limits=limits, memory=memory)
-            )
-            try:
-                port = listener.getsockname()[1]
-                yield Proxied(port, running, config, answers, asked)
-            finally:
-                stop.set()
-                await serving
+    async with (
+        origin(script) as upstream,
+        in_front_of(upstream.port, folder, mode=mode, change=change) as site,
+    ):
+        site.pages, site.asked = answers, asked
+        yield site
+
+
+@contextlib.asynccontextmanager
+async def in_front_of(
+    port: int, folder: Path, *, mode: str = "enforce", change: Callable[[str], str] = str
+) -> AsyncIterator[Proxied]:
+    """Start a proxy in front of an origin that runs already, at `port` of this machine."""
+    today = datetime.datetime.now(datetime.UTC)
+    text = change(config_text(port, mode=mode))
+    config = load_config(text, "c.toml", today=today.date()).config
+    running = build_runtime(config, folder, today)
+    listener = open_listener("127.0.0.1:0")
+    stop = asyncio.Event()
+    async with open_session() as session, open_session(connections=0) as tunnels:
+        handler = make_handler(lambda: running, session, tunnels)
+        limits = Limits(grace=2.0, linger=0.5)
+        memory = memory_of(lambda: running)
+        serving = asyncio.create_task(
+            serve(handler, listener, stop=stop, limits=limits, memory=memory)
+        )
+        try:
+            yield Proxied(listener.getsockname()[1], running, config, {})
+        finally:
+            stop.set()
+            await serving
