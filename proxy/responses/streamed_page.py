@@ -212,7 +212,7 @@ class _Page:
         if page_audience(page, context) is not Audience.PATIENT:
             return page
         if self._decision.audience is not Audience.PATIENT:
-            context.runtime.late_patient_pages[context.late_key] = None
+            context.remember_late()
             self._decide(context.marked(Audience.PATIENT)[1])
             self._placeholder = None
             _log.warning(
