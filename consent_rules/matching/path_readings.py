@@ -95,7 +95,8 @@ _DUBIOUS_RAW = re.compile(
     re.IGNORECASE,
 )
 # Browsers resolve dot segments; Windows drops blanks and dots behind a name, so `.. ` is one too.
-_DOTS = re.compile(r"(?:\A|/) *\.[. ]*(?=[/;:?#]|\Z)")
+# `/static../x` leads out of the folder where nginx has `location /static { alias /srv/static/; }`.
+_DOTS = re.compile(r"(?:\A|/) *\.[. ]*(?=[/;:?#]|\Z)|\.\.(?=[/;])")
 _SHORT_NAME = re.compile(r"~[0-9]")  # `PATIEN~1` (8.3 names of Windows' file systems)
 _REASONS = {
     "slash": "an encoded slash",
