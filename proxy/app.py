@@ -57,7 +57,9 @@ def make_handler(
         try:
             return await _forward(request, context, session, tunnels)
         except UpstreamError as error:
-            _log.warning("%s %s%s: %s", request.method, context.host, context.path, error.reason)
+            _log.warning(
+                "%s %s%s: %s", request.method, context.host, context.logged_path, error.reason
+            )
             return error_response(request, error.status)
 
     return handle

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from consent_rules.categories import Audience
 from consent_rules.decision import Decision, Visitor
+from consent_rules.matching.path_readings import readings
 from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
 from proxy.runtime import Runtime, SiteRuntime
@@ -46,9 +47,26 @@ class RequestContext:
         return f"{self.scheme}://{self.authority}{self.target}"
 
     @property
-    def late_key(self) -> tuple[str, str]:
-        """What a page is remembered by that said too late for whom it is."""
-        return self.site.rules.name, self.path
+    def logged_path(self) -> str:
+        """The path for logs: of a patient page, the rule that names it."""
+        return self.site.rules.logged_path(self.target, self.page_context.audience)
+
+    @property
+    def may_be_late(self) -> bool:
+        """Whether the page, or one that some server takes for the same, once said too late that it
+        is for patients.
+        """
+        late = self.runtime.late_patient_pages
+        if not late:
+            return False
+        name, known = self.site.rules.name, readings(self.path)
+        return known is None or any((name, reading) in late for reading in known)
+
+    def remember_late(self) -> None:
+        """The next visitor's page is read as a whole before any of it is sent."""
+        late = self.runtime.late_patient_pages
+        for reading in readings(self.path) or ():
+            late[self.site.rules.name, reading] = None
 
     def marked(self, audience: Audience) -> tuple[PageContext, Decision]:
         """Context and decision once the origin has said for whom the page is: never looser."""

@@ -51,7 +51,7 @@ def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
     if not region and runtime.region_file is not None:
         region = runtime.region_file.region(client_address(request, runtime.trusted))
     who = visitor(headers, preferences, region, once)
-    audience = rules.audience_of(path, names_in(cookie_header) if rules.patient_cookies else ())
+    audience = rules.audience_of(target, names_in(cookie_header) if rules.patient_cookies else ())
     page_context = runtime.page_context(rules, path, audience, today)
     return RequestContext(
         runtime=runtime,

@@ -17,6 +17,7 @@ import typer
 from rich.text import Text
 
 from consent_rules.config.load import LoadedConfig
+from consent_rules.wording import printable
 from proxy.cli.options import (
     FAULTS,
     USAGE,
@@ -28,6 +29,8 @@ from proxy.cli.options import (
     today,
 )
 from proxy.html import UndecodableError, scan
+from proxy.html.boundary import base_urls
+from proxy.html.compile import own_frames
 from proxy.http.content_coding import CodingError, decoded
 from proxy.review.explain import Fate, explain_page
 from proxy.review.preview import BadQuestionError, Question, ask_offline, rewritten, source_of
@@ -118,13 +121,17 @@ def explain(
         source = source_of(body, content_type or found_type)
     except UndecodableError as error:
         stop(f"the page cannot be gated: {error}", FAULTS)
-    decision = question.decision((*marks, *scan(source).marks))
+    scanned = scan(source)
+    said = (*marks, *scanned.marks)
+    frames = own_frames(scanned, base_urls(scanned, url), question.boundary)
+    decision = question.decision(said, frames)
     places = _tag_places(question, config, loaded)
     fates = explain_page(source, url, question.boundary, question.rules, decision, places)
     summary = {
         "url": url,
         "site": question.site.name,
         "audience": decision.audience,
+        "patient_because": question.why_patient(said, frames),
         "regime": decision.regime,
         "banner": decision.show_banner,
         "open": sorted(decision.open),
@@ -206,13 +213,18 @@ def _print_fates(summary: dict[str, Any], fates: list[Fate]) -> None:
         f"{summary['url']}  site {summary['site']}, {summary['audience']} page, "
         f"regime {summary['regime']}"
     )
+    if summary["patient_because"]:
+        out.print(f"for patients: {printable(summary['patient_because'])}")
     out.print(f"open here: {', '.join(summary['open']) or 'no third party'}")
     for fate in fates:
         line = Text(f"{fate.line}:{fate.column}".ljust(10))
         line.append(fate.fate.ljust(6), style="red" if fate.fate == "gated" else "green")
-        line.append(f" {fate.element}  {fate.what}\n", style="bold" if fate.owner else "")
+        line.append(
+            f" {printable(fate.element)}  {printable(fate.what)}\n",
+            style="bold" if fate.owner else "",
+        )
         owner = f"{fate.owner}: " if fate.owner and not fate.owner.startswith("@") else ""
-        line.append(f"          {owner}{fate.reason} [{fate.rule}]", style="dim")
+        line.append(printable(f"          {owner}{fate.reason} [{fate.rule}]"), style="dim")
         out.print(line)
     gated = sum(fate.fate == "gated" for fate in fates)
     out.print(f"{len(fates)} resources, {gated} gated")

@@ -11,30 +11,36 @@ from functools import lru_cache
 from aiohttp import hdrs, web
 
 from consent_rules.categories import Audience, Category
-from consent_rules.matching.urls import normal_path
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.context import RequestContext
 
+_MAX_REMEMBERED = 512
+"""Characters of a path."""
 
-def disguise(context: RequestContext) -> Vendor | None:
-    """The vendor to whom a path of the site's own belongs."""
-    return _vendor_of(context.site.boundary.index, context.path)
+
+def first_party_trackers(context: RequestContext) -> tuple[Vendor, ...]:
+    """The vendors to whom a path of the site's own belongs, whichever way it is read."""
+    index, path = context.site.boundary.index, context.path
+    if len(path) > _MAX_REMEMBERED:
+        return index.vendors_of_own_request(path)
+    return _remembered(index, path)
 
 
 @lru_cache(maxsize=4096)
-def _vendor_of(index: VendorIndex, path: str) -> Vendor | None:
-    return index.vendor_of_own_path(normal_path(path))
+def _remembered(index: VendorIndex, path: str) -> tuple[Vendor, ...]:
+    return index.vendors_of_own_request(path)
 
 
 def block_first_party_tracker(
     request: web.BaseRequest, context: RequestContext
 ) -> web.Response | None:
     """The answer to what would reach a closed vendor; None where the request may pass."""
-    vendor = disguise(context)
-    if vendor is None or vendor.category is Category.NECESSARY or not context.decision.enforce:
+    vendors = first_party_trackers(context)
+    if not vendors or not context.decision.enforce or _is_navigation(request):
         return None
-    if _is_navigation(request) or vendor.id in _open(request, context):
+    asking = {vendor.id for vendor in vendors if vendor.category is not Category.NECESSARY}
+    if asking <= _open(request, context):
         return None
     return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
 
@@ -59,7 +65,7 @@ def _open(request: web.BaseRequest, context: RequestContext) -> frozenset[str]:
         return context.site_decision.open
     origin = f"{context.scheme}://{context.authority}/"
     referrer = request.headers.get(hdrs.REFERER, "")
-    path = f"/{referrer[len(origin) :]}".partition("?")[0]
-    if not referrer.startswith(origin) or rules.audience_of(path, ()) is Audience.PATIENT:
+    target = f"/{referrer[len(origin) :]}"
+    if not referrer.startswith(origin) or rules.audience_of(target, ()) is Audience.PATIENT:
         return context.marked(Audience.PATIENT)[1].open
     return context.site_decision.open

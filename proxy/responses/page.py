@@ -52,7 +52,7 @@ def page_reply(
     if read.is_html:
         _log.warning(
             "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-            context.site.rules.name, context.path, read.why,
+            context.site.rules.name, context.logged_path, read.why,
         )  # fmt: skip
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:

@@ -52,7 +52,7 @@ async def read_page(
     limit = context.runtime.config.proxy.max_page_bytes
     enough, patience = limit, None
     early = context.runtime.config.proxy.stream_page_bytes
-    if early and context.late_key not in context.runtime.late_patient_pages:
+    if early and not context.may_be_late:
         enough, patience = min(early, limit), _PATIENCE
     read = await read_body(upstream, enough, timeouts.idle, _READ_SECONDS, patience)
     if not read.whole:

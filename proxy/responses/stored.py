@@ -17,7 +17,7 @@ from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, cookie_name, load_once_cookie_name
 from proxy.cookies.vendor_cookies import CookieIndex
-from proxy.enforcement.first_party_trackers import disguise
+from proxy.enforcement.first_party_trackers import first_party_trackers
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed
 from proxy.html import Page, UndecodableError
 from proxy.http.access_record import PAGE
@@ -133,7 +133,7 @@ class VisitorReplies:
         request, ready = self.request, self.context.runtime.fast_path
         if ready is None or sent.status not in {entry.status, 304}:
             return
-        if disguise(self.context) is not None:
+        if first_party_trackers(self.context):
             return  # asked each time whether its vendor may act
         if freshness(entry.terms, entry.age(now), WANTS_NOTHING) is not Use.FRESH:
             return  # to be asked about again, each time or soon

@@ -212,13 +212,13 @@ class _Page:
         if page_audience(page, context) is not Audience.PATIENT:
             return page
         if self._decision.audience is not Audience.PATIENT:
-            context.runtime.late_patient_pages[context.late_key] = None
+            context.remember_late()
             self._decide(context.with_audience(Audience.PATIENT).decision)
             self._placeholder = None
             _log.warning(
                 "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
                 "the header X-Page-Audience, or in the <head>",
-                context.site.rules.name, context.path,
+                context.site.rules.name, context.logged_path,
             )  # fmt: skip
         if not page.frames:
             return page

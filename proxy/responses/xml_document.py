@@ -97,5 +97,5 @@ async def whole_xml(
 def _cannot_be_gated(why: str, context: RequestContext) -> None:
     _log.warning(
         "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-        context.site.rules.name, context.path, why,
+        context.site.rules.name, context.logged_path, why,
     )  # fmt: skip

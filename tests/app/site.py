@@ -221,8 +221,8 @@ async def proxied(
 ) -> AsyncIterator[Proxied]:
     """Start an origin and a proxy in front.
 
-    `pages` are the origin's answers by path, without the first slash; `change` edits the
-    config's text.
+    `pages` are the origin's answers by path, without the first slash; the one of `*` is for all
+    other paths. `change` edits the config's text.
     """
     answers: dict[str, Reply] = {"/" + name: page for name, page in (pages or {}).items()}
     answers.setdefault("/", reply(PAGE))
@@ -233,7 +233,8 @@ async def proxied(
             exchange = await visit.request()
             asked.append(exchange)
             path = exchange.line.split()[1].decode("latin-1").partition("?")[0]
-            found = answers.get(path, reply(b"no such page", status="404 Not Found"))
+            missing = answers.get("/*", reply(b"no such page", status="404 Not Found"))
+            found = answers.get(path, missing)
             if isinstance(found, bytes):
                 head = exchange.line.startswith(b"HEAD")
                 await visit.send(found.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head else found)
