@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
+from consent_rules.categories import Audience
 from consent_rules.config.load import RegionFrom
-from consent_rules.decision import Visitor
+from consent_rules.decision import Decision, Visitor
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
 from proxy.context import RequestContext
@@ -20,8 +22,8 @@ from proxy.http.targets import split_target
 from proxy.runtime import Runtime, day_of
 
 
-def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
-    """Read a request. None when no site answers to its host."""
+def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
+    """The context of a request. None when no site answers to its host."""
     trusted = bool(runtime.trusted) and peer_is_trusted(request, runtime.trusted)
     headers = request.headers
     authority = forwarded_authority(request, peer_is_trusted=trusted)
@@ -30,7 +32,6 @@ def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
     rules = runtime.rules.site_of(host, None) if host else None
     if rules is None:
         return None
-    site = runtime.sites[rules.name]
     target = split_target(request.raw_path).path
     path = target.partition("?")[0]
     cookie_header = "; ".join(headers.getall("Cookie", ()))
@@ -54,14 +55,13 @@ def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
     audience = rules.audience_of(target, names_in(cookie_header) if rules.patient_cookies else ())
     page_context = runtime.page_context(rules, path, audience, today)
     return RequestContext(
-        runtime=runtime,
-        site=site,
+        site=rules,
         host=host,
         authority=authority,
         scheme=scheme,
         target=target,
         path=path,
-        trusted=trusted,
+        peer_is_trusted=trusted,
         cookie_header=cookie_header,
         visitor=who,
         load_once=bool(once),
@@ -70,8 +70,26 @@ def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
         page_context=page_context,
         decision=runtime.decide(page_context, who),
         site_decision=runtime.decide(runtime.site_page_context(rules, today), who),
-        now=now,
+        received_at=now,
     )
+
+
+def with_audience(context: RequestContext, audience: Audience, runtime: Runtime) -> RequestContext:
+    """The same request once it is known for whom its page is: never a looser audience."""
+    if audience is context.page_context.audience:
+        return context
+    page_context = runtime.page_context(
+        context.site, context.path, audience, context.page_context.today
+    )
+    decision = runtime.decide(page_context, context.visitor)
+    return replace(context, page_context=page_context, decision=decision)
+
+
+def decision_after(context: RequestContext, preferences: Preferences, runtime: Runtime) -> Decision:
+    """What holds on the whole site once these preferences are in force."""
+    chosen = replace(context.visitor, preferences=preferences, once=frozenset())
+    page_context = runtime.site_page_context(context.site, context.page_context.today)
+    return runtime.decide(page_context, chosen)
 
 
 _MAX_REGION_LENGTH = 10

@@ -12,19 +12,19 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from consent_rules.categories import Audience
 from proxy.cache.store import Entry, Store
+from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
+from proxy.enforcement.site import SiteEnforcement
+from proxy.http.access_record import PageRecord
 from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.addresses import Network, address_behind, address_is_trusted
 from proxy.http.request_fields import NEUTRAL, REWRITING
-
-if TYPE_CHECKING:
-    from proxy.context import RequestContext
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
@@ -113,7 +113,7 @@ class FastPathEntry:
     entry: Entry
     until: float
     site: str
-    page: tuple[object, ...] | None
+    page: PageRecord | None
 
     def head_at(self, now: float) -> bytes:
         if not self.rest:
@@ -249,7 +249,8 @@ class FastPath:
         entry: Entry,
         response: ProxyResponse,
         *,
-        page: tuple[object, ...] | None,
+        site: SiteEnforcement,
+        page: PageRecord | None,
         may_share_pages: bool,
         asks_for_page: bool,
     ) -> None:
@@ -258,19 +259,19 @@ class FastPath:
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
-        asset = not entry.is_page and not asks_for_page and not context.site.rules.patient_cookies
+        asset = not entry.is_page and not asks_for_page and not context.site.patient_cookies
         # A guessed lifetime does not count for a visitor with credentials.
         asset = asset and entry.terms.explicit
         # The kept fields as well: one that was taken out for this visitor is another's.
         fields = (*entry.headers.items(), *response.headers.items())
-        closed = context.runtime.policy(context.site.rules, None)
+        closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
             who: _Visitor | None = _ANYONE
         else:
-            who = self._visitor(question, context, may_share_pages=may_share_pages)
+            who = self._visitor(question, context, site, may_share_pages=may_share_pages)
         if who is None:
             return
-        now = context.now
+        now = context.received_at
         until = min(entry.born + entry.terms.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
         rest = b""
@@ -281,13 +282,18 @@ class FastPath:
         if rest:
             head = head[:-2] + b"Age: "
         reply = FastPathEntry(
-            response.status, head, rest, response.sent, entry, until, context.site.rules.name, page
+            response.status, head, rest, response.sent, entry, until, context.site.name, page
         )
         # The body is a variant's, or the store's, as long as that lives: counted all the same.
         self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
 
     def _visitor(
-        self, question: Question, context: RequestContext, *, may_share_pages: bool
+        self,
+        question: Question,
+        context: RequestContext,
+        site: SiteEnforcement,
+        *,
+        may_share_pages: bool,
     ) -> _Visitor | None:
         if (
             context.load_once
@@ -297,16 +303,16 @@ class FastPath:
             return None
         if not question.cookie:
             return _NO_COOKIE
-        if context.runtime.config.signals.wp_consent_cookies:
+        if site.wp_consent_cookies:
             return None  # what is to be put right, and for how long, is each visitor's own
         chosen = context.visitor.preferences
         names = names_in(context.cookie_header)
-        vendors = tuple(sorted(n for n in names if context.runtime.cookies.vendors_of(n)))
+        vendors = tuple(sorted(n for n in names if site.cookies.vendors_of(n)))
         key = (
             None if chosen is None else chosen.key,
             vendors,
             may_share_pages,
-            tuple(sorted(names)) if context.site.rules.patient_cookies else (),
+            tuple(sorted(names)) if context.site.patient_cookies else (),
         )
         found = _Visitor(key, inf if chosen is None else chosen.expires_at)
         self._visitors.put((question.site, question.cookie), found)

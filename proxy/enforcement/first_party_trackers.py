@@ -6,11 +6,13 @@ to a closed vendor's path is answered by us, with nothing, and the site's server
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from aiohttp import hdrs, web
 
 from consent_rules.categories import Audience, Category
+from consent_rules.decision import Decision
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.context import RequestContext
@@ -19,9 +21,9 @@ _MAX_REMEMBERED = 512
 """Characters of a path."""
 
 
-def first_party_trackers(context: RequestContext) -> tuple[Vendor, ...]:
+def first_party_trackers(context: RequestContext, index: VendorIndex) -> tuple[Vendor, ...]:
     """The vendors to whom a path of the site's own belongs, whichever way it is read."""
-    index, path = context.site.boundary.index, context.path
+    path = context.path
     if len(path) > _MAX_REMEMBERED:
         return index.vendors_of_own_request(path)
     return _remembered(index, path)
@@ -33,14 +35,19 @@ def _remembered(index: VendorIndex, path: str) -> tuple[Vendor, ...]:
 
 
 def block_first_party_tracker(
-    request: web.BaseRequest, context: RequestContext
+    request: web.BaseRequest,
+    context: RequestContext,
+    index: VendorIndex,
+    patient_decision: Callable[[], Decision],
 ) -> web.Response | None:
-    """The answer to what would reach a closed vendor; None where the request may pass."""
-    vendors = first_party_trackers(context)
+    """The answer to what would reach a closed vendor; None where the request may pass.
+    `patient_decision` gives the visitor's decision for patient pages.
+    """
+    vendors = first_party_trackers(context, index)
     if not vendors or not context.decision.enforce or _is_navigation(request):
         return None
     asking = {vendor.id for vendor in vendors if vendor.category is not Category.NECESSARY}
-    if asking <= _open(request, context):
+    if asking <= _open(request, context, patient_decision):
         return None
     return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
 
@@ -53,12 +60,14 @@ def _is_navigation(request: web.BaseRequest) -> bool:
     return destination == "document"
 
 
-def _open(request: web.BaseRequest, context: RequestContext) -> frozenset[str]:
+def _open(
+    request: web.BaseRequest, context: RequestContext, patient_decision: Callable[[], Decision]
+) -> frozenset[str]:
     """The vendors that may act on the page that asks: not the path's tags count but that page's.
 
     Patient pages send no referrer, so on a site that has some a request without one is theirs.
     """
-    rules = context.site.rules
+    rules = context.site
     if context.page_context.audience is Audience.PATIENT:
         return context.decision.open
     if not rules.has_patient_pages:
@@ -67,5 +76,5 @@ def _open(request: web.BaseRequest, context: RequestContext) -> frozenset[str]:
     referrer = request.headers.get(hdrs.REFERER, "")
     target = f"/{referrer[len(origin) :]}"
     if not referrer.startswith(origin) or rules.audience_of(target, ()) is Audience.PATIENT:
-        return context.marked(Audience.PATIENT)[1].open
+        return patient_decision().open
     return context.site_decision.open

@@ -12,6 +12,7 @@ from proxy.cookies.vendor_cookies import without_closed
 from proxy.cookies.wp_consent import truthful, wp_cookies
 from proxy.enforcement.browser_headers import REFERRER_POLICY
 from proxy.enforcement.response_filter import cookie_openings
+from proxy.enforcement.site import SiteEnforcement
 from proxy.http.content_coding import asked_of_upstream
 from proxy.http.fetch_metadata import (
     PAGE_DESTINATIONS,
@@ -20,8 +21,7 @@ from proxy.http.fetch_metadata import (
     may_become_page,
 )
 from proxy.http.forwarding import request_headers
-from proxy.http.representation import remove_fields
-from proxy.rendering.variants import is_own_etag
+from proxy.http.representation import is_own_etag, remove_fields
 
 
 def click_id_redirect(request: web.BaseRequest, context: RequestContext) -> web.Response | None:
@@ -42,21 +42,24 @@ def click_id_redirect(request: web.BaseRequest, context: RequestContext) -> web.
     return web.Response(status=302, headers=headers)
 
 
-def upstream_request_headers(request: web.BaseRequest, context: RequestContext) -> CIMultiDict[str]:
+def upstream_request_headers(
+    request: web.BaseRequest, context: RequestContext, site: SiteEnforcement
+) -> CIMultiDict[str]:
+    """The header fields that the upstream gets: what the decision closes is not told."""
     headers = request_headers(
         request,
-        peer_is_trusted=context.trusted,
-        host=None if context.site.rules.preserve_host else context.site.upstream.authority,
-        trusted_headers=context.runtime.trusted_headers(),
+        peer_is_trusted=context.peer_is_trusted,
+        host=site.upstream_host,
+        trusted_headers=site.trusted_headers,
     )
     if context.decision.enforce and context.cookie_header:
         openings = cookie_openings(context, context.decision)
-        kept, closed = without_closed(context.cookie_header, context.runtime.cookies, openings)
+        kept, closed = without_closed(context.cookie_header, site.cookies, openings)
         if closed:
             headers.popall(hdrs.COOKIE, None)
             if kept:
                 headers[hdrs.COOKIE] = kept
-    if context.runtime.config.signals.wp_consent_cookies and context.decision.enforce:
+    if site.wp_consent_cookies and context.decision.enforce:
         sent = headers.popall(hdrs.COOKIE, [])
         told = wp_cookies(context.visitor.preferences, context.decision)
         if kept := truthful("; ".join(sent), told):

@@ -27,6 +27,7 @@ from proxy.enforcement.browser_headers import (
 )
 from proxy.enforcement.csp import CSP, CSP_REPORT_ONLY, NO_ASSETS, OwnAssets, amend
 from proxy.enforcement.shared_caching import keep_page_private, make_private, make_unstorable
+from proxy.enforcement.site import SiteEnforcement
 from proxy.http.fetch_metadata import is_navigation
 
 
@@ -64,6 +65,7 @@ def enforce(
     headers: CIMultiDict[str],
     kind: ResponseKind,
     context: RequestContext,
+    site: SiteEnforcement,
     own: OwnAssets = NO_ASSETS,
 ) -> str:
     """Make the head of a response what this visitor may have, and return our policy.
@@ -72,39 +74,41 @@ def enforce(
     were put into a page: the origin's policies are amended for them.
     """
     if kind is ResponseKind.INTERIM:
-        _filter_interim(headers, context)
+        _filter_interim(headers, context, site)
         return ""
-    differs = _filter(headers, context) if context.decision.enforce else False
+    differs = _filter(headers, context, site) if context.decision.enforce else False
     if kind in _DOCUMENTS and context.decision.enforce:
-        _restrict_document(headers, context)
+        _restrict_document(headers, context, site)
     if kind in _WORKERS:
         headers.popall("Service-Worker-Allowed", None)
     if kind in _WITHOUT_POLICY:
         return ""
     _amend_origin_policies(headers, own)
     governing = _governing(kind, context)
-    policy = _add_policy(headers, kind, context, governing)
+    policy = _add_policy(headers, kind, context, site.policy(governing))
     if governing is not None and kind not in _DOCUMENTS:
         differs = True
     _limit_caching(headers, kind, context, differs=differs)
     return policy
 
 
-def _filter_interim(headers: CIMultiDict[str], context: RequestContext) -> None:
+def _filter_interim(
+    headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
+) -> None:
     """What an interim response names is fetched at once, before it is known whether the page is for
     patients: its links lead to the site's own hosts, whatever the visitor has allowed.
     """
-    boundary = context.site.boundary
+    boundary = site.boundary
     filter_fetching_headers(
         headers, lambda url: boundary.owner(url, context.url) is not None, Audience.MARKETING
     )
 
 
-def _filter(headers: CIMultiDict[str], context: RequestContext) -> bool:
+def _filter(headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement) -> bool:
     """Filter what reaches out and what sets cookies. Returns whether another visitor would get
     another head: then no cache in front of us may store it.
     """
-    decision, boundary = context.decision, context.site.boundary
+    decision, boundary = context.decision, site.boundary
     differs = decision.audience is Audience.PATIENT
 
     def closed(url: str) -> bool:
@@ -119,7 +123,7 @@ def _filter(headers: CIMultiDict[str], context: RequestContext) -> bool:
     if "Location" in headers:
         closed(headers["Location"])  # `leads_to_closed`: for some it is a 204
     if "Set-Cookie" in headers:
-        index = context.runtime.cookies
+        index = site.cookies
         values = headers.getall("Set-Cookie")
         set_names = [value.partition("=")[0].strip() for value in values]
         differs = differs or any(map(index.vendors_of, set_names))
@@ -128,15 +132,17 @@ def _filter(headers: CIMultiDict[str], context: RequestContext) -> bool:
     return differs
 
 
-def _restrict_document(headers: CIMultiDict[str], context: RequestContext) -> None:
+def _restrict_document(
+    headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
+) -> None:
     """What a document's own features may do, and the cookies that a document puts right."""
-    decision, site, runtime = context.decision, context.site.rules, context.runtime
+    decision, rules = context.decision, context.site
     patient = decision.audience is Audience.PATIENT
     restrict_document(
         headers,
         decision.audience,
         advertising=decision.categories[Category.ADVERTISING],
-        sensors=site.patient_permissions if patient else site.permissions,
+        sensors=rules.patient_permissions if patient else rules.permissions,
         trustworthy=context.secure or _is_loopback(context.host),
     )
     if context.load_once:
@@ -144,11 +150,13 @@ def _restrict_document(headers: CIMultiDict[str], context: RequestContext) -> No
     if not patient and context.cookie_header:
         openings = cookie_openings(context, decision)
         sent = names_in(context.cookie_header)
-        names = [name for name in sent if runtime.cookies.is_closed(name, openings)]
+        names = [name for name in sent if site.cookies.is_closed(name, openings)]
         for value in expiring(names, context.host, context.path, secure=context.secure):
             headers.add("Set-Cookie", value)
-    if runtime.config.signals.wp_consent_cookies:
-        for value in set_wp_cookies(context, context.visitor.preferences, context.site_decision):
+    if site.wp_consent_cookies:
+        for value in set_wp_cookies(
+            context, context.visitor.preferences, context.site_decision, site.cookie_domain
+        ):
             headers.add("Set-Cookie", value)
 
 
@@ -168,25 +176,20 @@ def _governing(kind: ResponseKind, context: RequestContext) -> Decision | None:
     """
     if kind in _GATED:
         return context.decision
-    if kind in _WORKERS and not context.site.rules.has_patient_pages:
+    if kind in _WORKERS and not context.site.has_patient_pages:
         return context.decision
     return None
 
 
 def _add_policy(
-    headers: CIMultiDict[str],
-    kind: ResponseKind,
-    context: RequestContext,
-    governing: Decision | None,
+    headers: CIMultiDict[str], kind: ResponseKind, context: RequestContext, policy: str
 ) -> str:
     """Add our own policy beside the origin's, and return it.
 
     Where marketing pages are only observed, it only reports; but what a patient page could use as
     a way out is closed there too: files in frames, scripts as workers.
     """
-    site = context.site.rules
-    policy = context.runtime.policy(site, governing)
-    way_out = kind not in _DOCUMENTS and site.has_patient_pages
+    way_out = kind not in _DOCUMENTS and context.site.has_patient_pages
     headers.add(CSP if context.decision.enforce or way_out else CSP_REPORT_ONLY, policy)
     return policy
 
@@ -212,7 +215,10 @@ def _limit_caching(
 
 
 def leads_to_closed(
-    request: web.BaseRequest, headers: CIMultiDict[str], context: RequestContext
+    request: web.BaseRequest,
+    headers: CIMultiDict[str],
+    context: RequestContext,
+    site: SiteEnforcement,
 ) -> bool:
     """Whether an answer sends an image, a script or a fetch on to someone who may not act.
 
@@ -221,7 +227,7 @@ def leads_to_closed(
     decision = context.decision
     if "Location" not in headers or not decision.enforce or is_navigation(request):
         return False
-    owner = context.site.boundary.owner(headers["Location"], context.url)
+    owner = site.boundary.owner(headers["Location"], context.url)
     return owner is not None and owner not in decision.open
 
 

@@ -36,3 +36,12 @@ def remove_fields(headers: CIMultiDict[str], names: tuple[str, ...]) -> None:
 def remove_origin_metadata(headers: CIMultiDict[str]) -> None:
     """Take out what the origin says of its own bytes, for a response whose body is rewritten."""
     remove_fields(headers, OF_BYTES)
+
+
+OWN_ETAG = '"cp-'
+"""How the entity tag of a page that the proxy wrote begins."""
+
+
+def is_own_etag(value: str) -> bool:
+    """Whether an If-None-Match names a page that the proxy wrote: no upstream would know it."""
+    return OWN_ETAG in value

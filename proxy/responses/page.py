@@ -25,10 +25,11 @@ from proxy.http.media_types import UNTYPED, media_type
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, variant_key, write_variant
+from proxy.resolve import with_audience
 from proxy.responses.page_reader import PageRead, page_audience
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
-from proxy.upstream.timeouts import Timeouts
+from proxy.runtime import Runtime
 
 _log = logging.getLogger("consent_proxy.responses")
 
@@ -42,17 +43,17 @@ def page_reply(
     request: web.BaseRequest,
     upstream: ClientResponse,
     context: RequestContext,
-    timeouts: Timeouts,
+    runtime: Runtime,
     read: PageRead,
 ) -> Reply[web.StreamResponse]:
     """The reply with a page that was read: gated, or as it is where it cannot be."""
     if read.page is not None:
-        return whole_page(request, read.page, upstream.status, context)
+        return whole_page(request, read.page, upstream.status, context, runtime)
     kind = ResponseKind.UNGATED_PAGE if read.is_html else ResponseKind.FILE
     if read.is_html:
         _log.warning(
             "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-            context.site.rules.name, context.logged_path, read.why,
+            context.site.name, context.logged_path, read.why,
         )  # fmt: skip
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
@@ -64,28 +65,30 @@ def page_reply(
             headers,
             upstream.status,
             already_read=read.read.body,
-            timeouts=timeouts,
+            timeouts=runtime.timeouts,
         )
 
     return Reply(kind, context, send)
 
 
 def page_head(
-    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, timeouts: Timeouts
+    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, runtime: Runtime
 ) -> Reply[web.StreamResponse]:
     """The reply to a HEAD for a page."""
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         remove_fields(headers, _ORIGIN_ONLY)
-        return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
+        return await stream(request, upstream, headers, upstream.status, timeouts=runtime.timeouts)
 
     return Reply(ResponseKind.PAGE, context, send)
 
 
-def injection_for(request: web.BaseRequest, page: Page, context: RequestContext) -> Injection:
+def injection_for(
+    request: web.BaseRequest, page: Page, context: RequestContext, runtime: Runtime
+) -> Injection:
     """How much of our own goes into a page for this request."""
     injection = _injection(request, page)
-    runtime, decision = context.runtime, context.decision
+    decision = context.decision
     if runtime.tells_gpp and decision.audience is Audience.MARKETING:
         sections = sections_for(runtime.config.signals.gpp, context.visitor.region)
         injection = replace(injection, gpp=sections)
@@ -94,7 +97,7 @@ def injection_for(request: web.BaseRequest, page: Page, context: RequestContext)
     if page.has_base:
         injection = replace(injection, origin=f"//{context.authority}")
     if page.declaration_at:
-        declared = vendors_on(context.site.rules, context.page_context.today)
+        declared = vendors_on(context.site, context.page_context.today)
         injection = replace(injection, declared=declared)
     return injection
 
@@ -112,10 +115,10 @@ def _injection(request: web.BaseRequest, page: Page) -> Injection:
 
 
 def _variant(
-    request: web.BaseRequest, page: Page, context: RequestContext, texts: Texts
+    request: web.BaseRequest, page: Page, context: RequestContext, runtime: Runtime, texts: Texts
 ) -> Variant:
-    runtime, decision = context.runtime, context.decision
-    injection = injection_for(request, page, context)
+    decision = context.decision
+    injection = injection_for(request, page, context, runtime)
     # Where the browser will not tell where a visitor came from, the form must.
     return_to = context.target if decision.audience is Audience.PATIENT else ""
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
@@ -123,7 +126,7 @@ def _variant(
     if known is None or known.page is not page:
         known = write_variant(
             page,
-            context.site.rules,
+            context.site,
             runtime.rules,
             runtime.config,
             runtime.theme,
@@ -139,19 +142,19 @@ def _variant(
 
 
 def whole_page(
-    request: web.BaseRequest, page: Page, status: int, context: RequestContext
+    request: web.BaseRequest, page: Page, status: int, context: RequestContext, runtime: Runtime
 ) -> Reply[ProxyResponse]:
     """The reply with a compiled page, as the visitor may see it. `context` is the one by the
     page's headers.
     """
     if context.decision.audience is not Audience.PATIENT:
-        context = context.with_audience(page_audience(page, context))
+        context = with_audience(context, page_audience(page, context), runtime)
     accept_language = request.headers.get("Accept-Language", "")
-    texts = context.runtime.wording.texts_for(page.language, accept_language)
-    variant = _variant(request, page, context, texts)
+    texts = runtime.wording.texts_for(page.language, accept_language)
+    variant = _variant(request, page, context, runtime, texts)
 
     async def send(headers: CIMultiDict[str], policy: str) -> ProxyResponse:
-        request[PAGE] = variant.counted
+        request[PAGE] = variant.record
         body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
         describe_written_page(headers, page)
         if status == 200 and is_storable(headers):

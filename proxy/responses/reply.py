@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from proxy.context import RequestContext
 from proxy.enforcement.csp import NO_ASSETS, OwnAssets
 from proxy.enforcement.response_filter import ResponseKind, enforce
+from proxy.enforcement.site import SiteEnforcement
 
 Sent = TypeVar("Sent", bound=web.StreamResponse, covariant=True)
 
@@ -28,7 +29,7 @@ class Reply(Generic[Sent]):
     own: OwnAssets = NO_ASSETS
 
 
-async def deliver(reply: Reply[Sent], headers: CIMultiDict[str]) -> Sent:
+async def deliver(reply: Reply[Sent], headers: CIMultiDict[str], site: SiteEnforcement) -> Sent:
     """Send a reply under the origin's head, once the decision is applied to it."""
-    policy = enforce(headers, reply.kind, reply.context, reply.own)
+    policy = enforce(headers, reply.kind, reply.context, site, reply.own)
     return await reply.send(headers, policy)

@@ -14,6 +14,7 @@ from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, marked_audience
 from proxy.http.fetch_metadata import is_service_worker, is_worker
 from proxy.http.media_types import is_page, is_xml_document
+from proxy.resolve import with_audience
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import PageRead, read_page
 from proxy.responses.reply import Reply, deliver
@@ -21,7 +22,7 @@ from proxy.responses.service_worker import service_worker_reply
 from proxy.responses.stream import stream
 from proxy.responses.streamed_page import streamed_page
 from proxy.responses.xml_document import xml_reply
-from proxy.upstream.timeouts import Timeouts
+from proxy.runtime import Runtime
 from proxy.upstream.tunnel import relay_tunnel
 
 
@@ -42,9 +43,10 @@ def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) ->
     return ResponseKind.WORKER if is_worker(request) else ResponseKind.FILE
 
 
-def heed(headers: CIMultiDict[str], context: RequestContext) -> RequestContext:
+def heed(headers: CIMultiDict[str], context: RequestContext, runtime: Runtime) -> RequestContext:
     """The context once the origin's `X-Page-Audience` is heard."""
-    return context.with_audience(marked_audience(headers.getall("X-Page-Audience", ()), context))
+    audience = marked_audience(headers.getall("X-Page-Audience", ()), context)
+    return with_audience(context, audience, runtime)
 
 
 def nothing() -> web.Response:
@@ -58,17 +60,18 @@ async def respond(
     upstream: ClientResponse,
     headers: CIMultiDict[str],
     context: RequestContext,
-    timeouts: Timeouts,
+    runtime: Runtime,
     read: PageRead | None = None,
 ) -> web.StreamResponse:
     """Send on what the upstream is sending. `headers` are its own, forwarding rules applied; `read`
     is the page if it was read already.
     """
-    context = heed(headers, context)
+    context, site = heed(headers, context, runtime), runtime.site(context).enforcement
     # Before anything else: the body of a redirect is mostly HTML, or has no type.
-    if leads_to_closed(request, headers, context):
+    if leads_to_closed(request, headers, context, site):
         return nothing()
-    return await deliver(await _reply(request, upstream, headers, context, timeouts, read), headers)
+    reply = await _reply(request, upstream, headers, context, runtime, read)
+    return await deliver(reply, headers, site)
 
 
 async def _reply(
@@ -76,7 +79,7 @@ async def _reply(
     upstream: ClientResponse,
     headers: CIMultiDict[str],
     context: RequestContext,
-    timeouts: Timeouts,
+    runtime: Runtime,
     read: PageRead | None,
 ) -> Reply[web.StreamResponse]:
     kind = kind_of(request, upstream.status, headers)
@@ -84,21 +87,21 @@ async def _reply(
     match kind:
         case ResponseKind.PAGE if has_body:
             if read is None:
-                read = await read_page(upstream, headers, context, timeouts)
+                read = await read_page(upstream, headers, context, runtime)
             if read.goes_on:
                 body = read.read.body
-                return await streamed_page(request, upstream, headers, context, timeouts, body)
-            return page_reply(request, upstream, context, timeouts, read)
+                return await streamed_page(request, upstream, headers, context, runtime, body)
+            return page_reply(request, upstream, context, runtime, read)
         case ResponseKind.PAGE:
-            return page_head(request, upstream, context, timeouts)
+            return page_head(request, upstream, context, runtime)
         case ResponseKind.XML_DOCUMENT if has_body and context.decision.enforce:
-            return await xml_reply(request, upstream, headers, context, timeouts)
+            return await xml_reply(request, upstream, headers, context, runtime)
         case ResponseKind.SERVICE_WORKER:
-            return await service_worker_reply(request, upstream, context, timeouts)
+            return await service_worker_reply(request, upstream, context, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         if kind is ResponseKind.UPGRADE:
             return await relay_tunnel(request, upstream, headers)
-        return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
+        return await stream(request, upstream, headers, upstream.status, timeouts=runtime.timeouts)
 
     return Reply(kind, context, send)

@@ -18,8 +18,8 @@ from proxy.enforcement.shared_caching import remove_cdn_directives
 from proxy.http.representation import remove_origin_metadata
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
+from proxy.runtime import Runtime
 from proxy.upstream.body import read_body
-from proxy.upstream.timeouts import Timeouts
 
 _MAX_BYTES = 4_000_000
 """Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
@@ -37,33 +37,38 @@ def with_policy(script: bytes, policy: str, mark: str) -> bytes:
 
 
 async def service_worker_reply(
-    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, timeouts: Timeouts
+    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, runtime: Runtime
 ) -> Reply[web.StreamResponse]:
     """The reply with a service worker's script. What cannot be read as one goes out as it is."""
     decision = context.decision
     coded = upstream.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
     already = b""
     if upstream.status == 200 and request.method == "GET" and not coded and decision.enforce:
-        read = await read_body(upstream, _MAX_BYTES, timeouts.idle, _READ_SECONDS)
+        read = await read_body(upstream, _MAX_BYTES, runtime.timeouts.idle, _READ_SECONDS)
         already = read.body
         if read.whole:
-            return _with_policy(read.body, context)
+            return _with_policy(read.body, context, runtime.prefix)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         return await stream(
-            request, upstream, headers, upstream.status, already_read=already, timeouts=timeouts
+            request,
+            upstream,
+            headers,
+            upstream.status,
+            already_read=already,
+            timeouts=runtime.timeouts,
         )
 
     return Reply(ResponseKind.SERVICE_WORKER, context, send)
 
 
-def _with_policy(script: bytes, context: RequestContext) -> Reply[web.StreamResponse]:
+def _with_policy(script: bytes, context: RequestContext, prefix: str) -> Reply[web.StreamResponse]:
     async def send(headers: CIMultiDict[str], policy: str) -> web.StreamResponse:
         remove_origin_metadata(headers)
         # Browsers compare the script byte by byte: a new choice makes a new one.
         headers[hdrs.CACHE_CONTROL] = "private, no-cache"
         remove_cdn_directives(headers)
-        body = with_policy(script, policy, f"{context.runtime.prefix}/report")
+        body = with_policy(script, policy, f"{prefix}/report")
         return web.Response(status=200, body=body, headers=headers)
 
     return Reply(ResponseKind.SERVICE_WORKER, context, send)

@@ -25,19 +25,26 @@ from proxy.html import Page, UndecodableError
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
 from proxy.html.render import render
 from proxy.html.text_only import TextOnlyWriter
-from proxy.http.access_record import PAGE
+from proxy.http.access_record import PAGE, PageRecord
 from proxy.http.content_coding import CodingError, negotiated
 from proxy.http.content_coding_stream import Do, Undo
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
 from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
 from proxy.rendering.open_owners import open_owners
+from proxy.resolve import with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
-from proxy.responses.page_reader import PageRead, note_unapproved, page_audience, page_of
+from proxy.responses.page_reader import (
+    PageRead,
+    note_unapproved,
+    page_audience,
+    page_of,
+    remember_late,
+)
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
+from proxy.runtime import Runtime
 from proxy.upstream.body import ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
-from proxy.upstream.timeouts import Timeouts
 
 _STEP = 64 * 1024
 """Bytes that are gathered before they are gated, if they come quickly."""
@@ -157,10 +164,12 @@ class _Page:
     def __init__(
         self,
         context: RequestContext,
+        runtime: Runtime,
         own: OwnMarkup,
         declared: Callable[[], bytes],
     ) -> None:
         self._context = context
+        self._runtime = runtime
         self._declared = declared
         self._own = own
         self._banner = own.banner
@@ -212,17 +221,17 @@ class _Page:
         if page_audience(page, context) is not Audience.PATIENT:
             return page
         if self._decision.audience is not Audience.PATIENT:
-            context.remember_late()
-            self._decide(context.with_audience(Audience.PATIENT).decision)
+            remember_late(context, self._runtime)
+            self._decide(with_audience(context, Audience.PATIENT, self._runtime).decision)
             self._placeholder = None
             _log.warning(
                 "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
                 "the header X-Page-Audience, or in the <head>",
-                context.site.rules.name, context.logged_path,
+                context.site.name, context.logged_path,
             )  # fmt: skip
         if not page.frames:
             return page
-        boundary = context.site.boundary
+        boundary = self._runtime.site(context).boundary
         bare = TextOnlyWriter(lambda url: boundary.owner(url, context.url) is None)
         return replace(
             page,
@@ -250,7 +259,7 @@ async def streamed_page(
     upstream: ClientResponse,
     headers: CIMultiDict[str],
     context: RequestContext,
-    timeouts: Timeouts,
+    runtime: Runtime,
     already: bytes,
 ) -> Reply[web.StreamResponse]:
     """The reply with a page that is sent while it comes. `already` is what was read of it;
@@ -258,23 +267,23 @@ async def streamed_page(
 
     Raises UpstreamError where the upstream fails before anything could be sent.
     """
-    limit = context.runtime.config.proxy.max_page_bytes
+    limit, boundary = runtime.config.proxy.max_page_bytes, runtime.site(context).boundary
     content_type = headers.get(hdrs.CONTENT_TYPE, "")
     raw = [already]
     try:
         inflow = _Inflow(upstream, headers.get(hdrs.CONTENT_ENCODING, ""), already)
         raw = cast(list[bytes], inflow.raw)
         pieces = IncrementalCompiler(
-            content_type, context.url, context.site.boundary, limit, strips=context.decision.enforce
+            content_type, context.url, boundary, limit, strips=context.decision.enforce
         )
         flow = _Flow(inflow, pieces)
         first = await flow.next()
         if is_other_than_html(headers, inflow.start):
             got = PageRead(ReadResult(b"".join(raw), "too_large"), is_html=False)
-            return page_reply(request, upstream, context, timeouts, got)
+            return page_reply(request, upstream, context, runtime, got)
     except (CodingError, UndecodableError) as error:
         got = PageRead(ReadResult(b"".join(raw), "too_large"), why=str(error))
-        return page_reply(request, upstream, context, timeouts, got)
+        return page_reply(request, upstream, context, runtime, got)
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
         origin = upstream.url.origin()
         late = isinstance(error, TimeoutError)
@@ -282,26 +291,26 @@ async def streamed_page(
             504 if late else 502, f"{origin} broke off ({failure_kind(error)})"
         ) from error
     if flow.is_over and len(first.page.body) <= limit:
-        page = await page_of(b"".join(raw), headers, context)
+        page = await page_of(b"".join(raw), headers, context, runtime)
         got = PageRead(ReadResult(b"".join(raw), "whole"), page)
-        return page_reply(request, upstream, context, timeouts, got)
+        return page_reply(request, upstream, context, runtime, got)
     inflow.raw = None
     raw = []
     if context.decision.audience is not Audience.PATIENT:
-        context = context.with_audience(page_audience(first.page, context))
-    return _reply(request, upstream, context, timeouts, first, flow)
+        context = with_audience(context, page_audience(first.page, context), runtime)
+    return _reply(request, upstream, context, runtime, first, flow)
 
 
 def _reply(
     request: web.BaseRequest,
     upstream: ClientResponse,
     context: RequestContext,
-    timeouts: Timeouts,
+    runtime: Runtime,
     first: CompiledChunk,
     flow: _Flow,
 ) -> Reply[web.StreamResponse]:
-    own, declared = _markup(request, first.page, context)
-    shown = _Page(context, own, declared)
+    own, declared = _markup(request, first.page, context, runtime)
+    shown = _Page(context, runtime, own, declared)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         describe_written_page(headers, first.page)
@@ -318,27 +327,31 @@ def _reply(
         )
         try:
             return await stream(
-                request, cast(ClientResponse, answer), headers, answer.status, timeouts=timeouts
+                request,
+                cast(ClientResponse, answer),
+                headers,
+                answer.status,
+                timeouts=runtime.timeouts,
             )
         finally:
-            note_unapproved(shown.owners, context)
+            note_unapproved(shown.owners, context, runtime)
             audience = str(context.decision.audience)
-            request[PAGE] = (audience, bool(own.banner), shown.open, shown.closed)
+            request[PAGE] = PageRecord(audience, bool(own.banner), shown.open, shown.closed)
 
     kind = ResponseKind.UNGATED_PAGE if first.stripped else ResponseKind.PAGE
     return Reply(kind, context, send, own.assets)
 
 
 def _markup(
-    request: web.BaseRequest, first: Page, context: RequestContext
+    request: web.BaseRequest, first: Page, context: RequestContext, runtime: Runtime
 ) -> tuple[OwnMarkup, Callable[[], bytes]]:
     """Our own markup for a page of which only the beginning is known: whatever the site has a tag
     for may be on the rest of it. And what makes the cookie declaration, should the page ask for it.
     """
-    runtime, site, decision = context.runtime, context.site.rules, context.decision
+    site, decision = context.site, context.decision
     texts = runtime.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))
     injection = replace(
-        injection_for(request, first, context),
+        injection_for(request, first, context, runtime),
         origin=f"//{context.authority}",  # a <base> may still come
         declared=vendors_on(site, context.page_context.today),
     )

@@ -23,10 +23,11 @@ from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError, decoded
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.open_owners import open_owners
+from proxy.resolve import with_audience
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
+from proxy.runtime import Runtime
 from proxy.upstream.body import read_body
-from proxy.upstream.timeouts import Timeouts
 
 _log = logging.getLogger("consent_proxy.responses")
 _READ_SECONDS = 30.0
@@ -41,18 +42,23 @@ async def xml_reply(
     upstream: ClientResponse,
     headers: CIMultiDict[str],
     context: RequestContext,
-    timeouts: Timeouts,
+    runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
     """The reply with a document that the upstream is sending."""
-    limit = context.runtime.config.proxy.max_page_bytes
-    read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
+    limit = runtime.config.proxy.max_page_bytes
+    read = await read_body(upstream, limit, runtime.timeouts.idle, _READ_SECONDS)
     if read.whole:
-        return await whole_xml(request, read.body, headers, upstream.status, context)
+        return await whole_xml(request, read.body, headers, upstream.status, context, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         remove_fields(headers, _NOT_STORED)
         return await stream(
-            request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
+            request,
+            upstream,
+            headers,
+            upstream.status,
+            already_read=read.body,
+            timeouts=runtime.timeouts,
         )
 
     _cannot_be_gated(read.ending.replace("_", " "), context)
@@ -65,18 +71,19 @@ async def whole_xml(
     headers: CIMultiDict[str],
     status: int,
     context: RequestContext,
+    runtime: Runtime,
 ) -> Reply[ProxyResponse]:
     """The reply with a whole document, coded as its headers say."""
     kind = ResponseKind.XML_DOCUMENT
     no_longer_true: tuple[str, ...] = (*OF_BYTES, *FRESHNESS)
     try:
-        limit = context.runtime.config.proxy.max_page_bytes
+        limit = runtime.config.proxy.max_page_bytes
         plain = decoded(body, headers.get(hdrs.CONTENT_ENCODING, ""), limit)
         if _PATIENT.search(plain):
-            context = context.with_audience(Audience.PATIENT)
+            context = with_audience(context, Audience.PATIENT, runtime)
         content_type = headers.get(hdrs.CONTENT_TYPE, "")
         owners = open_owners(context.decision)
-        arguments = (plain, content_type, context.url, context.site.boundary, owners)
+        arguments = (plain, content_type, context.url, runtime.site(context).boundary, owners)
         if len(plain) > _OFF_LOOP:
             body = await asyncio.to_thread(gated_xml, *arguments)
         else:
@@ -97,5 +104,5 @@ async def whole_xml(
 def _cannot_be_gated(why: str, context: RequestContext) -> None:
     _log.warning(
         "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-        context.site.rules.name, context.logged_path, why,
+        context.site.name, context.logged_path, why,
     )  # fmt: skip
