@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -24,6 +24,7 @@ from proxy.http.adapters.interim_connector import ON_INTERIM
 from proxy.http.error_pages import error_response
 from proxy.http.fetch_metadata import is_service_worker
 from proxy.http.forwarding import response_headers
+from proxy.http.handler import Handler
 from proxy.resolve import resolve, with_audience
 from proxy.responses.respond import respond
 from proxy.responses.stored import forward
@@ -35,8 +36,6 @@ from proxy.upstream.request import answer_expectation, ask
 from proxy.upstream.tunnel import handshake_headers, is_upgrade
 
 _log = logging.getLogger("consent_proxy.app")
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def make_handler(

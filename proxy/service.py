@@ -104,7 +104,7 @@ async def _serve_worker(
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
-    admin = make_admin(lambda: current.runtime, metrics, current.told)
+    admin = make_admin(lambda: current.runtime.cache, metrics, current.told)
     access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(

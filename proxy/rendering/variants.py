@@ -27,7 +27,6 @@ from proxy.rendering.injected_markup import (
 )
 from proxy.rendering.open_owners import open_owners, open_vendors
 
-
 _NOT_SENT = PageRecord("", banner_shown=False, open_gates=0, closed_gates=0)
 
 
