@@ -32,7 +32,7 @@ from proxy.runtime import Runtime
 from proxy.server.connection import Memory
 from proxy.upstream.errors import UpstreamError
 from proxy.upstream.interim import interim_relay
-from proxy.upstream.request import answer_expectation, ask
+from proxy.upstream.request import answer_expectation, send_request
 from proxy.upstream.tunnel import handshake_headers, is_upgrade
 
 _log = logging.getLogger("consent_proxy.app")
@@ -145,7 +145,7 @@ async def _from_upstream(
     """Ask the upstream for this visitor alone, past the cache."""
     headers = _upstream_headers(request, context, runtime)
     upgrade = is_upgrade(request)
-    async with ask(
+    async with send_request(
         tunnels if upgrade else session,
         request,
         runtime.site(context).upstream,

@@ -43,7 +43,7 @@ from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
 from proxy.http.forwarding import response_headers
 from proxy.upstream.errors import UpstreamError, failure_kind
-from proxy.upstream.request import ask
+from proxy.upstream.request import send_request
 from proxy.upstream.timeouts import Timeouts
 
 CACHE_STATUS = "Cache-Status"
@@ -168,7 +168,9 @@ def _notice_kept(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[s
 
 
 def _asked(visit: Visit, headers: CIMultiDict[str]) -> AbstractAsyncContextManager[ClientResponse]:
-    return ask(visit.session, visit.request, visit.upstream, headers, timeouts=visit.timeouts)
+    return send_request(
+        visit.session, visit.request, visit.upstream, headers, timeouts=visit.timeouts
+    )
 
 
 def _invalidate(visit: Visit, answered: CIMultiDict[str]) -> None:

@@ -16,7 +16,7 @@ from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.server.connection import FrontServer, Memory, ProxyRequest
 from proxy.server.listener import open_listener
-from proxy.server.validation import refusal
+from proxy.server.validation import rejection_status
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import READ_BUFFER
 
@@ -131,7 +131,7 @@ async def _drain(server: FrontServer, grace: float) -> None:
 def _guarded(handler: Handler, access: AccessHook | None) -> Handler:
     async def guarded(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            status = refusal(request)
+            status = rejection_status(request)
             if status is None:
                 return await handler(request)
         except asyncio.CancelledError:

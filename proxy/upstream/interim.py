@@ -32,7 +32,7 @@ def interim_relay(
     """
     left = _MAX_COUNT
 
-    def hear(message: RawResponseMessage) -> None:
+    def on_interim(message: RawResponseMessage) -> None:
         nonlocal left
         # We ask for no 100 and make no connection into something else: neither is the visitor's.
         if message.code in {HTTPStatus.CONTINUE, HTTPStatus.SWITCHING_PROTOCOLS} or not left:
@@ -52,7 +52,7 @@ def interim_relay(
             return
         transport.write(_block(message, headers))
 
-    return hear
+    return on_interim
 
 
 def _block(message: RawResponseMessage, headers: CIMultiDict[str]) -> bytes:

@@ -19,7 +19,7 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.http.adapters.interim_connector import ON_INTERIM, hearing
+from proxy.http.adapters.interim_connector import ON_INTERIM, interim_listener
 from proxy.http.adapters.writer import has_control
 from proxy.http.targets import split_target
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
@@ -102,7 +102,7 @@ async def answer_expectation(request: web.BaseRequest) -> None:
 
 
 @asynccontextmanager
-async def ask(
+async def send_request(
     session: ClientSession,
     request: web.BaseRequest,
     origin: URL,
@@ -122,7 +122,7 @@ async def ask(
     body: DownstreamBody | None = None
     if request.body_exists:
         body = DownstreamBody(request, timeouts, stall)
-    hearing.set(request.get(ON_INTERIM))
+    interim_listener.set(request.get(ON_INTERIM))
     try:
         async with stall:
             response = await session.request(
@@ -138,7 +138,7 @@ async def ask(
             raise body.failure from exc
         raise explain_error(exc, request, origin, timeouts, stalled=stall.expired()) from exc
     finally:
-        hearing.set(None)
+        interim_listener.set(None)
 
     try:
         if response.status == 101 and not upgrade:
