@@ -50,6 +50,7 @@ lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check --quiet . || found=1; \
 	$(PY) -m ruff format --check --quiet . || found=1; \
 	$(PY) -m mypy || found=1; \
+	$(VENV)/bin/lint-imports --no-cache || found=1; \
 	exit $$found
 
 format: $(READY) ## format the code

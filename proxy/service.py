@@ -26,7 +26,7 @@ from proxy.server.serve import serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import open_session
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.service")
 
 _FAULTS = 1
 
@@ -104,7 +104,7 @@ async def _serve_worker(
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
-    admin = make_admin(lambda: current.runtime, metrics, current.status)
+    admin = make_admin(lambda: current.runtime.cache, metrics, current.status)
     access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(

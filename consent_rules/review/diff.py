@@ -257,7 +257,8 @@ def _still(will: Mapping[str, ExposureCondition], shown: Iterable[str]) -> str:
 def _not_for(site: SiteRules | None, shown: Iterable[str]) -> str:
     if site is None:
         return ""
-    patient = [g for g in site.patient_globs if any(path_covers(page, g) for page in shown)]
+    globs = site.patient_paths.patterns
+    patient = [glob for glob in globs if any(path_covers(page, glob) for page in shown)]
     return f"; never on the patient pages {join_and(patient)}" if patient else ""
 
 

@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from multidict import CIMultiDict, MultiMapping
 
 from proxy.cache.dates import http_date
+from proxy.http.representation import OF_REPRESENTATION, remove_fields
 
 _TAG = re.compile(r'\s*((?:[Ww]/)?"[^"]*"|[^\s,"]+)\s*(?:,|\Z)')
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*\Z", re.IGNORECASE | re.ASCII)
-
-# A 304 has no body to describe (RFC 9110, 15.4.5).
-_NOT_IN_304 = (
-    "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Content-Language",
-    "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
-)  # fmt: skip
 
 
 def opaque_tag(tag: str) -> str:
@@ -60,8 +55,7 @@ def not_modified(request: MultiMapping[str], kept: MultiMapping[str], now: float
 
 def headers_of_304(headers: CIMultiDict[str]) -> None:
     """Take out what a 304 does not say."""
-    for name in _NOT_IN_304:
-        headers.popall(name, None)
+    remove_fields(headers, OF_REPRESENTATION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from consent_rules.config.load import ConfigError, LoadedConfig
+from consent_rules.wording import printable
 from proxy.config.file import ConfigFile
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
@@ -27,7 +28,7 @@ USAGE, PROBLEMS = 2, 1
 
 def stop(message: str, code: int) -> NoReturn:
     """End the command with a sentence on stderr."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message, lines=True), err=True)
     raise typer.Exit(code)
 
 

@@ -17,6 +17,7 @@ import typer
 from rich.text import Text
 
 from consent_rules.config.load import LoadedConfig
+from consent_rules.wording import printable
 from proxy.cli.options import (
     PROBLEMS,
     USAGE,
@@ -28,6 +29,8 @@ from proxy.cli.options import (
     today,
 )
 from proxy.html import UndecodableError, scan
+from proxy.html.boundary import base_urls
+from proxy.html.compile import own_frames
 from proxy.http.content_coding import CodingError, decoded
 from proxy.review.explain import ExplainedResource, explain_page
 from proxy.review.preview import (
@@ -124,13 +127,17 @@ def explain(
         source = source_of(body, content_type or found_type)
     except UndecodableError as error:
         stop(f"the page cannot be gated: {error}", PROBLEMS)
-    decision = request.decision((*marks, *scan(source).marks))
+    scanned = scan(source)
+    marks_seen = (*marks, *scanned.marks)
+    frames = own_frames(scanned, base_urls(scanned, url), request.boundary)
+    decision = request.decision(marks_seen, frames)
     places = _tag_places(request, config, loaded)
     resources = explain_page(source, url, request.boundary, request.rules, decision, places)
     summary = {
         "url": url,
         "site": request.site.name,
         "audience": decision.audience,
+        "patient_because": request.why_patient(marks_seen, frames),
         "regime": decision.regime,
         "banner": decision.show_banner,
         "open": sorted(decision.open),
@@ -212,13 +219,18 @@ def _print_resources(summary: dict[str, Any], resources: list[ExplainedResource]
         f"{summary['url']}  site {summary['site']}, {summary['audience']} page, "
         f"regime {summary['regime']}"
     )
+    if summary["patient_because"]:
+        out.print(f"for patients: {printable(summary['patient_because'])}")
     out.print(f"open here: {', '.join(summary['open']) or 'no third party'}")
     for one in resources:
         line = Text(f"{one.line}:{one.column}".ljust(10))
         line.append(one.fate.ljust(6), style="red" if one.fate == "gated" else "green")
-        line.append(f" {one.element}  {one.what}\n", style="bold" if one.owner else "")
+        line.append(
+            f" {printable(one.element)}  {printable(one.what)}\n",
+            style="bold" if one.owner else "",
+        )
         owner = f"{one.owner}: " if one.owner and not one.owner.startswith("@") else ""
-        line.append(f"          {owner}{one.reason} [{one.rule}]", style="dim")
+        line.append(printable(f"          {owner}{one.reason} [{one.rule}]"), style="dim")
         out.print(line)
     gated = sum(one.fate == "gated" for one in resources)
     out.print(f"{len(resources)} resources, {gated} gated")

@@ -19,7 +19,7 @@ from proxy.geoip import RegionFileError
 from proxy.observability.metrics import Metrics
 from proxy.runtime import Runtime, build_runtime
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.config")
 
 NOT_STARTED = (KeyFaultError, RegionFileError, OSError, ValueError)
 """Why a config without problems may still not be served."""

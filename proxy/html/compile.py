@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
-from consent_rules.matching.urls import resolve
+from consent_rules.matching.urls import request_target, resolve
 from proxy.html.boundary import (
     CODE_KINDS,
     Boundary,
@@ -83,15 +83,20 @@ _SHOWING = frozenset({Kind.FRAME, Kind.OBJECT})
 
 
 def own_frames(scanned: Scan, bases: tuple[str, ...], boundary: Boundary) -> tuple[str, ...]:
-    """Paths of the site's own pages that a page shows within."""
-    targets = (
-        resolve(address, base)
+    """Raw request targets of the site's own pages that a page shows within."""
+    shown = (
+        (address, base)
         for resource in scanned.resources
         if resource.kind in _SHOWING
         for address in resource.urls
         for base in bases
     )
-    own = (t.path for t in targets if t is not None and boundary.own.holds(t.host, t.port))
+    own = (
+        request_target(address, base)
+        for address, base in shown
+        if (target := resolve(address, base)) is not None
+        and boundary.own.holds(target.host, target.port)
+    )
     return tuple(dict.fromkeys(own))
 
 

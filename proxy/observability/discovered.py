@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-_log = logging.getLogger("consent_proxy.discovered")
+_log = logging.getLogger("consent_proxy.observability")
 
 Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, Seen]

@@ -161,7 +161,7 @@ def _standing_scripts(
     if decision.enforce and not site.webrtc:
         found.append(disable_webrtc())
     if decision.audience is not Audience.PATIENT:
-        found.append(guard(site.patient_globs))
+        found.append(guard(site.patient_paths.patterns))
     if decision.enforce:
         present = [rules.vendors[owner] for owner in page.owners if owner in rules.vendors]
         # `gtag` is Analytics' and Ads' alike: what an open one defines is left to it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
-from consent_rules.rules import Rules, SiteRules
+from consent_rules.rules import Rules, SiteRules, why_patient
+from consent_rules.wording import quoted
 from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Wording
 from proxy.html import Boundary, Page, compile_page
@@ -54,11 +56,25 @@ class PreviewRequest:
         parts = urlsplit(self.url)
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
-    def decision(self, marks: tuple[str, ...] = ()) -> Decision:
-        """The decision for the page; `marks` are the page's own audience marks."""
-        audience = self.site.audience_of(self.target, (), marks)
+    def decision(self, marks: tuple[str, ...] = (), frames: Iterable[str] = ()) -> Decision:
+        """The decision for the page; `marks` is what the page says of its audience, `frames` are
+        the targets of the site's own pages that it shows.
+        """
+        patient = self.why_patient(marks, frames)
+        audience = Audience.PATIENT if patient else Audience.MARKETING
         context = self.rules.page(self.site, self.target, audience, self.today)
         return decide(self.rules, context, self.visitor)
+
+    def why_patient(self, marks: tuple[str, ...] = (), frames: Iterable[str] = ()) -> str:
+        """What makes it a patient page, in words; "" for a marketing page."""
+        why = why_patient(self.site, self.target, (), marks)
+        if why:
+            return why
+        for frame in frames:
+            shown = why_patient(self.site, frame, ())
+            if shown:
+                return f"it shows {quoted(frame)} in a frame: {shown}"
+        return ""
 
 
 def bare_config(host: str) -> Config:
@@ -155,7 +171,7 @@ def rewrite_page(
     Raises UndecodableError.
     """
     page: Page = compile_page(body, content_type, request.url, request.boundary)
-    decision = request.decision(page.marks)
+    decision = request.decision(page.marks, page.frames)
     origin = f"//{urlsplit(request.url).netloc}" if page.has_base else ""
     patient = decision.audience is Audience.PATIENT
     variant = write_variant(

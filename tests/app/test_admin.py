@@ -29,7 +29,7 @@ async def site(tmp_path: Path) -> Any:
 async def admin(
     site: Proxied, aiohttp_raw_server: AiohttpRawServer, aiohttp_client: AiohttpClient
 ) -> TestClient[Any, Any]:
-    handler = make_admin(lambda: site.running, Metrics(), lambda: TAKEN)
+    handler = make_admin(lambda: site.running.cache, Metrics(), lambda: TAKEN)
     return await aiohttp_client(await aiohttp_raw_server(handler))
 
 
@@ -68,7 +68,7 @@ async def test_nothing_of_it_is_kept(path: str, admin: TestClient[Any, Any]) -> 
 async def test_a_refused_config_does_not_take_the_proxy_out_of_service(
     site: Proxied, aiohttp_raw_server: AiohttpRawServer, aiohttp_client: AiohttpClient
 ) -> None:
-    handler = make_admin(lambda: site.running, Metrics(), lambda: REFUSED)
+    handler = make_admin(lambda: site.running.cache, Metrics(), lambda: REFUSED)
     admin: TestClient[Any, Any] = await aiohttp_client(await aiohttp_raw_server(handler))
     async with admin.get("/readyz") as answer:
         assert answer.status == 200

@@ -15,6 +15,7 @@ from yarl import URL
 from proxy.cache import Entry, Key, ReadPage, SharedCache, Visit, lookup, send_kept
 from proxy.http.error_pages import error_response
 from proxy.http.forwarding import request_headers
+from proxy.http.request_fields import unknown_fields
 from proxy.http.targets import requested_host
 from proxy.responses.stream import stream
 from proxy.server.listener import open_listener
@@ -49,9 +50,6 @@ class PlainReplies:
 
     def keeps(self, headers: CIMultiDict[str]) -> bool:
         return headers.get("X-Page-Audience") != "patient"
-
-    def may_share_pages(self) -> bool:
-        return "session" not in self.request.headers.get("Cookie", "")
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
         read = await read_body(upstream, 1_000_000, 5, 5)
@@ -156,6 +154,8 @@ async def bench(
                 upstream=upstream,
                 timeouts=timeouts or Timeouts(),
                 replies=PlainReplies(request, compiled),
+                may_share=not {"Cookie", "Authorization"} & set(request.headers),
+                unknown=unknown_fields(request.headers),
             )
             try:
                 return await lookup(visit)

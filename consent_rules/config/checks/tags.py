@@ -14,7 +14,7 @@ from consent_rules.config.problems import Problem, did_you_mean
 from consent_rules.config.toml.positions import Path
 from consent_rules.decision import may_act_for_patients
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex, path_covers
+from consent_rules.matching.paths import path_covers, path_glob
 from consent_rules.matching.shared_hosts import narrower_pattern, shared_hosts_named
 from consent_rules.matching.urls import resolve
 from consent_rules.vendors import BaaOffer, Vendor
@@ -205,7 +205,7 @@ def _is_of(vendor: Vendor, url: str) -> bool:
     for pattern in vendor.paths:
         host, _, rest = pattern.partition("/")
         there = not host or HostSet((host,)).holds(target.host, target.port)
-        if there and glob_regex(f"/{rest}").match(target.path):
+        if there and path_glob(f"/{rest}").match(target.path):
             return True
     return False
 
