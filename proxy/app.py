@@ -29,7 +29,7 @@ from proxy.resolve import resolve, with_audience
 from proxy.responses.respond import respond
 from proxy.responses.stored import forward
 from proxy.runtime import Runtime
-from proxy.server.connection import Memory
+from proxy.server.connection import FastPathLookup
 from proxy.upstream.errors import UpstreamError
 from proxy.upstream.interim import interim_relay
 from proxy.upstream.request import answer_expectation, send_request
@@ -71,7 +71,7 @@ def make_handler(
     return handle
 
 
-def memory_of(current: Callable[[], Runtime]) -> Memory:
+def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
     """What is ready to be sent under the configuration in force."""
 
     def memory(

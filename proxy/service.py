@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping
 
 from consent_rules.config.load import LoadedConfig
-from proxy.app import make_handler, memory_of
+from proxy.app import fast_path_lookup, make_handler
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.live import NOT_STARTED, LiveRuntime
@@ -113,7 +113,7 @@ async def _serve_worker(
             stop=worker.stop,
             ready=worker.ready,
             access=_both(metrics, access),
-            memory=memory_of(lambda: current.runtime),
+            memory=fast_path_lookup(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:

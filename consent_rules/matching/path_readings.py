@@ -82,8 +82,8 @@ def folded(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text.translate(_BEST_FIT)).casefold()
         text = unicodedata.normalize("NFKD", text).translate(_BEST_FIT)
-        kept = (char for char in text if unicodedata.category(char) not in _UNSEEN)
-        text = "".join(char for char in kept if not "\x80" <= char < "\xa0")
+        remaining = (char for char in text if unicodedata.category(char) not in _UNSEEN)
+        text = "".join(char for char in remaining if not "\x80" <= char < "\xa0")
     return text.lower().replace("+", " ")
 
 
@@ -196,16 +196,16 @@ def _slashes(text: str) -> Iterator[str]:
 
 def _dot_segments(text: str) -> Iterator[str]:
     if "/." in text:
-        kept: list[str] = []
+        remaining: list[str] = []
         segments = text.split("/")
         for segment in segments[1:]:
             if segment == "..":
-                del kept[-1:]
+                del remaining[-1:]
             elif segment != ".":
-                kept.append(segment)
+                remaining.append(segment)
         if segments[-1] in {".", ".."}:
-            kept.append("")
-        yield "/" + "/".join(kept)
+            remaining.append("")
+        yield "/" + "/".join(remaining)
 
 
 def _sessions(text: str) -> Iterator[str]:

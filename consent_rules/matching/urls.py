@@ -162,16 +162,16 @@ def normal_path(path: str) -> str:
         decoded = _PARAMETERS.sub("", decoded)
     if decoded.startswith("/") and "//" not in decoded and "/." not in decoded:
         return decoded
-    kept: list[str] = []
+    segments_left: list[str] = []
     segments = decoded.split("/")
     for segment in segments:
         if segment == "..":
-            if kept:
-                kept.pop()
+            if segments_left:
+                segments_left.pop()
         elif segment not in {"", "."}:
-            kept.append(segment)
-    tail = "/" if segments[-1] in {"", ".", ".."} and kept else ""
-    return "/" + "/".join(kept) + tail
+            segments_left.append(segment)
+    tail = "/" if segments[-1] in {"", ".", ".."} and segments_left else ""
+    return "/" + "/".join(segments_left) + tail
 
 
 @lru_cache(maxsize=1024)

@@ -78,7 +78,7 @@ def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
     return name in _SAME_FOR_ALL or (name == "content-security-policy" and value == closed_policy)
 
 
-class Question(NamedTuple):
+class FastPathKey(NamedTuple):
     """A request as far as a reply from memory depends on it. `cookie` is not part of `key`."""
 
     key: tuple[Hashable, ...]
@@ -181,7 +181,9 @@ class FastPath:
         self._by_name["cookie"] = _Role.COOKIE
         self._roles: dict[bytes, _Role] = {}
 
-    def question(self, message: RawRequestMessage, peer: str, *, secure: bool) -> Question | None:
+    def question(
+        self, message: RawRequestMessage, peer: str, *, secure: bool
+    ) -> FastPathKey | None:
         """What a request asks of memory; None when it has to go the long way."""
         if (
             message.method != "GET"
@@ -215,7 +217,7 @@ class FastPath:
             else:
                 return None
         of_site = tuple(site)
-        return Question((of_site, *chosen), of_site, cookie)
+        return FastPathKey((of_site, *chosen), of_site, cookie)
 
     def _role_of(self, name: bytes) -> _Role:
         text = name.decode("latin-1").lower()
@@ -226,7 +228,7 @@ class FastPath:
             self._roles[name] = role
         return role
 
-    def find(self, question: Question, now: float) -> FastPathEntry | None:
+    def find(self, question: FastPathKey, now: float) -> FastPathEntry | None:
         """The reply that is ready, if all that it was made from holds."""
         reply = self._replies.get((_ANYONE.key, question.key))
         if reply is None:
@@ -242,9 +244,9 @@ class FastPath:
             return None
         return reply
 
-    def remember(
+    def add(
         self,
-        question: Question,
+        question: FastPathKey,
         context: RequestContext,
         entry: Entry,
         response: ProxyResponse,
@@ -289,7 +291,7 @@ class FastPath:
 
     def _visitor(
         self,
-        question: Question,
+        question: FastPathKey,
         context: RequestContext,
         site: SiteEnforcement,
         *,

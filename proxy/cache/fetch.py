@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.cache import cache_status as told
+from proxy.cache import cache_status as cache_status
 from proxy.cache.coalescing import Flight, Flights
 from proxy.cache.conditional import CONDITIONAL, validators
 from proxy.cache.invalidation import InvalidationTable
@@ -71,7 +71,7 @@ class Replies(Protocol):
     def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
         """Whether an answer is a page, to be read as a whole before it is sent."""
 
-    def keeps(self, headers: CIMultiDict[str]) -> bool:
+    def may_store(self, headers: CIMultiDict[str]) -> bool:
         """Whether an answer with these fields may be kept at all, pages and all else alike."""
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
@@ -85,7 +85,9 @@ class Replies(Protocol):
     ) -> web.StreamResponse:
         """Relay what the upstream is sending; `read` is what `read_page` gave."""
 
-    async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
+    async def stored(
+        self, entry: Entry, headers: CIMultiDict[str], now: float
+    ) -> web.StreamResponse:
         """Send an answer that is kept. `headers` are the caller's to change."""
 
 
@@ -156,7 +158,7 @@ async def bypass(visit: Visit, why: str, entry: Entry | None = None) -> web.Stre
         elif request.method == "GET":
             _notice_kept(visit, upstream, answered)
         if visit.cache.tells:
-            answered.add(CACHE_STATUS, told.forwarded(why, status=upstream.status))
+            answered.add(CACHE_STATUS, cache_status.forwarded(why, status=upstream.status))
         return await visit.replies.live(upstream, answered, None)
 
 
@@ -335,22 +337,22 @@ async def _judged(
         ):
             return Stored(base, why, status, covers_error=True)
     is_page = visit.replies.is_page(status, answered)
-    refusal = _refusal(visit, upstream, answered)
-    if refusal:
+    reason = _refusal(visit, upstream, answered)
+    if reason:
         if base is not None and status not in ERRORS and not visit.is_alone:
             store.remove(base)  # what it was an answer to has another one now
-        if refusal not in _OF_THE_VISITOR and status not in ERRORS:
+        if reason not in _OF_THE_VISITOR and status not in ERRORS:
             visit.cache.fills.was_not_kept(_group(visit))
-        return Uncacheable(upstream, answered, why, refusal)
+        return Uncacheable(upstream, answered, why, reason)
     entry = _entry(visit, upstream, answered, asked, now, is_page=is_page)
     if is_page:
         read = await visit.replies.read_page(upstream, answered)
         if read.begun is not None:
             return _body(visit, upstream, entry, answered, why, read)
-        if read.kept is None:
+        if read.stored is None:
             visit.cache.fills.was_not_kept(_group(visit))
             return Uncacheable(upstream, answered, why, "unreadable", read)
-        entry.body, entry.attachment, entry.attached = read.kept, read.attachment, read.size
+        entry.body, entry.attachment, entry.attached = read.stored, read.attachment, read.size
         return Stored(entry, why, status, _put(visit, entry), answered)
     return _body(visit, upstream, entry, answered, why)
 
@@ -358,7 +360,7 @@ async def _judged(
 def _refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
     status = upstream.status
     is_page = visit.replies.is_page(status, answered)
-    refusal = storage_refusal(
+    reason = storage_refusal(
         visit.request.method,
         visit.headers,
         status,
@@ -367,9 +369,9 @@ def _refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str])
         is_page=is_page,
         has_credentials=not visit.may_share,
     )
-    if refusal:
-        return refusal
-    if not visit.replies.keeps(answered):
+    if reason:
+        return reason
+    if not visit.replies.may_store(answered):
         return "private"
     if "Cookie" in visit.headers and "cookie" in (selecting_names(answered, is_page=is_page) or ()):
         return "cookies"  # nobody else will ever have the same ones
@@ -436,7 +438,7 @@ def _validated(
         is_page=entry.is_page,
         has_credentials=not visit.may_share,
     )
-    refused = refused or ("" if visit.replies.keeps(entry.headers) else "private")
+    refused = refused or ("" if visit.replies.may_store(entry.headers) else "private")
     stored = not refused and _put(visit, entry)
     if not stored:
         visit.cache.store.remove(base)
@@ -567,10 +569,10 @@ async def _reply_shared(visit: Visit, shared: Stored | Streaming) -> web.StreamR
     visit.request[CACHE] = "collapsed"
     headers = aged_headers(shared.entry, now)
     if visit.cache.tells:
-        headers.add(CACHE_STATUS, told.forwarded(shared.why, collapsed=True))
+        headers.add(CACHE_STATUS, cache_status.forwarded(shared.why, collapsed=True))
     if isinstance(shared, Streaming) and not shared.growing.whole:
         return await visit.replies.live(_teed(shared, shared=True), headers, shared.read)
-    return await visit.replies.kept(shared.entry, headers, now)
+    return await visit.replies.stored(shared.entry, headers, now)
 
 
 async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
@@ -581,13 +583,17 @@ async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
         case Uncacheable():
             if tells:
                 status = outcome.upstream.status
-                outcome.headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status))
+                outcome.headers.add(
+                    CACHE_STATUS, cache_status.forwarded(outcome.why, status=status)
+                )
             return await visit.replies.live(outcome.upstream, outcome.headers, outcome.read)
         case Streaming():
             headers = CIMultiDict(outcome.headers)
             if tells:
                 status = outcome.entry.status
-                headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status, stored=True))
+                headers.add(
+                    CACHE_STATUS, cache_status.forwarded(outcome.why, status=status, stored=True)
+                )
             return await visit.replies.live(_teed(outcome), headers, outcome.read)
         case Stored():
             now = time.time()
@@ -596,9 +602,11 @@ async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
                 headers = CIMultiDict(outcome.headers)
                 headers["Age"] = str(int(outcome.entry.age(now)))
             if tells:
-                said = told.forwarded(outcome.why, status=outcome.status, stored=outcome.stored)
-                headers.add(CACHE_STATUS, said)
-            return await visit.replies.kept(outcome.entry, headers, now)
+                status_text = cache_status.forwarded(
+                    outcome.why, status=outcome.status, stored=outcome.stored
+                )
+                headers.add(CACHE_STATUS, status_text)
+            return await visit.replies.stored(outcome.entry, headers, now)
 
 
 class _Teed:

@@ -6,7 +6,7 @@ import time
 
 from aiohttp import web
 
-from proxy.cache import cache_status as told
+from proxy.cache import cache_status as cache_status
 from proxy.cache.fetch import (
     CACHE_STATUS,
     RANGE_FIELDS,
@@ -78,8 +78,8 @@ async def _reply_hit(visit: Visit, entry: Entry, now: float) -> web.StreamRespon
     visit.request[CACHE] = "hit"
     headers = aged_headers(entry, now)
     if visit.cache.tells:
-        headers.add(CACHE_STATUS, told.hit(entry.terms.lifetime - entry.age(now)))
-    return await visit.replies.kept(entry, headers, now)
+        headers.add(CACHE_STATUS, cache_status.hit(entry.terms.lifetime - entry.age(now)))
+    return await visit.replies.stored(entry, headers, now)
 
 
 __all__ = [

@@ -272,8 +272,8 @@ def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float)
     if apparent < 1:
         apparent = 0.0  # dates have whole seconds
     first = headers.get("Age", "").partition(",")[0].strip()
-    told = min(int(first), FOREVER) if _AGE.match(first) and len(first) < 40 else 0
-    return max(apparent, told + max(0.0, answered_at - asked_at))
+    stated = min(int(first), FOREVER) if _AGE.match(first) and len(first) < 40 else 0
+    return max(apparent, stated + max(0.0, answered_at - asked_at))
 
 
 def freshness(terms: FreshnessPolicy, age: float, want: RequestDirectives) -> Use:
@@ -318,15 +318,15 @@ def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
     What `no-cache="..."` names is left out, and so are cookies and names of the request: they are
     one visitor's. `Age` is written anew on each use.
     """
-    kept = CIMultiDict(headers)
+    stored = CIMultiDict(headers)
     for name in (*_COOKIES, "Age", *_PROXY_ONLY, *TRACING.intersection(map(str.lower, headers))):
-        kept.popall(name, None)
+        stored.popall(name, None)
     given, _ = response_directives(headers)
     for name in given.fields("no-cache"):
-        kept.popall(name, None)
-    if http_date(kept.get("Date", ""), now) is None:
-        kept["Date"] = as_http_date(now)
-    return kept
+        stored.popall(name, None)
+    if http_date(stored.get("Date", ""), now) is None:
+        stored["Date"] = as_http_date(now)
+    return stored
 
 
 _COOKIES = ("Set-Cookie", "Set-Cookie2")
@@ -337,11 +337,11 @@ _OF_THE_BYTES = frozenset(map(str.lower, (*OF_CONTENT, "Transfer-Encoding", "ETa
 
 
 def updated_headers(
-    kept: CIMultiDict[str], newer: CIMultiDict[str], now: float
+    stored: CIMultiDict[str], newer: CIMultiDict[str], now: float
 ) -> CIMultiDict[str]:
     """Kept header fields after a 304, or a 200 to HEAD, said that the bytes are still the same."""
     fresh = kept_headers(newer, now)
-    result = CIMultiDict(kept)
+    result = CIMultiDict(stored)
     changing = [(name, value) for name, value in fresh.items() if name.lower() not in _OF_THE_BYTES]
     for name, _ in changing:
         result.popall(name, None)
@@ -350,13 +350,13 @@ def updated_headers(
     return result
 
 
-def describes_same(kept: MultiMapping[str], head: MultiMapping[str]) -> bool:
+def describes_same(stored: MultiMapping[str], head: MultiMapping[str]) -> bool:
     """Whether a 200 to HEAD is about the bytes that are kept (RFC 9111, 4.3.5)."""
     for name in ("ETag", "Last-Modified", "Content-Length"):
         new = head.get(name)
         if new is None:
             continue
-        old = kept.get(name)
+        old = stored.get(name)
         if name == "ETag" and old is not None:
             old, new = opaque_tag(old), opaque_tag(new)
         if old != new:

@@ -67,9 +67,9 @@ def truthful(sent: str, wanted: Mapping[str, str]) -> str:
     """A Cookie header in which these cookies say the choice, or are not there."""
     if _PREFIX not in sent and not wanted:
         return sent
-    kept = [
+    remaining = [
         pair.strip()
         for pair in sent.split(";")
         if pair.strip() and not pair.strip().startswith(_PREFIX)
     ]
-    return "; ".join([*kept, *(f"{name}={value}" for name, value in wanted.items())])
+    return "; ".join([*remaining, *(f"{name}={value}" for name, value in wanted.items())])

@@ -46,8 +46,8 @@ def block_first_party_tracker(
     vendors = first_party_trackers(context, index)
     if not vendors or not context.decision.enforce or _is_navigation(request):
         return None
-    asking = {vendor.id for vendor in vendors if vendor.category is not Category.NECESSARY}
-    if asking <= _open(request, context, patient_decision):
+    need_consent = {vendor.id for vendor in vendors if vendor.category is not Category.NECESSARY}
+    if need_consent <= _open(request, context, patient_decision):
         return None
     return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
 

@@ -54,16 +54,16 @@ def upstream_request_headers(
     )
     if context.decision.enforce and context.cookie_header:
         openings = cookie_openings(context, context.decision)
-        kept, closed = without_closed(context.cookie_header, site.cookies, openings)
+        remaining, closed = without_closed(context.cookie_header, site.cookies, openings)
         if closed:
             headers.popall(hdrs.COOKIE, None)
-            if kept:
-                headers[hdrs.COOKIE] = kept
+            if remaining:
+                headers[hdrs.COOKIE] = remaining
     if site.wp_consent_cookies and context.decision.enforce:
         sent = headers.popall(hdrs.COOKIE, [])
-        told = wp_cookies(context.visitor.preferences, context.decision)
-        if kept := truthful("; ".join(sent), told):
-            headers[hdrs.COOKIE] = kept
+        consent_cookies = wp_cookies(context.visitor.preferences, context.decision)
+        if remaining := truthful("; ".join(sent), consent_cookies):
+            headers[hdrs.COOKIE] = remaining
     headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )

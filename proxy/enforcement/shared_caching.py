@@ -22,12 +22,12 @@ def make_private(headers: CIMultiDict[str]) -> None:
     for as long as the origin says.
     """
     given = ",".join(headers.popall(hdrs.CACHE_CONTROL, ())).split(",")
-    kept = [
+    remaining = [
         directive
         for directive in map(str.strip, given)
         if directive and directive.partition("=")[0].strip().lower() not in _SHARED
     ]
-    headers[hdrs.CACHE_CONTROL] = ", ".join(["private", *kept])
+    headers[hdrs.CACHE_CONTROL] = ", ".join(["private", *remaining])
     remove_cdn_directives(headers)
     vary(headers, *_DEPENDS_ON)
 

@@ -44,9 +44,9 @@ def marks_of(element: Element) -> frozenset[str]:
     if (element.attr("type") or "").strip().lower() != "text/plain":
         return frozenset()
     for name in ("data-category", "data-cookieconsent"):
-        said = element.attr(name)
-        if said:
-            return _categories(_SEPARATORS.split(said.strip()))
+        value = element.attr(name)
+        if value:
+            return _categories(_SEPARATORS.split(value.strip()))
     found = _OPTANON.search(element.attr("class") or "")
     if found:
         return _categories(found[1].split("-"))

@@ -24,7 +24,7 @@ from proxy.html.boundary import (
 )
 from proxy.html.closing import closed_bytes, closed_form, code_position, gate_span, opened_bytes
 from proxy.html.gates import UNHELD, Embed, Gate, Page, unknown
-from proxy.html.inline_remnants import code_of, remains
+from proxy.html.inline_remnants import code_of, remnants
 from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan, scan
@@ -199,7 +199,7 @@ def _with_its_remains(
     if not gate.code_at:
         return gate
     end = body.rindex(b"</", gate.code_at, gate.end)
-    found = remains(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
+    found = remnants(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
     closed = gate.closed
     if found.code:
         closed = body[gate.start : gate.code_at] + found.code + body[end : gate.end]

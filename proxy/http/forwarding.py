@@ -101,11 +101,11 @@ def forwarded_authority(request: web.BaseRequest, *, peer_is_trusted: bool) -> s
 def forwarded_scheme(request: web.BaseRequest, *, peer_is_trusted: bool) -> str:
     """The visitor's scheme, by the last word of a trusted peer's `X-Forwarded-Proto`."""
     if peer_is_trusted:
-        said = (
+        scheme_given = (
             request.headers.getall(_FORWARDED_PROTO, ("",))[-1].rpartition(",")[2].strip().lower()
         )
-        if said in {"http", "https"}:
-            return said
+        if scheme_given in {"http", "https"}:
+            return scheme_given
     return request.scheme
 
 

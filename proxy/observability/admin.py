@@ -23,7 +23,7 @@ _HEALTH = frozenset({"/health", "/healthz", "/readyz"})
 def make_admin(
     cache: Callable[[], SharedCache | None],
     metrics: Metrics,
-    told: Callable[[], Mapping[str, Any]] = lambda: {"taken": True},
+    status: Callable[[], Mapping[str, Any]] = lambda: {"taken": True},
 ) -> Handler:
     """The handler of `admin_listen`. `cache` gives the shared cache in use, `told` what there
     is to say of it: whether the file as it is now was taken, and the faults that kept it out.
@@ -33,12 +33,12 @@ def make_admin(
         await asyncio.sleep(0)
         reading = request.method in {"GET", "HEAD"}
         if request.path in _HEALTH and reading:
-            taken = told()["taken"]
+            taken = status()["taken"]
             text = "ok\n" if taken else "ok\nThe config was not taken, see /config\n"
             return web.Response(text=text, headers={"Cache-Control": "no-store"})
         if request.path == "/config" and reading:
             headers = {"Cache-Control": "no-store"}
-            return web.json_response(dict(told()), headers=headers, dumps=_DUMPS)
+            return web.json_response(dict(status()), headers=headers, dumps=_DUMPS)
         if request.path == "/metrics" and reading:
             headers = {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
             return web.Response(body=metrics_text(metrics), headers=headers)

@@ -51,14 +51,14 @@ class Counts:
 
     def as_text(self) -> bytes:
         counters = [[name, labels, value] for (name, labels), value in self.counters.items()]
-        told = {"counters": counters, "seconds": self.seconds, "gauges": self.gauges}
-        return json.dumps(told, separators=(",", ":")).encode()
+        values = {"counters": counters, "seconds": self.seconds, "gauges": self.gauges}
+        return json.dumps(values, separators=(",", ":")).encode()
 
     @classmethod
     def of_text(cls, text: bytes) -> Counts:
-        told = json.loads(text)
-        counters = {(name, tuple(labels)): value for name, labels, value in told["counters"]}
-        return cls(counters, told["seconds"], told["gauges"])
+        values = json.loads(text)
+        counters = {(name, tuple(labels)): value for name, labels, value in values["counters"]}
+        return cls(counters, values["seconds"], values["gauges"])
 
     def add(self, other: Counts) -> None:
         """Add another worker's counters and times. Gauges are each worker's own."""

@@ -43,7 +43,7 @@ class Injection:
     origin: str = ""
     declared: tuple[str, ...] = ()
     gpp: tuple[str, ...] = ()
-    kept: bool = False
+    saved_form: bool = False
 
 
 def may_be_allowed(decision: Decision, owner: str) -> bool:
@@ -94,7 +94,7 @@ def own_markup(
     scripts: list[str] = []
     styles: list[str] = []
     head = link = banner = ""
-    if injection.kept:
+    if injection.saved_form:
         own = restore()
         head += own.html
         scripts.append(own.sha256)
@@ -123,7 +123,7 @@ def own_markup(
         more = {
             "placeholders": placeholders,
             "choices": choices,
-            "keeps": placeholders and decision.audience is Audience.MARKETING,
+            "save_form": placeholders and decision.audience is Audience.MARKETING,
         }
         head += head_html(theme, state, prefix=prefix, **more)
         link = link_html(

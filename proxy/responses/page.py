@@ -93,7 +93,7 @@ def injection_for(
         sections = sections_for(runtime.config.signals.gpp, context.visitor.region)
         injection = replace(injection, gpp=sections)
     if context.has_saved_form and injection.visible and decision.audience is Audience.MARKETING:
-        injection = replace(injection, kept=True)
+        injection = replace(injection, saved_form=True)
     if page.has_base:
         injection = replace(injection, origin=f"//{context.authority}")
     if page.declaration_at:

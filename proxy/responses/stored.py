@@ -50,7 +50,7 @@ class _Read:
     """A page that was read, as the cache sees it."""
 
     got: PageRead
-    kept: bytes | None = None
+    stored: bytes | None = None
     attachment: object = None
     size: int = 0
     begun: bytes | None = None
@@ -72,7 +72,7 @@ class VisitorReplies:
     def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
         return is_page(status, headers)
 
-    def keeps(self, headers: CIMultiDict[str]) -> bool:
+    def may_store(self, headers: CIMultiDict[str]) -> bool:
         return not says_patient(headers.getall("X-Page-Audience", ()))
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
@@ -106,7 +106,9 @@ class VisitorReplies:
         got = read.got if isinstance(read, _Read) else None
         return await respond(self.request, upstream, headers, self.context, self.runtime, got)
 
-    async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
+    async def stored(
+        self, entry: Entry, headers: CIMultiDict[str], now: float
+    ) -> web.StreamResponse:
         context, site = heed(headers, self.context, self.runtime), self._site.enforcement
         if leads_to_closed(self.request, headers, context, site):
             return nothing()
@@ -147,7 +149,7 @@ class VisitorReplies:
             return
         question = ready.question(request.message, request.remote or "", secure=request.secure)
         if question is not None:
-            ready.remember(
+            ready.add(
                 question,
                 self.context,
                 entry,

@@ -27,7 +27,7 @@ from proxy.html.render import render
 from proxy.html.text_only import TextOnlyWriter
 from proxy.http.access_record import PAGE, PageRecord
 from proxy.http.content_coding import CodingError, negotiated
-from proxy.http.content_coding_stream import Do, Undo
+from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
 from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
 from proxy.rendering.open_owners import open_owners
@@ -63,7 +63,7 @@ class _Inflow:
 
     def __init__(self, upstream: ClientResponse, coding: str, already: bytes) -> None:
         self._content = upstream.content
-        self._undo = Undo(coding)
+        self._undo = StreamDecoder(coding)
         self._parts: Iterator[bytes] = self._undo.feed(already)
         self.raw: list[bytes] | None = [already]
         self.start = b""
@@ -134,7 +134,7 @@ class _Gated:
     def __init__(self, page: _Page, first: CompiledChunk, flow: _Flow, coding: str) -> None:
         self._page = page
         self._flow = flow
-        self._do = Do(coding)
+        self._do = StreamEncoder(coding)
         self._chunk = self._written(first)
 
     def _written(self, piece: CompiledChunk) -> bytes:

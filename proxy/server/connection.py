@@ -31,7 +31,7 @@ if sys.platform != "win32":
 _log = logging.getLogger("consent_proxy.server")
 
 
-Memory = Callable[[RawRequestMessage, str, bool, float], FastPathEntry | None]
+FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathEntry | None]
 """(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
 
 
@@ -103,7 +103,7 @@ class FrontConnection(RequestHandler):
         head_seconds: float,
         write_seconds: float,
         access: AccessHook | None,
-        memory: Memory | None,
+        memory: FastPathLookup | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)

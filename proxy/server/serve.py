@@ -14,7 +14,7 @@ from aiohttp import web
 from proxy.http.access_record import REQUEST_ID, AccessHook
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
-from proxy.server.connection import FrontServer, Memory, ProxyRequest
+from proxy.server.connection import FastPathLookup, FrontServer, ProxyRequest
 from proxy.server.listener import open_listener
 from proxy.server.validation import rejection_status
 from proxy.server.workers import Worker, run_workers
@@ -52,7 +52,7 @@ async def serve(
     reuse_port: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     access: AccessHook | None = None,
-    memory: Memory | None = None,
+    memory: FastPathLookup | None = None,
     admin: tuple[Handler, str | socket.socket] | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
@@ -79,7 +79,7 @@ async def _start(
     listen: str | socket.socket,
     limits: Limits,
     access: AccessHook | None,
-    memory: Memory | None,
+    memory: FastPathLookup | None,
     reuse_port: bool,
 ) -> tuple[web.BaseSite, FrontServer]:
     if isinstance(listen, str):

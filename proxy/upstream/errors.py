@@ -34,8 +34,8 @@ def failure_kind(exc: BaseException) -> str:
     cause = exc.__cause__
     if isinstance(cause, HttpProcessingError | OSError) and not isinstance(exc, OSError):
         return failure_kind(cause)
-    said = _PARSER_WORDS.search(str(exc))
-    return said[1] if said is not None else type(exc).__name__
+    match = _PARSER_WORDS.search(str(exc))
+    return match[1] if match is not None else type(exc).__name__
 
 
 # Of "Bad status line:\n  Expected HTTP/:\n\n  b'...'" the last words before the quoted bytes.

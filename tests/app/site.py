@@ -13,7 +13,7 @@ from pathlib import Path
 from consent_rules.categories import Category
 from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
-from proxy.app import make_handler, memory_of
+from proxy.app import fast_path_lookup, make_handler
 from proxy.http.content_coding import decoded
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
@@ -263,7 +263,7 @@ async def in_front_of(
     async with open_session() as session, open_session(connections=0) as tunnels:
         handler = make_handler(lambda: running, session, tunnels)
         limits = Limits(grace=2.0, linger=0.5)
-        memory = memory_of(lambda: running)
+        memory = fast_path_lookup(lambda: running)
         serving = asyncio.create_task(
             serve(handler, listener, stop=stop, limits=limits, memory=memory)
         )

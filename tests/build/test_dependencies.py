@@ -83,6 +83,7 @@ def test_what_is_shipped_does_not_import_what_is_not(folder: str) -> None:
 _NOT_IMPORTED = {
     "axe-playwright-python": "brings axe.js, which the browser runs",
     "editables": "hatchling writes editable installs with it",
+    "gunicorn": "a command: serves the WSGI origins of the tests",
     "hatchling": "builds the wheel",
     "import-linter": "a command",
     "mypy": "a command",
@@ -92,6 +93,7 @@ _NOT_IMPORTED = {
     "pytest-xdist": "a plugin",
     "ruff": "a command",
     "ua-parser": "device classes",
+    "uvicorn": "a command: serves the ASGI origins of the tests",
     "uvloop": "its loop is asked for by name",
     "yarl": "aiohttp's URLs",
 }

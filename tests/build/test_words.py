@@ -1,6 +1,6 @@
 """One word for one thing, the field's word: identifiers that were replaced do not come back.
 
-`REPLACED` is old -> new. `REMAINING` are the places that still have an old one: each may only go.
+`REPLACED` is old -> new.
 """
 
 from __future__ import annotations
@@ -111,52 +111,6 @@ REPLACED: Mapping[str, str] = {
     "spare_the_collector": "freeze_startup_objects",
 }
 
-REMAINING: Mapping[str, frozenset[str]] = {
-    "consent_rules/matching/urls.py": frozenset({"kept"}),
-    "proxy/app.py": frozenset({"Memory"}),
-    "proxy/banner/banner.py": frozenset({"keeps"}),
-    "proxy/banner/gpp_script.py": frozenset({"told"}),
-    "proxy/cache/cache_status.py": frozenset({"told"}),
-    "proxy/cache/coalescing.py": frozenset({"under_way"}),
-    "proxy/cache/conditional.py": frozenset({"kept"}),
-    "proxy/cache/fast_path.py": frozenset({"Question", "remember"}),
-    "proxy/cache/fetch.py": frozenset({"keeps", "kept", "refusal", "said", "told"}),
-    "proxy/cache/lookup.py": frozenset({"kept", "told"}),
-    "proxy/cache/outcomes.py": frozenset({"kept"}),
-    "proxy/cache/policy.py": frozenset({"kept", "told"}),
-    "proxy/cookies/vendor_cookies.py": frozenset({"kept"}),
-    "proxy/cookies/wp_consent.py": frozenset({"kept"}),
-    "proxy/enforcement/browser_headers.py": frozenset({"kept"}),
-    "proxy/enforcement/first_party_trackers.py": frozenset({"disguise"}),
-    "proxy/enforcement/request_filter.py": frozenset({"kept", "told"}),
-    "proxy/enforcement/response_filter.py": frozenset({"finish_headers", "hold_part"}),
-    "proxy/enforcement/shared_caching.py": frozenset({"kept"}),
-    "proxy/html/closing.py": frozenset({"kept"}),
-    "proxy/html/cmp_markup.py": frozenset({"said"}),
-    "proxy/html/compile.py": frozenset({"remains"}),
-    "proxy/html/inline_remnants.py": frozenset({"kept", "remains"}),
-    "proxy/html/text_only.py": frozenset({"kept"}),
-    "proxy/html/xml.py": frozenset({"kept"}),
-    "proxy/http/adapters/interim_connector.py": frozenset({"hearing"}),
-    "proxy/http/content_coding_stream.py": frozenset({"Do", "Undo"}),
-    "proxy/observability/admin.py": frozenset({"told"}),
-    "proxy/observability/discovered.py": frozenset({"kept"}),
-    "proxy/observability/metrics.py": frozenset({"told"}),
-    "proxy/observability/prometheus.py": frozenset({"told"}),
-    "proxy/rendering/injected_markup.py": frozenset({"kept"}),
-    "proxy/rendering/variants.py": frozenset({"kept"}),
-    "proxy/responses/page.py": frozenset({"finish_headers", "kept"}),
-    "proxy/responses/respond.py": frozenset({"finish_headers", "hold_part"}),
-    "proxy/responses/stored.py": frozenset({"disguise", "hold_part", "keeps", "kept", "remember"}),
-    "proxy/responses/streamed_page.py": frozenset({"Do", "Undo", "asking"}),
-    "proxy/responses/xml_document.py": frozenset({"finish_headers"}),
-    "proxy/server/connection.py": frozenset({"Memory"}),
-    "proxy/server/serve.py": frozenset({"Memory", "refusal"}),
-    "proxy/server/validation.py": frozenset({"refusal"}),
-    "proxy/service.py": frozenset({"spare_the_collector"}),
-    "proxy/upstream/request.py": frozenset({"hearing"}),
-}
-
 
 @functools.cache
 def _identifiers(file: Path) -> frozenset[str]:
@@ -190,12 +144,5 @@ FILES = sorted(
 
 @pytest.mark.parametrize("file", FILES)
 def test_replaced_words_do_not_come_back(file: str) -> None:
-    used = _used(ROOT / file) - REMAINING.get(file, frozenset())
+    used = _used(ROOT / file)
     assert not used, {old: REPLACED[old] for old in used}
-
-
-@pytest.mark.parametrize("file", sorted(REMAINING))
-def test_the_list_of_what_remains_only_shrinks(file: str) -> None:
-    path = ROOT / file
-    gone = REMAINING[file] - (_used(path) if path.exists() else frozenset())
-    assert not gone, "take these off the list"

@@ -32,7 +32,7 @@ BUDGET = 4_000_000
 class Page:
     """A page that was read: "compiled" by counting."""
 
-    kept: bytes | None
+    stored: bytes | None
     attachment: object
     size: int = 100
     begun: bytes | None = None
@@ -48,7 +48,7 @@ class PlainReplies:
     def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
         return headers.get("Content-Type", "").startswith("text/html") and status != 304
 
-    def keeps(self, headers: CIMultiDict[str]) -> bool:
+    def may_store(self, headers: CIMultiDict[str]) -> bool:
         return headers.get("X-Page-Audience") != "patient"
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
@@ -70,7 +70,9 @@ class PlainReplies:
             already = read.attachment
         return await stream(self.request, upstream, headers, upstream.status, already_read=already)
 
-    async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
+    async def stored(
+        self, entry: Entry, headers: CIMultiDict[str], now: float
+    ) -> web.StreamResponse:
         return await send_kept(self.request, entry, headers, now)
 
 

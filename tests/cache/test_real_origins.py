@@ -25,6 +25,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Running]]:
         yield kind, started
 
 
+def only(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "server", [SERVERS[name] for name in names], ids=names, indirect=True, scope="module"
+    )
+
+
 def owner(answer: Answer) -> str:
     """Whose body it is; "" where it belongs to no visitor."""
     found = OWNER.search(answer.text)
@@ -104,14 +110,13 @@ async def test_visitors_at_the_same_time_get_their_own(
                 group.create_task(one(number))
 
 
+@only("flask", "django")
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "Script-Name", "script_name"])
 async def test_gunicorn_is_told_no_other_path(
     server: tuple[Server, Running], tmp_path: Path, name: str
 ) -> None:
     """gunicorn takes SCRIPT_NAME off the path, as a peer on this machine says it."""
-    kind, origin = server
-    if kind.name not in {"flask", "django"}:
-        pytest.skip("not gunicorn")
+    _, origin = server
     if "_" in name:
         headers = {name: "/public"}
         async with ClientSession() as direct:
@@ -122,12 +127,11 @@ async def test_gunicorn_is_told_no_other_path(
         assert (await site.ask("/public/me", f"{name}: /public")).status == 404
 
 
+@only("express", "nginx")  # the others give their files no lifetime
 async def test_files_that_are_for_all_come_from_memory(
     server: tuple[Server, Running], tmp_path: Path
 ) -> None:
-    kind, origin = server
-    if kind.name not in {"express", "nginx"}:
-        pytest.skip("says no lifetime for its files")
+    _, origin = server
     async with in_front_of(origin.port, tmp_path) as site:
         first = await site.ask("/static/site.css", cookie="sid=alice", dest="style")
         assert first.status == 200
