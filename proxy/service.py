@@ -77,7 +77,7 @@ def _shared_listeners(*addresses: str) -> dict[str, socket.socket]:
     return shared
 
 
-def _spare_the_collector() -> None:
+def _freeze_startup_objects() -> None:
     """Let Python look for cycles less often, and never among what is there for good.
 
     A page makes thousands of small objects without a cycle: by default they set off a full
@@ -94,7 +94,7 @@ async def _serve_worker(
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
 
-    _spare_the_collector()
+    _freeze_startup_objects()
     current.catch_up()
     runtime = current.runtime
     at_work = [

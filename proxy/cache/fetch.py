@@ -165,7 +165,7 @@ async def bypass(visit: Visit, why: str, entry: Entry | None = None) -> web.Stre
 def _notice_kept(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> None:
     """Let the next visitor fetch for all again, where an answer has become fit to keep."""
     fills, group = visit.cache.fills, _group(visit)
-    if fills.is_not_kept(group) and not _refusal(visit, upstream, answered):
+    if fills.is_not_kept(group) and not _storage_refusal(visit, upstream, answered):
         fills.was_kept(group)
 
 
@@ -337,7 +337,7 @@ async def _judged(
         ):
             return Stored(base, why, status, covers_error=True)
     is_page = visit.replies.is_page(status, answered)
-    reason = _refusal(visit, upstream, answered)
+    reason = _storage_refusal(visit, upstream, answered)
     if reason:
         if base is not None and status not in ERRORS and not visit.is_alone:
             store.remove(base)  # what it was an answer to has another one now
@@ -357,7 +357,7 @@ async def _judged(
     return _body(visit, upstream, entry, answered, why)
 
 
-def _refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
+def _storage_refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
     status = upstream.status
     is_page = visit.replies.is_page(status, answered)
     reason = storage_refusal(

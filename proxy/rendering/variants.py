@@ -65,16 +65,16 @@ class Variants:
 
     def __init__(self, budget: int) -> None:
         # A variant and its compressed forms are together less than twice the plain body.
-        self._kept: LRUCache[object, Variant] = LRUCache(
+        self._variants: LRUCache[object, Variant] = LRUCache(
             budget, getsizeof=lambda variant: 2 * len(variant.body) + 512
         )
 
     def get(self, key: object) -> Variant | None:
-        return self._kept.get(key)
+        return self._variants.get(key)
 
     def put(self, key: object, variant: Variant) -> None:
-        if 2 * len(variant.body) + 512 <= self._kept.maxsize:
-            self._kept[key] = variant
+        if 2 * len(variant.body) + 512 <= self._variants.maxsize:
+            self._variants[key] = variant
 
 
 def variant_key(
