@@ -122,12 +122,15 @@ async def _through_proxy(server: Server, targets: list[str], folder: Path) -> tu
     """How many patient pages came through, and the targets of those with an open gate."""
     from tests.app.site import proxied
 
-    rules = "\n".join(f'[[site.page]]\npath = "{rule}"\naudience = "patient"' for rule in RULES)
-    async with proxied(
-        folder,
-        change=lambda text: text.replace('[[site.page]]\npath = "/patients/*"\naudience = "patient"', rules)
-        .replace(text.partition('upstream = "')[2].partition('"')[0], f"http://127.0.0.1:{server.port}"),
-    ) as site:  # fmt: skip
+    one = '[[site.page]]\npath = "{}"\naudience = "patient"'
+    rules = "\n".join(map(one.format, RULES))
+
+    def change(text: str) -> str:
+        origin = text.partition('upstream = "')[2].partition('"')[0]
+        text = text.replace(origin, f"http://127.0.0.1:{server.port}")
+        return text.replace(one.format("/patients/*"), rules)
+
+    async with proxied(folder, change=change) as site:
         cookie = site.cookie("analytics", "advertising", "social", "functional", "session_replay")
         found = await ask_all(site.port, targets, cookie)
     patients = [(target, body) for target, _, body in found if b"patient-page" in body]
@@ -167,9 +170,9 @@ def main() -> int:
             faults += len(wrong) + len(leaking)
             statuses = Counter(status for _, status, _ in asked)
             print(
-                f"{name:14} {len(asked)} sent, {len(wrong)} patient pages among them; of {len(sample)} "
-                f"others {control} are patient pages there, {through} through the proxy, "
-                f"{len(leaking)} with an open gate; {time.monotonic() - began:.0f} s; "
+                f"{name:14} {len(asked)} sent, {len(wrong)} patient pages among them; "
+                f"of {len(sample)} others {control} are patient pages there, {through} through the "
+                f"proxy, {len(leaking)} with an open gate; {time.monotonic() - began:.0f} s; "
                 f"{dict(statuses.most_common(5))}", flush=True,
             )  # fmt: skip
             for target in sorted(wrong, key=len)[:25]:
