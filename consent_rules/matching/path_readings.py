@@ -139,6 +139,7 @@ _SCRIPT = re.compile(
     r"|action|cfm|cfc|dll|exe|lua|nsf)(?=/)",
     re.IGNORECASE,
 )
+_FILE = re.compile(r"/[^/]*\.[0-9A-Za-z]{1,8}(?=/)")
 _ROOT = r"/(?:public|public_html|web|webroot|htdocs|www|_next/data/[^/]*)(?=/)"
 _ROOTS = re.compile(_ROOT, re.IGNORECASE)
 
@@ -223,6 +224,15 @@ def _scripts(text: str) -> Iterator[str]:
             yield text[found.end() :]
 
 
+def _files(text: str) -> Iterator[str]:
+    """`/page.html/x` is the file, with a PATH_INFO that it does not read (Apache's
+    `AcceptPathInfo On`, PHP's built-in server).
+    """
+    if "." in text:
+        for found in _FILE.finditer(text):
+            yield text[: found.end()]
+
+
 def _names(text: str) -> Iterator[str]:
     """Blanks and dots around a file's name, which Windows and `trim` drop; a stream of NTFS."""
     if " " in text or "./" in text or text.endswith("."):
@@ -244,7 +254,7 @@ _STRUCTURE: tuple[Step, ...] = (
 )  # fmt: skip
 _ALL: tuple[Step, ...] = (
     _drop_bare_percent, _backslashes, _parameters, _query, _controls, _slashes, _dot_segments,
-    _sessions, _scripts, _names, _roots,
+    _sessions, _scripts, _files, _names, _roots,
 )  # fmt: skip
 
 

@@ -39,6 +39,12 @@ SPELLINGS = [
     ("/patients/*", "/_next/data/b1-d/patients/pay.json"),
     ("/pay", "/pay.php/anything"),
     ("/pay.php", "/pay.php/anything"),
+    # a file with a path behind it that it does not read
+    ("/account/form.html", "/account/form.html/anything"),
+    ("/account/form", "/account/form.html/any/thing"),
+    ("/portal/*.pdf", "/portal/bill.pdf/x"),
+    # nginx: `location /static { alias /srv/static/; }` leads out of the folder
+    ("/patients/*", "/static../patients"),
     # front controllers that read the query
     ("/patients/*", "/index.php?r=patients/pay"),
     ("/patients/*", "/?r=patients%2Fpay"),
@@ -156,6 +162,8 @@ HONEST = [
     "/blog?r=patients/pay",
     "/index.php?r=blog/post",
     "/assets/app.3f2a1b.js",
+    "/assets/v1.2.3/lib.min.js/map",
+    "/node_modules/a.js/dist/b.js/c.d/e.f/g.js",
     "/assets/fonts/a@2x.woff2",
     "/.well-known/security.txt",
     "/~user/home",
