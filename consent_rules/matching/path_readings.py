@@ -393,15 +393,28 @@ _SEPARATORS = re.compile(r"[&;]")
 
 def routed_paths(path: str, query: str) -> Iterator[str] | None:
     """The paths that a front controller at `path` may find in a raw query; None where they are
-    more than is read. Nothing where `path` is no place for one.
+    more than is read.
+
+    Where `path` is no place for one, every path may still be rewritten to it: then only `?/page`
+    counts, for parameters are called `q` or `page` for other reasons as well.
     """
     folder, _, name = path.rpartition("/")
-    if not _FRONT.match(name):
+    is_front = _FRONT.match(name) is not None
+    if not is_front and "/" not in query and "%" not in query:
         return iter(())
     parts = _SEPARATORS.split(query, maxsplit=_MAX_PARAMETERS)
-    if len(parts) > _MAX_PARAMETERS or len(query) > 4 * MAX_LENGTH:
+    if not is_front:
+        parts = [part for part in parts if "=" not in part and _names_path(part)]
+    elif len(parts) > _MAX_PARAMETERS or len(query) > 4 * MAX_LENGTH:
         return None
     return _routed(f"{folder}/", parts)
+
+
+def _names_path(part: str) -> bool:
+    return decoded(part[:_MAX_ESCAPE]).startswith("/")
+
+
+_MAX_ESCAPE = len("%u002f")
 
 
 def _routed(folder: str, parts: Iterable[str]) -> Iterator[str]:

@@ -58,6 +58,10 @@ SPELLINGS = [
     ("/patients/*", "/?R=Patients/pay"),
     ("/patients/*", "/index.php?pagename=patients"),
     ("/patients/*", "//index.php?r=patients"),
+    # every path is rewritten to one (`RewriteRule . index.php`), which reads a bare query
+    ("/pay", "/static/x?/pay"),
+    ("/patients/*", "/blog/?%2fpatients/pay"),
+    ("/patients/*", "/blog?a=1&/patients/pay"),
     # path parameters
     ("/patients/*", "/%70atients/..;/x"),
     ("/patients/*", "//patients/..;/x"),
@@ -160,6 +164,8 @@ HONEST = [
     "/?utm_source=patients",
     "/?next=/patients/pay",
     "/blog?r=patients/pay",
+    "/blog?patients",
+    "/blog?/about",
     "/index.php?r=blog/post",
     "/assets/app.3f2a1b.js",
     "/assets/v1.2.3/lib.min.js/map",
