@@ -105,7 +105,7 @@ async def _serve_worker(
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(lambda: current.runtime.cache, metrics, current.status)
-    access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
+    access = _access_log(current) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(
             make_handler(lambda: current.runtime, session, tunnels),
@@ -123,6 +123,13 @@ async def _serve_worker(
     for task in at_work:
         task.cancel()
     await asyncio.gather(*at_work, return_exceptions=True)
+
+
+def _access_log(current: LiveRuntime) -> AccessLog:
+    def path_without_site(target: str) -> str:
+        return current.runtime.rules.logged_path(target)
+
+    return AccessLog(trusted=current.runtime.trusted, path_without_site=path_without_site)
 
 
 def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:

@@ -28,7 +28,7 @@ from pathlib import Path
 from consent_rules.categories import Audience
 from proxy.http.targets import split_target
 from tests.paths.apps import TRACKER
-from tests.paths.servers import Server, available, started
+from tests.paths.servers import Server, available, known, started
 from tests.paths.spellings import RULES, spellings
 from tests.rules.example_rules import site as site_with
 
@@ -138,11 +138,13 @@ async def _through_proxy(server: Server, targets: list[str], folder: Path) -> tu
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--count", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=1_000_000, help="spellings that are judged")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sample", type=int, default=1_000)
-    parser.add_argument("--servers", default="")
+    parser.add_argument("--sample", type=int, default=1_000, help="sent through the proxy as well")
+    parser.add_argument("--servers", default="", help="by name, with commas; default: all there")
     options = parser.parse_args()
     began = time.monotonic()
     marketing, count = judged(spellings(options.count, options.seed))
@@ -179,7 +181,7 @@ def main() -> int:
                 print("   wrong  ", target)
             for target in leaking[:10]:
                 print("   leaking", target)
-    missing = set(wanted) ^ set(available())
+    missing = set(known()) - set(wanted)
     print(f"left out: {', '.join(sorted(missing)) or 'none'}; {faults} faults")
     return 1 if faults else 0
 

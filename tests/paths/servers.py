@@ -51,6 +51,11 @@ def started(name: str, folder: Path) -> Iterator[Server]:
         log.close()
 
 
+def known() -> list[str]:
+    """All servers."""
+    return list(_TOOLS)
+
+
 def available() -> list[str]:
     """Those that are installed here."""
     return [name for name, tool in _TOOLS.items() if shutil.which(tool) or Path(tool).exists()]
