@@ -202,15 +202,27 @@ def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runti
     return _only_known(names, runtime.cookies, domain)
 
 
-@lru_cache(maxsize=4096)
+_MAX_REMEMBERED = 1024
+"""Characters of the names of a visitor's cookies."""
+
+
 def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
     """Whether cookies are our own and vendors' only. Any other may be a session: what the origin
     then sends can be one visitor's, whatever its Cache-Control says.
     """
+    if sum(map(len, names)) > _MAX_REMEMBERED:
+        return _are_known(names, index, domain)
+    return _known_cookies(names, index, domain)
+
+
+def _are_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
     own = {load_once_cookie_name(secure=secure) for secure in (True, False)}
     own.add(SAVED_FORM_COOKIE)
     own |= {cookie_name(domain, secure=secure) for secure in (True, False)}
     return all(name in own or index.vendors_of(name) for name in names)
+
+
+_known_cookies = lru_cache(maxsize=4096)(_are_known)
 
 
 def _asks_for_page(request: web.BaseRequest) -> bool:
