@@ -34,6 +34,8 @@ from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
 from proxy.responses.page_reader import (
     PageRead,
+    heed_page,
+    note_served,
     note_unapproved,
     page_audience,
     page_of,
@@ -294,8 +296,7 @@ async def streamed_page(
         return page_reply(request, upstream, context, runtime, got)
     inflow.raw = None
     raw = []
-    if context.decision.audience is not Audience.PATIENT:
-        context = with_audience(context, page_audience(first.page, context), runtime)
+    context = heed_page(first.page, context, runtime)
     return _reply(request, upstream, context, runtime, first, flow)
 
 
@@ -332,6 +333,7 @@ def _reply(
                 timeouts=runtime.timeouts,
             )
         finally:
+            note_served(upstream.status, shown.context, runtime)
             note_logged_path(request, shown.context)
             note_unapproved(shown.owners, shown.context, runtime)
             audience = str(shown.context.decision.audience)
