@@ -155,7 +155,7 @@ async def test_only_names_that_are_its_own(
 ) -> None:
     names = frozenset({"metrics.example.com", "admin.example.com"})
     handler = make_admin(lambda: site.running.cache, Metrics(), lambda: TAKEN, lambda: names)
-    admin = await aiohttp_client(await aiohttp_raw_server(handler))
+    admin: TestClient[Any, Any] = await aiohttp_client(await aiohttp_raw_server(handler))
     await site.ask("/")
     async with admin.request(method, path, headers={"Host": host}) as answer:
         assert answer.status == status
