@@ -121,8 +121,8 @@ def build_runtime(
 
     Raises KeyFaultError or RegionFileError; then nothing has changed.
     """
-    board = InvalidationTable() if before is None else before.invalidations
-    cache = _cache(config, board, before)
+    invalidations = InvalidationTable() if before is None else before.invalidations
+    cache = _cache(config, invalidations, before)
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
@@ -153,7 +153,7 @@ def build_runtime(
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
         trusted=config.proxy.trusted_proxies,
-        invalidations=board,
+        invalidations=invalidations,
         cache=cache,
         fast_path=_fast_path(config, cache, region_file),
     )
@@ -181,7 +181,9 @@ def _site_runtime(
     )
 
 
-def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> SharedCache | None:
+def _cache(
+    config: Config, invalidations: InvalidationTable, before: Runtime | None
+) -> SharedCache | None:
     proxy = config.proxy
     if not proxy.cache_bytes:
         return None
@@ -193,9 +195,9 @@ def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> 
             proxy.cache_with_cookies,
         )
         if same:  # else a page that is a patient's now might still be kept
-            before.cache.tells = proxy.cache_status
+            before.cache.adds_cache_status = proxy.cache_status
             return before.cache
-    return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
+    return SharedCache(proxy.cache_bytes, invalidations, adds_cache_status=proxy.cache_status)
 
 
 def _fast_path(

@@ -263,7 +263,7 @@ class FastPath:
             return
         asset = not entry.is_page and not asks_for_page and not context.site.patient_cookies
         # A guessed lifetime does not count for a visitor with credentials.
-        asset = asset and entry.terms.explicit
+        asset = asset and entry.policy.explicit
         # The kept fields as well: one that was taken out for this visitor is another's.
         fields = (*entry.headers.items(), *response.headers.items())
         closed = site.policy(None)
@@ -274,7 +274,7 @@ class FastPath:
         if who is None:
             return
         now = context.received_at
-        until = min(entry.born + entry.terms.lifetime, (now // _DAY + 1) * _DAY)
+        until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
         rest = b""
         if "Age" in headers:

@@ -165,7 +165,7 @@ def storage_refusal(
         return "vary"
     if not set(unknown_fields(request)) <= set(varies):
         return "request field"
-    terms = terms_of(status, headers, now, is_page=is_page)
+    terms = freshness_policy(status, headers, now, is_page=is_page)
     if has_credentials:
         for_all = "public" in given or "s-maxage" in given
         # A lifetime of 0 would be validated with other visitors' requests: an origin whose
@@ -209,7 +209,7 @@ def has_validator(headers: MultiMapping[str]) -> bool:
     return "ETag" in headers or "Last-Modified" in headers
 
 
-def terms_of(
+def freshness_policy(
     status: int, headers: MultiMapping[str], now: float, *, is_page: bool = False
 ) -> FreshnessPolicy:
     """On what terms an answer that came at `now` may be used."""
@@ -312,7 +312,7 @@ def allows_stale_on_error(
     return age - terms.lifetime <= UNREACHABLE
 
 
-def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
+def stored_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
     """The header fields that are kept with an answer. Hop-by-hop fields are gone already.
 
     What `no-cache="..."` names is left out, and so are cookies and names of the request: they are
@@ -340,7 +340,7 @@ def updated_headers(
     stored: CIMultiDict[str], newer: CIMultiDict[str], now: float
 ) -> CIMultiDict[str]:
     """Kept header fields after a 304, or a 200 to HEAD, said that the bytes are still the same."""
-    fresh = kept_headers(newer, now)
+    fresh = stored_headers(newer, now)
     result = CIMultiDict(stored)
     changing = [(name, value) for name, value in fresh.items() if name.lower() not in _OF_THE_BYTES]
     for name, _ in changing:
