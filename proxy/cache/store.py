@@ -1,4 +1,4 @@
-"""The kept answers of one worker, within a budget of bytes."""
+"""The stored responses of one worker, within a budget of bytes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from proxy.html import Boundary, Page
 _OVERHEAD = 1500
 """Bytes that an entry takes beside its texts, about."""
 _MAX_VARIANTS = 64
-"""Kept for one URL. `Vary: User-Agent` has thousands, each asked for once."""
+"""Stored for one URL. `Vary: User-Agent` has thousands, each asked for once."""
 _SHARE = 16
-"""An answer larger than this part of the budget passes by: it would push out too many others."""
+"""A response larger than this part of the budget is not stored: it would evict too many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ def place_of(key: Key) -> str:
 
 
 def selecting_names(headers: MultiMapping[str], *, is_page: bool) -> tuple[str, ...] | None:
-    """The request fields that choose among a URL's answers. None when no request is like another.
+    """The request fields that select among a URL's responses. None when no request is like another.
 
-    A coded body is for those who can undo it, whether its origin says so or not. A page is undone
-    here, so its coding is nobody's business.
+    A coded body is for those who can decode it, whether its origin says so or not. A page is
+    decoded here, so its coding does not matter.
     """
     names = vary_names(headers)
     if names is None:
@@ -105,7 +105,7 @@ class Store:
         self.in_flight = 0
         self._entries: OrderedDict[tuple[Key, Selecting], Entry] = OrderedDict()
         self._costs: dict[tuple[Key, Selecting], int] = {}
-        # For each URL its answers, oldest first; and how many were chosen by which fields.
+        # For each URL its responses, oldest first; and how many were selected by which fields.
         self._variants: dict[Key, dict[Selecting, None]] = {}
         self._names: dict[Key, dict[tuple[str, ...], int]] = {}
         self._purges_seen = self.invalidations.count()
@@ -115,15 +115,15 @@ class Store:
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest body that is kept."""
+        """Bytes of the largest body that is stored."""
         return self.budget // _SHARE
 
     def selecting_of(self, key: Key, request: MultiMapping[str]) -> tuple[Selecting, ...]:
-        """What a request has in the fields by which the kept answers of a URL were chosen."""
+        """What a request has in the fields by which the stored responses of a URL were selected."""
         return tuple(selecting(names, request) for names in self._names.get(key, ()))
 
     def get(self, key: Key, request: Callable[[], MultiMapping[str]]) -> Entry | None:
-        """The answer that is kept for a request, if any. `request` gives its header fields, as the
+        """The stored response for a request, if any. `request` gives its header fields, as the
         upstream would get them; it is only called where they matter.
         """
         if self.invalidations.count() != self._purges_seen:
@@ -174,7 +174,7 @@ class Store:
         return None
 
     def put(self, entry: Entry) -> bool:
-        """Keep an answer, in place of the one that it replaces. False when it is not kept."""
+        """Store a response, in place of the one that it replaces. False when it is not stored."""
         entry.slot = self.invalidations.slot(entry.place)
         cost = entry.cost
         if cost > self.largest + _OVERHEAD * 4 or self._is_out_of_date(entry):
@@ -214,7 +214,7 @@ class Store:
         self.invalidations.invalidate(place_of(key))
 
     def purge(self, url: str) -> int:
-        """Throw out one URL ("host/path?query"), in all workers. Returns how many answers of it
+        """Throw out one URL ("host/path?query"), in all workers. Returns how many responses of it
         this worker had.
         """
         place = _lower_host(url)
@@ -230,7 +230,7 @@ class Store:
         return before - len(self._entries)
 
     def reserve(self, size: int) -> bool:
-        """Count bytes of a body under way. False when too much is under way already."""
+        """Count bytes of a body in flight. False when too much is in flight already."""
         if self.in_flight + size > self.budget // 2:
             return False
         self.in_flight += size
