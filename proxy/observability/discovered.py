@@ -1,4 +1,4 @@
-"""What was closed because nobody approved it: counted by site, page and host.
+"""Discovered hosts: resources without an approval, counted by site, page and host.
 
 Seen in pages when they are compiled, and in the browsers' CSP reports. Workers gather counts in
 memory and add them to one SQLite file, from which `consent-proxy discovered` reads.

@@ -1,4 +1,4 @@
-"""A page that is large or comes slowly: gated in pieces and sent while the rest still comes.
+"""The reply with a page that is large or slow: gated and sent chunk by chunk.
 
 The head of the answer is decided by the first piece, in which the body has begun: charset,
 language, <base> and the mark of a patient page. From there on each piece is sent as it is gated.
