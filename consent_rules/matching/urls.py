@@ -55,9 +55,13 @@ BROKEN = Target("", "", None, "/")
 """A URL with a network scheme that cannot be parsed: no browser is known to ask for it."""
 
 
-@lru_cache(maxsize=1024)
 def host_of_authority(authority: str) -> str:
     """The normalised host of `host[:port]` as a Host header or config gives it; "" if broken."""
+    return _host_of_authority(authority) if len(authority) <= _MAX_REMEMBERED_LENGTH else ""
+
+
+@lru_cache(maxsize=1024)
+def _host_of_authority(authority: str) -> str:
     target = resolve(f"http://{authority}/", None)
     return target.host if target else ""
 
@@ -81,15 +85,36 @@ def resolve(url: str, base: str | None) -> Target | None:
         number = int(port) if port else None
         if number == _DEFAULT_PORT[scheme]:
             number = None
-        return Target(scheme, host, number, path or "/")
+        return Target(scheme, host if fits_dns(host) else "", number, path or "/")
     if base is not None and (rooted := _PLAIN_ROOTED.match(url)) is not None:
         scheme, host, number = _origin_of(base)
         return Target(scheme, host, number, rooted[1])
     return _resolve_fully(url, base)
 
 
-@lru_cache(maxsize=4096)
+MAX_HOST_LENGTH = 253
+MAX_LABEL_LENGTH = 63
+"""Characters (RFC 1035, 2.3.4; 253 without the last dot)."""
+
+
+def fits_dns(host: str) -> bool:
+    """Whether a name may be in the DNS. One that may not is no known host: it counts as broken."""
+    if len(host) <= MAX_LABEL_LENGTH:
+        return True
+    return len(host) <= MAX_HOST_LENGTH and max(map(len, host.split("."))) <= MAX_LABEL_LENGTH
+
+
+_MAX_REMEMBERED_LENGTH = 2048
+"""Characters. Longer URLs are resolved each time: whoever sends them must not fill the memory."""
+
+
 def _resolve_fully(url: str, base: str | None) -> Target | None:
+    if len(url) + len(base or "") > _MAX_REMEMBERED_LENGTH:
+        return _resolved(url, base)
+    return _remembered(url, base)
+
+
+def _resolved(url: str, base: str | None) -> Target | None:
     url = strip_url(url)
     if not url or url[0] == "#":
         return None
@@ -101,6 +126,9 @@ def _resolve_fully(url: str, base: str | None) -> Target | None:
         return _target_of(parsed)
     except ValueError:
         return BROKEN
+
+
+_remembered = lru_cache(maxsize=4096)(_resolved)
 
 
 def _filesystem_or_none(url: str, scheme: str) -> Target | None:
@@ -115,7 +143,8 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
     if scheme not in _NETWORK_SCHEMES:
         return None
     port = int(parsed.port) if parsed.port else None
-    return Target(scheme, parsed.hostname.rstrip("."), port, normal_path(parsed.pathname))
+    host = parsed.hostname.rstrip(".")
+    return Target(scheme, host if fits_dns(host) else "", port, normal_path(parsed.pathname))
 
 
 def normal_path(path: str) -> str:
@@ -145,7 +174,17 @@ def normal_path(path: str) -> str:
 
 
 @lru_cache(maxsize=1024)
+def _remembered_origin(base: str) -> tuple[str, str, int | None]:
+    return _resolved_origin(base)
+
+
 def _origin_of(base: str) -> tuple[str, str, int | None]:
+    if len(base) > _MAX_REMEMBERED_LENGTH:
+        return _resolved_origin(base)
+    return _remembered_origin(base)
+
+
+def _resolved_origin(base: str) -> tuple[str, str, int | None]:
     target = _resolve_fully(base, None)
     if target is None:
         return ("https", "", None)

@@ -78,6 +78,9 @@ class CompileContext:
     hinted: dict[str, frozenset[str]] = field(default_factory=dict)
     """Hosts that are hinted at and of which vendors own parts: those that the page asks there."""
 
+    nested: int = 0
+    """Pages within attributes that were met so far."""
+
     @property
     def preferences_url(self) -> str:
         """Where closed forms lead: to this site, whatever the page's base."""
@@ -230,7 +233,8 @@ def _strings_in_json(text: str) -> list[str]:
     return list(_strings(value))
 
 
-_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# Possessive, and one that never ends is taken with all that follows: each is read once.
+_JSON_STRING = re.compile(r'"(?:((?:[^"\\]++|\\.)*+)"|(?:[^"\\]++|\\.)*+\\?\Z)', re.DOTALL)
 
 
 def is_url_text(text: str) -> bool:

@@ -20,8 +20,10 @@ _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 
 def opened_bytes(resource: Resource, start: int, end: int, context: CompileContext) -> bytes | None:
     """What stands in an open resource's place, where that is not what the page has."""
+    if resource.kind is not Kind.MARKED_SCRIPT:
+        return None
     location = location_of(resource.element)
-    if resource.kind is not Kind.MARKED_SCRIPT or location is None:
+    if location is None:
         return None
     spans = {
         name: (context.scan.real(at.start_offset) - start, context.scan.real(at.end_offset) - start)
@@ -167,6 +169,9 @@ def _merged_span(resource: Resource, context: CompileContext) -> tuple[int, int]
     raise UndecodableError(f"the tag that gives <{tag}> its {name!r} cannot be placed")
 
 
+_NAME_END = re.compile(rb"[\s=]")
+
+
 def closed_bytes(
     resource: Resource,
     closing: Closing,
@@ -185,7 +190,7 @@ def closed_bytes(
         return b"data:text/css," if resource.imported else b"data:,"
     if closing is Closing.IMPORT_MAP:
         return _own_import_map(resource.text, context).encode("ascii")
-    name = re.split(rb"[\s=]", body[start:end], maxsplit=1)[0]
+    name = _NAME_END.split(body[start:end], maxsplit=1)[0]
     return name + b'="' + _closed_value(resource, closing, nested, context) + b'"'
 
 

@@ -33,6 +33,9 @@ from proxy.html.source import Source, read_source
 _NEST_LIMIT = 4
 """Pages within pages within pages: deeper ones are emptied."""
 
+_MAX_NESTED = 500
+"""Pages within a page's attributes (`srcdoc`): more are emptied, since each has a fixed cost."""
+
 
 def compile_page(
     body: bytes, content_type: str, url: str, boundary: Boundary, *, depth: int = 0
@@ -180,7 +183,19 @@ def _with_remains(
     def is_vendors(text: str) -> bool:
         return text in boundary.index.globals or boundary.index.names_a_vendor(text)
 
-    return [_with_its_remains(gate, body, rest, is_vendors, is_part=is_part) for gate in gates]
+    found: list[Gate] = []
+    searched = 0
+    for gate in gates:
+        if gate.code_at and searched <= _MAX_SEARCHED:
+            searched += len(body)
+            gate = _with_its_remains(gate, body, rest, is_vendors, is_part=is_part)
+        found.append(gate)
+    return found
+
+
+_MAX_SEARCHED = 20_000_000
+"""Bytes that are looked through for uses of what closed scripts declare: the page, once for each
+script. Beyond it (60 scripts of a page of 300 KB) a closed script leaves nothing."""
 
 
 def _with_its_remains(
@@ -191,8 +206,6 @@ def _with_its_remains(
     *,
     is_part: bool,
 ) -> Gate:
-    if not gate.code_at:
-        return gate
     end = body.rindex(b"</", gate.code_at, gate.end)
     found = remains(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
     closed = gate.closed
@@ -203,7 +216,8 @@ def _with_its_remains(
 
 def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[str], bytes]:
     """A page within an attribute: its owners, and the page with all of them closed."""
-    if context.depth >= _NEST_LIMIT:
+    context.nested += 1
+    if context.depth >= _NEST_LIMIT or context.nested > _MAX_NESTED:
         return frozenset({unknown("")}), b""
     pages = [
         compile_page(
