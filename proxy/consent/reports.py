@@ -10,6 +10,7 @@ from consent_rules.categories import Audience
 from consent_rules.matching.urls import resolve
 from proxy.consent.replies import read_request_body
 from proxy.context import RequestContext
+from proxy.html.owners import KnownVendor
 from proxy.http.addresses import client_address
 from proxy.http.error_pages import error_response
 from proxy.observability.access_log import network_of
@@ -36,10 +37,11 @@ async def report_endpoint(request: web.BaseRequest, context: RequestContext) -> 
         path = page_of(page, context.host)
         target = resolve(blocked, None)
         owner = context.site.boundary.owner_of(target) if target is not None else None
-        if path is None or target is None or owner is None or owner in tagged or not target.host:
+        vendor = owner.id if isinstance(owner, KnownVendor) else ""
+        if path is None or target is None or owner is None or vendor in tagged or not target.host:
             continue
         if rules.audience_of(path, ()) is Audience.PATIENT:
             path = PATIENT_PAGES
-        known = "" if owner.startswith("?") else owner
-        runtime.sightings.add(rules.name, path, known or target.host, known, "report")
+        host = "" if vendor else target.host
+        runtime.sightings.add(rules.name, path, host=host, vendor=vendor, seen="report")
     return web.Response(status=204)

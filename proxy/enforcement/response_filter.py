@@ -21,6 +21,7 @@ from proxy.enforcement.browser_headers import (
     restrict_document,
 )
 from proxy.enforcement.shared_caching import make_private
+from proxy.html.owners import KnownVendor, Owner
 from proxy.http.media_types import (
     PAGE_DESTINATIONS,
     is_service_worker,
@@ -45,7 +46,12 @@ def leads_to_closed(
     if request.headers.get("Sec-Fetch-Dest", "document") in PAGE_DESTINATIONS:
         return False
     owner = context.site.boundary.owner(headers["Location"], context.url)
-    return owner is not None and owner not in decision.open
+    return owner is not None and not _may_act(owner, decision)
+
+
+def _may_act(owner: Owner, decision: Decision) -> bool:
+    """Whether the owner of a URL may act: of these only vendors ever may."""
+    return isinstance(owner, KnownVendor) and owner.id in decision.open
 
 
 def add_policy(
@@ -69,7 +75,6 @@ def finish_headers(
     if not decision.enforce:
         return
     boundary = context.site.boundary
-    is_open = decision.open
 
     # Whether another visitor would get other headers: then no cache in front of us may keep them.
     differs = decision.audience is Audience.PATIENT
@@ -80,7 +85,7 @@ def finish_headers(
         if owner is None:
             return False
         differs = True
-        return owner not in is_open
+        return not _may_act(owner, decision)
 
     filter_fetching_headers(headers, closed, decision.audience)
     if "Location" in headers:

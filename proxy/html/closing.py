@@ -11,6 +11,7 @@ from typing import Any
 from proxy.html.boundary import CompileContext, is_url_text
 from proxy.html.cmp_markup import activate
 from proxy.html.css import css_urls
+from proxy.html.owners import KnownVendor, Owner
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -57,7 +58,7 @@ def code_position(resource: Resource) -> int:
     return location.start_tag.end_offset
 
 
-def closed_form(resource: Resource, owners: frozenset[str], context: CompileContext) -> Closing:
+def closed_form(resource: Resource, owners: frozenset[Owner], context: CompileContext) -> Closing:
     """How to close this very resource: what shows nothing goes whole, content leaves its place."""
     closing = resource.closing
     if resource.tag in _SHAPING and resource.attribute and _shapes(resource.element, context):
@@ -67,7 +68,7 @@ def closed_form(resource: Resource, owners: frozenset[str], context: CompileCont
             return Closing.EMPTY
         return Closing.REMOVE if _is_tiny(resource.element) else closing
     if resource.kind is Kind.IMAGE and resource.tag == "img":
-        known = any(not owner.startswith("?") for owner in owners)
+        known = any(isinstance(owner, KnownVendor) for owner in owners)
         if _is_tiny(resource.element) or (known and not _shows_something(resource.element)):
             return Closing.REMOVE
     return closing

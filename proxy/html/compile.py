@@ -23,8 +23,9 @@ from proxy.html.boundary import (
     owners_of,
 )
 from proxy.html.closing import closed_bytes, closed_form, code_position, gate_span, opened_bytes
-from proxy.html.gates import UNHELD, Embed, Gate, Page, unknown
+from proxy.html.gates import Embed, Gate, Page
 from proxy.html.inline_remnants import code_of, remains
+from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, Owner
 from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan, scan
@@ -128,7 +129,7 @@ def findings(
 
 
 def _finding(
-    resource: Resource, owners: frozenset[str], context: CompileContext
+    resource: Resource, owners: frozenset[Owner], context: CompileContext
 ) -> OwnedResource | None:
     nested = b""
     if resource.kind is Kind.NESTED_PAGE:
@@ -143,7 +144,7 @@ def _finding(
     embed = None
     if closing is Closing.PLACEHOLDER:
         embed = Embed(
-            vendor=min(owners, default=""),
+            owner=min(owners, key=str, default=UNREADABLE_HOST),
             width=resource.element.attr("width") or "",
             height=resource.element.attr("height") or "",
         )
@@ -214,11 +215,11 @@ def _with_its_remains(
     return replace(gate, closed=closed, names=found.names)
 
 
-def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[str], bytes]:
+def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owner], bytes]:
     """A page within an attribute: its owners, and the page with all of them closed."""
     context.nested += 1
     if context.depth >= _NEST_LIMIT or context.nested > _MAX_NESTED:
-        return frozenset({unknown("")}), b""
+        return frozenset({UNREADABLE_HOST}), b""
     pages = [
         compile_page(
             resource.text.encode("utf-8", "surrogatepass"),
@@ -229,7 +230,7 @@ def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[str]
         )
         for base in context.bases
     ]
-    owners = frozenset[str]().union(*(page.owners for page in pages))
+    owners = frozenset[Owner]().union(*(page.owners for page in pages))
     # Of two readings that close different things, neither may stand for both.
     closed = {_all_closed(page) for page in pages}
     return owners, closed.pop() if len(closed) == 1 else b""
@@ -255,7 +256,7 @@ def _without_overlaps(gates: list[Gate]) -> list[Gate]:
             inner = merged[crossed[0] :]
             needs = gate.needs.union(*(one.needs for one in inner))
             if any(one.opened is not None and one.kind is Kind.SCRIPT for one in (gate, *inner)):
-                needs |= {UNHELD}  # the pin would be lost
+                needs |= {UNHELD_PIN}  # the pin would be lost
             del merged[crossed[0] + 1 :]
             merged[-1] = replace(
                 inner[0],

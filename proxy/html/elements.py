@@ -11,6 +11,7 @@ from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
 from proxy.html.deferred import deferred_resources, script_addresses
+from proxy.html.owners import Owner
 from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
@@ -134,7 +135,7 @@ def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> 
 
 def _marked_script(
     element: Element,
-    marks: frozenset[str],
+    marks: frozenset[Owner],
     found: list[tuple[str, str]],
     reading: Reading,
 ) -> Iterator[Resource]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import ClientResponse
 from multidict import CIMultiDict
@@ -13,6 +14,7 @@ from consent_rules.categories import Audience
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_audience
 from proxy.html import Page, UndecodableError, compile_page
+from proxy.html.owners import ChangedScript, KnownVendor, Owner, UnknownHost
 from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
 from proxy.html.patch import PageTemplate
 from proxy.html.source import charset_of_content_type
@@ -112,15 +114,18 @@ async def _compiled(body: bytes, content_type: str, context: RequestContext) -> 
     return page
 
 
-def note_unapproved(owners: frozenset[str], context: RequestContext) -> None:
+def note_unapproved(owners: frozenset[Owner], context: RequestContext) -> None:
     """Count what has no tag on this site: once for each distinct page, not for each visitor."""
     tagged = {tag.vendor for tag in context.site.rules.tags}
     patient = context.page_context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else context.path
-    for owner in owners - tagged:
-        known = "" if owner.startswith("?") else owner
-        if known and known not in context.runtime.rules.vendors:
-            continue  # a rule of ours, or a name that another consent tool goes by
-        host = owner.removeprefix("?") or known
-        if host:
-            context.runtime.sightings.add(context.site.rules.name, path, host, known, "page")
+    vendors = context.runtime.rules.vendors.keys() - tagged
+    add = partial(context.runtime.sightings.add, context.site.rules.name, path, seen="page")
+    for owner in owners:
+        match owner:
+            case KnownVendor(vendor) if vendor in vendors:
+                add(vendor=vendor)
+            case UnknownHost(host) if host:
+                add(host=host)
+            case ChangedScript(vendor, digest):
+                add(vendor=vendor, script=digest)

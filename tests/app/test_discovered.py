@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import sqlite3
@@ -81,7 +82,7 @@ def test_a_site_names_so_many_pages(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "found.db"
     sightings = Sightings(path)
     for number in range(80):
-        sightings.add("www", f"/{number}", "a.example", "", "page")
+        sightings.add("www", f"/{number}", host="a.example", seen="page")
     sightings.write()
     (found,) = read_discovered(path)
     assert MORE_PAGES in found.pages
@@ -93,7 +94,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     path = tmp_path / "found.db"
     path.write_bytes(b"this is no database, and it is longer than a header of one would be" * 20)
     sightings = Sightings(path)
-    sightings.add("www", "/", "a.example", "", "page")
+    sightings.add("www", "/", host="a.example", seen="page")
     sightings.write()
     with pytest.raises(sqlite3.Error):
         read_discovered(path)
@@ -102,7 +103,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 def test_config_to_paste_is_config_once_uncommented(tmp_path: Path) -> None:
     path = tmp_path / "found.db"
     sightings = Sightings(path)
-    sightings.add("www", "/", "cdn.stranger.example", "", "page")
+    sightings.add("www", "/", host="cdn.stranger.example", seen="page")
     sightings.write()
     (found,) = read_discovered(path)
     text = as_config(found, TODAY)
@@ -114,6 +115,56 @@ def test_config_to_paste_is_config_once_uncommented(tmp_path: Path) -> None:
     assert data["vendor"][0]["hosts"] == ["cdn.stranger.example"]
     assert data["tag"][0]["vendor"] == data["vendor"][0]["id"]
     assert data["tag"][0]["expires"] == datetime.date(2027, 11, 24)
+
+
+def test_a_vendor_a_host_and_a_changed_script_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "found.db"
+    sightings = Sightings(path)
+    for _ in range(2):
+        sightings.add("www", "/", vendor="meta-pixel", seen="page")
+    sightings.add("www", "/", vendor="meta-pixel", seen="report")
+    sightings.add("www", "/", vendor="meta-pixel", script="sha256-x=", seen="page")
+    sightings.add("www", "/", host="a.example", seen="page")
+    sightings.write()
+    found = {(one.host, one.owner, one.script): one for one in read_discovered(path)}
+    assert found.keys() == {
+        ("", "meta-pixel", ""),
+        ("", "meta-pixel", "sha256-x="),
+        ("a.example", "", ""),
+    }
+    whole = found["", "meta-pixel", ""]
+    assert (whole.in_pages, whole.in_reports) == (2, 1)
+    assert 'inline_hashes = ["sha256-x="]' in as_config(found["", "meta-pixel", "sha256-x="], TODAY)
+    assert "# meta-pixel on site www" in as_config(whole, TODAY)
+
+
+@pytest.mark.parametrize("opens", ["reads", "writes"])
+def test_a_file_of_an_earlier_version_is_taken_over(tmp_path: Path, opens: str) -> None:
+    path = tmp_path / "found.db"
+    rows = [
+        ("www", "a.example", "", "/", "page", 3, "2026-11-20"),
+        ("www", "meta-pixel", "meta-pixel", "/", "page", 2, "2026-11-21"),
+        ("www", "changed inline script of hotjar: sha256-ab=", "", "/", "page", 1, "2026-11-22"),
+        ("www", "script whose pin cannot be held", "", "/", "page", 1, "2026-11-22"),
+    ]
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE TABLE discovered (site TEXT NOT NULL, host TEXT NOT NULL, owner TEXT NOT NULL, "
+            "page TEXT NOT NULL, seen TEXT NOT NULL, times INTEGER NOT NULL, "
+            "last_seen TEXT NOT NULL, PRIMARY KEY (site, host, page, seen))"
+        )
+        database.executemany("INSERT INTO discovered VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    if opens == "writes":
+        sightings = Sightings(path)
+        sightings.add("www", "/", host="a.example", seen="page")
+        sightings.write()
+    for _ in range(2):
+        found = {(d.host, d.owner, d.script): d.in_pages for d in read_discovered(path)}
+        assert found == {
+            ("a.example", "", ""): 4 if opens == "writes" else 3,
+            ("", "meta-pixel", ""): 2,
+            ("", "hotjar", "sha256-ab="): 1,
+        }
 
 
 def test_bucket() -> None:
