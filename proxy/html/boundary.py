@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import ada_url
+from cachetools import LRUCache
 
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.pins import NO_PINS, ScriptPins
@@ -28,8 +31,13 @@ from proxy.html.owners import (
 )
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan
+from proxy.html.script_code import vendors_of_script
 from proxy.html.source import Source
 from proxy.html.tree import is_html
+
+_MAX_JUDGED = 2048
+"""Inline scripts of a site whose owners are remembered."""
+_JUDGING = Lock()  # pages are compiled in threads, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,22 @@ class Boundary:
     index: VendorIndex
     preferences_url: str = "/.consent/preferences"
     pins: ScriptPins = NO_PINS
+    _judged: LRUCache[bytes, tuple[str, ...]] = field(
+        default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
+    )
+
+    def vendors_of_script(self, script: str) -> tuple[str, ...]:
+        """The vendors whose code an inline script holds, remembered by its hash: it stands on many
+        pages, and to parse it costs as much as to compile a small one.
+        """
+        digest = hashlib.sha256(script.encode("utf-8", "replace")).digest()
+        with _JUDGING:
+            known = self._judged.get(digest)
+        if known is None:
+            known = vendors_of_script(script, self.index)
+            with _JUDGING:
+                self._judged[digest] = known
+        return known
 
     def owner(self, url: str, base: str) -> Owner | None:
         """Who answers for a URL; None for the site itself."""
@@ -157,9 +181,7 @@ def _base_url(base: str, url: str) -> str:
 def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     kind = resource.kind
     if kind is Kind.INLINE_SCRIPT:
-        vendors = context.boundary.index.vendors_of_text(resource.text)
-        if vendors and not resource.attribute and _only_assigns_data(resource.text):
-            vendors = ()
+        vendors = _vendors_of_inline(resource, context)
         held = (_held_to_pins(vendor, resource, context) for vendor in vendors)
         return frozenset((*held, *context.owners(resource.urls)))
     if kind is Kind.REFERRER:
@@ -206,6 +228,16 @@ def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
             owner = boundary.owner_of(target) or UNREADABLE_HOST
             asked.setdefault(unknown_host(target.host), set()).add(owner)
     return {host: frozenset(owners) for host, owners in asked.items()}
+
+
+def _vendors_of_inline(resource: Resource, context: CompileContext) -> tuple[str, ...]:
+    boundary = context.boundary
+    vendors = boundary.index.vendors_of_text(resource.text)
+    if not vendors or resource.attribute:
+        return vendors
+    if _only_assigns_data(resource.text):
+        return ()
+    return boundary.vendors_of_script(inline_code(resource, context))
 
 
 def _held_to_pins(vendor: str, resource: Resource, context: CompileContext) -> Owner:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import tree_sitter
 import tree_sitter_javascript
+from tree_sitter import Node
+
+__all__ = ["Node", "Remains", "code_of", "is_data", "parse_script", "remains"]
 
 _LANGUAGE = tree_sitter.Language(tree_sitter_javascript.language())
 
@@ -171,19 +174,23 @@ def _text(code: bytes) -> str:
     return code.decode("latin-1")
 
 
-def _declared(script: bytes) -> Iterator[_Declared]:
+def parse_script(script: bytes) -> Node | None:
+    """The syntax tree of a script; None where it cannot be read as a whole."""
     root = tree_sitter.Parser(_LANGUAGE).parse(script).root_node
+    return None if root.has_error else root
+
+
+def _declared(script: bytes) -> Iterator[_Declared]:
+    root = parse_script(script)
     # One that cannot be read as a whole is none that a browser would run.
-    for statement in () if root.has_error else root.children:
+    for statement in () if root is None else root.children:
         for name, node, own in _names(statement, script):
             if name.isascii() and len(name) > 2:
                 yield _Declared(name.decode(), node.start_byte, own)
 
 
-def _names(
-    statement: tree_sitter.Node, script: bytes
-) -> Iterator[tuple[bytes, tree_sitter.Node, bytes]]:
-    def text(node: tree_sitter.Node) -> bytes:
+def _names(statement: Node, script: bytes) -> Iterator[tuple[bytes, Node, bytes]]:
+    def text(node: Node) -> bytes:
         return script[node.start_byte : node.end_byte]
 
     if statement.type in _FUNCTIONS:
@@ -195,8 +202,8 @@ def _names(
             name = one.child_by_field_name("name") if one.type == "variable_declarator" else None
             if name is not None and name.type == "identifier":
                 value = one.child_by_field_name("value")
-                is_data = value is not None and _is_data(value)
-                yield text(name), one, b"var %s;" % text(one) if is_data else b""
+                kept = b"var %s;" % text(one) if value is not None and is_data(value) else b""
+                yield text(name), one, kept
     elif statement.type == "expression_statement":
         for one in _assignments(statement):
             left, value = one.child_by_field_name("left"), one.child_by_field_name("right")
@@ -208,10 +215,10 @@ def _names(
                 if of is None or text(of) not in _WINDOW:
                     continue
             if name is not None:
-                yield text(name), one, b"%s;" % text(one) if _is_data(value) else b""
+                yield text(name), one, b"%s;" % text(one) if is_data(value) else b""
 
 
-def _assignments(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+def _assignments(node: Node) -> Iterator[Node]:
     for child in node.children:
         if child.type == "assignment_expression":
             yield child
@@ -219,7 +226,7 @@ def _assignments(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
             yield from _assignments(child)
 
 
-def _is_data(value: tree_sitter.Node) -> bool:
+def is_data(value: Node) -> bool:
     """Whether nothing runs to make a value."""
     waiting = [value]
     while waiting:

@@ -188,6 +188,28 @@ KINDS: dict[str, _Page] = {
         _counted("function f{i}(){{}};"),
         "</script><script>" + "f1();" + "</script>",
     ),
+    "code-brackets": _within("<script>pixelq(1);", _of("["), "</script>"),
+    "code-calls": _within("<script>pixelq(1);", _of("a("), "</script>"),
+    "code-calls-closed": lambda size: (
+        "<script>pixelq(1);" + "a(" * (size // 3) + ")" * (size // 3) + "</script>"
+    ),
+    "code-lists": lambda size: (
+        "<script>pixelq(1);a=" + "[" * (size // 2) + "]" * (size // 2) + "</script>"
+    ),
+    "code-questions": _within("<script>pixelq(1);", _of("a?b:"), "c</script>"),
+    "code-templates": _within("<script>pixelq(1);", _of("`${"), "</script>"),
+    "code-slashes": _within("<script>pixelq(1);", _of("/a"), "</script>"),
+    "code-strings": _within("<script>x([", _of("'pixelq(1)',"), "0])</script>"),
+    "code-dots": _within("<script>x('pixelq(", _of("."), "')</script>"),
+    "code-escapes": _within("<script>x.push([1,'pixelq(", _of("\\n"), "'])</script>"),
+    "code-state": _within("<script>pixelq;a={", _counted('k{i}:"pixelq(1)",'), "}</script>"),
+    "code-assigns": _within("<script>pixelq(1);", _counted("a{i}={{b:[1]}};"), "</script>"),
+    "code-nested": _within("<script>pixelq(1);", _counted("a{i}={{b:"), "</script>"),
+    "code-functions": _within("<script>pixelq(1);", _of("function a(){"), "</script>"),
+    "code-arrows": _within("<script>pixelq(1);", _of("a=>"), "1</script>"),
+    "code-plus": _within("<script>pixelq(1);x=1", _of("+'pixelq(1)'"), "</script>"),
+    "code-many": _counted("<script>x.push([{i},'pixelq(1)'])</script>"),
+    "code-comments": _within("<script>pixelq(1);", _of("/**/"), "</script>"),
     "inlinemany": _counted(
         '<script>function fn{i}(){{}} pixelq({i})</script><p onclick="fn{i}()">'
     ),
