@@ -50,6 +50,7 @@ lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check --quiet . || found=1; \
 	$(PY) -m ruff format --check --quiet . || found=1; \
 	$(PY) -m mypy || found=1; \
+	$(VENV)/bin/lint-imports --no-cache || found=1; \
 	exit $$found
 
 format: $(READY) ## format the code
@@ -61,7 +62,7 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
-	@$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
+	@NGINX=$$(scripts/find-nginx) && export NGINX && $(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium
 	@echo "== tests in Chromium"
@@ -95,7 +96,7 @@ clean-room: ## both commands, make demo and make test, in a Debian that has noth
 	@scripts/clean-room $(ARGS)
 
 clean: ## remove what these targets made
-	@rm -rf $(VENV) .venv-newest dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-newest .tools dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: $(READY)

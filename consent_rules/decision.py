@@ -1,4 +1,4 @@
-"""decide(): the one place where a tag is allowed or not, with its reason."""
+"""decide(): which vendors may act on a page for a visitor, each with its reason."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reason(StrEnum):
     NO_TAG = "no approved tag for this site and page"
     EXPIRED_TAG = "the tag's approval has expired"
     NOT_YET_APPROVED = "the tag's approval starts later"
-    UNKNOWN = "a third party that nobody approved"
+    UNKNOWN = "a third party without an approval"
 
 
 _OPENING = frozenset(
@@ -75,7 +75,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One vendor's fate on this page for this visitor."""
+    """Whether one vendor is open on this page for this visitor, and why."""
 
     open: bool
     reason: Reason
@@ -90,7 +90,7 @@ _PATIENT = Answer(False, Reason.PATIENT_PAGE)
 class Decision:
     """What may act on a page. Equal decisions give equal pages.
 
-    `signalled` are those open vendors whose tags are told of the choice (`Vendor.signal`).
+    `signalled` are those open vendors whose tags get a consent call (`Vendor.signal`).
     """
 
     audience: Audience
@@ -107,7 +107,7 @@ class Decision:
     signalled: frozenset[str]
 
     def answer(self, vendor_id: str | None) -> Answer:
-        """The fate of a vendor, or of an unknown third party (None)."""
+        """The answer for a vendor, or for an unknown third party (None)."""
         if vendor_id is None:
             return _PATIENT if self.audience is Audience.PATIENT else _UNKNOWN
         known = self.answers.get(vendor_id)

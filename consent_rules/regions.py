@@ -1,4 +1,4 @@
-"""What holds in a region: the law's table (regions.toml), and what the config says over it."""
+"""Terms of a region: the table of laws (regions.toml), with the config's overrides."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from consent_rules.categories import Regime
 
 @dataclass(frozen=True, slots=True)
 class RegionLaw:
-    """What the law of a region asks for. None: it says nothing of it.
+    """What the law of a region requires. None: it does not say.
 
-    `signal` tells that opt-out preference signals must be honoured there. It is for people to
+    `signal` is set where opt-out preference signals must be honoured. It is for people to
     read: we honour them everywhere.
     """
 
@@ -29,7 +29,7 @@ class RegionLaw:
 
 @dataclass(frozen=True, slots=True)
 class RegionOverride:
-    """What the config says of a region. None: it says nothing of it."""
+    """The config's rule for a region. None: not given."""
 
     regime: Regime | None = None
     opt_out_link: bool | None = None
@@ -75,9 +75,9 @@ class Regions:
     def terms(self, region: str) -> RegionTerms:
         """The terms of a region ("US", "US-CA", or "" where it is not known).
 
-        The regime is what the config says of this very region, else what the law's table says of
-        it, else what the config says of its country, else the default. For the links the config's
-        word on the country goes before the table.
+        The regime is the config's for this very region, else the law's for it, else the config's
+        for its country, else the default. For the links the config's rule for the country goes
+        before the law.
         """
         region = region.upper()
         known = self._known.get(region)

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import packages_distributions
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 NAME = "consent-proxy"
 PACKAGES = ("consent_rules", "proxy")
+
+
+def folder_of(package: str) -> Path:
+    """Where a package lies; it is not imported."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
 
 
 def faults() -> list[str]:
@@ -30,13 +39,13 @@ def faults() -> list[str]:
         ]
     if found:
         return found
-    static = files("proxy") / "static" / "banner"
+    static = folder_of("proxy") / "static" / "banner"
     if not static.is_dir() or not any(static.iterdir()):
         found.append("proxy/static/banner is empty: the wheel was built without the banner.")
     found += [
         f"{package}/py.typed is missing: type checkers would not see its types."
         for package in PACKAGES
-        if not (files(package) / "py.typed").is_file()
+        if not (folder_of(package) / "py.typed").is_file()
     ]
     return found
 

@@ -8,7 +8,7 @@ from consent_rules.categories import Audience, Category
 from consent_rules.config.models import Config, Policy, Site, Tag
 from consent_rules.config.vendor_overlay import all_vendors
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex
+from consent_rules.matching.patient_paths import PatientPaths
 from consent_rules.matching.pins import ScriptPins, script_pins
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.regions import RegionOverride, Regions
@@ -78,8 +78,7 @@ def _site_rules(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) 
         own_patterns=own,
         audience=Audience(site.audience),
         enforce=site.mode == "enforce",
-        patient_paths=tuple(glob_regex(page.path.lower()) for page in patient if page.path),
-        patient_globs=tuple(page.path for page in patient if page.path),
+        patient_paths=PatientPaths(page.path for page in patient if page.path),
         patient_cookies=frozenset(page.when_cookie for page in patient if page.when_cookie),
         tags=rules,
         tag_index=TagIndex(rules),

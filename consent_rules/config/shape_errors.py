@@ -1,7 +1,4 @@
-"""The shape of the file: are the keys known, the required ones there, the values of their kind?
-
-Pydantic finds the mistakes, all at once; here they become sentences.
-"""
+"""Pydantic's errors as sentences: unknown keys, missing keys, values of the wrong type."""
 
 from __future__ import annotations
 
@@ -28,23 +25,23 @@ from consent_rules.config.toml.positions import Path
 from consent_rules.wording import join_or, quoted
 
 
-def shape_findings(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
-    """Every mistake of shape in `data`, the file's values, as pydantic reports them."""
-    faults = [
-        fault
-        for fault in error.errors(include_url=False)
-        # A list is also "too short" when its items are wrong, which is said of each already.
-        if not (fault["type"] == "too_short" and fault["input"])
+def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
+    """Every value in `data` (the file's) that the models refuse, as pydantic reports it."""
+    errors = [
+        one
+        for one in error.errors(include_url=False)
+        # A list is also "too short" when its items are wrong, which is reported for each already.
+        if not (one["type"] == "too_short" and one["input"])
     ]
     misspelt = {
-        (*fault["loc"][:-1], meant)
-        for fault in faults
-        if fault["type"] == "extra_forbidden" and (meant := _meant_key(fault["loc"])) is not None
+        (*one["loc"][:-1], meant)
+        for one in errors
+        if one["type"] == "extra_forbidden" and (meant := _meant_key(one["loc"])) is not None
     }
     return [
-        _finding(fault["type"], fault["loc"], fault.get("ctx", {}), fault["input"], data)
-        for fault in faults
-        if not (fault["type"] == "missing" and fault["loc"] in misspelt)
+        _problem(one["type"], one["loc"], one.get("ctx", {}), one["input"], data)
+        for one in errors
+        if not (one["type"] == "missing" and one["loc"] in misspelt)
     ]
 
 
@@ -53,7 +50,7 @@ def _meant_key(path: Path) -> str | None:
     return nearest(str(path[-1]), toml_keys(model)) if model else None
 
 
-def _finding(
+def _problem(
     kind: str, path: Path, context: Mapping[str, Any], value: object, data: Mapping[str, Any]
 ) -> Problem:
     if kind == "extra_forbidden":

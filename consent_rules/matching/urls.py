@@ -32,8 +32,17 @@ _PLAIN_ABSOLUTE = re.compile(
 )
 _PLAIN_ROOTED = re.compile(rf"({_PATH}+/?)(?:[?#]|\Z)")
 _PARAMETERS = re.compile(r";[^/]*")  # of a segment: `/patients;v=1/list` (RFC 3986, 3.3)
+_WRAPPED = re.compile(r"(?:filesystem|view-source):(.*)\Z", re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+
+MAX_HOST_LENGTH = 253
+MAX_LABEL_LENGTH = 63
+"""Characters, without the final dot: the DNS has no longer ones (RFC 1035, 2.3.4)."""
+_MAX_REMEMBERED = 2048
+"""Characters of a URL and its base that are remembered: pages bring megabytes in `data:` and
+tokens, and anybody may send them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ BROKEN = Target("", "", None, "/")
 
 def host_of_authority(authority: str) -> str:
     """The normalised host of `host[:port]` as a Host header or config gives it; "" if broken."""
-    return _host_of_authority(authority) if len(authority) <= _MAX_REMEMBERED_LENGTH else ""
+    return _host_of_authority(authority) if len(authority) <= _MAX_REMEMBERED else ""
 
 
 @lru_cache(maxsize=1024)
@@ -78,23 +87,18 @@ def resolve(url: str, base: str | None) -> Target | None:
     `data:`, `blob:`, `about:`, `javascript:`, `mailto:` and their like.
     """
     plain = _PLAIN_ABSOLUTE.match(url)
-    if plain is not None:
+    if plain is not None and fits_dns(plain[2]):
         scheme, host, port, path = plain.groups()
         if scheme is None:
             scheme = _scheme_of(base)
         number = int(port) if port else None
         if number == _DEFAULT_PORT[scheme]:
             number = None
-        return Target(scheme, host if fits_dns(host) else "", number, path or "/")
+        return Target(scheme, host, number, path or "/")
     if base is not None and (rooted := _PLAIN_ROOTED.match(url)) is not None:
         scheme, host, number = _origin_of(base)
         return Target(scheme, host, number, rooted[1])
     return _resolve_fully(url, base)
-
-
-MAX_HOST_LENGTH = 253
-MAX_LABEL_LENGTH = 63
-"""Characters (RFC 1035, 2.3.4; 253 without the last dot)."""
 
 
 def fits_dns(host: str) -> bool:
@@ -104,17 +108,25 @@ def fits_dns(host: str) -> bool:
     return len(host) <= MAX_HOST_LENGTH and max(map(len, host.split("."))) <= MAX_LABEL_LENGTH
 
 
-_MAX_REMEMBERED_LENGTH = 2048
-"""Characters. Longer URLs are resolved each time: whoever sends them must not fill the memory."""
+def request_target(url: str, base: str | None) -> str:
+    """The path and query that a browser asks for, as it spells them; "/" where for nothing."""
+    wrapped = _WRAPPED.match(strip_url(url))
+    if wrapped is not None:
+        return request_target(wrapped[1], None)
+    try:
+        parsed = ada_url.URL(url, base=base) if base else ada_url.URL(url)
+    except ValueError:
+        return "/"
+    return f"{parsed.pathname}{parsed.search}"
 
 
 def _resolve_fully(url: str, base: str | None) -> Target | None:
-    if len(url) + len(base or "") > _MAX_REMEMBERED_LENGTH:
-        return _resolved(url, base)
-    return _remembered(url, base)
+    if len(url) + len(base or "") <= _MAX_REMEMBERED:
+        return _remembered(url, base)
+    return _parse(url, base)
 
 
-def _resolved(url: str, base: str | None) -> Target | None:
+def _parse(url: str, base: str | None) -> Target | None:
     url = strip_url(url)
     if not url or url[0] == "#":
         return None
@@ -128,7 +140,7 @@ def _resolved(url: str, base: str | None) -> Target | None:
         return BROKEN
 
 
-_remembered = lru_cache(maxsize=4096)(_resolved)
+_remembered = lru_cache(maxsize=4096)(_parse)
 
 
 def _filesystem_or_none(url: str, scheme: str) -> Target | None:
@@ -144,7 +156,9 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
         return None
     port = int(parsed.port) if parsed.port else None
     host = parsed.hostname.rstrip(".")
-    return Target(scheme, host if fits_dns(host) else "", port, normal_path(parsed.pathname))
+    if not fits_dns(host):
+        return BROKEN
+    return Target(scheme, host, port, normal_path(parsed.pathname))
 
 
 def normal_path(path: str) -> str:
@@ -161,16 +175,16 @@ def normal_path(path: str) -> str:
         decoded = _PARAMETERS.sub("", decoded)
     if decoded.startswith("/") and "//" not in decoded and "/." not in decoded:
         return decoded
-    kept: list[str] = []
+    segments_left: list[str] = []
     segments = decoded.split("/")
     for segment in segments:
         if segment == "..":
-            if kept:
-                kept.pop()
+            if segments_left:
+                segments_left.pop()
         elif segment not in {"", "."}:
-            kept.append(segment)
-    tail = "/" if segments[-1] in {"", ".", ".."} and kept else ""
-    return "/" + "/".join(kept) + tail
+            segments_left.append(segment)
+    tail = "/" if segments[-1] in {"", ".", ".."} and segments_left else ""
+    return "/" + "/".join(segments_left) + tail
 
 
 @lru_cache(maxsize=1024)
@@ -179,7 +193,7 @@ def _remembered_origin(base: str) -> tuple[str, str, int | None]:
 
 
 def _origin_of(base: str) -> tuple[str, str, int | None]:
-    if len(base) > _MAX_REMEMBERED_LENGTH:
+    if len(base) > _MAX_REMEMBERED:
         return _resolved_origin(base)
     return _remembered_origin(base)
 

@@ -1,9 +1,9 @@
-"""What a new config changes for visitors: told by decisions, not by text.
+"""What a new config changes for visitors: compared by decisions, not by text.
 
-For every site, every vendor with a tag there and every pattern of pages, both configs are asked
-for their decision in the states that a visitor can be in: nothing chosen, one category allowed,
-all of them, in each region that a rule names. What a vendor may do there, and when, is its
-`Opening`; two openings that differ are a `Change`.
+For every site, every vendor with a tag there and every pattern of pages, both configs decide for
+the states that a visitor can be in: nothing chosen, one category allowed, all of them, in each
+region that a rule names. The states in which a vendor is open are its `ExposureCondition`; two
+conditions that differ are a `Change`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from consent_rules.vendors import Vendor
 from consent_rules.wording import category_words, join_and, join_or
 
 Effect = Literal["more", "less", "same"]
-Kind = Literal[
+ChangeKind = Literal[
     "sends", "stops", "opens_with", "site", "audience", "mode", "policy", "vendor", "tag"
 ]
 
@@ -51,7 +51,7 @@ class ExposureCondition:
     def never(self) -> bool:
         return self == ExposureCondition()
 
-    def says(self) -> str:
+    def as_text(self) -> str:
         """`opens with: advertising`, as people say it."""
         if self.always:
             return "open for everyone, without a choice"
@@ -63,7 +63,7 @@ class ExposureCondition:
         return "; ".join(parts) or "closed"
 
     def is_wider_than(self, other: ExposureCondition) -> bool:
-        """Whether it opens for somebody for whom the other stays closed."""
+        """Whether it opens for visitors for whom the other stays closed."""
         if self.always or other.always:
             return self.always and not other.always
         return bool(
@@ -75,11 +75,11 @@ class ExposureCondition:
 class Change:
     """One thing that is different for visitors.
 
-    `effect` is "more" where somebody newly receives data or is asked less, "less" where somebody
-    no longer does. `pages` are patterns of paths.
+    `effect` is "more" where a vendor newly receives data or a visitor is asked less, "less" where
+    the reverse. `pages` are patterns of paths.
     """
 
-    kind: Kind
+    kind: ChangeKind
     effect: Effect
     message: str
     site: str = ""
@@ -89,7 +89,7 @@ class Change:
     after: str = ""
 
 
-def differences(
+def diff_configs(
     old: Config,
     new: Config,
     catalogue: Mapping[str, Vendor],
@@ -151,7 +151,7 @@ def exposure_of(
     regions: Iterable[str] = (ELSEWHERE,),
 ) -> ExposureCondition:
     """When a vendor is open on the pages of a pattern. What a site only observes counts as closed
-    here all the same: it is what its decision says."""
+    here all the same: so its decision has it."""
     path = page.replace("*", _WITNESS)
     context = rules.page(site, path, site.audience_of(path, ()), today)
 
@@ -203,12 +203,12 @@ def _vendor(
     for (before, after), pages in grouped.items():
         shown = _widest(pages)
         where, who = pages_of(shown, site), _who(vendor)
-        kind: Kind
+        kind: ChangeKind
         effect: Effect
         if before.never:
             kind, effect = "sends", "more"
             message = (
-                f"from now on, {where} send data to {who}; {after.says()}"
+                f"from now on, {where} send data to {who}; {after.as_text()}"
                 f"{_besides(was, will, shown)}{_not_for(rules, shown)}"
             )
         elif after.never:
@@ -216,9 +216,17 @@ def _vendor(
             message = f"from now on, {where} no longer send data to {who}{_still(will, shown)}"
         else:
             kind, effect = "opens_with", "more" if after.is_wider_than(before) else "less"
-            message = f"{vendor.name} on {where}: {after.says()} (until now: {before.says()})"
+            now, then = after.as_text(), before.as_text()
+            message = f"{vendor.name} on {where}: {now} (until now: {then})"
         yield Change(
-            kind, effect, message, site, vendor.id, shown, before=before.says(), after=after.says()
+            kind,
+            effect,
+            message,
+            site,
+            vendor.id,
+            shown,
+            before=before.as_text(),
+            after=after.as_text(),
         )
 
 
@@ -238,18 +246,19 @@ def _besides(
 
 
 def _still(will: Mapping[str, ExposureCondition], shown: Iterable[str]) -> str:
-    kept = [
+    remaining = [
         page
         for page, after in will.items()
         if not after.never and any(path_covers(wide, page) for wide in shown)
     ]
-    return f"; only {join_and(_widest(kept))} still do" if kept else ""
+    return f"; only {join_and(_widest(remaining))} still do" if remaining else ""
 
 
 def _not_for(site: SiteRules | None, shown: Iterable[str]) -> str:
     if site is None:
         return ""
-    patient = [g for g in site.patient_globs if any(path_covers(page, g) for page in shown)]
+    globs = site.patient_paths.patterns
+    patient = [glob for glob in globs if any(path_covers(page, glob) for page in shown)]
     return f"; never on the patient pages {join_and(patient)}" if patient else ""
 
 
@@ -337,13 +346,13 @@ def _audience(name: str, old: Site, new: Site) -> Iterator[Change]:
             after=str(new.audience),
         )
     was, will = _patient_rules(old), _patient_rules(new)
-    for path, said in will.items():
+    for path, pages in will.items():
         if path not in was:
-            message = f"{said} of {name} are for patients from now on: no tracker runs there"
+            message = f"{pages} of {name} are for patients from now on: no tracker runs there"
             yield Change("audience", "less", message, site=name, pages=_path_of(path))
-    for path, said in was.items():
+    for path, pages in was.items():
         if path not in will:
-            message = f"{said} of {name} are no longer marked as patient pages"
+            message = f"{pages} of {name} are no longer marked as patient pages"
             yield Change("audience", "more", message, site=name, pages=_path_of(path))
 
 
@@ -452,21 +461,21 @@ def _recognition(old: Config, new: Config, before: Rules, after: Rules) -> Itera
     for vendor_id in dict.fromkeys(v.id for config in (old, new) for v in config.vendors):
         was, will = before.vendors.get(vendor_id), after.vendors.get(vendor_id)
         if was is None or will is None:
-            continue  # the tags tell who comes and goes
-        for key, said in _KNOWN_BY.items():
+            continue  # the tags show which vendors come and go
+        for key, words in _KNOWN_BY.items():
             gained = _added(getattr(was, key), getattr(will, key))
             lost = _added(getattr(will, key), getattr(was, key))
             if gained:
-                message = f"{will.name} is also known by the {said} {join_and(gained)}"
+                message = f"{will.name} is also known by the {words} {join_and(gained)}"
                 effect: Effect = "more" if vendor_id in tagged else "same"
                 yield Change("vendor", effect, message, vendor=vendor_id)
             if lost:
-                message = f"{will.name} is no longer known by the {said} {join_and(lost)}"
+                message = f"{will.name} is no longer known by the {words} {join_and(lost)}"
                 yield Change("vendor", "same", message, vendor=vendor_id)
 
 
 def _approvals(old: Config, new: Config, today: datetime.date) -> Iterator[Change]:
-    """Approvals that run longer or shorter. Those that begin or end today are told by openings."""
+    """Approvals that run longer or shorter. Those that begin or end today change conditions."""
     was, will = _last_days(old, today), _last_days(new, today)
     for key in was.keys() & will.keys():
         if was[key] == will[key]:

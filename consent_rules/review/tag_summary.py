@@ -31,7 +31,7 @@ WHAT_IT_DOES: Mapping[Category, str] = {
 class TagSummary:
     """One vendor's tag on one site.
 
-    `patient` says in words what happens on the site's patient pages; `records` whether visits are
+    `patient` is in words what happens on the site's patient pages; `records` whether visits are
     recorded, and how sure that is.
     """
 
@@ -49,7 +49,7 @@ class TagSummary:
     policy_url: str
 
 
-def meaning_of(
+def summarise_tag(
     config: Config, rules: Rules, tag: Tag, site: str, today: datetime.date
 ) -> TagSummary:
     """`tag` is one of the config's, `site` one of the tag's."""
@@ -69,7 +69,7 @@ def meaning_of(
         pages=tag.pages,
         category=vendor.category,
         what=_what(vendor),
-        opens=opening.says(),
+        opens=opening.as_text(),
         patient=_patient(tag, vendor, table),
         records=_records(vendor),
         cookies=details_of(vendor),
@@ -112,7 +112,7 @@ def _patient(tag: Tag, vendor: Vendor, site: Site) -> str:
             return "none of its pages is marked as a patient page"
         where = ", ".join((*paths, *cookies))
     if may_act_for_patients(vendor, baa=tag.baa):
-        return f"it runs there too ({where}), since baa = true says an agreement covers it"
+        return f"it runs there too ({where}), since baa = true as_text an agreement covers it"
     return f"it stays closed there ({where}), whatever the visitor chooses: nothing leaks"
 
 
@@ -142,4 +142,4 @@ def state_of(config: Config, rules: Rules, tag: Tag, today: datetime.date) -> Ta
     if opening is None:
         return TagState("unused: none of its pages may show it", days, acts=False)
     soon = f", expires in {days} day{'s' if days != 1 else ''}" if days <= EXPIRES_SOON_DAYS else ""
-    return TagState(f"{opening.says()}{soon}", days, acts=True)
+    return TagState(f"{opening.as_text()}{soon}", days, acts=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +10,7 @@ from functools import cache, lru_cache
 from rjsmin import jsmin
 
 from consent_rules.config.theme import Theme
+from consent_rules.matching.script_hashes import sha256_source
 from proxy.banner.static_files import static_root
 from proxy.banner.theme_css import theme_css
 
@@ -74,9 +73,7 @@ def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
 
 
 def _sha256(content: str) -> str:
-    if not content:
-        return ""
-    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    return sha256_source(content.encode()).removeprefix("sha256-") if content else ""
 
 
 @cache

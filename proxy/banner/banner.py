@@ -61,24 +61,26 @@ def head_html(
     prefix: str = PREFIX,
     placeholders: bool = False,
     choices: bool = False,
-    keeps: bool = False,
+    save_form: bool = False,
 ) -> str:
     """For the page's head: the style and the script. Blocks nothing, loads nothing.
 
     `placeholders` adds what pages with closed embeds need, `keeps` the script that keeps what was
     typed when one of them is opened (never on patient pages), `choices` the style of the icon.
     """
-    kinds = head_kinds(state.decided, placeholders=placeholders, choices=choices, keeps=keeps)
+    kinds = head_kinds(
+        state.decided, placeholders=placeholders, choices=choices, save_form=save_form
+    )
     return _head(theme, state, kinds, prefix)
 
 
 def head_kinds(
-    decided: bool, *, placeholders: bool, choices: bool, keeps: bool
+    decided: bool, *, placeholders: bool, choices: bool, save_form: bool
 ) -> tuple[Kind, ...]:
     """The assets that `head_html` puts into a page."""
     kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
     kinds += [Kind.PLACEHOLDER] if placeholders else []
-    kinds += [Kind.KEEPS] if keeps else []
+    kinds += [Kind.KEEPS] if save_form else []
     kinds += [Kind.CHOICES] if choices else []
     return tuple(kinds)
 

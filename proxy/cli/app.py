@@ -1,4 +1,4 @@
-"""The commands. Exit codes: 0 fine, 1 found faults, 2 used wrongly."""
+"""The commands. Exit codes: 0 fine, 1 found problems, 2 used wrongly."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ _ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
 
 def without_closed_links(field: str, closed: Closed) -> str:
     """A Link header without the fetching links that lead to the closed; "" when none is left."""
-    kept = []
+    remaining = []
     for match in _LINK.finditer(field):
         parameters: dict[str, str] = {}
         for name, quoted, bare in _PARAMETER.findall(match[2]):
@@ -64,8 +64,8 @@ def without_closed_links(field: str, closed: Closed) -> str:
         rels = parameters.get("rel", "").lower().split()
         if _FETCHING.intersection(rels) and any(map(closed, urls)):
             continue
-        kept.append(match[0].strip().rstrip(",").rstrip())
-    return ", ".join(kept)
+        remaining.append(match[0].strip().rstrip(",").rstrip())
+    return ", ".join(remaining)
 
 
 def restrict_document(
@@ -157,7 +157,7 @@ def _own_reports(policy: str, closed: Closed) -> str:
     """A Content-Security-Policy whose reports, with the page's address in them, go to none of the
     closed."""
 
-    def kept(directive: str) -> str:
+    def remaining(directive: str) -> str:
         words = directive.split()
         if not words or words[0].lower() != "report-uri":
             return directive
@@ -165,5 +165,6 @@ def _own_reports(policy: str, closed: Closed) -> str:
         return " ".join(["", words[0], *own]) if own else ""
 
     return ",".join(
-        ";".join(d for d in map(kept, one.split(";")) if d.strip()) for one in policy.split(",")
+        ";".join(d for d in map(remaining, one.split(";")) if d.strip())
+        for one in policy.split(",")
     ).strip()

@@ -228,13 +228,13 @@ def _own_import_map(text: str, context: CompileContext) -> str:
         urls = [key, value] if isinstance(value, str) else [key]
         return all(context.is_own(url) for url in urls if is_url_text(url))
 
-    def kept(table: Any) -> Any:
+    def without_closed(table: Any) -> Any:
         if not isinstance(table, dict):
             return table if not isinstance(table, list) else []
-        return {key: kept(value) for key, value in table.items() if owned(key, value)}
+        return {key: without_closed(value) for key, value in table.items() if owned(key, value)}
 
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return "{}"
-    return json.dumps(kept(value)).replace("<", "\\u003c")
+    return json.dumps(without_closed(value)).replace("<", "\\u003c")

@@ -22,7 +22,7 @@ from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.inline_remnants import Node, is_data, parse_script
 
 MAX_BYTES = 400_000
-"""Bytes. Longer scripts are judged by all of their text: a syntax tree may take 450 times as much."""
+"""Bytes. Longer scripts are judged by all of their text: a tree takes up to 450 times as much."""
 _MAX_NODES = 60_000
 """Nodes of the syntax tree that are looked at: some 50 ms."""
 _MAX_STORED = 1_000_000

@@ -203,13 +203,13 @@ class _Writer:
         if _local(token["name"]) == "script":
             dropped.add("type")
 
-        def kept(attribute: re.Match[str]) -> str:
+        def attribute_left(attribute: re.Match[str]) -> str:
             name = attribute[2]
             return "" if _local(name) in dropped and not _is_xmlns(name) else attribute[0]
 
         # Without its address a script would run what it holds.
         inert = ' type="x"' if _local(token["name"]) == "script" else ""
-        return f"<{token['name']}{_ATTRIBUTE.sub(kept, raw)}{inert}{token['close']}>"
+        return f"<{token['name']}{_ATTRIBUTE.sub(attribute_left, raw)}{inert}{token['close']}>"
 
     def _closes(self, resource: Resource, bases: tuple[str, ...]) -> bool:
         if resource.kind is Kind.REFERRER:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-_log = logging.getLogger("consent_proxy.discovered")
+_log = logging.getLogger("consent_proxy.observability")
 
 Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, str, Seen]
@@ -137,8 +137,8 @@ def _write(path: Path, counts: Mapping[_Key, int]) -> None:
                 "AND script = ? AND page != ?",
                 (site, host, vendor, script, page),
             ).fetchone()[0]
-            kept = page if pages < _MAX_PAGES else MORE_PAGES
-            database.execute(_ADD, (site, host, vendor, script, kept, seen, times))
+            row_page = page if pages < _MAX_PAGES else MORE_PAGES
+            database.execute(_ADD, (site, host, vendor, script, row_page, seen, times))
             rows[site] = rows.get(site, 0) + 1
 
 

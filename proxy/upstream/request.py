@@ -8,7 +8,6 @@ request body or writing a response.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
@@ -20,13 +19,11 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.http.adapters.interim_connector import ON_INTERIM, hearing
+from proxy.http.adapters.interim_connector import ON_INTERIM, interim_listener
 from proxy.http.adapters.writer import has_control
 from proxy.http.targets import split_target
-from proxy.upstream.errors import UpstreamError, explain_error
+from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
-
-_log = logging.getLogger("proxy.upstream")
 
 # A visitor's body must come at this rate on average once SLOW_BODY_GRACE seconds were spent
 # waiting for it: one byte every 29 seconds would hold an upstream connection for ever.
@@ -64,10 +61,12 @@ class DownstreamBody:
                     chunk = await content.readany()
             except TimeoutError:
                 self._fail(408, f"the visitor sent nothing for {self._timeouts.body_idle:g} s")
-            except web.RequestPayloadError as exc:
-                self._fail(400, f"the visitor's body is malformed: {exc}")
+            except web.RequestPayloadError:
+                self._fail(400, "the visitor's body is malformed")
             except (aiohttp.ClientError, OSError, RuntimeError) as exc:
-                self._fail(400, f"the visitor went away after {received} bytes: {exc!r}")
+                self._fail(
+                    400, f"the visitor went away after {received} bytes ({failure_kind(exc)})"
+                )
             if not chunk:
                 return
             received += len(chunk)
@@ -103,7 +102,7 @@ async def answer_expectation(request: web.BaseRequest) -> None:
 
 
 @asynccontextmanager
-async def ask(
+async def send_request(
     session: ClientSession,
     request: web.BaseRequest,
     origin: URL,
@@ -123,7 +122,7 @@ async def ask(
     body: DownstreamBody | None = None
     if request.body_exists:
         body = DownstreamBody(request, timeouts, stall)
-    hearing.set(request.get(ON_INTERIM))
+    interim_listener.set(request.get(ON_INTERIM))
     try:
         async with stall:
             response = await session.request(
@@ -139,7 +138,7 @@ async def ask(
             raise body.failure from exc
         raise explain_error(exc, request, origin, timeouts, stalled=stall.expired()) from exc
     finally:
-        hearing.set(None)
+        interim_listener.set(None)
 
     try:
         if response.status == 101 and not upgrade:

@@ -21,7 +21,7 @@ from proxy.upstream.errors import UpstreamError
 # Both ends of a WebSocket usually ping more often; this ends those whose other end is gone.
 IDLE_SECONDS = 600.0
 
-_log = logging.getLogger("consent_proxy.upstream.tunnel")
+_log = logging.getLogger("consent_proxy.upstream")
 
 
 _PROTOCOL = "websocket"

@@ -23,7 +23,7 @@ from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.config.load import load_config
 from proxy.cookies.signing_keys import load_keys
 from proxy.http.content_coding import decoded
-from proxy.review.preview import ask_offline
+from proxy.review.preview import preview_request
 from tests.app.crowd import COOKIE_STATES, Crowd, Due, Offline, Person
 from tests.app.crowd_origin import LINKS, STYLE, Served, serve, served, version_in, version_now
 from tests.app.site import HOST, config_text
@@ -239,7 +239,7 @@ async def test_a_thousand_visitors(tmp_path: Path) -> None:
             load_keys(tmp_path / "forged", today),
             config.policy.version,
         )
-        question = ask_offline(
+        question = preview_request(
             config, f"http://{HOST}/", accept=None, gpc=False, region="", today=today.date()
         )
         site = Site(base, session, Offline(question))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ import pytest
 
 from tests.app.site import HOST, PAGE, Proxied, Reply, parse, proxied, reply
 from tests.forwarding.harness import Visit
+from tests.support.nginx import nginx_program
 
 GA = "https://www.google-analytics.com/a.js"
 THEIRS = (
@@ -151,14 +151,11 @@ def free_port() -> int:
 @contextlib.asynccontextmanager
 async def caching_nginx(folder: Path, behind: int) -> AsyncIterator[int]:
     """A real nginx with a shared cache and the usual lines for WebSockets; its port."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if program is None:
-        pytest.skip("nginx is not installed")
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, port=port, proxy=behind, user=getpass.getuser()))
     process = await asyncio.create_subprocess_exec(
-        program, "-p", str(folder), "-c", str(config), stderr=sys.stderr
+        nginx_program(), "-p", str(folder), "-c", str(config), stderr=sys.stderr
     )
     try:
         async with asyncio.timeout(20):
@@ -175,6 +172,7 @@ async def caching_nginx(folder: Path, behind: int) -> AsyncIterator[int]:
         await process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ODD)
 async def test_no_handshake_leaves_an_ungated_page_in_a_cache_in_front(
     tmp_path: Path, case: str

@@ -83,16 +83,17 @@ def test_what_is_shipped_does_not_import_what_is_not(folder: str) -> None:
 _NOT_IMPORTED = {
     "axe-playwright-python": "brings axe.js, which the browser runs",
     "editables": "hatchling writes editable installs with it",
+    "gunicorn": "a command: serves the WSGI origins of the tests",
     "hatchling": "builds the wheel",
     "import-linter": "a command",
     "mypy": "a command",
     "netaddr": "mmdb-writer takes its networks",
     "pre-commit": "a command",
-    "pytest-aiohttp": "a plugin",
     "pytest-asyncio": "a plugin",
     "pytest-xdist": "a plugin",
     "ruff": "a command",
     "ua-parser": "device classes",
+    "uvicorn": "a command: serves the ASGI origins of the tests",
     "uvloop": "its loop is asked for by name",
     "yarl": "aiohttp's URLs",
 }

@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[2]
 MAY_SKIP = {
@@ -86,6 +87,11 @@ def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
     folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
     names = {name for folder in folders for name in folder.relative_to(ROOT).parts}
     assert [name for name in names for glob in passed_over if fnmatch(name, glob)] == []
+
+
+def test_no_property_test_has_a_deadline() -> None:
+    """tests/conftest.py sets it: a busy machine is slow, and nothing is wrong then."""
+    assert settings().deadline is None
 
 
 def test_nothing_in_tests_needs_a_browser() -> None:

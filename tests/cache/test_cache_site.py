@@ -335,7 +335,7 @@ def test_purge_reaches_all_workers(tmp_path: Path) -> None:
             app, ["purge", "http://www.example.com/b/*", "--config", str(config)]
         )
         assert purged.exit_code == 0, purged.output
-        assert "thrown out in all workers" in purged.output
+        assert "purged in all workers" in purged.output
         before = len(asked)
         fill()
         assert set(asked[before:]) == {"/b/1", "/b/2"}

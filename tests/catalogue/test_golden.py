@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.matching.paths import glob_regex
+from consent_rules.matching.paths import path_glob
 from consent_rules.matching.vendor_index import VendorIndex
 
 HERE = Path(__file__).parent
@@ -53,7 +53,7 @@ def test_cookie(cookie: str, vendor_ids: str) -> None:
     found = [
         vendor.id
         for vendor in catalogue().values()
-        if any(glob_regex(pattern).match(cookie) for pattern in vendor.cookies)
+        if any(path_glob(pattern).match(cookie) for pattern in vendor.cookies)
     ]
     assert sorted(found) == vendor_ids.split()
 

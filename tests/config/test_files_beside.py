@@ -81,8 +81,8 @@ def test_check_and_run_agree_about_the_keys(
         loaded, _ = read_config(path, today=NOW.date())
     except ConfigError as error:
         assert message
-        assert [fault.line for fault in error.faults] == [7]
-        assert message in error.faults[0].message
+        assert [problem.line for problem in error.problems] == [7]
+        assert message in error.problems[0].message
         return
     finally:
         assert sorted(tmp_path.rglob("*")) == before  # looked at, nothing made

@@ -30,8 +30,8 @@ def load(own: Mapping[str, str], catalogue: Mapping[str, Vendor]) -> tuple[Theme
     try:
         loaded = load_config(f"[theme]\n{lines}{_REST}", "c.toml", today=TODAY, catalogue=catalogue)
     except ConfigError as error:
-        return None, [fault.message for fault in error.faults]
-    return theme_of(vars(loaded.config.theme)), [fault.message for fault in loaded.faults]
+        return None, [problem.message for problem in error.problems]
+    return theme_of(vars(loaded.config.theme)), [problem.message for problem in loaded.problems]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ from tests.forwarding.harness import (
 )
 from tests.support.waiting import PATIENCE
 
+POLICY = b"Content-Security-Policy"
+
 PATHS = [
     b"/",
     b"//evil.example/x",
@@ -118,7 +120,9 @@ async def test_response_headers_keep_order_and_repeats() -> None:
         b"HTTP/1.1 200 Fine Thanks\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nX-B: 1\r\n"
         b"Set-Cookie: b=2; Path=/\r\n"
         b"Content-Length: 2\r\nServer: Origin/1\r\nX-B: 2\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT"
-        b"\r\nVia: 1.1 consent-proxy\r\nConnection: close\r\n\r\nok"
+        b"\r\nVia: 1.1 consent-proxy\r\n"
+        + b"Content-Security-Policy: %b\r\n" % header_values(response, POLICY)[0]
+        + b"Connection: close\r\n\r\nok"
     )
 
 

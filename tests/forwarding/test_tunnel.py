@@ -6,11 +6,11 @@ import asyncio
 import base64
 import contextlib
 import os
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
+from pytest_aiohttp import AiohttpRawServer
 from yarl import URL
 
 from proxy.server.serve import Limits
@@ -43,38 +43,30 @@ SWITCH = (
 )
 
 
-@contextlib.asynccontextmanager
-async def echo_site(*, compress: bool = True) -> AsyncIterator[URL]:
-    async def echo(request: web.BaseRequest) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
-            protocols=("chat",), compress=compress, max_msg_size=0, autoping=True
-        )
-        await socket.prepare(request)
-        async for message in socket:
-            if message.type == WSMsgType.TEXT:
-                if message.data == "close":
-                    await socket.close(code=4001, message=b"bye")
-                else:
-                    await socket.send_str(message.data)
-            elif message.type == WSMsgType.BINARY:
-                await socket.send_bytes(message.data)
-        return socket
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    socket = web.WebSocketResponse(protocols=("chat",), max_msg_size=0)
+    await socket.prepare(request)
+    async for message in socket:
+        if message.type == WSMsgType.TEXT:
+            if message.data == "close":
+                await socket.close(code=4001, message=b"bye")
+            else:
+                await socket.send_str(message.data)
+        elif message.type == WSMsgType.BINARY:
+            await socket.send_bytes(message.data)
+    return socket
 
-    runner = web.ServerRunner(web.Server(echo), shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield URL(f"http://127.0.0.1:{site.port}")
-    finally:
-        await runner.cleanup()
+
+@pytest.fixture
+async def echo_site(aiohttp_raw_server: AiohttpRawServer) -> URL:
+    server = await aiohttp_raw_server(echo, shutdown_timeout=0.1)
+    return server.make_url("/").origin()
 
 
 @pytest.mark.parametrize("compress", [0, 15])
-async def test_echo(compress: int) -> None:
+async def test_echo(compress: int, echo_site: URL) -> None:
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(
             front.url, compress=compress, protocols=("chat",), max_msg_size=0
@@ -90,11 +82,10 @@ async def test_echo(compress: int) -> None:
             assert await socket.receive_bytes(timeout=2) == data
 
 
-async def test_message_larger_than_any_buffer() -> None:
+async def test_message_larger_than_any_buffer(echo_site: URL) -> None:
     data = os.urandom(20_000_000)
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(front.url, max_msg_size=0) as socket,
     ):
@@ -102,10 +93,9 @@ async def test_message_larger_than_any_buffer() -> None:
         assert await socket.receive_bytes(timeout=20) == data
 
 
-async def test_close_code_comes_through() -> None:
+async def test_close_code_comes_through(echo_site: URL) -> None:
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(front.url) as socket,
     ):
@@ -114,10 +104,9 @@ async def test_close_code_comes_through() -> None:
         assert (message.type, message.data, message.extra) == (WSMsgType.CLOSE, 4001, "bye")
 
 
-async def test_pings_are_answered_by_the_far_end() -> None:
+async def test_pings_are_answered_by_the_far_end(echo_site: URL) -> None:
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(front.url, autoping=False) as socket,
     ):

@@ -20,8 +20,9 @@ from consent_rules.preferences import Preferences
 from proxy.banner.assets import Kind, assets
 from proxy.banner.texts import texts_for
 from proxy.html import Boundary, Page, compile_page
+from proxy.http.representation import is_own_etag
 from proxy.rendering.injected_markup import Injection
-from proxy.rendering.variants import Variant, Variants, is_own_etag, variant_key, write_variant
+from proxy.rendering.variants import Variant, Variants, variant_key, write_variant
 from tests.app.site import PAGE, config_text
 
 TODAY = datetime.date(2026, 6, 15)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex
+from consent_rules.matching.patient_paths import PatientPaths
 from consent_rules.matching.pins import ScriptPins
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.regions import Regions
@@ -61,8 +61,7 @@ def site(
         own_patterns=("www.example.com",),
         audience=audience,
         enforce=enforce,
-        patient_paths=tuple(glob_regex(path.lower()) for path in patient_paths),
-        patient_globs=tuple(patient_paths),
+        patient_paths=PatientPaths(patient_paths),
         patient_cookies=frozenset(patient_cookies),
         webrtc=False,
         tags=tags,

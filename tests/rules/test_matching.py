@@ -9,7 +9,7 @@ import pytest
 
 from consent_rules.categories import Category
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex
+from consent_rules.matching.paths import path_glob
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 
@@ -102,7 +102,7 @@ def test_own_paths(path: str, is_disguised: bool) -> None:
     ],
 )
 def test_globs(pattern: str, path: str, fits: bool) -> None:
-    assert bool(glob_regex(pattern).match(path)) is fits
+    assert bool(path_glob(pattern).match(path)) is fits
 
 
 def test_host_sets() -> None:

@@ -24,13 +24,13 @@ class CheckContext:
     places: Places
     site_names_given: frozenset[str]
     vendor_ids_given: frozenset[str]
-    """Names as the files give them, valid or not: one mistake is told once."""
+    """Names as the files give them, valid or not: one mistake is reported once."""
     filename: str = ""
     whole: bool = True
     """False where an included file could not be read: what is missing may stand there."""
 
     def line(self, path: Path, seen_from: Path) -> str:
-        """Where a value stands, as told to somebody who looks at another one."""
+        """The line of a value, as a message about another value names it."""
         return self._line(self.places.value(path), seen_from)
 
     def header_line(self, path: Path, seen_from: Path) -> str:

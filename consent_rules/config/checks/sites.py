@@ -10,6 +10,7 @@ from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem
 from consent_rules.config.toml.positions import Path
 from consent_rules.matching.hosts import HostClaims, hosts_overlap
+from consent_rules.matching.shared_hosts import narrower_pattern, shared_host_of
 from consent_rules.wording import quoted
 
 
@@ -71,6 +72,20 @@ def check_first_party(context: CheckContext) -> Iterator[Problem]:
                     "party it would escape every choice. Remove it here; tags say what may act",
                 )
                 break
+            else:
+                yield from _shared(path, host)
+
+
+def _shared(path: Path, host: str) -> Iterator[Problem]:
+    shared = shared_host_of(host)
+    if shared is None or is_wide(host, known_suffixes()):
+        return
+    yield Problem(
+        path,
+        f'first_party: "{host}" serves what anybody publishes ({shared.name}); as a first party '
+        "it would escape every choice. Write a [[vendor]] with the files that are yours, such as "
+        f"{narrower_pattern(shared)}",
+    )
 
 
 def check_page_rules(context: CheckContext) -> Iterator[Problem]:
@@ -79,7 +94,7 @@ def check_page_rules(context: CheckContext) -> Iterator[Problem]:
             if rule.path is None and rule.when_cookie is None:
                 yield Problem(
                     path,
-                    "[[site.page]] says for no page what it is; add "
+                    "[[site.page]] names no page; add "
                     'path = "/patients/*" or when_cookie = "session"',
                     at="key",
                 )

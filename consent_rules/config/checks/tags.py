@@ -14,7 +14,8 @@ from consent_rules.config.problems import Problem, did_you_mean
 from consent_rules.config.toml.positions import Path
 from consent_rules.decision import may_act_for_patients
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex, path_covers
+from consent_rules.matching.paths import path_covers, path_glob
+from consent_rules.matching.shared_hosts import narrower_pattern, shared_hosts_named
 from consent_rules.matching.urls import resolve
 from consent_rules.vendors import BaaOffer, Vendor
 from consent_rules.wording import category_words, quoted
@@ -34,6 +35,11 @@ def check_vendors(context: CheckContext) -> Iterator[Problem]:
 
 
 def _meant_vendor(word: str, context: CheckContext) -> str:
+    for shared in shared_hosts_named(word):
+        return (
+            f": {shared.name} serves what anybody publishes, so it is no vendor; write a "
+            f"[[vendor]] with the files that you use, such as {narrower_pattern(shared)}"
+        )
     meant = meant_vendors(word, context.vendors)
     if meant:
         named = " or ".join(f'"{vendor}" ({context.vendors[vendor].name})' for vendor in meant)
@@ -106,7 +112,7 @@ def check_pages(context: CheckContext) -> Iterator[Problem]:
             continue
         if may_act_for_patients(vendor, baa=tag.get("baa") is not False):
             continue
-        # What is at fault is the pages, or the sites when the pages are left at their default.
+        # At fault are the pages, or the sites when the pages are left at their default.
         path = pages[0][0] if context.places.has(pages[0][0]) else tag.at("sites")
         where = f"all its pages are patient pages ({context.line(rules[0] or (), path)})"
         if may_act_for_patients(vendor, baa=True):
@@ -199,7 +205,7 @@ def _is_of(vendor: Vendor, url: str) -> bool:
     for pattern in vendor.paths:
         host, _, rest = pattern.partition("/")
         there = not host or HostSet((host,)).holds(target.host, target.port)
-        if there and glob_regex(f"/{rest}").match(target.path):
+        if there and path_glob(f"/{rest}").match(target.path):
             return True
     return False
 

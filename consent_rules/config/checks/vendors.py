@@ -57,7 +57,7 @@ def check_new_vendors(context: CheckContext) -> Iterator[Problem]:
 
 
 def _perhaps_known(table: PartialTable, context: CheckContext) -> str:
-    """The search looks at the whole catalogue: for a vendor at fault only."""
+    """The search looks at the whole catalogue: only for a vendor with a problem."""
     if "name" not in table.values:
         return ""
     near = meant_vendors(table.get("id"), context.catalogue)[:1]
