@@ -1,283 +1,571 @@
-"""What of an inline script is code, and what is only text in it.
+"""Which vendors' code an inline script holds, beside what it only carries as data.
 
-A vendor's signature is looked for in what a script does, not in what it carries: the state that a
-framework writes into a page, the flight of React's server components, an allow-list, a code sample.
-To take such a script for the vendor's would take the page's own script away, and with some
-frameworks the page.
+The state that a framework writes into a page, React's flight, an allow-list, a shown code sample
+may name a vendor without running anything of it. To take such a script for the vendor's would take
+the page's own script away, and with some frameworks the page.
 
-In doubt it is code: a script that cannot be parsed, is too long, or can turn text into code or ask
-for an address (`eval`, `innerHTML`, `createElement`, ...) is judged by all of its text, as far as
-it does more with that than store it. What a script of the site's own does later with text that it
-finds is held by the policy header.
+A text that names a vendor is left out only where the syntax tree shows that the script puts it
+away and does not look at it again:
+
+* in a comment;
+* in a list or object that is assigned to a name which the script never reads;
+* as a text that is assigned so, handed to a framework as the state of its page (Next.js, React
+  Router, SvelteKit), or part of a function's call that makes such a state (Nuxt): unless the script
+  also does what could run or load it (`innerHTML`, `createElement` ...).
+
+Everything else counts: an address, what a function from elsewhere gets (Next.js runs what is pushed
+to `__next_s`), a script that cannot be read. What other scripts of the site do with a text that
+they find is held by the policy header.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from consent_rules.matching.vendor_index import VendorIndex
-from proxy.html.inline_remnants import Node, is_data, parse_script
+from proxy.html.inline_remnants import Node, parse_script
 
-MAX_BYTES = 400_000
-"""Bytes. Longer scripts are judged by all of their text: a tree takes up to 450 times as much."""
+_MAX_LENGTH = 400_000
+"""Characters. A syntax tree takes up to 450 times as many bytes."""
 _MAX_NODES = 60_000
 """Nodes of the syntax tree that are looked at: some 50 ms."""
-_MAX_STORED = 1_000_000
-"""Bytes of literals that are looked through for whether they are data."""
 
-# What makes code or a request of text: by a name that is not to be written otherwise but in
-# brackets, where it is seen as well.
-_ACTS = re.compile(
-    r"\b(?:eval|Function|constructor|Reflect|Proxy|execScript|createElement\w*|Image|Audio|importScripts"
-    r"|sendBeacon|fetch|XMLHttpRequest|ActiveXObject|setAttribute\w*|insertAdjacent\w+|innerHTML"
-    r"|outerHTML|setHTML\w*|srcdoc|EventSource|WebSocket|WebTransport|\w*Worker|serviceWorker"
-    r"|setTimeout|setInterval|setImmediate|createContextualFragment|DOMParser|parseFromString"
-    r"|parseHTML\w*|Blob|File|createObjectURL|insertBefore|insertAfter|importNode|cloneNode|getScript"
-    r"|getJSON|import|with|document\s*\.\s*write\w*|write\w*\s*\()\b"
-    r"|\.\s*(?:src|srcset|href|text|data|action|cssText|html|append\w*|prepend\w*"
-    r"|before|after|replace(?:With|Child|Children|All)?|wrap\w*|load\w*|open|ajax|get|post|globalEval)"
-    r"\s*(?:=(?!=)|\+=|\()"
-    r"|\blocation\s*=(?!=)|\blocation\s*\.\s*assign|\bopen\s*\(|[$\w]*jQuery\s*\(|\$\s*\("
+_Span = tuple[int, int]
+"""Start and end in bytes, quotes included."""
+
+
+class _Use(Enum):
+    """Where a script puts a text."""
+
+    STORED = auto()
+    """In a name that it never reads."""
+    QUEUED = auto()
+    """In a framework's queue, which the script never reads."""
+    STARTING = auto()
+    """In what a framework is started with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A string within data. `depth` counts the lists and objects around it; `names` are those that
+    must not be read elsewhere for it to stay where it is put; `is_made`: a function that the script
+    holds is called with it, or gives it back.
+    """
+
+    span: _Span
+    use: _Use
+    depth: int
+    names: tuple[bytes, ...]
+    is_made: bool = False
+
+
+@dataclass(slots=True)
+class _Script:
+    """What was read of a script. `words` counts all its words, texts included; `written` those that
+    are only assigned to, or stand for a queue that is pushed to; `names` are the names of variables
+    and properties.
+    """
+
+    code: bytes
+    words: Counter[bytes]
+    written: Counter[bytes] = field(default_factory=Counter)
+    names: set[bytes] = field(default_factory=set)
+    comments: list[_Span] = field(default_factory=list)
+    texts: list[_Text] = field(default_factory=list)
+    left: int = _MAX_NODES
+
+    def text(self, node: Node) -> bytes:
+        return self.code[node.start_byte : node.end_byte]
+
+
+class _UnreadableError(Exception):
+    """A script cannot be told apart into code and data."""
+
+
+# What is more than a place to keep a value: it runs, shows or loads what is assigned to it.
+_SETTERS = re.compile(
+    rb"on\w+|location|href|src|srcset|srcdoc|imagesrcset|data|data[sS]rc|action|form[aA]ction|code"
+    rb"|codebase|poster|ping|background\w*|style|cssText|content|text|textContent|innerText|html"
+    rb"|innerHTML|outerHTML|nodeValue|value|name|status|cookie|domain|hash|search|pathname|host"
+    rb"|hostname|port|protocol|prototype|__proto__|className|attributionSrc|\w*[uU]rl|\w*URL"
+    rb"|__next_s"
 )
-# Of an element's text only a script's is run, and that one is made or named.
-_TEXT_OF_SCRIPT = re.compile(r"\.\s*(?:textContent|innerText)\s*\+?=(?!=)")
+_SHOWN = frozenset({b"textContent", b"innerText"})
+"""Of these only a script's or a style sheet's is run."""
 
-# What no address holds. A text without it that has a dot or a slash may be one.
-_NO_ADDRESS = re.compile(r"[\s\"'<>{}\\|]")
-_WORD = re.compile(rb"[\w$\x80-\xff]+")
-_OWN_PATH = re.compile(r"(?:/(?![/\\])|\.{1,2}/)[\w./@~%?=&#+-]*")
-_NO_HOLDERS = frozenset(
+# By these names a script could read what it does not name.
+_READS = re.compile(
+    rb"eval|execScript|Function|constructor|prototype|__proto__|Reflect|Proxy|globalEval|keys|values"
+    rb"|entries|getOwnProperty\w*|define\w+|arguments"
+)
+# By these it could run or load a text.
+_ACTS = re.compile(
+    rb"write(?:ln)?|innerHTML|outerHTML|srcdoc|set\w*HTML\w*|insert\w+|parseHTML\w*|parseFromString|DOMParser"
+    rb"|create(?:Element\w*|ContextualFragment|ObjectURL|Script|HTML\w*)|importNode|cloneNode|Blob"
+    rb"|File|Image|Audio|\w*Worker|importScripts|sendBeacon|XMLHttpRequest|ActiveXObject|EventSource"
+    rb"|WebSocket\w*|WebTransport|setAttribute\w*|append\w*|prepend\w*|replaceWith|replaceChild\w*"
+    rb"|getScript|jQuery|ajax"
+)
+_GLOBALS = frozenset({b"window", b"self", b"globalThis", b"top", b"parent", b"frames", b"this"})
+_OF_WINDOW = frozenset({b"window", b"self", b"globalThis"})
+
+_QUEUES = {b"__next_f": b"push", b"streamController": b"enqueue"}
+"""Next.js, React Router: the last name of the queue, and how it is filled."""
+_STARTS = frozenset({b"kit.start"})
+"""SvelteKit. What is deep in what it gets is the page's state."""
+_NUMBERS = frozenset({b"NaN", b"Infinity", b"undefined"})
+_MAKERS = frozenset(
+    {b"JSON.parse", b"Array", b"Object.create", b"Map", b"Set", b"Date", b"RegExp", b"URL"}
+)
+"""What may stand in data: it keeps what it is given."""
+_PLAIN = frozenset(
     {
-        "location", "name", "status", "cookie", "src", "srcset", "srcdoc", "href", "text", "data",
-        "textContent", "innerText", "innerHTML", "outerHTML", "action", "cssText", "value",
+        "array", "object", "pair", "number", "true", "false", "null", "undefined", "regex",
+        "unary_expression", "binary_expression", "parenthesized_expression", "arguments",
     }
 )  # fmt: skip
-"""What does more than keep a list that is assigned to it: it is made a text, and that is used."""
+_FUNCTIONS = frozenset({"function_expression", "arrow_function"})
+_DECLARED = frozenset({"variable_declaration", "lexical_declaration"})
 
-_NO_CODE = frozenset({"comment", "html_comment", "regex"})
+_WORD = re.compile(rb"[\w$\x80-\xff]+")
+_LINE_ENDS = re.compile(r"[\n\r\u2028\u2029]")
+# What no address holds. A text without it that has a dot or a slash may be one.
+_NO_ADDRESS = re.compile(r"[\s\"'<>{}\\|]")
 
 
 def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:
     """The ids of the vendors whose code an inline script holds."""
     vendors = index.vendors_of_text(script)
-    if not vendors or len(script) > MAX_BYTES:
+    if not vendors or len(script) > _MAX_LENGTH or "\0" in script:
         return vendors
     code = script.encode("utf-8", "replace")
-    found = _read(code)
-    if found is None:
+    try:
+        carried = _carried(_read(code), index)
+    except _UnreadableError:
         return vendors
-    judged = _without(code, found.stored)
-    outside = _without(judged, found.silent)
-    if not _acts(outside.decode("utf-8", "replace"), code, found):
-        judged = _without(judged, _carried(code, found.strings, index))
-    return index.vendors_of_text(judged.decode("utf-8", "replace"))
+    if not carried:
+        return vendors
+    rest = _without(code, carried)
+    found = frozenset(index.vendors_of_text(rest))
+    if not found and index.names_a_vendor(rest):
+        return vendors  # a host, and what would load from it may stand in what was left out
+    return tuple(vendor for vendor in vendors if vendor in found)
 
 
-def _acts(outside: str, code: bytes, found: _Found) -> bool:
-    """Whether a script may run a text or load what one names. `outside` is it without its texts."""
-    # A backslash outside of texts spells a name otherwise: `\\u0065val`.
-    if found.is_dynamic or "\\" in outside or _ACTS.search(outside):
-        return True
-    return b"script" in code.lower() and _TEXT_OF_SCRIPT.search(outside) is not None
-
-
-_Span = tuple[int, int]
-_Placed = tuple[Node, "_Placed | None"]
-"""A node and what is around it: to ask a node for its parent costs as much as it lies deep."""
-
-
-@dataclass(slots=True)
-class _Found:
-    """Spans of a script, in bytes. `stored` are comments, and texts in lists and objects that it
-    puts somewhere and does not look at again; `silent` is what holds no name of anything that acts;
-    `strings` are strings with whether they are one of much data. `is_dynamic`: it calls or assigns
-    something by a name that is made while it runs. `words` counts all words of the script;
-    `literal_bytes` is what was looked through of literals.
-    """
-
-    words: Counter[bytes]
-    literal_bytes: int = 0
-    stored: list[_Span] = field(default_factory=list)
-    silent: list[_Span] = field(default_factory=list)
-    strings: list[tuple[_Span, bool]] = field(default_factory=list)
-    is_dynamic: bool = False
-
-
-def _read(code: bytes) -> _Found | None:
-    root = parse_script(code)
-    if root is None:
-        return None
-    found = _Found(Counter(_WORD.findall(code)))
-    waiting: list[_Placed] = [(root, None)]
-    for _ in range(_MAX_NODES):
-        if not waiting:
-            return found
-        placed = node, around = waiting.pop()
-        kind = node.type
-        span = (node.start_byte, node.end_byte)
-        if kind in _NO_CODE:
-            found.stored.append(span)
-        elif kind == "string" or (kind == "template_string" and _is_plain(node)):
-            _take_string(placed, span, found)
-        elif (holder := _holder(node, code)) is not None and _is_stored(holder, found):
-            # Its texts; what stands between them may be a part of a signature: `settings = {`.
-            found.stored += _texts_in(holder[1])
-            left = node.child_by_field_name("left")
-            waiting += [(left, placed)] if left is not None else []
-        else:
-            if kind == "call_expression":
-                found.silent += _harmless_name(node, code)
-            elif kind == "subscript_expression":
-                found.is_dynamic |= _is_dynamic(node, around)
-            waiting += [(child, placed) for child in node.children]
-    return None
-
-
-def _take_string(placed: _Placed, span: _Span, found: _Found) -> None:
-    node, parent = placed
-    around = parent[0].type if parent is not None else ""
-    if around == "subscript_expression":
-        return  # a name: `window["eval"]`
-    found.silent.append(span)
-    if node.type == "string" or around != "call_expression":  # not the text of a tagged template
-        found.strings.append((span, _is_one_of_many(parent)))
-
-
-_LITERALS = frozenset({"array", "object", "pair"})
-_KEEPING = frozenset({"assignment_expression", "variable_declarator", "parenthesized_expression"})
-
-
-def _is_one_of_many(around: _Placed | None) -> bool:
-    """Whether a string is an item of data. Not where the list or object that it stands in is handed
-    to a function from elsewhere, which may load it: `require({js: "//..."})`.
-    """
-    depth = 0
-    while around is not None and around[0].type in _LITERALS:
-        depth += around[0].type != "pair"
-        if depth > 1:
-            return True
-        around = around[1]
-    if around is None or around[0].type != "arguments":
-        return depth > 0
-    call = around[1]
-    # What is made of it by a function of this very script, and kept: Nuxt's state.
-    if call is None or call[1] is None or call[1][0].type not in _KEEPING:
-        return False
-    function = call[0].child_by_field_name("function")
-    while function is not None and function.type == "parenthesized_expression":
-        function = function.named_children[0] if function.named_children else None
-    return function is not None and function.type in {"function_expression", "arrow_function"}
-
-
-def _texts_in(literal: Node) -> Iterator[_Span]:
-    waiting = [literal]
-    while waiting:
-        node = waiting.pop()
-        if node.type in {"string", "template_string"}:
-            yield node.start_byte, node.end_byte
-        else:
-            waiting += node.children
-
-
-def _is_plain(node: Node) -> bool:
-    return all(child.type != "template_substitution" for child in node.children)
-
-
-def _holder(node: Node, code: bytes) -> tuple[str, Node, bool] | None:
-    """Where a declaration or assignment puts a list or object: its name, the literal, and whether
-    it is a list. None for anything else.
-    """
-    if node.type == "variable_declarator":
-        target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-    elif node.type == "assignment_expression":
-        target, value = node.child_by_field_name("left"), node.child_by_field_name("right")
-    else:
-        return None
-    if target is None or value is None or value.type not in {"array", "object"}:
-        return None
-    name: Node | None = target
-    if target.type == "member_expression":
-        name = target.child_by_field_name("property")
-    elif target.type == "subscript_expression":
-        name = target.child_by_field_name("index")
-    if name is None or name.type not in {"identifier", "property_identifier", "string"}:
-        return None
-    written = code[name.start_byte : name.end_byte].decode("utf-8", "replace").strip("\"'")
-    return written, value, value.type == "array"
-
-
-def _is_stored(holder: tuple[str, Node, bool], found: _Found) -> bool:
-    """Whether a literal is data that nothing else in the script looks at."""
-    name, value, is_list = holder
-    if is_list and (name in _NO_HOLDERS or name.startswith("on")):
-        return False
-    if found.words[name.encode()] != 1:
-        return False
-    found.literal_bytes += value.end_byte - value.start_byte
-    return found.literal_bytes <= _MAX_STORED and is_data(value)
-
-
-def _harmless_name(call: Node, code: bytes) -> Iterator[_Span]:
-    """The name of a call that would act if it were given something else: `import("/own.js")`,
-    `setTimeout(function () {...})`.
-    """
-    function = call.child_by_field_name("function")
-    arguments = call.child_by_field_name("arguments")
-    if function is None or arguments is None:
-        return
-    first = next((node for node in arguments.children if node.is_named), None)
-    if first is None:
-        return
-    name = code[function.start_byte : function.end_byte]
-    if name in {b"import", b"fetch", b"window.fetch"}:
-        address = code[first.start_byte + 1 : first.end_byte - 1].decode("utf-8", "replace")
-        harmless = first.type == "string" and _OWN_PATH.fullmatch(address) is not None
-    elif name in {b"setTimeout", b"setInterval", b"window.setTimeout", b"window.setInterval"}:
-        harmless = first.type in {"function_expression", "arrow_function"}
-    else:
-        return
-    if harmless:
-        yield function.start_byte, function.end_byte
-
-
-def _is_dynamic(subscript: Node, around: _Placed | None) -> bool:
-    """Whether something is called or assigned by a name that cannot be read: `window[e]()`."""
-    index = subscript.child_by_field_name("index")
-    if index is None or index.type in {"string", "number"}:
-        return False
-    parent = around[0] if around is not None else None
-    if parent is None or parent.type not in {"call_expression", "assignment_expression"}:
-        return index.type == "binary_expression"
-    used = parent.child_by_field_name("function") or parent.child_by_field_name("left")
-    return used is not None and used.start_byte == subscript.start_byte
-
-
-def _carried(code: bytes, strings: list[tuple[_Span, bool]], index: VendorIndex) -> Iterator[_Span]:
-    """Strings in which a vendor is named, of a script that runs no text and loads nothing itself.
-    Not one that is a signature as a whole (`{'gtm.start': 1}`), nor one that may be an address
-    which it hands to another script.
-    """
-    for (start, end), is_item in strings:
-        content = code[start + 1 : end - 1].decode("utf-8", "replace")
-        if not index.names_a_vendor(content):
-            continue
-        if any(signature == content for _, signature in index.match_text(content)):
-            continue
-        may_be_address = ("." in content or "/" in content) and not _NO_ADDRESS.search(content)
-        if is_item or not may_be_address:
-            yield start, end
-
-
-def _without(code: bytes, spans: Iterator[_Span] | list[_Span]) -> bytes:
-    """The code with blanks in place of spans."""
+def _without(code: bytes, spans: Iterable[_Span]) -> str:
     parts: list[bytes] = []
     position = 0
     for start, end in sorted(spans):
-        if end > position:
-            start = max(start, position)
-            parts += [code[position:start], b" " * (end - start)]
-            position = end
-    return b"".join((*parts, code[position:]))
+        parts.append(code[position:start])
+        position = end
+    return b" ".join((*parts, code[position:])).decode("utf-8", "replace")
+
+
+def _carried(script: _Script, index: VendorIndex) -> list[_Span]:
+    """Comments, and the texts that name a vendor and are only put away."""
+    if any(map(_READS.fullmatch, script.names)):
+        return script.comments
+    acts = any(map(_ACTS.fullmatch, script.names))
+    lowered = script.code.lower()
+    runs_text = b"script" in lowered or b"style" in lowered
+    found = list(script.comments)
+    for text in script.texts:
+        start, end = text.span
+        content = script.code[start + 1 : end - 1].decode("utf-8", "replace")
+        if not index.names_a_vendor(content) or not _stays(text, content, script, acts=acts):
+            continue
+        if runs_text and not _SHOWN.isdisjoint(text.names):
+            continue
+        # A signature as a whole is no text: `{'gtm.start': 1}`.
+        if all(signature != content for _, signature in index.match_text(content)):
+            found.append(text.span)
+    return found
+
+
+def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
+    """Whether a text stays where the script puts it."""
+    if any(script.words[name] != script.written[name] for name in text.names):
+        return False
+    if text.use is _Use.STORED and text.depth and not text.is_made:
+        return True
+    if acts:
+        return False
+    may_be_address = ("." in content or "/" in content) and not _NO_ADDRESS.search(content)
+    match text.use:
+        case _Use.STORED:
+            return text.is_made or not may_be_address
+        case _Use.QUEUED:
+            return text.depth > 1 or not may_be_address
+        case _Use.STARTING:
+            return text.depth > 1
+
+
+def _read(code: bytes) -> _Script:
+    """Raises _UnreadableError where a browser may read it otherwise, or it is too much."""
+    root = parse_script(code)
+    if root is None:
+        raise _UnreadableError
+    script = _Script(code, Counter(_WORD.findall(code)))
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        _count(script)
+        waiting += _parts(node, script)
+    return script
+
+
+def _count(script: _Script) -> None:
+    script.left -= 1
+    if script.left < 0:
+        raise _UnreadableError
+
+
+def _parts(node: Node, script: _Script) -> Iterable[Node]:
+    """Note what a node tells, and return what of it is still to be read."""
+    match node.type:
+        case "comment":
+            _comment(node, script)
+        case "html_comment" | "with_statement":
+            # The first is code in a module; in the second a name may be anybody's.
+            raise _UnreadableError
+        case (
+            "identifier"
+            | "property_identifier"
+            | "private_property_identifier"
+            | "shorthand_property_identifier"
+            | "shorthand_property_identifier_pattern"
+        ):
+            _name(node, script)
+        case "string":
+            pass
+        case "subscript_expression":
+            _subscript(node, script)
+            return node.children
+        case "variable_declarator":
+            return _declaration(node, script)
+        case "expression_statement":
+            return _statement(node, script)
+        case "call_expression":
+            return _call(node, script)
+        case _:
+            return node.children
+    return ()
+
+
+def _comment(node: Node, script: _Script) -> None:
+    text = script.text(node)
+    if text.startswith(b"//") and _LINE_ENDS.search(text.decode("utf-8", "replace")):
+        raise _UnreadableError
+    script.comments.append((node.start_byte, node.end_byte))
+
+
+def _name(node: Node, script: _Script) -> None:
+    name = script.text(node)
+    if b"\\" in name:
+        raise _UnreadableError  # another name than it seems: `\u0065val`
+    script.names.add(name)
+
+
+def _subscript(node: Node, script: _Script) -> None:
+    """`window["eval"]` names as `window.eval` does. Of the window, a made name may be any."""
+    index, of = node.child_by_field_name("index"), node.child_by_field_name("object")
+    if index is None or of is None:
+        raise _UnreadableError
+    if index.type == "string":
+        name = script.text(index)[1:-1]
+        if b"\\" in name:
+            raise _UnreadableError
+        script.names.add(name)
+    elif index.type != "number" and (script.text(of) in _GLOBALS or _makes_name(index)):
+        raise _UnreadableError
+
+
+def _makes_name(index: Node) -> bool:
+    """Whether an index may be put together of pieces: `x["ev" + "al"]`, not `x[x.length - 1]`."""
+    if index.type == "binary_expression":
+        return any(child.type == "+" for child in index.children)
+    return index.type == "template_string"
+
+
+def _declaration(node: Node, script: _Script) -> Iterable[Node]:
+    name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+    if name is None or value is None or name.type != "identifier":
+        return node.children
+    names = (script.text(name),)
+    script.written[names[0]] += 1
+    return (name, *_value(value, names, script))
+
+
+def _statement(node: Node, script: _Script) -> Iterable[Node]:
+    """Assignments whose value nothing else gets: `a = 1, b.c = {...};`."""
+    rest: list[Node] = []
+    waiting = list(node.children)
+    while waiting:
+        one = waiting.pop()
+        _count(script)
+        if one.type == "sequence_expression":
+            waiting += one.children
+        elif one.type == "assignment_expression":
+            rest += _assignment(one, script)
+        else:
+            rest.append(one)
+    return rest
+
+
+def _assignment(node: Node, script: _Script) -> Iterable[Node]:
+    left, value = node.child_by_field_name("left"), node.child_by_field_name("right")
+    if left is None or value is None:
+        return node.children
+    names = _path(left, script)
+    if names is None:
+        shown = left.child_by_field_name("property")
+        if shown is None or script.text(shown) not in _SHOWN:
+            return node.children
+        names = (script.text(shown),)
+    script.written.update(names)
+    return (left, *_value(value, names, script))
+
+
+def _path(target: Node, script: _Script) -> tuple[bytes, ...] | None:
+    """The names of `window.a.b`, without the window; None for what is no path of names."""
+    names: list[bytes] = []
+    node: Node | None = target
+    while node is not None:
+        _count(script)
+        match node.type:
+            case "identifier":
+                name = script.text(node)
+                return tuple(names) if name in _OF_WINDOW and names else (*names, name)
+            case "member_expression":
+                name_node = node.child_by_field_name("property")
+                names.append(script.text(name_node) if name_node is not None else b"")
+            case "subscript_expression":
+                index = node.child_by_field_name("index")
+                if index is None or index.type != "string":
+                    return None
+                names.append(script.text(index)[1:-1])
+            case _:
+                return None
+        node = node.child_by_field_name("object")
+    return None
+
+
+def _value(value: Node, names: tuple[bytes, ...], script: _Script) -> Iterable[Node]:
+    """What is still to be read of a value that is assigned to `names`."""
+    final = names[0]
+    if value.type == "binary_expression" and _is_default(value, names, script):
+        return ()
+    if _SETTERS.fullmatch(final) and final not in _SHOWN:
+        return (value,)
+    texts = _texts(value, _Use.STORED, names, script)
+    if texts is None:
+        texts = _made(value, names, script)
+    if texts is None or (final in _SHOWN and value.type != "string"):
+        return (value,)
+    script.texts += texts
+    return ()
+
+
+def _is_default(value: Node, names: tuple[bytes, ...], script: _Script) -> bool:
+    """`a = a || []`: nothing is read that is looked at."""
+    left, right = value.child_by_field_name("left"), value.child_by_field_name("right")
+    if left is None or right is None or script.text(right) not in {b"[]", b"{}"}:
+        return False
+    if all(child.type not in {"||", "??"} for child in value.children):
+        return False
+    if _path(left, script) != names:
+        return False
+    script.written.update(names)
+    return True
+
+
+def _texts(
+    value: Node, use: _Use, names: tuple[bytes, ...], script: _Script, *, is_made: bool = False
+) -> list[_Text] | None:
+    """The strings of data; None for what is no data: a function within it may read the rest."""
+    found: list[_Text] = []
+    identifiers: list[bytes] = []
+    waiting = [(value, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        _count(script)
+        kind = node.type
+        if not node.is_named:
+            continue
+        if kind == "comment":
+            _comment(node, script)
+        elif kind == "string" or (kind == "template_string" and _is_plain(node)):
+            span = (node.start_byte, node.end_byte)
+            found.append(_Text(span, use, depth, names, is_made))
+        elif kind == "pair":
+            key, item = node.child_by_field_name("key"), node.child_by_field_name("value")
+            if key is None or item is None or key.type == "computed_property_name":
+                return None
+            waiting.append((item, depth))
+        elif kind in {"identifier", "shorthand_property_identifier"}:
+            identifiers.append(script.text(node))
+        elif kind == "member_expression":
+            path = _path(node, script)
+            if path is None:
+                return None
+            identifiers += path
+        elif kind in {"call_expression", "new_expression"}:
+            arguments = _maker_arguments(node, script)
+            if arguments is None:
+                return None
+            waiting.append((arguments, depth))
+        elif kind in _PLAIN:
+            depth += kind in {"array", "object"}
+            waiting += [(child, depth) for child in node.children]
+        else:
+            return None
+    if any(b"\\" in name for name in identifiers):
+        raise _UnreadableError
+    script.names.update(identifiers)
+    return found
+
+
+def _maker_arguments(node: Node, script: _Script) -> Node | None:
+    """What a call or `new` of `_MAKERS` gets; None for any other."""
+    function = node.child_by_field_name("function") or node.child_by_field_name("constructor")
+    arguments = node.child_by_field_name("arguments")
+    if function is None or script.text(function) not in _MAKERS:
+        return None
+    if arguments is None or arguments.type != "arguments":
+        return None
+    # With a second one, a function looks at all that is parsed.
+    is_parse = script.text(function) == b"JSON.parse"
+    return None if is_parse and len(arguments.named_children) > 1 else arguments
+
+
+def _is_plain(template: Node) -> bool:
+    return all(child.type != "template_substitution" for child in template.children)
+
+
+def _made(value: Node, names: tuple[bytes, ...], script: _Script) -> list[_Text] | None:
+    """The strings of `(function (a, b) {a.x = b; return {...}})(...)`, as Nuxt writes its state."""
+    value = _unwrapped(value)
+    if value.type != "call_expression":
+        return None
+    function = value.child_by_field_name("function")
+    arguments = value.child_by_field_name("arguments")
+    if function is None or arguments is None or arguments.type != "arguments":
+        return None
+    function = _unwrapped(function)
+    body = function.child_by_field_name("body") if function.type in _FUNCTIONS else None
+    if body is None or body.type != "statement_block":
+        return None
+    parameters = _parameters(function, script)
+    given = _texts(arguments, _Use.STORED, names, script, is_made=True)
+    if given is None or not _is_unnamed(arguments, script):
+        return None  # what it sets a property of may be more than data
+    found = given
+    for part in _returned_and_set(body, parameters, script):
+        texts = _texts(part, _Use.STORED, names, script, is_made=True) if part else None
+        if texts is None:
+            return None
+        found += texts
+    return found
+
+
+def _parameters(function: Node, script: _Script) -> frozenset[bytes]:
+    parameters = function.child_by_field_name("parameters")
+    return frozenset(
+        script.text(one)
+        for one in (parameters.named_children if parameters is not None else ())
+        if one.type == "identifier"
+    )
+
+
+def _is_unnamed(data: Node, script: _Script) -> bool:
+    """Whether data is made of literals only."""
+    waiting = [data]
+    while waiting:
+        node = waiting.pop()
+        _count(script)
+        if node.type in {"call_expression", "new_expression"}:
+            arguments = _maker_arguments(node, script)
+            waiting += arguments.children if arguments is not None else ()
+        elif node.type == "member_expression" or (
+            node.type in {"identifier", "shorthand_property_identifier"}
+            and script.text(node) not in _NUMBERS
+        ):
+            return False
+        else:
+            waiting += node.children
+    return True
+
+
+def _returned_and_set(
+    body: Node, parameters: frozenset[bytes], script: _Script
+) -> Iterator[Node | None]:
+    """The values in a body that only returns and sets properties of its parameters; None for all
+    else.
+    """
+    for statement in body.named_children:
+        _count(script)
+        if statement.type == "return_statement":
+            yield from statement.named_children
+            continue
+        one = statement.named_children[0] if statement.named_children else None
+        if statement.type != "expression_statement" or one is None:
+            yield None
+            return
+        left = one.child_by_field_name("left") if one.type == "assignment_expression" else None
+        path = _path(left, script) if left is not None else None
+        if path is None or len(path) < 2 or path[-1] not in parameters:
+            yield None
+            return
+        yield one.child_by_field_name("right")
+
+
+def _unwrapped(node: Node) -> Node:
+    while node.type == "parenthesized_expression" and len(node.named_children) == 1:
+        node = node.named_children[0]
+    return node
+
+
+def _call(node: Node, script: _Script) -> Iterable[Node]:
+    """A queue that is pushed to, a framework that is started, or any other call."""
+    function = node.child_by_field_name("function")
+    arguments = node.child_by_field_name("arguments")
+    if function is None or arguments is None or arguments.type != "arguments":
+        return node.children
+    if function.type != "member_expression":
+        return node.children
+    method = function.child_by_field_name("property")
+    receiver = function.child_by_field_name("object")
+    if method is None or receiver is None:
+        return node.children
+    texts = None
+    queue = _queue(receiver, script.text(method), script)
+    if queue is not None:
+        texts = _texts(arguments, _Use.QUEUED, queue, script)
+    elif script.text(function) in _STARTS:
+        texts = _texts(arguments, _Use.STARTING, (), script)
+    if texts is None:
+        return node.children
+    script.texts += texts
+    return (function,)
+
+
+def _queue(receiver: Node, method: bytes, script: _Script) -> tuple[bytes, ...] | None:
+    """The names of a framework's queue that is filled: `self.q`, or `(self.q = self.q || [])`."""
+    node = _unwrapped(receiver)
+    value = None
+    if node.type == "assignment_expression":
+        value = node.child_by_field_name("right")
+        node = node.child_by_field_name("left") or node
+    names = _path(node, script)
+    if names is None or _QUEUES.get(names[0]) != method:
+        return None
+    if value is not None and not (
+        value.type == "binary_expression" and _is_default(value, names, script)
+    ):
+        return None
+    script.written.update(names)
+    return names
