@@ -202,8 +202,8 @@ def _names(statement: Node, script: bytes) -> Iterator[tuple[bytes, Node, bytes]
             name = one.child_by_field_name("name") if one.type == "variable_declarator" else None
             if name is not None and name.type == "identifier":
                 value = one.child_by_field_name("value")
-                kept = b"var %s;" % text(one) if value is not None and is_data(value) else b""
-                yield text(name), one, kept
+                own = b"var %s;" % text(one) if value is not None and is_data(value) else b""
+                yield text(name), one, own
     elif statement.type == "expression_statement":
         for one in _assignments(statement):
             left, value = one.child_by_field_name("left"), one.child_by_field_name("right")
