@@ -143,8 +143,11 @@ def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:
     if not vendors or len(script) > _MAX_LENGTH or "\0" in script:
         return vendors
     code = script.encode("utf-8", "replace")
+    root = parse_script(code)
+    if root is None or _all_run(frozenset(index.match_text(script)), root, code):
+        return vendors
     try:
-        carried = _carried(_read(code), index)
+        carried = _carried(_read(root, code), index)
     except _UnreadableError:
         return vendors
     if not carried:
@@ -154,6 +157,28 @@ def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:
     if not found and index.names_a_vendor(rest):
         return vendors  # a host, and what would load from it may stand in what was left out
     return tuple(vendor for vendor in vendors if vendor in found)
+
+
+_IN_TEXT = frozenset(
+    {"string", "string_fragment", "escape_sequence", "template_string", "comment", "html_comment"}
+)
+
+
+def _all_run(matches: Iterable[tuple[str, str]], root: Node, code: bytes) -> bool:
+    """Whether each vendor has a signature outside of texts and comments, as its snippets have:
+    then there is nothing more to find out.
+    """
+    running: set[str] = set()
+    named: set[str] = set()
+    for vendor, signature in matches:
+        named.add(vendor)
+        if vendor not in running:
+            searched = signature.encode("utf-8", "replace")
+            at = code.find(searched)
+            node = root.descendant_for_byte_range(at, at + len(searched)) if at >= 0 else None
+            if node is not None and node.type not in _IN_TEXT:
+                running.add(vendor)
+    return running == named
 
 
 def _without(code: bytes, spans: Iterable[_Span]) -> str:
@@ -204,11 +229,8 @@ def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
             return text.depth > 1
 
 
-def _read(code: bytes) -> _Script:
+def _read(root: Node, code: bytes) -> _Script:
     """Raises _UnreadableError where a browser may read it otherwise, or it is too much."""
-    root = parse_script(code)
-    if root is None:
-        raise _UnreadableError
     script = _Script(code, Counter(_WORD.findall(code)))
     waiting = [root]
     while waiting:
