@@ -19,13 +19,13 @@ from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.first_party_trackers import block_first_party_tracker
 from proxy.enforcement.request_filter import click_id_redirect, upstream_request_headers
 from proxy.enforcement.response_filter import ResponseKind, enforce
-from proxy.http.access_record import SITE
+from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.adapters.interim_connector import ON_INTERIM
 from proxy.http.error_pages import error_response
 from proxy.http.fetch_metadata import is_service_worker
 from proxy.http.forwarding import response_headers
 from proxy.http.handler import Handler
-from proxy.resolve import resolve, with_audience
+from proxy.resolve import note_logged_path, resolve, with_audience
 from proxy.responses.respond import respond
 from proxy.responses.stored import forward
 from proxy.runtime import Runtime
@@ -52,6 +52,7 @@ def make_handler(
         if context is None:
             return error_response(request, 421)
         request[SITE] = context.site.name
+        note_logged_path(request, context)
         for local in _LOCAL:
             response = await local(request, context, runtime)
             if response is not None:
@@ -64,7 +65,7 @@ def make_handler(
                 headers = partial(_upstream_headers, request, context, runtime)
                 return await forward(request, context, runtime, session, headers)
         except UpstreamError as error:
-            where = f"{context.host}{context.logged_path}"
+            where = f"{context.host}{request.get(LOGGED_PATH, context.path)}"
             _log.warning("%s %s: %s", request.method, where, error.reason)
             return error_response(request, error.status)
 

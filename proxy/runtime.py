@@ -44,6 +44,8 @@ from proxy.html import Boundary, Page
 from proxy.html.patch import PageTemplate
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
+from proxy.observability.reported_hosts import ReportedHosts
+from proxy.observability.served_pages import ServedPages
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
 from proxy.upstream.timeouts import Timeouts
@@ -89,6 +91,8 @@ class Runtime:
     templates: LRUCache[object, PageTemplate]
     sightings: Sightings
     reports: RateLimit
+    reported_hosts: ReportedHosts
+    served_pages: ServedPages
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     invalidations: InvalidationTable
     cache: SharedCache | None
@@ -152,6 +156,8 @@ def build_runtime(
         templates=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
+        reported_hosts=ReportedHosts() if before is None else before.reported_hosts,
+        served_pages=ServedPages() if before is None else before.served_pages,
         trusted=config.proxy.trusted_proxies,
         invalidations=board,
         cache=cache,

@@ -103,7 +103,8 @@ _ANYONE = _Visitor("anyone")
 @dataclass(frozen=True, slots=True, eq=False)
 class FastPathEntry:
     """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
-    `until` is when what it was made from is no longer fresh. `site` and `page` are for counters.
+    `until` is when what it was made from is no longer fresh. `site`, `page` and `logged_path` are
+    for counters and logs.
     """
 
     status: int
@@ -114,6 +115,7 @@ class FastPathEntry:
     until: float
     site: str
     page: PageRecord | None
+    logged_path: str
 
     def head_at(self, now: float) -> bytes:
         if not self.rest:
@@ -253,6 +255,7 @@ class FastPath:
         *,
         site: SiteEnforcement,
         page: PageRecord | None,
+        logged_path: str,
         may_share_pages: bool,
         asks_for_page: bool,
     ) -> None:
@@ -284,8 +287,9 @@ class FastPath:
         if rest:
             head = head[:-2] + b"Age: "
         reply = FastPathEntry(
-            response.status, head, rest, response.sent, entry, until, context.site.name, page
-        )
+            response.status, head, rest, response.sent, entry, until, context.site.name, page,
+            logged_path,
+        )  # fmt: skip
         # The body is a variant's, or the store's, as long as that lives: counted all the same.
         self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
 

@@ -17,14 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from consent_rules.wording import printable
+
 _log = logging.getLogger("consent_proxy.observability")
 
 Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, str, Seen]
 
-_MAX_KEPT = 5000
-"""Different sightings a worker keeps between two writes, and rows a site may have: anybody can
-send reports, and none of them may fill a disk."""
+_MAX_ROWS: Mapping[Seen, int] = {"page": 5000, "report": 2000}
+"""Of each kind: different sightings a worker keeps between two writes, and rows a site may have.
+Anybody can send reports: they may neither fill a disk nor take the place of what was in pages."""
+_ROOM = 50
+"""Rows that go at once to make room for new ones."""
+_MAX_HOST = 300
+"""Characters of a host."""
 _MAX_PAGES = 50
 FLUSH_SECONDS = 2.0
 MORE_PAGES = "(more pages)"
@@ -44,6 +50,16 @@ VALUES (?, ?, ?, ?, ?, ?, ?, date('now'))
 ON CONFLICT (site, host, vendor, script, page, seen)
 DO UPDATE SET times = times + excluded.times, last_seen = excluded.last_seen
 """
+_SAME = "site = ? AND host = ? AND vendor = ? AND script = ?"
+_HAS = f"SELECT 1 FROM sightings WHERE {_SAME} AND page = ? AND seen = ?"  # noqa: S608
+_OTHER_PAGES = f"SELECT count(*) FROM sightings WHERE {_SAME} AND page != ? AND seen = ?"  # noqa: S608
+_MAKE_ROOM = """
+DELETE FROM sightings WHERE rowid IN (
+    SELECT rowid FROM sightings WHERE site = ? AND seen = ?
+    ORDER BY times > 1, last_seen, rowid LIMIT ?
+)
+"""
+"""What was seen once goes first, then what was not seen for long."""
 # Files of versions up to 0.1.0. Their column `host` held a vendor's id as well, or a sentence about
 # an inline script; of a script whose pin cannot be held there is nothing to approve.
 _CHANGED = "changed inline script of "
@@ -64,8 +80,9 @@ ON CONFLICT DO UPDATE SET times = times + excluded.times
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """One vendor or host on one site: a host that no vendor has, or the vendor's id as `owner`; the
-    other one is "". `script` is the hash of an inline script that the vendor's tag does not name.
+    """One vendor or host on one site, safe to print: a host that no vendor has, or the vendor's id
+    as `owner`; the other one is "". `script` is the hash of an inline script that the vendor's tag
+    does not name.
     """
 
     site: str
@@ -87,7 +104,7 @@ class Sightings:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._counts: dict[_Key, int] = {}
+        self._counts: dict[Seen, dict[_Key, int]] = {"page": {}, "report": {}}
         self._failed = False
 
     def add(
@@ -101,19 +118,21 @@ class Sightings:
         script: str = "",
     ) -> None:
         """Count one sighting: of a host, or of a vendor by its id and perhaps a script's hash."""
-        if self._path is None:
+        if self._path is None or len(host) > _MAX_HOST:
             return
+        counts = self._counts[seen]
         key: _Key = (site, host, vendor, script, page[:200], seen)
-        if key in self._counts or len(self._counts) < _MAX_KEPT:
-            self._counts[key] = self._counts.get(key, 0) + 1
+        if key in counts or len(counts) < _MAX_ROWS[seen]:
+            counts[key] = counts.get(key, 0) + 1
 
     def write(self) -> None:
         """Add the counts to the file. A fault is logged once, and counts are dropped: what is
         discovered must never stand in the way of serving.
         """
-        if self._path is None or not self._counts:
+        counts = self._counts["page"] | self._counts["report"]
+        if self._path is None or not counts:
             return
-        counts, self._counts = self._counts, {}
+        self._counts = {"page": {}, "report": {}}
         try:
             _write(self._path, counts)
             self._failed = False
@@ -125,21 +144,33 @@ class Sightings:
 
 def _write(path: Path, counts: Mapping[_Key, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    _make_private(path)
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
         database.execute("PRAGMA journal_mode = WAL")
         _prepare(database)
-        rows = dict(database.execute("SELECT site, count(*) FROM sightings GROUP BY site"))
+        grouped = database.execute("SELECT site, seen, count(*) FROM sightings GROUP BY site, seen")
+        rows: dict[tuple[str, Seen], int] = {(site, seen): number for site, seen, number in grouped}
         for (site, host, vendor, script, page, seen), times in counts.items():
-            if rows.get(site, 0) >= _MAX_KEPT:
-                continue
-            pages = database.execute(
-                "SELECT count(*) FROM sightings WHERE site = ? AND host = ? AND vendor = ? "
-                "AND script = ? AND page != ?",
-                (site, host, vendor, script, page),
-            ).fetchone()[0]
+            same = (site, host, vendor, script)
+            (pages,) = database.execute(_OTHER_PAGES, (*same, page, seen)).fetchone()
             row_page = page if pages < _MAX_PAGES else MORE_PAGES
-            database.execute(_ADD, (site, host, vendor, script, row_page, seen, times))
-            rows[site] = rows.get(site, 0) + 1
+            if database.execute(_HAS, (*same, row_page, seen)).fetchone() is None:
+                number = rows.get((site, seen), 0)
+                if number >= _MAX_ROWS[seen]:
+                    number -= database.execute(_MAKE_ROOM, (site, seen, _ROOM)).rowcount
+                rows[site, seen] = number + 1
+            database.execute(_ADD, (*same, row_page, seen, times))
+
+
+def _make_private(path: Path) -> None:
+    """Which pages a site has, and who is on them, is the operator's to read. SQLite makes the files
+    beside the database (`-wal`, `-shm`) with its mode.
+    """
+    path.touch(mode=0o600)
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        # Another user's file stays as it is.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            file.chmod(0o600)
 
 
 def _prepare(database: sqlite3.Connection) -> None:
@@ -172,7 +203,14 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
         ).fetchall()
     return [
         Discovery(
-            name, host, vendor, tuple(sorted(json.loads(pages))), in_pages, in_reports, last, script
+            name,
+            printable(host),
+            printable(vendor),
+            tuple(sorted(map(printable, json.loads(pages)))),
+            in_pages,
+            in_reports,
+            last,
+            printable(script),
         )
         for name, host, vendor, script, pages, in_pages, in_reports, last in rows
     ]
@@ -206,7 +244,7 @@ def as_config(found: Discovery, today: datetime.date) -> str:
             f'# id = "{vendor}"',
             '# name = "..."',
             '# category = "..."   # functional, analytics, session_replay, advertising, social',
-            f'# hosts = ["{found.host}"]',
+            f"# hosts = [{json.dumps(found.host, ensure_ascii=False)}]",
         ]
     lines += [
         "# [[tag]]",

@@ -25,8 +25,7 @@ from proxy.http.media_types import UNTYPED, media_type
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, variant_key, write_variant
-from proxy.resolve import with_audience
-from proxy.responses.page_reader import PageRead, page_audience
+from proxy.responses.page_reader import PageRead, heed_page, note_served
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
@@ -58,6 +57,7 @@ def page_reply(
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         if read.is_html:
+            note_served(upstream.status, context, runtime)
             remove_fields(headers, _NOT_STORED)
         return await stream(
             request,
@@ -115,7 +115,12 @@ def _injection(request: web.BaseRequest, page: Page) -> Injection:
 
 
 def _variant(
-    request: web.BaseRequest, page: Page, context: RequestContext, runtime: Runtime, texts: Texts
+    request: web.BaseRequest,
+    page: Page,
+    status: int,
+    context: RequestContext,
+    runtime: Runtime,
+    texts: Texts,
 ) -> Variant:
     decision = context.decision
     injection = injection_for(request, page, context, runtime)
@@ -124,6 +129,7 @@ def _variant(
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
     known = runtime.variants.get(key)
     if known is None or known.page is not page:
+        note_served(status, context, runtime)
         known = write_variant(
             page,
             context.site,
@@ -147,11 +153,10 @@ def whole_page(
     """The reply with a compiled page, as the visitor may see it. `context` is the one by the
     page's headers.
     """
-    if context.decision.audience is not Audience.PATIENT:
-        context = with_audience(context, page_audience(page, context), runtime)
+    context = heed_page(page, context, runtime)
     accept_language = request.headers.get("Accept-Language", "")
     texts = runtime.wording.texts_for(page.language, accept_language)
-    variant = _variant(request, page, context, runtime, texts)
+    variant = _variant(request, page, status, context, runtime, texts)
 
     async def send(headers: CIMultiDict[str], policy: str) -> ProxyResponse:
         request[PAGE] = variant.record

@@ -22,6 +22,7 @@ from proxy.html.source import charset_of_content_type
 from proxy.http.content_coding import CodingError, TooLargeError, decoded
 from proxy.http.media_types import is_other_than_html
 from proxy.observability.discovered import PATIENT_PAGES
+from proxy.resolve import with_audience
 from proxy.runtime import Runtime
 from proxy.upstream.body import ReadResult, read_body
 
@@ -64,9 +65,7 @@ async def read_page(
         body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
         if is_other_than_html(headers, body):
             return PageRead(read, is_html=False)
-        return PageRead(
-            read, await _compiled(body, headers.get("Content-Type", ""), context, runtime)
-        )
+        return PageRead(read, await _compiled(body, headers, context, runtime))
     except TooLargeError:
         return PageRead(read, goes_on=True)
     except (CodingError, UndecodableError) as error:
@@ -79,7 +78,7 @@ async def page_of(
     """Compile a page that was kept. Raises CodingError or UndecodableError."""
     limit = runtime.config.proxy.max_page_bytes
     plain = decoded(body, headers.get("Content-Encoding", ""), limit)
-    return await _compiled(plain, headers.get("Content-Type", ""), context, runtime)
+    return await _compiled(plain, headers, context, runtime)
 
 
 def page_audience(page: Page, context: RequestContext) -> Audience:
@@ -88,6 +87,20 @@ def page_audience(page: Page, context: RequestContext) -> Audience:
     if any(rules.audience_of(path, ()) is Audience.PATIENT for path in page.frames):
         return Audience.PATIENT
     return marked_audience(page.marks, context)
+
+
+def heed_page(page: Page, context: RequestContext, runtime: Runtime) -> RequestContext:
+    """The context once it is heard what the page itself says of its audience."""
+    if context.page_context.audience is Audience.PATIENT:
+        return context
+    return with_audience(context, page_audience(page, context), runtime)
+
+
+def note_served(status: int, context: RequestContext, runtime: Runtime) -> None:
+    """Note a page that reports may be about. Anybody can ask for as many errors as they like."""
+    if status < 400:
+        audience = context.page_context.audience
+        runtime.served_pages.add(context.site.name, context.path, audience)
 
 
 def _may_be_late(context: RequestContext, runtime: Runtime) -> bool:
@@ -109,9 +122,10 @@ def remember_late(context: RequestContext, runtime: Runtime) -> None:
 
 
 async def _compiled(
-    body: bytes, content_type: str, context: RequestContext, runtime: Runtime
+    body: bytes, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
 ) -> Page:
     boundary = runtime.site(context).boundary
+    content_type = headers.get("Content-Type", "")
     charset = charset_of_content_type(content_type)
     address = (charset, context.site.name, context.scheme, context.path)
     alike = runtime.templates.get(address)
@@ -128,7 +142,9 @@ async def _compiled(
         page = await asyncio.to_thread(compile_page, *arguments)
     else:
         page = compile_page(*arguments)
-    note_unapproved(page.owners, context, runtime)
+    by_header = marked_audience(headers.getall("X-Page-Audience", ()), context)
+    heard = heed_page(page, with_audience(context, by_header, runtime), runtime)
+    note_unapproved(page.owners, heard, runtime)
     if runtime.pages.getsizeof(page) <= runtime.pages.maxsize:
         runtime.pages[key] = page
     if len(body) <= MAX_TEMPLATE_BYTES:
@@ -138,7 +154,9 @@ async def _compiled(
 
 
 def note_unapproved(owners: frozenset[Owner], context: RequestContext, runtime: Runtime) -> None:
-    """Count what has no tag on this site: once for each distinct page, not for each visitor."""
+    """Count what has no tag on this site: once for each distinct page, not for each visitor.
+    `context` is the one by all that the page says of its audience.
+    """
     tagged = {tag.vendor for tag in context.site.tags}
     patient = context.page_context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else context.path

@@ -14,7 +14,7 @@ from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, marked_audience
 from proxy.http.fetch_metadata import is_service_worker, is_worker
 from proxy.http.media_types import is_page, is_xml_document
-from proxy.resolve import with_audience
+from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import PageRead, read_page
 from proxy.responses.reply import Reply, deliver
@@ -43,10 +43,17 @@ def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) ->
     return ResponseKind.WORKER if is_worker(request) else ResponseKind.FILE
 
 
-def heed(headers: CIMultiDict[str], context: RequestContext, runtime: Runtime) -> RequestContext:
+def heed(
+    request: web.BaseRequest,
+    headers: CIMultiDict[str],
+    context: RequestContext,
+    runtime: Runtime,
+) -> RequestContext:
     """The context once the origin's `X-Page-Audience` is heard."""
     audience = marked_audience(headers.getall("X-Page-Audience", ()), context)
-    return with_audience(context, audience, runtime)
+    context = with_audience(context, audience, runtime)
+    note_logged_path(request, context)
+    return context
 
 
 def nothing() -> web.Response:
@@ -66,12 +73,13 @@ async def respond(
     """Send on what the upstream is sending. `headers` are its own, forwarding rules applied; `read`
     is the page if it was read already.
     """
-    context, site = heed(headers, context, runtime), runtime.site(context).enforcement
+    context = heed(request, headers, context, runtime)
+    site = runtime.site(context).enforcement
     # Before anything else: the body of a redirect is mostly HTML, or has no type.
     if leads_to_closed(request, headers, context, site):
         return nothing()
     reply = await _reply(request, upstream, headers, context, runtime, read)
-    return await deliver(reply, headers, site)
+    return await deliver(request, reply, headers, site)
 
 
 async def _reply(

@@ -20,7 +20,7 @@ from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.first_party_trackers import first_party_trackers
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed
 from proxy.html import Page, UndecodableError
-from proxy.http.access_record import PAGE
+from proxy.http.access_record import LOGGED_PATH, PAGE
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError
 from proxy.http.fetch_metadata import PAGE_DESTINATIONS, destination
@@ -109,10 +109,12 @@ class VisitorReplies:
     async def stored(
         self, entry: Entry, headers: CIMultiDict[str], now: float
     ) -> web.StreamResponse:
-        context, site = heed(headers, self.context, self.runtime), self._site.enforcement
+        context = heed(self.request, headers, self.context, self.runtime)
+        site = self._site.enforcement
         if leads_to_closed(self.request, headers, context, site):
             return nothing()
-        sent = await deliver(await self._reply(entry, headers, context, now), headers, site)
+        reply = await self._reply(entry, headers, context, now)
+        sent = await deliver(self.request, reply, headers, site)
         self._make_ready(entry, sent, now)
         return sent
 
@@ -156,6 +158,7 @@ class VisitorReplies:
                 sent,
                 site=self._site.enforcement,
                 page=request.get(PAGE),
+                logged_path=request.get(LOGGED_PATH, ""),
                 may_share_pages=self.may_share,
                 asks_for_page=_asks_for_page(request),
             )
@@ -199,15 +202,27 @@ def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runti
     return _only_known(names, runtime.cookies, domain)
 
 
-@lru_cache(maxsize=4096)
+_MAX_REMEMBERED = 1024
+"""Characters of the names of a visitor's cookies."""
+
+
 def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
     """Whether cookies are our own and vendors' only. Any other may be a session: what the origin
     then sends can be one visitor's, whatever its Cache-Control says.
     """
+    if sum(map(len, names)) > _MAX_REMEMBERED:
+        return _are_known(names, index, domain)
+    return _known_cookies(names, index, domain)
+
+
+def _are_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
     own = {load_once_cookie_name(secure=secure) for secure in (True, False)}
     own.add(SAVED_FORM_COOKIE)
     own |= {cookie_name(domain, secure=secure) for secure in (True, False)}
     return all(name in own or index.vendors_of(name) for name in names)
+
+
+_known_cookies = lru_cache(maxsize=4096)(_are_known)
 
 
 def _asks_for_page(request: web.BaseRequest) -> bool:

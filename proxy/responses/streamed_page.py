@@ -17,7 +17,6 @@ from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from consent_rules.decision import Decision
 from proxy.banner.declaration import vendors_on
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
@@ -32,10 +31,12 @@ from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
 from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
 from proxy.rendering.open_owners import open_owners
-from proxy.resolve import with_audience
+from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
 from proxy.responses.page_reader import (
     PageRead,
+    heed_page,
+    note_served,
     note_unapproved,
     page_audience,
     page_of,
@@ -160,7 +161,9 @@ class _Gated:
 
 
 class _Page:
-    """What one visitor may see of a page, and our own markup in it."""
+    """What one visitor may see of a page, and our own markup in it. `context` is the one by all
+    that has come.
+    """
 
     def __init__(
         self,
@@ -169,7 +172,7 @@ class _Page:
         own: OwnMarkup,
         declared: Callable[[], bytes],
     ) -> None:
-        self._context = context
+        self.context = context
         self._runtime = runtime
         self._declared = declared
         self._own = own
@@ -177,13 +180,9 @@ class _Page:
         self._placeholder = own.placeholder
         self._begun = False
         self._was_patients = context.decision.audience is Audience.PATIENT
-        self._decide(context.decision)
+        self._open = open_owners(context.decision)
         self.owners: frozenset[Owner] = frozenset()
         self.open = self.closed = 0
-
-    def _decide(self, decision: Decision) -> None:
-        self._decision = decision
-        self._open = open_owners(decision)
 
     def write(self, piece: CompiledChunk, *, last: bool) -> bytes:
         """A piece as the visitor may see it; in the order in which they come."""
@@ -196,7 +195,7 @@ class _Page:
         foot = self._banner if last or piece.body_at is not None else b""
         if foot:
             self._banner = b""
-        everything = not self._decision.enforce
+        everything = not self.context.decision.enforce
         self.owners |= page.owners
         closed = 0 if everything else sum(not gate.needs <= self._open for gate in page.gates)
         self.closed += closed
@@ -218,12 +217,13 @@ class _Page:
         visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
         one is left out, for the scripts that run already could read it.
         """
-        context = self._context
+        context = self.context
         if page_audience(page, context) is not Audience.PATIENT:
             return page
-        if self._decision.audience is not Audience.PATIENT:
+        if context.decision.audience is not Audience.PATIENT:
             remember_late(context, self._runtime)
-            self._decide(with_audience(context, Audience.PATIENT, self._runtime).decision)
+            context = self.context = with_audience(context, Audience.PATIENT, self._runtime)
+            self._open = open_owners(context.decision)
             self._placeholder = None
             _log.warning(
                 "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
@@ -297,8 +297,7 @@ async def streamed_page(
         return page_reply(request, upstream, context, runtime, got)
     inflow.raw = None
     raw = []
-    if context.decision.audience is not Audience.PATIENT:
-        context = with_audience(context, page_audience(first.page, context), runtime)
+    context = heed_page(first.page, context, runtime)
     return _reply(request, upstream, context, runtime, first, flow)
 
 
@@ -335,8 +334,10 @@ def _reply(
                 timeouts=runtime.timeouts,
             )
         finally:
-            note_unapproved(shown.owners, context, runtime)
-            audience = str(context.decision.audience)
+            note_served(upstream.status, shown.context, runtime)
+            note_logged_path(request, shown.context)
+            note_unapproved(shown.owners, shown.context, runtime)
+            audience = str(shown.context.decision.audience)
             request[PAGE] = PageRecord(audience, bool(own.banner), shown.open, shown.closed)
 
     kind = ResponseKind.UNGATED_PAGE if first.stripped else ResponseKind.PAGE

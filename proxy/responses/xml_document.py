@@ -24,6 +24,7 @@ from proxy.http.content_coding import CodingError, decoded
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.open_owners import open_owners
 from proxy.resolve import with_audience
+from proxy.responses.page_reader import note_served
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
@@ -51,6 +52,7 @@ async def xml_reply(
         return await whole_xml(request, read.body, headers, upstream.status, context, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
+        note_served(upstream.status, context, runtime)
         remove_fields(headers, _NOT_STORED)
         return await stream(
             request,
@@ -93,6 +95,7 @@ async def whole_xml(
         _cannot_be_gated(str(error), context)
 
     async def send(headers: CIMultiDict[str], _: str) -> ProxyResponse:
+        note_served(status, context, runtime)
         remove_fields(headers, no_longer_true)
         headers[hdrs.CONTENT_LENGTH] = str(len(body))
         response = ProxyResponse(status=status, headers=headers)
