@@ -187,7 +187,7 @@ def _with_remains(
         return code_of(b" ".join((*parts, body[position:])))
 
     def is_vendors(text: str) -> bool:
-        return text in boundary.index.globals or boundary.index.names_a_vendor(text)
+        return text in boundary.index.globals or bool(boundary.index.vendors_named(text))
 
     found: list[Gate] = []
     searched = 0

@@ -7,8 +7,9 @@ the page's own script away, and with some frameworks the page.
 A text that names a vendor is left out only where the syntax tree shows that the script puts it
 away and does not look at it again:
 
-* in a comment;
-* in a list or object that is assigned to a name which the script never reads;
+* in a comment, unless it is all that a function holds: such a function is read as a text;
+* in a list or object that is assigned to a name which the script never reads, neither by itself nor
+  among all that the window or another object has;
 * as a text that is assigned so, handed to a framework as the state of its page (Next.js, React
   Router, SvelteKit), or part of a function's call that makes such a state (Nuxt): unless the script
   also does what could run or load it (`innerHTML`, `createElement` ...).
@@ -67,13 +68,20 @@ class _Text:
 class _Script:
     """What was read of a script. `words` counts all its words, texts included; `written` those that
     are only assigned to, or stand for a queue that is pushed to; `names` are the names of variables
-    and properties.
+    and properties, `makers` those of `_MAKERS` that data is made with.
     """
 
     code: bytes
     words: Counter[bytes]
     written: Counter[bytes] = field(default_factory=Counter)
     names: set[bytes] = field(default_factory=set)
+    makers: set[bytes] = field(default_factory=set)
+    hands_window: bool = False
+    """The window is handed to something, or has another name."""
+    has_made_index: bool = False
+    """Something is read by a name that stands in a variable."""
+    runs_made_text: bool = False
+    """A timer gets a text that is put together."""
     comments: list[_Span] = field(default_factory=list)
     texts: list[_Text] = field(default_factory=list)
     left: int = _MAX_NODES
@@ -92,8 +100,11 @@ _SETTERS = re.compile(
     rb"|codebase|poster|ping|background\w*|style|cssText|content|text|textContent|innerText|html"
     rb"|innerHTML|outerHTML|nodeValue|value|name|status|cookie|domain|hash|search|pathname|host"
     rb"|hostname|port|protocol|prototype|__proto__|className|attributionSrc|\w*[uU]rl|\w*URL"
-    rb"|__next_s"
+    rb"|baseVal|animVal|lowsrc|imageSrcset|outerText|lazy\w*|cursor|filter|clipPath|shapeOutside"
+    rb"|(?:listStyle|borderImage|mask|webkit)\w*|adoptedStyleSheets|__next_s"
 )
+_ELEMENTS = frozenset({b"style", b"href", b"attributes", b"dataset", b"location", b"cssRules"})
+"""What has one of these is an element: what is set further in may be such a setter."""
 _SHOWN = frozenset({b"textContent", b"innerText"})
 """Of these only a script's or a style sheet's is run."""
 
@@ -110,6 +121,19 @@ _ACTS = re.compile(
     rb"|WebSocket\w*|WebTransport|setAttribute\w*|append\w*|prepend\w*|replaceWith|replaceChild\w*"
     rb"|getScript|jQuery|ajax"
 )
+_WORDS_THAT_LOAD = re.compile(rb"src|script|style|import|fetch|on\w+|location")
+_TIMERS = frozenset({b"setTimeout", b"setInterval", b"setImmediate"})
+_WALKS = frozenset({b"each", b"forIn", b"forOwn", b"assign", b"extend", b"merge", b"stringify"})
+"""By these a script looks at all that an object has."""
+_OWN_SCRIPT = frozenset({b"currentScript", b"scripts"})
+_SELECTS = frozenset({b"getElementsByTagName", b"querySelector", b"querySelectorAll"})
+_TEXT_OF = frozenset(
+    {
+        b"text", b"textContent", b"innerText", b"innerHTML", b"outerHTML", b"nodeValue",
+        b"childNodes", b"firstChild", b"lastChild",
+    }
+)  # fmt: skip
+"""By these it could read itself."""
 _GLOBALS = frozenset({b"window", b"self", b"globalThis", b"top", b"parent", b"frames", b"this"})
 _OF_WINDOW = frozenset({b"window", b"self", b"globalThis"})
 
@@ -122,6 +146,8 @@ _MAKERS = frozenset(
     {b"JSON.parse", b"Array", b"Object.create", b"Map", b"Set", b"Date", b"RegExp", b"URL"}
 )
 """What may stand in data: it keeps what it is given."""
+_OTHERS_MAKERS = frozenset({b"Map", b"Set", b"URL"})
+"""Of these, names that libraries give to functions of their own."""
 _PLAIN = frozenset(
     {
         "array", "object", "pair", "number", "true", "false", "null", "undefined", "regex",
@@ -153,10 +179,9 @@ def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:
     if not carried:
         return vendors
     rest = _without(code, carried)
-    found = frozenset(index.vendors_of_text(rest))
-    if not found and index.names_a_vendor(rest):
-        return vendors  # a host, and what would load from it may stand in what was left out
-    return tuple(vendor for vendor in vendors if vendor in found)
+    # Of a host, what would load from it may stand in what was left out.
+    found = index.vendors_named(rest)
+    return tuple(vendor for vendor in vendors if vendor in found) or (vendors if found else ())
 
 
 _IN_TEXT = frozenset(
@@ -192,7 +217,7 @@ def _without(code: bytes, spans: Iterable[_Span]) -> str:
 
 def _carried(script: _Script, index: VendorIndex) -> list[_Span]:
     """Comments, and the texts that name a vendor and are only put away."""
-    if any(map(_READS.fullmatch, script.names)):
+    if _reads_unnamed(script):
         return script.comments
     acts = any(map(_ACTS.fullmatch, script.names))
     lowered = script.code.lower()
@@ -200,10 +225,11 @@ def _carried(script: _Script, index: VendorIndex) -> list[_Span]:
     found = list(script.comments)
     for text in script.texts:
         start, end = text.span
-        content = script.code[start + 1 : end - 1].decode("utf-8", "replace")
-        if not index.names_a_vendor(content) or not _stays(text, content, script, acts=acts):
+        written = script.code[start + 1 : end - 1]
+        content = written.decode("utf-8", "replace")
+        if not index.vendors_named(content) or not _stays(text, content, script, acts=acts):
             continue
-        if runs_text and not _SHOWN.isdisjoint(text.names):
+        if not _SHOWN.isdisjoint(text.names) and (runs_text or _may_load(written)):
             continue
         # A signature as a whole is no text: `{'gtm.start': 1}`.
         if all(signature != content for _, signature in index.match_text(content)):
@@ -211,18 +237,41 @@ def _carried(script: _Script, index: VendorIndex) -> list[_Span]:
     return found
 
 
+def _reads_unnamed(script: _Script) -> bool:
+    """Whether a script could read what it has put away without naming it."""
+    names = script.names
+    if any(map(_READS.fullmatch, names)) or script.runs_made_text:
+        return True
+    if not script.makers.isdisjoint(names & _OTHERS_MAKERS):
+        return True
+    if script.hands_window and (script.has_made_index or not names.isdisjoint(_WALKS)):
+        return True
+    has_script = not names.isdisjoint(_OWN_SCRIPT) or (
+        script.words[b"script"] and not names.isdisjoint(_SELECTS)
+    )
+    return bool(has_script and not names.isdisjoint(_TEXT_OF))
+
+
+def _may_load(code: bytes) -> bool:
+    """Whether a text, were it run, could load something by itself."""
+    return b"//" in code or any(
+        _ACTS.fullmatch(word) or _WORDS_THAT_LOAD.fullmatch(word) for word in _WORD.findall(code)
+    )
+
+
 def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
     """Whether a text stays where the script puts it."""
     if any(script.words[name] != script.written[name] for name in text.names):
         return False
-    if text.use is _Use.STORED and text.depth and not text.is_made:
+    if text.use is _Use.STORED and text.depth and not text.is_made and len(text.names) == 1:
         return True
+    # What has a property set may have another name, too.
     if acts:
         return False
     may_be_address = ("." in content or "/" in content) and not _NO_ADDRESS.search(content)
     match text.use:
         case _Use.STORED:
-            return text.is_made or not may_be_address
+            return text.is_made or text.depth > 0 or not may_be_address
         case _Use.QUEUED:
             return text.depth > 1 or not may_be_address
         case _Use.STARTING:
@@ -264,9 +313,18 @@ def _parts(node: Node, script: _Script) -> Iterable[Node]:
             _name(node, script)
         case "string":
             pass
+        case "this":
+            script.hands_window = True
+        case "for_in_statement":
+            script.has_made_index = True
+            return node.children
+        case "statement_block" | "class_body" if _is_comment(node):
+            pass
+        case "member_expression":
+            return _member(node)
         case "subscript_expression":
             _subscript(node, script)
-            return node.children
+            return node.children if script.text(node.children[0]) not in _GLOBALS else ()
         case "variable_declarator":
             return _declaration(node, script)
         case "expression_statement":
@@ -290,6 +348,25 @@ def _name(node: Node, script: _Script) -> None:
     if b"\\" in name:
         raise _UnreadableError  # another name than it seems: `\u0065val`
     script.names.add(name)
+    if name in _GLOBALS and node.type != "property_identifier":
+        script.hands_window = True
+
+
+def _is_comment(body: Node) -> bool:
+    """Whether there is nothing but comments in the body of a function or class: the text of one
+    that has line breaks in it is written so (`f.toString()`).
+    """
+    children = body.named_children
+    return bool(children) and all(child.type == "comment" for child in children)
+
+
+def _member(node: Node) -> Iterable[Node]:
+    """Of `window.x` the window is not handed on."""
+    of = node.child_by_field_name("object")
+    children = node.children
+    if of is None or of.type not in {"identifier", "this"}:
+        return children
+    return children[1:] if of.type == "this" or (of.text or b"") in _GLOBALS else children
 
 
 def _subscript(node: Node, script: _Script) -> None:
@@ -302,8 +379,10 @@ def _subscript(node: Node, script: _Script) -> None:
         if b"\\" in name:
             raise _UnreadableError
         script.names.add(name)
-    elif index.type != "number" and (script.text(of) in _GLOBALS or _makes_name(index)):
-        raise _UnreadableError
+    elif index.type != "number":
+        if script.text(of) in _GLOBALS or _makes_name(index):
+            raise _UnreadableError
+        script.has_made_index = True
 
 
 def _makes_name(index: Node) -> bool:
@@ -348,7 +427,12 @@ def _assignment(node: Node, script: _Script) -> Iterable[Node]:
         if shown is None or script.text(shown) not in _SHOWN:
             return node.children
         names = (script.text(shown),)
-    script.written.update(names)
+    if value.type == "binary_expression" and _is_default(value, names, script):
+        script.written.update(names)
+        return (left,)
+    # A queue that is another's, or whose `push` is, is read by it.
+    if _QUEUES.keys().isdisjoint(names) or script.text(value) == b"[]":
+        script.written.update(names)
     return (left, *_value(value, names, script))
 
 
@@ -381,7 +465,7 @@ def _value(value: Node, names: tuple[bytes, ...], script: _Script) -> Iterable[N
     final = names[0]
     if value.type == "binary_expression" and _is_default(value, names, script):
         return ()
-    if _SETTERS.fullmatch(final) and final not in _SHOWN:
+    if not _ELEMENTS.isdisjoint(names[1:]) or (_SETTERS.fullmatch(final) and final not in _SHOWN):
         return (value,)
     texts = _texts(value, _Use.STORED, names, script)
     if texts is None:
@@ -448,6 +532,7 @@ def _texts(
     if any(b"\\" in name for name in identifiers):
         raise _UnreadableError
     script.names.update(identifiers)
+    script.hands_window = script.hands_window or not _GLOBALS.isdisjoint(identifiers)
     return found
 
 
@@ -459,6 +544,7 @@ def _maker_arguments(node: Node, script: _Script) -> Node | None:
         return None
     if arguments is None or arguments.type != "arguments":
         return None
+    script.makers.add(script.text(function))
     # With a second one, a function looks at all that is parsed.
     is_parse = script.text(function) == b"JSON.parse"
     return None if is_parse and len(arguments.named_children) > 1 else arguments
@@ -557,6 +643,9 @@ def _call(node: Node, script: _Script) -> Iterable[Node]:
     arguments = node.child_by_field_name("arguments")
     if function is None or arguments is None or arguments.type != "arguments":
         return node.children
+    first = arguments.named_children[:1]
+    if script.text(function).rpartition(b".")[2] in _TIMERS and first and _is_made_text(first[0]):
+        script.runs_made_text = True
     if function.type != "member_expression":
         return node.children
     method = function.child_by_field_name("property")
@@ -573,6 +662,11 @@ def _call(node: Node, script: _Script) -> Iterable[Node]:
         return node.children
     script.texts += texts
     return (function,)
+
+
+def _is_made_text(node: Node) -> bool:
+    """Whether a value may be a text that is put together: code whose names are none of ours."""
+    return _unwrapped(node).type in {"binary_expression", "template_string", "call_expression"}
 
 
 def _queue(receiver: Node, method: bytes, script: _Script) -> tuple[bytes, ...] | None:
