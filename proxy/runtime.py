@@ -1,4 +1,4 @@
-"""One configuration, ready to serve: everything that is made once and shared by all requests.
+"""Runtime: one configuration, compiled and shared by all requests.
 
 A reload makes a new `Running`; requests in flight keep the one they began with.
 """
@@ -125,8 +125,8 @@ def build_runtime(
 
     Raises KeyFaultError or RegionFileError; then nothing has changed.
     """
-    board = InvalidationTable() if before is None else before.invalidations
-    cache = _cache(config, board, before)
+    invalidations = InvalidationTable() if before is None else before.invalidations
+    cache = _cache(config, invalidations, before)
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
@@ -159,7 +159,7 @@ def build_runtime(
         reported_hosts=ReportedHosts() if before is None else before.reported_hosts,
         served_pages=ServedPages() if before is None else before.served_pages,
         trusted=config.proxy.trusted_proxies,
-        invalidations=board,
+        invalidations=invalidations,
         cache=cache,
         fast_path=_fast_path(config, cache, region_file),
     )
@@ -187,7 +187,9 @@ def _site_runtime(
     )
 
 
-def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> SharedCache | None:
+def _cache(
+    config: Config, invalidations: InvalidationTable, before: Runtime | None
+) -> SharedCache | None:
     proxy = config.proxy
     if not proxy.cache_bytes:
         return None
@@ -199,9 +201,9 @@ def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> 
             proxy.cache_with_cookies,
         )
         if same:  # else a page that is a patient's now might still be kept
-            before.cache.tells = proxy.cache_status
+            before.cache.adds_cache_status = proxy.cache_status
             return before.cache
-    return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
+    return SharedCache(proxy.cache_bytes, invalidations, adds_cache_status=proxy.cache_status)
 
 
 def _fast_path(

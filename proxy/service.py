@@ -1,4 +1,4 @@
-"""A config file at work: sockets, workers, reload, drain."""
+"""The service: sockets, workers, reload and drain of one config file."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def _serve_worker(
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:
-            await current.runtime.cache.fills.close()
+            await current.runtime.cache.flights.close()
     if access is not None:
         access.flush()
     for task in at_work:

@@ -1,4 +1,4 @@
-"""The endpoint of the Reporting API and CSP reports."""
+"""POST of reports: the Reporting API and CSP violation reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was closed because it is not approved: counted by site, page and vendor or host.
+"""What has no approval: resources counted by site, page and vendor or host.
 
 Seen in pages when they are compiled, and in the browsers' CSP reports. Workers gather counts in
 memory and add them to one SQLite file, from which `consent-proxy discovered` reads.

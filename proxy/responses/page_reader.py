@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from functools import partial
 
-from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.matching.path_readings import readings
+from consent_rules.rules import says_patient
+from proxy.cache import OriginResponse, PreparedPage
+from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_audience
 from proxy.html import Page, UndecodableError, compile_page
@@ -36,46 +37,47 @@ _MAX_MISSED = 8
 """Pages of an address in a row that were not alike: then likeness is no longer looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRead:
-    """What came of reading a page: compiled, or `why` not. `is_html` is False where bytes without a
-    type turned out to be something else; `goes_on` where it is to be sent while it comes.
-    """
-
-    read: ReadResult
-    page: Page | None = None
-    why: str = ""
-    is_html: bool = True
-    goes_on: bool = False
+_GOES_ON = frozenset({"too_large", "slow", "stalled"})
+"""How reading ends of a page of which the rest may still come."""
 
 
-async def read_page(
-    upstream: ClientResponse, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
-) -> PageRead:
+async def prepare_page(
+    origin: OriginResponse, context: RequestContext, runtime: Runtime
+) -> PreparedPage:
     """Read a page and compile it, if all of it comes soon: nothing here depends on the visitor."""
-    limit = runtime.config.proxy.max_page_bytes
-    enough, patience = limit, None
-    early = runtime.config.proxy.stream_page_bytes
-    if early and not _may_be_late(context, runtime):
-        enough, patience = min(early, limit), _PATIENCE
-    read = await read_body(upstream, enough, runtime.timeouts.idle, _READ_SECONDS, patience)
+    limit, headers = runtime.config.proxy.max_page_bytes, origin.headers
+    read = await _read(origin, context, runtime)
     if not read.whole:
-        return PageRead(read, goes_on=True)
+        length = origin.body.declared_length
+        may_store = read.ending in _GOES_ON and (length is None or length <= limit)
+        return PreparedPage(read, goes_on=True, may_store=may_store)
     try:
         body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
         if is_other_than_html(headers, body):
-            return PageRead(read, is_html=False)
-        return PageRead(read, await _compiled(body, headers, context, runtime))
+            return PreparedPage(read, is_html=False)
+        page = await _compiled(body, headers, context, runtime)
     except TooLargeError:
-        return PageRead(read, goes_on=True)
+        return PreparedPage(read, goes_on=True)
     except (CodingError, UndecodableError) as error:
-        return PageRead(read, why=str(error))
+        return PreparedPage(read, why=str(error))
+    compiled = CompiledPage(page, runtime.site(context).boundary)
+    return PreparedPage(read, compiled, may_store=not says_patient(page.marks))
+
+
+async def _read(origin: OriginResponse, context: RequestContext, runtime: Runtime) -> ReadResult:
+    if origin.stored is not None:
+        return ReadResult(origin.stored.body, "whole")
+    enough, patience = runtime.config.proxy.max_page_bytes, None
+    early = runtime.config.proxy.stream_page_bytes
+    if early and not _may_be_late(context, runtime):
+        enough, patience = min(early, enough), _PATIENCE
+    return await read_body(origin.body, enough, runtime.timeouts.idle, _READ_SECONDS, patience)
 
 
 async def page_of(
     body: bytes, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
 ) -> Page:
-    """Compile a page that was kept. Raises CodingError or UndecodableError."""
+    """Compile a page of which all is here. Raises CodingError or UndecodableError."""
     limit = runtime.config.proxy.max_page_bytes
     plain = decoded(body, headers.get("Content-Encoding", ""), limit)
     return await _compiled(plain, headers, context, runtime)

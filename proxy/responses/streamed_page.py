@@ -1,4 +1,4 @@
-"""A page that is large or comes slowly: gated in pieces and sent while the rest still comes.
+"""The reply with a page that is large or slow: gated and sent chunk by chunk.
 
 The head of the answer is decided by the first piece, in which the body has begun: charset,
 language, <base> and the mark of a patient page. From there on each piece is sent as it is gated.
@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
 
 import aiohttp
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from proxy.banner.declaration import vendors_on
+from proxy.cache import OriginResponse, PreparedPage
+from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page, UndecodableError
@@ -34,7 +35,6 @@ from proxy.rendering.open_owners import open_owners
 from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
 from proxy.responses.page_reader import (
-    PageRead,
     heed_page,
     note_served,
     note_unapproved,
@@ -45,7 +45,7 @@ from proxy.responses.page_reader import (
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
-from proxy.upstream.body import ReadResult
+from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
 
 _STEP = 64 * 1024
@@ -63,11 +63,12 @@ class _Inflow:
     `start` how the body begins.
     """
 
-    def __init__(self, upstream: ClientResponse, coding: str, already: bytes) -> None:
-        self._content = upstream.content
+    def __init__(self, source: BodySource, coding: str, already: bytes) -> None:
+        self._source = source
         self._undo = StreamDecoder(coding)
         self._parts: Iterator[bytes] = self._undo.feed(already)
-        self.raw: list[bytes] | None = [already]
+        self.raw: list[bytes] = [already]
+        self._keeps_raw = True
         self.start = b""
         self.over = False
 
@@ -86,17 +87,24 @@ class _Inflow:
                 return b""
             try:
                 async with asyncio.timeout(seconds) as clock:
-                    chunk = await self._content.readany()
+                    chunk = await self._source.readany()
             except TimeoutError:
                 if clock.expired():
                     return b""
                 raise  # the upstream was silent for too long
-            if self.raw is not None:
+            if self._keeps_raw:
                 self.raw.append(chunk)
             if not chunk:
                 self._undo.end()
                 self.over = True
             self._parts = self._undo.feed(chunk)
+
+    def let_go(self) -> None:
+        """Collect what comes no longer."""
+        self.raw, self._keeps_raw = [], False
+
+    def ended_by_reset(self) -> bool:
+        return self._source.ended_by_reset()
 
 
 class _Flow:
@@ -131,7 +139,9 @@ class _Flow:
 
 
 class _Gated:
-    """The visitor's page as a body: what `proxy.upstream.stream` reads. Its first chunk is here."""
+    """The visitor's page as a body: a `BodySource`. Its first chunk is here."""
+
+    declared_length = None
 
     def __init__(self, page: _Page, first: CompiledChunk, flow: _Flow, coding: str) -> None:
         self._page = page
@@ -158,6 +168,9 @@ class _Gated:
             except CodingError as error:
                 raise aiohttp.ClientPayloadError(str(error)) from error
         return self.read_nowait()
+
+    def ended_by_reset(self) -> bool:
+        return self._flow.inflow.ended_by_reset()
 
 
 class _Page:
@@ -243,71 +256,60 @@ class _Page:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What `proxy.upstream.stream` needs of the upstream's answer, with another body."""
-
-    status: int
-    reason: str | None
-    headers: object
-    url: object
-    connection: object
-    content: _Gated
-
-
 async def streamed_page(
     request: web.BaseRequest,
-    upstream: ClientResponse,
-    headers: CIMultiDict[str],
     context: RequestContext,
-    runtime: Runtime,
+    origin: OriginResponse,
     already: bytes,
+    runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
-    """The reply with a page that is sent while it comes. `already` is what was read of it;
-    `headers` are the upstream's, forwarding rules applied.
+    """The reply with a page that is sent while it comes. `already` is what was read of it.
 
     Raises UpstreamError where the upstream fails before anything could be sent.
     """
     limit, boundary = runtime.config.proxy.max_page_bytes, runtime.site(context).boundary
-    content_type = headers.get(hdrs.CONTENT_TYPE, "")
+    headers = origin.headers
     raw = [already]
     try:
-        inflow = _Inflow(upstream, headers.get(hdrs.CONTENT_ENCODING, ""), already)
-        raw = cast(list[bytes], inflow.raw)
+        inflow = _Inflow(origin.body, headers.get(hdrs.CONTENT_ENCODING, ""), already)
+        raw = inflow.raw
         pieces = IncrementalCompiler(
-            content_type, context.url, boundary, limit, strips=context.decision.enforce
+            headers.get(hdrs.CONTENT_TYPE, ""),
+            context.url,
+            boundary,
+            limit,
+            strips=context.decision.enforce,
         )
         flow = _Flow(inflow, pieces)
         first = await flow.next()
         if is_other_than_html(headers, inflow.start):
-            got = PageRead(ReadResult(b"".join(raw), "too_large"), is_html=False)
-            return page_reply(request, upstream, context, runtime, got)
+            page = PreparedPage(ReadResult(b"".join(raw), "too_large"), is_html=False)
+            return page_reply(request, context, origin, page, runtime)
     except (CodingError, UndecodableError) as error:
-        got = PageRead(ReadResult(b"".join(raw), "too_large"), why=str(error))
-        return page_reply(request, upstream, context, runtime, got)
+        page = PreparedPage(ReadResult(b"".join(raw), "too_large"), why=str(error))
+        return page_reply(request, context, origin, page, runtime)
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
-        origin = upstream.url.origin()
         late = isinstance(error, TimeoutError)
-        raise UpstreamError(
-            504 if late else 502, f"{origin} broke off ({failure_kind(error)})"
-        ) from error
+        what = f"{origin.upstream_origin} broke off ({failure_kind(error)})"
+        raise UpstreamError(504 if late else 502, what) from error
     if flow.is_over and len(first.page.body) <= limit:
-        page = await page_of(b"".join(raw), headers, context, runtime)
-        got = PageRead(ReadResult(b"".join(raw), "whole"), page)
-        return page_reply(request, upstream, context, runtime, got)
-    inflow.raw = None
+        body = b"".join(raw)
+        whole = CompiledPage(await page_of(body, headers, context, runtime), boundary)
+        page = PreparedPage(ReadResult(body, "whole"), whole)
+        return page_reply(request, context, origin, page, runtime)
+    inflow.let_go()
     raw = []
     context = heed_page(first.page, context, runtime)
-    return _reply(request, upstream, context, runtime, first, flow)
+    return _reply(request, context, origin, first, flow, runtime)
 
 
 def _reply(
     request: web.BaseRequest,
-    upstream: ClientResponse,
     context: RequestContext,
-    runtime: Runtime,
+    origin: OriginResponse,
     first: CompiledChunk,
     flow: _Flow,
+    runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
     own, declared = _markup(request, first.page, context, runtime)
     shown = _Page(context, runtime, own, declared)
@@ -317,24 +319,11 @@ def _reply(
         coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
         if coding:
             headers[hdrs.CONTENT_ENCODING] = coding
-        answer = _Answer(
-            upstream.status,
-            upstream.reason,
-            upstream.headers,
-            upstream.url,
-            upstream.connection,
-            _Gated(shown, first, flow, coding),
-        )
+        body = _Gated(shown, first, flow, coding)
         try:
-            return await stream(
-                request,
-                cast(ClientResponse, answer),
-                headers,
-                answer.status,
-                timeouts=runtime.timeouts,
-            )
+            return await stream(request, origin, headers, body, timeouts=runtime.timeouts)
         finally:
-            note_served(upstream.status, shown.context, runtime)
+            note_served(origin.status, shown.context, runtime)
             note_logged_path(request, shown.context)
             note_unapproved(shown.owners, shown.context, runtime)
             audience = str(shown.context.decision.audience)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from consent_rules.matching import urls
+from proxy import origin
 from proxy.http import addresses, request_fields
 from proxy.observability import access_log
-from proxy.responses import stored
 
 LONG = "a" * 30_000
 
@@ -28,8 +28,8 @@ CASES: dict[str, tuple[Callable[[str], object], Any]] = {
     "X-Forwarded-For": (addresses.parse_address, addresses._parsed),
     "field name": (request_fields.is_unknown, request_fields._known_name),
     "cookies": (
-        lambda text: stored._only_known((text,), _NoVendors(), ""),  # type: ignore[arg-type]
-        stored._known_cookies,
+        lambda text: origin._only_known((text,), _NoVendors(), ""),  # type: ignore[arg-type]
+        origin._known_cookies,
     ),
 }
 
@@ -50,7 +50,7 @@ def test_a_long_name_is_read_all_the_same() -> None:
     assert addresses.parse_address(" " * 1000 + "192.0.2.1") == addresses.parse_address("192.0.2.1")
     assert addresses.parse_address(LONG) is None
     assert request_fields.is_unknown(LONG)
-    assert not stored._only_known((LONG,), _NoVendors(), "")  # type: ignore[arg-type]
+    assert not origin._only_known((LONG,), _NoVendors(), "")  # type: ignore[arg-type]
     assert partial(urls.resolve, "/x")(f"http://a.example/{LONG}") == urls.resolve(
         "http://a.example/x", None
     )
