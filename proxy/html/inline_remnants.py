@@ -28,6 +28,13 @@ _PIECE = re.compile(
 )
 _MAX_BYTES = 16_384
 """Bytes. A script beyond that is a library or a bundle."""
+_BYTES_A_STEP = 20
+"""The parser asks some 2 times in 100 bytes whether it shall go on; where its search for a reading
+of what is none goes over all again and again, as often as there are bytes (`case a:case a:`)."""
+_MAX_OPEN = 2000
+"""Braces that are open. The parser takes 100 bytes of the stack for each, which may have 512 KB."""
+_MAX_PAIRED = 200
+_NO_BRACES = bytes(set(range(256)) - set(b"{}"))
 
 _FUNCTIONS = frozenset(
     {"function_declaration", "generator_function_declaration", "class_declaration"}
@@ -175,9 +182,35 @@ def _text(code: bytes) -> str:
 
 
 def parse_script(script: bytes) -> Node | None:
-    """The syntax tree of a script; None where it cannot be read as a whole."""
-    root = tree_sitter.Parser(_LANGUAGE).parse(script).root_node
-    return None if root.has_error else root
+    """The syntax tree of a script; None where it cannot be read as a whole, or at no fair cost."""
+    if _is_too_deep(script):
+        return None
+    left = 200 + len(script) // _BYTES_A_STEP
+
+    def stops(_offset: int, _has_error: bool) -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    try:
+        tree = tree_sitter.Parser(_LANGUAGE).parse(
+            lambda offset, _point: script[offset:], progress_callback=stops
+        )
+    except ValueError:  # it was stopped
+        return None
+    return None if tree.root_node.has_error else tree.root_node
+
+
+def _is_too_deep(script: bytes) -> bool:
+    """Whether there are more open braces within each other than the parser has stack for, be there
+    pairs as deep as no script has them, too.
+    """
+    braces = script.translate(None, _NO_BRACES)
+    for _ in range(_MAX_PAIRED):
+        if len(braces) <= _MAX_OPEN:
+            return False
+        braces = braces.replace(b"{}", b"")
+    return len(braces) > _MAX_OPEN
 
 
 def _declared(script: bytes) -> Iterator[_Declared]:

@@ -190,6 +190,9 @@ KINDS: dict[str, _Page] = {
     ),
     "code-brackets": _within("<script>pixelq(1);", _of("["), "</script>"),
     "code-calls": _within("<script>pixelq(1);", _of("a("), "</script>"),
+    "code-cases": _within("<script>pixelq(1);", _of("case a:"), "</script>"),
+    "code-cases-many": _counted("<script>pixelq({i});" + "case a:" * 2000 + "</script>"),
+    "code-labels": _within("<script>pixelq(1);", _of("{a:"), "</script>"),
     "code-calls-closed": lambda size: (
         "<script>pixelq(1);" + "a(" * (size // 3) + ")" * (size // 3) + "</script>"
     ),
