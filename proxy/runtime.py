@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,6 @@ from proxy.banner.theme import Theme
 from proxy.cache import InvalidationTable, SharedCache
 from proxy.cache.fast_path import FastPath
 from proxy.cookies.preference_cookie import KeyRing
-from proxy.cookies.signing_keys import load_keys
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.csp import decision_policy
 from proxy.enforcement.decision_cache import (
@@ -123,24 +122,28 @@ class Runtime:
 def build_runtime(
     config: Config,
     folder: Path,
-    now: datetime.datetime,
+    keys: Callable[[], KeyRing],
     before: Runtime | None = None,
     vendors: Mapping[str, Vendor] | None = None,
 ) -> Runtime:
     """Make everything a configuration needs. `folder` is where its file lies: relative paths in
-    it count from there. `before` is what ran until now: what it has cached lives on, as long as
-    the sites are the same. `vendors` are those of the config laid over the catalogue, if known.
+    it count from there. `keys` gives the signing keys; it is called once all else is found
+    good, as it may make the first one. `before` is what ran until now: what it has cached lives on,
+    as long as the sites are the same. `vendors` are those of the config laid over the catalogue, if
+    known.
 
     Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
     """
-    board = InvalidationTable() if before is None else before.invalidations
-    cache = _cache(config, board, before)
     with gc_disabled():
         rules = Rules.build(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
-    keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database
     region_file = RegionFile(folder / database) if database else None
+    theme = theme_of(config.theme)
+    ring = keys()
+    # From here on nothing fails: what `before` shares with the new one may be touched.
+    board = InvalidationTable() if before is None else before.invalidations
+    cache = _cache(config, board, before)
     preferences_url = f"{config.proxy.prefix}/preferences"
     return Runtime(
         config=config,
@@ -153,8 +156,8 @@ def build_runtime(
             )
             for site in rules.sites
         },
-        keys=keys,
-        theme=theme_of(config.theme),
+        keys=ring,
+        theme=theme,
         wording=Wording(config.texts),
         region_file=region_file,
         cookies=cookies,

@@ -17,6 +17,8 @@ from consent_rules.config.load import (
 )
 from proxy.banner.texts import known_texts
 from proxy.config.includes import IncludedFiles, Stamp, stamp_of
+from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.cookies.signing_keys import check_keys
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile, RegionFileError
 
@@ -61,10 +63,21 @@ class ConfigFile:
             )
         folder = folder_of(self.path)
         self._beside = _beside(loaded.config, folder)
-        faults = _region_file(loaded, folder)
+        faults = [*_region_file(loaded, folder), *self._keys(loaded, folder)]
         if faults:
             raise ConfigError(faults, str(self.path))
         return loaded, text
+
+    def _keys(self, loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
+        keys, where = folder / loaded.config.preferences.keys, ("preferences", "keys")
+        # By name: while a file of the config is saved it may be gone for a moment.
+        if _plain(keys) in map(_plain, (self.path, *self._included.stamps)):
+            return [_located(loaded, where, f"{keys}: not a folder, but a file of the config")]
+        try:
+            check_keys(keys)
+        except KeyFaultError as error:
+            return [_located(loaded, where, error)]
+        return []
 
     def used(self, config: Config) -> None:
         """Say that the files beside it (keys, regions) were just read, or made."""
@@ -109,6 +122,14 @@ def _region_file(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     try:
         RegionFile(folder / database)
     except RegionFileError as error:
-        spot = loaded.places.value(("policy", "region_from", "database"))
-        return [LocatedProblem(spot.line, spot.column, f"database: {error}")]
+        return [_located(loaded, ("policy", "region_from", "database"), error)]
     return []
+
+
+def _located(loaded: LoadedConfig, path: tuple[str, ...], error: Exception | str) -> LocatedProblem:
+    spot = loaded.places.value(path)
+    return LocatedProblem(spot.line, spot.column, f"{path[-1]}: {error}", file=spot.file)
+
+
+def _plain(path: Path) -> str:
+    return os.path.normpath(path.absolute())

@@ -55,13 +55,29 @@ class KeyRing:
 
     def __init__(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
         """`keys` by file name; at least one."""
+        self._private = dict(keys)
+        self._ids: dict[str, str] = {}
         self._public: dict[str, Ed25519PublicKey] = {}
         for name in sorted(keys):
             public = keys[name].public_key()
             self._signing_id = key_id(public)
             self._signing = keys[name]
             self._public[self._signing_id] = public
+            self._ids[name] = self._signing_id
         self._verified: OrderedDict[tuple[str, str], Preferences] = OrderedDict()
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """The keys' ids by file name, in the order of the names."""
+        return self._ids
+
+    @property
+    def signing_id(self) -> str:
+        return self._signing_id
+
+    def __reduce__(self) -> tuple[object, tuple[dict[str, bytes]]]:
+        """For a pickle that never leaves the machine's memory: the private keys in the clear."""
+        return _key_ring, ({n: key.private_bytes_raw() for n, key in self._private.items()},)
 
     def sign(self, preferences: Preferences, site: str) -> str:
         """The cookie's text for a choice. Raises ValueError when it would not fit a cookie."""
@@ -169,6 +185,10 @@ class KeyRing:
                 for kid, key in self._public.items()
             ]
         }
+
+
+def _key_ring(raw: Mapping[str, bytes]) -> KeyRing:
+    return KeyRing({n: Ed25519PrivateKey.from_private_bytes(key) for n, key in raw.items()})
 
 
 def _preferences(claims: Mapping[str, Any]) -> Preferences:

@@ -154,8 +154,16 @@ def test_reload(tmp_path: Path) -> None:
         for _ in range(8):
             assert shows(ask(port, Cookie=cookie)[1]) == {"ga"}
 
-        # New keys: all workers sign and check with the same one.
+        # A folder without a key is refused. With one, all workers sign and check with it.
         config.write_text(text + '\n[preferences]\nkeys = "new-keys/"\n')
+        process.process.send_signal(signal.SIGHUP)
+        process.wait_for("there is no key in this folder")
+        assert shows(ask(port, Cookie=cookie)[1]) == {"ga"}
+        assert not (tmp_path / "new-keys").exists()
+        subprocess.run(
+            [sys.executable, "-m", "proxy", "keys", "rotate", "--config", str(config)],
+            cwd=ROOT, check=True, timeout=WAIT,
+        )  # fmt: skip
         process.process.send_signal(signal.SIGHUP)
         process.wait_for("config reloaded", 4)
         kids = {json.loads(ask(port, "/.consent/jwks.json")[1])["keys"][0]["kid"] for _ in range(8)}
@@ -171,7 +179,7 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
         second.mkdir()
         for name, content, says in (
             ("taken.toml", text, f"cannot listen on '127.0.0.1:{port}'"),
-            ("keys.toml", text + '[preferences]\nkeys = "file/"\n', "no key can be made here"),
+            ("keys.toml", text + '[preferences]\nkeys = "file/"\n', "keys: "),
         ):
             (second / "file").write_text("")
             (second / name).write_text(content)
