@@ -27,6 +27,7 @@ class RegionLaw:
     opt_out_link: bool = False
     limit_link: bool = False
     signal: bool = False
+    ask_again_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class RegionTerms:
 
     `opt_out_link` asks for "Your Privacy Choices" with its icon and a form that opts out of sale
     and sharing (11 CCR 7013, 7015, 7026), `limit_link` for a form that limits the use of
-    sensitive information (11 CCR 7014, 7027).
+    sensitive information (11 CCR 7014, 7027). `ask_again_days` must have passed after an opt-out
+    before the visitor may be asked again (0: the law names no time).
     """
 
     regime: Regime
     opt_out_link: bool = False
     limit_link: bool = False
+    ask_again_days: int = 0
 
 
 @cache
@@ -86,4 +89,5 @@ class Regions:
         for name in ("opt_out_link", "limit_link"):
             said = [getattr(row, name) for row in (own, wide, law) if row is not None]
             links.append(next((value for value in said if value is not None), False))
-        return RegionTerms(regime or self._default, *links)
+        days = law.ask_again_days if law else 0
+        return RegionTerms(regime or self._default, *links, ask_again_days=days)

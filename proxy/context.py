@@ -8,6 +8,7 @@ from consent_rules.categories import Audience
 from consent_rules.decision import Decision, Visitor
 from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
+from proxy.cookies.stored_choice import StoredChoice
 from proxy.runtime import Runtime, SiteRuntime
 
 
@@ -29,6 +30,7 @@ class RequestContext:
     trusted: bool
     cookie_header: str
     visitor: Visitor
+    stored_choice: StoredChoice
     load_once: bool
     has_saved_form: bool
     page_context: PageContext
@@ -39,6 +41,15 @@ class RequestContext:
     @property
     def secure(self) -> bool:
         return self.scheme == "https"
+
+    @property
+    def choice_until(self) -> float:
+        """Until when the visitor's cookies come to the same decision (seconds since 1970)."""
+        chosen, until = self.visitor.preferences, self.stored_choice.until
+        if chosen is None or not self.visitor.ask_later:
+            return until
+        terms = self.runtime.rules.terms_of(self.visitor.region)
+        return min(until, chosen.made_at + terms.ask_again_days * 86_400)
 
     @property
     def url(self) -> str:
@@ -61,6 +72,8 @@ class RequestContext:
 
     def choosing(self, preferences: Preferences) -> Decision:
         """What holds on the whole site once these preferences are in force."""
-        chosen = replace(self.visitor, preferences=preferences, once=frozenset())
+        chosen = replace(
+            self.visitor, preferences=preferences, once=frozenset(), unreadable_choice=False
+        )
         page_context = self.runtime.site_page_context(self.site.rules, self.page_context.today)
         return self.runtime.decide(page_context, chosen)

@@ -85,6 +85,7 @@ class Runtime:
     templates: LRUCache[object, PageTemplate]
     sightings: Sightings
     reports: RateLimit
+    unreadable_warnings: RateLimit
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     invalidations: InvalidationTable
     cache: SharedCache | None
@@ -171,6 +172,7 @@ def build_runtime(
         templates=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
+        unreadable_warnings=RateLimit(a_second=1 / 60, at_once=1),
         trusted=config.proxy.trusted_proxies,
         invalidations=board,
         cache=cache,

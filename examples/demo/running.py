@@ -126,6 +126,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 async def demo(ports: Ports, state: Path, ledger: Ledger) -> AsyncIterator[Path]:
     """Everything: stubs, site, proxy; gives the config's path. `state` keeps keys and receipts."""
     at = local_addresses(ports.vendors)
+    state.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(vendor_stubs(ports.vendors, ledger, at))
         await stack.enter_async_context(origin(ports.origin, at))

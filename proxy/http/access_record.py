@@ -16,11 +16,14 @@ CACHE = web.RequestKey("cache", str)
 PAGE = web.RequestKey("page", tuple)
 """What was sent, if it was a page: (audience, banner is shown, open gates, closed gates)."""
 
+UNREADABLE_CHOICE = web.RequestKey("unreadable_choice", str)
+"""Why nothing could be read from the visitor's preference cookie, where that is so."""
+
 
 class Access(NamedTuple):
     """One answered request, for logs and counters. `status` 499: the visitor left. `target` is raw,
     `size` the bytes sent, `peer` the address at the other end ("" for a Unix socket); `site`,
-    `cache` and `page` are what was noted under `SITE`, `CACHE` and `PAGE`.
+    `cache`, `page` and `unreadable_choice` are what was noted under the key of that name.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Access(NamedTuple):
     site: str
     cache: str
     page: tuple[object, ...] | None
+    unreadable_choice: str = ""
 
 
 AccessHook = Callable[[Access], None]

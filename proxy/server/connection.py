@@ -19,7 +19,15 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.cache.fast_path import FastPathEntry
-from proxy.http.access_record import CACHE, PAGE, REQUEST_ID, SITE, Access, AccessHook
+from proxy.http.access_record import (
+    CACHE,
+    PAGE,
+    REQUEST_ID,
+    SITE,
+    UNREADABLE_CHOICE,
+    Access,
+    AccessHook,
+)
 from proxy.http.adapters.writer import ExactWriter
 from proxy.http.error_pages import error_response
 
@@ -58,6 +66,7 @@ class ProxyRequest(web.BaseRequest):
             self.get(SITE, ""),
             self.get(CACHE, ""),
             self.get(PAGE),
+            self.get(UNREADABLE_CHOICE, ""),
         )
 
     @property
@@ -173,7 +182,7 @@ class FrontConnection(RequestHandler):
                 Access(
                     new_request_id(), message.method, message.path, reply.status, size,
                     self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
-                    reply.page,
+                    reply.page, reply.unreadable_choice,
                 )
             )  # fmt: skip
         return True
