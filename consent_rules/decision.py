@@ -1,4 +1,4 @@
-"""decide(): the one place where a tag is allowed or not, with its reason."""
+"""decide(): which vendors may act on a page for a visitor, each with its reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from consent_rules.categories import (
     ALWAYS_ASKS,
-    CHOOSABLE,
+    PATIENT_CATEGORIES,
     SALE_OR_SHARING,
     Audience,
     Category,
@@ -44,7 +44,7 @@ class Reason(StrEnum):
     NO_TAG = "no approved tag for this site and page"
     EXPIRED_TAG = "the tag's approval has expired"
     NOT_YET_APPROVED = "the tag's approval starts later"
-    UNKNOWN = "a third party that nobody approved"
+    UNKNOWN = "a third party without an approval"
 
 
 _OPENING = frozenset(
@@ -71,7 +71,7 @@ class Visitor:
     `once` are ids of vendors that the visitor asked for on this one page ("load once").
     `unreadable_choice` tells that the browser brought a preference cookie that nothing can be read
     from: it may hold a refusal. `ask_later` tells that the law of the region does not let us ask
-    again yet (`too_soon_to_ask`). `bot` is a crawler or the maker of a link preview: it is not
+    again yet (`ask_again_from`). `bot` is a crawler or the maker of a link preview: it is not
     asked, and no yes of it counts.
     """
 
@@ -86,7 +86,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One vendor's fate on this page for this visitor."""
+    """Whether one vendor is open on this page for this visitor, and why."""
 
     open: bool
     reason: Reason
@@ -101,7 +101,7 @@ _PATIENT = Answer(False, Reason.PATIENT_PAGE)
 class Decision:
     """What may act on a page. Equal decisions give equal pages.
 
-    `signalled` are those open vendors whose tags are told of the choice (`Vendor.signal`).
+    `signalled` are those open vendors whose tags get a consent call (`Vendor.signal`).
     """
 
     audience: Audience
@@ -119,18 +119,13 @@ class Decision:
     signalled: frozenset[str]
 
     def answer(self, vendor_id: str | None) -> Answer:
-        """The fate of a vendor, or of an unknown third party (None)."""
+        """The answer for a vendor, or for an unknown third party (None)."""
         if vendor_id is None:
             return _PATIENT if self.audience is Audience.PATIENT else _UNKNOWN
         known = self.answers.get(vendor_id)
         if known is not None:
             return known
         return _PATIENT if self.audience is Audience.PATIENT else _NO_TAG
-
-    @property
-    def closes_nothing(self) -> bool:
-        """Observe mode on a marketing page: everything is reported, nothing closed."""
-        return not self.enforce
 
 
 def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
@@ -184,18 +179,16 @@ def must_ask(preferences: Preferences | None, policy_version: str) -> bool:
     return not _is_current(preferences, policy_version) and preferences.allows_something
 
 
-def too_soon_to_ask(
-    site: SiteRules, preferences: Preferences | None, terms: RegionTerms, now: float
-) -> bool:
-    """Whether the law of the region forbids to ask this visitor again yet: `ask_again_days` must
-    have passed since an opt-out of sale or sharing. `now` is seconds since 1970.
+def ask_again_from(site: SiteRules, preferences: Preferences | None, terms: RegionTerms) -> float:
+    """From when on the law of the region permits asking this visitor again (seconds since 1970; 0:
+    at any time): `ask_again_days` must have passed since an opt-out of sale or sharing.
     """
     if not terms.ask_again_days or preferences is None or preferences.only_vendors:
-        return False
-    if now >= preferences.made_at + terms.ask_again_days * 86_400:
-        return False
+        return 0
     sold = {vendor.category for vendor in site.listed} & SALE_OR_SHARING
-    return not sold <= preferences.allowed
+    if sold <= preferences.allowed:
+        return 0
+    return preferences.made_at + terms.ask_again_days * 86_400
 
 
 def _is_current(preferences: Preferences, policy_version: str) -> bool:
@@ -217,7 +210,7 @@ def _tag(
     rules: Rules,
     categories: Mapping[Category, Answer],
 ) -> Answer:
-    if page.audience is Audience.PATIENT and not _may_act_for_patients(tag, vendor):
+    if page.audience is Audience.PATIENT and not may_act_for_patients(vendor, baa=tag.baa):
         return _PATIENT
     if page.today >= tag.expires:
         return Answer(False, Reason.EXPIRED_TAG)
@@ -235,13 +228,12 @@ def _tag(
     return categories[vendor.category]
 
 
-def _may_act_for_patients(tag: TagRule, vendor: Vendor) -> bool:
+def may_act_for_patients(vendor: Vendor, *, baa: bool) -> bool:
     """Rule 1: on a patient page a third party needs `baa = true`, and may only be of use there.
 
     A tag manager is of none: whatever else it loads would come with it.
     """
-    useful = vendor.category in {Category.NECESSARY, Category.FUNCTIONAL}
-    return tag.baa and useful and not vendor.is_tag_manager
+    return baa and vendor.category in PATIENT_CATEGORIES and not vendor.is_tag_manager
 
 
 def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
@@ -291,8 +283,3 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
 def _chose_after_gpc(chosen: Preferences | None, rules: Rules) -> bool:
     """Rule 4: only a choice made while the signal was on is a later choice."""
     return chosen is not None and chosen.under_gpc and _is_current(chosen, rules.policy_version)
-
-
-def accept_all() -> frozenset[Category]:
-    """What "Accept all" allows."""
-    return frozenset(CHOOSABLE)

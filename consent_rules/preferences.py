@@ -12,7 +12,7 @@ from consent_rules.categories import Category
 _NO_EXCEPTIONS: Mapping[str, bool] = MappingProxyType({})
 
 
-class Source(StrEnum):
+class ChoiceSource(StrEnum):
     """How a choice was made."""
 
     BANNER = "banner"
@@ -25,20 +25,20 @@ class Source(StrEnum):
 class Preferences:
     """One visitor's explicit choice, as read from a verified preference cookie.
 
-    `allowed` are the categories said yes to; every other one was refused. `vendors` are the
-    exceptions: vendor id -> yes or no, whatever its category says. `under_gpc` tells that the
+    `allowed` are the accepted categories; every other one was refused. `vendors` are the
+    exceptions: vendor id -> yes or no, whatever its category says. `under_gpc` is set where the
     browser sent an opt-out preference signal while the visitor chose: only then is the choice
-    later than the signal. `only_vendors` tells that nothing was said of categories, only of the
-    vendors: the rest is as if not chosen. Times are seconds since 1970.
+    later than the signal. `only_vendors` is set where the choice was of single
+    vendors alone: the categories are as if not chosen. Times are seconds since 1970.
 
-    `lapsed` tells that only the refusals hold: the choice is out of date, dated in the future, or
-    another site's. `ask_again` tells that its days are over, so the visitor is to be asked anew
+    `lapsed` is set where only the refusals hold: the choice is out of date, dated in the future, or
+    another site's. `ask_again` is set where it is past its end, so that the visitor is asked anew
     even after refusing everything.
     """
 
     allowed: frozenset[Category]
     policy_version: str
-    source: Source = Source.BANNER
+    source: ChoiceSource = ChoiceSource.BANNER
     vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
     under_gpc: bool = False
     only_vendors: bool = False
@@ -75,16 +75,16 @@ def strictest(choices: Sequence[Preferences]) -> Preferences | None:
     """
     if len(choices) < 2:
         return choices[0] if choices else None
-    said = [choice for choice in choices if not choice.only_vendors]
-    latest = max(said or choices, key=lambda one: (not one.lapsed, one.made_at, one.key))
+    of_categories = [choice for choice in choices if not choice.only_vendors]
+    latest = max(of_categories or choices, key=lambda one: (not one.lapsed, one.made_at, one.key))
     refused = {vendor for one in choices for vendor, yes in one.vendors.items() if not yes}
     vendors = dict.fromkeys(sorted(refused), False)
     for vendor, yes in sorted(latest.vendors.items()):
-        if yes and vendor not in refused and all(one.vendors.get(vendor) for one in said):
+        if yes and vendor not in refused and all(one.vendors.get(vendor) for one in of_categories):
             vendors[vendor] = True
     return replace(
         latest,
-        allowed=latest.allowed.intersection(*(one.allowed for one in said)),
+        allowed=latest.allowed.intersection(*(one.allowed for one in of_categories)),
         vendors=vendors,
         under_gpc=all(one.under_gpc for one in choices),
     )

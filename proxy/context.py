@@ -1,55 +1,46 @@
-"""One request, read: which site, who asks, for whom the page is, what is decided."""
+"""What is known of a request before the upstream is asked: plain values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from consent_rules.categories import Audience
 from consent_rules.decision import Decision, Visitor
-from consent_rules.preferences import Preferences
-from consent_rules.rules import PageContext
-from proxy.cookies.stored_choice import StoredChoice
-from proxy.runtime import Runtime, SiteRuntime
+from consent_rules.rules import PageContext, SiteRules
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What is known of a request before anybody is asked for an answer.
+    """Which site, who asks, for whom the page is, what is decided.
 
-    `host` is normalised and without port; `path` is raw and without query. `whole_site` is the
-    decision for all of the site's tags whatever page they name: cookies are the whole site's.
+    `host` is normalised and without port; `target` is raw, `path` raw and without query.
+    `site_decision` is the one for all of the site's tags whatever page they name: cookies are the
+    whole site's. `unreadable_cause` is why the visitor's preference cookie cannot be read ("": it
+    can, or there is none); `several_choices` is set where more than one cookie has its name. Until
+    `choice_until` the same cookies give the same decision. Times are in seconds since 1970.
     """
 
-    runtime: Runtime
-    site: SiteRuntime
+    site: SiteRules
     host: str
     authority: str
     scheme: str
     target: str
     path: str
-    trusted: bool
+    peer_is_trusted: bool
     cookie_header: str
     visitor: Visitor
-    stored_choice: StoredChoice
+    unreadable_cause: str
+    several_choices: bool
+    choice_until: float
     load_once: bool
     has_saved_form: bool
     page_context: PageContext
     decision: Decision
     site_decision: Decision
-    now: float
+    received_at: float
 
     @property
     def secure(self) -> bool:
         return self.scheme == "https"
-
-    @property
-    def choice_until(self) -> float:
-        """Until when the visitor's cookies come to the same decision (seconds since 1970)."""
-        chosen, until = self.visitor.preferences, self.stored_choice.until
-        if chosen is None or not self.visitor.ask_later:
-            return until
-        terms = self.runtime.rules.terms_of(self.visitor.region)
-        return min(until, chosen.made_at + terms.ask_again_days * 86_400)
 
     @property
     def url(self) -> str:
@@ -57,23 +48,6 @@ class RequestContext:
         return f"{self.scheme}://{self.authority}{self.target}"
 
     @property
-    def late_key(self) -> tuple[str, str]:
-        """What a page is remembered by that said too late for whom it is."""
-        return self.site.rules.name, self.path
-
-    def marked(self, audience: Audience) -> tuple[PageContext, Decision]:
-        """Context and decision once the origin has said for whom the page is: never looser."""
-        if audience is self.page_context.audience:
-            return self.page_context, self.decision
-        page_context = self.runtime.page_context(
-            self.site.rules, self.path, audience, self.page_context.today
-        )
-        return page_context, self.runtime.decide(page_context, self.visitor)
-
-    def choosing(self, preferences: Preferences) -> Decision:
-        """What holds on the whole site once these preferences are in force."""
-        chosen = replace(
-            self.visitor, preferences=preferences, once=frozenset(), unreadable_choice=False
-        )
-        page_context = self.runtime.site_page_context(self.site.rules, self.page_context.today)
-        return self.runtime.decide(page_context, chosen)
+    def logged_path(self) -> str:
+        """The path for logs: of a patient page, the rule that names it."""
+        return self.site.logged_path(self.target, self.page_context.audience)

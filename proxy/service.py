@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from consent_rules.config.load import LoadedConfig
-from proxy.app import make_handler, memory_of
+from proxy.app import fast_path_lookup, make_handler
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.live import NOT_STARTED, LiveRuntime
@@ -30,7 +30,7 @@ from proxy.server.serve import serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import open_session
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.service")
 
 _FAULTS = 1
 
@@ -40,7 +40,7 @@ def _now() -> datetime.datetime:
 
 
 def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
-    """Serve until told to stop. `file` was just read and gave `loaded`.
+    """Serve until status to stop. `file` was just read and gave `loaded`.
 
     Returns the exit code and, on a fault, what is wrong.
     """
@@ -90,7 +90,7 @@ def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
         undo.pop_all()
 
 
-def _spare_the_collector() -> None:
+def _freeze_startup_objects() -> None:
     """Let Python look for cycles less often, and never among what is there for good.
 
     A page makes thousands of small objects without a cycle: by default they set off a full
@@ -107,7 +107,7 @@ async def _serve_worker(
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
 
-    _spare_the_collector()
+    _freeze_startup_objects()
     current.catch_up()
     runtime = current.runtime
     at_work = [
@@ -117,7 +117,7 @@ async def _serve_worker(
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
-    admin = make_admin(lambda: current.runtime, metrics, current.told)
+    admin = make_admin(lambda: current.runtime.cache, metrics, current.status)
     access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(
@@ -126,7 +126,7 @@ async def _serve_worker(
             stop=worker.stop,
             ready=worker.ready,
             access=_both(metrics, access),
-            memory=memory_of(lambda: current.runtime),
+            memory=fast_path_lookup(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:
@@ -142,9 +142,9 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
     if access is None:
         return metrics
 
-    def hook(told: Access) -> None:
-        metrics(told)
-        access(told)
+    def hook(status: Access) -> None:
+        metrics(status)
+        access(status)
 
     return hook
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.options import FAULTS, ConfigOption, JsonOption, open_config, print_json, stop
+from proxy.cli.options import PROBLEMS, ConfigOption, JsonOption, open_config, print_json, stop
 from proxy.config.file import folder_of
 from proxy.cookies.preference_cookie import KeyFaultError
 from proxy.cookies.signing_keys import NoKeysError, first_keys, make_key, read_keys
@@ -26,7 +26,7 @@ def list_keys(config: ConfigOption, as_json: JsonOption = False) -> None:
     try:
         ring = read_keys(folder)
     except KeyFaultError as error:
-        stop(str(error), FAULTS)
+        stop(str(error), PROBLEMS)
     rows = [
         {"kid": kid, "file": str(folder / name), "signs": kid == ring.signing_id}
         for name, kid in ring.ids.items()
@@ -60,7 +60,7 @@ def rotate(
             first_keys(folder, now)
         ring = read_keys(folder)
     except (KeyFaultError, OSError) as error:
-        stop(str(error), FAULTS)
+        stop(str(error), PROBLEMS)
     name, kid = next((name, kid) for name, kid in ring.ids.items() if name not in before)
     signs = kid == ring.signing_id
     if as_json:
@@ -69,4 +69,4 @@ def rotate(
         typer.echo(f"{folder / name}: made key {kid}")
     if not signs:
         last = list(ring.ids)[-1]
-        stop(f"{folder / last}: still signs, as its name sorts after {name}; rename it", FAULTS)
+        stop(f"{folder / last}: still signs, as its name sorts after {name}; rename it", PROBLEMS)

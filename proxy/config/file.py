@@ -63,9 +63,9 @@ class ConfigFile:
             )
         folder = folder_of(self.path)
         self._beside = _beside(loaded.config, folder)
-        faults = [*_region_file(loaded, folder), *self._keys(loaded, folder)]
-        if faults:
-            raise ConfigError(faults, str(self.path))
+        problems = [*_region_file(loaded, folder), *self._keys(loaded, folder)]
+        if problems:
+            raise ConfigError(problems, str(self.path))
         return loaded, text
 
     def _keys(self, loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:

@@ -93,7 +93,7 @@ def _make_first_key(folder: Path, now: datetime.datetime) -> Path | None:
     """The key's file; None where another process has made one meanwhile."""
     made_folder = False
     try:
-        if not folder.is_dir():
+        with contextlib.suppress(FileExistsError):  # also when another process is quicker
             folder.mkdir(mode=0o700)
             made_folder = True
         with _alone_in(folder):

@@ -13,8 +13,19 @@ SITE = web.RequestKey("site", str)
 """The site that a request is for."""
 CACHE = web.RequestKey("cache", str)
 """How the shared cache came to the answer: "hit", or the reason why the upstream was asked."""
-PAGE = web.RequestKey("page", tuple)
-"""What was sent, if it was a page: (audience, banner is shown, open gates, closed gates)."""
+
+
+class PageRecord(NamedTuple):
+    """A page that was sent: for whom it is, whether it asked, and how many gates were open."""
+
+    audience: str
+    banner_shown: bool
+    open_gates: int
+    closed_gates: int
+
+
+PAGE = web.RequestKey("page", PageRecord)
+"""What was sent, if it was a page."""
 
 UNREADABLE_CHOICE = web.RequestKey("unreadable_choice", str)
 """Why nothing could be read from the visitor's preference cookie, where that is so."""
@@ -36,7 +47,7 @@ class Access(NamedTuple):
     headers: CIMultiDictProxy[str]
     site: str
     cache: str
-    page: tuple[object, ...] | None
+    page: PageRecord | None
     unreadable_choice: str = ""
 
 

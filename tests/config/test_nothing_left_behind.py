@@ -151,7 +151,7 @@ async def test_a_wrong_config_that_is_reloaded_leaves_nothing(name: str, tmp_pat
     assert refused_by_reading(tmp_path)
     runtime = at_work.runtime
     await at_work.reload()
-    assert at_work.told()["taken"] is False
+    assert at_work.status()["taken"] is False
     assert at_work.runtime is runtime
     assert tree(tmp_path) == before
 
@@ -252,7 +252,7 @@ async def test_what_only_a_reload_finds_leaves_nothing(name: str, tmp_path: Path
     (folder / "c.toml").write_text(more.replace("{folder}", str(folder)) + GOOD)
     before = tree(tmp_path)
     await at_work.reload()
-    assert at_work.told()["taken"] is False
+    assert at_work.status()["taken"] is False
     assert tree(tmp_path) == before
 
 
@@ -264,14 +264,14 @@ async def test_a_reload_makes_no_keys_and_says_what_to_do(tmp_path: Path) -> Non
         (tmp_path / "c.toml").write_text('[preferences]\nkeys = "new"\n' + GOOD)
         before = tree(tmp_path)
         await at_work.reload()
-        (fault,) = at_work.told()["faults"]
+        (fault,) = at_work.status()["faults"]
         assert "there is no key in" in fault
         assert "consent-proxy keys rotate" in fault
         assert tree(tmp_path) == before
     # Once the keys are there, the same config is taken.
     make_key(tmp_path / "new", NOW)
     await at_work.reload()
-    assert at_work.told()["taken"] is True
+    assert at_work.status()["taken"] is True
 
 
 async def test_a_config_file_that_goes_while_it_is_read_becomes_no_folder(tmp_path: Path) -> None:
