@@ -1,4 +1,4 @@
-"""Rules: what the decision needs of a configuration, as values."""
+"""Rules: the part of a configuration that decisions read, as frozen values."""
 
 from __future__ import annotations
 
@@ -212,6 +212,13 @@ class Rules:
             if site.hosts.holds(host, port):
                 return site
         return None
+
+    def logged_path(self, target: str) -> str:
+        """`SiteRules.logged_path` for a request to none of the sites: it may be meant for any."""
+        for site in self.sites:
+            if site.audience_of(target, ()) is Audience.PATIENT:
+                return site.logged_path(target, Audience.PATIENT)
+        return target.partition("?")[0]
 
     def terms_of(self, region: str) -> RegionTerms:
         """What holds for visitors of a region."""

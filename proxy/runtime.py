@@ -1,4 +1,4 @@
-"""One configuration, ready to serve: everything that is made once and shared by all requests.
+"""Runtime: one configuration, compiled and shared by all requests.
 
 A reload makes a new `Running`; requests in flight keep the one they began with.
 """
@@ -43,6 +43,8 @@ from proxy.html import Boundary, Page
 from proxy.html.patch import PageTemplate
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
+from proxy.observability.reported_hosts import ReportedHosts
+from proxy.observability.served_pages import ServedPages
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
 from proxy.upstream.timeouts import Timeouts
@@ -89,6 +91,8 @@ class Runtime:
     sightings: Sightings
     reports: RateLimit
     unreadable_warnings: RateLimit
+    reported_hosts: ReportedHosts
+    served_pages: ServedPages
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     invalidations: InvalidationTable
     cache: SharedCache | None
@@ -132,8 +136,8 @@ def build_runtime(
     theme = theme_of(vars(config.theme))
     ring = keys()
     # From here on nothing fails: what `before` shares with the new one may be touched.
-    board = InvalidationTable() if before is None else before.invalidations
-    cache = _cache(config, board, before)
+    invalidations = InvalidationTable() if before is None else before.invalidations
+    cache = _cache(config, invalidations, before)
     return Runtime(
         config=config,
         timeouts=Timeouts(
@@ -158,8 +162,10 @@ def build_runtime(
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
         unreadable_warnings=RateLimit(a_second=1 / 60, at_once=1),
+        reported_hosts=ReportedHosts() if before is None else before.reported_hosts,
+        served_pages=ServedPages() if before is None else before.served_pages,
         trusted=config.proxy.trusted_proxies,
-        invalidations=board,
+        invalidations=invalidations,
         cache=cache,
         fast_path=_fast_path(config, cache, region_file),
     )
@@ -187,7 +193,9 @@ def _site_runtime(
     )
 
 
-def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> SharedCache | None:
+def _cache(
+    config: Config, invalidations: InvalidationTable, before: Runtime | None
+) -> SharedCache | None:
     proxy = config.proxy
     if not proxy.cache_bytes:
         return None
@@ -199,9 +207,9 @@ def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> 
             proxy.cache_with_cookies,
         )
         if same:  # else a page that is a patient's now might still be kept
-            before.cache.tells = proxy.cache_status
+            before.cache.adds_cache_status = proxy.cache_status
             return before.cache
-    return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
+    return SharedCache(proxy.cache_bytes, invalidations, adds_cache_status=proxy.cache_status)
 
 
 def _fast_path(

@@ -1,4 +1,4 @@
-"""The decision, applied to the head of a response: the only place where that happens.
+"""`enforce`: apply the decision to the head of a response. The only place where that happens.
 
 Every response passes `enforce` once, with its kind: pages, files, parts, redirects, stored
 responses, interim ones (1xx) and switches of protocol (101) alike.

@@ -1,4 +1,4 @@
-"""Who owns a resource of a page."""
+"""The boundary: who owns a resource of a page (first party, a vendor, unknown)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes that stand where a closed resource was."""
+"""The bytes that replace a closed resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripts that a page already holds back for another consent tool: `type="text/plain"` and a mark.
+"""Markup of other consent tools: scripts held back by `type="text/plain"` and a mark.
 
 Such a page need not be rewritten to move to us. A marked script belongs to its vendor like any
 other, and is turned on when its vendor is open; one of the site's own, when the visitor allowed

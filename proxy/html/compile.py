@@ -1,4 +1,4 @@
-"""resources -> gates: once per distinct body.
+"""Compile resources to gates, once for each distinct body.
 
 A gate is a span of the page's bytes and what stands there when it is closed. Whether it is
 open is asked later, for each outcome of the decision: nothing here depends on the visitor.

@@ -1,4 +1,4 @@
-"""One element -> the resources it holds: whatever it asks for, and the code it runs."""
+"""Extract the resources of one element: the URLs it fetches and the code it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A compiled page: its gates and what closes them."""
+"""A compiled page: its gates, and what closes them."""
 
 from __future__ import annotations
 

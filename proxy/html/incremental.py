@@ -1,4 +1,4 @@
-"""A page that is still coming -> pieces of it that nothing to come can change.
+"""Compile a page that is still arriving, chunk by chunk.
 
 Each piece is compiled like a page of its own, behind the start tags of what is open where it
 begins. A piece ends only where that is all there is to know of what came before: between two

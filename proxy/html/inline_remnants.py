@@ -1,4 +1,4 @@
-"""An inline script that holds a vendor's code and the site's own: what of it the page needs.
+"""What stays of a closed inline script: the site's own functions and data in it.
 
 Such a script is closed as a whole, for no part of a vendor's code may run. But what it declares
 beside it the rest of the page may call. So two things stand in its place: the declarations of the

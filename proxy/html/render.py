@@ -1,4 +1,4 @@
-"""Page + what is open -> bytes."""
+"""Render a page: gates and the set of open owners -> bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bytes -> resources: everything on a page that reaches out or runs code, and where it stands.
+"""Scan a body for resources: everything that fetches or runs code, with its span.
 
 The parser builds the tree that a browser builds (WHATWG HTML). A page with <noscript> is read
 twice, as a browser with JavaScript and one without it, because the two see different pages;

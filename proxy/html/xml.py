@@ -1,4 +1,4 @@
-"""XML documents (XHTML, SVG, style sheets of XSLT) for one visitor: what reaches out is taken out.
+"""Gate XML documents (XHTML, SVG, XSLT) token by token, for one visitor.
 
 A document that is not well formed is shown by browsers up to the fault and no further (XML 1.0,
 1.2, "fatal error"), so that is where ours ends too. Names count without their prefixes: what an

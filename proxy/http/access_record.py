@@ -1,4 +1,4 @@
-"""What is told of a request once it is over, and what is noted of it on its way."""
+"""Access records: what is logged and counted of a request."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ UNREADABLE_CHOICE = web.RequestKey("unreadable_choice", str)
 """Why nothing could be read from the visitor's preference cookie, where that is so."""
 
 
+LOGGED_PATH = web.RequestKey("logged_path", str)
+"""What stands in logs for the path of a patient page (`RequestContext.logged_path`)."""
+
+
 class Access(NamedTuple):
     """One answered request, for logs and counters. `status` 499: the visitor left. `target` is raw,
     `size` the bytes sent, `peer` the address at the other end ("" for a Unix socket); `site`,
-    `cache`, `page` and `unreadable_choice` are what was noted under the key of that name.
+    `cache`, `page`, `unreadable_choice` and `logged_path` are what was noted under the keys of
+    those names.
     """
 
     id: str
@@ -49,6 +54,7 @@ class Access(NamedTuple):
     cache: str
     page: PageRecord | None
     unreadable_choice: str = ""
+    logged_path: str = ""
 
 
 AccessHook = Callable[[Access], None]

@@ -1,4 +1,4 @@
-"""What a browser says that it wants a response for (Fetch Metadata Request Headers).
+"""Sec-Fetch-*: the destination and mode of a request (Fetch Metadata Request Headers).
 
 `Sec-Fetch-Dest` is missing in Safari before 16.4 and wherever a site is reached without TLS. Each
 question here says which way it is then answered: the one that cannot open anything.
@@ -22,6 +22,11 @@ _HTML = ("text/html", "application/xhtml+xml")
 def destination(request: web.BaseRequest) -> str | None:
     """The destination; None where the browser does not say."""
     return request.headers.get(SEC_FETCH_DEST)
+
+
+def asks_for_page(request: web.BaseRequest) -> bool:
+    """Whether the browser says that the response becomes a page."""
+    return destination(request) in PAGE_DESTINATIONS
 
 
 def _accept(request: web.BaseRequest) -> str:

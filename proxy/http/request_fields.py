@@ -1,4 +1,4 @@
-"""Request header fields by what they can do to a response that is shared.
+"""Classes of request header fields: credentials, keyed by the cache, unknown.
 
 A stored response serves every visitor of its URL. Whatever a request says beside the URL and what
 `Vary` names is an unkeyed input: an origin that obeys or reflects it would write one visitor's
@@ -110,12 +110,18 @@ passed on, and such a request goes past the cache.
 """
 
 NEUTRAL = BROWSER | TRACING | CLIENT_ADDRESS | REGION | {"x-forwarded-for"}
+_MAX_NAME = 100
+"""Characters: no name that is known is longer."""
 _KNOWN = _HANDLED | NEUTRAL | REWRITING
 
 
-@lru_cache(maxsize=4096)
 def is_unknown(name: str) -> bool:
     """Whether an origin may answer differently for a field that is not in the cache key."""
+    return _known_name(name) if len(name) <= _MAX_NAME else True
+
+
+@lru_cache(maxsize=4096)
+def _known_name(name: str) -> bool:
     name = name.lower()
     return name not in _KNOWN and not name.startswith(_BROWSER_PREFIX)
 

@@ -1,4 +1,4 @@
-"""What of our own markup goes into a page."""
+"""The proxy's own markup in a page: banner, link, scripts, placeholders."""
 
 from __future__ import annotations
 

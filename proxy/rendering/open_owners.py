@@ -1,4 +1,4 @@
-"""Which owners of gates may act under a decision."""
+"""Decision -> the owners whose gates are open."""
 
 from __future__ import annotations
 

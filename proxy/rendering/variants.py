@@ -1,4 +1,4 @@
-"""Page + decision -> the bytes one kind of visitor gets, made once and kept."""
+"""Variants: a page rendered for one kind of visitor, memoised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`explain`: each resource of a page, whether it is gated, and by which rule."""
+"""`explain`: each resource of a page, its gate, and the rule that decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`discovered --report`: what enforcing would close, for a first roll-out in observe mode.
+"""`discovered --report`: what enforcement would close, after a time in observe mode.
 
 Made of the tags, and of what was seen in pages and CSP reports (`proxy.observability.discovered`).
 """

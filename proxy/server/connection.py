@@ -1,4 +1,4 @@
-"""A visitor's connection: aiohttp's server protocol with the deadlines and manners it lacks."""
+"""A visitor's connection: aiohttp's server protocol with deadlines, limits and the fast path."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 from proxy.cache.fast_path import FastPathEntry
 from proxy.http.access_record import (
     CACHE,
+    LOGGED_PATH,
     PAGE,
     REQUEST_ID,
     SITE,
@@ -68,6 +69,7 @@ class ProxyRequest(web.BaseRequest):
             self.get(CACHE, ""),
             self.get(PAGE),
             self.get(UNREADABLE_CHOICE, ""),
+            self.get(LOGGED_PATH, ""),
         )
 
     @property
@@ -183,7 +185,7 @@ class FrontConnection(RequestHandler):
                 Access(
                     new_request_id(), message.method, message.path, reply.status, size,
                     self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
-                    reply.page, reply.unreadable_choice,
+                    reply.page, reply.unreadable_choice, reply.logged_path,
                 )
             )  # fmt: skip
         return True
