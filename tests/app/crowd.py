@@ -13,7 +13,7 @@ from functools import lru_cache
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
-from consent_rules.preferences import Preferences
+from consent_rules.preferences import Preferences, strictest
 from consent_rules.rules import PageContext
 from proxy.banner.texts import texts_for
 from proxy.cookies.cookie_header import expiring, names_in
@@ -83,6 +83,7 @@ COOKIE_STATES = (
     "refused long ago", "expired", "forged", "tampered", "unsigned", "other site", "nonsense",
     "two of them",
 )  # fmt: skip
+UNREADABLE = {"forged", "tampered", "unsigned", "nonsense"}
 
 
 class Crowd:
@@ -130,7 +131,10 @@ class Crowd:
         headers += [("Sec-Fetch-Dest", dest)] if dest else []
         return Person(
             number, path, secure, tuple(headers), tuple(cookies), state,
-            Visitor(preferences, gpc=gpc, region="US" if us else "", once=once), dest,
+            Visitor(
+                preferences, gpc=gpc, region="US" if us else "", once=once,
+                unreadable_choice=state in UNREADABLE,
+            ), dest,
         )  # fmt: skip
 
     def _usual(self, number: int, draw: random.Random) -> Person:
@@ -153,7 +157,7 @@ class Crowd:
     def _choice(
         self, state: str, allowed: frozenset[Category], draw: random.Random
     ) -> tuple[Preferences | None, list[str]]:
-        """What the cookie says to who may believe it, and its text."""
+        """What holds of the cookie, and its text."""
         vendors: Mapping[str, bool] = {}
         if "vendors" in state or draw.random() < 0.2:
             vendors = {v: draw.random() < 0.5 for v in draw.sample(TAGS, draw.randint(1, 2))}
@@ -171,11 +175,11 @@ class Crowd:
             case "none":
                 return None, []
             case "expired":
-                return None, [sign(choice, "www")]
+                return replace(choice, lapsed=True, ask_again=True), [sign(choice, "www")]
             case "forged":
                 return None, [self._forger.sign(choice, "www")]
             case "other site":
-                return None, [sign(choice, "other")]
+                return replace(choice, lapsed=True), [sign(choice, "other")]
             case "tampered":
                 head, claims, signature = sign(choice, "www").split(".")
                 told = json.loads(base64.urlsafe_b64decode(claims + "=="))
@@ -191,7 +195,7 @@ class Crowd:
                 later = replace(choice, allowed=frozenset(CHOOSABLE) - allowed, made_at=self._now)
                 tokens = [sign(choice, "www"), sign(later, "www")]
                 draw.shuffle(tokens)
-                return later, tokens
+                return strictest([choice, later]), tokens
         return choice, [sign(choice, "www")]
 
 
