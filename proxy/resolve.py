@@ -26,7 +26,7 @@ from proxy.http.forwarding import forwarded_authority, forwarded_scheme
 from proxy.http.targets import split_target
 from proxy.runtime import Runtime, day_of
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.resolve")
 
 
 def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:

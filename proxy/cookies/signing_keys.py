@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.cookies.preference_cookie import KeyFaultError, KeyRing, key_id
 
-_log = logging.getLogger("consent_proxy.keys")
+_log = logging.getLogger("consent_proxy.cookies")
 
 
 class NoKeysError(KeyFaultError):
