@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,6 @@ from proxy.cache import InvalidationTable, SharedCache
 from proxy.cache.fast_path import FastPath
 from proxy.context import RequestContext
 from proxy.cookies.preference_cookie import KeyRing
-from proxy.cookies.signing_keys import load_keys
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.decision_cache import (
     Decide,
@@ -91,6 +90,7 @@ class Runtime:
     templates: LRUCache[object, PageTemplate]
     sightings: Sightings
     reports: RateLimit
+    unreadable_warnings: RateLimit
     reported_hosts: ReportedHosts
     served_pages: ServedPages
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -115,24 +115,29 @@ class Runtime:
 def build_runtime(
     config: Config,
     folder: Path,
-    now: datetime.datetime,
+    keys: Callable[[], KeyRing],
     before: Runtime | None = None,
     vendors: Mapping[str, Vendor] | None = None,
 ) -> Runtime:
     """Make everything a configuration needs. `folder` is where its file lies: relative paths in
-    it count from there. `before` is what ran until now: what it has cached lives on, as long as
-    the sites are the same. `vendors` are those of the config laid over the catalogue, if known.
+    it count from there. `keys` gives the signing keys; it is called once all else is found
+    good, as it may make the first one. `before` is what ran until now: what it has cached lives on,
+    as long as the sites are the same. `vendors` are those of the config laid over the catalogue, if
+    known.
 
     Raises KeyFaultError or RegionFileError; then nothing has changed.
     """
-    invalidations = InvalidationTable() if before is None else before.invalidations
-    cache = _cache(config, invalidations, before)
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
-    keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database
     region_file = RegionFile(folder / database) if database else None
+    sites = {site.name: _site_runtime(site, config, rules, cookies) for site in rules.sites}
+    theme = theme_of(vars(config.theme))
+    ring = keys()
+    # From here on nothing fails: what `before` shares with the new one may be touched.
+    invalidations = InvalidationTable() if before is None else before.invalidations
+    cache = _cache(config, invalidations, before)
     return Runtime(
         config=config,
         timeouts=Timeouts(
@@ -140,9 +145,9 @@ def build_runtime(
             first_byte=config.proxy.upstream_timeout,
         ),
         rules=rules,
-        sites={site.name: _site_runtime(site, config, rules, cookies) for site in rules.sites},
-        keys=keys,
-        theme=theme_of(vars(config.theme)),
+        sites=sites,
+        keys=ring,
+        theme=theme,
         wording=Wording(config.texts),
         region_file=region_file,
         cookies=cookies,
@@ -156,6 +161,7 @@ def build_runtime(
         templates=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
+        unreadable_warnings=RateLimit(a_second=1 / 60, at_once=1),
         reported_hosts=ReportedHosts() if before is None else before.reported_hosts,
         served_pages=ServedPages() if before is None else before.served_pages,
         trusted=config.proxy.trusted_proxies,

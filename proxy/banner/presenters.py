@@ -161,7 +161,8 @@ def preferences_view(
 ) -> PreferencesView:
     """The preferences page."""
     chosen_on = None
-    if preferences is not None and not preferences.only_vendors:
+    ended = preferences is not None and preferences.lapsed and preferences.allows_something
+    if preferences is not None and not preferences.only_vendors and not ended:
         chosen_on = datetime.datetime.fromtimestamp(preferences.made_at, datetime.UTC).date()
     return PreferencesView(
         controller=policy.controller,

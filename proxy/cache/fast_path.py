@@ -103,8 +103,8 @@ _ANYONE = _Visitor("anyone")
 @dataclass(frozen=True, slots=True, eq=False)
 class FastPathEntry:
     """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
-    `until` is when what it was made from is no longer fresh. `site`, `page` and `logged_path` are
-    for counters and logs.
+    `until` is when what it was made from is no longer fresh. `site`, `page`, `logged_path` and
+    `unreadable_choice` are for counters and logs.
     """
 
     status: int
@@ -115,6 +115,7 @@ class FastPathEntry:
     until: float
     site: str
     page: PageRecord | None
+    unreadable_choice: str
     logged_path: str
 
     def head_at(self, now: float) -> bytes:
@@ -288,7 +289,7 @@ class FastPath:
             head = head[:-2] + b"Age: "
         reply = FastPathEntry(
             response.status, head, rest, response.sent, entry, until, context.site.name, page,
-            logged_path,
+            context.unreadable_cause, logged_path,
         )  # fmt: skip
         # The body is a variant's, or the store's, as long as that lives: counted all the same.
         self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
@@ -311,15 +312,17 @@ class FastPath:
             return _NO_COOKIE
         if site.wp_consent_cookies:
             return None  # what is to be put right, and for how long, is each visitor's own
-        chosen = context.visitor.preferences
+        visitor, chosen = context.visitor, context.visitor.preferences
         names = names_in(context.cookie_header)
         vendors = tuple(sorted(n for n in names if site.cookies.vendors_of(n)))
         key = (
             None if chosen is None else chosen.key,
+            context.unreadable_cause,
+            visitor.ask_later,
             vendors,
             may_share_pages,
             tuple(sorted(names)) if context.site.patient_cookies else (),
         )
-        found = _Visitor(key, inf if chosen is None else chosen.expires_at)
+        found = _Visitor(key, context.choice_until)
         self._visitors.put((question.site, question.cookie), found)
         return found

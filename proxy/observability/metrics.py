@@ -108,6 +108,8 @@ class Metrics:
         page = access.page
         if page is not None:
             self._pages[site, page] = self._pages.get((site, page), 0) + 1
+            if access.unreadable_choice:
+                self.count("unreadable_choices", site, access.unreadable_choice)
         times = self._own.seconds.get(site)
         if times is None:
             times = self._own.seconds[site] = [0.0] * (len(BOUNDS) + 2)

@@ -26,6 +26,11 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "response_bytes": ("Bytes of answers, heads included, as sent.", ("site",)),
     "pages": ("Pages that were gated and sent.", ("site", "audience", "banner")),
     "gates": ("Resources on pages sent, by whether they were let through.", ("site", "state")),
+    "unreadable_choices": (
+        "Pages sent to visitors whose preference cookie could not be read. cause: unknown_key, or "
+        "damaged.",
+        ("site", "cause"),
+    ),
     "config_refusals": ("Reloads of a config with a fault.", ()),
 }
 """Counters: what each tells, and the names of its labels."""

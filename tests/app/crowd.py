@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.theme import theme_of
-from consent_rules.decision import Decision, Visitor, decide
-from consent_rules.preferences import Preferences
+from consent_rules.decision import Decision, Visitor, ask_again_from, decide
+from consent_rules.preferences import Preferences, strictest
 from consent_rules.rules import PageContext
 from proxy.banner.texts import texts_for
 from proxy.cookies.cookie_header import expiring, names_in
@@ -83,6 +83,7 @@ COOKIE_STATES = (
     "refused long ago", "expired", "forged", "tampered", "unsigned", "other site", "nonsense",
     "two of them",
 )  # fmt: skip
+UNREADABLE = {"forged", "tampered", "unsigned", "nonsense"}
 
 
 class Crowd:
@@ -130,7 +131,10 @@ class Crowd:
         headers += [("Sec-Fetch-Dest", dest)] if dest else []
         return Person(
             number, path, secure, tuple(headers), tuple(cookies), state,
-            Visitor(preferences, gpc=gpc, region="US" if us else "", once=once), dest,
+            Visitor(
+                preferences, gpc=gpc, region="US" if us else "", once=once,
+                unreadable_choice=state in UNREADABLE,
+            ), dest,
         )  # fmt: skip
 
     def _usual(self, number: int, draw: random.Random) -> Person:
@@ -153,7 +157,7 @@ class Crowd:
     def _choice(
         self, state: str, allowed: frozenset[Category], draw: random.Random
     ) -> tuple[Preferences | None, list[str]]:
-        """What the cookie says to who may believe it, and its text."""
+        """What holds of the cookie, and its text."""
         vendors: Mapping[str, bool] = {}
         if "vendors" in state or draw.random() < 0.2:
             vendors = {v: draw.random() < 0.5 for v in draw.sample(TAGS, draw.randint(1, 2))}
@@ -171,11 +175,11 @@ class Crowd:
             case "none":
                 return None, []
             case "expired":
-                return None, [sign(choice, "www")]
+                return replace(choice, lapsed=True, ask_again=True), [sign(choice, "www")]
             case "forged":
                 return None, [self._forger.sign(choice, "www")]
             case "other site":
-                return None, [sign(choice, "other")]
+                return replace(choice, lapsed=True), [sign(choice, "other")]
             case "tampered":
                 head, claims, signature = sign(choice, "www").split(".")
                 told = json.loads(base64.urlsafe_b64decode(claims + "=="))
@@ -191,7 +195,7 @@ class Crowd:
                 later = replace(choice, allowed=frozenset(CHOOSABLE) - allowed, made_at=self._now)
                 tokens = [sign(choice, "www"), sign(later, "www")]
                 draw.shuffle(tokens)
-                return later, tokens
+                return strictest([choice, later]), tokens
         return choice, [sign(choice, "www")]
 
 
@@ -208,7 +212,7 @@ class Offline:
         self._compiled = lru_cache(maxsize=None)(self._compile)
 
     def due(self, person: Person, served: Served) -> Due:
-        request = replace(self._request, url=person.url, visitor=person.visitor)
+        request = replace(self._request, url=person.url, visitor=self._visitor(person))
         signed_in = person.own("session") != "nobody"
         language = person.header("Accept-Language")
         plain = not signed_in and not served.marked and person.dest == "document"
@@ -233,12 +237,19 @@ class Offline:
 
     def decision(self, person: Person) -> Decision:
         """For what is no page."""
-        request = replace(self._request, url=person.url, visitor=person.visitor)
+        request = replace(self._request, url=person.url, visitor=self._visitor(person))
         return self._decision(request, person, ())
 
     def _compile(self, body: bytes, url: str) -> Page:
         boundary = replace(self._request, url=url).boundary
         return compile_page(body, "text/html", url, boundary)
+
+    def _visitor(self, person: Person) -> Visitor:
+        """Everybody chose just now, if at all: whom the law lets nobody ask again is not asked."""
+        visitor, rules = person.visitor, self._request.rules
+        terms = rules.terms_of(visitor.region)
+        later = ask_again_from(self._request.site, visitor.preferences, terms) > 0
+        return replace(visitor, ask_later=later)
 
     def _decision(
         self, request: PreviewRequest, person: Person, marks: tuple[str, ...]
@@ -246,7 +257,7 @@ class Offline:
         site, rules = request.site, request.rules
         audience = site.audience_of(request.target, names_in(person.cookie_header), marks)
         context = rules.page(site, request.target, audience, request.today)
-        return decide(rules, context, person.visitor)
+        return decide(rules, context, self._visitor(person))
 
     def _embedded(
         self, request: PreviewRequest, person: Person, page: Page, decision: Decision
@@ -272,7 +283,7 @@ class Offline:
         site_decision = PageContext(site, site.audience, site.tags, request.today)
         openings = decision.open
         if not patient:
-            openings = decide(request.rules, site_decision, person.visitor).open
+            openings = decide(request.rules, site_decision, request.visitor).open
         found = [*allowed_set_cookies(served.set_cookies, self._index, openings)]
         if person.visitor.once:
             found.append(set_load_once_cookie("", secure=person.secure))

@@ -14,6 +14,7 @@ from consent_rules.categories import Category
 from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
 from proxy.app import fast_path_lookup, make_handler
+from proxy.cookies.signing_keys import first_keys
 from proxy.http.access_record import AccessHook
 from proxy.http.content_coding import decoded
 from proxy.runtime import Runtime, build_runtime
@@ -264,7 +265,8 @@ async def in_front_of(
     today = datetime.datetime.now(datetime.UTC)
     text = change(config_text(port, mode=mode))
     config = load_config(text, "c.toml", today=today.date()).config
-    running = build_runtime(config, folder, today)
+    keys = first_keys(folder / config.preferences.keys, today)
+    running = build_runtime(config, folder, lambda: keys)
     listener = open_listener("127.0.0.1:0")
     stop = asyncio.Event()
     async with open_session() as session, open_session(connections=0) as tunnels:

@@ -21,7 +21,7 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.config.load import load_config
-from proxy.cookies.signing_keys import load_keys
+from proxy.cookies.signing_keys import first_keys
 from proxy.http.content_coding import decoded
 from proxy.review.preview import preview_request
 from tests.app.crowd import COOKIE_STATES, Crowd, Due, Offline, Person
@@ -235,8 +235,8 @@ async def test_a_thousand_visitors(tmp_path: Path) -> None:
     ):
         config = load_config(text, "c.toml", today=today.date()).config
         crowd = Crowd(
-            load_keys(tmp_path / "keys", today),
-            load_keys(tmp_path / "forged", today),
+            first_keys(tmp_path / "keys", today),
+            first_keys(tmp_path / "forged", today),
             config.policy.version,
         )
         question = preview_request(

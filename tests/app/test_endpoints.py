@@ -21,12 +21,17 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 
 
 async def post(
-    site: Proxied, fields: dict[str, Any] | bytes, *headers: str, cookie: str = "", own: str = OWN
+    site: Proxied,
+    fields: dict[str, Any] | bytes,
+    *headers: str,
+    cookie: str = "",
+    own: str = OWN,
+    host: str = HOST,
 ) -> Answer:
     body = fields if isinstance(fields, bytes) else urlencode(fields, doseq=True).encode()
     sent = [FORM, *filter(None, [own]), *headers]
     return await site.ask(
-        "/.consent/choice", *sent, method="POST", body=body, cookie=cookie, dest=""
+        "/.consent/choice", *sent, method="POST", body=body, host=host, cookie=cookie, dest=""
     )
 
 

@@ -92,7 +92,7 @@ def test_a_bad_file_is_a_fault_with_its_line(
         build_runtime(
             load_config(text, "c.toml", today=TODAY).config,
             tmp_path,
-            datetime.datetime.now(datetime.UTC),
+            lambda: pytest.fail("keys are asked for last"),
         )
 
 

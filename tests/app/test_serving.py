@@ -163,15 +163,32 @@ def test_reload(tmp_path: Path) -> None:
         for _ in range(8):
             assert shows(ask(port, Cookie=cookie)[1]) == {"ga"}
 
-        # New keys: all workers sign and check with the same one.
+        # A folder without a key is refused. With one, all workers sign and check with it.
         config.write_text(text + '\n[preferences]\nkeys = "new-keys/"\n')
         process.process.send_signal(signal.SIGHUP)
-        process.wait_for("config reloaded", 4)
-        kids = {json.loads(ask(port, "/.consent/jwks.json")[1])["keys"][0]["kid"] for _ in range(8)}
-        assert len(kids) == 1
+        process.wait_for("there is no key in this folder")
+        assert shows(ask(port, Cookie=cookie)[1]) == {"ga"}
+        assert not (tmp_path / "new-keys").exists()
+        subprocess.run(
+            [sys.executable, "-m", "proxy", "keys", "rotate", "--config", str(config)],
+            cwd=ROOT, check=True, timeout=60,
+        )  # fmt: skip
+        process.process.send_signal(signal.SIGHUP)
+        (key,) = (tmp_path / "new-keys").glob("*.pem")
+        # More than one line a worker where the file is looked at and the signal comes, too.
+        deadline = time.monotonic() + PATIENCE
+        while set(map(_kid, [port] * 8)) != {key.stem.partition("-")[2]}:
+            assert time.monotonic() < deadline, process.log
+            time.sleep(0.05)
         assert shows(ask(port, Cookie=cookie)[1]) == set()
         assert "Traceback" not in process.log
         assert process.stop() == 0
+
+
+def _kid(port: int) -> str:
+    """The one key of the worker that happens to answer."""
+    (key,) = json.loads(ask(port, "/.consent/jwks.json")[1])["keys"]
+    return str(key["kid"])
 
 
 def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
@@ -180,7 +197,7 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
         second.mkdir()
         for name, content, says in (
             ("taken.toml", text, f"cannot listen on '127.0.0.1:{port}'"),
-            ("keys.toml", text + '[preferences]\nkeys = "file/"\n', "not a folder"),
+            ("keys.toml", text + '[preferences]\nkeys = "file/"\n', "keys: "),
         ):
             (second / "file").write_text("")
             (second / name).write_text(content)

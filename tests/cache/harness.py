@@ -18,6 +18,7 @@ from yarl import URL
 from consent_rules.config.load import load_config
 from proxy.app import make_handler
 from proxy.cache import SharedCache
+from proxy.cookies.signing_keys import first_keys
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
@@ -91,7 +92,8 @@ def _runtime(upstream: URL, cache: SharedCache, timeouts: Timeouts) -> Runtime:
     text = CONFIG.format(upstream=upstream)
     config = load_config(text, "cache.toml", today=now.date()).config
     with tempfile.TemporaryDirectory() as folder:
-        runtime = build_runtime(config, Path(folder), now)
+        keys = first_keys(Path(folder) / config.preferences.keys, now)
+        runtime = build_runtime(config, Path(folder), lambda: keys)
     return replace(runtime, cache=cache, fast_path=None, timeouts=timeouts)
 
 

@@ -258,12 +258,15 @@ async def test_a_reload_keeps_what_is_kept_unless_the_sites_change(tmp_path: Pat
     async with proxied(tmp_path, {"": reply(PAGE, FRESH)}) as site:
         await site.ask()
         now = datetime.datetime.now(datetime.UTC)
-        same = build_runtime(site.config, tmp_path, now, site.running)
+        same = build_runtime(site.config, tmp_path, lambda: site.running.keys, site.running)
         assert same.cache is site.running.cache
         port = site.config.sites[0].upstream.rpartition(":")[2].rstrip("/")
         text = config_text(int(port)).replace("/patients/*", "/people/*")
         other = build_runtime(
-            load_config(text, "c.toml", today=now.date()).config, tmp_path, now, site.running
+            load_config(text, "c.toml", today=now.date()).config,
+            tmp_path,
+            lambda: site.running.keys,
+            site.running,
         )
         assert other.cache is not None and len(other.cache.store) == 0
         assert other.invalidations is site.running.invalidations
@@ -279,7 +282,7 @@ async def test_a_page_is_compiled_anew_after_a_reload(tmp_path: Path) -> None:
         )
         text = config_text(int(port), ("nn",), more=vendor)
         config = load_config(text, "c.toml", today=now.date()).config
-        running = build_runtime(config, tmp_path, now, site.running)
+        running = build_runtime(config, tmp_path, lambda: site.running.keys, site.running)
         cookie = site.cookie("analytics")
         assert (await site.ask(cookie=cookie)).shows() == {"google-analytics"}
         # The handler asks for the configuration in force at each request.

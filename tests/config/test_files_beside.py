@@ -11,7 +11,7 @@ import pytest
 from consent_rules.config.load import ConfigError
 from proxy.config.file import folder_of, read_config
 from proxy.cookies.preference_cookie import KeyFaultError
-from proxy.cookies.signing_keys import check_keys, load_keys, make_key
+from proxy.cookies.signing_keys import check_keys, first_keys, make_key, read_keys
 from proxy.runtime import build_runtime
 
 NOW = datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC)
@@ -87,7 +87,8 @@ def test_check_and_run_agree_about_the_keys(
     finally:
         assert sorted(tmp_path.rglob("*")) == before  # looked at, nothing made
     assert not message
-    build_runtime(loaded.config, folder_of(path), NOW)
+    keys = first_keys(tmp_path / "keys", NOW)
+    build_runtime(loaded.config, folder_of(path), lambda: keys)
 
 
 def test_a_key_of_the_proxys_user_is_no_fault_to_who_may_not_read_it(
@@ -102,4 +103,4 @@ def test_a_key_of_the_proxys_user_is_no_fault_to_who_may_not_read_it(
         patched.setattr(Path, "read_bytes", refused)
         check_keys(tmp_path / "keys")
         with pytest.raises(KeyFaultError, match="cannot be read"):
-            load_keys(tmp_path / "keys", NOW)
+            read_keys(tmp_path / "keys")

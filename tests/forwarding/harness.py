@@ -17,6 +17,7 @@ from yarl import URL
 
 from consent_rules.config.load import load_config
 from proxy.app import make_handler
+from proxy.cookies.signing_keys import first_keys
 from proxy.http.access_record import AccessHook
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
@@ -175,7 +176,8 @@ def forwarding_runtime(
     text = CONFIG.format(upstream=str(upstream_url).rstrip("/"), mode=mode)
     config = load_config(text, "forwarding.toml", today=now.date()).config
     with tempfile.TemporaryDirectory() as folder:
-        runtime = build_runtime(config, Path(folder), now)
+        keys = first_keys(Path(folder) / config.preferences.keys, now)
+        runtime = build_runtime(config, Path(folder), lambda: keys)
     return replace(runtime, timeouts=timeouts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, SALE_OR_SHARING, Audience, Category, Regime
-from consent_rules.decision import Decision, Reason, Visitor, decide, must_ask
-from consent_rules.preferences import Preferences
+from consent_rules.decision import Decision, Reason, Visitor, ask_again_from, decide, must_ask
+from consent_rules.preferences import Preferences, strictest
+from consent_rules.regions import Regions
 from consent_rules.rules import Rules
+from proxy.enforcement.decision_cache import decisions
 from tests.rules.example_rules import TAG_STATES, VENDORS, page, rules, site, tag
 
 ACCEPT_ALL = frozenset(CHOOSABLE)
@@ -28,11 +31,12 @@ def test_table(case: str) -> None:
     columns = [cell.strip() for cell in case.split("|")]
     regime, audience, state, vendor, choice, exception, policy, gpc, expected = columns
     preferences = None
-    if choice != "-":
+    if choice not in {"-", "unreadable"}:
         allowed = [] if choice == "nothing" else choice.split(",")
         preferences = Preferences(
             allowed=frozenset(Category(name) for name in allowed),
-            policy_version="2" if policy == "same" else "1",
+            policy_version="1" if policy == "old" else "2",
+            lapsed=policy == "lapsed",
             vendors={} if exception == "-" else {vendor: exception == "yes"},
             under_gpc=gpc in {"both", "choice"},
         )
@@ -40,7 +44,11 @@ def test_table(case: str) -> None:
     decision = decide(
         rules(www, Regime(regime)),
         page(www, Audience(audience)),
-        Visitor(preferences, gpc=gpc in {"signal", "both"}),
+        Visitor(
+            preferences,
+            gpc=gpc in {"signal", "both"},
+            unreadable_choice=choice == "unreadable",
+        ),
     )
     answer = decision.answer(vendor)
     assert f"{'open' if answer.open else 'closed'} {answer.reason.name}" == expected
@@ -65,6 +73,25 @@ preferences = st.builds(
 )
 visitors = st.builds(
     Visitor, preferences=st.none() | preferences, gpc=st.booleans(), region=st.just("")
+)
+any_preferences = st.builds(
+    Preferences,
+    allowed=categories,
+    policy_version=st.sampled_from(["1", "2"]),
+    vendors=st.dictionaries(st.sampled_from(sorted(VENDORS)), st.booleans(), max_size=4),
+    under_gpc=st.booleans(),
+    only_vendors=st.booleans(),
+    made_at=st.integers(0, 9),
+    lapsed=st.booleans(),
+    ask_again=st.booleans(),
+)
+any_visitors = st.builds(
+    Visitor,
+    preferences=st.none() | any_preferences,
+    gpc=st.booleans(),
+    region=st.just(""),
+    once=st.frozensets(st.sampled_from(sorted(VENDORS)), max_size=1),
+    ask_later=st.booleans(),
 )
 
 
@@ -181,7 +208,107 @@ def test_equal_keys_equal_decisions(
     assert same or one.key != other.key
 
 
+@given(rule_sets(), any_visitors)
+def test_a_cookie_that_cannot_be_read_opens_no_more_than_a_refusal(
+    of: Rules, visitor: Visitor
+) -> None:
+    unread = replace(visitor, preferences=None, once=frozenset(), unreadable_choice=True)
+    refused = replace(visitor, preferences=Preferences(frozenset(), "2"), once=frozenset())
+    decision = decided(of, unread)
+    assert decision.open == decided(of, refused).open
+    none = decided(of, replace(unread, unreadable_choice=False))
+    assert decision.open <= none.open
+    assert decision.show_banner is none.show_banner
+
+
+@given(rule_sets(), any_visitors)
+def test_what_lapsed_opens_no_more_than_it_did_and_than_no_choice(
+    of: Rules, visitor: Visitor
+) -> None:
+    if visitor.preferences is None:
+        return
+    in_force = replace(visitor, preferences=replace(visitor.preferences, lapsed=False))
+    lapsed = replace(visitor, preferences=replace(visitor.preferences, lapsed=True))
+    none = replace(visitor, preferences=None)
+    assert decided(of, lapsed).open <= decided(of, in_force).open
+    assert decided(of, lapsed).open <= decided(of, none).open
+
+
+@given(rule_sets(), any_visitors)
+def test_a_bot_gets_no_banner_and_no_more_than_anybody(of: Rules, visitor: Visitor) -> None:
+    decision = decided(of, replace(visitor, bot=True))
+    assert not decision.show_banner
+    assert decision.open <= decided(of, visitor).open
+    assert decision.open <= decided(of, Visitor(gpc=visitor.gpc)).open
+
+
+@given(rule_sets(), any_visitors)
+def test_one_decision_does_not_stand_for_another(of: Rules, visitor: Visitor) -> None:
+    """What is remembered of a decision is found by all that it depends on."""
+    remembered = decisions(of)
+    context = page(of.sites[0])
+    for one in (
+        visitor,
+        replace(visitor, bot=True),
+        replace(visitor, ask_later=not visitor.ask_later),
+        replace(visitor, preferences=None, unreadable_choice=True),
+        replace(visitor, preferences=None),
+    ):
+        assert remembered(context, one) == decide(of, context, one)
+
+
+@given(rule_sets(), st.lists(any_preferences, min_size=1, max_size=4), st.booleans())
+def test_of_several_choices_the_strictest_counts(
+    of: Rules, choices: list[Preferences], gpc: bool
+) -> None:
+    strict = strictest(choices)
+    assert strict == strictest(choices[::-1])
+    opened = decided(of, Visitor(strict, gpc)).open
+    for choice in choices:
+        own = decided(of, Visitor(choice, gpc))
+        refused = {v for v, answer in own.answers.items() if answer.reason in REFUSED}
+        assert opened.isdisjoint(refused)
+    current = [c for c in choices if not c.lapsed and c.policy_version == "2"]
+    if len(current) == len(choices) and not any(c.only_vendors for c in choices):
+        every = [decided(of, Visitor(choice, gpc)).open for choice in choices]
+        assert opened <= frozenset.intersection(*every)
+
+
+REFUSED = {Reason.REFUSED_VENDOR, Reason.REFUSED_CATEGORY}
+
 # --- Single cases
+
+
+def test_of_no_choice_none_is_the_strictest() -> None:
+    assert strictest([]) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "region", "days", "soon"),
+    [
+        (Preferences(frozenset(), "2"), "US-CA", 0, True),
+        (Preferences(frozenset(), "2"), "US-CA", 365, True),
+        (Preferences(frozenset(), "2"), "US-CA", 366, False),
+        (Preferences(frozenset(), "2"), "US", 300, True),  # it may be California
+        (Preferences(frozenset(), "2"), "US-CO", 300, False),
+        (Preferences(frozenset(), "2"), "DE", 300, False),
+        (Preferences(frozenset({Category.ANALYTICS}), "2"), "US-CA", 300, True),
+        # What was accepted is no opt-out, nor is what the site has no tool for.
+        (Preferences(frozenset({Category.ADVERTISING}), "2"), "US-CA", 300, False),
+        (Preferences(frozenset(), "2", only_vendors=True), "US-CA", 300, False),
+        (None, "US-CA", 0, False),
+    ],
+)
+def test_when_a_law_lets_us_ask_again(
+    chosen: Preferences | None, region: str, days: int, soon: bool
+) -> None:
+    www = site(tags=[tag("analytics", "ok"), tag("advertising", "ok")])
+    terms = Regions(Regime.OPT_OUT, {}).terms(region)
+    assert (days * 86_400 < ask_again_from(www, chosen, terms)) is soon
+    if chosen is not None:
+        late = replace(chosen, lapsed=True, ask_again=True)
+        visitor = Visitor(late, region=region, ask_later=soon)
+        assert decide(rules(www), page(www), visitor).show_banner is not soon
 
 
 def test_once_opens_one_vendor_and_no_patient_page() -> None:
@@ -218,6 +345,10 @@ def test_one_open_tag_of_two_is_enough() -> None:
         (Preferences(frozenset(), "1"), False),
         (Preferences(frozenset(), "1", vendors={"social": False}), False),
         (Preferences(frozenset(), "1", vendors={"social": True}), True),
+        # Out of date: who allowed something is asked; who refused it all, once the days are over.
+        (Preferences(ACCEPT_ALL, "2", lapsed=True), True),
+        (Preferences(frozenset(), "2", lapsed=True), False),
+        (Preferences(frozenset(), "2", lapsed=True, ask_again=True), True),
     ],
 )
 def test_who_is_asked(chosen: Preferences | None, asks: bool) -> None:

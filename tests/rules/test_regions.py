@@ -21,8 +21,8 @@ SIGNAL_STATES = {"CA", "CO", "CT", "DE", "MD", "MN", "MT", "NE", "NH", "NJ", "OR
         (IN, (), "", RegionTerms(IN)),
         (OUT, (), "", RegionTerms(OUT)),
         (IN, (), "DE", RegionTerms(IN)),
-        (IN, (US,), "US", RegionTerms(OUT, True, True)),
-        (IN, (US,), "US-CA", RegionTerms(OUT, True, True)),
+        (IN, (US,), "US", RegionTerms(OUT, True, True, 366)),
+        (IN, (US,), "US-CA", RegionTerms(OUT, True, True, 366)),
         (IN, (US,), "us-co", RegionTerms(OUT, True, False)),
         # No law of its own: as the country's rule says, without links.
         (IN, (US,), "US-ID", RegionTerms(OUT)),
@@ -36,7 +36,7 @@ SIGNAL_STATES = {"CA", "CO", "CT", "DE", "MD", "MN", "MT", "NE", "NH", "NJ", "OR
             IN,
             (RegionRule(regions=("US",), regime=OUT, opt_out_link=False, limit_link=False),),
             "US-CA",
-            RegionTerms(OUT),
+            RegionTerms(OUT, ask_again_days=366),
         ),
         (
             IN,
@@ -65,6 +65,12 @@ def test_u4_states_that_honour_the_signal_are_in_the_table() -> None:
     laws = region_laws()
     assert {code[3:] for code, law in laws.items() if law.signal} - {""} == SIGNAL_STATES
     assert all(laws[f"US-{state}"].opt_out_link for state in SIGNAL_STATES)
+
+
+def test_california_waits_twelve_months_before_asking_again() -> None:
+    """Civil Code 1798.135(c)(4). Where the state is not known, it may be California."""
+    waits = {code: law.ask_again_days for code, law in region_laws().items() if law.ask_again_days}
+    assert waits == {"US": 366, "US-CA": 366}
 
 
 def test_u10_health_data_laws_ask_first() -> None:
