@@ -14,7 +14,7 @@ from consent_rules.signals.gpp import sections_for
 from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Texts
 from proxy.context import RequestContext
-from proxy.enforcement.csp import OwnAssets, amend
+from proxy.enforcement.csp import OwnAssets, amend, own_endpoints
 from proxy.enforcement.response_filter import (
     CSP,
     CSP_REPORT_ONLY,
@@ -196,17 +196,20 @@ def page_headers(
     for name in _ORIGIN_ONLY:
         headers.popall(name, None)
     finish_headers(headers, context, decision, is_document=True)
-    _amend_origin_policies(headers, own)
+    _amend_origin_policies(headers, own, context)
     policy = add_policy(headers, context, decision, alone=alone)
     _set_type(headers, page)
     return stored, policy
 
 
-def _amend_origin_policies(headers: CIMultiDict[str], own: OwnAssets) -> None:
+def _amend_origin_policies(
+    headers: CIMultiDict[str], own: OwnAssets, context: RequestContext
+) -> None:
+    endpoints = own_endpoints(context.authority, context.runtime.prefix)
     for name in (CSP, CSP_REPORT_ONLY):
         if name in headers:
             for value in headers.popall(name):
-                headers.add(name, amend(value, own))
+                headers.add(name, amend(value, own, endpoints))
 
 
 def _keep_private(headers: CIMultiDict[str]) -> bool:
