@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 
-from rjsmin import jsmin
+from turbohtml.clean import minify_js
 
 from proxy.banner.static_files import static_root
 from proxy.banner.theme import Theme, variables
@@ -97,10 +97,9 @@ def _with_high_specificity(css: str) -> str:
 
 @cache
 def minified_script(name: str, **parts: str) -> str:
-    """One of our scripts without comments and blanks; each of `parts`, in their order, stands in
-    for its `//@name`, or for nothing."""
+    """One of our scripts, made small; each of `parts`, in their order, stands in for its `//@name`,
+    or for nothing."""
     text = _read(name)
     for part, content in parts.items():
         text = text.replace(f"//@{part}\n", content)
-    small: str = jsmin(text)
-    return small
+    return minify_js(text)

@@ -7,6 +7,7 @@ classes that start with `yc` so that neither the page's rules nor content blocke
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -88,19 +89,24 @@ def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) 
     found, *more = (assets(theme, kind) for kind in kinds)
     style = "".join(f"<style>{one.style}</style>" for one in (found, *more) if one.style)
     rest = "".join(f"<script>{one.script}</script>" for one in more if one.script)
+    known = {
+        "decided": state.decided,
+        "gpc": state.gpc,
+        "categories": {Category.NECESSARY: True, **dict.fromkeys(state.on, True),
+                       **dict.fromkeys(state.off, False)},
+    }  # fmt: skip
+    extra = allowed_vendors(state.exceptions)
     attributes: dict[str, str] = {
         "page": f"{prefix}/preferences",
-        "on": " ".join(state.on),
-        "off": " ".join(state.off),
-        "decided": "1" if state.decided else "",
-        "extra": " ".join(allowed_vendors(state.exceptions)),
-        "gpc": "1" if state.gpc else "",
+        "runs": " ".join((*state.on, *extra)),
+        "extra": "1" if extra else "",
+        "key": state.key,
     }
-    if not state.decided:
-        attributes["runs"] = " ".join(state.on if state.runs is None else state.runs)
-        attributes["waits"] = " ".join(state.off if state.waits is None else state.waits)
     data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
-    return f"{style}<script{data}>{found.script}</script>{rest}"
+    # Names of ours and nothing else: nothing in it needs to be escaped.
+    data += f" data-state='{json.dumps(known, separators=(',', ':'))}'"
+    # What the others hear of clicks they must hear before that script keeps them to itself.
+    return f"{style}{rest}<script{data}>{found.script}</script>"
 
 
 def banner_html(view: BannerView, texts: Texts) -> str:

@@ -10,7 +10,7 @@ from aiohttp import web
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Category
 from consent_rules.matching.urls import resolve
 from consent_rules.preferences import Preferences, Source
-from proxy.banner.presenters import site_vendors, used_categories
+from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
@@ -159,7 +159,8 @@ def _stored(
             there = preferences_url(runtime.prefix, there, saved=True)
         response = web.Response(status=303, headers={"Location": there})
     response.headers.update(NO_STORE)
-    # What the page has in its cache was written for the earlier choice.
+    # What the browser has fetched or made ahead was written for the earlier choice.
+    response.headers["Clear-Site-Data"] = '"prefetchCache", "prerenderCache"'
     cookie = set_cookie(
         token,
         runtime.config.preferences.cookie_domain,
@@ -168,6 +169,7 @@ def _stored(
     )
     response.headers.add("Set-Cookie", cookie)
     decision = context.choosing(preferences)
+    response.headers["Consent-Key"] = decision_key(context.site.rules, decision)
     if not decision.enforce:
         return response
     index, sent = runtime.cookies, names_in(context.cookie_header)

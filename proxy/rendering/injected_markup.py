@@ -119,7 +119,7 @@ def own_markup(
         scripts.append(_sha256(script))
     if injection.visible and decision.enforce:
         decided = not decision.show_banner
-        state = page_state(site, rules.vendors, decision, page.owners, decided=decided)
+        state = page_state(site, decision, decided=decided)
         choices = decision.opt_out_link and sells(site)
         more = {
             "placeholders": placeholders,
