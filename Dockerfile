@@ -5,14 +5,19 @@ ARG PYTHON=3.12
 FROM python:${PYTHON}-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
+# What is locked first: a change of the code installs nothing again.
+COPY requirements requirements
+# --without-pip: the running image needs none; the outer pip fills the environment.
+RUN pip install --require-hashes -r requirements/build.lock.txt \
+ && python -m venv --without-pip /opt/consent-proxy \
+ && pip --python /opt/consent-proxy/bin/python install \
+      --require-hashes -r requirements/run.lock.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY consent_rules consent_rules
 COPY proxy proxy
 COPY static static
-# --without-pip: the running image needs none; the outer pip fills the environment.
-RUN pip wheel --no-deps --wheel-dir /wheels . \
- && python -m venv --without-pip /opt/consent-proxy \
- && pip --python /opt/consent-proxy/bin/python install /wheels/*.whl
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && pip --python /opt/consent-proxy/bin/python install --no-deps /wheels/*.whl
 
 FROM python:${PYTHON}-slim
 # A number, so that Kubernetes can see that it is not root (runAsNonRoot).

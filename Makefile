@@ -1,25 +1,47 @@
-# Every target works from a bare clone: the virtual environment is made on first use.
-# Choose an interpreter with PYTHON=..., a browser with CHROMIUM=...
+# Every target works from a bare clone: what it needs is installed on first use.
+# Choose an interpreter with PYTHON=..., a browser with CHROMIUM=..., another folder for the
+# virtual environment with VENV=...
 
 VENV   := .venv
 PY     := $(VENV)/bin/python
-READY  := $(VENV)/.ready
+RUN    := $(VENV)/.ready-run
+READY  := $(VENV)/.ready-dev
 JOBS   ?= auto
 ARGS   ?=
+# What fills the environment of tests: `dev` is the lock, `newest` is what pyproject.toml allows.
+PACKAGES := dev
 
 export PYTHON CHROMIUM
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo test lint format schema test-unit test-e2e lighthouse bench build clean
+.PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e browser \
+        lighthouse bench build update clean-room clean
 
 help: ## what there is to run
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## the demo site behind the proxy; prints what to open
+demo: $(RUN) ## the demo site behind the proxy; prints what to open (ARGS="--proxy-port 8090")
 	@$(PY) -m examples.demo $(ARGS)
 
-test: lint test-unit test-e2e ## everything that must be green: lint, types, tests, browser tests
+test: ## everything that must be green: lint, types, tests, browser tests
+	@echo "== make test: installs what is missing, then ruff and mypy (1 min), tests (8 min) and tests"
+	@echo "   in Chromium (10 min) on two quiet cores. Quicker: make test-quick"
+	@$(MAKE) $(READY)
+	@$(MAKE) browser
+	@$(MAKE) lint
+	@$(MAKE) test-unit
+	@$(MAKE) test-e2e
+	@echo "== make test: all green"
+
+test-quick: ## under a minute, without a browser: lint, types, the tests that are not slow
+	@echo "== make test-quick: ruff, mypy and the tests that are neither slow nor in a browser"
+	@$(MAKE) lint
+	@$(PY) -m pytest tests -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
+
+test-newest: ## make test with the newest packages that pyproject.toml allows, in .venv-newest
+	@rm -f .venv-newest/.ready-dev
+	@$(MAKE) test VENV=.venv-newest PACKAGES=newest
 
 lint: $(READY) ## ruff and mypy
 	@echo "== ruff, mypy"
@@ -28,26 +50,29 @@ lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check --quiet . || found=1; \
 	$(PY) -m ruff format --check --quiet . || found=1; \
 	$(PY) -m mypy || found=1; \
+	$(VENV)/bin/lint-imports --no-cache || found=1; \
 	exit $$found
 
 format: $(READY) ## format the code
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
 
-schema: $(READY) ## the JSON Schemas in docs/, after a change of the config's keys
+schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 	@$(PY) -m proxy schema > docs/config.schema.json
 	@$(PY) -m proxy schema --included > docs/tags.schema.json
 
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
-	@$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
+	@NGINX=$$(scripts/find-nginx) && export NGINX && $(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
-test-e2e: $(READY) ## tests in real Chromium
+test-e2e: $(READY) browser ## tests in real Chromium
 	@echo "== tests in Chromium"
-	@scripts/npm-install e2e
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m pytest e2e $(ARGS)
 
-lighthouse: $(READY) ## Lighthouse on the demo, with the banner and without
+browser: $(READY) ## install what the browser tests need, where it is missing: Chromium, npm packages
 	@scripts/npm-install e2e
+	@scripts/find-chromium $(PY) >/dev/null
+
+lighthouse: $(READY) browser ## Lighthouse on the demo, with the banner and without
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m e2e.lighthouse
 
 bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full" for all)
@@ -57,18 +82,32 @@ bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full
 	@$(PY) -m bench $(ARGS)
 	@$(PY) -m bench.flat_cost
 
-build: $(READY) ## the wheel, in dist/, installed once to see that it runs
+build: $(RUN) ## the wheel, in dist/, installed once to see that it runs
 	@rm -rf dist
-	@$(PY) -m pip --disable-pip-version-check -q wheel --no-deps --wheel-dir dist .
+	@$(PY) -m pip --disable-pip-version-check -qq wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@scripts/check-wheel $(PY) dist/*.whl
 
+update: ## the lock anew, with the newest releases the ranges allow; then all tests
+	@echo "== make update: requirements/ is written anew, then make test"
+	@scripts/lock $${PYTHON:-python3}
+	@$(MAKE) test
+
+clean-room: ## both commands, make demo and make test, in a Debian that has nothing (as root)
+	@scripts/clean-room $(ARGS)
+
 clean: ## remove what these targets made
-	@rm -rf $(VENV) dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-newest .tools dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: $(READY)
 
-# pyproject.toml names what is installed; a changed one installs again, into the same environment.
-$(READY): pyproject.toml scripts/make-venv
-	@scripts/make-venv $(VENV)
+# A changed lock, or a changed pyproject.toml, installs again, into the same environment.
+$(RUN): pyproject.toml scripts/make-venv requirements/build.lock.txt requirements/run.lock.txt
+	@echo "== installing what the proxy needs (once, about half a minute)"
+	@scripts/make-venv $(VENV) run
 	@touch $@
+
+$(READY): pyproject.toml scripts/make-venv requirements/dev.lock.txt
+	@echo "== installing what the tests need (once, about a minute)"
+	@scripts/make-venv $(VENV) $(PACKAGES)
+	@touch $@ $(RUN)

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consent_rules.categories import CHOOSABLE
+from consent_rules.config.theme import Theme
 from proxy.banner.banner import banner_html, head_html, link_html
 from proxy.banner.texts import texts_for
-from proxy.banner.theme import Theme
 from proxy.banner.views import BannerView, CategoryView, PageState
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.page import html_page
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, UndecodableError, compile_page, render
 
 _URL = "https://www.example.com/"
@@ -57,9 +57,7 @@ def measure_saved(folder: Path) -> CompileCost:
 
 
 def _measure(corpus: str, bodies: Mapping[str, bytes]) -> CompileCost:
-    boundary = Boundary(
-        own=HostSet(["www.example.com"]), index=RuleIndex.build(catalogue().values())
-    )
+    boundary = Boundary(own=HostSet(["www.example.com"]), index=VendorIndex(catalogue().values()))
     compiled = {}
     for name, body in bodies.items():
         try:

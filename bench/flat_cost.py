@@ -25,6 +25,7 @@ from bench.page import html_page
 from bench.processes import cpu_seconds, free_port, memory, runtime
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import load_config
 from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
@@ -157,7 +158,7 @@ def _subject(vendors: int, tags: int) -> _Subject:
     known: dict[str, Vendor] = {v: catalogue()[v] for v in proxy.VENDORS}
     text = config_text(vendors, tags, 8080, Path("/nowhere"))
     config = load_config(text, "c.toml", today=_TODAY, catalogue=known).config
-    return _Subject(Rules.build(config, known))
+    return _Subject(build_rules(config, known))
 
 
 def _quickest(works: list[Callable[[], None]]) -> list[int]:

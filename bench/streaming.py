@@ -18,7 +18,7 @@ from bench.processes import cpu_seconds, memory
 from bench.proxy import consent_proxy
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, compile_page
 from proxy.html.incremental import IncrementalCompiler
 
@@ -119,9 +119,7 @@ async def _measured(folder: Path, stream_page_bytes: int) -> dict[str, object]:
 def _compile_costs() -> dict[str, float]:
     """CPU milliseconds for the largest page: as a whole, and in pieces."""
     body = sized_page(_SIZES[-1])
-    boundary = Boundary(
-        own=HostSet(["www.example.com"]), index=RuleIndex.build(catalogue().values())
-    )
+    boundary = Boundary(own=HostSet(["www.example.com"]), index=VendorIndex(catalogue().values()))
     kind, url = "text/html; charset=utf-8", "https://www.example.com/"
 
     def whole() -> None:

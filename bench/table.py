@@ -12,7 +12,7 @@ from bench.processes import Server
 from bench.proxy import HOST, VENDORS
 from consent_rules.catalogue.load import catalogue
 from consent_rules.config.load import load_config
-from proxy.review.preview import ask_offline, rewritten
+from proxy.review.preview import preview_request, rewrite_page
 
 _EMPTY = b"<!doctype html><html><head></head><body></body></html>"
 
@@ -58,9 +58,11 @@ def _markup(config: Path) -> tuple[str, str]:
 
     today = datetime.datetime.now(datetime.UTC).date()
     loaded = load_config(config.read_text(), str(config), today=today).config
-    question = ask_offline(
+    question = preview_request(
         loaded, f"http://{HOST}/", accept=None, gpc=False, region="", today=today
     )
-    page = rewritten(question, _EMPTY, "text/html; charset=utf-8", language="", bare=False).decode()
+    page = rewrite_page(
+        question, _EMPTY, "text/html; charset=utf-8", language="", bare=False
+    ).decode()
     head = page.partition("<head>")[2].partition("</head>")[0]
     return head, page.partition("<body>")[2].rpartition("</body>")[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Category(StrEnum):
@@ -42,5 +44,28 @@ LIMITED: frozenset[Category] = frozenset({Category.FUNCTIONAL})
 """What may stay open once a visitor limits the use of sensitive information (11 CCR 7027): which
 pages are read here can tell of someone's health, so nothing that learns of it for its own ends."""
 
+PATIENT_CATEGORIES: frozenset[Category] = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
+"""What may act on a patient page, given a business associate agreement (design rule 1)."""
+
 ALWAYS_ASKS: frozenset[Category] = frozenset({Category.SESSION_REPLAY})
 """Never open without a yes, in any regime: recordings draw wiretap suits (CIPA and kin)."""
+
+FOREIGN_NAMES: Mapping[str, Category] = MappingProxyType(
+    {
+        "necessary": Category.NECESSARY,
+        "essential": Category.NECESSARY,
+        "functional": Category.FUNCTIONAL,
+        "functionality": Category.FUNCTIONAL,
+        "preferences": Category.FUNCTIONAL,
+        "analytics": Category.ANALYTICS,
+        "statistics": Category.ANALYTICS,
+        "performance": Category.ANALYTICS,
+        "marketing": Category.ADVERTISING,
+        "advertising": Category.ADVERTISING,
+        "advertisement": Category.ADVERTISING,
+        "ads": Category.ADVERTISING,
+        "targeting": Category.ADVERTISING,
+        "social": Category.SOCIAL,
+    }
+)
+"""How other consent tools call the categories, lower case."""

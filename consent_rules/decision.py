@@ -1,4 +1,4 @@
-"""decide(): the one place where a tag is allowed or not, with its reason."""
+"""decide(): which vendors may act on a page for a visitor, each with its reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from consent_rules.categories import (
     ALWAYS_ASKS,
-    CHOOSABLE,
+    PATIENT_CATEGORIES,
     SALE_OR_SHARING,
     Audience,
     Category,
@@ -40,7 +40,7 @@ class Reason(StrEnum):
     NO_TAG = "no approved tag for this site and page"
     EXPIRED_TAG = "the tag's approval has expired"
     NOT_YET_APPROVED = "the tag's approval starts later"
-    UNKNOWN = "a third party that nobody approved"
+    UNKNOWN = "a third party without an approval"
 
 
 _OPENING = frozenset(
@@ -75,7 +75,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One vendor's fate on this page for this visitor."""
+    """Whether one vendor is open on this page for this visitor, and why."""
 
     open: bool
     reason: Reason
@@ -90,7 +90,7 @@ _PATIENT = Answer(False, Reason.PATIENT_PAGE)
 class Decision:
     """What may act on a page. Equal decisions give equal pages.
 
-    `signalled` are those open vendors whose tags are told of the choice (`Vendor.signal`).
+    `signalled` are those open vendors whose tags get a consent call (`Vendor.signal`).
     """
 
     audience: Audience
@@ -107,18 +107,13 @@ class Decision:
     signalled: frozenset[str]
 
     def answer(self, vendor_id: str | None) -> Answer:
-        """The fate of a vendor, or of an unknown third party (None)."""
+        """The answer for a vendor, or for an unknown third party (None)."""
         if vendor_id is None:
             return _PATIENT if self.audience is Audience.PATIENT else _UNKNOWN
         known = self.answers.get(vendor_id)
         if known is not None:
             return known
         return _PATIENT if self.audience is Audience.PATIENT else _NO_TAG
-
-    @property
-    def closes_nothing(self) -> bool:
-        """Observe mode on a marketing page: everything is reported, nothing closed."""
-        return not self.enforce
 
 
 def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
@@ -177,7 +172,7 @@ def _tag(
     rules: Rules,
     categories: Mapping[Category, Answer],
 ) -> Answer:
-    if page.audience is Audience.PATIENT and not _may_act_for_patients(tag, vendor):
+    if page.audience is Audience.PATIENT and not may_act_for_patients(vendor, baa=tag.baa):
         return _PATIENT
     if page.today >= tag.expires:
         return Answer(False, Reason.EXPIRED_TAG)
@@ -195,13 +190,12 @@ def _tag(
     return categories[vendor.category]
 
 
-def _may_act_for_patients(tag: TagRule, vendor: Vendor) -> bool:
+def may_act_for_patients(vendor: Vendor, *, baa: bool) -> bool:
     """Rule 1: on a patient page a third party needs `baa = true`, and may only be of use there.
 
     A tag manager is of none: whatever else it loads would come with it.
     """
-    useful = vendor.category in {Category.NECESSARY, Category.FUNCTIONAL}
-    return tag.baa and useful and not vendor.is_tag_manager
+    return baa and vendor.category in PATIENT_CATEGORIES and not vendor.is_tag_manager
 
 
 def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
@@ -249,8 +243,3 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
 def _chose_after_gpc(chosen: Preferences | None, rules: Rules) -> bool:
     """Rule 4: only a choice made while the signal was on is a later choice."""
     return chosen is not None and chosen.under_gpc and chosen.policy_version == rules.policy_version
-
-
-def accept_all() -> frozenset[Category]:
-    """What "Accept all" allows."""
-    return frozenset(CHOOSABLE)

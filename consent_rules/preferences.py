@@ -12,7 +12,7 @@ from consent_rules.categories import Category
 _NO_EXCEPTIONS: Mapping[str, bool] = MappingProxyType({})
 
 
-class Source(StrEnum):
+class ChoiceSource(StrEnum):
     """How a choice was made."""
 
     BANNER = "banner"
@@ -25,16 +25,16 @@ class Source(StrEnum):
 class Preferences:
     """One visitor's explicit choice, as read from a verified preference cookie.
 
-    `allowed` are the categories said yes to; every other one was refused. `vendors` are the
-    exceptions: vendor id -> yes or no, whatever its category says. `under_gpc` tells that the
+    `allowed` are the accepted categories; every other one was refused. `vendors` are the
+    exceptions: vendor id -> yes or no, whatever its category says. `under_gpc` is set where the
     browser sent an opt-out preference signal while the visitor chose: only then is the choice
-    later than the signal. `only_vendors` tells that nothing was said of categories, only of the
-    vendors: the rest is as if not chosen. Times are seconds since 1970.
+    later than the signal. `only_vendors` is set where the choice was of single
+    vendors alone: the categories are as if not chosen. Times are seconds since 1970.
     """
 
     allowed: frozenset[Category]
     policy_version: str
-    source: Source = Source.BANNER
+    source: ChoiceSource = ChoiceSource.BANNER
     vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
     under_gpc: bool = False
     only_vendors: bool = False

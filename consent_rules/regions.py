@@ -1,23 +1,21 @@
-"""What holds in a region: the law's table (regions.toml), and what the config says over it."""
+"""Terms of a region: the table of laws (regions.toml), with the config's overrides."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
 from consent_rules.categories import Regime
-from consent_rules.config.models import RegionRule
 
 
 @dataclass(frozen=True, slots=True)
 class RegionLaw:
-    """What the law of a region asks for. None: it says nothing of it.
+    """What the law of a region requires. None: it does not say.
 
-    `signal` tells that opt-out preference signals must be honoured there. It is for people to
+    `signal` is set where opt-out preference signals must be honoured. It is for people to
     read: we honour them everywhere.
     """
 
@@ -27,6 +25,15 @@ class RegionLaw:
     opt_out_link: bool = False
     limit_link: bool = False
     signal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RegionOverride:
+    """The config's rule for a region. None: not given."""
+
+    regime: Regime | None = None
+    opt_out_link: bool | None = None
+    limit_link: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class RegionTerms:
 @cache
 def region_laws() -> Mapping[str, RegionLaw]:
     """The built-in table, by code of ISO 3166-1 or 3166-2."""
+    import tomllib  # for the table alone: the decision needs no parser
+
     text = files("consent_rules").joinpath("regions.toml").read_text(encoding="utf-8")
     found = {}
     for code, row in tomllib.loads(text).items():
@@ -57,17 +66,18 @@ def region_laws() -> Mapping[str, RegionLaw]:
 class Regions:
     """The terms of every region under one config."""
 
-    def __init__(self, default: Regime, rules: Iterable[RegionRule]) -> None:
+    def __init__(self, default: Regime, overrides: Mapping[str, RegionOverride]) -> None:
+        """`overrides` by code of the region, in upper case."""
         self._default = default
-        self._rules = {code.upper(): rule for rule in rules for code in rule.regions}
+        self._overrides = overrides
         self._known: dict[str, RegionTerms] = {}
 
     def terms(self, region: str) -> RegionTerms:
         """The terms of a region ("US", "US-CA", or "" where it is not known).
 
-        The regime is what the config says of this very region, else what the law's table says of
-        it, else what the config says of its country, else the default. For the links the config's
-        word on the country goes before the table.
+        The regime is the config's for this very region, else the law's for it, else the config's
+        for its country, else the default. For the links the config's rule for the country goes
+        before the law.
         """
         region = region.upper()
         known = self._known.get(region)
@@ -79,11 +89,11 @@ class Regions:
 
     def _terms(self, region: str) -> RegionTerms:
         country = region.partition("-")[0]
-        own, wide = self._rules.get(region), self._rules.get(country)
+        own, wide = self._overrides.get(region), self._overrides.get(country)
         law = region_laws().get(region)
         regime = (own and own.regime) or (law and law.regime) or (wide and wide.regime)
         links = []
         for name in ("opt_out_link", "limit_link"):
-            said = [getattr(row, name) for row in (own, wide, law) if row is not None]
-            links.append(next((value for value in said if value is not None), False))
+            given = (getattr(row, name) for row in (own, wide, law) if row is not None)
+            links.append(next((value for value in given if value is not None), False))
         return RegionTerms(regime or self._default, *links)

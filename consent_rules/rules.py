@@ -1,23 +1,21 @@
-"""Rules: the configuration and the catalogue, compiled once for fast and pure decisions."""
+"""Rules: what the decision needs of a configuration, as values."""
 
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consent_rules.categories import Audience, Category, Regime
-from consent_rules.config.load import Config, Site, Tag, all_vendors
+from consent_rules.categories import Audience
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex
-from consent_rules.matching.pins import Pins, pins_of
-from consent_rules.matching.urls import normal_path
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.path_readings import pages_named
+from consent_rules.matching.paths import path_glob
+from consent_rules.matching.patient_paths import PatientPaths
+from consent_rules.matching.pins import ScriptPins
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.regions import Regions, RegionTerms
 from consent_rules.vendors import Vendor
-
-_PARAMETERS = re.compile(r";[^/]*")
+from consent_rules.wording import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +29,11 @@ class TagRule:
     baa: bool
 
     def names(self, path: str) -> bool:
-        return any(glob_regex(page).match(path) for page in self.pages)
+        return any(path_glob(page).match(path) for page in self.pages)
 
+
+PATIENT_PAGE = "(patient page)"
+"""Stands in logs for the path of a page that no rule about paths makes a patient page."""
 
 _MAX_MIXES = 8192
 
@@ -62,12 +63,34 @@ class TagIndex:
             for first in dict.fromkeys(firsts):
                 self._by_segment.setdefault(first, []).append(number)
         self._everywhere = tuple(everywhere)
-        self._mixes = {(): tuple(self._tags[number] for number in everywhere)}
+        self._mixes: dict[tuple[int, ...], tuple[TagRule, ...]] = {
+            (): tuple(self._tags[number] for number in everywhere)
+        }
 
     def at(self, path: str) -> tuple[TagRule, ...]:
         """The tags that name a path (normal, without query), in the order of the config."""
+        return self._mix(self._special(path))
+
+    def on(self, path: str) -> tuple[TagRule, ...]:
+        """The tags of a page. `path` is raw, without query: where a server may take it for one of
+        several pages, a tag must name all of them.
+        """
+        pages = pages_named(path)
+        if pages is None:
+            return self._mix(())
+        special = self._special(pages[0])
+        for other in pages[1:]:
+            if not special:
+                break
+            also = frozenset(self._special(other))
+            special = tuple(number for number in special if number in also)
+        return self._mix(special)
+
+    def _special(self, path: str) -> tuple[int, ...]:
         near = (*self._by_segment.get(path[1:].partition("/")[0], ()), *self._loose)
-        special = tuple(number for number in near if self._tags[number].names(path))
+        return tuple(number for number in near if self._tags[number].names(path))
+
+    def _mix(self, special: tuple[int, ...]) -> tuple[TagRule, ...]:
         known = self._mixes.get(special)
         if known is None:
             if len(self._mixes) > _MAX_MIXES:
@@ -94,12 +117,11 @@ class SiteRules:
     own_patterns: tuple[str, ...]
     audience: Audience
     enforce: bool
-    patient_paths: tuple[re.Pattern[str], ...]
-    patient_globs: tuple[str, ...]
+    patient_paths: PatientPaths
     patient_cookies: frozenset[str]
     tags: tuple[TagRule, ...]
     tag_index: TagIndex
-    pins: Pins
+    pins: ScriptPins
     asks: bool
     listed: tuple[Vendor, ...] = field(default=())
     """The vendors with a tag here, for the preferences page, in the order of the config."""
@@ -113,24 +135,48 @@ class SiteRules:
         by_rule = bool(self.patient_paths or self.patient_cookies)
         return by_rule or self.audience is Audience.PATIENT
 
-    def audience_of(
-        self, path: str, cookies: Collection[str], marked: Iterable[str] = ()
-    ) -> Audience:
-        """The strictest of what the site, the path, the visitor's cookies and the origin say.
+    def logged_path(self, target: str, audience: Audience) -> str:
+        """The path of a raw request target as logs may have it: that of a patient page may itself
+        tell something, so the rule that names it stands for it.
+        """
+        if audience is Audience.PATIENT:
+            found = self.patient_paths.find(target)
+            return PATIENT_PAGE if found is None or not found.rule else found.rule
+        return target.partition("?")[0]
 
-        `path` is raw. Paths are compared without regard to case, as given and normalised: a
-        page that the site's server would show as a patient page must be one here. A mark is a
-        whole header or attribute: `patient`, or a list with commas that holds it.
+    def audience_of(
+        self, target: str, cookies: Collection[str], marked: Iterable[str] = ()
+    ) -> Audience:
+        """The strictest of what the site, the target, the visitor's cookies and the origin say.
+
+        `target` is a raw path, with its query if there is one: what some server would take for a
+        patient page is one (`path_readings`). A mark is a whole header or attribute: `patient`, or
+        a list with commas that holds it.
         """
         if self.audience is Audience.PATIENT or says_patient(marked):
             return Audience.PATIENT
         if self.patient_cookies and not self.patient_cookies.isdisjoint(cookies):
             return Audience.PATIENT
-        if self.patient_paths and any(
-            glob.match(reading) for reading in _readings(path) for glob in self.patient_paths
-        ):
+        if self.patient_paths.find(target) is not None:
             return Audience.PATIENT
         return self.audience
+
+
+def why_patient(
+    site: SiteRules, target: str, cookies: Collection[str], marked: Iterable[str] = ()
+) -> str:
+    """What makes a page one for patients, in words; "" for a marketing page."""
+    if site.audience is Audience.PATIENT:
+        return "the whole site is for patients"
+    found = site.patient_paths.find(target)
+    if found is not None and found.spelling:
+        return f"no honest link is spelled so: {found.spelling}"
+    if found is not None:
+        return f"rule {quoted(found.rule)}, read as {quoted(found.reading)}"
+    if says_patient(marked):
+        return "the origin says so"
+    named = sorted(site.patient_cookies.intersection(cookies))
+    return f"cookie {quoted(named[0])}" if named else ""
 
 
 def says_patient(marks: Iterable[str]) -> bool:
@@ -138,22 +184,6 @@ def says_patient(marks: Iterable[str]) -> bool:
     return any(
         word.strip().lower() == Audience.PATIENT for mark in marks for word in mark.split(",")
     )
-
-
-def _readings(path: str) -> set[str]:
-    """A raw path in the ways that servers read it, lower case.
-
-    Servlet containers drop the `;parameters` of each segment, before or after they decode it;
-    frameworks take `/pay` and `/pay/` for one page.
-    """
-    raw = path.partition("?")[0]
-    clean = normal_path(raw)
-    found = {raw.lower(), clean.lower()}
-    if ";" in raw or ";" in clean:
-        found.add(normal_path(_PARAMETERS.sub("", raw)).lower())
-        found.add(normal_path(_PARAMETERS.sub("", clean)).lower())
-    found |= {reading.rstrip("/") or "/" for reading in found}
-    return found | {f"{reading}/" for reading in found if not reading.endswith("/")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,26 +202,9 @@ class Rules:
 
     sites: tuple[SiteRules, ...]
     vendors: Mapping[str, Vendor]
-    index: RuleIndex
+    index: VendorIndex
     policy_version: str
     regions: Regions
-
-    @classmethod
-    def build(
-        cls,
-        config: Config,
-        catalogue: Mapping[str, Vendor],
-        vendors: Mapping[str, Vendor] | None = None,
-    ) -> Rules:
-        """`vendors` are those of the config laid over the catalogue, where they are known."""
-        vendors = all_vendors(config, catalogue) if vendors is None else vendors
-        return cls(
-            sites=tuple(_site(site, config.tags, vendors) for site in config.sites),
-            vendors=vendors,
-            index=RuleIndex.build(vendors.values()),
-            policy_version=config.policy.version,
-            regions=Regions(Regime(config.policy.regime), config.policy.regions),
-        )
 
     def site_of(self, host: str, port: int | None) -> SiteRules | None:
         """The site that answers to a host (normalised, without port), or None."""
@@ -199,10 +212,6 @@ class Rules:
             if site.hosts.holds(host, port):
                 return site
         return None
-
-    def regime_of(self, region: str) -> Regime:
-        """The regime of a region; of its country where the subdivision has none of its own."""
-        return self.regions.terms(region).regime
 
     def terms_of(self, region: str) -> RegionTerms:
         """What holds for visitors of a region."""
@@ -212,43 +221,5 @@ class Rules:
         self, site: SiteRules, path: str, audience: Audience, today: datetime.date
     ) -> PageContext:
         """The context of a page. `path` is raw, with or without a query."""
-        clean = normal_path(path.partition("?")[0])
-        return PageContext(site, audience, site.tag_index.at(clean), today)
-
-
-def _site(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) -> SiteRules:
-    own = (*site.hosts, *site.first_party)
-    mine = tuple(tag for tag in tags if site.name in tag.sites and tag.vendor in vendors)
-    listed = {tag.vendor: vendors[tag.vendor] for tag in mine}
-    rules = tuple(
-        TagRule(
-            vendor=tag.vendor,
-            pages=tag.pages,
-            approved_on=tag.approved_on,
-            expires=tag.expires,
-            baa=tag.baa,
-        )
-        for tag in mine
-    )
-    patient = [page for page in site.pages if Audience(page.audience) is Audience.PATIENT]
-    return SiteRules(
-        name=site.name,
-        upstream=str(site.upstream),
-        preserve_host=site.preserve_host,
-        webrtc=site.webrtc,
-        permissions=frozenset(map(str, site.permissions)),
-        patient_permissions=frozenset(map(str, site.patient_permissions)),
-        hosts=HostSet(site.hosts),
-        own=HostSet(own),
-        own_patterns=own,
-        audience=Audience(site.audience),
-        enforce=site.mode == "enforce",
-        patient_paths=tuple(glob_regex(page.path.lower()) for page in patient if page.path),
-        patient_globs=tuple(page.path for page in patient if page.path),
-        patient_cookies=frozenset(page.when_cookie for page in patient if page.when_cookie),
-        tags=rules,
-        tag_index=TagIndex(rules),
-        pins=pins_of(mine),
-        asks=any(vendor.category is not Category.NECESSARY for vendor in listed.values()),
-        listed=tuple(listed.values()),
-    )
+        tags = site.tag_index.on(path.partition("?")[0])
+        return PageContext(site, audience, tags, today)

@@ -30,7 +30,7 @@ class BaaOffer(StrEnum):
 class CookieDetail:
     """One cookie, or a family of them (`*` in the name).
 
-    `lifetime` is "session", a number and a unit ("2 years"), or "" where nobody says; `purpose` a
+    `lifetime` is "session", a number and a unit ("2 years"), or "" if unknown; `purpose` a
     `cookie_details.CookiePurpose`, a sentence of the site's own, or "".
     """
 
@@ -66,7 +66,7 @@ class Vendor:
     embed: str = ""
     policy_url: str = ""
     cookie_details: tuple[CookieDetail, ...] = ()
-    """What the config says of single cookies; `cookie_details.details_of` adds what we know."""
+    """The config's details of cookies; `cookie_details.details_of` adds the catalogue's."""
     records_sessions: bool = False
     baa: BaaOffer = BaaOffer.UNKNOWN
     baa_source: str = ""

@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Text from outside, safe to print: what moves a terminal's cursor, turns the direction of
+    writing or is not seen stands escaped. `lines`: line breaks stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or (lines and char == "\n") else _escaped(char) for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def quoted(text: str) -> str:
     """The text in double quotes, cut when long, safe on a terminal."""
     shown = text if len(text) <= 80 else f"{text[:77]}..."
     return '"' + CONTROL_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", shown) + '"'
+
+
+def category_words(category: str) -> str:
+    """The category as people write it: "session replay"."""
+    return category.replace("_", " ")
+
+
+def join_and(words: Iterable[str]) -> str:
+    """`a, b and c`; "" for no words."""
+    return _joined(words, "and")
+
+
+def join_or(words: Iterable[str]) -> str:
+    """`a, b or c`; "" for no words."""
+    return _joined(words, "or")
+
+
+def _joined(words: Iterable[str], last: str) -> str:
+    *most, final = [str(word) for word in words] or [""]
+    return f"{', '.join(most)} {last} {final}" if most else final

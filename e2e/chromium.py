@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
+from playwright.async_api import Playwright as AsyncPlaywright
 from playwright.sync_api import Browser, Playwright
 
 FLAGS = (
@@ -15,7 +16,14 @@ FLAGS = (
     "--disable-component-update",
     "--no-first-run",
 )
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+LOOPBACK = "--host-resolver-rules=MAP * 127.0.0.1"
+"""Every name leads to this machine: a test's site may have any, and none reaches the network."""
+
+_NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
+
+
+class NoChromiumError(RuntimeError):
+    """A test that needs a browser fails without one; the message says how to get it."""
 
 
 def chromium_path() -> str | None:
@@ -25,6 +33,26 @@ def chromium_path() -> str | None:
     return next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 
-def launch(playwright: Playwright, flags: Sequence[str] = ()) -> Browser:
-    """A headless Chromium."""
-    return playwright.chromium.launch(executable_path=chromium_path(), args=[*FLAGS, *flags])
+def executable(playwright: Playwright | AsyncPlaywright) -> str:
+    """The Chromium to start. Raises NoChromiumError where there is none."""
+    path = chromium_path() or playwright.chromium.executable_path
+    if shutil.which(path) is None:
+        raise NoChromiumError(
+            f"no Chromium at {path}: `make browser` installs one, "
+            "and CHROMIUM=/path/to/chromium chooses another"
+        )
+    return path
+
+
+def launch(
+    playwright: Playwright,
+    flags: Sequence[str] = (),
+    *,
+    without: Sequence[str] = (),
+) -> Browser:
+    """A headless Chromium. `without` names flags of Playwright's own to leave out."""
+    return playwright.chromium.launch(
+        executable_path=executable(playwright),
+        args=[*FLAGS, *flags],
+        ignore_default_args=list(without) or None,
+    )

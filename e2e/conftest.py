@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
-from e2e.chromium import launch
+from e2e.chromium import LOOPBACK, launch
 from e2e.site import RunningDemo, running_demo
 from e2e.visitor import Visitor
 
@@ -30,9 +30,18 @@ def playwright_driver() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright_driver: Playwright) -> Iterator[Browser]:
-    chromium = launch(playwright_driver)
+    """The one browser of the tests. Where there is none they fail, and say what to do."""
+    chromium = launch(playwright_driver, [LOOPBACK])
     yield chromium
     chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """An empty profile."""
+    fresh = browser.new_context()
+    yield fresh
+    fresh.close()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from playwright.async_api import Browser, Error, Route, async_playwright
 
-from e2e.chromium import FLAGS, chromium_path
+from e2e.chromium import FLAGS, executable
 from examples.demo.running import consent_proxy
 
 HOST = "www.example.com"
@@ -147,7 +147,9 @@ async def compare(pages: Mapping[str, bytes], state: Path) -> list[Row]:
     flags = [*FLAGS, f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
     rows = []
     async with consent_proxy(config, proxy), async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+        browser = await playwright.chromium.launch(
+            executable_path=executable(playwright), args=flags
+        )
         for name in pages:
             plain = await look(browser, f"http://{HOST}:{origin}/{name}")
             gated = await look(browser, f"http://{HOST}:{proxy}/{name}")

@@ -21,7 +21,7 @@ from e2e.chromium import launch
 from e2e.site import EVERY_VENDOR, PATIENT_PAGE, RunningDemo, running_demo
 from e2e.visitor import Visitor
 from examples.demo.running import config_text
-from proxy.review.preview import ask_offline, rewritten
+from proxy.review.preview import preview_request, rewrite_page
 
 PHONE, DESK = (360, 740), (1280, 720)
 CALIFORNIA = {"CF-IPCountry": "US", "CF-Region-Code": "CA"}
@@ -86,12 +86,12 @@ def in_arabic(visitor: Visitor, path: str) -> None:
     config = load_config(
         config_text(demo.ports, demo.state), "demo.toml", today=datetime.date.today()
     ).config
-    asked = ask_offline(
+    asked = preview_request(
         config, demo.url(path), accept=None, gpc=False, region="", today=datetime.date.today()
     )
     with urllib.request.urlopen(demo.origin_url(path)) as answer:
         page = answer.read().replace(b'<html lang="en">', b'<html lang="ar" dir="rtl">')
-    shown = rewritten(asked, page, "text/html; charset=utf-8", language="ar", bare=False)
+    shown = rewrite_page(asked, page, "text/html; charset=utf-8", language="ar", bare=False)
     visitor.context.route(
         demo.url(path),
         lambda route: route.fulfill(body=shown, content_type="text/html; charset=utf-8"),

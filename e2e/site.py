@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import tempfile
 import threading
@@ -10,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from examples.demo.running import Ports, demo
 from examples.demo.vendors import Ledger
+
+Servers = TypeVar("Servers")
 
 MARKETING_PAGES = (
     "/",
@@ -56,16 +60,21 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def in_thread(servers: AbstractAsyncContextManager[object]) -> Iterator[None]:
-    """Run asynchronous servers while the block runs. What their start raises is raised here."""
+def in_thread(servers: AbstractAsyncContextManager[Servers]) -> Iterator[Servers]:
+    """Run asynchronous servers while the block runs, and give what they give.
+
+    What their start raises is raised here.
+    """
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     up = threading.Event()
+    given: list[Servers] = []
     faults: list[BaseException] = []
 
     async def serve() -> None:
         try:
-            async with servers:
+            async with servers as started:
+                given.append(started)
                 up.set()
                 await stop.wait()
         except BaseException as fault:
@@ -79,11 +88,16 @@ def in_thread(servers: AbstractAsyncContextManager[object]) -> Iterator[None]:
     try:
         if faults:
             raise faults[0]
-        yield
+        yield given[0]
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=30)
         loop.close()
+
+
+def _on_every_page(config: str) -> str:
+    """The demo's config with each tag approved for patients' pages too: they stay closed there."""
+    return re.sub(r"^pages = .*$", 'pages = ["/*"]', config, flags=re.MULTILINE)
 
 
 @contextmanager
@@ -91,5 +105,5 @@ def running_demo() -> Iterator[RunningDemo]:
     """The whole demo on free ports, with keys and receipts of its own."""
     with tempfile.TemporaryDirectory(prefix="consent-e2e-") as folder:
         running = RunningDemo(Ports(*free_ports(4)), Path(folder))
-        with in_thread(demo(running.ports, running.state, running.ledger)):
+        with in_thread(demo(running.ports, running.state, running.ledger, change=_on_every_page)):
             yield running

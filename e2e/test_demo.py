@@ -19,7 +19,7 @@ import pytest
 from e2e.site import free_ports
 from examples.demo.running import REPOSITORY, Ports
 
-START_SECONDS = 30
+START_SECONDS = 90
 
 
 def start(ports: Ports) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from consent_rules.config.load import load_config
-from proxy.review.preview import ask_offline, rewritten
+from proxy.review.preview import preview_request, rewrite_page
 
 URL = "http://www.example.com/"
 TODAY = datetime.date(2026, 12, 1)
@@ -49,8 +49,8 @@ expires = 2027-11-02
 )
 def test_marked_scripts(browser: Browser, accept: str | None, asked: set[str], title: str) -> None:
     config = load_config(CONFIG, "c.toml", today=TODAY).config
-    question = ask_offline(config, URL, accept=accept, gpc=False, region="", today=TODAY)
-    body = rewritten(question, PAGE, "text/html", language="", bare=True)
+    question = preview_request(config, URL, accept=accept, gpc=False, region="", today=TODAY)
+    body = rewrite_page(question, PAGE, "text/html", language="", bare=True)
     seen: set[str] = set()
 
     def answer(route: Route) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Playwright
 
-from e2e.chromium import FLAGS, chromium_path
+from e2e.chromium import LOOPBACK, launch
 from e2e.site import RunningDemo
 from e2e.visitor import PREFERENCE_COOKIE, Visitor, until
 
@@ -18,11 +18,7 @@ HEARTBEAT = 2500
 @pytest.fixture(scope="module")
 def remembering(playwright_driver: Playwright) -> Iterator[Browser]:
     """A browser that keeps pages alive to go back to, as people's do; Playwright's does not."""
-    chromium = playwright_driver.chromium.launch(
-        executable_path=chromium_path(),
-        args=list(FLAGS),
-        ignore_default_args=["--disable-back-forward-cache"],
-    )
+    chromium = launch(playwright_driver, [LOOPBACK], without=["--disable-back-forward-cache"])
     yield chromium
     chromium.close()
 

@@ -23,7 +23,7 @@ from e2e.site import RunningDemo
 PREFERENCES_LINK = "Cookie preferences"
 PREFERENCE_COOKIE = "consent"
 BANNER = "#yc"
-SETTLED_SECONDS = 6.0
+SETTLED_SECONDS = 30.0
 QUIET_SECONDS = 0.25
 """The stubs are on this machine and their scripts act at once."""
 

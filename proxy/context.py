@@ -1,32 +1,29 @@
-"""One request, read: which site, who asks, for whom the page is, what is decided."""
+"""What is known of a request before the upstream is asked: plain values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from consent_rules.categories import Audience
 from consent_rules.decision import Decision, Visitor
-from consent_rules.preferences import Preferences
-from consent_rules.rules import PageContext
-from proxy.runtime import Runtime, SiteRuntime
+from consent_rules.rules import PageContext, SiteRules
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What is known of a request before anybody is asked for an answer.
+    """Which site, who asks, for whom the page is, what is decided.
 
-    `host` is normalised and without port; `path` is raw and without query. `whole_site` is the
-    decision for all of the site's tags whatever page they name: cookies are the whole site's.
+    `host` is normalised and without port; `target` is raw, `path` raw and without query.
+    `site_decision` is the one for all of the site's tags whatever page they name: cookies are the
+    whole site's. `received_at` is in seconds since 1970.
     """
 
-    runtime: Runtime
-    site: SiteRuntime
+    site: SiteRules
     host: str
     authority: str
     scheme: str
     target: str
     path: str
-    trusted: bool
+    peer_is_trusted: bool
     cookie_header: str
     visitor: Visitor
     load_once: bool
@@ -34,7 +31,7 @@ class RequestContext:
     page_context: PageContext
     decision: Decision
     site_decision: Decision
-    now: float
+    received_at: float
 
     @property
     def secure(self) -> bool:
@@ -46,21 +43,6 @@ class RequestContext:
         return f"{self.scheme}://{self.authority}{self.target}"
 
     @property
-    def late_key(self) -> tuple[str, str]:
-        """What a page is remembered by that said too late for whom it is."""
-        return self.site.rules.name, self.path
-
-    def marked(self, audience: Audience) -> tuple[PageContext, Decision]:
-        """Context and decision once the origin has said for whom the page is: never looser."""
-        if audience is self.page_context.audience:
-            return self.page_context, self.decision
-        page_context = self.runtime.page_context(
-            self.site.rules, self.path, audience, self.page_context.today
-        )
-        return page_context, self.runtime.decide(page_context, self.visitor)
-
-    def choosing(self, preferences: Preferences) -> Decision:
-        """What holds on the whole site once these preferences are in force."""
-        chosen = replace(self.visitor, preferences=preferences, once=frozenset())
-        page_context = self.runtime.site_page_context(self.site.rules, self.page_context.today)
-        return self.runtime.decide(page_context, chosen)
+    def logged_path(self) -> str:
+        """The path for logs: of a patient page, the rule that names it."""
+        return self.site.logged_path(self.target, self.page_context.audience)

@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
+from consent_rules.categories import Audience
 from consent_rules.config.load import RegionFrom
-from consent_rules.decision import Visitor
+from consent_rules.decision import Decision, Visitor
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, load_once_vendors, stored_preferences
 from proxy.http.addresses import client_address, peer_is_trusted
-from proxy.http.targets import requested_host, split_target
+from proxy.http.forwarding import forwarded_authority, forwarded_scheme
+from proxy.http.targets import split_target
 from proxy.runtime import Runtime, day_of
 
 
-def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
-    """Read a request. None when no site answers to its host."""
+def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
+    """The context of a request. None when no site answers to its host."""
     trusted = bool(runtime.trusted) and peer_is_trusted(request, runtime.trusted)
     headers = request.headers
-    authority = requested_host(request)
-    scheme = request.scheme
-    if trusted:
-        # The last word is the nearest proxy's, which is the one that is trusted.
-        authority = headers.getall("X-Forwarded-Host", (authority,))[-1].rpartition(",")[2].strip()
-        forwarded = headers.getall("X-Forwarded-Proto", ("",))[-1].rpartition(",")[2]
-        forwarded = forwarded.strip().lower()
-        scheme = forwarded if forwarded in {"http", "https"} else scheme
+    authority = forwarded_authority(request, peer_is_trusted=trusted)
+    scheme = forwarded_scheme(request, peer_is_trusted=trusted)
     host = host_of_authority(authority)
     rules = runtime.rules.site_of(host, None) if host else None
     if rules is None:
         return None
-    site = runtime.sites[rules.name]
     target = split_target(request.raw_path).path
     path = target.partition("?")[0]
     cookie_header = "; ".join(headers.getall("Cookie", ()))
@@ -56,17 +52,16 @@ def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
     if not region and runtime.region_file is not None:
         region = runtime.region_file.region(client_address(request, runtime.trusted))
     who = visitor(headers, preferences, region, once)
-    audience = rules.audience_of(path, names_in(cookie_header) if rules.patient_cookies else ())
+    audience = rules.audience_of(target, names_in(cookie_header) if rules.patient_cookies else ())
     page_context = runtime.page_context(rules, path, audience, today)
     return RequestContext(
-        runtime=runtime,
-        site=site,
+        site=rules,
         host=host,
         authority=authority,
         scheme=scheme,
         target=target,
         path=path,
-        trusted=trusted,
+        peer_is_trusted=trusted,
         cookie_header=cookie_header,
         visitor=who,
         load_once=bool(once),
@@ -75,8 +70,26 @@ def read(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
         page_context=page_context,
         decision=runtime.decide(page_context, who),
         site_decision=runtime.decide(runtime.site_page_context(rules, today), who),
-        now=now,
+        received_at=now,
     )
+
+
+def with_audience(context: RequestContext, audience: Audience, runtime: Runtime) -> RequestContext:
+    """The same request once it is known for whom its page is: never a looser audience."""
+    if audience is context.page_context.audience:
+        return context
+    page_context = runtime.page_context(
+        context.site, context.path, audience, context.page_context.today
+    )
+    decision = runtime.decide(page_context, context.visitor)
+    return replace(context, page_context=page_context, decision=decision)
+
+
+def decision_after(context: RequestContext, preferences: Preferences, runtime: Runtime) -> Decision:
+    """What holds on the whole site once these preferences are in force."""
+    chosen = replace(context.visitor, preferences=preferences, once=frozenset())
+    page_context = runtime.site_page_context(context.site, context.page_context.today)
+    return runtime.decide(page_context, chosen)
 
 
 _MAX_REGION_LENGTH = 10

@@ -16,20 +16,19 @@ from cachetools import LRUCache
 from yarl import URL
 
 from consent_rules.catalogue.load import catalogue
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import Config
-from consent_rules.decision import Decision
+from consent_rules.config.theme import Theme, theme_of
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.gpp import GppApproach
 from consent_rules.vendors import Vendor
-from proxy.banner.presenters import theme_of
 from proxy.banner.texts import Wording
-from proxy.banner.theme import Theme
 from proxy.cache import InvalidationTable, SharedCache
 from proxy.cache.fast_path import FastPath
+from proxy.context import RequestContext
 from proxy.cookies.preference_cookie import KeyRing
 from proxy.cookies.signing_keys import load_keys
 from proxy.cookies.vendor_cookies import CookieIndex
-from proxy.enforcement.csp import decision_policy
 from proxy.enforcement.decision_cache import (
     Decide,
     PathContext,
@@ -38,6 +37,7 @@ from proxy.enforcement.decision_cache import (
     path_contexts,
     site_contexts,
 )
+from proxy.enforcement.site import SiteEnforcement, policies
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
@@ -46,6 +46,7 @@ from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
+from proxy.upstream.timeouts import Timeouts
 
 _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
@@ -61,6 +62,7 @@ class SiteRuntime:
     rules: SiteRules
     upstream: URL
     boundary: Boundary
+    enforcement: SiteEnforcement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +70,7 @@ class Runtime:
     """A configuration at work."""
 
     config: Config
+    timeouts: Timeouts
     rules: Rules
     sites: Mapping[str, SiteRuntime]
     keys: KeyRing
@@ -90,7 +93,6 @@ class Runtime:
     invalidations: InvalidationTable
     cache: SharedCache | None
     fast_path: FastPath | None
-    _policies: LRUCache[object, tuple[object, str]]
 
     @property
     def tells_gpp(self) -> bool:
@@ -101,23 +103,9 @@ class Runtime:
     def prefix(self) -> str:
         return self.config.proxy.prefix
 
-    def trusted_headers(self) -> tuple[str, ...]:
-        """The region headers, which only a trusted proxy may set."""
-        source = self.config.policy.region_from
-        return tuple(h for h in (source.country_header, source.region_header) if h)
-
-    def policy(self, site: SiteRules, decision: Decision | None) -> str:
-        """The Content-Security-Policy of a decision; of one that opens nothing, if None."""
-        key = (site.name, None if decision is None else decision.open)
-        known = self._policies.get(key)
-        if known is not None:
-            return known[1]
-        vendors: list[Vendor] = []
-        if decision is not None:
-            vendors = [self.rules.vendors[v] for v in sorted(decision.open)]
-        text = decision_policy(site.own_patterns, vendors, report_uri=f"{self.prefix}/report")
-        self._policies[key] = (site, text)
-        return text
+    def site(self, context: RequestContext) -> SiteRuntime:
+        """What the site of a request needs at hand."""
+        return self.sites[context.site.name]
 
 
 def build_runtime(
@@ -131,30 +119,26 @@ def build_runtime(
     it count from there. `before` is what ran until now: what it has cached lives on, as long as
     the sites are the same. `vendors` are those of the config laid over the catalogue, if known.
 
-    Raises KeyFaultError, RegionFileError or ThemeError; then nothing has changed.
+    Raises KeyFaultError or RegionFileError; then nothing has changed.
     """
     board = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, board, before)
     with gc_disabled():
-        rules = Rules.build(config, catalogue(), vendors)
+        rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
     keys = load_keys(folder / config.preferences.keys, now)
     database = config.policy.region_from.database
     region_file = RegionFile(folder / database) if database else None
-    preferences_url = f"{config.proxy.prefix}/preferences"
     return Runtime(
         config=config,
+        timeouts=Timeouts(
+            connect=config.proxy.upstream_connect_timeout,
+            first_byte=config.proxy.upstream_timeout,
+        ),
         rules=rules,
-        sites={
-            site.name: SiteRuntime(
-                rules=site,
-                upstream=URL(site.upstream),
-                boundary=Boundary(site.own, rules.index, preferences_url, site.pins),
-            )
-            for site in rules.sites
-        },
+        sites={site.name: _site_runtime(site, config, rules, cookies) for site in rules.sites},
         keys=keys,
-        theme=theme_of(config.theme),
+        theme=theme_of(vars(config.theme)),
         wording=Wording(config.texts),
         region_file=region_file,
         cookies=cookies,
@@ -172,7 +156,29 @@ def build_runtime(
         invalidations=board,
         cache=cache,
         fast_path=_fast_path(config, cache, region_file),
-        _policies=LRUCache(4096),
+    )
+
+
+def _site_runtime(
+    site: SiteRules, config: Config, rules: Rules, cookies: CookieIndex
+) -> SiteRuntime:
+    prefix, upstream = config.proxy.prefix, URL(site.upstream)
+    boundary = Boundary(site.own, rules.index, f"{prefix}/preferences", site.pins)
+    regions = config.policy.region_from
+    return SiteRuntime(
+        rules=site,
+        upstream=upstream,
+        boundary=boundary,
+        enforcement=SiteEnforcement(
+            boundary=boundary,
+            cookies=cookies,
+            policy=policies(site, rules.vendors, f"{prefix}/report"),
+            prefix=prefix,
+            upstream_host=None if site.preserve_host else upstream.authority,
+            trusted_headers=tuple(h for h in (regions.country_header, regions.region_header) if h),
+            cookie_domain=config.preferences.cookie_domain,
+            wp_consent_cookies=config.signals.wp_consent_cookies,
+        ),
     )
 
 

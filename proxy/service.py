@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping
 
 from consent_rules.config.load import LoadedConfig
-from proxy.app import make_handler, memory_of
+from proxy.app import fast_path_lookup, make_handler
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.live import NOT_STARTED, LiveRuntime
@@ -26,7 +26,7 @@ from proxy.server.serve import serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import open_session
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.service")
 
 _FAULTS = 1
 
@@ -36,7 +36,7 @@ def _now() -> datetime.datetime:
 
 
 def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
-    """Serve until told to stop. `file` was just read and gave `loaded`.
+    """Serve until status to stop. `file` was just read and gave `loaded`.
 
     Returns the exit code and, on a fault, what is wrong.
     """
@@ -77,7 +77,7 @@ def _shared_listeners(*addresses: str) -> dict[str, socket.socket]:
     return shared
 
 
-def _spare_the_collector() -> None:
+def _freeze_startup_objects() -> None:
     """Let Python look for cycles less often, and never among what is there for good.
 
     A page makes thousands of small objects without a cycle: by default they set off a full
@@ -94,7 +94,7 @@ async def _serve_worker(
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
 
-    _spare_the_collector()
+    _freeze_startup_objects()
     current.catch_up()
     runtime = current.runtime
     at_work = [
@@ -104,7 +104,7 @@ async def _serve_worker(
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
-    admin = make_admin(lambda: current.runtime, metrics, current.told)
+    admin = make_admin(lambda: current.runtime.cache, metrics, current.status)
     access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(
@@ -113,7 +113,7 @@ async def _serve_worker(
             stop=worker.stop,
             ready=worker.ready,
             access=_both(metrics, access),
-            memory=memory_of(lambda: current.runtime),
+            memory=fast_path_lookup(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:
@@ -129,9 +129,9 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
     if access is None:
         return metrics
 
-    def hook(told: Access) -> None:
-        metrics(told)
-        access(told)
+    def hook(status: Access) -> None:
+        metrics(status)
+        access(status)
 
     return hook
 

@@ -1,11 +1,11 @@
-"""What a cookie is for and how long it is kept: what the cookie declaration tells visitors.
+"""Purpose and lifetime of cookies, for the cookie declaration.
 
 The catalogue's details are in `catalogue/cookies/*.toml`, one table a vendor:
 
     [google-analytics]
     _ga = ["2 years", "visitor"]
 
-They are read when a declaration is first asked for, never by a request for a page.
+They are read for the first request for a declaration, never for a page.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LIFETIME = re.compile(r"([1-9][0-9]{0,4}) ?([a-z]+?)s?")
 
 
 class CookiePurpose(StrEnum):
-    """What cookies are for. A closed list, so that each can be said in every language."""
+    """What cookies are for. A closed list, so that each has a text in every language."""
 
     VISITOR = "visitor"
     VISIT = "visit"

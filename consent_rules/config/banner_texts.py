@@ -1,4 +1,4 @@
-"""[texts]: the site owner's own words for the banner. Is each key ours, does each sentence work?"""
+"""`[texts]`: checks of the site's own words for the banner."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import plain_text
 from consent_rules.wording import quoted
 
-Known = Mapping[str, Mapping[str, str]]
+KnownTexts = Mapping[str, Mapping[str, str]]
 """Our own words: language -> dotted key -> text."""
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _FIXED = frozenset({"dir", "months"})
-"""What is the language's own, and nobody's choice."""
+"""Properties of the language, which a site cannot set."""
 _MAX_LENGTH = 500
 _MAX_BUTTON_LENGTH = 60
 _BUTTONS = frozenset(
@@ -27,8 +27,8 @@ _MAX_UNEQUAL = 2
 _FEW_CHARACTERS = 8
 
 
-def text_errors(table: object, known: Known) -> Iterator[Problem]:
-    """Every mistake in the file's [texts]. What is no table at all is told elsewhere."""
+def text_errors(table: object, known: KnownTexts) -> Iterator[Problem]:
+    """Every mistake in the file's [texts]. A value that is no table is a schema error."""
     if not isinstance(table, dict):
         return
     for lang, words in table.items():
@@ -63,17 +63,17 @@ def _errors(path: Path, value: object, ours: Mapping[str, str]) -> Iterator[Prob
         yield Problem(path, f"{key}: it must be text in quotes")
         return
     try:
-        said = value if key.startswith("list.") else plain_text(value)
+        value_text = value if key.startswith("list.") else plain_text(value)
     except ValueError as error:
         yield Problem(path, f"{key}: {error}")
         return
-    if not said:
+    if not value_text:
         yield Problem(path, f"{key}: it is empty; visitors would see nothing there")
         return
     longest = _MAX_BUTTON_LENGTH if key in _BUTTONS else _MAX_LENGTH
-    if len(said) > longest:
+    if len(value_text) > longest:
         yield Problem(path, f"{key}: it is too long; the most is {longest} characters")
-    needed, given = set(_SLOT.findall(ours[key])), set(_SLOT.findall(said))
+    needed, given = set(_SLOT.findall(ours[key])), set(_SLOT.findall(value_text))
     for slot in sorted(needed - given):
         yield Problem(path, f"{key}: {{{slot}}} is missing; it is filled in where the text stands")
     for slot in sorted(given - needed):
@@ -95,19 +95,21 @@ def _slots(needed: set[str]) -> str:
     return "it has " + ", ".join(f"{{{slot}}}" for slot in sorted(needed))
 
 
-def text_warnings(texts: Mapping[str, Mapping[str, Any]], known: Known) -> Iterator[Problem]:
+def text_warnings(texts: Mapping[str, Mapping[str, Any]], known: KnownTexts) -> Iterator[Problem]:
     """What regulators would object to in words that are otherwise fine."""
     for lang, words in texts.items():
         given = {".".join(map(str, path[2:])): path for path, _ in _leaves(words, ("texts", lang))}
-        said = {**known[lang], **{k: _value(words, p[2:]) for k, p in given.items()}}
+        current = {**known[lang], **{k: _value(words, p[2:]) for k, p in given.items()}}
         changed = [key for key in _BOTH_WAYS if key in given]
         if not changed:
             continue
-        accept, reject = (said[key] for key in _BOTH_WAYS)
+        accept, reject = (current[key] for key in _BOTH_WAYS)
         place = given[changed[-1]]
         if accept.casefold() == reject.casefold():
             yield Problem(
-                place, f"both buttons say {quoted(accept)}: nobody can tell yes from no", "warning"
+                place,
+                f"both buttons say {quoted(accept)}: visitors cannot tell yes from no",
+                "warning",
             )
             continue
         short, long = sorted((len(accept), len(reject)))

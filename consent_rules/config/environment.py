@@ -20,33 +20,33 @@ from consent_rules.wording import quoted
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SHORTEST_HIDDEN = 3
+MIN_REDACTED_LENGTH = 3
 """Characters. A shorter value is no secret, and stands in half of all words."""
 
 
 @dataclass(frozen=True, slots=True)
-class Environed:
-    """What was put in, and where. Values of variables are never told: see `hidden`."""
+class Substitutions:
+    """What was substituted, and where. No message shows a variable's value: see `redacted`."""
 
-    findings: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
     _paths: frozenset[Path]
     _incomplete: frozenset[Path]
     _values: Mapping[str, str]
 
-    def shape(self, finding: Problem) -> Problem | None:
-        """A finding about the shape of a value: without the value, if variables are in it. None
-        where a variable is missing, which is told already.
+    def schema_problem(self, problem: Problem) -> Problem | None:
+        """A problem of a value's kind: without the value, if variables are in it. None where a
+        variable is missing, which is reported already.
         """
-        if finding.path in self._incomplete:
+        if problem.path in self._incomplete:
             return None
-        if finding.path not in self._paths:
-            return finding
-        key = str(finding.path[-1])
-        model = model_at(finding.path[:-1])
+        if problem.path not in self._paths:
+            return problem
+        key = str(problem.path[-1])
+        model = model_at(problem.path[:-1])
         field = field_of(model, key) if model else None
         help_text = " ".join((field.description or "").split()) if field else ""
         return replace(
-            finding,
+            problem,
             message=f"{key}: with the environment variables put in, this value cannot stand here. "
             f"What is wanted: {help_text}",
         )
@@ -62,19 +62,19 @@ class Environed:
                 "warning",
             )
 
-    def hidden(self, fault: LocatedProblem) -> LocatedProblem:
-        """The fault with the names of variables in place of their values."""
-        message = fault.message
+    def redacted(self, problem: LocatedProblem) -> LocatedProblem:
+        """The problem with the names of variables in place of their values."""
+        message = problem.message
         for name, value in self._values.items():
-            if len(value) >= _SHORTEST_HIDDEN:
+            if len(value) >= MIN_REDACTED_LENGTH:
                 shown = f"${{{name}}}"
                 message = re.sub(f"(?i){re.escape(value)}", shown.replace("\\", ""), message)
-        return fault if message == fault.message else replace(fault, message=message)
+        return problem if message == problem.message else replace(problem, message=message)
 
 
-def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Environed:
-    """Put the variables' values into `data`, and tell of those that are missing or out of place."""
-    findings: list[Problem] = []
+def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Substitutions:
+    """Put the variables' values into `data`, and report those that are missing or out of place."""
+    problems: list[Problem] = []
     paths: set[Path] = set()
     incomplete: set[Path] = set()
     values: dict[str, str] = {}
@@ -85,23 +85,23 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> En
             continue
         if not _is_open(path):
             if _VARIABLE.search(table[key]):
-                findings.append(Problem(path, _out_of_place(path)))
+                problems.append(Problem(path, _out_of_place(path)))
             continue
-        problems: list[str] = []
+        messages: list[str] = []
 
-        def put_in(found: re.Match[str], problems: list[str] = problems) -> str:
+        def put_in(found: re.Match[str], messages: list[str] = messages) -> str:
             if found[0] == "$${":
                 return "${"
             name = found[1] or ""
             value = environment.get(name, "")
             if not _NAME.fullmatch(name):
-                problems.append(
+                messages.append(
                     f"{quoted(found[0])} names no environment variable; write one like "
                     '"${DB_PASSWORD}", or "$${" for these two characters'
                 )
             elif not value:
                 what = "is empty" if name in environment else "is not set"
-                problems.append(
+                messages.append(
                     f"the environment variable {name} {what}; set it where the proxy is started"
                 )
             else:
@@ -109,13 +109,13 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> En
             return value
 
         made = _VARIABLE.sub(put_in, table[key])
-        if problems:
-            findings += [Problem(path, f"{path[-1]}: {problem}") for problem in problems]
+        if messages:
+            problems += [Problem(path, f"{path[-1]}: {message}") for message in messages]
             incomplete.add(path)
         elif made != table[key]:
             table[key] = made
             paths.add(path)
-    return Environed(tuple(findings), frozenset(paths), frozenset(incomplete), values)
+    return Substitutions(tuple(problems), frozenset(paths), frozenset(incomplete), values)
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:

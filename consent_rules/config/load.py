@@ -1,4 +1,4 @@
-"""The site owner's file: from TOML text to `Config`, or to every fault with its line."""
+"""The site owner's file: from TOML text to `Config`, or to every problem with its line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from consent_rules.catalogue.load import catalogue as known_vendors
-from consent_rules.config.banner_texts import Known, text_errors, text_warnings
-from consent_rules.config.checks import Checked, check_all, vendors_of
+from consent_rules.config.banner_texts import KnownTexts, text_errors, text_warnings
+from consent_rules.config.checks import CheckContext, check_all
 from consent_rules.config.environment import with_environment
 from consent_rules.config.models import (
     Config,
-    IncludedFile,
+    IncludedTables,
     Mode,
     PageRule,
     Policy,
@@ -27,33 +27,39 @@ from consent_rules.config.models import (
     Signals,
     Site,
     Tag,
-    Theme,
+    ThemeTable,
     VendorTable,
 )
-from consent_rules.config.partial import drafts_of, drafts_of_broken
+from consent_rules.config.partial import partial_tables, whole_tables
 from consent_rules.config.problems import (
     ConfigError,
     LocatedProblem,
     Places,
     Problem,
     Severity,
-    format_fault,
+    format_problem,
     located,
 )
-from consent_rules.config.shape_errors import shape_findings
-from consent_rules.config.sources import Includes, Opened, decoded, gathered, parsed
-from consent_rules.config.vendor_overlay import all_vendors
+from consent_rules.config.shape_errors import schema_problems
+from consent_rules.config.sources import (
+    IncludedFile,
+    Includes,
+    decode_text,
+    parse_toml,
+    read_sources,
+)
+from consent_rules.config.vendor_overlay import all_vendors, partial_vendors
 from consent_rules.config.warnings import lint
 from consent_rules.vendors import Vendor
 
 __all__ = [
     "Config",
     "ConfigError",
+    "IncludedFile",
     "Includes",
     "LoadedConfig",
     "LocatedProblem",
     "Mode",
-    "Opened",
     "PageRule",
     "Policy",
     "PreferenceStore",
@@ -65,11 +71,11 @@ __all__ = [
     "Signals",
     "Site",
     "Tag",
-    "Theme",
+    "ThemeTable",
     "VendorTable",
     "all_vendors",
     "decode_config",
-    "format_fault",
+    "format_problem",
     "included_schema",
     "json_schema",
     "load_config",
@@ -78,15 +84,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A config that can be run, with what is still to be said about it.
+    """A config that can be run, with its warnings.
 
-    `faults` holds no errors: only expired tags and warnings, sorted by file and line. `places`
-    tells where each table stands: `places.key(("tag", 3))`. `vendors` are the config's laid over
+    `problems` holds no errors: only expired tags and warnings, sorted by file and line. `places`
+    has the line of each table: `places.key(("tag", 3))`. `vendors` are the config's laid over
     the catalogue, by id.
     """
 
     config: Config
-    faults: tuple[LocatedProblem, ...]
+    problems: tuple[LocatedProblem, ...]
     places: Places
     vendors: Mapping[str, Vendor]
 
@@ -97,11 +103,11 @@ def load_config(
     *,
     today: datetime.date,
     catalogue: Mapping[str, Vendor] | None = None,
-    texts: Known | None = None,
+    texts: KnownTexts | None = None,
     includes: Includes | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
-    """Read a config. Raises ConfigError with every fault, sorted by file and line.
+    """Read a config. Raises ConfigError with every problem, sorted by file and line.
 
     `texts` are the banner's words by language and key, which [texts] may replace; without them
     [texts] is not looked into. `includes` finds the files that it includes; without it there are
@@ -111,20 +117,20 @@ def load_config(
     Warnings are given once there are no errors.
     """
     text = text.removeprefix("\ufeff")
-    data = parsed(text)
+    data = parse_toml(text)
     if isinstance(data, LocatedProblem):
         raise ConfigError([data], filename)
     vendors = known_vendors() if catalogue is None else catalogue
-    sources = gathered(text, data, filename, includes or Includes(filename, lambda *_: ()))
-    environed = with_environment(data if sources.variables else {}, environment or {})
-    config, wrong = _shaped(data)
-    findings = [shown for found in wrong if (shown := environed.shape(found)) is not None]
-    findings += environed.findings
-    drafts = drafts_of(config) if config is not None else drafts_of_broken(data)
-    known = all_vendors(config, vendors) if config is not None else vendors_of(drafts, vendors)
-    findings += check_all(
-        Checked(
-            drafts=drafts,
+    sources = read_sources(text, data, filename, includes or Includes(filename, lambda *_: ()))
+    substituted = with_environment(data if sources.variables else {}, environment or {})
+    config, invalid = _validated(data)
+    problems = [p for one in invalid if (p := substituted.schema_problem(one)) is not None]
+    problems += substituted.problems
+    tables = whole_tables(config) if config is not None else partial_tables(data)
+    known = all_vendors(config, vendors) if config else partial_vendors(tables, vendors)
+    problems += check_all(
+        CheckContext(
+            tables=tables,
             catalogue=vendors,
             vendors=known,
             today=today,
@@ -136,25 +142,25 @@ def load_config(
         )
     )
     if texts is not None:
-        findings += text_errors(data.get("texts"), texts)
+        problems += text_errors(data.get("texts"), texts)
 
-    def told() -> tuple[LocatedProblem, ...]:
-        found = located(findings, sources, sources.faults)
-        return tuple(map(environed.hidden, found))
+    def all_problems() -> tuple[LocatedProblem, ...]:
+        every = located(problems, sources, sources.problems)
+        return tuple(map(substituted.redacted, every))
 
-    severities = {found.severity for found in findings} | {f.severity for f in sources.faults}
+    severities = {p.severity for p in problems} | {p.severity for p in sources.problems}
     if config is None or "error" in severities:
-        raise ConfigError(told(), filename)
-    findings += lint(config, vendors, known, today=today)
-    findings += environed.written_passwords(config.receipts.store)
+        raise ConfigError(all_problems(), filename)
+    problems += lint(config, vendors, known, today=today)
+    problems += substituted.written_passwords(config.receipts.store)
     if texts is not None:
-        findings += text_warnings(config.texts, texts)
-    return LoadedConfig(config, told(), sources, known)
+        problems += text_warnings(config.texts, texts)
+    return LoadedConfig(config, all_problems(), sources, known)
 
 
 def decode_config(content: bytes, filename: str) -> str:
     """The text of a config file. Raises ConfigError with the line that is not UTF-8."""
-    text = decoded(content)
+    text = decode_text(content)
     if isinstance(text, LocatedProblem):
         raise ConfigError([text], filename)
     return text
@@ -168,16 +174,16 @@ def json_schema() -> dict[str, Any]:
 
 def included_schema() -> dict[str, Any]:
     """As `json_schema`, of a file that a config includes."""
-    schema = _without_null(IncludedFile.model_json_schema(by_alias=True, mode="validation"))
+    schema = _without_null(IncludedTables.model_json_schema(by_alias=True, mode="validation"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _shaped(data: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
+def _validated(data: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
     try:
         # In the file only the names of the contract count, not those of the Python fields.
         return Config.model_validate(data, by_alias=True, by_name=False), []
     except ValidationError as error:
-        return None, shape_findings(error, data)
+        return None, schema_problems(error, data)
 
 
 def _given(data: Mapping[str, Any], table: str, key: str) -> Iterator[str]:
@@ -193,14 +199,14 @@ def _without_null(node: Any) -> Any:
         return [_without_null(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: _without_null(value) for key, value in node.items()}
-    if kept.get("default", 0) is None:
-        del kept["default"]
-    options = kept.get("anyOf")
+    plain = {key: _without_null(value) for key, value in node.items()}
+    if plain.get("default", 0) is None:
+        del plain["default"]
+    options = plain.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options:
         rest = [option for option in options if option != {"type": "null"}]
         if len(rest) == 1:
-            del kept["anyOf"]
-            return {**rest[0], **kept}
-        kept["anyOf"] = rest
-    return kept
+            del plain["anyOf"]
+            return {**rest[0], **plain}
+        plain["anyOf"] = rest
+    return plain

@@ -29,6 +29,7 @@ from pydantic import (
 from consent_rules.catalogue.cookie_details import normal_lifetime
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config.countries import normal_region
+from consent_rules.config.theme import normal_colour, normal_font, normal_length
 from consent_rules.config.values import (
     normal_address,
     normal_host_pattern,
@@ -54,10 +55,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
-_COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
-_LENGTH = re.compile(r"0|[0-9]{1,3}(?:\.[0-9]{1,3})?(?:px|rem|em)")
-_FAMILY = re.compile(r"""[A-Za-z][A-Za-z0-9 -]*|'[A-Za-z0-9 -]+'|"[A-Za-z0-9 -]+\"""")
-_SHORTEST_INLINE = 3
+MIN_INLINE_LENGTH = 3
 
 
 class Mode(StrEnum):
@@ -176,7 +174,7 @@ def _site_name(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    if len(text.strip()) < _SHORTEST_INLINE:
+    if len(text.strip()) < MIN_INLINE_LENGTH:
         raise ValueError(
             f"{quoted(text)} is too short: it would be found in scripts of others; "
             'take the call that only this vendor has, such as "AcmeChat.init("'
@@ -262,30 +260,6 @@ def _cookie_domain(text: str) -> str:
     return domain
 
 
-def _colour(text: str) -> str:
-    colour = text.strip().lower()
-    if not _COLOUR.fullmatch(colour):
-        raise ValueError(f'{quoted(text)} is not a colour; write "#rrggbb", such as "#0b6e4f"')
-    return colour
-
-
-def _length(text: str) -> str:
-    length = text.strip().lower()
-    if not _LENGTH.fullmatch(length):
-        raise ValueError(f'{quoted(text)} is not a length; write "8px" or "0.5rem"')
-    return length
-
-
-def _font(text: str) -> str:
-    families = [family.strip() for family in text.split(",")]
-    if len(text) > 300 or not all(_FAMILY.fullmatch(family) for family in families):
-        raise ValueError(
-            f"{quoted(text)} is not a list of font families; write names with commas between "
-            'them, such as "Inter, system-ui, sans-serif"'
-        )
-    return ", ".join(families)
-
-
 def _signal(text: str) -> str:
     name = text.strip()
     if name not in SIGNALS:
@@ -334,9 +308,9 @@ PolicyUrl = Annotated[StrictStr, AfterValidator(_policy_url)]
 StoreUrl = Annotated[StrictStr, AfterValidator(_store)]
 CookieDomain = Annotated[StrictStr, AfterValidator(_cookie_domain)]
 Region = Annotated[StrictStr, AfterValidator(normal_region)]
-Colour = Annotated[StrictStr, AfterValidator(_colour)]
-Length = Annotated[StrictStr, AfterValidator(_length)]
-Font = Annotated[StrictStr, AfterValidator(_font)]
+Colour = Annotated[StrictStr, AfterValidator(normal_colour)]
+Length = Annotated[StrictStr, AfterValidator(normal_length)]
+Font = Annotated[StrictStr, AfterValidator(normal_font)]
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=True)]
 
 
@@ -364,8 +338,8 @@ class Proxy(Table):
     access_log: StrictBool = True
     """Whether each request writes a line to the log."""
     watch: Watch = Watch.NOTIFY
-    """How a saved config file is noticed: "notify" (told by the system, at once), "poll" (looked
-    at several times a second, for network folders) or "off" (SIGHUP only)."""
+    """How a saved config file is noticed: "notify" (by the system, at once), "poll" (compared
+    several times a second, for network folders) or "off" (SIGHUP only)."""
     max_page_bytes: Annotated[StrictInt, Field(ge=1024, le=500_000_000)] = 5_000_000
     """Largest HTML page, in bytes, that is read as a whole before it is sent. A larger one is gated
     in pieces, none of them larger than this."""
@@ -373,13 +347,13 @@ class Proxy(Table):
     """Bytes of an HTML page after which it is sent while it still comes; so is one that comes
     slowly. 0: only a page larger than max_page_bytes is."""
     cache_bytes: Annotated[StrictInt, Field(ge=0, le=1 << 40)] = 134_217_728
-    """Bytes that each worker may keep of the upstreams' answers. 0 keeps nothing."""
+    """Bytes of upstream responses that each worker may store. 0: nothing is stored."""
     cache_with_cookies: StrictBool = False
-    """Whether pages are kept for, and given to, visitors who send cookies of the site's own."""
+    """Whether pages are stored for, and served to, visitors who send cookies of the site's own."""
     cache_status: StrictBool = False
-    """Whether replies tell in a Cache-Status header what the cache did."""
+    """Whether responses carry a Cache-Status header (RFC 9211)."""
     discovered: Annotated[MaybeFile, FROM_ENVIRONMENT] = "var/discovered.db"
-    """File that counts what was closed because nobody approved it. Empty: nothing is counted."""
+    """File that counts what was closed for want of an approval. Empty: nothing is counted."""
     upstream_connect_timeout: Seconds = 5.0
     """Seconds to wait for a connection to an upstream."""
     upstream_timeout: Seconds = 60.0
@@ -426,7 +400,7 @@ class Policy(Table):
     contact: Text | None = None
     """Mail address or link for questions about privacy, shown in the preferences."""
     max_age_days: Annotated[StrictInt, Field(ge=1, le=400)] = 180
-    """Days that a choice is remembered. Browsers keep no cookie longer than 400."""
+    """Days that a choice is remembered. Browsers store no cookie longer than 400."""
     regime: Regime = Regime.OPT_IN
     """Regime where no region rule matches: "opt_in", "opt_out" or "mixed"."""
     regions: Annotated[tuple[RegionRule, ...], Field(validation_alias="region")] = ()
@@ -448,12 +422,12 @@ class Receipts(Table):
     """The record of choices."""
 
     store: Annotated[StoreUrl, FROM_ENVIRONMENT] = "sqlite:///var/receipts.db"
-    """Where receipts are kept: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"."""
+    """Where receipts are stored: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"."""
     keep_days: Annotated[StrictInt, Field(ge=1, le=36_500)] = 1095
-    """Days that a receipt is kept."""
+    """Days that a receipt is stored."""
 
 
-class Theme(Table):
+class ThemeTable(Table):
     """Looks of the banner. Values are held to what CSS cannot be broken out of."""
 
     accent: Colour | None = None
@@ -475,23 +449,15 @@ class Theme(Table):
     font: Font | None = None
     """Font families, such as "Inter, system-ui, sans-serif". They must be on the page already."""
 
-    def css_variables(self) -> Mapping[str, str]:
-        """`--consent-accent` and so on, of the values that are set."""
-        return {
-            f"--consent-{name.replace('_', '-')}": value
-            for name, value in self
-            if value is not None
-        }
-
 
 class Signals(Table):
-    """What is told of the choice besides what tags are told by themselves."""
+    """Signals of the choice, besides the consent calls of the tags themselves."""
 
     gpp: GppApproach = GppApproach.OFF
     """The IAB's Global Privacy Platform for visitors from the United States: "off", "national" (one
     section for all), or "state" (the section of the visitor's state where there is one)."""
     wp_consent_cookies: StrictBool = False
-    """Whether the cookies of the WP Consent API (wp_consent_marketing and so on) say the choice,
+    """Whether the cookies of the WP Consent API (wp_consent_marketing and so on) carry the choice,
     for a WordPress site whose plugins ask for it."""
 
 
@@ -575,15 +541,15 @@ class Tag(Table):
 
 
 class CookieTable(Table):
-    """What the cookie declaration says of one cookie."""
+    """One cookie in the cookie declaration."""
 
     name: Annotated[CookiePattern, Field(examples=["acme_id"])]
     """Name of the cookie, "*" for any run of characters. It is one of the vendor's `cookies`."""
     lifetime: Lifetime | None = None
-    """How long it is kept: "session", "30 minutes", "2 years"."""
+    """Its lifetime: "session", "30 minutes", "2 years"."""
     purpose: Text | None = None
     """What it is for: visitor, visit, source, advertising, recording, settings, security, traffic,
-    version, consent, each said in the visitor's language; or a sentence of your own."""
+    version, consent, each in the visitor's language; or a sentence of your own."""
 
 
 class VendorTable(Table):
@@ -616,13 +582,13 @@ class VendorTable(Table):
     policy_url: WebUrl | None = None
     """Link to the vendor's privacy policy."""
     cookie_details: Annotated[tuple[CookieTable, ...], Field(validation_alias="cookie")] = ()
-    """What the cookie declaration says of its cookies, one [[vendor.cookie]] each."""
+    """Its cookies in the cookie declaration, one [[vendor.cookie]] each."""
     records_sessions: StrictBool | None = None
     """Whether it can record what a visitor does on a page: pointer, scrolling, typing."""
     baa: BaaOffer | None = None
     """Whether the vendor offers a business associate agreement: "yes", "no" or "unknown"."""
     baa_source: WebUrl | None = None
-    """Where the vendor says so."""
+    """Where the vendor documents it."""
 
 
 class Config(Table):
@@ -638,13 +604,13 @@ class Config(Table):
     preferences: PreferenceStore = PreferenceStore()
     """The cookie that holds a choice."""
     receipts: Receipts = Receipts()
-    """Where the record of choices is kept, and how long."""
-    theme: Theme = Theme()
+    """Where the record of choices is stored, and how long."""
+    theme: ThemeTable = ThemeTable()
     """Looks of the banner."""
     texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)
     """Words of the banner in place of ours, by language: [texts.en] banner.title = "..."."""
     signals: Signals = Signals()
-    """What is told of the choice."""
+    """Signals of the choice."""
     sites: Annotated[tuple[Site, ...], Field(min_length=1, validation_alias="site")]
     """The sites, one [[site]] each."""
     tags: Annotated[tuple[Tag, ...], Field(validation_alias="tag")] = ()
@@ -653,7 +619,7 @@ class Config(Table):
     """Vendors that the catalogue does not know, one [[vendor]] each."""
 
 
-class IncludedFile(Table):
+class IncludedTables(Table):
     """A file that a config of consent-proxy includes: the tags of one team."""
 
     include: tuple[IncludePattern, ...] = ()

@@ -1,6 +1,6 @@
 """What is valid in a config file, whatever else is wrong with it.
 
-The checks across tables look at drafts, so that one broken table hides no mistake in another.
+The checks across tables look at partial tables: one broken table hides no mistake in another.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from consent_rules.config.models import (
     RegionRule,
     Site,
     Tag,
+    ThemeTable,
     VendorTable,
 )
 from consent_rules.config.toml.positions import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PartialTable:
     """The valid values of one table, by field name. A broken item of a list is None."""
 
     path: Path
@@ -52,22 +53,24 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Drafts:
+class PartialTables:
     """The tables that the checks look at."""
 
-    proxy: Draft
-    preferences: Draft
-    regions: tuple[Draft, ...]
-    sites: tuple[Draft, ...]
-    tags: tuple[Draft, ...]
-    vendors: tuple[Draft, ...]
+    proxy: PartialTable
+    preferences: PartialTable
+    theme: PartialTable
+    regions: tuple[PartialTable, ...]
+    sites: tuple[PartialTable, ...]
+    tags: tuple[PartialTable, ...]
+    vendors: tuple[PartialTable, ...]
 
 
-def drafts_of(config: Config) -> Drafts:
-    """The drafts of a file whose shape is right."""
-    return Drafts(
-        proxy=Draft(("proxy",), Proxy, vars(config.proxy)),
-        preferences=Draft(("preferences",), PreferenceStore, vars(config.preferences)),
+def whole_tables(config: Config) -> PartialTables:
+    """The tables of a file whose shape is right."""
+    return PartialTables(
+        proxy=PartialTable(("proxy",), Proxy, vars(config.proxy)),
+        preferences=PartialTable(("preferences",), PreferenceStore, vars(config.preferences)),
+        theme=PartialTable(("theme",), ThemeTable, vars(config.theme)),
         regions=_whole(("policy", "region"), RegionRule, config.policy.regions),
         sites=_whole(("site",), Site, config.sites),
         tags=_whole(("tag",), Tag, config.tags),
@@ -75,37 +78,48 @@ def drafts_of(config: Config) -> Drafts:
     )
 
 
-def drafts_of_broken(data: Mapping[str, Any]) -> Drafts:
-    """The drafts of what is valid in a file whose shape is wrong somewhere."""
+def partial_tables(data: Mapping[str, Any]) -> PartialTables:
+    """What is valid in a file whose shape is wrong somewhere."""
     policy = data.get("policy")
     regions = policy.get("region") if isinstance(policy, dict) else None
-    return Drafts(
-        proxy=Draft(("proxy",), Proxy, _salvaged(Proxy, data.get("proxy", {}))),
-        preferences=Draft(
-            ("preferences",), PreferenceStore, _salvaged(PreferenceStore, data.get("preferences"))
+    return PartialTables(
+        proxy=_valid_table("proxy", Proxy, data),
+        preferences=PartialTable(
+            ("preferences",),
+            PreferenceStore,
+            _valid_values(PreferenceStore, data.get("preferences")),
         ),
-        regions=_salvaged_all(("policy", "region"), RegionRule, regions),
-        sites=_salvaged_all(("site",), Site, data.get("site")),
-        tags=_salvaged_all(("tag",), Tag, data.get("tag")),
-        vendors=_salvaged_all(("vendor",), VendorTable, data.get("vendor")),
+        theme=PartialTable(
+            ("theme",), ThemeTable, _valid_values(ThemeTable, data.get("theme", {}))
+        ),
+        regions=_valid_tables(("policy", "region"), RegionRule, regions),
+        sites=_valid_tables(("site",), Site, data.get("site")),
+        tags=_valid_tables(("tag",), Tag, data.get("tag")),
+        vendors=_valid_tables(("vendor",), VendorTable, data.get("vendor")),
     )
 
 
-def _whole(path: Path, model: type[BaseModel], tables: tuple[BaseModel, ...]) -> tuple[Draft, ...]:
-    return tuple(Draft((*path, i), model, vars(table)) for i, table in enumerate(tables))
+def _whole(
+    path: Path, model: type[BaseModel], tables: tuple[BaseModel, ...]
+) -> tuple[PartialTable, ...]:
+    return tuple(PartialTable((*path, i), model, vars(table)) for i, table in enumerate(tables))
 
 
-def _salvaged_all(path: Path, model: type[BaseModel], tables: object) -> tuple[Draft, ...]:
+def _valid_table(key: str, model: type[BaseModel], data: Mapping[str, Any]) -> PartialTable:
+    return PartialTable((key,), model, _valid_values(model, data.get(key, {})))
+
+
+def _valid_tables(path: Path, model: type[BaseModel], tables: object) -> tuple[PartialTable, ...]:
     if not isinstance(tables, list):
         return ()
     return tuple(
-        Draft((*path, index), model, _salvaged(model, table))
+        PartialTable((*path, index), model, _valid_values(model, table))
         for index, table in enumerate(tables)
         if isinstance(table, dict)
     )
 
 
-def _salvaged(model: type[BaseModel], table: object) -> dict[str, Any]:
+def _valid_values(model: type[BaseModel], table: object) -> dict[str, Any]:
     if not isinstance(table, dict):
         return {}
     try:
@@ -125,11 +139,11 @@ def _salvaged(model: type[BaseModel], table: object) -> dict[str, Any]:
             )
         except ValidationError:
             if get_origin(field.annotation) is tuple and isinstance(table[key], list):
-                values[name] = tuple(_salvaged_item(model, name, item) for item in table[key])
+                values[name] = tuple(_valid_item(model, name, item) for item in table[key])
     return values
 
 
-def _salvaged_item(model: type[BaseModel], name: str, item: object) -> Any:
+def _valid_item(model: type[BaseModel], name: str, item: object) -> Any:
     try:
         return _item_adapter(model, name).validate_python(item, by_alias=True, by_name=False)
     except ValidationError:

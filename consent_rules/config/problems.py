@@ -1,4 +1,4 @@
-"""Faults of a config file: what is wrong, where, and what to do."""
+"""Problems of a config file: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A fault whose place is still a path of the file. `at` tells whether its key is shown, or
+    """A problem whose place is still a path of the file. `at`: the place of the key, or of
     its value."""
 
     path: Path
@@ -70,34 +70,32 @@ class Problem:
 
 
 def located(
-    findings: Iterable[Problem], places: Places, told: Iterable[LocatedProblem] = ()
+    problems: Iterable[Problem], places: Places, more: Iterable[LocatedProblem] = ()
 ) -> tuple[LocatedProblem, ...]:
-    """The findings with their lines, and what is `told` already: in the order of the files and
-    lines, none twice.
+    """The problems with their lines, and those that have lines already: in the order of the files
+    and lines, without duplicates.
     """
-    faults: dict[LocatedProblem, None] = dict.fromkeys(told)
-    for finding in findings:
-        place = places.key if finding.at == "key" else places.value
-        file, line, column = place(finding.path)
-        faults[LocatedProblem(line, column, finding.message, finding.severity, file)] = None
-    return tuple(
-        sorted(faults, key=lambda fault: (places.order(fault.file), fault.line, fault.column))
-    )
+    found: dict[LocatedProblem, None] = dict.fromkeys(more)
+    for problem in problems:
+        place = places.key if problem.at == "key" else places.value
+        file, line, column = place(problem.path)
+        found[LocatedProblem(line, column, problem.message, problem.severity, file)] = None
+    return tuple(sorted(found, key=lambda one: (places.order(one.file), one.line, one.column)))
 
 
 class ConfigError(Exception):
-    """The config file is refused. `faults` holds everything found, sorted by line."""
+    """The config file is refused. `problems` holds everything found, sorted by line."""
 
-    def __init__(self, faults: Sequence[LocatedProblem], filename: str = "") -> None:
-        self.faults: tuple[LocatedProblem, ...] = tuple(faults)
+    def __init__(self, problems: Sequence[LocatedProblem], filename: str = "") -> None:
+        self.problems: tuple[LocatedProblem, ...] = tuple(problems)
         self.filename = filename
-        super().__init__("\n".join(format_fault(fault, filename) for fault in self.faults))
+        super().__init__("\n".join(format_problem(problem, filename) for problem in self.problems))
 
 
-def format_fault(fault: LocatedProblem, filename: str) -> str:
+def format_problem(problem: LocatedProblem, filename: str) -> str:
     """`file:line: what is wrong`, with "warning:" before what is none."""
-    label = "warning: " if fault.severity == "warning" else ""
-    return f"{fault.file or filename}:{fault.line}: {label}{fault.message}"
+    label = "warning: " if problem.severity == "warning" else ""
+    return f"{problem.file or filename}:{problem.line}: {label}{problem.message}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -1,7 +1,4 @@
-"""The shape of the file: are the keys known, the required ones there, the values of their kind?
-
-Pydantic finds the mistakes, all at once; here they become sentences.
-"""
+"""Pydantic's errors as sentences: unknown keys, missing keys, values of the wrong type."""
 
 from __future__ import annotations
 
@@ -25,26 +22,26 @@ from consent_rules.config.model_paths import (
 from consent_rules.config.models import Site
 from consent_rules.config.problems import Problem, did_you_mean, nearest
 from consent_rules.config.toml.positions import Path
-from consent_rules.wording import quoted
+from consent_rules.wording import join_or, quoted
 
 
-def shape_findings(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
-    """Every mistake of shape in `data`, the file's values, as pydantic reports them."""
-    faults = [
-        fault
-        for fault in error.errors(include_url=False)
-        # A list is also "too short" when its items are wrong, which is said of each already.
-        if not (fault["type"] == "too_short" and fault["input"])
+def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
+    """Every value in `data` (the file's) that the models refuse, as pydantic reports it."""
+    errors = [
+        one
+        for one in error.errors(include_url=False)
+        # A list is also "too short" when its items are wrong, which is reported for each already.
+        if not (one["type"] == "too_short" and one["input"])
     ]
     misspelt = {
-        (*fault["loc"][:-1], meant)
-        for fault in faults
-        if fault["type"] == "extra_forbidden" and (meant := _meant_key(fault["loc"])) is not None
+        (*one["loc"][:-1], meant)
+        for one in errors
+        if one["type"] == "extra_forbidden" and (meant := _meant_key(one["loc"])) is not None
     }
     return [
-        _finding(fault["type"], fault["loc"], fault.get("ctx", {}), fault["input"], data)
-        for fault in faults
-        if not (fault["type"] == "missing" and fault["loc"] in misspelt)
+        _problem(one["type"], one["loc"], one.get("ctx", {}), one["input"], data)
+        for one in errors
+        if not (one["type"] == "missing" and one["loc"] in misspelt)
     ]
 
 
@@ -53,7 +50,7 @@ def _meant_key(path: Path) -> str | None:
     return nearest(str(path[-1]), toml_keys(model)) if model else None
 
 
-def _finding(
+def _problem(
     kind: str, path: Path, context: Mapping[str, Any], value: object, data: Mapping[str, Any]
 ) -> Problem:
     if kind == "extra_forbidden":
@@ -92,7 +89,7 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
             f"unknown table [{quoted(word)[1:-1]}]" if as_table else f"unknown key {quoted(word)}"
         )
         if not as_table and (homes := homes_of(word)):
-            hint = f"; it belongs in {_or(homes)}"
+            hint = f"; it belongs in {join_or(homes)}"
         return f"{what}{hint}"
     what = f"unknown key {quoted(word)} in {header_of(tuple(table))}"
     homes = [home for home in homes_of(word) if home != header_of(tuple(table))]
@@ -103,7 +100,7 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
     if near:
         return what + near
     if homes:
-        return f"{what}; it belongs in {_or(homes)}"
+        return f"{what}; it belongs in {join_or(homes)}"
     return f"{what}; the keys are {', '.join(known)}"
 
 
@@ -140,7 +137,7 @@ def _no_list(path: Path, value: object) -> str:
 
 def _no_choice(path: Path, value: object) -> str:
     choices = _choices(path)
-    listed = _or([f'"{choice}"' for choice in choices])
+    listed = join_or([f'"{choice}"' for choice in choices])
     if not isinstance(value, str):
         return f"it must be {listed}, not {_kind(value)}"
     hint = did_you_mean(value, choices)
@@ -217,10 +214,6 @@ def _shown(value: object) -> str:
 
 def _plain_number(value: float) -> str:
     return f"{value:g}" if isinstance(value, float) else f"{value}"
-
-
-def _or(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _named(path: Path, data: Mapping[str, Any]) -> str:

@@ -27,10 +27,10 @@ listens, stands in the one file that its owners review."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class IncludedFile:
     """One file that a pattern found, or one reason why it found none.
 
-    `name` is how faults call it, `identity` is equal for two names of one file.
+    `name` is how problems call it, `identity` is equal for two names of one file.
     """
 
     name: str = ""
@@ -47,11 +47,11 @@ class Includes:
     """
 
     identity: str
-    named: Callable[[str, str], Sequence[Opened]]
+    named: Callable[[str, str], Sequence[IncludedFile]]
 
 
 @dataclass(slots=True)
-class _Part:
+class _SourceFile:
     name: str
     lines: TomlLines
 
@@ -60,16 +60,16 @@ class _Part:
 class Sources:
     """All files as one table of values, and where each value stands.
 
-    `faults` are those of the files as such. `whole` is False where some file could not be read:
+    `problems` are those of the files as such. `whole` is False where some file could not be read:
     what seems to be missing may stand there.
     """
 
     data: dict[str, Any]
-    faults: list[LocatedProblem] = field(default_factory=list)
+    problems: list[LocatedProblem] = field(default_factory=list)
     whole: bool = True
     variables: bool = False
     """Whether `${` stands anywhere in the files."""
-    _parts: list[_Part] = field(default_factory=list)
+    _parts: list[_SourceFile] = field(default_factory=list)
     _origins: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """For each shared table and each of its entries: the part, and the entry's index there."""
 
@@ -92,7 +92,7 @@ class Sources:
         """The place of a file among the files, in the order in which they were read."""
         return next((n for n, part in enumerate(self._parts) if part.name == file), 0)
 
-    def _local(self, path: Path) -> tuple[_Part, Path]:
+    def _local(self, path: Path) -> tuple[_SourceFile, Path]:
         if len(path) > 1 and isinstance(path[0], str) and isinstance(path[1], int):
             entries = self._origins.get(path[0], ())
             if path[1] < len(entries):
@@ -101,7 +101,7 @@ class Sources:
         return self._parts[0], path
 
 
-def parsed(text: str) -> dict[str, Any] | LocatedProblem:
+def parse_toml(text: str) -> dict[str, Any] | LocatedProblem:
     """The values of a TOML text, or its first mistake of syntax."""
     with contextlib.suppress(ValueError, RecursionError):
         return tomli.loads(text)  # tomllib made to machine code: a third of the time
@@ -113,7 +113,7 @@ def parsed(text: str) -> dict[str, Any] | LocatedProblem:
         return LocatedProblem(*explain_syntax(error, text))
 
 
-def decoded(content: bytes) -> str | LocatedProblem:
+def decode_text(content: bytes) -> str | LocatedProblem:
     """The text of a file, or where it is not UTF-8."""
     try:
         return content.decode("utf-8-sig")
@@ -127,20 +127,20 @@ def decoded(content: bytes) -> str | LocatedProblem:
         return LocatedProblem(line, column, what)
 
 
-def gathered(text: str, data: dict[str, Any], filename: str, includes: Includes) -> Sources:
-    """The file's values with those of all files that it includes. No fault stops the others."""
-    found = Sources(data, variables="${" in text, _parts=[_Part("", TomlLines(text))])
+def read_sources(text: str, data: dict[str, Any], filename: str, includes: Includes) -> Sources:
+    """The file's values with those of all files that it includes. No problem stops the others."""
+    found = Sources(data, variables="${" in text, _parts=[_SourceFile("", TomlLines(text))])
     for table in SHARED:
         entries = data.get(table)
         if isinstance(entries, list):
             found._origins[table] = [(0, index) for index in range(len(entries))]
     main = includes.identity
-    _Gathering(found, includes, filename, {main}).include(data, 0, (main,))
+    _SourceReader(found, includes, filename, {main}).include(data, 0, (main,))
     return found
 
 
 @dataclass(slots=True)
-class _Gathering:
+class _SourceReader:
     sources: Sources
     includes: Includes
     filename: str
@@ -177,16 +177,16 @@ class _Gathering:
                     self.read.add(opened.identity)
                     self._file(opened, above)
 
-    def _file(self, opened: Opened, above: tuple[str, ...]) -> None:
+    def _file(self, opened: IncludedFile, above: tuple[str, ...]) -> None:
         number = len(self.sources._parts)
-        text = decoded(opened.content)
+        text = decode_text(opened.content)
         if isinstance(text, LocatedProblem):
-            self.sources._parts.append(_Part(opened.name, TomlLines("")))
+            self.sources._parts.append(_SourceFile(opened.name, TomlLines("")))
             self._unreadable(opened.name, text)
             return
-        self.sources._parts.append(_Part(opened.name, TomlLines(text)))
+        self.sources._parts.append(_SourceFile(opened.name, TomlLines(text)))
         self.sources.variables |= "${" in text
-        data = parsed(text)
+        data = parse_toml(text)
         if isinstance(data, LocatedProblem):
             self._unreadable(opened.name, data)
             return
@@ -211,7 +211,7 @@ class _Gathering:
             )
             return
         mine = self.sources.data.setdefault(table, [])
-        if isinstance(mine, list):  # else the file itself is wrong there, and that is told
+        if isinstance(mine, list):  # else the file itself is wrong there, which is a schema error
             mine.extend(entries)
             origins = self.sources._origins.setdefault(table, [])
             origins.extend((number, index) for index in range(len(entries)))
@@ -225,10 +225,10 @@ class _Gathering:
             "[[vendor]] and include"
         )
 
-    def _unreadable(self, name: str, fault: LocatedProblem) -> None:
+    def _unreadable(self, name: str, problem: LocatedProblem) -> None:
         self.sources.whole = False
-        self.sources.faults.append(
-            LocatedProblem(fault.line, fault.column, fault.message, file=name)
+        self.sources.problems.append(
+            LocatedProblem(problem.line, problem.column, problem.message, file=name)
         )
 
     def _fault(
@@ -242,7 +242,7 @@ class _Gathering:
     ) -> None:
         part = self.sources._parts[number]
         line, column = part.lines.key(path) if at_key else part.lines.value(path)
-        self.sources.faults.append(LocatedProblem(line, column, message, severity, part.name))
+        self.sources.problems.append(LocatedProblem(line, column, message, severity, part.name))
 
 
 _NO_LIST = 'it must be a list of files, as in include = ["tags/*.toml"]'

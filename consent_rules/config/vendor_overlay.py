@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from consent_rules.config.models import Config, CookieTable, VendorTable
+from consent_rules.config.partial import PartialTables
 from consent_rules.vendors import BaaOffer, CookieDetail, Vendor
 
 _ADDED = ("hosts", "paths", "inline", "cookies", "globals")
@@ -19,6 +20,24 @@ _CHANGED = (
 def all_vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
     """Every vendor by id: the catalogue's, those of the config laid over them."""
     return lay_over(config.vendors, catalogue)
+
+
+def partial_vendors(tables: PartialTables, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
+    """As `all_vendors`, of a broken file; a vendor that is not whole is left out."""
+    vendors = dict(catalogue)
+    for table in tables.vendors:
+        if table.get("id") is None:
+            continue
+        values: dict[str, Any] = {
+            name: tuple(item for item in value if item is not None)
+            if isinstance(value, tuple)
+            else value
+            for name, value in table.values.items()
+        }
+        vendor = merged(vendors.get(values["id"]), VendorTable.model_construct(**values))
+        if vendor is not None:
+            vendors[vendor.id] = vendor
+    return vendors
 
 
 def lay_over(

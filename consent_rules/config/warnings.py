@@ -7,20 +7,20 @@ import re
 from collections.abc import Iterator, Mapping
 
 from consent_rules.categories import SALE_OR_SHARING, Audience, Category
-from consent_rules.config.models import Config, Sensor, Site, Tag
+from consent_rules.config.models import Config, Sensor, Site, Tag, VendorTable
 from consent_rules.config.problems import Problem
+from consent_rules.config.theme import contrast_warning
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
-from consent_rules.host_owners import HostOwners
-from consent_rules.matching.paths import paths_meet
+from consent_rules.matching.hosts import HostClaims
+from consent_rules.matching.paths import path_covers, paths_meet
+from consent_rules.matching.shared_hosts import narrower_pattern, shared_host_of
 from consent_rules.regions import region_laws
 from consent_rules.vendors import Vendor
-from consent_rules.wording import quoted
+from consent_rules.wording import category_words, quoted
 
 EXPIRES_SOON_DAYS = 30
 LONG_MEMORY_DAYS = 365
-LEAST_CONTRAST = 4.5
-"""WCAG 2.2, success criterion 1.4.3, for text of ordinary size."""
 
 _STRICTNESS = {
     Category.NECESSARY: 0,
@@ -105,7 +105,7 @@ def _policy(config: Config) -> Iterator[Problem]:
     if policy.regions and not headers and source.database is None:
         yield _warning(
             ("policy", "region"),
-            "the [[policy.region]] rules never apply: nothing tells the visitor's region; "
+            "the [[policy.region]] rules never apply: the visitor's region is not known; "
             "add [policy.region_from]",
         )
     if source.database is None and source.region_header is None:
@@ -141,24 +141,13 @@ def _states_not_known(config: Config) -> Iterator[Problem]:
 
 
 def _theme(config: Config) -> Iterator[Problem]:
-    theme = config.theme
-    for key, front, back in (
-        ("accent_text", theme.accent_text, theme.accent),
-        ("text", theme.text, theme.background),
-    ):
-        if front is None or back is None:
-            continue
-        contrast = _contrast(front, back)
-        if contrast < LEAST_CONTRAST:
-            yield _warning(
-                ("theme", key),
-                f'{key}: "{front}" on "{back}" has a contrast of {contrast:.1f}:1; '
-                f"people need {LEAST_CONTRAST}:1 to read it (WCAG 1.4.3)",
-            )
+    message = contrast_warning(vars(config.theme))
+    if message is not None:
+        yield _warning(("theme", "accent_text"), message)
 
 
 def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
-    shared = HostOwners(
+    shared = HostClaims(
         (path.partition("/")[0], vendor.id)
         for vendor in catalogue.values()
         for path in vendor.paths
@@ -179,6 +168,7 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]
                 'the way can read and change pages. Use "https://" or a private network',
             )
         yield from _sensors(here, site)
+        yield from _page_rules(here, site)
         for index, rule in enumerate(site.pages):
             if rule.audience is Audience.MARKETING:
                 yield _warning(
@@ -187,7 +177,7 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]
                     "audience always wins",
                 )
         for index, host in enumerate(site.first_party):
-            owners = tuple(dict.fromkeys(shared.meeting(host)))
+            owners = tuple(dict.fromkeys(shared.overlapping(host)))
             if owners:
                 names = ", ".join(catalogue[owner].name for owner in owners[:3])
                 yield _warning(
@@ -195,6 +185,52 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]
                     f'first_party: "{host}" also serves {names}, which will escape every choice; '
                     "serve your own files from a host of your own",
                 )
+
+
+def _page_rules(here: Path, site: Site) -> Iterator[Problem]:
+    globs = [rule.path for rule in site.pages if rule.path and rule.audience is Audience.PATIENT]
+    for index, rule in enumerate(site.pages):
+        if rule.path is None or rule.audience is not Audience.PATIENT:
+            continue
+        path = (*here, "page", index, "path")
+        yield from _glob(path, "path", rule.path)
+        folder = f"{rule.path.rstrip('/')}/*"
+        is_file = "." in rule.path.rpartition("/")[2]
+        if site.audience is Audience.PATIENT or "*" in rule.path or rule.path == "/" or is_file:
+            continue
+        if not any(path_covers(glob.lower(), folder.lower()) for glob in globs):
+            yield _warning(
+                path,
+                f"path: {quoted(rule.path)} is this page alone: what lies below it counts as "
+                f'marketing. Write path = "{folder}", which holds for both',
+            )
+
+
+_FRONT_CONTROLLER = re.compile(
+    r"/((?:index|default|app|app_dev|main|home)\.(?:php[0-9]?|phtml|aspx?|cgi|pl|jsp|do|cfm))(?=/|\Z)",
+    re.IGNORECASE,
+)
+MAX_STARS = 2
+
+
+def _glob(path: Path, key: str, glob: str) -> Iterator[Problem]:
+    """What is easily misjudged about a pattern of paths."""
+    stars = glob.count("*")
+    if stars > MAX_STARS:
+        yield _warning(
+            path,
+            f"{key}: {quoted(glob)} has {stars} stars: it is hard to see which pages it names. "
+            "Write a pattern for each folder",
+        )
+    found = _FRONT_CONTROLLER.search(glob)
+    if found is not None:
+        without = glob.replace(found[0], "", 1) or "/"
+        yield _warning(
+            path,
+            f"{key}: {quoted(glob)} names the front controller {quoted(found[1])}: such a site "
+            "mostly serves the same page without it, and a rule without it holds for both. Write "
+            f"{quoted(without)}",
+        )
 
 
 def _sensors(here: Path, site: Site) -> Iterator[Problem]:
@@ -230,6 +266,8 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
                 f"the tag {quoted(tag.vendor)} expires on {tag.expires}, in {left} {days}; "
                 "have it approved again in time, or it closes",
             )
+        for index, page in enumerate(tag.pages):
+            yield from _glob(("tag", number, "pages", index), "pages", page)
         vendor = vendors.get(tag.vendor)
         if (
             vendor is not None
@@ -239,8 +277,8 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
             yield _warning(
                 ("tag", number, "vendor"),
                 f"the tag {quoted(tag.vendor)} can record what visitors do and type, but opens "
-                f"with {_word(vendor.category)}, without being asked for as session replay; switch "
-                "recording off in it, or write a [[vendor]] with this id and "
+                f"with {category_words(vendor.category)}, without being asked for as session "
+                "replay; switch recording off in it, or write a [[vendor]] with this id and "
                 'category = "session_replay"',
             )
         if vendor is None or SALE_OR_SHARING.isdisjoint({vendor.category, *vendor.serves}):
@@ -276,6 +314,7 @@ def _has_patient_pages(site: Site) -> bool:
 def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
     for number, table in enumerate(config.vendors):
         here: Path = ("vendor", number)
+        yield from _shared_hosts(here, table)
         known = catalogue.get(table.id)
         if known is None:
             if table.policy_url is None:
@@ -296,28 +335,27 @@ def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Proble
         ):
             yield _warning(
                 (*here, "category"),
-                f"category: {known.name} is {_word(known.category)} in the catalogue and less "
-                f"guarded as {_word(table.category)}; write down why for your privacy officer",
+                f"category: {known.name} is {category_words(known.category)} in the catalogue and "
+                f"less guarded as {category_words(table.category)}; write down why for your "
+                "privacy officer",
+            )
+
+
+def _shared_hosts(here: Path, table: VendorTable) -> Iterator[Problem]:
+    for key, patterns in (("hosts", table.hosts), ("paths", table.paths)):
+        for index, pattern in enumerate(patterns):
+            shared = None if pattern.startswith("/") else shared_host_of(pattern)
+            if shared is None:
+                continue
+            how = " A policy header names whole directories only." if key == "paths" else ""
+            yield _warning(
+                (*here, key, index),
+                f"{key}: {quoted(pattern)} opens more than one publisher's files ({shared.name}), "
+                f"and so the trackers of strangers.{how} Write the vendor's own, such as "
+                f"{narrower_pattern(shared)}",
             )
 
 
 def _host_of(origin: str) -> str:
     authority = origin.partition("://")[2]
     return re.sub(r":[0-9]+\Z", "", authority).strip("[]")
-
-
-def _word(category: Category) -> str:
-    return category.value.replace("_", " ")
-
-
-def _contrast(front: str, back: str) -> float:
-    """Contrast ratio of two `#rgb` or `#rrggbb` colours (WCAG 2.2, "contrast ratio")."""
-    lighter, darker = sorted((_luminance(front), _luminance(back)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
-    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from consent_rules.config.toml.editing import Value, as_toml
 from consent_rules.importers.cookieconsent import read_cookieconsent
 from consent_rules.importers.klaro import read_klaro
-from consent_rules.importers.service import Imported, Service, Tool
+from consent_rules.importers.service import ImportResult, Service, Tool
 from consent_rules.importers.tarteaucitron import read_tarteaucitron
 from consent_rules.vendors import Vendor
 
 
-def imported(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> Imported:
+def read_foreign_config(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> ImportResult:
     """Read another tool's configuration. Raises NothingToImportError."""
     reader = {
         Tool.KLARO: read_klaro,
@@ -33,7 +33,7 @@ def imported(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> Import
 
 
 def as_config(
-    found: Imported,
+    found: ImportResult,
     catalogue: Mapping[str, Vendor],
     *,
     site: str,
@@ -80,7 +80,7 @@ def as_config(
 def _new_vendor(service: Service, vendor: str) -> list[str]:
     category = service.category.value if service.category else "..."
     lines = [
-        "# nobody that the catalogue knows: say where it comes from, and take the # away",
+        "# unknown to the catalogue: name its hosts, and remove the #",
         "# [[vendor]]",
         f"# id = {as_toml(vendor)}",
         f"# name = {as_toml(_one_line(service.title))}",

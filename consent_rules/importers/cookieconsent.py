@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from consent_rules.categories import Category
 from consent_rules.importers.js_literals import objects_in
 from consent_rules.importers.service import (
-    Imported,
+    ImportResult,
     NothingToImportError,
     Service,
     Tool,
@@ -24,8 +24,8 @@ from consent_rules.vendors import Vendor
 # --- cookieconsent
 
 
-def read_cookieconsent(source: str, catalogue: Mapping[str, Vendor]) -> Imported:
-    found = Imported(Tool.COOKIECONSENT)
+def read_cookieconsent(source: str, catalogue: Mapping[str, Vendor]) -> ImportResult:
+    found = ImportResult(Tool.COOKIECONSENT)
     config = next((o for o in objects_in(source) if isinstance(o.get("categories"), dict)), None)
     if config is None:
         raise NothingToImportError(
@@ -38,14 +38,14 @@ def read_cookieconsent(source: str, catalogue: Mapping[str, Vendor]) -> Imported
     revision = config.get("revision")
     if isinstance(revision, int) and revision:
         found.policy["version"] = str(revision)
-    for name, said in config["categories"].items():
+    for name, value in config["categories"].items():
         category = category_of(name)
         if category is None:
             found.left_out.append(
                 f'the category "{name}"; ours are necessary, functional, analytics, '
                 "session_replay, advertising and social"
             )
-        table = said if isinstance(said, dict) else {}
+        table = value if isinstance(value, dict) else {}
         if table.get("enabled") is True and table.get("readOnly") is not True:
             found.left_out.append(f'"{name}" is on by default there; here the regime decides')
         services = table.get("services")
@@ -70,13 +70,13 @@ def read_cookieconsent(source: str, catalogue: Mapping[str, Vendor]) -> Imported
 
 
 def _by_cookies(
-    found: Imported,
+    found: ImportResult,
     name: str,
     category: Category | None,
     cookies: tuple[str, ...],
     catalogue: Mapping[str, Vendor],
 ) -> None:
-    """A category that names no services still clears cookies that tell whose they are."""
+    """A category that names no services still clears cookies by which vendors are known."""
     left = list(cookies)
     for vendor in catalogue.values():
         stems = {cookie.rstrip("*") for cookie in vendor.cookies}
@@ -86,5 +86,5 @@ def _by_cookies(
             found.services.append(Service(name, vendor.name, vendor.id, category, ()))
     if left:
         found.left_out.append(
-            f'the cookies {", ".join(left)} of "{name}": nobody is known to set them'
+            f'the cookies {", ".join(left)} of "{name}": no known vendor sets them'
         )

@@ -1,4 +1,4 @@
-"""What a JavaScript file says in plain literals. Nothing of it is ever run.
+"""The plain literals of a JavaScript file. Nothing of it is ever run.
 
 Objects, lists, texts, numbers and regular expressions are read; whatever would have to be computed
 (functions, variables, calls) is UNREADABLE.
@@ -22,7 +22,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0
 
 
 class Unreadable:
-    """A value that only running the file would tell."""
+    """A value that only running the file would give."""
 
     def __repr__(self) -> str:
         return "UNREADABLE"
@@ -162,10 +162,10 @@ def _number(text: str) -> Any:
 
 def _unescaped(text: str) -> str:
     def plain(match: re.Match[str]) -> str:
-        said = match[1]
-        if said[0] in "ux" and len(said) > 1:
-            number = int(said[1:].strip("{}"), 16)
+        escape = match[1]
+        if escape[0] in "ux" and len(escape) > 1:
+            number = int(escape[1:].strip("{}"), 16)
             return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else "\ufffd"
-        return "" if said[0] in "\r\n" else _ESCAPES.get(said, said)
+        return "" if escape[0] in "\r\n" else _ESCAPES.get(escape, escape)
 
     return _ESCAPE.sub(plain, text)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from consent_rules.importers.js_literals import objects_in
 from consent_rules.importers.service import (
-    Imported,
+    ImportResult,
     NothingToImportError,
     Service,
     Tool,
@@ -24,8 +24,8 @@ from consent_rules.vendors import Vendor
 # --- Klaro
 
 
-def read_klaro(source: str, catalogue: Mapping[str, Vendor]) -> Imported:
-    found = Imported(Tool.KLARO)
+def read_klaro(source: str, catalogue: Mapping[str, Vendor]) -> ImportResult:
+    found = ImportResult(Tool.KLARO)
     config = next(
         (o for o in objects_in(source) if isinstance(o.get("services", o.get("apps")), list)), None
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from consent_rules.categories import Category
+from consent_rules.categories import FOREIGN_NAMES, Category
 from consent_rules.config.toml.editing import Value
 from consent_rules.importers.js_literals import UNREADABLE, Regex
 from consent_rules.vendors import Vendor
@@ -23,7 +23,7 @@ class Tool(StrEnum):
 
 
 class NothingToImportError(ValueError):
-    """The file holds no configuration of the tool. The message says what was looked for."""
+    """The file holds no configuration of the tool. The message names what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Service:
 
 
 @dataclass(slots=True)
-class Imported:
-    """What was found. `left_out` says in sentences what could not be carried over."""
+class ImportResult:
+    """What was read. `left_out` has a sentence for each thing that could not be carried over."""
 
     tool: Tool
     services: list[Service] = field(default_factory=list)
@@ -76,23 +76,12 @@ _ALIASES: Mapping[str, str] = {
     "recaptcha": "recaptcha",
 }
 _CATEGORIES: Mapping[str, Category] = {
-    "necessary": Category.NECESSARY,
-    "essential": Category.NECESSARY,
+    **FOREIGN_NAMES,
+    # Purposes in the examples of Klaro and tarteaucitron.
     "security": Category.NECESSARY,
-    "functional": Category.FUNCTIONAL,
-    "functionality": Category.FUNCTIONAL,
-    "preferences": Category.FUNCTIONAL,
     "livechat": Category.FUNCTIONAL,
     "styling": Category.FUNCTIONAL,
     "media": Category.FUNCTIONAL,
-    "analytics": Category.ANALYTICS,
-    "statistics": Category.ANALYTICS,
-    "performance": Category.ANALYTICS,
-    "marketing": Category.ADVERTISING,
-    "advertising": Category.ADVERTISING,
-    "ads": Category.ADVERTISING,
-    "targeting": Category.ADVERTISING,
-    "social": Category.SOCIAL,
 }
 
 
@@ -102,12 +91,12 @@ _CATEGORIES: Mapping[str, Category] = {
 def vendor_of(name: str, title: str, catalogue: Mapping[str, Vendor]) -> str:
     forms = {_form(vendor.id): vendor.id for vendor in catalogue.values()}
     forms |= {_form(vendor.name): vendor.id for vendor in catalogue.values()}
-    for said in (name, title):
-        alias = _ALIASES.get(_form(said), "")
+    for value in (name, title):
+        alias = _ALIASES.get(_form(value), "")
         if alias in catalogue:
             return alias
-        if _form(said) in forms:
-            return forms[_form(said)]
+        if _form(value) in forms:
+            return forms[_form(value)]
     return ""
 
 
@@ -123,14 +112,14 @@ def list_of(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def days_of(found: Imported, days: Any) -> None:
+def days_of(found: ImportResult, days: Any) -> None:
     if isinstance(days, int) and not isinstance(days, bool) and days > 0:
         found.policy["max_age_days"] = min(days, 400)
     elif days is not None:
         found.left_out.append("how long a choice is remembered: it is computed")
 
 
-def policy_url_of(found: Imported, url: Any) -> None:
+def policy_url_of(found: ImportResult, url: Any) -> None:
     if isinstance(url, dict):
         url = next((text for text in url.values() if isinstance(text, str)), None)
     if isinstance(url, str) and url.startswith(("/", "http://", "https://")) and url.isprintable():
@@ -139,22 +128,22 @@ def policy_url_of(found: Imported, url: Any) -> None:
         found.left_out.append(f"the link to the privacy policy, {url!r}: write it under [policy]")
 
 
-def code_pattern(found: Imported, name: str, service: Mapping[str, Any]) -> None:
+def code_pattern(found: ImportResult, name: str, service: Mapping[str, Any]) -> None:
     named = [key for key, value in service.items() if value is UNREADABLE]
     if named:
         found.left_out.append(f'code of "{name}" ({", ".join(named)}): nothing of it is run')
 
 
-def cookie_names(found: Imported, name: str, cookies: Any) -> tuple[str, ...]:
+def cookie_names(found: ImportResult, name: str, cookies: Any) -> tuple[str, ...]:
     names = []
     for cookie in list_of(cookies):
-        said = cookie[0] if isinstance(cookie, list) and cookie else cookie
-        said = said.get("name") if isinstance(said, dict) else said
-        pattern = _pattern(said)
+        value = cookie[0] if isinstance(cookie, list) and cookie else cookie
+        value = value.get("name") if isinstance(value, dict) else value
+        pattern = _pattern(value)
         if pattern:
             names.append(pattern)
         else:
-            shown = f"/{said.pattern}/" if isinstance(said, Regex) else "one that is computed"
+            shown = f"/{value.pattern}/" if isinstance(value, Regex) else "one that is computed"
             found.left_out.append(f'a cookie of "{name}": {shown} cannot be written with "*"')
     return tuple(dict.fromkeys(names))
 
@@ -163,18 +152,18 @@ _COOKIE = re.compile(r"[A-Za-z0-9_.$!#%&'+^`|~-]+\*?")
 _SIMPLE = re.compile(r"(\^?)((?:[\w-]|\\[.$_-])+)(\.[*+]\$?|\$)?")
 
 
-def _pattern(said: Any) -> str:
+def _pattern(value: Any) -> str:
     """The name of a cookie in our way of writing, or ""."""
-    if isinstance(said, Regex):
-        simple = _SIMPLE.fullmatch(said.pattern)
+    if isinstance(value, Regex):
+        simple = _SIMPLE.fullmatch(value.pattern)
         if simple is None:
             return ""
         star = "" if simple[3] == "$" else "*"
         return ("" if simple[1] else "*") + simple[2].replace("\\", "") + star
-    return said if isinstance(said, str) and _COOKIE.fullmatch(said) else ""
+    return value if isinstance(value, str) and _COOKIE.fullmatch(value) else ""
 
 
-def remainder(found: Imported, config: Mapping[str, Any], known: Iterable[str]) -> None:
+def remainder(found: ImportResult, config: Mapping[str, Any], known: Iterable[str]) -> None:
     left = [key for key in config if key not in set(known)]
     if left:
         found.left_out.append(f"looks, texts and other options: {', '.join(left)}")

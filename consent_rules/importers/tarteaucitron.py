@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from consent_rules.importers.js_literals import assignments_in, calls_in
 from consent_rules.importers.service import (
-    Imported,
+    ImportResult,
     NothingToImportError,
     Service,
     Tool,
@@ -20,8 +20,8 @@ from consent_rules.vendors import Vendor
 # --- tarteaucitron
 
 
-def read_tarteaucitron(source: str, catalogue: Mapping[str, Vendor]) -> Imported:
-    found = Imported(Tool.TARTEAUCITRON)
+def read_tarteaucitron(source: str, catalogue: Mapping[str, Vendor]) -> ImportResult:
+    found = ImportResult(Tool.TARTEAUCITRON)
     calls = list(calls_in(source))
     init = next((c for c in calls if c.name == "tarteaucitron.init"), None)
     jobs = [
@@ -46,8 +46,8 @@ def read_tarteaucitron(source: str, catalogue: Mapping[str, Vendor]) -> Imported
         found.left_out.append("a service whose name is computed")
     for left, value in assignments_in(source):
         if left.startswith("tarteaucitron.user.") and not left.endswith("More"):
-            said = f" = {value!r}" if isinstance(value, str | int) else ""
+            shown = f" = {value!r}" if isinstance(value, str | int) else ""
             found.left_out.append(
-                f"{left}{said}: the tag itself stays in the page, as its vendor gives it"
+                f"{left}{shown}: the tag itself stays in the page, as its vendor gives it"
             )
     return found

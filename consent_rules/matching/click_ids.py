@@ -58,7 +58,7 @@ def without_click_ids(target: str) -> str | None:
     if not found:
         return None
     parts = query.split("&")
-    kept = [part for part in parts if not is_click_id(unquote_plus(part.partition("=")[0]))]
-    if len(kept) == len(parts):
+    rest = [part for part in parts if not is_click_id(unquote_plus(part.partition("=")[0]))]
+    if len(rest) == len(parts):
         return None
-    return f"{path}?{'&'.join(kept)}" if kept else path
+    return f"{path}?{'&'.join(rest)}" if rest else path

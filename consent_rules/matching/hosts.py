@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -16,7 +16,7 @@ def host_covers(outer: str, inner: str) -> bool:
     return not b.below and a.host == b.host
 
 
-def hosts_meet(one: str, other: str) -> bool:
+def hosts_overlap(one: str, other: str) -> bool:
     """Whether some host is named by both patterns."""
     a, b = HostPattern.parse(one), HostPattern.parse(other)
     if a.port is not None and b.port is not None and a.port != b.port:
@@ -51,7 +51,7 @@ class HostPattern:
         return cls(host[2:] if below else host, below, int(port) if port else None)
 
 
-def domain_suffixes(host: str) -> Iterable[str]:
+def domain_suffixes(host: str) -> Iterator[str]:
     """`a.b.c`, `b.c`, `c`: the host and what it lies below, nearest first."""
     while True:
         yield host
@@ -84,3 +84,39 @@ class HostSet:
             if ports is not None and (None in ports or port in ports):
                 return True
         return False
+
+
+class HostClaims:
+    """Host patterns with the ids of their vendors. Look-ups do not grow with the vendors."""
+
+    __slots__ = ("_at", "_below")
+
+    def __init__(self, claims: Iterable[tuple[str, str]]) -> None:
+        self._at: dict[str, list[tuple[str, str]]] = {}
+        self._below: dict[str, list[tuple[str, str]]] = {}
+        self.add(claims)
+
+    def add(self, claims: Iterable[tuple[str, str]]) -> None:
+        for pattern, vendor in claims:
+            host = HostPattern.parse(pattern).host
+            self._at.setdefault(host, []).append((pattern, vendor))
+            for parent in _parents(host):
+                self._below.setdefault(parent, []).append((pattern, vendor))
+
+    def overlapping(self, pattern: str) -> Iterator[str]:
+        """The vendors of the patterns that share a host with this one, nearest first."""
+        parsed = HostPattern.parse(pattern)
+        for host in (parsed.host, *_parents(parsed.host)):
+            for other, vendor in self._at.get(host, ()):
+                if hosts_overlap(pattern, other):
+                    yield vendor
+        if parsed.below:
+            for other, vendor in self._below.get(parsed.host, ()):
+                if hosts_overlap(pattern, other):
+                    yield vendor
+
+
+def _parents(host: str) -> Iterator[str]:
+    suffixes = domain_suffixes(host)
+    next(suffixes)
+    return suffixes

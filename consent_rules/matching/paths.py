@@ -1,21 +1,119 @@
-"""Path globs: matching, coverage and overlap."""
+"""Path globs: matching in linear time, coverage and overlap."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 from consent_rules.matching.hosts import spellings
 
 _ANYTHING = "\ue000"
 """Stands for "whatever a star matched" when one glob is held against another."""
 
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class PathGlob:
+    """A path glob, `*` standing for any run of characters; `/x/*` also matches `/x`.
+
+    The pieces between the stars are searched for from left to right, each behind the last: the
+    leftmost place of a piece leaves the most to those behind it, so nothing is ever tried twice.
+    """
+
+    pattern: str
+    _spellings: tuple[tuple[str, ...], ...]
+
+    def match(self, path: str) -> bool:
+        """Whether the whole path is named."""
+        return any(_fits(pieces, path) for pieces in self._spellings)
+
+
+@lru_cache(maxsize=4096)
+def path_glob(pattern: str) -> PathGlob:
+    """A pattern, ready to be matched."""
+    return PathGlob(pattern, tuple(tuple(one.split("*")) for one in spellings(pattern)))
+
+
+def _fits(pieces: tuple[str, ...], path: str) -> bool:
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return path == first
+    end = len(path) - len(last)
+    at = len(first)
+    if end < at or not path.startswith(first) or not path.endswith(last):
+        return False
+    for piece in pieces[1:-1]:
+        found = path.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
+class GlobSet(Generic[_T]):
+    """Globs held against one path at a cost that does not grow with their number, except for
+    those that have a star elsewhere than as a last `/*`.
+
+    Paths are compared without a final slash: servers take `/pay` and `/pay/` for one page.
+    """
+
+    __slots__ = ("_below", "_deepest", "_exact", "_loose")
+
+    def __init__(self, patterns: Iterable[tuple[str, _T]]) -> None:
+        """`patterns` are globs, each with what `find` returns for it."""
+        self._exact: dict[str, _T] = {}
+        self._below: dict[str, _T] = {}
+        self._loose: list[tuple[PathGlob, _T]] = []
+        for pattern, found in patterns:
+            prefix = pattern.removesuffix("/*")
+            if "*" not in pattern:
+                self._exact.setdefault(pattern.rstrip("/"), found)
+            elif "*" not in prefix and not prefix.endswith("/"):
+                self._below.setdefault(prefix, found)
+            else:
+                self._loose.append((path_glob(pattern), found))
+        self._deepest = max((prefix.count("/") for prefix in self._below), default=0)
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._below or self._loose)
+
+    def find(self, path: str) -> _T | None:
+        """What belongs to a glob that names the path; None when none does."""
+        bare = path.rstrip("/")
+        found = self._exact.get(bare)
+        if found is not None:
+            return found
+        if self._below:
+            found = self._find_below(bare)
+            if found is not None:
+                return found
+        for glob, what in self._loose:
+            if glob.match(bare) or glob.match(f"{bare}/"):
+                return what
+        return None
+
+    def _find_below(self, bare: str) -> _T | None:
+        end = 0
+        for _ in range(self._deepest + 1):
+            found = self._below.get(bare[:end])
+            if found is not None:
+                return found
+            if end == len(bare):
+                return None
+            end = bare.find("/", end + 1)
+            if end < 0:
+                end = len(bare)
+        return None
+
 
 @lru_cache(maxsize=4096)
 def path_covers(outer: str, inner: str) -> bool:
     """Whether every path that the glob `inner` names is named by `outer` too."""
-    regex = glob_regex(outer)
-    return all(regex.match(spelling.replace("*", _ANYTHING)) for spelling in spellings(inner))
+    glob = path_glob(outer)
+    return all(glob.match(spelling.replace("*", _ANYTHING)) for spelling in spellings(inner))
 
 
 @lru_cache(maxsize=4096)
@@ -40,12 +138,3 @@ def _globs_meet(a: str, b: str) -> bool:
                 row[j] = char == b[j] and below[j + 1]
         below = row
     return below[0]
-
-
-@lru_cache(maxsize=4096)
-def glob_regex(pattern: str) -> re.Pattern[str]:
-    """A path glob, `*` standing for any run of characters; `/x/*` also matches `/x`."""
-    body = ".*".join(re.escape(part) for part in pattern.split("*"))
-    if pattern.endswith("/*") and len(pattern) > 2:
-        body = body.removesuffix("/.*") + "(?:/.*)?"
-    return re.compile(body + r"\Z", re.DOTALL)

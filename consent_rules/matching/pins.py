@@ -1,4 +1,4 @@
-"""What of a vendor's code must stay as it was when somebody looked at it."""
+"""Script pins: the code of a vendor that must stay as it was approved."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 import ada_url
 
-from consent_rules.config.models import Tag
 from consent_rules.matching.script_hashes import inline_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Pins:
+class ScriptPins:
     """The pins of one site.
 
     `scripts` are integrity attributes by address, without its scheme; `inline` the hashes of the
@@ -35,21 +34,25 @@ class Pins:
         return "" if found in pinned else found
 
 
-NO_PINS = Pins()
+NO_PINS = ScriptPins()
 
 
-def pins_of(tags: Iterable[Tag]) -> Pins:
-    """The pins of a site's tags, taken together: a browser takes a script that meets one of them
-    (https://www.w3.org/TR/SRI/#does-response-match-metadatalist).
+def script_pins(
+    scripts: Iterable[tuple[str, str]], inline: Iterable[tuple[str, Iterable[str]]]
+) -> ScriptPins:
+    """Pins of pairs: a script's URL and its integrity attribute; a vendor's id and the hashes of
+    its inline scripts. Several for one script or vendor are taken together: a browser runs a
+    script that meets one of them (https://www.w3.org/TR/SRI/#does-response-match-metadatalist).
     """
-    scripts: dict[str, list[str]] = {}
-    inline: dict[str, frozenset[str]] = {}
-    for tag in tags:
-        for pin in tag.scripts:
-            scripts.setdefault(_address(pin.url, pin.url), []).append(pin.integrity)
-        if tag.inline_hashes:
-            inline[tag.vendor] = inline.get(tag.vendor, frozenset()) | set(tag.inline_hashes)
-    return Pins({url: " ".join(dict.fromkeys(found)) for url, found in scripts.items()}, inline)
+    attributes: dict[str, list[str]] = {}
+    for url, integrity in scripts:
+        attributes.setdefault(_address(url, url), []).append(integrity)
+    hashes: dict[str, frozenset[str]] = {}
+    for vendor, more in inline:
+        hashes[vendor] = hashes.get(vendor, frozenset()) | set(more)
+    return ScriptPins(
+        {url: " ".join(dict.fromkeys(found)) for url, found in attributes.items()}, hashes
+    )
 
 
 def _address(url: str, base: str) -> str:

@@ -35,8 +35,12 @@ def normal_inline_hash(text: str) -> str:
 
 def inline_hash(script: str) -> str:
     """The hash of an inline script's text, as CSP takes it: of its UTF-8 (CSP 3, 6.7.3.3)."""
-    digest = hashlib.sha256(script.encode("utf-8", "replace")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+    return sha256_source(script.encode("utf-8", "replace"))
+
+
+def sha256_source(content: bytes) -> str:
+    """`sha256-...` of a script's or style's bytes: a hash-source of CSP without its quotes."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode('ascii')}"
 
 
 def _normal(text: str) -> str:

@@ -32,8 +32,16 @@ _PLAIN_ABSOLUTE = re.compile(
 )
 _PLAIN_ROOTED = re.compile(rf"({_PATH}+/?)(?:[?#]|\Z)")
 _PARAMETERS = re.compile(r";[^/]*")  # of a segment: `/patients;v=1/list` (RFC 3986, 3.3)
+_WRAPPED = re.compile(r"(?:filesystem|view-source):(.*)\Z", re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+
+_MAX_HOST = 254
+"""Characters, with a final dot: no name server knows a longer name (RFC 1035, 2.3.4)."""
+_MAX_REMEMBERED = 2048
+"""Characters of a URL and its base that are remembered: pages bring megabytes in `data:` and
+tokens, and anybody may send them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ def resolve(url: str, base: str | None) -> Target | None:
     `data:`, `blob:`, `about:`, `javascript:`, `mailto:` and their like.
     """
     plain = _PLAIN_ABSOLUTE.match(url)
-    if plain is not None:
+    if plain is not None and len(plain[2]) <= _MAX_HOST:
         scheme, host, port, path = plain.groups()
         if scheme is None:
             scheme = _scheme_of(base)
@@ -88,8 +96,25 @@ def resolve(url: str, base: str | None) -> Target | None:
     return _resolve_fully(url, base)
 
 
-@lru_cache(maxsize=4096)
+def request_target(url: str, base: str | None) -> str:
+    """The path and query that a browser asks for, as it spells them; "/" where for nothing."""
+    wrapped = _WRAPPED.match(strip_url(url))
+    if wrapped is not None:
+        return request_target(wrapped[1], None)
+    try:
+        parsed = ada_url.URL(url, base=base) if base else ada_url.URL(url)
+    except ValueError:
+        return "/"
+    return f"{parsed.pathname}{parsed.search}"
+
+
 def _resolve_fully(url: str, base: str | None) -> Target | None:
+    if len(url) + len(base or "") <= _MAX_REMEMBERED:
+        return _remembered(url, base)
+    return _parse(url, base)
+
+
+def _parse(url: str, base: str | None) -> Target | None:
     url = strip_url(url)
     if not url or url[0] == "#":
         return None
@@ -101,6 +126,9 @@ def _resolve_fully(url: str, base: str | None) -> Target | None:
         return _target_of(parsed)
     except ValueError:
         return BROKEN
+
+
+_remembered = lru_cache(maxsize=4096)(_parse)
 
 
 def _filesystem_or_none(url: str, scheme: str) -> Target | None:
@@ -115,6 +143,8 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
     if scheme not in _NETWORK_SCHEMES:
         return None
     port = int(parsed.port) if parsed.port else None
+    if len(parsed.hostname) > _MAX_HOST:
+        return BROKEN
     return Target(scheme, parsed.hostname.rstrip("."), port, normal_path(parsed.pathname))
 
 
@@ -132,16 +162,16 @@ def normal_path(path: str) -> str:
         decoded = _PARAMETERS.sub("", decoded)
     if decoded.startswith("/") and "//" not in decoded and "/." not in decoded:
         return decoded
-    kept: list[str] = []
+    segments_left: list[str] = []
     segments = decoded.split("/")
     for segment in segments:
         if segment == "..":
-            if kept:
-                kept.pop()
+            if segments_left:
+                segments_left.pop()
         elif segment not in {"", "."}:
-            kept.append(segment)
-    tail = "/" if segments[-1] in {"", ".", ".."} and kept else ""
-    return "/" + "/".join(kept) + tail
+            segments_left.append(segment)
+    tail = "/" if segments[-1] in {"", ".", ".."} and segments_left else ""
+    return "/" + "/".join(segments_left) + tail
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,5 @@
-"""Whose is it? From a URL or an inline script to the vendor, at a cost that does not grow
-with the number of vendors.
+"""VendorIndex: the vendor of a URL or an inline script, at a cost that does not grow with the
+number of vendors.
 
 Hosts are looked up label by label in dictionaries; inline text runs once through an
 Aho-Corasick automaton that holds every signature.
@@ -8,14 +8,16 @@ Aho-Corasick automaton that holds every signature.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import ahocorasick_rs
 
 from consent_rules.categories import Category
 from consent_rules.matching.hosts import HostPattern, domain_suffixes
-from consent_rules.matching.paths import glob_regex
+from consent_rules.matching.path_readings import folded, readings
+from consent_rules.matching.paths import GlobSet, PathGlob, path_glob
+from consent_rules.matching.urls import normal_path
 from consent_rules.vendors import Vendor
 
 # A script that names a tracker's host is its loader when it also does one of these. A host name
@@ -51,10 +53,10 @@ class _Node:
     """What is known of one host (or of all below it)."""
 
     vendors: list[tuple[int | None, Vendor, str]] = field(default_factory=list)
-    paths: list[tuple[int | None, re.Pattern[str], Vendor, str]] = field(default_factory=list)
+    paths: list[tuple[int | None, PathGlob, Vendor, str]] = field(default_factory=list)
 
 
-class RuleIndex:
+class VendorIndex:
     """All vendors' patterns, made once per configuration.
 
     Where several patterns match, a path rule wins over a host rule, an exact host over a
@@ -62,14 +64,16 @@ class RuleIndex:
     """
 
     __slots__ = (
-        "_automaton", "_below", "_exact", "_known", "_named", "_own", "_owners", "globals"
+        "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings", "_owners",
+        "globals",
     )  # fmt: skip
 
-    def __init__(self, vendors: Sequence[Vendor]) -> None:
+    def __init__(self, vendors: Iterable[Vendor]) -> None:
+        vendors = tuple(vendors)
         self._exact: dict[str, _Node] = {}
         self._below: dict[str, _Node] = {}
         self._known: dict[str, tuple[_Node, ...]] = {}
-        self._own: dict[str, list[tuple[re.Pattern[str], Vendor]]] = {}
+        self._own: dict[str, list[tuple[PathGlob, Vendor]]] = {}
         signatures: dict[str, str] = {}
         named: dict[str, str] = {}
         for vendor in vendors:
@@ -84,6 +88,12 @@ class RuleIndex:
                 self._add_path(text, vendor)
             for text in vendor.inline:
                 signatures.setdefault(text, vendor.id)
+        self._own_readings = GlobSet(
+            (folded(text), vendor)
+            for vendor in vendors
+            for text in vendor.paths
+            if text.startswith("/")
+        )
         self.globals = frozenset(name for vendor in vendors for name in vendor.globals)
         """What the vendors' own code defines."""
         self._owners = (*signatures.values(), *named.values())
@@ -91,17 +101,13 @@ class RuleIndex:
         texts = [*signatures, *named]
         self._automaton = _automaton(texts)
 
-    @classmethod
-    def build(cls, vendors: Iterable[Vendor]) -> RuleIndex:
-        return cls(list(vendors))
-
     def _node(self, pattern: HostPattern) -> _Node:
         table = self._below if pattern.below else self._exact
         return table.setdefault(pattern.host, _Node())
 
     def _add_path(self, text: str, vendor: Vendor) -> None:
         authority, slash, rest = text.partition("/")
-        glob = glob_regex(slash + rest)
+        glob = path_glob(slash + rest)
         if authority:
             pattern = HostPattern.parse(authority)
             self._node(pattern).paths.append((pattern.port, glob, vendor, text))
@@ -112,7 +118,7 @@ class RuleIndex:
         self._own.setdefault("*" if "*" in first else first, []).append((glob, vendor))
 
     def vendor_of_url(self, host: str, port: int | None, path: str) -> Vendor | None:
-        """The vendor that owns a third-party URL, or None when nobody knows it.
+        """The vendor that owns a third-party URL, or None for an unknown one.
 
         `host` and `path` as in `urls.Target`.
         """
@@ -120,7 +126,7 @@ class RuleIndex:
         return found[0] if found is not None else None
 
     def match_url(self, host: str, port: int | None, path: str) -> tuple[Vendor, str] | None:
-        """The vendor that owns a third-party URL, with the pattern that says so."""
+        """The vendor that owns a third-party URL, with the pattern that matched."""
         nodes = self._known.get(host)
         if nodes is None:
             nodes = self._remembered(host)
@@ -160,6 +166,16 @@ class RuleIndex:
                 if glob.match(path):
                     return vendor
         return None
+
+    def vendors_of_own_request(self, path: str) -> tuple[Vendor, ...]:
+        """The vendors to whom a request to the site's own host may go, whichever way the site's
+        server reads its raw path.
+        """
+        if not self._own:
+            return ()
+        known = readings(path) or (folded(normal_path(path)),)
+        found = map(self._own_readings.find, known)
+        return tuple(dict.fromkeys(vendor for vendor in found if vendor is not None))
 
     def vendors_of_text(self, text: str) -> tuple[str, ...]:
         """Ids of the vendors whose code an inline script holds, without repeats, in order."""

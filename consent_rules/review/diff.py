@@ -1,9 +1,9 @@
-"""What a new config changes for visitors: told by decisions, not by text.
+"""What a new config changes for visitors: compared by decisions, not by text.
 
-For every site, every vendor with a tag there and every pattern of pages, both configs are asked
-for their decision in the states that a visitor can be in: nothing chosen, one category allowed,
-all of them, in each region that a rule names. What a vendor may do there, and when, is its
-`Opening`; two openings that differ are a `Change`.
+For every site, every vendor with a tag there and every pattern of pages, both configs decide for
+the states that a visitor can be in: nothing chosen, one category allowed, all of them, in each
+region that a rule names. The states in which a vendor is open are its `ExposureCondition`; two
+conditions that differ are a `Change`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.models import Config, Site, Tag
 from consent_rules.decision import Visitor, decide
 from consent_rules.matching.paths import path_covers
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor
+from consent_rules.wording import category_words, join_and, join_or
 
 Effect = Literal["more", "less", "same"]
-Kind = Literal[
+ChangeKind = Literal[
     "sends", "stops", "opens_with", "site", "audience", "mode", "policy", "vendor", "tag"
 ]
 
@@ -49,19 +51,19 @@ class ExposureCondition:
     def never(self) -> bool:
         return self == ExposureCondition()
 
-    def says(self) -> str:
+    def as_text(self) -> str:
         """`opens with: advertising`, as people say it."""
         if self.always:
             return "open for everyone, without a choice"
         parts = []
         if self.with_any:
-            parts.append(f"opens with: {_or(map(_word, self.with_any))}")
+            parts.append(f"opens with: {join_or(map(category_words, self.with_any))}")
         if self.unasked:
             parts.append(f"before any choice: open {_where(self.unasked)}")
         return "; ".join(parts) or "closed"
 
     def is_wider_than(self, other: ExposureCondition) -> bool:
-        """Whether it opens for somebody for whom the other stays closed."""
+        """Whether it opens for visitors for whom the other stays closed."""
         if self.always or other.always:
             return self.always and not other.always
         return bool(
@@ -73,11 +75,11 @@ class ExposureCondition:
 class Change:
     """One thing that is different for visitors.
 
-    `effect` is "more" where somebody newly receives data or is asked less, "less" where somebody
-    no longer does. `pages` are patterns of paths.
+    `effect` is "more" where a vendor newly receives data or a visitor is asked less, "less" where
+    the reverse. `pages` are patterns of paths.
     """
 
-    kind: Kind
+    kind: ChangeKind
     effect: Effect
     message: str
     site: str = ""
@@ -87,7 +89,7 @@ class Change:
     after: str = ""
 
 
-def differences(
+def diff_configs(
     old: Config,
     new: Config,
     catalogue: Mapping[str, Vendor],
@@ -109,7 +111,7 @@ def rules_of_tags(config: Config, catalogue: Mapping[str, Vendor]) -> Rules:
     """The rules with only the vendors that the config names: enough for decisions, and made in a
     fraction of the time that an index of the whole catalogue takes."""
     named = {*(tag.vendor for tag in config.tags), *(vendor.id for vendor in config.vendors)}
-    return Rules.build(config, {id_: catalogue[id_] for id_ in named if id_ in catalogue})
+    return build_rules(config, {id_: catalogue[id_] for id_ in named if id_ in catalogue})
 
 
 # --- Vendors on pages
@@ -149,7 +151,7 @@ def exposure_of(
     regions: Iterable[str] = (ELSEWHERE,),
 ) -> ExposureCondition:
     """When a vendor is open on the pages of a pattern. What a site only observes counts as closed
-    here all the same: it is what its decision says."""
+    here all the same: so its decision has it."""
     path = page.replace("*", _WITNESS)
     context = rules.page(site, path, site.audience_of(path, ()), today)
 
@@ -201,12 +203,12 @@ def _vendor(
     for (before, after), pages in grouped.items():
         shown = _widest(pages)
         where, who = pages_of(shown, site), _who(vendor)
-        kind: Kind
+        kind: ChangeKind
         effect: Effect
         if before.never:
             kind, effect = "sends", "more"
             message = (
-                f"from now on, {where} send data to {who}; {after.says()}"
+                f"from now on, {where} send data to {who}; {after.as_text()}"
                 f"{_besides(was, will, shown)}{_not_for(rules, shown)}"
             )
         elif after.never:
@@ -214,9 +216,17 @@ def _vendor(
             message = f"from now on, {where} no longer send data to {who}{_still(will, shown)}"
         else:
             kind, effect = "opens_with", "more" if after.is_wider_than(before) else "less"
-            message = f"{vendor.name} on {where}: {after.says()} (until now: {before.says()})"
+            now, then = after.as_text(), before.as_text()
+            message = f"{vendor.name} on {where}: {now} (until now: {then})"
         yield Change(
-            kind, effect, message, site, vendor.id, shown, before=before.says(), after=after.says()
+            kind,
+            effect,
+            message,
+            site,
+            vendor.id,
+            shown,
+            before=before.as_text(),
+            after=after.as_text(),
         )
 
 
@@ -232,23 +242,24 @@ def _besides(
         and not will[page].never
         and any(path_covers(wide, page) for wide in shown)
     ]
-    return f" (on {_and(_widest(already))} they do so already)" if already else ""
+    return f" (on {join_and(_widest(already))} they do so already)" if already else ""
 
 
 def _still(will: Mapping[str, ExposureCondition], shown: Iterable[str]) -> str:
-    kept = [
+    remaining = [
         page
         for page, after in will.items()
         if not after.never and any(path_covers(wide, page) for wide in shown)
     ]
-    return f"; only {_and(_widest(kept))} still do" if kept else ""
+    return f"; only {join_and(_widest(remaining))} still do" if remaining else ""
 
 
 def _not_for(site: SiteRules | None, shown: Iterable[str]) -> str:
     if site is None:
         return ""
-    patient = [g for g in site.patient_globs if any(path_covers(page, g) for page in shown)]
-    return f"; never on the patient pages {_and(patient)}" if patient else ""
+    globs = site.patient_paths.patterns
+    patient = [glob for glob in globs if any(path_covers(page, glob) for page in shown)]
+    return f"; never on the patient pages {join_and(patient)}" if patient else ""
 
 
 def _widest(pages: Iterable[str]) -> tuple[str, ...]:
@@ -273,10 +284,10 @@ def _sites(old: Config, new: Config) -> Iterator[Change]:
     after = {site.name: site for site in new.sites}
     for name in dict.fromkeys((*before, *after)):
         if name not in before:
-            hosts = _and(after[name].hosts)
+            hosts = join_and(after[name].hosts)
             yield Change("site", "same", f"new site {name}: {hosts}", site=name, after=hosts)
         elif name not in after:
-            hosts = _and(before[name].hosts)
+            hosts = join_and(before[name].hosts)
             message = f"the site {name} ({hosts}) is no longer served"
             yield Change("site", "less", message, site=name, before=hosts)
         else:
@@ -335,13 +346,13 @@ def _audience(name: str, old: Site, new: Site) -> Iterator[Change]:
             after=str(new.audience),
         )
     was, will = _patient_rules(old), _patient_rules(new)
-    for path, said in will.items():
+    for path, pages in will.items():
         if path not in was:
-            message = f"{said} of {name} are for patients from now on: no tracker runs there"
+            message = f"{pages} of {name} are for patients from now on: no tracker runs there"
             yield Change("audience", "less", message, site=name, pages=_path_of(path))
-    for path, said in was.items():
+    for path, pages in was.items():
         if path not in will:
-            message = f"{said} of {name} are no longer marked as patient pages"
+            message = f"{pages} of {name} are no longer marked as patient pages"
             yield Change("audience", "more", message, site=name, pages=_path_of(path))
 
 
@@ -450,21 +461,21 @@ def _recognition(old: Config, new: Config, before: Rules, after: Rules) -> Itera
     for vendor_id in dict.fromkeys(v.id for config in (old, new) for v in config.vendors):
         was, will = before.vendors.get(vendor_id), after.vendors.get(vendor_id)
         if was is None or will is None:
-            continue  # the tags tell who comes and goes
-        for key, said in _KNOWN_BY.items():
+            continue  # the tags show which vendors come and go
+        for key, words in _KNOWN_BY.items():
             gained = _added(getattr(was, key), getattr(will, key))
             lost = _added(getattr(will, key), getattr(was, key))
             if gained:
-                message = f"{will.name} is also known by the {said} {_and(gained)}"
+                message = f"{will.name} is also known by the {words} {join_and(gained)}"
                 effect: Effect = "more" if vendor_id in tagged else "same"
                 yield Change("vendor", effect, message, vendor=vendor_id)
             if lost:
-                message = f"{will.name} is no longer known by the {said} {_and(lost)}"
+                message = f"{will.name} is no longer known by the {words} {join_and(lost)}"
                 yield Change("vendor", "same", message, vendor=vendor_id)
 
 
 def _approvals(old: Config, new: Config, today: datetime.date) -> Iterator[Change]:
-    """Approvals that run longer or shorter. Those that begin or end today are told by openings."""
+    """Approvals that run longer or shorter. Those that begin or end today change conditions."""
     was, will = _last_days(old, today), _last_days(new, today)
     for key in was.keys() & will.keys():
         if was[key] == will[key]:
@@ -497,7 +508,7 @@ def _last_days(config: Config, today: datetime.date) -> dict[tuple[str, str], da
 def pages_of(pages: Iterable[str], site: str) -> str:
     """`all pages of www`, `pages /blog/* and /news of www`."""
     shown = tuple(pages)
-    return f"all pages of {site}" if shown == ("/*",) else f"pages {_and(shown)} of {site}"
+    return f"all pages of {site}" if shown == ("/*",) else f"pages {join_and(shown)} of {site}"
 
 
 def _who(vendor: Vendor) -> str:
@@ -511,26 +522,9 @@ def _where(regions: Iterable[str]) -> str:
     named = list(regions)
     if named == [ELSEWHERE]:
         return "everywhere without a rule of its own"
-    return "in " + _and(region or "every region without a rule" for region in named)
-
-
-def _word(category: Category) -> str:
-    return category.value.replace("_", " ")
+    return "in " + join_and(region or "every region without a rule" for region in named)
 
 
 def _added(old: Iterable[str], new: Iterable[str]) -> tuple[str, ...]:
     known = set(old)
     return tuple(item for item in new if item not in known)
-
-
-def _and(words: Iterable[str]) -> str:
-    return _joined(words, "and")
-
-
-def _or(words: Iterable[str]) -> str:
-    return _joined(words, "or")
-
-
-def _joined(words: Iterable[str], last: str) -> str:
-    every = [str(word) for word in words]
-    return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} {last} {every[-1]}"

@@ -10,10 +10,12 @@ from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.categories import Audience, Category
 from consent_rules.config.models import Config, Site, Tag
 from consent_rules.config.warnings import EXPIRES_SOON_DAYS
+from consent_rules.decision import may_act_for_patients
 from consent_rules.matching.paths import paths_meet
 from consent_rules.review.diff import ELSEWHERE, ExposureCondition, exposure_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import CookieDetail, Vendor
+from consent_rules.wording import category_words
 
 WHAT_IT_DOES: Mapping[Category, str] = {
     Category.NECESSARY: "something the site cannot do without; it runs for everyone, unasked",
@@ -29,7 +31,7 @@ WHAT_IT_DOES: Mapping[Category, str] = {
 class TagSummary:
     """One vendor's tag on one site.
 
-    `patient` says in words what happens on the site's patient pages; `records` whether visits are
+    `patient` is in words what happens on the site's patient pages; `records` whether visits are
     recorded, and how sure that is.
     """
 
@@ -47,7 +49,7 @@ class TagSummary:
     policy_url: str
 
 
-def meaning_of(
+def summarise_tag(
     config: Config, rules: Rules, tag: Tag, site: str, today: datetime.date
 ) -> TagSummary:
     """`tag` is one of the config's, `site` one of the tag's."""
@@ -67,7 +69,7 @@ def meaning_of(
         pages=tag.pages,
         category=vendor.category,
         what=_what(vendor),
-        opens=opening.says(),
+        opens=opening.as_text(),
         patient=_patient(tag, vendor, table),
         records=_records(vendor),
         cookies=details_of(vendor),
@@ -77,8 +79,8 @@ def meaning_of(
 
 def _what(vendor: Vendor) -> str:
     if not vendor.is_tag_manager:
-        return f"{word(vendor.category)}: {WHAT_IT_DOES[vendor.category]}"
-    kinds = ", ".join(word(category) for category in vendor.serves)
+        return f"{category_words(vendor.category)}: {WHAT_IT_DOES[vendor.category]}"
+    kinds = ", ".join(category_words(category) for category in vendor.serves)
     return f"a tag manager, which loads other tools ({kinds}); each is held to the visitor's choice"
 
 
@@ -91,8 +93,6 @@ def _records(vendor: Vendor) -> str:
 
 
 def _patient(tag: Tag, vendor: Vendor, site: Site) -> str:
-    useful = vendor.category in {Category.NECESSARY, Category.FUNCTIONAL}
-    acts = tag.baa and useful and not vendor.is_tag_manager
     if site.audience is Audience.PATIENT:
         where = "the whole site is for patients"
     else:
@@ -111,8 +111,8 @@ def _patient(tag: Tag, vendor: Vendor, site: Site) -> str:
         if not (paths or cookies):
             return "none of its pages is marked as a patient page"
         where = ", ".join((*paths, *cookies))
-    if acts:
-        return f"it runs there too ({where}), since baa = true says an agreement covers it"
+    if may_act_for_patients(vendor, baa=tag.baa):
+        return f"it runs there too ({where}), since baa = true as_text an agreement covers it"
     return f"it stays closed there ({where}), whatever the visitor chooses: nothing leaks"
 
 
@@ -142,9 +142,4 @@ def state_of(config: Config, rules: Rules, tag: Tag, today: datetime.date) -> Ta
     if opening is None:
         return TagState("unused: none of its pages may show it", days, acts=False)
     soon = f", expires in {days} day{'s' if days != 1 else ''}" if days <= EXPIRES_SOON_DAYS else ""
-    return TagState(f"{opening.says()}{soon}", days, acts=True)
-
-
-def word(category: Category) -> str:
-    """The category as people write it."""
-    return category.value.replace("_", " ")
+    return TagState(f"{opening.as_text()}{soon}", days, acts=True)

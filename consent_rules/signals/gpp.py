@@ -177,7 +177,7 @@ OPT_OUTS = frozenset({"SaleOptOut", "SharingOptOut", "TargetedAdvertisingOptOut"
 
 @dataclass(frozen=True, slots=True)
 class Gpp:
-    """The string, and what it says: field -> value for each section."""
+    """The string, and its content: field -> value for each section."""
 
     string: str
     sections: Mapping[str, Mapping[str, Value]]
@@ -186,7 +186,7 @@ class Gpp:
 def sections_for(approach: GppApproach, region: str) -> tuple[str, ...]:
     """The sections for a visitor. `region` is "US", "US-CA", another country's code, or "".
 
-    Who comes from nobody knows where may be from the United States; where the state has no section
+    A visitor of an unknown region may be from the United States; where the state has no section
     of its own the national one stands for it.
     """
     country, _, state = region.partition("-")

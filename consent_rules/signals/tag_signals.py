@@ -1,9 +1,9 @@
-"""What the tags that do run are told about the visitor's choice.
+"""Consent calls: how the tags of open vendors learn of the visitor's choice.
 
 Some vendors' tags have a consent call of their own. It is made before the tag itself, with the
 visitor's true state: that is known before the page is written, so there is nothing to wait for.
-Tags of closed vendors do not run at all and are told nothing ("basic mode"): a ping that says
-"denied" would still carry the address of the page.
+Tags of closed vendors do not run and get no call ("basic mode"): a ping that says "denied" would
+still carry the address of the page.
 
 Sources: https://developers.google.com/tag-platform/security/guides/consent (Consent Mode v2),
 https://learn.microsoft.com/clarity/setup-and-installation/clarity-consent-api-v2,
@@ -29,13 +29,13 @@ _ITSELF = ""
 class Signal:
     """A consent call, as text of a script.
 
-    `call` has MODE where the vendor tells a first state ("default") from a later one ("update"),
-    and STATE where the state stands. `types` are the vendor's names for parts of the choice; a
-    type of None stands for the vendor's own category. `words` are the script's words for yes and
-    no. `setup` makes the queue that the tag empties when it loads; a vendor whose snippet does
-    nothing where its global is there already has `queue` instead, the property in which the
-    snippet's own global keeps what it is told. `limited` is said in addition where the visitor
-    allowed the vendor but not its category.
+    `call` has MODE where the vendor distinguishes a first state ("default") from a later one
+    ("update"), and STATE where the state stands. `types` are the vendor's names for parts of the
+    choice; a type of None stands for the vendor's own category. `words` are the script's words for
+    yes and no. `setup` makes the queue that the tag empties when it loads; a vendor whose snippet
+    does nothing where its global is there already has `queue` instead, the property in which the
+    snippet's own global queues its calls. `limited` is an additional call where the visitor allowed
+    the vendor but not its category.
     """
 
     call: str
@@ -119,7 +119,7 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
 )
 """The consent calls we know, by the name that a vendor of the catalogue has as its `signal`."""
 
-# Tells a vendor that makes its own global, as soon as that global can be told something.
+# Tells a vendor that makes its own global, as soon as that global can be called.
 _WHEN_MADE = (
     "const made=(n,q,t)=>{"
     "const o=Object,d=(on,k,v)=>"
@@ -136,7 +136,7 @@ _CONSENT_MODE_EXTRAS = "gtag('set','ads_data_redaction',true);gtag('set','url_pa
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SignalState:
     """One signal with the visitor's state: type -> whether it is granted."""
 
     signal: str
@@ -145,21 +145,21 @@ class Told:
     limited: bool = False
 
 
-def told(
+def signal_states(
     vendors: Iterable[Vendor], categories: Mapping[Category, bool], exceptions: Mapping[str, bool]
-) -> tuple[Told, ...]:
-    """What the signals of these open vendors say.
+) -> tuple[SignalState, ...]:
+    """The states that the consent calls of these open vendors carry.
 
     `categories` is the visitor's state, `exceptions` what was chosen for single vendors. A type
     follows its category, but for a vendor of it that the visitor made an exception for: what was
-    said of Google Ads alone is what Google's advertising types say.
+    chosen for Google Ads alone is what Google's advertising types say.
     """
     by_signal: dict[str, list[Vendor]] = {}
     for vendor in vendors:
         if vendor.signal:
             by_signal.setdefault(vendor.signal, []).append(vendor)
 
-    def one(name: str, readers: list[Vendor]) -> Told:
+    def one(name: str, readers: list[Vendor]) -> SignalState:
         own = next((v.category for v in readers if not v.is_tag_manager), Category.NECESSARY)
         excepted = {v.category: exceptions[v.id] for v in readers if v.id in exceptions}
 
@@ -170,15 +170,15 @@ def told(
             return excepted.get(category, categories.get(category, False))
 
         state = {kind: granted(category) for kind, category in SIGNALS[name].types.items()}
-        return Told(name, MappingProxyType(state), own, not categories.get(own, False))
+        return SignalState(name, MappingProxyType(state), own, not categories.get(own, False))
 
     return tuple(one(name, by_signal[name]) for name in SIGNALS if name in by_signal)
 
 
-def signal_script(signals: Iterable[Told], *, asks: bool) -> str:
-    """The script that must run before any tag; "" where there is nothing to tell. ASCII only.
+def signal_script(signals: Iterable[SignalState], *, asks: bool) -> str:
+    """The script that must run before any tag; "" where no vendor has a call. ASCII only.
 
-    `asks` tells that the visitor may yet choose on this very page: then the script also sends the
+    `asks` is set where the visitor may yet choose on this very page: then the script also sends the
     new state after a choice, by the event that the banner dispatches.
     """
     signals = tuple(signals)
@@ -198,7 +198,7 @@ def signal_script(signals: Iterable[Told], *, asks: bool) -> str:
     return f"(()=>{{{text}}})()"
 
 
-def _default(one: Told) -> str:
+def _default(one: SignalState) -> str:
     signal = SIGNALS[one.signal]
     yes, no = signal.words
     state = _object({kind: yes if on else no for kind, on in one.state.items()})
@@ -212,7 +212,7 @@ def _default(one: Told) -> str:
     return f"made('{signal.name}','{signal.queue}',()=>{{{calls}}});"
 
 
-def _update(one: Told) -> str:
+def _update(one: SignalState) -> str:
     signal = SIGNALS[one.signal]
     yes, no = signal.words
     state = _object(

@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.async_api import BrowserContext, CDPSession, Page, Playwright
 from playwright.async_api import Error as BrowserError
 
-from e2e.chromium import FLAGS, chromium_path
+from e2e.chromium import FLAGS, executable
 from e2e.tricks.stub import Arrivals
 from e2e.tricks.table import Trick
 
@@ -42,7 +42,7 @@ async def launch(playwright: Playwright, profile: Path, flags: Sequence[str]) ->
     """
     return await playwright.chromium.launch_persistent_context(
         profile,
-        executable_path=chromium_path(),
+        executable_path=executable(playwright),
         args=[*(f for f in FLAGS if f not in _UNWANTED), *flags],
         ignore_default_args=_UNWANTED,
     )

@@ -96,7 +96,7 @@ def _tag_from_the_server(request: web.Request, response: web.Response) -> None:
 
 
 async def _sign_in(_: web.Request) -> web.StreamResponse:
-    response = web.HTTPSeeOther("/account")
+    response = web.Response(status=303, headers={"Location": "/account"})
     response.set_cookie(
         SESSION_COOKIE, secrets.token_urlsafe(16), path="/", httponly=True, samesite="Lax"
     )
@@ -104,6 +104,6 @@ async def _sign_in(_: web.Request) -> web.StreamResponse:
 
 
 async def _sign_out(_: web.Request) -> web.StreamResponse:
-    response = web.HTTPSeeOther("/account")
+    response = web.Response(status=303, headers={"Location": "/account"})
     response.del_cookie(SESSION_COOKIE, path="/")
     return response

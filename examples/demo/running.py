@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import aiohttp
@@ -51,19 +52,47 @@ def config_text(ports: Ports, state: Path) -> str:
     return text
 
 
-def check_free(ports: Ports) -> None:
-    """Raise StartError when a port is taken."""
-    for field in fields(Ports):
-        port = getattr(ports, field.name)
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                raise StartError(
-                    f"Port {port} ({field.name}) is taken by another program. Stop that one, or "
-                    f"choose another: --{field.name}-port N or DEMO_{field.name.upper()}_PORT=N"
-                ) from None
+def is_free(port: int) -> bool:
+    """Whether nobody listens there, at any address that a browser takes `localhost` for."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+        except OSError as error:
+            # A machine without IPv6 has no such address, and nobody on it.
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+                return False
+    return True
+
+
+def settle(wanted: Ports, fixed: Container[str] = ()) -> tuple[Ports, list[str]]:
+    """Ports that are free, and a line for each that is another than the one wanted.
+
+    `fixed` names those that the user chose: StartError, with all of them, where one is taken.
+    """
+    names = [field.name for field in fields(Ports)]
+    taken = [name for name in names if not is_free(getattr(wanted, name))]
+    if faults := [name for name in taken if name in fixed]:
+        raise StartError(
+            "\n".join(
+                f"Port {getattr(wanted, name)} ({name}) is taken by another program. Stop that "
+                f"one, or choose another: --{name}-port N or DEMO_{name.upper()}_PORT=N"
+                for name in faults
+            )
+        )
+    used = {getattr(wanted, name) for name in names}
+    others: dict[str, int] = {}
+    for name in taken:
+        first = getattr(wanted, name) + 1
+        others[name] = next(
+            port for port in range(first, 65_536) if port not in used and is_free(port)
+        )
+        used.add(others[name])
+    return replace(wanted, **others), [
+        f"Port {getattr(wanted, name)} ({name}) is taken by another program: taking {port}."
+        for name, port in others.items()
+    ]
 
 
 @asynccontextmanager
@@ -122,15 +151,32 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+def _say_nothing(_: str) -> None:
+    pass
+
+
 @asynccontextmanager
-async def demo(ports: Ports, state: Path, ledger: Ledger) -> AsyncIterator[Path]:
-    """Everything: stubs, site, proxy; gives the config's path. `state` keeps keys and receipts."""
+async def demo(
+    ports: Ports,
+    state: Path,
+    ledger: Ledger,
+    *,
+    tell: Callable[[str], None] = _say_nothing,
+    change: Callable[[str], str] = str,
+) -> AsyncIterator[Path]:
+    """Everything: stubs, site, proxy; gives the config's path. `state` keeps keys and receipts.
+
+    `tell` hears of each step before it is taken; `change` edits the config's text.
+    """
     at = local_addresses(ports.vendors)
     async with AsyncExitStack() as stack:
+        tell("starting the stand-ins for the vendors")
         await stack.enter_async_context(vendor_stubs(ports.vendors, ledger, at))
+        tell("starting the site")
         await stack.enter_async_context(origin(ports.origin, at))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="consent-demo-"))
         config = Path(folder) / "consent-proxy.toml"
-        config.write_text(config_text(ports, state), encoding="utf-8")
+        config.write_text(change(config_text(ports, state)), encoding="utf-8")
+        tell("starting consent-proxy in front of it")
         await stack.enter_async_context(consent_proxy(config, ports.proxy))
         yield config

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,8 +9,10 @@ from functools import cache, lru_cache
 
 from turbohtml.clean import minify_js
 
+from consent_rules.config.theme import Theme
+from consent_rules.matching.script_hashes import sha256_source
 from proxy.banner.static_files import static_root
-from proxy.banner.theme import Theme, variables
+from proxy.banner.theme_css import theme_css
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _ID = re.compile(r"#yc(?:-[a-z0-9])?(?![\w-])")
@@ -56,9 +56,9 @@ def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
 
 def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
     if kind is Kind.PREFERENCES:
-        return variables(theme, ":root") + _css("preferences"), minified_script("kept.js")
+        return theme_css(theme, ":root") + _css("preferences"), minified_script("kept.js")
     if kind is Kind.PLACEHOLDER:
-        return variables(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(
+        return theme_css(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(
             _css("placeholder")
         ), ""
     if kind is Kind.KEEPS:
@@ -68,14 +68,12 @@ def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
     link = _with_high_specificity(_css("link"))
     if kind is Kind.DECIDED:
         return link, minified_script("core.js")
-    style = variables(theme, "#yc") + _with_high_specificity(_css("banner")) + link
+    style = theme_css(theme, "#yc") + _with_high_specificity(_css("banner")) + link
     return style, minified_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))
 
 
 def _sha256(content: str) -> str:
-    if not content:
-        return ""
-    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    return sha256_source(content.encode()).removeprefix("sha256-") if content else ""
 
 
 @cache

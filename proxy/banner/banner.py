@@ -16,11 +16,11 @@ import jinja2
 from markupsafe import Markup, escape
 
 from consent_rules.categories import Audience, Category
+from consent_rules.config.theme import Theme
 from proxy.banner.assets import Kind, assets
 from proxy.banner.return_path import preferences_url, safe_return_to
 from proxy.banner.static_files import static_root
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 from proxy.banner.views import (
     PREFIX,
     BannerView,
@@ -62,24 +62,26 @@ def head_html(
     prefix: str = PREFIX,
     placeholders: bool = False,
     choices: bool = False,
-    keeps: bool = False,
+    save_form: bool = False,
 ) -> str:
     """For the page's head: the style and the script. Blocks nothing, loads nothing.
 
     `placeholders` adds what pages with closed embeds need, `keeps` the script that keeps what was
     typed when one of them is opened (never on patient pages), `choices` the style of the icon.
     """
-    kinds = head_kinds(state.decided, placeholders=placeholders, choices=choices, keeps=keeps)
+    kinds = head_kinds(
+        state.decided, placeholders=placeholders, choices=choices, save_form=save_form
+    )
     return _head(theme, state, kinds, prefix)
 
 
 def head_kinds(
-    decided: bool, *, placeholders: bool, choices: bool, keeps: bool
+    decided: bool, *, placeholders: bool, choices: bool, save_form: bool
 ) -> tuple[Kind, ...]:
     """The assets that `head_html` puts into a page."""
     kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
     kinds += [Kind.PLACEHOLDER] if placeholders else []
-    kinds += [Kind.KEEPS] if keeps else []
+    kinds += [Kind.KEEPS] if save_form else []
     kinds += [Kind.CHOICES] if choices else []
     return tuple(kinds)
 

@@ -16,12 +16,12 @@ from markupsafe import Markup
 from consent_rules.catalogue.cookie_details import SESSION, CookiePurpose, details_of
 from consent_rules.categories import Category
 from consent_rules.config.load import Config
+from consent_rules.config.theme import Theme
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import CookieDetail, Vendor
 from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import environment
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 
 _PART_LEVEL = 3
 """Of the headings in a site's own page: below its title and the heading of its section."""

@@ -26,7 +26,7 @@ def gpp_script(
         gpp(sections, opted_out=state if sold else None, signal=decision.gpc)
         for state in (out, not out)
     )
-    told = {
+    payload = {
         "ids": {name: SECTIONS[name].number for name in now.sections},
         "asks": asks,
         "strings": [now.string, other.string],
@@ -34,5 +34,5 @@ def gpp_script(
         "sold": sold,
     }
     return inline_script(
-        minified_script("gpp.js"), {"gpp": json.dumps(told, separators=(",", ":"))}
+        minified_script("gpp.js"), {"gpp": json.dumps(payload, separators=(",", ":"))}
     )

@@ -7,8 +7,6 @@ scripts that already run must not come along.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
+from consent_rules.matching.script_hashes import sha256_source
 from proxy.banner.assets import minified_script
 
 _NAME = re.compile(r"[A-Za-z_$][\w$]*\Z", re.ASCII)
@@ -34,8 +33,8 @@ class Script:
 def inline_script(content: str, data: dict[str, str]) -> Script:
     """A script of ours with what it must know in `data-` attributes: then its hash is constant."""
     attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
-    digest = base64.b64encode(hashlib.sha256(content.encode("ascii")).digest()).decode("ascii")
-    return Script(f"<script{attributes}>{content}</script>", f"sha256-{digest}")
+    element = f"<script{attributes}>{content}</script>"
+    return Script(element, sha256_source(content.encode("ascii")))
 
 
 def stubs(names: Iterable[str]) -> Script | None:

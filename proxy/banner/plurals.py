@@ -1,4 +1,4 @@
-"""Which plural form a whole number takes, as Unicode CLDR has it (https://cldr.unicode.org)."""
+"""Which plural form a whole number takes, as Unicode CLDR 49 has it (https://cldr.unicode.org)."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def _filipino(n: int) -> str:
 
 
 _RULES: dict[str, Callable[[int], str]] = {
-    **dict.fromkeys(("id", "ja", "ko", "th", "vi", "zh"), _only_other),
-    **dict.fromkeys(("bn", "fa", "fr", "hi", "pt"), _zero_is_singular_too),
+    **dict.fromkeys(("id", "ja", "ko", "th", "zh"), _only_other),
+    **dict.fromkeys(("bn", "fa", "fr", "hi", "pt", "vi"), _zero_is_singular_too),
     **dict.fromkeys(("ru", "uk"), _east_slavic),
     **dict.fromkeys(("cs", "sk"), _czech),
     "hr": _croatian,

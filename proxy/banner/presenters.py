@@ -9,12 +9,11 @@ from hashlib import blake2b
 
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Audience, Category
 from consent_rules.config.load import Policy
-from consent_rules.config.load import Theme as ThemeTable
-from consent_rules.decision import UNCHOOSABLE, Decision
+from consent_rules.config.theme import Theme
+from consent_rules.decision import Decision
 from consent_rules.preferences import Preferences
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import Vendor
-from proxy.banner.theme import Palette, Theme
 from proxy.banner.views import (
     BannerView,
     CategoryView,
@@ -23,33 +22,6 @@ from proxy.banner.views import (
     VendorView,
     state_key,
 )
-
-
-def theme_of(table: ThemeTable) -> Theme:
-    """The banner's theme from the config's. Raises ThemeError where colours cannot be read."""
-    default = Theme()
-    light = Palette(
-        background=table.background or default.light.background,
-        text=table.text or default.light.text,
-        accent=table.accent or default.light.accent,
-        on_accent=table.accent_text or "",
-    )
-    dark = Palette(
-        background=table.dark_background or default.dark.background,
-        text=table.dark_text or default.dark.text,
-        accent=table.dark_accent or default.dark.accent,
-    )
-    # Where only the light colours are the site's own, they are kept in the dark too: its pages
-    # may know no other.
-    own = table.background or table.text or table.accent
-    if own and not (table.dark_background or table.dark_text or table.dark_accent):
-        dark = light
-    return Theme(
-        light=light,
-        dark=dark,
-        font=table.font or default.font,
-        radius=table.radius or default.radius,
-    )
 
 
 def used_categories(site: SiteRules) -> tuple[Category, ...]:

@@ -16,6 +16,7 @@ from cachetools import LRUCache
 
 from proxy.banner.plurals import plural_of
 from proxy.banner.static_files import static_root
+from proxy.http.quality import most_wanted
 
 FALLBACK = "en"
 
@@ -126,7 +127,7 @@ class Wording:
         return known
 
     def _find(self, page_lang: str, accept_language: str) -> Texts:
-        for tag in (page_lang, *_wanted(accept_language)):
+        for tag in (page_lang, *most_wanted(accept_language)):
             found = self._lookup(tag)
             if found is not None:
                 return found
@@ -158,20 +159,3 @@ def texts_for(page_lang: str | None, accept_language: str) -> Texts:
 def known_texts() -> Mapping[str, Mapping[str, str]]:
     """Every language's words by dotted key: what a config may put its own in place of."""
     return MappingProxyType({lang: texts.values for lang, texts in languages().items()})
-
-
-def _wanted(accept_language: str) -> list[str]:
-    """The header's language ranges, most wanted first; broken parts are passed over."""
-    ranges: list[tuple[float, str]] = []
-    for part in accept_language.split(","):
-        tag, _, parameter = part.partition(";")
-        name, _, weight = parameter.partition("=")
-        quality = 1.0
-        if name.strip().lower() == "q":
-            try:
-                quality = float(weight)
-            except ValueError:
-                continue
-        if 0 < quality <= 1:
-            ranges.append((quality, tag))
-    return [tag for _, tag in sorted(ranges, key=lambda r: -r[0])]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from consent_rules.categories import Audience, Category
-from proxy.banner.theme import Theme
+from consent_rules.config.theme import Theme
 
 PREFIX = "/.consent"
 

@@ -7,8 +7,8 @@ NAME = "consent-proxy"
 
 def hit(ttl: float, *, detail: str = "") -> str:
     """Answered from what is kept; a negative `ttl` tells of a stale answer."""
-    told = f"; detail={detail}" if detail else ""
-    return f"{NAME}; hit; ttl={int(ttl)}{told}"
+    suffix = f"; detail={detail}" if detail else ""
+    return f"{NAME}; hit; ttl={int(ttl)}{suffix}"
 
 
 def forwarded(

@@ -69,7 +69,7 @@ class Flights(Generic[Outcome, Shared]):
     """The fetches under way in this worker."""
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, Flight[Outcome, Shared]] = {}
+        self._in_flight: dict[Hashable, Flight[Outcome, Shared]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_kept: TTLCache[Hashable, None] = TTLCache(
             _NOT_KEPT_URLS, _NOT_KEPT_SECONDS, timer=time.monotonic
@@ -79,7 +79,7 @@ class Flights(Generic[Outcome, Shared]):
         return len(self._tasks)
 
     def in_flight(self, key: Hashable) -> Flight[Outcome, Shared] | None:
-        return self._under_way.get(key)
+        return self._in_flight.get(key)
 
     def begin(
         self,
@@ -89,7 +89,7 @@ class Flights(Generic[Outcome, Shared]):
         """Start a fetch. Without a key nobody can wait for it."""
         fill: Flight[Outcome, Shared] = Flight()
         if key is not None:
-            self._under_way[key] = fill
+            self._in_flight[key] = fill
 
         async def run() -> None:
             try:
@@ -100,8 +100,8 @@ class Flights(Generic[Outcome, Shared]):
             except Exception as error:
                 fill.fail(error, for_all=False)
             finally:
-                if key is not None and self._under_way.get(key) is fill:
-                    del self._under_way[key]
+                if key is not None and self._in_flight.get(key) is fill:
+                    del self._in_flight[key]
                 fill.fail(ConnectionError("the fetch ended without an answer"), for_all=False)
 
         task = asyncio.create_task(run())
@@ -111,8 +111,8 @@ class Flights(Generic[Outcome, Shared]):
 
     def detach(self, key: Hashable, fill: Flight[Outcome, Shared]) -> None:
         """Let nobody else wait for a fetch."""
-        if self._under_way.get(key) is fill:
-            del self._under_way[key]
+        if self._in_flight.get(key) is fill:
+            del self._in_flight[key]
 
     def was_not_kept(self, key: Hashable) -> None:
         """Remember that a URL's answer could not be kept."""

@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from multidict import CIMultiDict, MultiMapping
 
 from proxy.cache.dates import http_date
+from proxy.http.representation import OF_REPRESENTATION, remove_fields
 
 _TAG = re.compile(r'\s*((?:[Ww]/)?"[^"]*"|[^\s,"]+)\s*(?:,|\Z)')
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*\Z", re.IGNORECASE | re.ASCII)
-
-# A 304 has no body to describe (RFC 9110, 15.4.5).
-_NOT_IN_304 = (
-    "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Content-Language",
-    "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
-)  # fmt: skip
 
 
 def opaque_tag(tag: str) -> str:
@@ -42,26 +37,25 @@ def tags_in(value: str) -> list[str]:
     return found
 
 
-def not_modified(request: MultiMapping[str], kept: MultiMapping[str], now: float) -> bool:
+def not_modified(request: MultiMapping[str], stored: MultiMapping[str], now: float) -> bool:
     """Whether the visitor has what is kept already. If-None-Match wins (RFC 9110, 13.2.2)."""
     if "If-None-Match" in request:
         value = ",".join(request.getall("If-None-Match"))
         if value.strip() == "*":
             return True
-        tag = kept.get("ETag")
+        tag = stored.get("ETag")
         # Compared weakly: the meaning is the same, even where the bytes are not.
         return tag is not None and opaque_tag(tag) in {opaque_tag(t) for t in tags_in(value)}
     if "If-Modified-Since" not in request:
         return False
     since = http_date(request["If-Modified-Since"], now)
-    changed = http_date(kept.get("Last-Modified", "") or kept.get("Date", ""), now)
+    changed = http_date(stored.get("Last-Modified", "") or stored.get("Date", ""), now)
     return since is not None and changed is not None and changed <= since
 
 
 def headers_of_304(headers: CIMultiDict[str]) -> None:
     """Take out what a 304 does not say."""
-    for name in _NOT_IN_304:
-        headers.popall(name, None)
+    remove_fields(headers, OF_REPRESENTATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +67,7 @@ class Part:
 
 
 def wanted_part(
-    request: MultiMapping[str], kept: MultiMapping[str], size: int, now: float
+    request: MultiMapping[str], stored: MultiMapping[str], size: int, now: float
 ) -> Part | bool | None:
     """The one part a request asks for.
 
@@ -85,7 +79,7 @@ def wanted_part(
     match = _RANGE.match(",".join(request.getall("Range")))
     if match is None or not (match[1] or match[2]) or len(match[0]) > 60:
         return None
-    if "If-Range" in request and not _same_for_range(request["If-Range"], kept, now):
+    if "If-Range" in request and not _same_for_range(request["If-Range"], stored, now):
         return None
     if not match[1]:
         length = int(match[2])
@@ -99,25 +93,25 @@ def wanted_part(
     return Part(start, min(last + 1, size))
 
 
-def _same_for_range(condition: str, kept: MultiMapping[str], now: float) -> bool:
+def _same_for_range(condition: str, stored: MultiMapping[str], now: float) -> bool:
     """Parts may be joined only when the bytes are the same: strong comparison."""
     condition = condition.strip()
     if condition.startswith('"'):
-        return condition == kept.get("ETag", "").strip()
-    modified = kept.get("Last-Modified", "")
+        return condition == stored.get("ETag", "").strip()
+    modified = stored.get("Last-Modified", "")
     when, asked = http_date(modified, now), http_date(condition, now)
-    sent = http_date(kept.get("Date", ""), now)
+    sent = http_date(stored.get("Date", ""), now)
     # Within its second a file may have changed again (RFC 9110, 8.8.2.2).
     return when is not None and when == asked and sent is not None and sent - when >= 1
 
 
-def validators(kept: MultiMapping[str]) -> dict[str, str]:
+def validators(stored: MultiMapping[str]) -> dict[str, str]:
     """The conditions that ask the upstream whether what is kept is still good."""
     conditions: dict[str, str] = {}
-    if "ETag" in kept:
-        conditions["If-None-Match"] = kept["ETag"]
-    if "Last-Modified" in kept:
-        conditions["If-Modified-Since"] = kept["Last-Modified"]
+    if "ETag" in stored:
+        conditions["If-None-Match"] = stored["ETag"]
+    if "Last-Modified" in stored:
+        conditions["If-Modified-Since"] = stored["Last-Modified"]
     return conditions
 
 

@@ -12,18 +12,19 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from consent_rules.categories import Audience
 from proxy.cache.store import Entry, Store
+from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
+from proxy.enforcement.site import SiteEnforcement
+from proxy.http.access_record import PageRecord
 from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.addresses import Network, address_behind, address_is_trusted
-
-if TYPE_CHECKING:
-    from proxy.context import RequestContext
+from proxy.http.request_fields import NEUTRAL, REWRITING
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
@@ -50,16 +51,11 @@ class _Role(IntEnum):
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
 _CHOOSES = (
     "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
-    "if-none-match", "cdn-loop",
+    "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
-# A reply from memory depends on none of these. What is not named here takes the long way.
-_NOTHING = (
-    "accept", "dnt", "downlink", "ect", "from", "forwarded", "origin", "priority", "purpose",
-    "referer", "rtt", "save-data", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user",
-    "sec-purpose", "te", "traceparent", "tracestate", "upgrade-insecure-requests", "user-agent",
-    "via", "x-forwarded-for", "x-forwarded-port", "x-real-ip", "x-request-id", "x-requested-with",
-)  # fmt: skip
-_NOTHING_UNDER = ("sec-ch-", "cf-", "fastly-", "x-amz-cf-", "x-amzn-")
+# A stored response depends on none of these. What is not named here takes the full path.
+_NOTHING = NEUTRAL | REWRITING | {"te"}
+_NOTHING_UNDER = ("sec-ch-",)
 
 # The header fields that are the same for everyone whatever the decision; an asset that has only
 # these is not asked whose it is.
@@ -77,7 +73,12 @@ _SAME_FOR_ALL = frozenset(
 )  # fmt: skip
 
 
-class Question(NamedTuple):
+def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
+    name = name.lower()
+    return name in _SAME_FOR_ALL or (name == "content-security-policy" and value == closed_policy)
+
+
+class FastPathKey(NamedTuple):
     """A request as far as a reply from memory depends on it. `cookie` is not part of `key`."""
 
     key: tuple[Hashable, ...]
@@ -112,7 +113,7 @@ class FastPathEntry:
     entry: Entry
     until: float
     site: str
-    page: tuple[object, ...] | None
+    page: PageRecord | None
 
     def head_at(self, now: float) -> bytes:
         if not self.rest:
@@ -180,7 +181,9 @@ class FastPath:
         self._by_name["cookie"] = _Role.COOKIE
         self._roles: dict[bytes, _Role] = {}
 
-    def question(self, message: RawRequestMessage, peer: str, *, secure: bool) -> Question | None:
+    def question(
+        self, message: RawRequestMessage, peer: str, *, secure: bool
+    ) -> FastPathKey | None:
         """What a request asks of memory; None when it has to go the long way."""
         if (
             message.method != "GET"
@@ -214,7 +217,7 @@ class FastPath:
             else:
                 return None
         of_site = tuple(site)
-        return Question((of_site, *chosen), of_site, cookie)
+        return FastPathKey((of_site, *chosen), of_site, cookie)
 
     def _role_of(self, name: bytes) -> _Role:
         text = name.decode("latin-1").lower()
@@ -225,7 +228,7 @@ class FastPath:
             self._roles[name] = role
         return role
 
-    def find(self, question: Question, now: float) -> FastPathEntry | None:
+    def find(self, question: FastPathKey, now: float) -> FastPathEntry | None:
         """The reply that is ready, if all that it was made from holds."""
         reply = self._replies.get((_ANYONE.key, question.key))
         if reply is None:
@@ -241,14 +244,15 @@ class FastPath:
             return None
         return reply
 
-    def remember(
+    def add(
         self,
-        question: Question,
+        question: FastPathKey,
         context: RequestContext,
         entry: Entry,
         response: ProxyResponse,
         *,
-        page: tuple[object, ...] | None,
+        site: SiteEnforcement,
+        page: PageRecord | None,
         may_share_pages: bool,
         asks_for_page: bool,
     ) -> None:
@@ -257,16 +261,19 @@ class FastPath:
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
-        asset = not entry.is_page and not asks_for_page and not context.site.rules.patient_cookies
+        asset = not entry.is_page and not asks_for_page and not context.site.patient_cookies
+        # A guessed lifetime does not count for a visitor with credentials.
+        asset = asset and entry.terms.explicit
         # The kept fields as well: one that was taken out for this visitor is another's.
-        fields = (*entry.headers, *response.headers)
-        if asset and all(name.lower() in _SAME_FOR_ALL for name in fields):
+        fields = (*entry.headers.items(), *response.headers.items())
+        closed = site.policy(None)
+        if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
             who: _Visitor | None = _ANYONE
         else:
-            who = self._visitor(question, context, may_share_pages=may_share_pages)
+            who = self._visitor(question, context, site, may_share_pages=may_share_pages)
         if who is None:
             return
-        now = context.now
+        now = context.received_at
         until = min(entry.born + entry.terms.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
         rest = b""
@@ -277,13 +284,18 @@ class FastPath:
         if rest:
             head = head[:-2] + b"Age: "
         reply = FastPathEntry(
-            response.status, head, rest, response.sent, entry, until, context.site.rules.name, page
+            response.status, head, rest, response.sent, entry, until, context.site.name, page
         )
         # The body is a variant's, or the store's, as long as that lives: counted all the same.
         self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
 
     def _visitor(
-        self, question: Question, context: RequestContext, *, may_share_pages: bool
+        self,
+        question: FastPathKey,
+        context: RequestContext,
+        site: SiteEnforcement,
+        *,
+        may_share_pages: bool,
     ) -> _Visitor | None:
         if (
             context.load_once
@@ -293,16 +305,16 @@ class FastPath:
             return None
         if not question.cookie:
             return _NO_COOKIE
-        if context.runtime.config.signals.wp_consent_cookies:
+        if site.wp_consent_cookies:
             return None  # what is to be put right, and for how long, is each visitor's own
         chosen = context.visitor.preferences
         names = names_in(context.cookie_header)
-        vendors = tuple(sorted(n for n in names if context.runtime.cookies.vendors_of(n)))
+        vendors = tuple(sorted(n for n in names if site.cookies.vendors_of(n)))
         key = (
             None if chosen is None else chosen.key,
             vendors,
             may_share_pages,
-            tuple(sorted(names)) if context.site.rules.patient_cookies else (),
+            tuple(sorted(names)) if context.site.patient_cookies else (),
         )
         found = _Visitor(key, inf if chosen is None else chosen.expires_at)
         self._visitors.put((question.site, question.cookie), found)

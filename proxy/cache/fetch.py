@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.cache import cache_status as told
+from proxy.cache import cache_status as cache_status
 from proxy.cache.coalescing import Flight, Flights
 from proxy.cache.conditional import CONDITIONAL, validators
 from proxy.cache.invalidation import InvalidationTable
@@ -36,19 +36,20 @@ from proxy.cache.policy import (
     terms_of,
     updated_headers,
 )
+from proxy.cache.reflection import reflects, shown_in_headers, visitor_values
 from proxy.cache.shared_body import SharedBody, SharedBodyReader
 from proxy.cache.store import Entry, Store, selecting_names
 from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
 from proxy.http.forwarding import response_headers
-from proxy.upstream.errors import UpstreamError
-from proxy.upstream.request import ask
+from proxy.upstream.errors import UpstreamError, failure_kind
+from proxy.upstream.request import send_request
 from proxy.upstream.timeouts import Timeouts
 
 CACHE_STATUS = "Cache-Status"
 RANGE_FIELDS = ("Range", *CONDITIONAL)
 # True for one visitor's request only: other visitors of the URL are waited for all the same.
-_OF_THE_VISITOR = frozenset({"authorization", "request no-store", "cookies"})
+_OF_THE_VISITOR = frozenset({"authorization", "request no-store", "cookies", "request field"})
 _STEP = 256 * 1024
 """Bytes that a body of unknown length is counted in."""
 
@@ -70,11 +71,8 @@ class Replies(Protocol):
     def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
         """Whether an answer is a page, to be read as a whole before it is sent."""
 
-    def keeps(self, headers: CIMultiDict[str]) -> bool:
+    def may_store(self, headers: CIMultiDict[str]) -> bool:
         """Whether an answer with these fields may be kept at all, pages and all else alike."""
-
-    def may_share_pages(self) -> bool:
-        """Whether this visitor may be given a page that is kept, and be the one it is kept from."""
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
         """Read a page that may be kept."""
@@ -87,7 +85,9 @@ class Replies(Protocol):
     ) -> web.StreamResponse:
         """Relay what the upstream is sending; `read` is what `read_page` gave."""
 
-    async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
+    async def stored(
+        self, entry: Entry, headers: CIMultiDict[str], now: float
+    ) -> web.StreamResponse:
         """Send an answer that is kept. `headers` are the caller's to change."""
 
 
@@ -106,7 +106,31 @@ class Visit:
     upstream: URL
     timeouts: Timeouts
     replies: Replies
+    may_share: bool = True
+    """The request does not say who asks: no credentials, no cookies but ours and known vendors'."""
+    unknown: tuple[str, ...] = ()
+    """Its fields that are not in the cache key, for which an origin may answer differently."""
     _headers: CIMultiDict[str] | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody may wait for this request's response, nor this request for another's."""
+        return not self.may_share or bool(self.unknown)
+
+    def may_have(self, entry: Entry) -> bool:
+        """Whether a stored response is one for this visitor at all, fresh or not."""
+        if self.unknown and not {name for name, _ in entry.selecting}.issuperset(self.unknown):
+            return False
+        if self.may_share:
+            return True
+        # A guess of ours is not good enough for who may be signed in.
+        return entry.terms.explicit and not entry.is_page
+
+    def may_validate(self, entry: Entry) -> bool:
+        """Whether the origin may be asked on this request's behalf if the entry is still good: its
+        "not modified" is said to this visitor, and counts for all others.
+        """
+        return self.may_share and not entry.has_credentials
 
     @property
     def headers(self) -> CIMultiDict[str]:
@@ -134,19 +158,21 @@ async def bypass(visit: Visit, why: str, entry: Entry | None = None) -> web.Stre
         elif request.method == "GET":
             _notice_kept(visit, upstream, answered)
         if visit.cache.tells:
-            answered.add(CACHE_STATUS, told.forwarded(why, status=upstream.status))
+            answered.add(CACHE_STATUS, cache_status.forwarded(why, status=upstream.status))
         return await visit.replies.live(upstream, answered, None)
 
 
 def _notice_kept(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> None:
     """Let the next visitor fetch for all again, where an answer has become fit to keep."""
     fills, group = visit.cache.fills, _group(visit)
-    if fills.is_not_kept(group) and not _refusal(visit, upstream, answered):
+    if fills.is_not_kept(group) and not _storage_refusal(visit, upstream, answered):
         fills.was_kept(group)
 
 
 def _asked(visit: Visit, headers: CIMultiDict[str]) -> AbstractAsyncContextManager[ClientResponse]:
-    return ask(visit.session, visit.request, visit.upstream, headers, timeouts=visit.timeouts)
+    return send_request(
+        visit.session, visit.request, visit.upstream, headers, timeouts=visit.timeouts
+    )
 
 
 def _invalidate(visit: Visit, answered: CIMultiDict[str]) -> None:
@@ -174,8 +200,8 @@ def _learn_from_head(
 
 
 def _group(visit: Visit) -> tuple[Key, bool, bool]:
-    """Whose answers are kept or not alike."""
-    return visit.key, visit.replies.may_share_pages(), "Authorization" in visit.headers
+    """Whose responses are stored or not alike."""
+    return visit.key, visit.may_share, bool(visit.unknown)
 
 
 async def fetch_response(
@@ -185,8 +211,10 @@ async def fetch_response(
     group = _group(visit)
     if entry is None and fills.is_not_kept(group):
         return await bypass(visit, "miss")
-    if entry is not None and (entry.terms.no_cache or entry.terms.lifetime <= 0):
-        # To be asked about for each visitor anew: nobody else's answer would do.
+    if visit.is_alone or (
+        entry is not None and (entry.terms.no_cache or entry.terms.lifetime <= 0)
+    ):
+        # To be asked about for each visitor anew: no other visitor's answer would do.
         async with _outcome(visit, entry, want) as outcome:
             if not isinstance(outcome, Streaming):
                 return await _reply(visit, outcome)
@@ -222,7 +250,10 @@ async def _finished(pump: asyncio.Task[bool], coming: Streaming) -> None:
 
 def refresh(visit: Visit, entry: Entry) -> None:
     """Ask again while the visitor already has the stale answer (RFC 5861, 3)."""
+    where: tuple[object, ...]
     where = (_group(visit), visit.cache.store.selecting_of(visit.key, visit.headers))
+    if visit.is_alone:
+        where = ("refresh", *where)  # one is enough, and no visitor waits for it
     if visit.cache.fills.in_flight(where) is None:
         _begin(visit, entry, WANTS_NOTHING, where).left.set()
 
@@ -240,7 +271,7 @@ def _begin(
                 elif isinstance(outcome, Stored):
                     fill.share(outcome if outcome.stored or outcome.covers_error else None)
                 else:
-                    if outcome.reserved:
+                    if outcome.reserved and not outcome.growing.private:
                         fill.share(outcome)
                     if await _pump(visit, outcome):
                         fill.share(Stored(outcome.entry, "miss", stored=True))
@@ -264,7 +295,8 @@ async def _outcome(
         headers = CIMultiDict(headers)
         for name in RANGE_FIELDS:
             headers.popall(name, None)
-        headers.update(validators(base.headers))
+        if visit.may_validate(base):
+            headers.update(validators(base.headers))
     asked = time.time(), time.monotonic()
     try:
         opened = _asked(visit, headers)
@@ -298,46 +330,49 @@ async def _judged(
     answered = response_headers(upstream)
     status, now = upstream.status, time.time()
     if base is not None:
-        if status == 304:
+        if status == 304 and visit.may_validate(base):
             return _validated(visit, base, answered, asked, now)
         if status in ERRORS and allows_stale_on_error(
             base.terms, base.age(now), want, reached=True
         ):
             return Stored(base, why, status, covers_error=True)
     is_page = visit.replies.is_page(status, answered)
-    refusal = _refusal(visit, upstream, answered)
-    if refusal:
-        if base is not None and status not in ERRORS:
+    reason = _storage_refusal(visit, upstream, answered)
+    if reason:
+        if base is not None and status not in ERRORS and not visit.is_alone:
             store.remove(base)  # what it was an answer to has another one now
-        if refusal not in _OF_THE_VISITOR and status not in ERRORS:
+        if reason not in _OF_THE_VISITOR and status not in ERRORS:
             visit.cache.fills.was_not_kept(_group(visit))
-        return Uncacheable(upstream, answered, why, refusal)
+        return Uncacheable(upstream, answered, why, reason)
     entry = _entry(visit, upstream, answered, asked, now, is_page=is_page)
     if is_page:
         read = await visit.replies.read_page(upstream, answered)
         if read.begun is not None:
             return _body(visit, upstream, entry, answered, why, read)
-        if read.kept is None:
+        if read.stored is None:
             visit.cache.fills.was_not_kept(_group(visit))
             return Uncacheable(upstream, answered, why, "unreadable", read)
-        entry.body, entry.attachment, entry.attached = read.kept, read.attachment, read.size
-        stored = store.put(entry)
-        return Stored(entry, why, status, stored, answered)
+        entry.body, entry.attachment, entry.attached = read.stored, read.attachment, read.size
+        return Stored(entry, why, status, _put(visit, entry), answered)
     return _body(visit, upstream, entry, answered, why)
 
 
-def _refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
+def _storage_refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
     status = upstream.status
     is_page = visit.replies.is_page(status, answered)
-    refusal = storage_refusal(
-        visit.request.method, visit.headers, status, answered, time.time(), is_page=is_page
+    reason = storage_refusal(
+        visit.request.method,
+        visit.headers,
+        status,
+        answered,
+        time.time(),
+        is_page=is_page,
+        has_credentials=not visit.may_share,
     )
-    if refusal:
-        return refusal
-    if not visit.replies.keeps(answered):
+    if reason:
+        return reason
+    if not visit.replies.may_store(answered):
         return "private"
-    if is_page and not visit.replies.may_share_pages():
-        return "cookies"
     if "Cookie" in visit.headers and "cookie" in (selecting_names(answered, is_page=is_page) or ()):
         return "cookies"  # nobody else will ever have the same ones
     length = upstream.content_length
@@ -367,7 +402,20 @@ def _entry(
         born=now - initial_age(answered, asked[0], now),
         asked_at=asked[1],
         is_page=is_page,
+        has_credentials=not visit.may_share,
     )
+
+
+def _put(visit: Visit, entry: Entry) -> bool:
+    """Store a response whose body is here. False where it is not stored."""
+    if reflects(_visitor_values(visit, entry), entry.headers, entry.body):
+        return False
+    return visit.cache.store.put(entry)
+
+
+def _visitor_values(visit: Visit, entry: Entry) -> tuple[bytes, ...]:
+    own_site = f"{visit.key.scheme}://{visit.key.authority}"
+    return visitor_values(visit.headers, own_site, (name for name, _ in entry.selecting))
 
 
 def _validated(
@@ -382,12 +430,18 @@ def _validated(
     for value in answered.getall("Set-Cookie", ()):
         cookies.add("Set-Cookie", value)
     refused = storage_refusal(
-        "GET", visit.headers, entry.status, entry.headers, now, is_page=entry.is_page
+        "GET",
+        visit.headers,
+        entry.status,
+        entry.headers,
+        now,
+        is_page=entry.is_page,
+        has_credentials=not visit.may_share,
     )
-    refused = refused or ("" if visit.replies.keeps(entry.headers) else "private")
-    if refused:
+    refused = refused or ("" if visit.replies.may_store(entry.headers) else "private")
+    stored = not refused and _put(visit, entry)
+    if not stored:
         visit.cache.store.remove(base)
-    stored = not refused and visit.cache.store.put(entry)
     return Stored(entry, "stale", 304, stored, cookies)
 
 
@@ -429,11 +483,17 @@ def _body(
         if read is None and content.at_eof():
             _check_whole(upstream, protocol, len(chunk))
             entry.body = chunk
-            return Stored(entry, why, entry.status, store.put(entry), answered)
+            return Stored(entry, why, entry.status, _put(visit, entry), answered)
     except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamError(502, f"{upstream.url.origin()} broke off: {error}") from error
+        raise UpstreamError(
+            502, f"{upstream.url.origin()} broke off ({failure_kind(error)})"
+        ) from error
+    values = _visitor_values(visit, entry)
+    coding = entry.headers.get("Content-Encoding", "identity").lower()
+    if shown_in_headers(values, entry.headers) or coding != "identity":
+        growing.make_private()  # what is coded cannot be looked through before it is whole
     if chunk:
-        growing.add(chunk)
+        growing.add_shown(chunk, values)
     length = upstream.content_length or 0
     if length and not store.reserve(length):
         growing.give_up()
@@ -447,6 +507,7 @@ async def _pump(visit: Visit, coming: Streaming) -> bool:
     """
     store, growing, content = visit.cache.store, coming.growing, coming.upstream.content
     reserved = coming.reserved
+    values = _visitor_values(visit, coming.entry)
     try:
         while not growing.too_large:
             chunk = await content.readany()
@@ -456,9 +517,8 @@ async def _pump(visit: Visit, coming: Streaming) -> bool:
                 if coming.read is not None and not await visit.replies.complete_page(coming.entry):
                     visit.cache.fills.was_not_kept(_group(visit))
                     return False
-                store.put(coming.entry)
-                return True
-            growing.add(chunk)
+                return _put(visit, coming.entry)
+            growing.add_shown(chunk, values)
             if growing.size > store.largest:
                 growing.give_up()
             elif growing.size > reserved:
@@ -495,7 +555,7 @@ def _suits(visit: Visit, shared: Stored | Streaming, want: RequestDirectives) ->
     names = tuple(name for name, _ in entry.selecting)
     if selecting(names, visit.headers) != entry.selecting:
         return False
-    if entry.is_page and not visit.replies.may_share_pages():
+    if not visit.may_have(entry):
         return False
     if isinstance(shared, Stored) and shared.covers_error:
         return allows_stale_on_error(entry.terms, entry.age(time.time()), want, reached=True) or (
@@ -509,10 +569,10 @@ async def _reply_shared(visit: Visit, shared: Stored | Streaming) -> web.StreamR
     visit.request[CACHE] = "collapsed"
     headers = aged_headers(shared.entry, now)
     if visit.cache.tells:
-        headers.add(CACHE_STATUS, told.forwarded(shared.why, collapsed=True))
+        headers.add(CACHE_STATUS, cache_status.forwarded(shared.why, collapsed=True))
     if isinstance(shared, Streaming) and not shared.growing.whole:
-        return await visit.replies.live(_teed(shared), headers, shared.read)
-    return await visit.replies.kept(shared.entry, headers, now)
+        return await visit.replies.live(_teed(shared, shared=True), headers, shared.read)
+    return await visit.replies.stored(shared.entry, headers, now)
 
 
 async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
@@ -523,13 +583,17 @@ async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
         case Uncacheable():
             if tells:
                 status = outcome.upstream.status
-                outcome.headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status))
+                outcome.headers.add(
+                    CACHE_STATUS, cache_status.forwarded(outcome.why, status=status)
+                )
             return await visit.replies.live(outcome.upstream, outcome.headers, outcome.read)
         case Streaming():
             headers = CIMultiDict(outcome.headers)
             if tells:
                 status = outcome.entry.status
-                headers.add(CACHE_STATUS, told.forwarded(outcome.why, status=status, stored=True))
+                headers.add(
+                    CACHE_STATUS, cache_status.forwarded(outcome.why, status=status, stored=True)
+                )
             return await visit.replies.live(_teed(outcome), headers, outcome.read)
         case Stored():
             now = time.time()
@@ -538,24 +602,32 @@ async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
                 headers = CIMultiDict(outcome.headers)
                 headers["Age"] = str(int(outcome.entry.age(now)))
             if tells:
-                said = told.forwarded(outcome.why, status=outcome.status, stored=outcome.stored)
-                headers.add(CACHE_STATUS, said)
-            return await visit.replies.kept(outcome.entry, headers, now)
+                status_text = cache_status.forwarded(
+                    outcome.why, status=outcome.status, stored=outcome.stored
+                )
+                headers.add(CACHE_STATUS, status_text)
+            return await visit.replies.stored(outcome.entry, headers, now)
 
 
 class _Teed:
-    """What `proxy.upstream.stream` needs of an answer, with the body from a `Reader`."""
+    """What `responses.stream` and `upstream.body.read_body` need of an answer, with the body from a
+    `SharedBodyReader`.
+    """
 
-    __slots__ = ("connection", "content", "headers", "reason", "status", "url")
+    __slots__ = (
+        "connection", "content", "content_length", "headers", "method", "reason", "status", "url"
+    )  # fmt: skip
 
-    def __init__(self, coming: Streaming) -> None:
+    def __init__(self, coming: Streaming, *, shared: bool) -> None:
         self.status = coming.upstream.status
         self.reason = coming.upstream.reason
         self.headers = coming.upstream.headers
+        self.method = coming.upstream.method
+        self.content_length = coming.upstream.content_length
         self.url = coming.upstream.url
-        self.content = SharedBodyReader(coming.growing)
+        self.content = SharedBodyReader(coming.growing, shared=shared)
         self.connection = None
 
 
-def _teed(coming: Streaming) -> ClientResponse:
-    return cast(ClientResponse, _Teed(coming))
+def _teed(coming: Streaming, *, shared: bool = False) -> ClientResponse:
+    return cast(ClientResponse, _Teed(coming, shared=shared))

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from multidict import MultiMapping
 
+from proxy.http.quality import weighted
+
 
 class Key(NamedTuple):
     """The resource, as the upstream can tell it apart.
@@ -19,6 +21,8 @@ class Key(NamedTuple):
     scheme: str
     authority: str
     target: str
+    origin: str = ""
+    """The `Origin` field: servers send it back in CORS fields, often without saying `Vary`."""
 
 
 Selecting = tuple[tuple[str, str | None], ...]
@@ -66,22 +70,10 @@ def _weighted(text: str) -> str:
 
 
 def _preferences(text: str) -> list[tuple[float, str]]:
-    found: list[tuple[float, str]] = []
-    for part in text.split(","):
-        what, _, parameters = part.partition(";")
-        what = what.strip().lower()
-        if not what:
-            continue
-        weight = 1.0
-        for parameter in parameters.split(";"):
-            name, _, number = parameter.partition("=")
-            if name.strip().lower() == "q":
-                try:
-                    weight = min(max(float(number), 0.0), 1.0)
-                except ValueError:
-                    weight = 0.0
-        found.append((weight, what))
-    return sorted(found, key=lambda one: (-one[0], one[1]))
+    """Weights and members, most wanted first, then by name."""
+    return sorted(
+        ((weight, what) for what, weight in weighted(text)), key=lambda one: (-one[0], one[1])
+    )
 
 
 def wants_language(request: MultiMapping[str], language: str) -> bool:

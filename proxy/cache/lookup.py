@@ -6,7 +6,7 @@ import time
 
 from aiohttp import web
 
-from proxy.cache import cache_status as told
+from proxy.cache import cache_status as cache_status
 from proxy.cache.fetch import (
     CACHE_STATUS,
     RANGE_FIELDS,
@@ -54,7 +54,7 @@ async def lookup(visit: Visit) -> web.StreamResponse:
         return await bypass(visit, "request")
     entry = visit.cache.store.get(visit.key, lambda: visit.headers)
     if entry is not None:
-        if entry.is_page and not visit.replies.may_share_pages():
+        if not visit.may_have(entry):
             return await bypass(visit, "bypass")
         now = time.time()
         use = freshness(entry.terms, entry.age(now), want)
@@ -65,8 +65,10 @@ async def lookup(visit: Visit) -> web.StreamResponse:
     if want.only_if_cached:
         return error_response(request, 504)
     if request.method == "HEAD":
-        return await bypass(visit, "method", entry)
-    if entry is None and any(name in visit.headers for name in RANGE_FIELDS):
+        return await bypass(visit, "method", None if visit.is_alone else entry)
+    if (entry is None or not visit.may_validate(entry)) and any(
+        name in visit.headers for name in RANGE_FIELDS
+    ):
         # Answered by the upstream itself: a part is not kept, nor is "not modified".
         return await bypass(visit, "miss")
     return await fetch_response(visit, entry, want)
@@ -76,8 +78,8 @@ async def _reply_hit(visit: Visit, entry: Entry, now: float) -> web.StreamRespon
     visit.request[CACHE] = "hit"
     headers = aged_headers(entry, now)
     if visit.cache.tells:
-        headers.add(CACHE_STATUS, told.hit(entry.terms.lifetime - entry.age(now)))
-    return await visit.replies.kept(entry, headers, now)
+        headers.add(CACHE_STATUS, cache_status.hit(entry.terms.lifetime - entry.age(now)))
+    return await visit.replies.stored(entry, headers, now)
 
 
 __all__ = [

@@ -16,6 +16,10 @@ from multidict import CIMultiDict, MultiMapping
 from proxy.cache.conditional import opaque_tag
 from proxy.cache.dates import as_http_date, http_date
 from proxy.cache.directives import FOREVER, Directives, cache_control, targeted
+from proxy.cache.keys import vary_names
+from proxy.http.media_types import media_type
+from proxy.http.representation import OF_CONTENT
+from proxy.http.request_fields import TRACING, unknown_fields
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
 """What may be kept without a word of the origin (RFC 9110, 15.1), but for 206."""
@@ -53,6 +57,8 @@ class FreshnessPolicy:
     """must-revalidate or proxy-revalidate: not even `stale-*` may bend it."""
     shared_lifetime: bool = False
     """s-maxage forbids staleness too, unless the origin itself says `stale-*` beside it."""
+    explicit: bool = False
+    """The lifetime is the origin's own word, not a guess of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,6 @@ class RequestDirectives:
     only_if_cached: bool = False
     max_age: int | None = None
     min_fresh: int = 0
-    max_stale: int = 0
 
 
 WANTS_NOTHING = RequestDirectives()
@@ -74,8 +79,6 @@ class Use(enum.Enum):
     """What may be done with a kept answer."""
 
     FRESH = "fresh"
-    STALE = "stale"
-    """As it is; nobody need ask the upstream."""
     WHILE_REVALIDATING = "stale-while-revalidate"
     VALIDATE = "validate"
 
@@ -83,6 +86,9 @@ class Use(enum.Enum):
 def wants(headers: MultiMapping[str]) -> RequestDirectives:
     """The caching directives of a request (RFC 9111, 5.2.1). `Pragma` counts where there is no
     Cache-Control.
+
+    `max-stale` counts for nothing, as in Varnish and nginx: how old a response may be is between
+    the origin and its cache. Whoever sends it would reach what waits to be validated.
     """
     if "Cache-Control" not in headers:
         pragma = headers.get("Pragma", "")
@@ -90,16 +96,12 @@ def wants(headers: MultiMapping[str]) -> RequestDirectives:
             return RequestDirectives(no_cache=True)
         return WANTS_NOTHING
     given = cache_control(headers.getall("Cache-Control"))
-    stale = given.seconds("max-stale")
-    if stale is not None and "" in given.given["max-stale"]:
-        stale = FOREVER
     return RequestDirectives(
         no_store="no-store" in given,
         no_cache="no-cache" in given,
         only_if_cached="only-if-cached" in given,
         max_age=given.seconds("max-age"),
         min_fresh=given.seconds("min-fresh") or 0,
-        max_stale=stale or 0,
     )
 
 
@@ -119,16 +121,24 @@ def storage_refusal(
     method: str,
     request: MultiMapping[str],
     status: int,
-    headers: MultiMapping[str],
+    headers: CIMultiDict[str],
     now: float,
     *,
     is_page: bool = False,
+    has_credentials: bool = False,
 ) -> str:
-    """Why an answer may not be kept for all visitors; "" when it may (RFC 9111, 3).
+    """Why a response may not be stored for all visitors; "" when it may (RFC 9111, 3).
 
-    Stricter than the RFC in two ways. A page that sets a cookie is never kept, and neither is
-    anything else that does without saying `public`: what was made for one visitor may be in it.
-    And what could neither be fresh nor be validated is not worth its place.
+    Stricter than the RFC where what was made for one visitor may be in a response:
+
+    - A page that sets a cookie is never stored; anything else that does only if it says `public`.
+    - `has_credentials`: the request said who asks (a session cookie, `Authorization`). No page is
+      stored then, and nothing else without a lifetime that the origin itself gives, be it styles,
+      scripts, fonts, images, sound or film; all other types only with `public` or `s-maxage`.
+    - A request field that is not in the cache key may have changed the response, unless `Vary`
+      names it.
+
+    What could neither be fresh nor be validated is not worth its place.
     """
     if method != "GET":
         return "method"
@@ -150,12 +160,48 @@ def storage_refusal(
         return "authorization"
     if any(name in headers for name in _COOKIES) and (is_page or "public" not in given):
         return "set-cookie"
-    if "*" in ",".join(headers.getall("Vary", ())):
+    varies = vary_names(headers)
+    if varies is None:
         return "vary"
+    if not set(unknown_fields(request)) <= set(varies):
+        return "request field"
     terms = terms_of(status, headers, now, is_page=is_page)
+    if has_credentials:
+        for_all = "public" in given or "s-maxage" in given
+        # A lifetime of 0 would be validated with other visitors' requests: an origin whose
+        # validators are alike for two visitors' files (size and time) would give one the other's.
+        if is_page or not terms.explicit or terms.lifetime <= 0 or terms.no_cache:
+            return "credentials"
+        if not for_all and not is_static(headers):
+            return "credentials"
     if terms.lifetime <= 0 and not has_validator(headers):
         return "no lifetime"
     return ""
+
+
+_STATIC_TYPES = frozenset(
+    {
+        "text/css", "text/javascript", "application/javascript", "application/x-javascript",
+        "application/ecmascript", "text/ecmascript", "application/wasm",
+        "application/vnd.ms-fontobject",
+    }
+)  # fmt: skip
+_STATIC_PREFIXES = (
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "application/font-",
+    "application/x-font-",
+)
+
+
+def is_static(headers: CIMultiDict[str]) -> bool:
+    """Whether a response is of a type that sites serve from files: styles, scripts, fonts, images,
+    sound, film.
+    """
+    kind = media_type(headers)
+    return kind in _STATIC_TYPES or kind.startswith(_STATIC_PREFIXES)
 
 
 def has_validator(headers: MultiMapping[str]) -> bool:
@@ -175,6 +221,7 @@ def terms_of(
         lifetime = float(maximum) if maximum is not None else None
     if lifetime is None and not is_targeted and "Expires" in headers:
         lifetime = _until_expiry(headers, now)
+    explicit = lifetime is not None
     if lifetime is None:
         lifetime = _heuristic(status, headers, given, now, is_page=is_page)
     # `no-cache="field"` takes the field out of what is kept; alone it holds for the whole.
@@ -186,6 +233,7 @@ def terms_of(
         no_cache=no_cache,
         never_stale="must-revalidate" in given or "proxy-revalidate" in given,
         shared_lifetime=shared is not None,
+        explicit=explicit,
     )
 
 
@@ -224,8 +272,8 @@ def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float)
     if apparent < 1:
         apparent = 0.0  # dates have whole seconds
     first = headers.get("Age", "").partition(",")[0].strip()
-    told = min(int(first), FOREVER) if _AGE.match(first) and len(first) < 40 else 0
-    return max(apparent, told + max(0.0, answered_at - asked_at))
+    stated = min(int(first), FOREVER) if _AGE.match(first) and len(first) < 40 else 0
+    return max(apparent, stated + max(0.0, answered_at - asked_at))
 
 
 def freshness(terms: FreshnessPolicy, age: float, want: RequestDirectives) -> Use:
@@ -241,8 +289,6 @@ def freshness(terms: FreshnessPolicy, age: float, want: RequestDirectives) -> Us
         return Use.VALIDATE
     if -left < terms.stale_while_revalidate:
         return Use.WHILE_REVALIDATING
-    if want.max_stale and not terms.shared_lifetime and -left <= want.max_stale:
-        return Use.STALE
     return Use.VALIDATE
 
 
@@ -252,15 +298,16 @@ def allows_stale_on_error(
     """Whether a kept answer may stand in for a failure of the upstream.
 
     `reached` tells an error status (500, 502, 503, 504) from an upstream that gave no answer: only
-    for the latter may a cache decide itself (RFC 9111, 4.2.4).
+    for the latter may a cache decide itself (RFC 9111, 4.2.4). What has no lifetime of the
+    origin's own stands in for nothing.
     """
-    if terms.no_cache or terms.never_stale or want.no_cache or want.min_fresh:
+    if not terms.explicit or terms.no_cache or terms.never_stale or want.no_cache or want.min_fresh:
         return False
     if want.max_age is not None and age > want.max_age:
         return False
     if terms.stale_if_error is not None:
         return age - terms.lifetime <= terms.stale_if_error
-    if reached or terms.shared_lifetime:
+    if reached or terms.shared_lifetime or terms.lifetime <= 0:
         return False
     return age - terms.lifetime <= UNREACHABLE
 
@@ -268,38 +315,33 @@ def allows_stale_on_error(
 def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
     """The header fields that are kept with an answer. Hop-by-hop fields are gone already.
 
-    What `no-cache="..."` names is left out, and so are cookies: they are one visitor's. `Age` is
-    written anew on each use.
+    What `no-cache="..."` names is left out, and so are cookies and names of the request: they are
+    one visitor's. `Age` is written anew on each use.
     """
-    kept = CIMultiDict(headers)
-    for name in (*_COOKIES, "Age", *_PROXY_ONLY):
-        kept.popall(name, None)
+    stored = CIMultiDict(headers)
+    for name in (*_COOKIES, "Age", *_PROXY_ONLY, *TRACING.intersection(map(str.lower, headers))):
+        stored.popall(name, None)
     given, _ = response_directives(headers)
     for name in given.fields("no-cache"):
-        kept.popall(name, None)
-    if http_date(kept.get("Date", ""), now) is None:
-        kept["Date"] = as_http_date(now)
-    return kept
+        stored.popall(name, None)
+    if http_date(stored.get("Date", ""), now) is None:
+        stored["Date"] = as_http_date(now)
+    return stored
 
 
 _COOKIES = ("Set-Cookie", "Set-Cookie2")
 _PROXY_ONLY = ("Proxy-Authentication-Info", "Proxy-Connection")
 
 # What describes the bytes that are kept: a 304 does not change them (RFC 9111, 3.2).
-_OF_THE_BYTES = frozenset(
-    {
-        "content-length", "content-encoding", "content-range", "content-md5", "digest",
-        "content-digest", "repr-digest", "transfer-encoding", "etag", "vary",
-    }
-)  # fmt: skip
+_OF_THE_BYTES = frozenset(map(str.lower, (*OF_CONTENT, "Transfer-Encoding", "ETag", "Vary")))
 
 
 def updated_headers(
-    kept: CIMultiDict[str], newer: CIMultiDict[str], now: float
+    stored: CIMultiDict[str], newer: CIMultiDict[str], now: float
 ) -> CIMultiDict[str]:
     """Kept header fields after a 304, or a 200 to HEAD, said that the bytes are still the same."""
     fresh = kept_headers(newer, now)
-    result = CIMultiDict(kept)
+    result = CIMultiDict(stored)
     changing = [(name, value) for name, value in fresh.items() if name.lower() not in _OF_THE_BYTES]
     for name, _ in changing:
         result.popall(name, None)
@@ -308,13 +350,13 @@ def updated_headers(
     return result
 
 
-def describes_same(kept: MultiMapping[str], head: MultiMapping[str]) -> bool:
+def describes_same(stored: MultiMapping[str], head: MultiMapping[str]) -> bool:
     """Whether a 200 to HEAD is about the bytes that are kept (RFC 9111, 4.3.5)."""
     for name in ("ETag", "Last-Modified", "Content-Length"):
         new = head.get(name)
         if new is None:
             continue
-        old = kept.get(name)
+        old = stored.get(name)
         if name == "ETag" and old is not None:
             old, new = opaque_tag(old), opaque_tag(new)
         if old != new:

@@ -8,7 +8,10 @@ that visitor's pace.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
+
+from aiohttp import ClientPayloadError
 
 _SLICE = 256 * 1024
 """Bytes handed out at once of what is here already."""
@@ -33,6 +36,8 @@ class SharedBody:
         self.size = 0
         self.whole = False
         self.too_large = False
+        self.private = False
+        self._tail = b""
         self.failure: BaseException | None = None
         self._changed: asyncio.Event = asyncio.Event()
 
@@ -40,6 +45,15 @@ class SharedBody:
         self.chunks.append(chunk)
         self.size += len(chunk)
         self._wake()
+
+    def add_shown(self, chunk: bytes, values: Sequence[bytes]) -> None:
+        """Add what has come; where one of `values` stands in it, it is no longer shared."""
+        if values and not self.private:
+            text = self._tail + chunk
+            if any(value in text for value in values):
+                self.make_private()
+            self._tail = text[1 - max(map(len, values)) :]
+        self.add(chunk)
 
     def finish(self) -> bytes:
         """All has come. Returns the body."""
@@ -51,6 +65,11 @@ class SharedBody:
     def give_up(self) -> None:
         """Collect no further."""
         self.too_large = True
+        self._wake()
+
+    def make_private(self) -> None:
+        """What comes belongs to the visitor who asked first: no other reads on."""
+        self.private = True
         self._wake()
 
     def fail(self, failure: BaseException) -> None:
@@ -73,12 +92,15 @@ class SharedBody:
 class SharedBodyReader:
     """One visitor's place in a growing body. A `Source`."""
 
-    def __init__(self, growing: SharedBody) -> None:
+    def __init__(self, growing: SharedBody, *, shared: bool = False) -> None:
         self._growing = growing
+        self._shared = shared
         self._next = 0
 
     def read_nowait(self) -> bytes:
         chunks = self._growing.chunks
+        if self._shared and self._growing.private:
+            raise ClientPayloadError("the rest of it belongs to the visitor who asked first")
         if self._next >= len(chunks):
             return b""
         taken: list[bytes] = []
@@ -100,7 +122,7 @@ class SharedBodyReader:
     async def readany(self) -> bytes:
         """The next bytes; b"" at the end. Raises what the upstream's failure raised."""
         growing = self._growing
-        while self._next >= len(growing.chunks):
+        while self._next >= len(growing.chunks) and not (self._shared and growing.private):
             if growing.too_large:
                 return await growing.source.readany()
             if growing.whole:

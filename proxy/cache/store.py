@@ -39,6 +39,8 @@ class Entry:
     born: float
     asked_at: float
     is_page: bool = False
+    has_credentials: bool = False
+    """Fetched by a request that said who asks: never validated for another."""
     attachment: object = None
     attached: int = 0
     slot: int = field(default=0, init=False)

@@ -1,9 +1,12 @@
-"""The commands. Exit codes: 0 fine, 1 found faults, 2 used wrongly."""
+"""The commands. Exit codes: 0 fine, 1 found problems, 2 used wrongly."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from proxy import __version__
 from proxy.cli.catalogue import catalogue_command
 from proxy.cli.check import check, diff, schema
 from proxy.cli.discovered import discovered
@@ -20,6 +23,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"consent-proxy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and stop.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    pass
+
 
 app.command()(run)
 app.command()(check)

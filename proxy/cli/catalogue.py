@@ -15,7 +15,7 @@ from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.catalogue.load import catalogue
 from consent_rules.catalogue.search import meant_vendors
 from consent_rules.vendors import Vendor
-from proxy.cli.options import FAULTS, USAGE, JsonOption, console, stop
+from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, stop
 
 
 def catalogue_command(
@@ -31,27 +31,27 @@ def catalogue_command(
         _print_all(list(known.values()), as_json)
     elif words[0] == "search":
         if not words[1:]:
-            stop('say what to search for: "consent-proxy catalogue search facebook"', USAGE)
+            stop('name what to search for: "consent-proxy catalogue search facebook"', USAGE)
         found = search(" ".join(words[1:]), known.values())
         if not found and not as_json:
-            stop("no vendor like that; a [[vendor]] table adds one that is not known", FAULTS)
+            stop("no vendor like that; a [[vendor]] table adds one that is not known", PROBLEMS)
         _print_all(found, as_json)
     elif len(words) > 1:
-        stop(f'to search for words, say "consent-proxy catalogue search {" ".join(words)}"', USAGE)
+        stop(f'to search for words: "consent-proxy catalogue search {" ".join(words)}"', USAGE)
     else:
         _print_one(words[0], as_json)
 
 
-def search(said: str, vendors: Iterable[Vendor]) -> list[Vendor]:
+def search(query: str, vendors: Iterable[Vendor]) -> list[Vendor]:
     """The vendors that hold every word in id, name, company, hosts, paths or cookies; who is named
     so comes first. If there is none: those that may be meant.
     """
-    words = said.casefold().split()
+    words = query.casefold().split()
     every = list(vendors)
     found = [vendor for vendor in every if all(_holds(vendor, word) for word in words)]
     if not found:
         by_id = {vendor.id: vendor for vendor in every}
-        return [by_id[vendor] for vendor in meant_vendors(said, by_id)]
+        return [by_id[vendor] for vendor in meant_vendors(query, by_id)]
     return sorted(
         found, key=lambda v: -sum(word in f"{v.id} {v.name}".casefold() for word in words)
     )
@@ -82,11 +82,11 @@ def _print_one(vendor_id: str, as_json: bool) -> None:
     if vendor is None:
         meant = meant_vendors(vendor_id, known)
         hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
-        stop(f"no vendor {vendor_id!r} in the catalogue{hint}", FAULTS)
+        stop(f"no vendor {vendor_id!r} in the catalogue{hint}", PROBLEMS)
     details = details_of(vendor)
     if as_json:
-        told = {**asdict(vendor), "cookie_details": [asdict(detail) for detail in details]}
-        typer.echo(json.dumps(told, indent=2))
+        row = {**asdict(vendor), "cookie_details": [asdict(detail) for detail in details]}
+        typer.echo(json.dumps(row, indent=2))
         return
     for name, value in asdict(vendor).items():
         if name == "cookie_details":

@@ -13,7 +13,7 @@ _SIGNS = {"more": ("+", "yellow"), "less": ("-", "green"), "same": ("·", "dim")
 
 
 def print_changes(changes: Iterable[Change]) -> None:
-    """One line a change: `+` somebody newly receives data, `-` no longer, `·` neither."""
+    """One line a change: `+` a vendor newly receives data, `-` no longer, `·` neither."""
     out = console()
     shown = False
     for change in changes:

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.config.load import ConfigError, format_fault, included_schema, json_schema
-from consent_rules.review.diff import differences
+from consent_rules.config.load import ConfigError, format_problem, included_schema, json_schema
+from consent_rules.review.diff import diff_configs
 from proxy.cli.changes import print_changes
-from proxy.cli.options import FAULTS, JsonOption, open_config, print_json, read_config, today
+from proxy.cli.options import PROBLEMS, JsonOption, open_config, print_json, read_config, today
 
 
 def check(
@@ -22,20 +22,20 @@ def check(
     """Check a config: every mistake at once, each with its line. Exit 1 if there is one."""
     try:
         loaded, _ = read_config(config)
-        faults = loaded.faults
+        problems = loaded.problems
     except ConfigError as error:
-        faults = error.faults
-    wrong = [fault for fault in faults if fault.severity != "warning"]
+        problems = error.problems
+    wrong = [problem for problem in problems if problem.severity != "warning"]
     if as_json:
-        rows = [{**asdict(fault), "file": fault.file or str(config)} for fault in faults]
+        rows = [{**asdict(problem), "file": problem.file or str(config)} for problem in problems]
         typer.echo(json.dumps({"ok": not wrong, "faults": rows}, indent=2))
     else:
-        for fault in faults:
-            typer.echo(format_fault(fault, str(config)))
-        if not faults:
+        for problem in problems:
+            typer.echo(format_problem(problem, str(config)))
+        if not problems:
             typer.echo(f"{config}: fine")
     if wrong:
-        raise typer.Exit(FAULTS)
+        raise typer.Exit(PROBLEMS)
 
 
 def diff(
@@ -43,20 +43,20 @@ def diff(
     new: Annotated[Path, typer.Argument(help="The config as it would be.")],
     fail_on_new: Annotated[
         bool,
-        typer.Option("--fail-on-new", help="Exit 1 if somebody newly receives data."),
+        typer.Option("--fail-on-new", help="Exit 1 if a vendor newly receives data."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a new config changes for visitors: which pages newly send data to whom."""
+    """Show what a new config changes for visitors: which pages newly send data to whom."""
     (was, _), (will, _) = open_config(old), open_config(new)
-    changes = differences(was.config, will.config, catalogue(), today=today())
+    changes = diff_configs(was.config, will.config, catalogue(), today=today())
     more = any(change.effect == "more" for change in changes)
     if as_json:
         print_json({"new": more, "changes": [asdict(change) for change in changes]})
     else:
         print_changes(changes)
     if more and fail_on_new:
-        raise typer.Exit(FAULTS)
+        raise typer.Exit(PROBLEMS)
 
 
 def schema(

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from consent_rules.config.load import (
     ConfigError,
+    IncludedFile,
     Includes,
     LoadedConfig,
-    Opened,
     decode_config,
     load_config,
 )
 from proxy.banner.texts import known_texts
-from proxy.cli.options import FAULTS, USAGE, read_config, stop, today
+from proxy.cli.options import PROBLEMS, USAGE, read_config, stop, today
 from proxy.config.includes import IncludedFiles
 
 _BOM = b"\xef\xbb\xbf"
@@ -35,7 +35,7 @@ class _Text:
 
 
 @dataclass(slots=True)
-class Editing:
+class ConfigEdit:
     """A config under change: the file that the person named, and those that it includes."""
 
     path: Path
@@ -49,7 +49,7 @@ class Editing:
         return Path(file) if file else self.path, before
 
     def text(self, file: Path) -> str:
-        """What a file says, with the changes so far."""
+        """A file's text, with the changes so far."""
         return self._opened(file).text
 
     def change(self, file: Path, text: str) -> None:
@@ -65,19 +65,19 @@ class Editing:
             except OSError as error:
                 stop(f"{file}: cannot be read: {error.strerror}", USAGE)
             except ConfigError as error:
-                stop(str(error), FAULTS)
+                stop(str(error), PROBLEMS)
             self._texts[real] = _Text(file, content, text)
         return self._texts[real]
 
     def checked(self) -> LoadedConfig:
-        """What the config says with the changes. Ends the command with its faults if it has any."""
+        """The config with the changes. Ends the command with its problems if it has any."""
         try:
             return self._load(IncludedFiles(self.path))
         except ConfigError as error:
-            known = {(fault.message, fault.severity) for fault in self.loaded.faults}
-            new = [f.message for f in error.faults if (f.message, f.severity) not in known]
-            said = "\n".join(f"  {message}" for message in new)
-            stop(f"this cannot stand in {self.path}:\n{said}\nNothing was written.", FAULTS)
+            known = {(problem.message, problem.severity) for problem in self.loaded.problems}
+            new = [f.message for f in error.problems if (f.message, f.severity) not in known]
+            messages = "\n".join(f"  {message}" for message in new)
+            stop(f"this cannot stand in {self.path}:\n{messages}\nNothing was written.", PROBLEMS)
 
     def includes(self, file: Path) -> bool:
         """Whether a file is one that the config includes."""
@@ -90,10 +90,10 @@ class Editing:
         found = included.includes
         changed = {str(real): one.text.encode() for real, one in self._texts.items()}
 
-        def named(pattern: str, says: str) -> Sequence[Opened]:
+        def named(pattern: str, including: str) -> Sequence[IncludedFile]:
             return [
                 replace(opened, content=changed.get(opened.identity, opened.content))
-                for opened in found.named(pattern, says)
+                for opened in found.named(pattern, including)
             ]
 
         return load_config(
@@ -107,36 +107,36 @@ class Editing:
 
     def write(self) -> None:
         """Put each changed text in its file's place. Whoever reads it meets the old file or the new
-        one, never half of one. Ends the command if somebody else changed it meanwhile.
+        one, never half of one. Ends the command if it was changed meanwhile.
         """
         changed = {real: one for real, one in self._texts.items() if one.is_changed}
         for real, one in changed.items():
             try:
                 if real.read_bytes() != one.content:
                     stop(
-                        f"{one.name} was changed by somebody else meanwhile. Nothing was written.",
-                        FAULTS,
+                        f"{one.name} was changed meanwhile. Nothing was written.",
+                        PROBLEMS,
                     )
             except OSError as error:
-                stop(f"{one.name}: cannot be read: {error.strerror}", FAULTS)
+                stop(f"{one.name}: cannot be read: {error.strerror}", PROBLEMS)
         for real, one in changed.items():
             mark = _BOM if one.content.startswith(_BOM) else b""
             try:
                 _replace(real, mark + one.text.encode())
             except OSError as error:
-                stop(f"{one.name}: cannot be written: {error.strerror}", FAULTS)
+                stop(f"{one.name}: cannot be written: {error.strerror}", PROBLEMS)
 
 
-def read_for_change(path: Path) -> Editing:
-    """Read a config that has no errors. Ends the command otherwise: nobody could say what a change
-    to it means."""
+def read_for_change(path: Path) -> ConfigEdit:
+    """Read a config that has no errors. Ends the command otherwise: the meaning of a change to it
+    could not be shown."""
     if not path.is_file():
         stop(f"{path}: cannot be read: there is no such file; name it with --config", USAGE)
     try:
         loaded, _ = read_config(path)
     except ConfigError as error:
-        stop(f"{error}\n{path} has faults already; mend them first. Nothing was written.", FAULTS)
-    return Editing(path, loaded)
+        stop(f"{error}\n{path} has problems already; mend them first. Nothing written.", PROBLEMS)
+    return ConfigEdit(path, loaded)
 
 
 def _replace(real: Path, content: bytes) -> None:

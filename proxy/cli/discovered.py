@@ -1,4 +1,4 @@
-"""`discovered`: what was closed because nobody approved it."""
+"""`discovered`: what was closed for want of an approval."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.rules import Rules
-from proxy.cli.options import FAULTS, ConfigOption, JsonOption, open_config, stop, today
+from consent_rules.config.build_rules import build_rules
+from proxy.cli.options import PROBLEMS, ConfigOption, JsonOption, open_config, stop, today
 from proxy.config.file import folder_of
 from proxy.observability.discovered import as_config, read_discovered
 from proxy.review.observe_report import as_text, report
@@ -21,21 +21,21 @@ def discovered(
     config: ConfigOption,
     site: Annotated[str, typer.Option("--site", help="Only this site.")] = "",
     as_report: Annotated[
-        bool, typer.Option("--report", help="Tell what enforcing would close, site by site.")
+        bool, typer.Option("--report", help="Show what enforcing would close, site by site.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List what was closed because nobody approved it, as config that is ready to paste."""
+    """List what was closed for want of an approval, as config that is ready to paste."""
     loaded, _ = open_config(config)
     name = loaded.config.proxy.discovered
     if not name:
-        stop(f"{config}: proxy.discovered is empty, so nothing is counted", FAULTS)
+        stop(f"{config}: proxy.discovered is empty, so nothing is counted", PROBLEMS)
     try:
         found = read_discovered(folder_of(config) / name, site)
     except sqlite3.Error as error:
-        stop(f"{name}: cannot be read: {error}", FAULTS)
+        stop(f"{name}: cannot be read: {error}", PROBLEMS)
     if as_report:
-        rules = Rules.build(loaded.config, catalogue())
+        rules = build_rules(loaded.config, catalogue())
         reports = report(loaded.config, rules, found, today())
         wanted = [one for one in reports if site in {"", one.site}]
         typer.echo(

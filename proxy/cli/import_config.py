@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.importers.convert import as_config, imported
+from consent_rules.importers.convert import as_config, read_foreign_config
 from consent_rules.importers.service import NothingToImportError, Tool
-from proxy.cli.options import FAULTS, USAGE, JsonOption, print_json, stop, today
+from proxy.cli.options import PROBLEMS, USAGE, JsonOption, print_json, stop, today
 from proxy.cli.tag import read_day
 
 _MAX_BYTES = 5_000_000
@@ -37,12 +37,12 @@ def import_config(
     except OSError as error:
         stop(f"{file}: cannot be read: {error.strerror}", USAGE)
     if len(content) > _MAX_BYTES:
-        stop(f"{file}: larger than {_MAX_BYTES:,} bytes: that is no configuration", FAULTS)
+        stop(f"{file}: larger than {_MAX_BYTES:,} bytes: that is no configuration", PROBLEMS)
     last = read_day(expires, "--expires")
     try:
-        found = imported(content.decode("utf-8", "replace"), tool, catalogue())
+        found = read_foreign_config(content.decode("utf-8", "replace"), tool, catalogue())
     except NothingToImportError as error:
-        stop(f"{file}: {error}: is it really a configuration of {tool}?", FAULTS)
+        stop(f"{file}: {error}: is it really a configuration of {tool}?", PROBLEMS)
     text = as_config(
         found, catalogue(), site=site, approved_by=approved_by, today=today(), expires=last
     )

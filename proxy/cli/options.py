@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from consent_rules.config.load import ConfigError, LoadedConfig
+from consent_rules.wording import printable
 from proxy.config.file import ConfigFile
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
@@ -21,13 +22,13 @@ MaybeConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-USAGE, FAULTS = 2, 1
-"""Exit codes: used wrongly; found faults."""
+USAGE, PROBLEMS = 2, 1
+"""Exit codes: used wrongly; found problems."""
 
 
 def stop(message: str, code: int) -> NoReturn:
     """End the command with a sentence on stderr."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message, lines=True), err=True)
     raise typer.Exit(code)
 
 
@@ -62,8 +63,8 @@ def read_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfi
 
 
 def open_config(path: Path, file: ConfigFile | None = None) -> tuple[LoadedConfig, str]:
-    """As `read_config`; faults end the command."""
+    """As `read_config`; problems end the command."""
     try:
         return read_config(path, file)
     except ConfigError as error:
-        stop(str(error), FAULTS)
+        stop(str(error), PROBLEMS)

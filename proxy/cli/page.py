@@ -17,8 +17,9 @@ import typer
 from rich.text import Text
 
 from consent_rules.config.load import LoadedConfig
+from consent_rules.wording import printable
 from proxy.cli.options import (
-    FAULTS,
+    PROBLEMS,
     USAGE,
     JsonOption,
     MaybeConfigOption,
@@ -28,9 +29,17 @@ from proxy.cli.options import (
     today,
 )
 from proxy.html import UndecodableError, scan
+from proxy.html.boundary import base_urls
+from proxy.html.compile import own_frames
 from proxy.http.content_coding import CodingError, decoded
-from proxy.review.explain import Fate, explain_page
-from proxy.review.preview import BadQuestionError, Question, ask_offline, rewritten, source_of
+from proxy.review.explain import ExplainedResource, explain_page
+from proxy.review.preview import (
+    InvalidRequestError,
+    PreviewRequest,
+    preview_request,
+    rewrite_page,
+    source_of,
+)
 
 GpcOption = Annotated[bool, typer.Option("--gpc", help="The browser sends Sec-GPC: 1.")]
 RegionOption = Annotated[str, typer.Option("--region", help="The visitor's region: US, US-CA.")]
@@ -40,22 +49,22 @@ _FETCH_LIMIT = 50_000_000
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 
 
-def _question(
+def _request(
     config: Path | None, url: str, accept: str | None, gpc: bool, region: str
-) -> tuple[Question, LoadedConfig | None]:
+) -> tuple[PreviewRequest, LoadedConfig | None]:
     loaded = open_config(config)[0] if config is not None else None
     known = loaded.config if loaded is not None else None
     try:
-        question = ask_offline(known, url, accept=accept, gpc=gpc, region=region, today=today())
-    except BadQuestionError as error:
+        request = preview_request(known, url, accept=accept, gpc=gpc, region=region, today=today())
+    except InvalidRequestError as error:
         stop(str(error), USAGE)
-    if not question.site_given:
+    if not request.site_given:
         typer.echo(
             f"note: no site of {config} answers to {urlsplit(url).netloc}; "
-            f"the rules of site {question.site.name!r} are taken",
+            f"the rules of site {request.site.name!r} are taken",
             err=True,
         )
-    return question, loaded
+    return request, loaded
 
 
 def rewrite(
@@ -80,12 +89,12 @@ def rewrite(
     ] = False,
 ) -> None:
     """Rewrite a page from stdin to stdout, as a visitor would get it."""
-    question, _ = _question(config, url, accept, gpc, region)
+    request, _ = _request(config, url, accept, gpc, region)
     body = sys.stdin.buffer.read()
     try:
-        page = rewritten(question, body, content_type, language=language, bare=bare)
+        page = rewrite_page(request, body, content_type, language=language, bare=bare)
     except UndecodableError as error:
-        stop(f"the page cannot be gated: {error}", FAULTS)
+        stop(f"the page cannot be gated: {error}", PROBLEMS)
     sys.stdout.buffer.write(page)
 
 
@@ -103,7 +112,7 @@ def explain(
     html: Annotated[
         Path | None,
         typer.Option(
-            "--html", help="The page's file, - for stdin. Left out: asked of the upstream."
+            "--html", help="The page's file, - for stdin. Left out: fetched from the upstream."
         ),
     ] = None,
     gpc: GpcOption = False,
@@ -111,31 +120,35 @@ def explain(
     content_type: TypeOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the fate of every resource of a page: kept or gated, by which rule, and where."""
-    question, loaded = _question(config, url, preferences, gpc, region)
-    body, found_type, marks = _page_body(question, html)
+    """Explain every resource of a page: kept or gated, by which rule, and where."""
+    request, loaded = _request(config, url, preferences, gpc, region)
+    body, found_type, marks = _page_body(request, html)
     try:
         source = source_of(body, content_type or found_type)
     except UndecodableError as error:
-        stop(f"the page cannot be gated: {error}", FAULTS)
-    decision = question.decision((*marks, *scan(source).marks))
-    places = _tag_places(question, config, loaded)
-    fates = explain_page(source, url, question.boundary, question.rules, decision, places)
+        stop(f"the page cannot be gated: {error}", PROBLEMS)
+    scanned = scan(source)
+    marks_seen = (*marks, *scanned.marks)
+    frames = own_frames(scanned, base_urls(scanned, url), request.boundary)
+    decision = request.decision(marks_seen, frames)
+    places = _tag_places(request, config, loaded)
+    resources = explain_page(source, url, request.boundary, request.rules, decision, places)
     summary = {
         "url": url,
-        "site": question.site.name,
+        "site": request.site.name,
         "audience": decision.audience,
+        "patient_because": request.why_patient(marks_seen, frames),
         "regime": decision.regime,
         "banner": decision.show_banner,
         "open": sorted(decision.open),
     }
     if as_json:
-        typer.echo(json.dumps({**summary, "resources": [asdict(f) for f in fates]}, indent=2))
+        typer.echo(json.dumps({**summary, "resources": [asdict(f) for f in resources]}, indent=2))
     else:
-        _print_fates(summary, fates)
+        _print_resources(summary, resources)
 
 
-def _page_body(question: Question, html: Path | None) -> tuple[bytes, str, list[str]]:
+def _page_body(request: PreviewRequest, html: Path | None) -> tuple[bytes, str, list[str]]:
     """Bytes, Content-Type and the origin's audience marks."""
     if html is not None:
         try:
@@ -143,15 +156,15 @@ def _page_body(question: Question, html: Path | None) -> tuple[bytes, str, list[
         except OSError as error:
             stop(f"{html}: cannot be read: {error.strerror}", USAGE)
         return data, "text/html", []
-    there = question.site.upstream.rstrip("/") + question.target
+    there = request.site.upstream.rstrip("/") + request.target
     try:
-        data, headers = _fetched(there, host=urlsplit(question.url).netloc)
+        data, headers = _fetched(there, host=urlsplit(request.url).netloc)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        stop(f"{there}: no answer ({error}); give the page with --html FILE", FAULTS)
+        stop(f"{there}: no answer ({error}); give the page with --html FILE", PROBLEMS)
     try:
         data = decoded(data, headers.get("Content-Encoding", ""), _FETCH_LIMIT)
     except CodingError as error:
-        stop(f"{there}: {error}", FAULTS)
+        stop(f"{there}: {error}", PROBLEMS)
     marks = headers.get_all("X-Page-Audience") or []
     return data, headers.get("Content-Type", "text/html"), marks
 
@@ -165,12 +178,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _fetched(url: str, *, host: str) -> tuple[bytes, Message]:
     """Ask the upstream as the proxy would. Raises OSError, ValueError or HTTPException."""
-    asked = urllib.request.Request(  # noqa: S310 - the config allows http and https only
+    message = urllib.request.Request(  # noqa: S310 - the config allows http and https only
         quote(url, safe=_URL_CHARACTERS), headers={"Host": host, "Accept-Encoding": "identity"}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     try:
-        with opener.open(asked, timeout=30) as reply:
+        with opener.open(message, timeout=30) as reply:
             return _whole(reply), reply.headers
     except urllib.error.HTTPError as error:
         with error:
@@ -187,32 +200,37 @@ def _whole(reply: Any) -> bytes:
 
 
 def _tag_places(
-    question: Question, config: Path | None, loaded: LoadedConfig | None
+    request: PreviewRequest, config: Path | None, loaded: LoadedConfig | None
 ) -> dict[str, str]:
     """Where in the config each vendor's tag for this site stands."""
     if loaded is None:
         return {}
     places: dict[str, str] = {}
-    for index, tag in enumerate(question.config.tags):
-        if question.site.name in tag.sites:
+    for index, tag in enumerate(request.config.tags):
+        if request.site.name in tag.sites:
             spot = loaded.places.key(("tag", index))
             places.setdefault(tag.vendor, f"{spot.file or config}:{spot.line}")
     return places
 
 
-def _print_fates(summary: dict[str, Any], fates: list[Fate]) -> None:
+def _print_resources(summary: dict[str, Any], resources: list[ExplainedResource]) -> None:
     out = console()
     out.print(
         f"{summary['url']}  site {summary['site']}, {summary['audience']} page, "
         f"regime {summary['regime']}"
     )
+    if summary["patient_because"]:
+        out.print(f"for patients: {printable(summary['patient_because'])}")
     out.print(f"open here: {', '.join(summary['open']) or 'no third party'}")
-    for fate in fates:
-        line = Text(f"{fate.line}:{fate.column}".ljust(10))
-        line.append(fate.fate.ljust(6), style="red" if fate.fate == "gated" else "green")
-        line.append(f" {fate.element}  {fate.what}\n", style="bold" if fate.owner else "")
-        owner = f"{fate.owner}: " if fate.owner and not fate.owner.startswith("@") else ""
-        line.append(f"          {owner}{fate.reason} [{fate.rule}]", style="dim")
+    for one in resources:
+        line = Text(f"{one.line}:{one.column}".ljust(10))
+        line.append(one.fate.ljust(6), style="red" if one.fate == "gated" else "green")
+        line.append(
+            f" {printable(one.element)}  {printable(one.what)}\n",
+            style="bold" if one.owner else "",
+        )
+        owner = f"{one.owner}: " if one.owner and not one.owner.startswith("@") else ""
+        line.append(printable(f"          {owner}{one.reason} [{one.rule}]"), style="dim")
         out.print(line)
-    gated = sum(fate.fate == "gated" for fate in fates)
-    out.print(f"{len(fates)} resources, {gated} gated")
+    gated = sum(one.fate == "gated" for one in resources)
+    out.print(f"{len(resources)} resources, {gated} gated")

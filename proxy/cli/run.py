@@ -12,15 +12,13 @@ from urllib.parse import urlencode
 
 import typer
 
-from consent_rules.config.load import format_fault
-from proxy.cli.options import FAULTS, USAGE, ConfigOption, JsonOption, open_config, stop
+from consent_rules.config.load import format_problem
+from proxy.cli.options import PROBLEMS, USAGE, ConfigOption, JsonOption, open_config, stop
 from proxy.config.file import ConfigFile
 
 
 def run(config: ConfigOption) -> None:
-    """Serve. A saved config is taken by itself, and on SIGHUP; SIGTERM finishes what is under way
-    and stops.
-    """
+    """Serve. A saved config is reloaded by itself, and on SIGHUP; SIGTERM drains and stops."""
     from proxy.service import serve_config
 
     logging.basicConfig(
@@ -28,8 +26,8 @@ def run(config: ConfigOption) -> None:
     )
     file = ConfigFile(config)
     loaded, _ = open_config(config, file)
-    for fault in loaded.faults:
-        typer.echo(format_fault(fault, str(config)), err=True)
+    for problem in loaded.problems:
+        typer.echo(format_problem(problem, str(config)), err=True)
     code, message = serve_config(file, loaded)
     if message:
         stop(message, code)
@@ -43,7 +41,7 @@ def purge(
     config: ConfigOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Throw a URL out of the running proxy's cache."""
+    """Purge a URL from the running proxy's cache."""
     loaded, _ = open_config(config)
     listen = loaded.config.proxy.admin_listen
     if listen.startswith("unix:"):
@@ -56,12 +54,12 @@ def purge(
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(urllib.request.Request(there, method="POST"), timeout=10) as reply:
-            told = json.load(reply)
+            result = json.load(reply)
     except urllib.error.HTTPError as error:
-        stop(error.read(1000).decode("utf-8", "replace").strip(), FAULTS)
+        stop(error.read(1000).decode("utf-8", "replace").strip(), PROBLEMS)
     except (OSError, ValueError) as error:
-        stop(f"{there}: no answer ({error}): is the proxy running?", FAULTS)
+        stop(f"{there}: no answer ({error}): is the proxy running?", PROBLEMS)
     if as_json:
-        typer.echo(json.dumps(told, indent=2))
+        typer.echo(json.dumps(result, indent=2))
     else:
-        typer.echo(f"{url}: thrown out in all workers ({told['entries']} in one of them)")
+        typer.echo(f"{url}: purged in all workers ({result['entries']} entries in this one)")

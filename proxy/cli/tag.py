@@ -16,7 +16,7 @@ from rich.text import Text
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.catalogue.search import meant_vendors
-from consent_rules.config.load import Config, LoadedConfig, Site, Tag, all_vendors, format_fault
+from consent_rules.config.load import Config, LoadedConfig, Site, Tag, all_vendors, format_problem
 from consent_rules.config.problems import did_you_mean
 from consent_rules.config.toml.editing import (
     UneditableError,
@@ -25,13 +25,13 @@ from consent_rules.config.toml.editing import (
     with_value,
     without_tables,
 )
-from consent_rules.review.diff import Change, differences, pages_of, rules_of_tags
-from consent_rules.review.tag_summary import TagSummary, meaning_of, state_of
+from consent_rules.review.diff import Change, diff_configs, pages_of, rules_of_tags
+from consent_rules.review.tag_summary import TagSummary, state_of, summarise_tag
 from consent_rules.vendors import Vendor
-from consent_rules.wording import quoted
+from consent_rules.wording import category_words, quoted
 from proxy.cli.changes import print_changes
-from proxy.cli.config_edit import Editing, read_for_change
-from proxy.cli.options import FAULTS, USAGE, JsonOption, console, print_json, stop, today
+from proxy.cli.config_edit import ConfigEdit, read_for_change
+from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, print_json, stop, today
 
 tags = typer.Typer(
     name="tag",
@@ -88,39 +88,43 @@ def add(
 ) -> None:
     """Approve a vendor on a site. Asks for what is missing, shows what it means, then writes it."""
     file = read_for_change(config)
-    asks = _asks(as_json)
-    found = _vendor(vendor, file, asks)
+    interactive = _is_interactive(as_json)
+    found = _vendor(vendor, file, interactive)
     values: dict[str, Value] = {
         "vendor": found.id,
-        "sites": _sites(site, file.loaded.config, asks),
-        "pages": tuple(pages) if pages else _pages(asks),
-        "approved_by": approved_by or _asked("--approved-by", "Who approved it", asks),
+        "sites": _sites(site, file.loaded.config, interactive),
+        "pages": tuple(pages) if pages else _pages(interactive),
+        "approved_by": approved_by or _required("--approved-by", "Who approved it", interactive),
         "approved_on": today(),
-        "expires": _day(expires, asks),
+        "expires": _day(expires, interactive),
     }
     for key, given, question in (
         ("purpose", purpose, "What is it for (Enter to leave out)"),
         ("owner", owner, "Who answers for it day by day (Enter to leave out)"),
     ):
-        said = given if given is not None or not asks else _prompt(question, "")
-        if said:
-            values[key] = said
+        text = given if given is not None or not interactive else _prompt(question, "")
+        if text:
+            values[key] = text
     if baa:
         values["baa"] = True
     target = _target(into, file)
-    file.change(target, _edited(with_table, file.text(target), "tag", values))
+    file.change(target, _edit_text(with_table, file.text(target), "tag", values))
     loaded = file.checked()
     number, line = _last_tag(loaded, "" if target == config else str(target))
     tag = loaded.config.tags[number]
     rules = rules_of_tags(loaded.config, catalogue())
-    meanings = [meaning_of(loaded.config, rules, tag, name, today()) for name in tag.sites]
-    changes = differences(file.loaded.config, loaded.config, catalogue(), today=today())
+    summaries = [summarise_tag(loaded.config, rules, tag, name, today()) for name in tag.sites]
+    changes = diff_configs(file.loaded.config, loaded.config, catalogue(), today=today())
     if not as_json:
-        for meaning in meanings:
-            _print_meaning(meaning, tag)
-    written = _finished(file, loaded, changes, asks=asks and not yes, dry=dry_run, quiet=as_json)
+        for summary in summaries:
+            _print_summary(summary, tag)
+    written = _confirm_and_write(
+        file, loaded, changes, interactive=interactive and not yes, dry_run=dry_run, quiet=as_json
+    )
     if as_json:
-        _tell_json(written, target, changes, line=line, means=[asdict(one) for one in meanings])
+        _print_json_result(
+            written, target, changes, line=line, means=[asdict(one) for one in summaries]
+        )
     else:
         typer.echo(f"Written: {target}:{line}" if written else "Nothing was written.")
 
@@ -185,19 +189,19 @@ def expire(
 ) -> None:
     """Close a vendor's tag from a day on. The tag stays in the file, as a record."""
     file = read_for_change(config)
-    asks = _asks(as_json)
+    interactive = _is_interactive(as_json)
     day = read_day(on, "--on") if on is not None else today()
-    chosen = _tags_of(vendor, site, file, asks)
+    chosen = _tags_of(vendor, site, file, interactive)
     for number, tag in chosen:
         if day <= tag.approved_on:
             stop(
                 f"the tag {quoted(tag.vendor)} was approved on {tag.approved_on}, so it cannot end "
                 f'on {day}; take it out with "consent-proxy tag remove {tag.vendor}"',
-                FAULTS,
+                PROBLEMS,
             )
         where, at = file.place_of("tag", number)
-        file.change(where, _edited(with_value, file.text(where), "tag", at, "expires", day))
-    _change(file, as_json, asks and not yes, dry_run, f"ends on {day}", chosen)
+        file.change(where, _edit_text(with_value, file.text(where), "tag", at, "expires", day))
+    _change(file, as_json, interactive and not yes, dry_run, f"ends on {day}", chosen)
 
 
 @tags.command("remove")
@@ -211,22 +215,22 @@ def remove(
 ) -> None:
     """Take a vendor's tag out of the file, with the comment right above it."""
     file = read_for_change(config)
-    asks = _asks(as_json)
-    chosen = _tags_of(vendor, site, file, asks)
+    interactive = _is_interactive(as_json)
+    chosen = _tags_of(vendor, site, file, interactive)
     numbers: dict[Path, list[int]] = {}
     for number, _ in chosen:
         where, at = file.place_of("tag", number)
         numbers.setdefault(where, []).append(at)
     for where, found in numbers.items():
-        file.change(where, _edited(without_tables, file.text(where), "tag", found))
-    _change(file, as_json, asks and not yes, dry_run, "is taken out", chosen)
+        file.change(where, _edit_text(without_tables, file.text(where), "tag", found))
+    _change(file, as_json, interactive and not yes, dry_run, "is taken out", chosen)
 
 
 # --- Asking
 
 
-def _asks(as_json: bool) -> bool:
-    """Whether there is somebody to ask: never a script, never a pipe."""
+def _is_interactive(as_json: bool) -> bool:
+    """Whether a person can be asked: on a terminal, not in a script or pipe."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not as_json
 
 
@@ -235,46 +239,46 @@ def _prompt(question: str, default: str | None = None) -> str:
     return answer.strip()
 
 
-def _asked(flag: str, question: str, asks: bool, default: str | None = None) -> str:
-    if not asks:
-        stop(f"{flag} is missing: {question[0].lower()}{question[1:]}? Say it with {flag}", USAGE)
+def _required(flag: str, question: str, interactive: bool, default: str | None = None) -> str:
+    if not interactive:
+        stop(f"{flag} is missing: {question[0].lower()}{question[1:]}? Give it with {flag}", USAGE)
     return _prompt(question, default)
 
 
-def _pages(asks: bool) -> tuple[str, ...]:
-    if not asks:
+def _pages(interactive: bool) -> tuple[str, ...]:
+    if not interactive:
         return ("/*",)
     answer = _prompt('On which pages (with commas; "*" for anything)', "/*")
     return tuple(part.strip() for part in answer.split(",") if part.strip())
 
 
-def _vendor(said: str, file: Editing, asks: bool) -> Vendor:
+def _vendor(word: str, file: ConfigEdit, interactive: bool) -> Vendor:
     vendors = all_vendors(file.loaded.config, catalogue())
-    if said in vendors:
-        return vendors[said]
-    meant = meant_vendors(said, vendors)
+    if word in vendors:
+        return vendors[word]
+    meant = meant_vendors(word, vendors)
     if not meant:
         stop(
-            f"no vendor {quoted(said)} is known; look for it with "
+            f"no vendor {quoted(word)} is known; look for it with "
             '"consent-proxy catalogue search WORDS", or describe it in a [[vendor]] table',
-            FAULTS,
+            PROBLEMS,
         )
     named = " or ".join(f"{vendor} ({vendors[vendor].name})" for vendor in meant)
     first = vendors[meant[0]]
-    if not (asks and typer.confirm(f"Do you mean {first.name} ({first.id})?", default=True)):
-        stop(f"no vendor {quoted(said)} is known; did you mean {named}?", FAULTS)
+    if not (interactive and typer.confirm(f"Do you mean {first.name} ({first.id})?", default=True)):
+        stop(f"no vendor {quoted(word)} is known; did you mean {named}?", PROBLEMS)
     return first
 
 
-def _sites(given: list[str] | None, config: Config, asks: bool) -> tuple[str, ...]:
+def _sites(given: list[str] | None, config: Config, interactive: bool) -> tuple[str, ...]:
     names = [site.name for site in config.sites]
     if given:
         return tuple(dict.fromkeys(given))
     if len(names) == 1:
         return tuple(names)
     listed = ", ".join(names)
-    said = _asked("--site", f"On which site (the sites are {listed})", asks)
-    return tuple(part.strip() for part in said.split(",") if part.strip())
+    answer = _required("--site", f"On which site (the sites are {listed})", interactive)
+    return tuple(part.strip() for part in answer.split(",") if part.strip())
 
 
 def _unknown_site(name: str, sites: Iterable[Site]) -> str:
@@ -283,16 +287,16 @@ def _unknown_site(name: str, sites: Iterable[Site]) -> str:
     return f"unknown site {quoted(name)}{did_you_mean(name, names, else_say=listed)}"
 
 
-def _day(given: str | None, asks: bool) -> datetime.date:
+def _day(given: str | None, interactive: bool) -> datetime.date:
     if given is not None:
         return read_day(given, "--expires")
     question = 'Until when is it approved (a day such as 2027-11-02, or "6 months")'
-    return read_day(_asked("--expires", question, asks, "1 year"), "--expires")
+    return read_day(_required("--expires", question, interactive, "1 year"), "--expires")
 
 
-def read_day(said: str, flag: str) -> datetime.date:
+def read_day(text: str, flag: str) -> datetime.date:
     """A day, or a span from today on. Ends the command if it is neither."""
-    words = " ".join(said.lower().split())
+    words = " ".join(text.lower().split())
     span = _SPAN.fullmatch(words)
     try:
         if span is not None:
@@ -300,7 +304,7 @@ def read_day(said: str, flag: str) -> datetime.date:
         return datetime.date.fromisoformat(words)
     except (ValueError, OverflowError):
         stop(
-            f"{flag}: {quoted(said)} is not a day; write it like 2027-11-02, or say how long, such "
+            f"{flag}: {quoted(text)} is not a day; write it like 2027-11-02, or say how long, such "
             'as "6 months" or "1 year"',
             USAGE,
         )
@@ -322,7 +326,7 @@ def _after(day: datetime.date, count: int, unit: str) -> datetime.date:
 
 
 def _tags_of(
-    said: str, sites: list[str] | None, file: Editing, asks: bool
+    word: str, sites: list[str] | None, file: ConfigEdit, interactive: bool
 ) -> list[tuple[int, Tag]]:
     """The tags of a vendor that are meant, with their numbers in the file."""
     config = file.loaded.config
@@ -331,81 +335,83 @@ def _tags_of(
         if name not in known:
             stop(_unknown_site(name, config.sites), USAGE)
     here = {tag.vendor for tag in config.tags}
-    vendor = said if said in here else _vendor(said, file, asks).id
+    vendor = word if word in here else _vendor(word, file, interactive).id
     all_of_it = [(n, tag) for n, tag in enumerate(config.tags) if tag.vendor == vendor]
     if not all_of_it:
-        stop(f"there is no tag of {quoted(vendor)} in {file.path}", FAULTS)
+        stop(f"there is no tag of {quoted(vendor)} in {file.path}", PROBLEMS)
     chosen = [(n, tag) for n, tag in all_of_it if not sites or set(sites) & set(tag.sites)]
     if not chosen:
-        stop(f"there is no tag of {quoted(vendor)} for {', '.join(sites or ())}", FAULTS)
+        stop(f"there is no tag of {quoted(vendor)} for {', '.join(sites or ())}", PROBLEMS)
     wider = [tag for _, tag in chosen if sites and set(tag.sites) - set(sites)]
     if wider:
         stop(
             f"the tag of {quoted(vendor)} is for {', '.join(wider[0].sites)} together; name all of "
             "them with --site, or split it into two tags by hand",
-            FAULTS,
+            PROBLEMS,
         )
     places = {(site, page) for _, tag in chosen for site in tag.sites for page in tag.pages}
     if not sites and len({site for site, _ in places}) > 1 and len(chosen) > 1:
         listed = ", ".join(sorted({site for site, _ in places}))
-        stop(f"{quoted(vendor)} has tags on {listed}; say which with --site", USAGE)
+        stop(f"{quoted(vendor)} has tags on {listed}; name one with --site", USAGE)
     return chosen
 
 
 # --- Changing the file
 
 
-def _edited(edit: Any, *arguments: Any) -> str:
+def _edit_text(edit: Any, *arguments: Any) -> str:
     try:
         text: str = edit(*arguments)
     except UneditableError as error:
-        stop(f"{error}. Nothing was written.", FAULTS)
+        stop(f"{error}. Nothing was written.", PROBLEMS)
     return text
 
 
-def _finished(
-    file: Editing,
+def _confirm_and_write(
+    file: ConfigEdit,
     loaded: LoadedConfig,
     changes: tuple[Change, ...],
     *,
-    asks: bool,
-    dry: bool,
+    interactive: bool,
+    dry_run: bool,
     quiet: bool,
 ) -> bool:
     """Show what changes, ask, write. Whether it was written."""
     if not quiet:
         print_changes(changes)
-        before = {fault.message for fault in file.loaded.faults}
-        for fault in loaded.faults:
-            if fault.message not in before:
-                typer.echo(format_fault(fault, str(file.path)))
-    if dry or (asks and not typer.confirm(f"Write this to {file.path}?", default=True)):
+        before = {problem.message for problem in file.loaded.problems}
+        for problem in loaded.problems:
+            if problem.message not in before:
+                typer.echo(format_problem(problem, str(file.path)))
+    if dry_run or (interactive and not typer.confirm(f"Write this to {file.path}?", default=True)):
         return False
     file.write()
     return True
 
 
 def _change(
-    file: Editing,
+    file: ConfigEdit,
     as_json: bool,
-    asks: bool,
-    dry: bool,
+    interactive: bool,
+    dry_run: bool,
     what: str,
     chosen: list[tuple[int, Tag]],
 ) -> None:
     loaded = file.checked()
-    changes = differences(file.loaded.config, loaded.config, catalogue(), today=today())
+    changes = diff_configs(file.loaded.config, loaded.config, catalogue(), today=today())
     if not as_json:
         for _, tag in chosen:
             typer.echo(f"the tag of {tag.vendor} on {', '.join(tag.sites)} {what}")
-    written = _finished(file, loaded, changes, asks=asks, dry=dry, quiet=as_json)
+    written = _confirm_and_write(
+        file, loaded, changes, interactive=interactive, dry_run=dry_run, quiet=as_json
+    )
     if as_json:
-        _tell_json(written, file.path, changes)
+        _print_json_result(written, file.path, changes)
     else:
         typer.echo(f"Written: {file.path}" if written else "Nothing was written.")
 
 
-def _tell_json(written: bool, file: Path, changes: tuple[Change, ...], **more: Any) -> None:
+def _print_json_result(written: bool, file: Path, changes: tuple[Change, ...], **more: Any) -> None:
     print_json(
         {
             "written": written,
@@ -416,7 +422,7 @@ def _tell_json(written: bool, file: Path, changes: tuple[Change, ...], **more: A
     )
 
 
-def _target(into: Path | None, file: Editing) -> Path:
+def _target(into: Path | None, file: ConfigEdit) -> Path:
     """The file to write into: the config itself, or one of those that it includes."""
     if into is None or into.resolve() == file.path.resolve():
         return file.path
@@ -444,34 +450,34 @@ def _last_tag(loaded: LoadedConfig, file: str) -> tuple[int, int]:
 # --- Showing
 
 
-def _print_meaning(meaning: TagSummary, tag: Tag) -> None:
+def _print_summary(summary: TagSummary, tag: Tag) -> None:
     out = console()
-    company = meaning.company
-    by = f" ({company})" if company and company not in meaning.name else ""
-    out.print(Text(f"{meaning.name}{by} on {meaning.site}", style="bold"))
+    company = summary.company
+    by = f" ({company})" if company and company not in summary.name else ""
+    out.print(Text(f"{summary.name}{by} on {summary.site}", style="bold"))
     left = (tag.expires - today()).days
     rows: Mapping[str, str] = {
-        "what it is": meaning.what,
-        "pages": pages_of(meaning.pages, meaning.site),
-        "when": meaning.opens,
-        "patient pages": meaning.patient,
-        "records visits": meaning.records,
-        "cookies": _cookies(meaning),
-        "policy": meaning.policy_url or "not known; add policy_url in a [[vendor]] table",
+        "what it is": summary.what,
+        "pages": pages_of(summary.pages, summary.site),
+        "when": summary.opens,
+        "patient pages": summary.patient,
+        "records visits": summary.records,
+        "cookies": _cookies(summary),
+        "policy": summary.policy_url or "not known; add policy_url in a [[vendor]] table",
         "approved": f"by {tag.approved_by} on {tag.approved_on}, until {tag.expires} ({left} days)",
     }
-    for label, said in rows.items():
+    for label, text in rows.items():
         line = Text(f"  {label.ljust(15)}", style="dim")
-        line.append(said, style="none")
+        line.append(text, style="none")
         out.print(line)
 
 
-def _cookies(meaning: TagSummary) -> str:
-    if not meaning.cookies:
+def _cookies(summary: TagSummary) -> str:
+    if not summary.cookies:
         return "none that we know of on your own domain"
     return ", ".join(
         f"{cookie.name} ({cookie.lifetime})" if cookie.lifetime else cookie.name
-        for cookie in meaning.cookies
+        for cookie in summary.cookies
     )
 
 
@@ -487,7 +493,7 @@ def _print_rows(rows: list[dict[str, Any]], file: str) -> None:
             row["vendor"],
             ", ".join(row["sites"]),
             ", ".join(row["pages"]),
-            row["category"].replace("_", " "),
+            category_words(row["category"]),
             Text(row["state"], style=style),
             row["expires"],
             str(row["line"]),

@@ -17,6 +17,8 @@ from consent_rules.config.load import (
 )
 from proxy.banner.texts import known_texts
 from proxy.config.includes import IncludedFiles, Stamp, stamp_of
+from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.cookies.signing_keys import check_keys
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile, RegionFileError
 
@@ -61,9 +63,9 @@ class ConfigFile:
             )
         folder = folder_of(self.path)
         self._beside = _beside(loaded.config, folder)
-        faults = _region_file(loaded, folder)
-        if faults:
-            raise ConfigError(faults, str(self.path))
+        problems = [*_region_file(loaded, folder), *_keys(loaded, folder)]
+        if problems:
+            raise ConfigError(problems, str(self.path))
         return loaded, text
 
     def used(self, config: Config) -> None:
@@ -109,6 +111,18 @@ def _region_file(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     try:
         RegionFile(folder / database)
     except RegionFileError as error:
-        spot = loaded.places.value(("policy", "region_from", "database"))
-        return [LocatedProblem(spot.line, spot.column, f"database: {error}")]
+        return [_located(loaded, ("policy", "region_from", "database"), error)]
     return []
+
+
+def _keys(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
+    try:
+        check_keys(folder / loaded.config.preferences.keys)
+    except KeyFaultError as error:
+        return [_located(loaded, ("preferences", "keys"), error)]
+    return []
+
+
+def _located(loaded: LoadedConfig, path: tuple[str, ...], error: Exception) -> LocatedProblem:
+    spot = loaded.places.value(path)
+    return LocatedProblem(spot.line, spot.column, f"{path[-1]}: {error}", file=spot.file)

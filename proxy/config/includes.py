@@ -10,7 +10,7 @@ import glob
 import os
 from pathlib import Path
 
-from consent_rules.config.load import Includes, Opened
+from consent_rules.config.load import IncludedFile, Includes
 from consent_rules.wording import quoted
 
 _MAX_BYTES = 10_000_000
@@ -51,7 +51,7 @@ class IncludedFiles:
         """Whether a pattern now names other files than it did, or its folder came or went."""
         return any(_names(*asked) != names for asked, names in self._named.items())
 
-    def _find(self, pattern: str, says: str) -> list[Opened]:
+    def _find(self, pattern: str, says: str) -> list[IncludedFile]:
         folder = Path(says).parent
         fixed = _fixed_folder(pattern)
         self.folders |= {folder.absolute(), (folder / fixed).absolute()}
@@ -67,13 +67,13 @@ class IncludedFiles:
         if not there:
             return [_problem(f"there is no folder {quoted(fixed)} in {_named(folder)}")]
         return [
-            Opened(
+            IncludedFile(
                 problem=f"{quoted(pattern)} names no file yet; the folder has none of that name",
                 severity="warning",
             )
         ]
 
-    def _open(self, path: Path, name: str) -> Opened:
+    def _open(self, path: Path, name: str) -> IncludedFile:
         self.stamps[path] = stamp_of(path)
         self.folders.add(path.absolute().parent)
         try:
@@ -95,7 +95,7 @@ class IncludedFiles:
             why = getattr(error, "strerror", None) or "its links lead round in a circle"
             return _problem(f"{quoted(name)} cannot be read: {why}")
         self.files[real] = content
-        return Opened(os.path.normpath(path), str(real), content)
+        return IncludedFile(os.path.normpath(path), str(real), content)
 
 
 def _names(pattern: str, folder: Path) -> tuple[list[str], bool]:
@@ -119,5 +119,5 @@ def _named(folder: Path) -> str:
     return "this folder" if str(folder) == "." else quoted(str(folder))
 
 
-def _problem(sentence: str) -> Opened:
-    return Opened(problem=sentence)
+def _problem(sentence: str) -> IncludedFile:
+    return IncludedFile(problem=sentence)

@@ -10,8 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from consent_rules.config.load import ConfigError, LoadedConfig, format_fault
-from proxy.banner.theme import ThemeError
+from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.watcher import watch
@@ -20,10 +19,10 @@ from proxy.geoip import RegionFileError
 from proxy.observability.metrics import Metrics
 from proxy.runtime import Runtime, build_runtime
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.config")
 
-NOT_STARTED = (KeyFaultError, ThemeError, RegionFileError, OSError, ValueError)
-"""What keeps a config without fault from being served by."""
+NOT_STARTED = (KeyFaultError, RegionFileError, OSError, ValueError)
+"""Why a config without problems may still not be served."""
 
 
 class LiveRuntime:
@@ -45,21 +44,21 @@ class LiveRuntime:
         self._metrics = metrics
         self._worker = worker
         self._one_at_a_time = asyncio.Lock()
-        self._faults: list[str] = []
+        self._problems: list[str] = []
         self._taken_at = time.time()
         metrics.config_taken()
         metrics.watch("cache_bytes", lambda: self._cached()[0])
         metrics.watch("cache_entries", lambda: self._cached()[1])
 
-    def told(self) -> Mapping[str, Any]:
+    def status(self) -> Mapping[str, Any]:
         """For the operator: whether the file as it is now was taken, and if not, why."""
         at = datetime.datetime.fromtimestamp(self._taken_at, datetime.UTC)
         return {
             "file": str(self._file.path),
             "worker": self._worker,
-            "taken": not self._faults,
+            "taken": not self._problems,
             "in_force_since": at.isoformat(timespec="seconds"),
-            "faults": self._faults,
+            "faults": self._problems,
         }
 
     def catch_up(self) -> None:
@@ -91,18 +90,18 @@ class LiveRuntime:
             # In a thread: requests are answered meanwhile.
             loaded, runtime = await asyncio.to_thread(self._load, file, forced)
         except (ConfigError, *NOT_STARTED) as error:
-            refusal = error
+            rejected = error
         else:
             self._looked_at(file)
             if runtime is not None:
                 self._take(loaded, runtime)
-            elif self._faults:  # put back as it was
+            elif self._problems:  # put back as it was
                 self._good()
             return
         if not forced and await asyncio.to_thread(file.changed):
             return  # read while it was being written: what comes of it is seen at once
         self._looked_at(file)
-        self._refuse(refusal)
+        self._refuse(rejected)
 
     def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Runtime | None]:
         """The config, and what is made of it; None where it is the one in force."""
@@ -137,23 +136,23 @@ class LiveRuntime:
         self._last_good.keep(config, self._digest)
         self._good()
         _log.info("config reloaded from %s", self._file.path)
-        for fault in loaded.faults:  # expired tags and warnings, as at the start
-            _log.warning("%s", format_fault(fault, str(self._file.path)))
+        for problem in loaded.problems:  # expired tags and warnings, as at the start
+            _log.warning("%s", format_problem(problem, str(self._file.path)))
 
     def _good(self) -> None:
-        self._faults = []
+        self._problems = []
         self._metrics.config_taken(self._taken_at)
 
     def _refuse(self, error: Exception) -> None:
         name = str(self._file.path)
         if isinstance(error, ConfigError):
-            self._faults = [format_fault(fault, name) for fault in error.faults]
+            self._problems = [format_problem(problem, name) for problem in error.problems]
         else:
-            said = error.strerror if isinstance(error, OSError) else None
-            self._faults = [f"{name}: {said or error}"]
+            detail = error.strerror if isinstance(error, OSError) else None
+            self._problems = [f"{name}: {detail or error}"]
         self._metrics.config_refused()
         # All workers find the same: one tells it all.
-        why = "\n".join(self._faults) if self._worker == 0 else "worker 0 tells why"
+        why = "\n".join(self._problems) if self._worker == 0 else "worker 0 tells why"
         _log.error("config not taken, the last good one goes on serving:\n%s", why)
 
     def _cached(self) -> tuple[int, int]:

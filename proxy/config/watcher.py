@@ -12,7 +12,7 @@ from watchfiles import awatch
 
 from consent_rules.config.models import Watch
 
-_log = logging.getLogger("consent_proxy")
+_log = logging.getLogger("consent_proxy.config")
 # It tells each change. With the log in the same folder that would be one more, without end.
 logging.getLogger("watchfiles").setLevel(logging.WARNING)
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Category
 from consent_rules.matching.urls import resolve
-from consent_rules.preferences import Preferences, Source
+from consent_rules.preferences import ChoiceSource, Preferences
 from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
@@ -19,6 +19,8 @@ from proxy.cookies.cookie_header import expiring, names_in
 from proxy.cookies.preference_cookie import set_cookie, set_load_once_cookie
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.error_pages import error_response
+from proxy.resolve import decision_after
+from proxy.runtime import Runtime
 
 _MAX_FORM_BYTES = 32_768
 
@@ -42,7 +44,9 @@ def is_own_post(request: web.BaseRequest, context: RequestContext) -> bool:
     return (sender.host, sender.port) == (own.host, own.port)
 
 
-async def choice_endpoint(request: web.BaseRequest, context: RequestContext) -> web.Response:
+async def choice_endpoint(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.Response:
     if not is_own_post(request, context):
         return error_response(request, 403)
     if request.content_type != "application/x-www-form-urlencoded":
@@ -54,34 +58,38 @@ async def choice_endpoint(request: web.BaseRequest, context: RequestContext) -> 
         form = parse_qs(
             body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000
         )
-        choice = parse_choice(
-            form, site_vendors(context.site.rules), used_categories(context.site.rules)
-        )
+        choice = parse_choice(form, site_vendors(context.site), used_categories(context.site))
         if choice.action is Action.ONCE:
-            return _once(request, context, choice, named=bool(form.get("return_to")))
-        preferences = _chosen(choice, context)
-        token = context.runtime.keys.sign(preferences, context.site.rules.name)
+            return _once(request, context, runtime, choice, named=bool(form.get("return_to")))
+        preferences = _chosen(choice, context, runtime)
+        token = runtime.keys.sign(preferences, context.site.name)
     except (ChoiceError, ValueError) as error:
         nosniff = {"X-Content-Type-Options": "nosniff"}
         return web.Response(status=400, text=f"{error}\n", headers={**NO_STORE, **nosniff})
-    return _stored(request, context, choice, preferences, token, named=bool(form.get("return_to")))
+    named = bool(form.get("return_to"))
+    return _stored(request, context, runtime, choice, preferences, token, named=named)
 
 
 def _once(
-    request: web.BaseRequest, context: RequestContext, choice: Choice, *, named: bool
+    request: web.BaseRequest,
+    context: RequestContext,
+    runtime: Runtime,
+    choice: Choice,
+    *,
+    named: bool,
 ) -> web.Response:
     """Back to the page, which shows one vendor's content this time. Nothing is chosen for good."""
     vendor = next(iter(choice.vendors))
-    token = context.runtime.keys.sign_load_once(vendor, context.site.rules.name, int(context.now))
-    there = choice.return_to if named else return_target(request, context, None)
+    token = runtime.keys.sign_load_once(vendor, context.site.name, int(context.received_at))
+    there = choice.return_to if named else return_target(request, context, None, runtime.prefix)
     response = web.Response(status=303, headers={"Location": there, **NO_STORE})
     response.headers.add("Set-Cookie", set_load_once_cookie(token, secure=context.secure))
     return response
 
 
-def _chosen(choice: Choice, context: RequestContext) -> Preferences:
+def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Preferences:
     """The preferences after a choice. One for a single vendor adds to what holds already."""
-    policy = context.runtime.config.policy
+    policy = runtime.config.policy
     allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
     earlier = context.visitor.preferences
     if choice.action is Action.VENDOR:
@@ -91,17 +99,17 @@ def _chosen(choice: Choice, context: RequestContext) -> Preferences:
             effective = context.site_decision.categories
             allowed = frozenset(category for category in earlier.allowed if effective[category])
         if earlier is not None:
-            vendors = {**_still_held(earlier, context), **vendors}
+            vendors = {**_still_held(earlier, context, runtime), **vendors}
     elif choice.action in {Action.OPT_OUT, Action.LIMIT}:
-        allowed, vendors = _narrowed(choice.action, context)
-    now = int(context.now)
+        allowed, vendors = _narrowed(choice.action, context, runtime)
+    now = int(context.received_at)
     until = now + policy.max_age_days * 86_400
     if choice.action is Action.VENDOR and earlier is not None:
         until = min(until, earlier.expires_at)  # what is carried on does not last longer for it
     return Preferences(
         allowed=allowed,
         policy_version=policy.version,
-        source=Source.BANNER if choice.origin is Origin.BANNER else Source.PREFERENCES,
+        source=ChoiceSource.BANNER if choice.origin is Origin.BANNER else ChoiceSource.PREFERENCES,
         vendors=vendors,
         under_gpc=context.visitor.gpc,
         only_vendors=only_vendors,
@@ -112,28 +120,28 @@ def _chosen(choice: Choice, context: RequestContext) -> Preferences:
 
 
 def _narrowed(
-    action: Action, context: RequestContext
+    action: Action, context: RequestContext, runtime: Runtime
 ) -> tuple[frozenset[Category], dict[str, bool]]:
     """What holds already, less what an opt-out or a limit closes."""
     effective = context.site_decision.categories
-    left = {category for category in used_categories(context.site.rules) if effective[category]}
+    left = {category for category in used_categories(context.site) if effective[category]}
     left = left & LIMITED if action is Action.LIMIT else left - SALE_OR_SHARING
-    earlier, kinds = context.visitor.preferences, site_vendors(context.site.rules)
+    earlier, kinds = context.visitor.preferences, site_vendors(context.site)
     closed = set(CHOOSABLE) - LIMITED if action is Action.LIMIT else SALE_OR_SHARING
-    held = {} if earlier is None else _still_held(earlier, context)
+    held = {} if earlier is None else _still_held(earlier, context, runtime)
     vendors = {v: yes for v, yes in held.items() if not yes or kinds.get(v) not in closed}
     return frozenset(left), vendors
 
 
-def _still_held(earlier: Preferences, context: RequestContext) -> dict[str, bool]:
+def _still_held(earlier: Preferences, context: RequestContext, runtime: Runtime) -> dict[str, bool]:
     """The exceptions of an earlier choice that a new one may carry on.
 
     The new one is made under today's policy and the present signal: a yes that either of them
     has ended must not come back with it.
     """
-    ended = earlier.policy_version != context.runtime.rules.policy_version
+    ended = earlier.policy_version != runtime.rules.policy_version
     signalled = context.visitor.gpc and not earlier.under_gpc
-    known = site_vendors(context.site.rules)
+    known = site_vendors(context.site)
     return {
         vendor: yes
         for vendor, yes in earlier.vendors.items()
@@ -144,17 +152,17 @@ def _still_held(earlier: Preferences, context: RequestContext) -> dict[str, bool
 def _stored(
     request: web.BaseRequest,
     context: RequestContext,
+    runtime: Runtime,
     choice: Choice,
     preferences: Preferences,
     token: str,
     *,
     named: bool,
 ) -> web.Response:
-    runtime = context.runtime
     if "application/json" in request.headers.get("Accept", ""):
         response = web.Response(status=204)
     else:
-        there = choice.return_to if named else return_target(request, context, None)
+        there = choice.return_to if named else return_target(request, context, None, runtime.prefix)
         if choice.origin is Origin.PREFERENCES:
             there = preferences_url(runtime.prefix, there, saved=True)
         response = web.Response(status=303, headers={"Location": there})
@@ -164,18 +172,19 @@ def _stored(
     cookie = set_cookie(
         token,
         runtime.config.preferences.cookie_domain,
-        preferences.expires_at - int(context.now),
+        preferences.expires_at - int(context.received_at),
         secure=context.secure,
     )
     response.headers.add("Set-Cookie", cookie)
-    decision = context.choosing(preferences)
-    response.headers["Consent-Key"] = decision_key(context.site.rules, decision)
+    decision = decision_after(context, preferences, runtime)
+    response.headers["Consent-Key"] = decision_key(context.site, decision)
     if not decision.enforce:
         return response
     index, sent = runtime.cookies, names_in(context.cookie_header)
     for value in expiring([n for n in sent if index.is_closed(n, decision.open)], context.host):
         response.headers.add("Set-Cookie", value)
     if runtime.config.signals.wp_consent_cookies:
-        for value in set_wp_cookies(context, preferences, decision):
+        domain = runtime.config.preferences.cookie_domain
+        for value in set_wp_cookies(context, preferences, decision, domain):
             response.headers.add("Set-Cookie", value)
     return response

@@ -11,19 +11,21 @@ from proxy.banner.presenters import preferences_view
 from proxy.consent.replies import json_response, query_parameter, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
+from proxy.runtime import Runtime
 
 
-def preferences_endpoint(request: web.BaseRequest, context: RequestContext) -> web.Response:
-    runtime = context.runtime
+def preferences_endpoint(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.Response:
     query = query_parameter(request)
-    return_to = return_target(request, context, query.get("return_to"))
+    return_to = return_target(request, context, query.get("return_to"), runtime.prefix)
     texts = runtime.wording.texts_for(None, request.headers.get("Accept-Language", ""))
     view = preferences_view(
-        context.site.rules,
+        context.site,
         runtime.config.policy,
         context.site_decision,
         context.visitor.preferences,
-        audience=context.site.rules.audience_of(return_to, names_in(context.cookie_header)),
+        audience=context.site.audience_of(return_to, names_in(context.cookie_header)),
         return_to=return_to,
         saved=query.get("saved") == "1",
         prefix=runtime.prefix,
@@ -50,10 +52,10 @@ def preferences_endpoint(request: web.BaseRequest, context: RequestContext) -> w
 
 
 def declaration_endpoint(
-    request: web.BaseRequest, context: RequestContext, *, as_json: bool
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, *, as_json: bool
 ) -> web.Response:
     """The same for every visitor, in the language of `?lang=` or of Accept-Language."""
-    runtime, site = context.runtime, context.site.rules
+    site = context.site
     texts = runtime.wording.texts_for(
         query_parameter(request).get("lang"), request.headers.get("Accept-Language", "")
     )

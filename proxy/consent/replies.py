@@ -33,7 +33,9 @@ def json_response(value: Any, headers: Mapping[str, str] = NO_STORE) -> web.Resp
     )
 
 
-def return_target(request: web.BaseRequest, context: RequestContext, given: str | None) -> str:
+def return_target(
+    request: web.BaseRequest, context: RequestContext, given: str | None, prefix: str
+) -> str:
     """The page to go back to: the one named, or the one the visitor came from."""
     if given:
         return safe_return_to(given)
@@ -44,7 +46,7 @@ def return_target(request: web.BaseRequest, context: RequestContext, given: str 
     if not referer.netloc or host_of_authority(referer.netloc) != context.host:
         return "/"
     path = referer.path + (f"?{referer.query}" if referer.query else "")
-    if path.startswith(context.runtime.prefix + "/"):
+    if path.startswith(prefix + "/"):
         return "/"
     return safe_return_to(path)
 

@@ -15,27 +15,29 @@ from proxy.http.error_pages import error_response
 from proxy.observability.access_log import network_of
 from proxy.observability.csp_reports import page_of, reported
 from proxy.observability.discovered import PATIENT_PAGES
+from proxy.runtime import Runtime
 
 _MAX_REPORT_BYTES = 65_536
 _MAX_REPORTS = 50
 """In one request: browsers gather them, but not that many."""
 
 
-async def report_endpoint(request: web.BaseRequest, context: RequestContext) -> web.Response:
+async def report_endpoint(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.Response:
     """Take a CSP report: count whom the browser kept from acting, unless everybody knows."""
-    runtime = context.runtime
     sender = network_of(client_address(request, runtime.trusted))
-    if not runtime.reports.allow(sender, context.now):
+    if not runtime.reports.allow(sender, context.received_at):
         return error_response(request, 429)
     body = await read_request_body(request, _MAX_REPORT_BYTES)
     if isinstance(body, int):
         return error_response(request, body)
-    rules = context.site.rules
+    rules, boundary = context.site, runtime.site(context).boundary
     tagged = {tag.vendor for tag in rules.tags}
     for page, blocked in islice(reported(body), _MAX_REPORTS):
         path = page_of(page, context.host)
         target = resolve(blocked, None)
-        owner = context.site.boundary.owner_of(target) if target is not None else None
+        owner = boundary.owner_of(target) if target is not None else None
         if path is None or target is None or owner is None or owner in tagged or not target.host:
             continue
         if rules.audience_of(path, ()) is Audience.PATIENT:

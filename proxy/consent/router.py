@@ -16,6 +16,7 @@ from proxy.consent.replies import NO_STORE, json_response, method_not_allowed, r
 from proxy.consent.reports import report_endpoint
 from proxy.context import RequestContext
 from proxy.http.error_pages import error_response
+from proxy.runtime import Runtime
 
 _GPC_PATH = "/.well-known/gpc.json"
 
@@ -25,58 +26,64 @@ def is_own_path(path: str, prefix: str) -> bool:
     return path.startswith(prefix + "/") or path in {prefix, _GPC_PATH}
 
 
-async def answer(request: web.BaseRequest, context: RequestContext) -> web.StreamResponse:
+async def answer(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.StreamResponse:
     """Answer a request to one of our own paths."""
     reading = request.method in {"GET", "HEAD"}
     if context.path == _GPC_PATH:
-        return _gpc(context) if reading else method_not_allowed(request, "GET, HEAD")
-    name = context.path[len(context.runtime.prefix) :]
+        return _gpc(runtime) if reading else method_not_allowed(request, "GET, HEAD")
+    name = context.path[len(runtime.prefix) :]
     if name == "/preferences":
         # A closed form leads here with the method it had.
-        return preferences_endpoint(request, context) if reading else _see(context, request)
+        return (
+            preferences_endpoint(request, context, runtime)
+            if reading
+            else _see(request, context, runtime)
+        )
     if name == "/choice":
         if request.method == "POST":
-            return await choice_endpoint(request, context)
-        return _see(context, request)
+            return await choice_endpoint(request, context, runtime)
+        return _see(request, context, runtime)
     if name == "/report":
         if request.method == "POST":
-            return await report_endpoint(request, context)
+            return await report_endpoint(request, context, runtime)
         return method_not_allowed(request, "POST")
     if name not in {"/state", "/jwks.json", "/declaration", "/declaration.json"}:
         return error_response(request, 404)
     if not reading:
         return method_not_allowed(request, "GET, HEAD")
     if name.startswith("/declaration"):
-        return declaration_endpoint(request, context, as_json=name.endswith(".json"))
+        return declaration_endpoint(request, context, runtime, as_json=name.endswith(".json"))
     if name == "/state":
-        return json_response(_state(context))
-    return json_response(context.runtime.keys.jwks(), {"Cache-Control": "public, max-age=300"})
+        return json_response(_state(context, runtime))
+    return json_response(runtime.keys.jwks(), {"Cache-Control": "public, max-age=300"})
 
 
-def _gpc(context: RequestContext) -> web.Response:
+def _gpc(runtime: Runtime) -> web.Response:
     """https://w3c.github.io/gpc/#gpc-support-resource"""
-    version = context.runtime.config.policy.version
+    version = runtime.config.policy.version
     document: dict[str, Any] = {"gpc": True}
     with contextlib.suppress(ValueError):
         document["lastUpdate"] = datetime.date.fromisoformat(version).isoformat()
     return json_response(document, {"Cache-Control": "public, max-age=3600"})
 
 
-def _state(context: RequestContext) -> dict[str, Any]:
+def _state(context: RequestContext, runtime: Runtime) -> dict[str, Any]:
     """What scripts of the site, or its servers, may know."""
     decision = context.site_decision
     return {
-        "site": context.site.rules.name,
+        "site": context.site.name,
         "decided": not decision.show_banner,
         "gpc": decision.gpc,
         "regime": decision.regime,
-        "policy_version": context.runtime.rules.policy_version,
+        "policy_version": runtime.rules.policy_version,
         "categories": {str(c): on for c, on in decision.categories.items()},
         "vendors": {vendor: answer.open for vendor, answer in sorted(decision.answers.items())},
-        "key": decision_key(context.site.rules, decision),
+        "key": decision_key(context.site, decision),
     }
 
 
-def _see(context: RequestContext, request: web.BaseRequest) -> web.Response:
-    there = preferences_url(context.runtime.prefix, return_target(request, context, None))
+def _see(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> web.Response:
+    there = preferences_url(runtime.prefix, return_target(request, context, None, runtime.prefix))
     return web.Response(status=303, headers={"Location": there, **NO_STORE})

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from consent_rules.categories import Category
-from consent_rules.preferences import Preferences, Source
+from consent_rules.preferences import ChoiceSource, Preferences
 from proxy.cookies.cookie_header import value_in, values_in
 
 _ALGORITHM = "EdDSA"
@@ -177,7 +177,7 @@ def _preferences(claims: Mapping[str, Any]) -> Preferences:
         # A category that this version does not know was not said yes to here.
         allowed=frozenset(Category(c) for c in claims["c"] if c in known),
         policy_version=str(claims["pv"]),
-        source=Source(claims["src"]),
+        source=ChoiceSource(claims["src"]),
         vendors={str(name): bool(yes) for name, yes in dict(claims.get("v", {})).items()},
         under_gpc=bool(claims.get("gpc", 0)),
         only_vendors=bool(claims.get("only", 0)),

@@ -25,6 +25,21 @@ def load_keys(folder: Path, now: datetime.datetime) -> KeyRing:
     return KeyRing({path.name: _read_key(path) for path in files})
 
 
+def check_keys(folder: Path) -> None:
+    """Read the keys of a folder and make none. Raises KeyFaultError as `load_keys` would.
+
+    A key that the user of this process may not read is passed over: the proxy's user may.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise KeyFaultError(f"{folder}: not a folder; remove it, or set preferences.keys")
+    for path in _key_files(folder):
+        try:
+            _read_key(path)
+        except KeyFaultError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+
+
 def _key_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.pem")) if folder.is_dir() else []
 

@@ -48,17 +48,17 @@ def without_closed(
     header: str, index: CookieIndex, is_open: frozenset[str]
 ) -> tuple[str, list[str]]:
     """A Cookie header without the closed vendors' cookies, and the names taken out."""
-    kept: list[str] = []
+    remaining: list[str] = []
     closed: list[str] = []
     for pair in header.split(";"):
         name = pair.partition("=")[0].strip()
         if name and index.is_closed(name, is_open):
             closed.append(name)
         else:
-            kept.append(pair)
+            remaining.append(pair)
     if not closed:
         return header, closed
-    return ";".join(kept).strip(), closed
+    return ";".join(remaining).strip(), closed
 
 
 def allowed_set_cookies(

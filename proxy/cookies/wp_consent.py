@@ -42,18 +42,19 @@ def wp_cookies(preferences: Preferences | None, decision: Decision) -> Mapping[s
 
 
 def set_wp_cookies(
-    context: RequestContext, preferences: Preferences | None, decision: Decision
+    context: RequestContext, preferences: Preferences | None, decision: Decision, domain: str
 ) -> list[str]:
     """Set-Cookie values that make of what the browser sent what should be there. `preferences` are
-    those in force from now on, `decision` is the whole site's under them.
+    those in force from now on, `decision` is the whole site's under them; `domain` is that of the
+    preference cookie, or "".
     """
     sent, wanted = context.cookie_header, wp_cookies(preferences, decision)
     end = "; Path=/; SameSite=Lax"
-    if domain := context.runtime.config.preferences.cookie_domain:
+    if domain:
         end += f"; Domain={domain}"
     if context.secure:
         end += "; Secure"
-    left = 0 if preferences is None else max(0, preferences.expires_at - int(context.now))
+    left = 0 if preferences is None else max(0, preferences.expires_at - int(context.received_at))
     stray = [n for n in dict.fromkeys(names_in(sent)) if n.startswith(_PREFIX) and n not in wanted]
     wrong = {name: value for name, value in wanted.items() if value_in(sent, name) != value}
     return [
@@ -66,9 +67,9 @@ def truthful(sent: str, wanted: Mapping[str, str]) -> str:
     """A Cookie header in which these cookies say the choice, or are not there."""
     if _PREFIX not in sent and not wanted:
         return sent
-    kept = [
+    remaining = [
         pair.strip()
         for pair in sent.split(";")
         if pair.strip() and not pair.strip().startswith(_PREFIX)
     ]
-    return "; ".join([*kept, *(f"{name}={value}" for name, value in wanted.items())])
+    return "; ".join([*remaining, *(f"{name}={value}" for name, value in wanted.items())])

@@ -53,7 +53,7 @@ _ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
 
 def without_closed_links(field: str, closed: Closed) -> str:
     """A Link header without the fetching links that lead to the closed; "" when none is left."""
-    kept = []
+    remaining = []
     for match in _LINK.finditer(field):
         parameters: dict[str, str] = {}
         for name, quoted, bare in _PARAMETER.findall(match[2]):
@@ -64,8 +64,8 @@ def without_closed_links(field: str, closed: Closed) -> str:
         rels = parameters.get("rel", "").lower().split()
         if _FETCHING.intersection(rels) and any(map(closed, urls)):
             continue
-        kept.append(match[0].strip().rstrip(",").rstrip())
-    return ", ".join(kept)
+        remaining.append(match[0].strip().rstrip(",").rstrip())
+    return ", ".join(remaining)
 
 
 def restrict_document(
@@ -106,14 +106,19 @@ def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience:
     for name in ("Link", "Refresh", *_REPORTING, *_CSP):
         if name not in headers:
             continue
-        values = headers.popall(name)
-        for value in values:
-            held = _held(name, value, closed)
-            if held:
-                headers.add(name, held)
+        held = [_held(name, value, closed) for value in headers.getall(name)]
+        replace_values(headers, name, [value for value in held if value])
     if audience is Audience.PATIENT:
         # The address of a patient page is nobody's business, the next page's tags included.
         headers[REFERRER_POLICY] = "no-referrer"
+
+
+def replace_values(headers: CIMultiDict[str], name: str, values: list[str]) -> None:
+    """Give a field these values. Where they are the ones that it has, it keeps its place."""
+    if values != headers.getall(name):
+        headers.popall(name)
+        for value in values:
+            headers.add(name, value)
 
 
 def _held(name: str, value: str, closed: Closed) -> str:
@@ -152,7 +157,7 @@ def _own_reports(policy: str, closed: Closed) -> str:
     """A Content-Security-Policy whose reports, with the page's address in them, go to none of the
     closed."""
 
-    def kept(directive: str) -> str:
+    def remaining(directive: str) -> str:
         words = directive.split()
         if not words or words[0].lower() != "report-uri":
             return directive
@@ -160,5 +165,6 @@ def _own_reports(policy: str, closed: Closed) -> str:
         return " ".join(["", words[0], *own]) if own else ""
 
     return ",".join(
-        ";".join(d for d in map(kept, one.split(";")) if d.strip()) for one in policy.split(",")
+        ";".join(d for d in map(remaining, one.split(";")) if d.strip())
+        for one in policy.split(",")
     ).strip()

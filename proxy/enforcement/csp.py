@@ -15,6 +15,12 @@ from consent_rules.categories import Category
 from consent_rules.matching.hosts import HostPattern
 from consent_rules.vendors import Vendor
 
+CSP = "Content-Security-Policy"
+CSP_REPORT_ONLY = "Content-Security-Policy-Report-Only"
+
+OWN_REPLY_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""For what the proxy answers itself, where no page of its own says more."""
+
 # The site's own inline code is not what a consent policy is about: hosts are.
 _OWN = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 _USED = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
@@ -117,6 +123,8 @@ class OwnAssets:
     scripts: Sequence[str] = ()
     styles: Sequence[str] = ()
 
+
+NO_ASSETS = OwnAssets()
 
 _ASCII_BLANKS = "\t\n\f\r "
 _WORDS = re.compile(r"[^\t\n\f\r ]+")

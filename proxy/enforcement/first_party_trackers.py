@@ -6,35 +6,48 @@ to a closed vendor's path is answered by us, with nothing, and the site's server
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from aiohttp import hdrs, web
 
 from consent_rules.categories import Audience, Category
-from consent_rules.matching.urls import normal_path
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.decision import Decision
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.context import RequestContext
 
+_MAX_REMEMBERED = 512
+"""Characters of a path."""
 
-def disguise(context: RequestContext) -> Vendor | None:
-    """The vendor to whom a path of the site's own belongs."""
-    return _vendor_of(context.site.boundary.index, context.path)
+
+def first_party_trackers(context: RequestContext, index: VendorIndex) -> tuple[Vendor, ...]:
+    """The vendors to whom a path of the site's own belongs, whichever way it is read."""
+    path = context.path
+    if len(path) > _MAX_REMEMBERED:
+        return index.vendors_of_own_request(path)
+    return _remembered(index, path)
 
 
 @lru_cache(maxsize=4096)
-def _vendor_of(index: RuleIndex, path: str) -> Vendor | None:
-    return index.vendor_of_own_path(normal_path(path))
+def _remembered(index: VendorIndex, path: str) -> tuple[Vendor, ...]:
+    return index.vendors_of_own_request(path)
 
 
 def block_first_party_tracker(
-    request: web.BaseRequest, context: RequestContext
+    request: web.BaseRequest,
+    context: RequestContext,
+    index: VendorIndex,
+    patient_decision: Callable[[], Decision],
 ) -> web.Response | None:
-    """The answer to what would reach a closed vendor; None where the request may pass."""
-    vendor = disguise(context)
-    if vendor is None or vendor.category is Category.NECESSARY or not context.decision.enforce:
+    """The answer to what would reach a closed vendor; None where the request may pass.
+    `patient_decision` gives the visitor's decision for patient pages.
+    """
+    vendors = first_party_trackers(context, index)
+    if not vendors or not context.decision.enforce or _is_navigation(request):
         return None
-    if _is_navigation(request) or vendor.id in _open(request, context):
+    need_consent = {vendor.id for vendor in vendors if vendor.category is not Category.NECESSARY}
+    if need_consent <= _open(request, context, patient_decision):
         return None
     return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
 
@@ -47,19 +60,21 @@ def _is_navigation(request: web.BaseRequest) -> bool:
     return destination == "document"
 
 
-def _open(request: web.BaseRequest, context: RequestContext) -> frozenset[str]:
+def _open(
+    request: web.BaseRequest, context: RequestContext, patient_decision: Callable[[], Decision]
+) -> frozenset[str]:
     """The vendors that may act on the page that asks: not the path's tags count but that page's.
 
     Patient pages send no referrer, so on a site that has some a request without one is theirs.
     """
-    rules = context.site.rules
+    rules = context.site
     if context.page_context.audience is Audience.PATIENT:
         return context.decision.open
     if not rules.has_patient_pages:
         return context.site_decision.open
     origin = f"{context.scheme}://{context.authority}/"
     referrer = request.headers.get(hdrs.REFERER, "")
-    path = f"/{referrer[len(origin) :]}".partition("?")[0]
-    if not referrer.startswith(origin) or rules.audience_of(path, ()) is Audience.PATIENT:
-        return context.marked(Audience.PATIENT)[1].open
+    target = f"/{referrer[len(origin) :]}"
+    if not referrer.startswith(origin) or rules.audience_of(target, ()) is Audience.PATIENT:
+        return patient_decision().open
     return context.site_decision.open

@@ -12,10 +12,16 @@ from proxy.cookies.vendor_cookies import without_closed
 from proxy.cookies.wp_consent import truthful, wp_cookies
 from proxy.enforcement.browser_headers import REFERRER_POLICY
 from proxy.enforcement.response_filter import cookie_openings
+from proxy.enforcement.site import SiteEnforcement
 from proxy.http.content_coding import asked_of_upstream
+from proxy.http.fetch_metadata import (
+    PAGE_DESTINATIONS,
+    destination,
+    is_service_worker,
+    may_become_page,
+)
 from proxy.http.forwarding import request_headers
-from proxy.http.media_types import PAGE_DESTINATIONS, is_service_worker
-from proxy.rendering.variants import is_own_etag
+from proxy.http.representation import is_own_etag, remove_fields
 
 
 def click_id_redirect(request: web.BaseRequest, context: RequestContext) -> web.Response | None:
@@ -36,41 +42,49 @@ def click_id_redirect(request: web.BaseRequest, context: RequestContext) -> web.
     return web.Response(status=302, headers=headers)
 
 
-def upstream_request_headers(request: web.BaseRequest, context: RequestContext) -> CIMultiDict[str]:
+def upstream_request_headers(
+    request: web.BaseRequest, context: RequestContext, site: SiteEnforcement
+) -> CIMultiDict[str]:
+    """The header fields that the upstream gets: what the decision closes is not told."""
     headers = request_headers(
         request,
-        peer_is_trusted=context.trusted,
-        host=None if context.site.rules.preserve_host else context.site.upstream.authority,
-        trusted_headers=context.runtime.trusted_headers(),
+        peer_is_trusted=context.peer_is_trusted,
+        host=site.upstream_host,
+        trusted_headers=site.trusted_headers,
     )
     if context.decision.enforce and context.cookie_header:
         openings = cookie_openings(context, context.decision)
-        kept, closed = without_closed(context.cookie_header, context.runtime.cookies, openings)
+        remaining, closed = without_closed(context.cookie_header, site.cookies, openings)
         if closed:
             headers.popall(hdrs.COOKIE, None)
-            if kept:
-                headers[hdrs.COOKIE] = kept
-    if context.runtime.config.signals.wp_consent_cookies and context.decision.enforce:
+            if remaining:
+                headers[hdrs.COOKIE] = remaining
+    if site.wp_consent_cookies and context.decision.enforce:
         sent = headers.popall(hdrs.COOKIE, [])
-        told = wp_cookies(context.visitor.preferences, context.decision)
-        if kept := truthful("; ".join(sent), told):
-            headers[hdrs.COOKIE] = kept
+        consent_cookies = wp_cookies(context.visitor.preferences, context.decision)
+        if remaining := truthful("; ".join(sent), consent_cookies):
+            headers[hdrs.COOKIE] = remaining
     headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )
     if is_service_worker(request):
         headers[hdrs.ACCEPT_ENCODING] = "identity"
-    if _asks_for_page(request) or is_service_worker(request):
-        # A part of a page cannot be gated; and "not modified" would leave the visitor with a page
-        # written for an earlier choice, or by the origin before there was a proxy.
-        for name in (
-            hdrs.RANGE, hdrs.IF_RANGE, hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE,
-        ):  # fmt: skip
-            headers.popall(name, None)
+    if _becomes_page(request):
+        remove_fields(headers, (hdrs.RANGE, hdrs.IF_RANGE))
+    if may_become_page(request) or _becomes_page(request):
+        remove_fields(headers, (hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE))
     return headers
 
 
-def _asks_for_page(request: web.BaseRequest) -> bool:
-    if request.headers.get("Sec-Fetch-Dest", "") in PAGE_DESTINATIONS:
+def _becomes_page(request: web.BaseRequest) -> bool:
+    """Whether the upstream is asked for all of it, whatever the visitor's browser holds.
+
+    A part of a page cannot be gated; and "not modified" would leave the visitor with a page written
+    for an earlier choice, or by the origin before there was a proxy. A part of what only may be a
+    page has a policy under which no third party acts: players of films need theirs.
+    """
+    if hdrs.UPGRADE in request.headers or is_service_worker(request):
+        return True
+    if destination(request) in PAGE_DESTINATIONS:
         return True
     return any(map(is_own_etag, request.headers.getall(hdrs.IF_NONE_MATCH, ())))

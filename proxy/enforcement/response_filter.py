@@ -1,8 +1,13 @@
-"""Hold response headers to the decision: cookies, policy, fetching headers."""
+"""The decision, applied to the head of a response: the only place where that happens.
+
+Every response passes `enforce` once, with its kind: pages, files, parts, redirects, stored
+responses, interim ones (1xx) and switches of protocol (101) alike.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -15,59 +20,95 @@ from proxy.cookies.cookie_header import expiring, names_in
 from proxy.cookies.preference_cookie import set_load_once_cookie
 from proxy.cookies.vendor_cookies import allowed_set_cookies
 from proxy.cookies.wp_consent import set_wp_cookies
-from proxy.enforcement.browser_headers import filter_fetching_headers, restrict_document
-from proxy.enforcement.shared_caching import make_private
-from proxy.http.media_types import (
-    PAGE_DESTINATIONS,
-    is_service_worker,
-    is_worker,
-    is_xml_document,
-    needs_policy,
+from proxy.enforcement.browser_headers import (
+    filter_fetching_headers,
+    replace_values,
+    restrict_document,
 )
-
-CSP = "Content-Security-Policy"
-CSP_REPORT_ONLY = "Content-Security-Policy-Report-Only"
-
-
-def leads_to_closed(
-    request: web.BaseRequest, headers: CIMultiDict[str], context: RequestContext, decision: Decision
-) -> bool:
-    """Whether an answer sends an image, a script or a fetch on to someone who may not act.
-
-    Where it sends the visitor's own navigation is the visitor's and the site's business.
-    """
-    if "Location" not in headers or not decision.enforce:
-        return False
-    if request.headers.get("Sec-Fetch-Dest", "document") in PAGE_DESTINATIONS:
-        return False
-    owner = context.site.boundary.owner(headers["Location"], context.url)
-    return owner is not None and owner not in decision.open
+from proxy.enforcement.csp import CSP, CSP_REPORT_ONLY, NO_ASSETS, OwnAssets, amend, own_endpoints
+from proxy.enforcement.shared_caching import keep_page_private, make_private, make_unstorable
+from proxy.enforcement.site import SiteEnforcement
+from proxy.http.fetch_metadata import is_navigation
 
 
-def add_policy(
-    headers: CIMultiDict[str], context: RequestContext, decision: Decision, *, alone: bool = False
+class ResponseKind(Enum):
+    """What a response is to a browser, as far as its head depends on that."""
+
+    PAGE = "page"
+    """HTML that is gated, sent as a whole or while it comes."""
+    UNGATED_PAGE = "ungated page"
+    """A page, in HTML or XML, that could not be gated, or only by leaving markup out."""
+    XML_DOCUMENT = "XML document"
+    """XHTML, SVG or other XML that is shown as a page, gated."""
+    SERVICE_WORKER = "service worker"
+    WORKER = "worker"
+    PART = "part"
+    """206: bytes of a whole that the proxy has not seen."""
+    FILE = "file"
+    """All else: scripts, styles, images, data, redirects, errors without a page, 304."""
+    UPGRADE = "upgrade"
+    """101."""
+    INTERIM = "interim"
+    """1xx but 101."""
+
+
+_DOCUMENTS = frozenset(
+    {ResponseKind.PAGE, ResponseKind.UNGATED_PAGE, ResponseKind.XML_DOCUMENT}
+)  # fmt: skip
+_GATED = frozenset({ResponseKind.PAGE, ResponseKind.XML_DOCUMENT})
+_WORKERS = frozenset({ResponseKind.SERVICE_WORKER, ResponseKind.WORKER})
+_WITHOUT_POLICY = frozenset({ResponseKind.UPGRADE, ResponseKind.INTERIM})
+"""Nothing of these is ever shown or run."""
+
+
+def enforce(
+    headers: CIMultiDict[str],
+    kind: ResponseKind,
+    context: RequestContext,
+    site: SiteEnforcement,
+    own: OwnAssets = NO_ASSETS,
 ) -> str:
-    """Add our own policy beside the origin's, and return it. `alone`: no third party may act."""
-    policy = context.runtime.policy(context.site.rules, None if alone else decision)
-    headers.add(CSP if decision.enforce else CSP_REPORT_ONLY, policy)
+    """Make the head of a response what this visitor may have, and return our policy.
+
+    `context` is the one by all that the response says of its audience. `own` are the assets that
+    were put into a page: the origin's policies are amended for them.
+    """
+    if kind is ResponseKind.INTERIM:
+        _filter_interim(headers, context, site)
+        return ""
+    differs = _filter(headers, context, site) if context.decision.enforce else False
+    if kind in _DOCUMENTS and context.decision.enforce:
+        _restrict_document(headers, context, site)
+    if kind in _WORKERS:
+        headers.popall("Service-Worker-Allowed", None)
+    if kind in _WITHOUT_POLICY:
+        return ""
+    _amend_origin_policies(headers, own, context, site)
+    governing = _governing(kind, context)
+    policy = _add_policy(headers, kind, context, site.policy(governing))
+    if governing is not None and kind not in _DOCUMENTS:
+        differs = True
+    _limit_caching(headers, kind, context, differs=differs)
     return policy
 
 
-def marked_decision(headers: CIMultiDict[str], context: RequestContext) -> Decision:
-    """The decision once the origin's `X-Page-Audience` is heard."""
-    return context.marked(marked_audience(headers.getall("X-Page-Audience", ()), context))[1]
-
-
-def finish_headers(
-    headers: CIMultiDict[str], context: RequestContext, decision: Decision, *, is_document: bool
+def _filter_interim(
+    headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
 ) -> None:
-    """Hold an answer's headers and cookies to the decision. Asset or page alike."""
-    if not decision.enforce:
-        return
-    boundary = context.site.boundary
-    is_open = decision.open
+    """What an interim response names is fetched at once, before it is known whether the page is for
+    patients: its links lead to the site's own hosts, whatever the visitor has allowed.
+    """
+    boundary = site.boundary
+    filter_fetching_headers(
+        headers, lambda url: boundary.owner(url, context.url) is not None, Audience.MARKETING
+    )
 
-    # Whether another visitor would get other headers: then no cache in front of us may keep them.
+
+def _filter(headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement) -> bool:
+    """Filter what reaches out and what sets cookies. Returns whether another visitor would get
+    another head: then no cache in front of us may store it.
+    """
+    decision, boundary = context.decision, site.boundary
     differs = decision.audience is Audience.PATIENT
 
     def closed(url: str) -> bool:
@@ -76,47 +117,121 @@ def finish_headers(
         if owner is None:
             return False
         differs = True
-        return owner not in is_open
+        return owner not in decision.open
 
     filter_fetching_headers(headers, closed, decision.audience)
     if "Location" in headers:
         closed(headers["Location"])  # `leads_to_closed`: for some it is a 204
-    allowed_cookies = cookie_openings(context, decision)
     if "Set-Cookie" in headers:
-        values = headers.popall("Set-Cookie")
+        index = site.cookies
+        values = headers.getall("Set-Cookie")
         set_names = [value.partition("=")[0].strip() for value in values]
-        differs = differs or any(map(context.runtime.cookies.vendors_of, set_names))
-        for value in allowed_set_cookies(values, context.runtime.cookies, allowed_cookies):
-            headers.add("Set-Cookie", value)
-    if not is_document:
-        if differs:
-            make_private(headers)
-        return
-    advertising = decision.categories[Category.ADVERTISING]
+        differs = differs or any(map(index.vendors_of, set_names))
+        openings = cookie_openings(context, decision)
+        replace_values(headers, "Set-Cookie", allowed_set_cookies(values, index, openings))
+    return differs
+
+
+def _restrict_document(
+    headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
+) -> None:
+    """What a document's own features may do, and the cookies that a document puts right."""
+    decision, rules = context.decision, context.site
     patient = decision.audience is Audience.PATIENT
-    site = context.site.rules
-    sensors = site.patient_permissions if patient else site.permissions
     restrict_document(
         headers,
         decision.audience,
-        advertising=advertising,
-        sensors=sensors,
+        advertising=decision.categories[Category.ADVERTISING],
+        sensors=rules.patient_permissions if patient else rules.permissions,
         trustworthy=context.secure or _is_loopback(context.host),
     )
     if context.load_once:
         headers.add("Set-Cookie", set_load_once_cookie("", secure=context.secure))
-    if decision.audience is Audience.MARKETING and context.cookie_header:
-        index = context.runtime.cookies
-        names = [n for n in names_in(context.cookie_header) if index.is_closed(n, allowed_cookies)]
+    if not patient and context.cookie_header:
+        openings = cookie_openings(context, decision)
+        sent = names_in(context.cookie_header)
+        names = [name for name in sent if site.cookies.is_closed(name, openings)]
         for value in expiring(names, context.host, context.path, secure=context.secure):
             headers.add("Set-Cookie", value)
-    if context.runtime.config.signals.wp_consent_cookies:
-        for value in set_wp_cookies(context, context.visitor.preferences, context.site_decision):
+    if site.wp_consent_cookies:
+        for value in set_wp_cookies(
+            context, context.visitor.preferences, context.site_decision, site.cookie_domain
+        ):
             headers.add("Set-Cookie", value)
 
 
 def _is_loopback(host: str) -> bool:
     return host in {"localhost", "[::1]"} or host.endswith(".localhost") or host.startswith("127.")
+
+
+def _governing(kind: ResponseKind, context: RequestContext) -> Decision | None:
+    """The decision whose policy a response carries; None for the closed one, under which no third
+    party acts.
+
+    What is no page gets the closed one, for it may be shown in a frame or a window all the same,
+    whose globals are then free to whoever opened it; a script may be run as a worker later, from
+    the browser's own cache. It is the same for everyone, so that any cache may store it. A worker
+    is held to the policy of its script, whatever page starts it: on a site with patient pages it
+    may do no more than all of its pages may.
+    """
+    if kind in _GATED:
+        return context.decision
+    if kind in _WORKERS and not context.site.has_patient_pages:
+        return context.decision
+    return None
+
+
+def _add_policy(
+    headers: CIMultiDict[str], kind: ResponseKind, context: RequestContext, policy: str
+) -> str:
+    """Add our own policy beside the origin's, and return it.
+
+    Where marketing pages are only observed, it only reports; but what a patient page could use as
+    a way out is closed there too: files in frames, scripts as workers.
+    """
+    way_out = kind not in _DOCUMENTS and context.site.has_patient_pages
+    headers.add(CSP if context.decision.enforce or way_out else CSP_REPORT_ONLY, policy)
+    return policy
+
+
+def _amend_origin_policies(
+    headers: CIMultiDict[str], own: OwnAssets, context: RequestContext, site: SiteEnforcement
+) -> None:
+    if own is NO_ASSETS:
+        return
+    endpoints = own_endpoints(context.authority, site.prefix)
+    for name in (CSP, CSP_REPORT_ONLY):
+        if name in headers:
+            replace_values(headers, name, [amend(v, own, endpoints) for v in headers.getall(name)])
+
+
+def _limit_caching(
+    headers: CIMultiDict[str], kind: ResponseKind, context: RequestContext, *, differs: bool
+) -> None:
+    if kind is ResponseKind.XML_DOCUMENT and context.decision.enforce:
+        # Written for this visitor, now: neither a cache nor the browser may show it again.
+        make_unstorable(headers)
+    elif kind in {ResponseKind.PAGE, ResponseKind.UNGATED_PAGE}:
+        keep_page_private(headers)
+    elif differs or kind is ResponseKind.XML_DOCUMENT:
+        make_private(headers)
+
+
+def leads_to_closed(
+    request: web.BaseRequest,
+    headers: CIMultiDict[str],
+    context: RequestContext,
+    site: SiteEnforcement,
+) -> bool:
+    """Whether an answer sends an image, a script or a fetch on to someone who may not act.
+
+    Where it sends the visitor's own navigation is the visitor's and the site's business.
+    """
+    decision = context.decision
+    if "Location" not in headers or not decision.enforce or is_navigation(request):
+        return False
+    owner = site.boundary.owner(headers["Location"], context.url)
+    return owner is not None and owner not in decision.open
 
 
 def cookie_openings(context: RequestContext, decision: Decision) -> frozenset[str]:
@@ -129,28 +244,3 @@ def cookie_openings(context: RequestContext, decision: Decision) -> frozenset[st
 def marked_audience(marks: Iterable[str], context: RequestContext) -> Audience:
     """For whom a page is, once what it says of itself is heard."""
     return Audience.PATIENT if says_patient(marks) else context.page_context.audience
-
-
-def hold_part(
-    request: web.BaseRequest,
-    headers: CIMultiDict[str],
-    status: int,
-    context: RequestContext,
-    decision: Decision,
-) -> None:
-    """Hold the headers of what is no page to the decision."""
-    is_document = is_xml_document(request, status, headers)
-    finish_headers(headers, context, decision, is_document=is_document)
-    if needs_policy(request, headers):
-        # Part of a page, or a document that cannot be gated: nobody else acts in it. A service
-        # worker sees the requests of every page, so it may do what a patient page may.
-        part = status == 206
-        everywhere = is_service_worker(request)
-        alone = part or (everywhere and context.site.rules.has_patient_pages)
-        # An image or data now, and the same for all: a cache in front of us may keep it, and give
-        # it to somebody who opens it as a page.
-        alone = alone or not (is_document or is_worker(request))
-        add_policy(headers, context, decision, alone=alone)
-        if not alone:
-            make_private(headers)
-        headers.popall("Service-Worker-Allowed", None)

@@ -11,6 +11,10 @@ _SHARED = ("public", "s-maxage", "proxy-revalidate", "private")
 _TARGETED = ("surrogate-control", "edge-control", "x-accel-expires")
 _TARGETED_ALL = "-cache-control"
 _DEPENDS_ON = (hdrs.COOKIE, "Sec-GPC")
+_PAGE_DEPENDS_ON = (
+    hdrs.ACCEPT_ENCODING, hdrs.ACCEPT_LANGUAGE, hdrs.COOKIE, "Sec-GPC", "Sec-Fetch-Dest",
+)  # fmt: skip
+_NO_STORE = "no-store"
 
 
 def make_private(headers: CIMultiDict[str]) -> None:
@@ -18,14 +22,36 @@ def make_private(headers: CIMultiDict[str]) -> None:
     for as long as the origin says.
     """
     given = ",".join(headers.popall(hdrs.CACHE_CONTROL, ())).split(",")
-    kept = [
+    remaining = [
         directive
         for directive in map(str.strip, given)
         if directive and directive.partition("=")[0].strip().lower() not in _SHARED
     ]
-    headers[hdrs.CACHE_CONTROL] = ", ".join(["private", *kept])
+    headers[hdrs.CACHE_CONTROL] = ", ".join(["private", *remaining])
     remove_cdn_directives(headers)
     vary(headers, *_DEPENDS_ON)
+
+
+def keep_page_private(headers: CIMultiDict[str]) -> None:
+    """Keep one visitor's page from another's: no shared cache, and each visit asks again. The
+    visitor's own browser may store it unless the origin forbids that.
+    """
+    given = ",".join(headers.popall(hdrs.CACHE_CONTROL, ())).lower()
+    remove_cdn_directives(headers)
+    headers[hdrs.CACHE_CONTROL] = _NO_STORE if _NO_STORE in given else "private, no-cache"
+    vary(headers, *_PAGE_DEPENDS_ON)
+
+
+def make_unstorable(headers: CIMultiDict[str]) -> None:
+    """Let no cache store an answer, not even the browser's."""
+    headers.popall(hdrs.CACHE_CONTROL, None)
+    headers[hdrs.CACHE_CONTROL] = _NO_STORE
+    remove_cdn_directives(headers)
+
+
+def is_storable(headers: CIMultiDict[str]) -> bool:
+    """Whether the visitor's own browser may store a page that `keep_page_private` was told of."""
+    return headers.get(hdrs.CACHE_CONTROL) != _NO_STORE
 
 
 def remove_cdn_directives(headers: CIMultiDict[str]) -> None:

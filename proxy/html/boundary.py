@@ -9,16 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ada_url
-import turbohtml
 
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.pins import NO_PINS, Pins
+from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import Target, resolve
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
+from proxy.html.cmp_markup import marks_of
 from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD, Embed, unknown
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan
 from proxy.html.source import Source
+from proxy.html.tree import is_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ class Boundary:
     """
 
     own: HostSet
-    index: RuleIndex
+    index: VendorIndex
     preferences_url: str = "/.consent/preferences"
-    pins: Pins = NO_PINS
+    pins: ScriptPins = NO_PINS
 
     def owner(self, url: str, base: str) -> str | None:
         """Who answers for a URL: None for the site itself, a vendor's id, or "?host"."""
@@ -112,9 +113,11 @@ def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext
         return found
     element = resource.element
     written = found.opened or context.source.body[found.start : found.end]
-    is_html = element.namespace is turbohtml.Namespace.HTML
-    if len(wanted) > 1 or not is_html or written[: len(_SCRIPT)].lower() != _SCRIPT:
-        # No browser would look at the attribute: whose content nobody can hold stays closed.
+    is_copied = found.attribute not in {"", "src"} and not marks_of(element)
+    is_script = is_html(element) and written[: len(_SCRIPT)].lower() == _SCRIPT
+    if len(wanted) > 1 or not is_script or is_copied:
+        # No browser would look at the attribute, or a loader may leave it out of the script that it
+        # makes: what cannot be held to its pin stays closed.
         return replace(found, owners=found.owners | {UNHELD})
     integrity = wanted.pop()
     if element.attr("integrity") == integrity and element.attr("crossorigin") is not None:

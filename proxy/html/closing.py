@@ -8,21 +8,19 @@ import re
 from itertools import islice
 from typing import Any
 
-import turbohtml
-
 from proxy.html.boundary import CompileContext, is_url_text
 from proxy.html.cmp_markup import activate
 from proxy.html.css import css_urls
 from proxy.html.resource import Closing, Kind, Resource
-from proxy.html.scan import parse
 from proxy.html.source import UndecodableError
+from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
 
 _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 
 
 def opened_bytes(resource: Resource, start: int, end: int, context: CompileContext) -> bytes | None:
     """What stands in an open resource's place, where that is not what the page has."""
-    location = resource.element.source_location
+    location = location_of(resource.element)
     if resource.kind is not Kind.MARKED_SCRIPT or location is None:
         return None
     spans = {
@@ -49,12 +47,12 @@ def code_position(resource: Resource) -> int:
     if resource.kind is not Kind.INLINE_SCRIPT or resource.attribute:
         return 0
     element = resource.element
-    location = element.source_location
-    if element.namespace is not turbohtml.Namespace.HTML or location is None:
+    location = location_of(element)
+    if not is_html(element) or location is None:
         return 0
     if location.end_tag is None or not _CLASSIC.match(element.attr("type") or ""):
         return 0
-    return int(location.start_tag.end_offset)
+    return location.start_tag.end_offset
 
 
 def closed_form(resource: Resource, owners: frozenset[str], context: CompileContext) -> Closing:
@@ -62,11 +60,13 @@ def closed_form(resource: Resource, owners: frozenset[str], context: CompileCont
     closing = resource.closing
     if resource.tag in _SHAPING and resource.attribute and _shapes(resource.element, context):
         return closing if closing is Closing.NESTED else Closing.EMPTY
-    if closing is Closing.PLACEHOLDER and _is_tiny(resource.element):
-        return Closing.REMOVE
+    if closing is Closing.PLACEHOLDER:
+        if resource.kind is Kind.DEFERRED and _shapes(resource.element, context):
+            return Closing.EMPTY
+        return Closing.REMOVE if _is_tiny(resource.element) else closing
     if resource.kind is Kind.IMAGE and resource.tag == "img":
         known = any(not owner.startswith("?") for owner in owners)
-        if known or _is_tiny(resource.element):
+        if _is_tiny(resource.element) or (known and not _shows_something(resource.element)):
             return Closing.REMOVE
     return closing
 
@@ -75,13 +75,20 @@ _SHAPING = frozenset({"img", "embed", "meta", "iframe"})
 """Tags that end a drawing, make a frameset impossible, or say what a template is a part of."""
 
 
-def _shapes(element: turbohtml.Element, context: CompileContext) -> bool:
+def _shapes(element: Element, context: CompileContext) -> bool:
     """Whether what follows may be parsed differently without the element."""
     scanned = context.scan
     return scanned.fragile or (scanned.has_templates and element.closest("template") is not None)
 
 
-def _is_tiny(element: turbohtml.Element) -> bool:
+def _shows_something(element: Element) -> bool:
+    """Whether a picture leaves a gap or a word when it is not fetched: a text for it, or a size."""
+    return bool((element.attr("alt") or "").strip()) or (
+        element.attr("width") is not None and element.attr("height") is not None
+    )
+
+
+def _is_tiny(element: Element) -> bool:
     """A pixel: no visitor sees it."""
     attributes = element.attrs
     if "hidden" in attributes:
@@ -98,8 +105,8 @@ def gate_span(
     resource: Resource, closing: Closing, context: CompileContext
 ) -> tuple[int, int] | None:
     """The span to replace, in offsets of the parsed text; None for a copy that the tree made."""
-    location = resource.element.source_location
-    if location is None or location.start_tag is None:
+    location = location_of(resource.element)
+    if location is None:
         return _merged_span(resource, context)
     start_tag = location.start_tag
     if resource.css is not None:
@@ -121,14 +128,11 @@ _DRAWINGS = frozenset({"svg", "math"})
 _VOID = frozenset({"img", "embed", "link", "meta", "input", "source", "track", "bgsound", "base"})
 
 
-def _element_end(
-    resource: Resource, location: turbohtml.SourceLocation, context: CompileContext
-) -> int:
+def _element_end(resource: Resource, location: SourceLocation, context: CompileContext) -> int:
     if location.end_tag is not None:
-        return int(location.end_tag.end_offset)
-    is_html = resource.element.namespace is turbohtml.Namespace.HTML
-    if resource.tag in _VOID or not (is_html or resource.tag in _DRAWINGS):
-        return int(location.start_tag.end_offset)
+        return location.end_tag.end_offset
+    if resource.tag in _VOID or not (is_html(resource.element) or resource.tag in _DRAWINGS):
+        return location.start_tag.end_offset
     # Without an end tag the element's text runs to the end of the page.
     return len(context.scan.text)
 
@@ -150,7 +154,7 @@ def _merged_span(resource: Resource, context: CompileContext) -> tuple[int, int]
     for found in islice(_ROOT_TAG.finditer(text), _ROOT_TAGS_TRIED):
         start = found.start()
         alone = parse(text[start : start + 65_536], scripting=False).find(tag)
-        location = alone.source_location if alone is not None else None
+        location = location_of(alone) if alone is not None else None
         span = location.attrs.get(name) if location is not None else None
         if location is None or span is None or location.start_tag.start_offset:
             continue
@@ -218,13 +222,13 @@ def _own_import_map(text: str, context: CompileContext) -> str:
         urls = [key, value] if isinstance(value, str) else [key]
         return all(context.is_own(url) for url in urls if is_url_text(url))
 
-    def kept(table: Any) -> Any:
+    def without_closed(table: Any) -> Any:
         if not isinstance(table, dict):
             return table if not isinstance(table, list) else []
-        return {key: kept(value) for key, value in table.items() if owned(key, value)}
+        return {key: without_closed(value) for key, value in table.items() if owned(key, value)}
 
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return "{}"
-    return json.dumps(kept(value)).replace("<", "\\u003c")
+    return json.dumps(without_closed(value)).replace("<", "\\u003c")

@@ -15,25 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import turbohtml
+from consent_rules.categories import FOREIGN_NAMES, Category
+from proxy.html.tree import Element
 
-from consent_rules.categories import Category
-
-_WORDS: Mapping[str, Category] = {
-    "necessary": Category.NECESSARY,
-    "essential": Category.NECESSARY,
-    "functional": Category.FUNCTIONAL,
-    "functionality": Category.FUNCTIONAL,
-    "preferences": Category.FUNCTIONAL,
-    "analytics": Category.ANALYTICS,
-    "statistics": Category.ANALYTICS,
-    "performance": Category.ANALYTICS,
-    "marketing": Category.ADVERTISING,
-    "advertising": Category.ADVERTISING,
-    "advertisement": Category.ADVERTISING,
-    "ads": Category.ADVERTISING,
-    "targeting": Category.ADVERTISING,
-    "social": Category.SOCIAL,
+_CATEGORY_NAMES: Mapping[str, Category] = {
+    **FOREIGN_NAMES,
     # OneTrust's own groups.
     "c0001": Category.NECESSARY,
     "c0002": Category.ANALYTICS,
@@ -51,16 +37,16 @@ def category_owner(category: Category) -> str:
     return f"@{category}"
 
 
-def marks_of(element: turbohtml.Element) -> frozenset[str]:
+def marks_of(element: Element) -> frozenset[str]:
     """What must be open for a marked script to run: categories, or a vendor that Klaro calls by its
     name. Empty where it is not marked, or by words that we do not know.
     """
     if (element.attr("type") or "").strip().lower() != "text/plain":
         return frozenset()
     for name in ("data-category", "data-cookieconsent"):
-        said = element.attr(name)
-        if said:
-            return _categories(_SEPARATORS.split(said.strip()))
+        value = element.attr(name)
+        if value:
+            return _categories(_SEPARATORS.split(value.strip()))
     found = _OPTANON.search(element.attr("class") or "")
     if found:
         return _categories(found[1].split("-"))
@@ -70,7 +56,7 @@ def marks_of(element: turbohtml.Element) -> frozenset[str]:
 
 def _categories(words: list[str]) -> frozenset[str]:
     """All of them must be known: `!analytics` (run when refused) or a site's own word is not."""
-    known = [_WORDS.get(word.lower()) for word in words if word]
+    known = [_CATEGORY_NAMES.get(word.lower()) for word in words if word]
     if not known or None in known:
         return frozenset()
     return frozenset(category_owner(category) for category in known if category is not None)

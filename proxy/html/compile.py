@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
-from consent_rules.matching.urls import resolve
+from consent_rules.matching.urls import request_target, resolve
 from proxy.html.boundary import (
     CODE_KINDS,
     Boundary,
@@ -24,7 +24,8 @@ from proxy.html.boundary import (
 )
 from proxy.html.closing import closed_bytes, closed_form, code_position, gate_span, opened_bytes
 from proxy.html.gates import UNHELD, Embed, Gate, Page, unknown
-from proxy.html.inline_remnants import code_of, remains
+from proxy.html.inline_remnants import code_of, remnants
+from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan, scan
 from proxy.html.source import Source, read_source
@@ -82,15 +83,20 @@ _SHOWING = frozenset({Kind.FRAME, Kind.OBJECT})
 
 
 def own_frames(scanned: Scan, bases: tuple[str, ...], boundary: Boundary) -> tuple[str, ...]:
-    """Paths of the site's own pages that a page shows within."""
-    targets = (
-        resolve(address, base)
+    """Raw request targets of the site's own pages that a page shows within."""
+    shown = (
+        (address, base)
         for resource in scanned.resources
         if resource.kind in _SHOWING
         for address in resource.urls
         for base in bases
     )
-    own = (t.path for t in targets if t is not None and boundary.own.holds(t.host, t.port))
+    own = (
+        request_target(address, base)
+        for address, base in shown
+        if (target := resolve(address, base)) is not None
+        and boundary.own.holds(target.host, target.port)
+    )
     return tuple(dict.fromkeys(own))
 
 
@@ -193,7 +199,7 @@ def _with_its_remains(
     if not gate.code_at:
         return gate
     end = body.rindex(b"</", gate.code_at, gate.end)
-    found = remains(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
+    found = remnants(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
     closed = gate.closed
     if found.code:
         closed = body[gate.start : gate.code_at] + found.code + body[end : gate.end]
@@ -221,8 +227,6 @@ def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[str]
 
 
 def _all_closed(page: Page) -> bytes:
-    from proxy.html.render import render
-
     return render(page, frozenset())
 
 

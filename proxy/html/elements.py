@@ -7,18 +7,18 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote, unquote_to_bytes
 
-import turbohtml
-
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
+from proxy.html.deferred import deferred_resources, script_addresses
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
+from proxy.html.tree import Document, Element, is_html, location_of
 
 
-def resources_of(element: turbohtml.Element, tag: str, reading: Reading) -> Iterator[Resource]:
+def resources_of(element: Element, tag: str, reading: Reading) -> Iterator[Resource]:
     """Every resource of one element. Order: the element's own, then by attribute."""
-    if element.namespace is turbohtml.Namespace.HTML:
+    if is_html(element):
         handlers: tuple[_Handler | None, ...] = (_HANDLERS.get(tag),)
     elif reading.has_select and element.closest("select") is not None:
         # Browsers before 2025 leave out the <svg> or <math> of a <select>.
@@ -31,6 +31,8 @@ def resources_of(element: turbohtml.Element, tag: str, reading: Reading) -> Iter
     for name in element.attrs:
         if name in _ATTRIBUTES:
             yield from _ATTRIBUTES[name](element, name, reading)
+        elif name in reading.deferring:
+            yield from deferred_resources(element, tag, name, reading)
 
 
 _ENDING_A_SELECT = "select :is(svg,math) :is(select,input,keygen,textarea)"
@@ -38,7 +40,7 @@ _ENDING_A_SELECT = "select :is(svg,math) :is(select,input,keygen,textarea)"
 _TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,plaintext,svg,math)"
 
 
-def resources_in_selects(document: turbohtml.Document) -> Iterator[Resource]:
+def resources_in_selects(document: Document) -> Iterator[Resource]:
     """What stands in a <select> as text but is a tag to browsers before 2025: they leave out the
     element around it. No one is known to write that, so no one is let.
     """
@@ -46,12 +48,12 @@ def resources_in_selects(document: turbohtml.Document) -> Iterator[Resource]:
         if "<" in element.text:
             yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
     for element in document.select(_ENDING_A_SELECT):
-        if element.namespace is not turbohtml.Namespace.HTML:
+        if not is_html(element):
             yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
 
 
-_Handler = Callable[[turbohtml.Element, Reading], Iterator[Resource]]
-_AttributeHandler = Callable[[turbohtml.Element, str, Reading], Iterator[Resource]]
+_Handler = Callable[[Element, Reading], Iterator[Resource]]
+_AttributeHandler = Callable[[Element, str, Reading], Iterator[Resource]]
 
 _SVG_LINKING = ("href", "xlink:href")
 
@@ -59,7 +61,7 @@ _SVG_LINKING = ("href", "xlink:href")
 def _linked(kind: Kind, closing: Closing, *names: str) -> _Handler:
     """A handler for elements whose attributes are plain URLs."""
 
-    def handler(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, reading: Reading) -> Iterator[Resource]:
         for name in names:
             url = reading.value(element, name)
             if url:
@@ -68,40 +70,59 @@ def _linked(kind: Kind, closing: Closing, *names: str) -> _Handler:
     return handler
 
 
-_SCRIPT_TYPES = re.compile(
+# Types that a browser runs, as they are or behind what a loader puts around them until it is their
+# turn: Rocket Loader (`0a1b2c-text/javascript`), Partytown, `text/javascript/blocked`.
+_RUN_TYPE = re.compile(
     r"(?:(?:text|application)/(?:x-)?(?:java|ecma|j|live)script(?:1\.[0-5])?|module|"
-    # Loaders such as Rocket Loader and Partytown rename the type and run the script later.
-    r".*(?:javascript|partytown))",
+    r".*(?:javascript|partytown|-module).*)",
+    re.IGNORECASE,
+)
+# Types of what pages keep in a <script> without running it. All others are code that some loader
+# holds back, under a name of its own (`rocketlazyloadscript`, `text/psajs`, `mpp/lazy`).
+_DATA_TYPE = re.compile(
+    r"(?:(?:text|application|image|model)/(?:[\w.+-]*\+)?(?:json5?|ld-json|xml|html?|xhtml|plain|css"
+    r"|csv|yaml|x-yaml|toml|markdown|x-markdown|rtf|svg|vtt|turtle|n3|sparql|x-sparql|graphql|xslt"
+    r"|x-json|x-component|x-config|x-magento-init|less|x-less|x-scss|x-sass|geo|topo|glsl|wgsl)"
+    r"|(?:x-shader/|math/|text/x-mathjax|text/x-latex|text/x-glsl)[\w.+-]*"
+    r"|(?:[\w.-]+/)?[\w.+-]*(?:template|tmpl|handlebars|mustache|jsrender|underscore|ejs|nunjucks"
+    r"|dot|kendo|shader|dust|hogan|swig|twig)[\w.+-]*)\s*(?:;.*)?",
     re.IGNORECASE,
 )
 
 
-def _script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def is_code(kind: str) -> bool:
+    """Whether a script of a type is code: run by the browser, or held back for a loader that runs
+    it. `kind` is the value of its `type`, "" for none.
+    """
+    return bool(not kind or _RUN_TYPE.fullmatch(kind) or not _DATA_TYPE.fullmatch(kind))
+
+
+def _script(element: Element, reading: Reading) -> Iterator[Resource]:
     return _script_from(("src",), element, reading)
 
 
-def _svg_script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _svg_script(element: Element, reading: Reading) -> Iterator[Resource]:
     return _script_from(_SVG_LINKING, element, reading)
 
 
-def _script_from(
-    names: tuple[str, ...], element: turbohtml.Element, reading: Reading
-) -> Iterator[Resource]:
+def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> Iterator[Resource]:
     found = [(name, url) for name in names if (url := reading.value(element, name))]
     if element.attr("type") and (marks := marks_of(element)):
         yield from _marked_script(element, marks, found, reading)
+    if reading.deferring:
+        found += (one for one in script_addresses(element, reading) if one[0] not in names)
     for name, url in found:
         code = _data_text(url)
         if code is not None:
             yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.REMOVE, text=code)
         else:
             yield Resource(Kind.SCRIPT, element, name, Closing.REMOVE, (url,))
-    if not found:
+    if not any(name in names for name, _ in found):
         yield from _inline_script(element, reading)
 
 
 def _marked_script(
-    element: turbohtml.Element,
+    element: Element,
     marks: frozenset[str],
     found: list[tuple[str, str]],
     reading: Reading,
@@ -110,14 +131,12 @@ def _marked_script(
     later = reading.value(element, "data-src") if not found else None
     urls = tuple(url for _, url in found) or ((later,) if later else ())
     text = "" if urls else element.text
-    if later:
-        yield Resource(Kind.SCRIPT, element, "data-src", Closing.REMOVE, urls)
-    elif text:
+    if text:
         yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
     yield Resource(Kind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks)
 
 
-def _inline_script(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _inline_script(element: Element, reading: Reading) -> Iterator[Resource]:
     kind = (element.attr("type") or element.attr("language") or "").strip()
     lowered = kind.lower()
     if lowered == "importmap":
@@ -126,7 +145,7 @@ def _inline_script(element: turbohtml.Element, reading: Reading) -> Iterator[Res
     elif lowered == "speculationrules":
         text = reading.source.word(element.text)
         yield Resource(Kind.SPECULATION_RULES, element, "", Closing.REMOVE, text=text)
-    elif not kind or _SCRIPT_TYPES.fullmatch(kind) or not element.attr("type"):
+    elif not element.attr("type") or is_code(kind):
         text = element.text
         if text:
             yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
@@ -154,7 +173,7 @@ def _data_text(url: str) -> str | None:
     return content.decode("utf-8", "replace")
 
 
-def _image(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _image(element: Element, reading: Reading) -> Iterator[Resource]:
     kind = Kind.IMAGE if element.tag == "img" else Kind.MEDIA
     url = reading.value(element, "src")
     if url:
@@ -164,7 +183,7 @@ def _image(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(kind, element, "srcset", Closing.EMPTY, srcset_urls(candidates))
 
 
-def _frame(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _frame(element: Element, reading: Reading) -> Iterator[Resource]:
     yield from _FRAME_SOURCE(element, reading)
     nested = reading.value(element, "srcdoc")
     if nested:
@@ -184,7 +203,7 @@ def _named_urls(text: str) -> tuple[str, ...]:
 def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
     """A handler for elements that show the document at a URL, or the one the URL holds."""
 
-    def handler(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, reading: Reading) -> Iterator[Resource]:
         url = reading.value(element, name)
         if not url:
             return
@@ -208,7 +227,7 @@ _OBJECT_DATA = _document(Kind.OBJECT, "data", Closing.EMPTY)
 _OBJECT_REST = _linked(Kind.OBJECT, Closing.EMPTY, "codebase", "classid")
 
 
-def _object(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _object(element: Element, reading: Reading) -> Iterator[Resource]:
     yield from _OBJECT_DATA(element, reading)
     yield from _OBJECT_REST(element, reading)
 
@@ -226,7 +245,7 @@ _HINT_RELS = frozenset(
 )
 
 
-def _link(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _link(element: Element, reading: Reading) -> Iterator[Resource]:
     rels = (element.attr("rel") or "").lower().split()
     if not _FETCHING_RELS.intersection(rels):
         return
@@ -250,7 +269,7 @@ def _link(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
 _NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
 
 
-def _base(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _base(element: Element, reading: Reading) -> Iterator[Resource]:
     # The first one with a href counts, templates' apart (HTML Standard, 4.2.3).
     href = reading.value(element, "href")
     # One that leads nowhere is passed over for the next.
@@ -261,7 +280,7 @@ def _base(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
     return iter(())
 
 
-def _meta(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
     content = reading.value(element, "content") or ""
     name = (element.attr("name") or "").strip().lower()
     if name == "page-audience":
@@ -301,13 +320,13 @@ def refresh_urls(content: str) -> tuple[str, ...]:
     return tuple(inner[:end] for end in sorted(ends))
 
 
-def _style(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _style(element: Element, reading: Reading) -> Iterator[Resource]:
     text = element.text
     source = reading.source
     found = css_urls(source.css(text), relative=reading.relative_css)
     if not found:
         return
-    location = element.source_location
+    location = location_of(element)
     at = location.start_tag.end_offset if location is not None else -1
     if at < 0 or not reading.text.startswith(text, at):
         # Within <svg> a style may hold character references: its text is not what is written.
@@ -326,7 +345,7 @@ def _style(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
         )
 
 
-def _animation(element: turbohtml.Element, reading: Reading) -> Iterator[Resource]:
+def _animation(element: Element, reading: Reading) -> Iterator[Resource]:
     """<set attributeName="href" to="..."> gives another element its URL."""
     for name in ("to", "from", "by", "values"):
         value = reading.value(element, name)
@@ -337,7 +356,7 @@ def _animation(element: turbohtml.Element, reading: Reading) -> Iterator[Resourc
 
 
 def _urls_by_space(kind: Kind, closing: Closing) -> _AttributeHandler:
-    def handler(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
         value = reading.value(element, name)
         if value and value.strip():
             yield Resource(kind, element, name, closing, tuple(value.split()))
@@ -346,7 +365,7 @@ def _urls_by_space(kind: Kind, closing: Closing) -> _AttributeHandler:
 
 
 def _one_url(kind: Kind, closing: Closing) -> _AttributeHandler:
-    def handler(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+    def handler(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
         value = reading.value(element, name)
         if value and value.strip():
             yield Resource(kind, element, name, closing, (value,))
@@ -354,7 +373,7 @@ def _one_url(kind: Kind, closing: Closing) -> _AttributeHandler:
     return handler
 
 
-def _style_attribute(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+def _style_attribute(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
     value = reading.value(element, name)
     if not value or "(" not in value:
         return
@@ -363,7 +382,7 @@ def _style_attribute(element: turbohtml.Element, name: str, reading: Reading) ->
         yield Resource(Kind.CSS, element, name, Closing.STYLE_ATTRIBUTE, urls, text=value)
 
 
-def _referrer_policy(element: turbohtml.Element, name: str, reading: Reading) -> Iterator[Resource]:
+def _referrer_policy(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
     if (element.attr(name) or "").strip().lower() not in {"", "no-referrer"}:
         yield Resource(Kind.REFERRER, element, name, Closing.EMPTY)
 

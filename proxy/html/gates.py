@@ -75,7 +75,7 @@ class Page:
     transcoded: bool
     """Whether the page goes out in UTF-8 though the origin's charset is another."""
     frames: tuple[str, ...] = ()
-    """Paths of the site's own pages that it shows within: its scripts can read them."""
+    """Raw targets of the site's own pages that it shows within: its scripts can read them."""
     declaration_at: tuple[int, ...] = ()
     """Where the page asks for the cookie declaration."""
     passing: bool = False

@@ -15,17 +15,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-import turbohtml
-
 from proxy.html.boundary import Boundary, base_urls
 from proxy.html.charset import charset_of
 from proxy.html.compile import findings, gates_of, own_frames
 from proxy.html.gates import Page
 from proxy.html.incremental_decoder import Decoding, decoding_of
 from proxy.html.render import render
-from proxy.html.scan import Scan, parse, scan
+from proxy.html.scan import Scan, scan
 from proxy.html.source import Source, UndecodableError, is_shifted, text_of
 from proxy.html.text_only import TextOnlyWriter
+from proxy.html.tree import Comment, Element, is_html, parse, parse_unplaced
 
 _PRESCAN = 1445
 """Bytes that are waited for before anything is decided: browsers too look for a charset in the
@@ -379,18 +378,16 @@ def _is_carried(doctype: str, tags: tuple[str, ...]) -> bool:
 
 
 def _open_tags(text: str, *, scripting: bool) -> tuple[str, ...] | None:
-    tree = turbohtml.parse(
-        text + _PROBED, scripting=scripting, allow_declarative_shadow_roots=False
-    )
+    tree = parse_unplaced(text + _PROBED, scripting=scripting)
     probe = tree.select_one(_PROBE)
     note = next(iter(probe.preceding), None) if probe is not None else None
-    if not isinstance(note, turbohtml.Comment) or note.data != _PROBE:
+    if not isinstance(note, Comment) or note.data != _PROBE:
         return None
-    around = [node for node in note.ancestors if isinstance(node, turbohtml.Element)]
+    around = [node for node in note.ancestors if isinstance(node, Element)]
     if [element.tag for element in around[-2:]] != ["body", "html"]:
         return None
     inner = around[:-2]
-    if any(e.namespace is not turbohtml.Namespace.HTML or e.tag in _CLOSED_IN for e in inner):
+    if any(not is_html(e) or e.tag in _CLOSED_IN for e in inner):
         return None
     assert probe is not None
     table = probe.closest("table")
@@ -406,9 +403,7 @@ def _open_tags(text: str, *, scripting: bool) -> tuple[str, ...] | None:
 def _may_follow(text: str) -> bool:
     """Whether an element behind a text is shown, as one of the body's or of something in it."""
     for scripting in (False, True):
-        tree = turbohtml.parse(
-            f"{text}<{_PROBE}>", scripting=scripting, allow_declarative_shadow_roots=False
-        )
+        tree = parse_unplaced(f"{text}<{_PROBE}>", scripting=scripting)
         probe = tree.select_one(_PROBE)
         if probe is None or probe.closest("select,template,noscript,svg,math") is not None:
             return False

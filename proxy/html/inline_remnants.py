@@ -88,7 +88,7 @@ def _places(page: bytes, mark: bytes) -> Iterator[int]:
         at = page.find(mark, at + len(mark))
 
 
-def remains(
+def remnants(
     script: bytes,
     rest: Callable[[], bytes],
     is_vendors: Callable[[str], bool],
@@ -111,15 +111,15 @@ def remains(
     used = set(declared) if all_used else _used(declared, around)
     if not used:
         return Remains()
-    kept = [
+    preserved = [
         declared[name]
         for name in used
         if declared[name].own and not is_vendors(_text(declared[name].own))
     ]
-    code = b"\n".join(one.own for one in sorted(kept, key=lambda one: one.start))
+    code = b"\n".join(one.own for one in sorted(preserved, key=lambda one: one.start))
     if is_vendors(_text(code)):
-        kept, code = [], b""
-    lost = used - {one.name for one in kept}
+        preserved, code = [], b""
+    lost = used - {one.name for one in preserved}
     called = {name for name in lost if any(_of(name, "[.([]").search(b) for b in (around, code))}
     blanks = b"".join(b"var %s;" % name.encode() for name in sorted(lost - called))
     return Remains(blanks + code, frozenset(called))

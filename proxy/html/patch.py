@@ -13,15 +13,15 @@ from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-import turbohtml
-
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of
 from proxy.html.compile import compile_page
+from proxy.html.deferred import is_loaded_name
 from proxy.html.gates import Gate, Page
 from proxy.html.resource import Closing
-from proxy.html.scan import needs_both_views, parse
+from proxy.html.scan import needs_both_views
 from proxy.html.source import UndecodableError, read_source
+from proxy.html.tree import Document, Element, is_html, location_of, parse
 
 MAX_BYTES = 1_000_000
 """Bytes. A page that is larger is compiled anew."""
@@ -202,11 +202,11 @@ class PageTemplate:
         if opened > closed and _is_plain_value(document, text, opened, start, end):
             return _Zone(_Place.VALUE)
         for script in document.select("script"):
-            location = script.source_location
-            if location is None or location.start_tag is None or location.end_tag is None:
+            location = location_of(script)
+            if location is None or location.end_tag is None:
                 continue
             if location.start_tag.end_offset <= start and end <= location.end_tag.start_offset:
-                if script.namespace is not turbohtml.Namespace.HTML:
+                if not is_html(script):
                     break
                 span = location.start_tag.start_offset, location.end_tag.end_offset
                 return _Zone(_Place.SCRIPT, span)
@@ -217,17 +217,15 @@ def _is_probe_found(text: str, start: int, end: int, before: str, after: str) ->
     """Whether an element that is put in a word's place would be one: then the word is text."""
     probed = f"{text[:start]}{before}{_PROBE_MARKUP}{after}{text[end:]}"
     for element in parse(probed, scripting=False).select(_PROBE):
-        location = element.source_location
-        if location is None or location.start_tag is None:
+        location = location_of(element)
+        if location is None:
             continue
         if location.start_tag.start_offset == start + len(before):
-            return element.namespace is turbohtml.Namespace.HTML
+            return is_html(element)
     return False
 
 
-def _is_plain_value(
-    document: turbohtml.Document, text: str, opened: int, start: int, end: int
-) -> bool:
+def _is_plain_value(document: Document, text: str, opened: int, start: int, end: int) -> bool:
     """Whether a word stands within quotes in an attribute that says nothing of note."""
     name = re.match(r"<([a-zA-Z][a-zA-Z0-9-]*)[\s/]", text[opened : opened + 40])
     if name is None:
@@ -237,8 +235,8 @@ def _is_plain_value(
     for element in document.select(name[1].lower()):
         if element.position != (line, column):
             continue
-        location = element.source_location
-        if location is None or location.start_tag is None:
+        location = location_of(element)
+        if location is None:
             return False
         for attribute, span in location.attrs.items():
             if span.start_offset <= start and end <= span.end_offset:
@@ -254,9 +252,9 @@ def _is_plain_value(
     return False
 
 
-def _says_nothing(element: turbohtml.Element, attribute: str, before: str) -> bool:
+def _says_nothing(element: Element, attribute: str, before: str) -> bool:
     """Whether what follows `before` in an attribute's value is of no consequence."""
-    if element.namespace is not turbohtml.Namespace.HTML:
+    if not is_html(element):
         return False
     tag = element.tag
     if attribute in _PLAIN_ATTRIBUTES:
@@ -269,7 +267,8 @@ def _says_nothing(element: turbohtml.Element, attribute: str, before: str) -> bo
         name = (element.attr("name") or "").strip().lower()
         return bool(name) and name not in _META_OF_NOTE and element.attr("http-equiv") is None
     if attribute.startswith("data-"):
-        return tag in _WITH_DATA and not _MARKERS.match(attribute)
+        is_plain = not (_MARKERS.match(attribute) or is_loaded_name(attribute))
+        return is_plain and tag in _WITH_DATA
     is_query = _QUERIES.get(tag) == attribute and "?" in before
     return is_query and _PLAIN_URL.match(before) is not None
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import turbohtml
-
 from proxy.html.source import Source
+from proxy.html.tree import Element, location_of, parse_unplaced
 
 
 class Kind(StrEnum):
@@ -32,6 +31,7 @@ class Kind(StrEnum):
     REFRESH = "refresh"
     REFERRER = "referrer policy"
     HINT_DELEGATION = "client hints"
+    DEFERRED = "deferred load"
 
 
 class Closing(StrEnum):
@@ -58,7 +58,7 @@ class Resource:
     """
 
     kind: Kind
-    element: turbohtml.Element
+    element: Element
     attribute: str
     closing: Closing
     urls: tuple[str, ...] = ()
@@ -80,17 +80,19 @@ class Reading:
     """The page as one kind of browser reads it. `text` is what the parser saw.
 
     `base` is the first <base href> met so far, None before that. `relative_css` is set where a
-    relative URL of a style may lead to another host.
+    relative URL of a style may lead to another host. `deferring` are the names of attributes that
+    may hold what a script of the page loads.
     """
 
     source: Source
     text: str
     relative_css: bool
     has_select: bool
+    deferring: frozenset[str]
     base: str | None = None
     marks: list[str] = field(default_factory=list)
 
-    def value(self, element: turbohtml.Element, name: str) -> str | None:
+    def value(self, element: Element, name: str) -> str | None:
         """An attribute's value in the page's charset; None where there is none."""
         value = element.attr(name)
         if value is None or value.isascii():
@@ -98,13 +100,13 @@ class Reading:
         word = self.source.word(value)
         return word if "\ufffd" not in word else self._reread(element, name, word)
 
-    def _reread(self, element: turbohtml.Element, name: str, otherwise: str) -> str:
+    def _reread(self, element: Element, name: str, otherwise: str) -> str:
         # Character references and raw bytes in one value: decode first, then resolve.
-        location = element.source_location
+        location = location_of(element)
         span = location.attrs.get(name) if location is not None else None
         if span is None:
             return otherwise
         raw = self.source.word(self.text[span.start_offset : span.end_offset])
-        alone = turbohtml.parse(f"<i {raw}>").find("i")
+        alone = parse_unplaced(f"<i {raw}>", scripting=False).find("i")
         again = alone.attr(name) if alone is not None else None
         return otherwise if again is None else again

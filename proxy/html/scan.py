@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import turbohtml
-
+from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source
+from proxy.html.tree import Document, Element, Node, Text, is_html, language_of, location_of, parse
 
-__all__ = ["Closing", "Kind", "Resource", "Scan", "parse", "scan"]
+__all__ = ["Closing", "Kind", "Resource", "Scan", "scan"]
 
 _SLOT = "consent-slot"
 _SLOT_MARKUP = f"<{_SLOT}></{_SLOT}>"
@@ -77,17 +77,6 @@ _SELECTOR = ",".join(
 )
 
 
-def parse(text: str, *, scripting: bool) -> turbohtml.Document:
-    """The tree of a page, every element with its place in `text`."""
-    return turbohtml.parse(
-        text,
-        source_locations=True,
-        scripting=scripting,
-        # As templates, so that what a shadow root holds is found like the rest.
-        allow_declarative_shadow_roots=False,
-    )
-
-
 def scan(source: Source, *, had_base: bool = False) -> Scan:
     """Find every resource of a page. Never fails on bad HTML: there is none, for a browser.
     `had_base`: a <base> stands before what `source` holds of the page.
@@ -142,10 +131,10 @@ def _declarations(tags: _Tags, views: list[_View]) -> tuple[int, ...]:
         holders = [
             element
             for element in view.document.select(_HOLDERS)
-            if element.namespace is turbohtml.Namespace.HTML and element.closest("template") is None
+            if is_html(element) and element.closest("template") is None
         ]
-        locations = (element.source_location for element in holders)
-        found.append({at.start_tag.end_offset for at in locations if at and at.start_tag})
+        locations = (location_of(element) for element in holders)
+        found.append({at.start_tag.end_offset for at in locations if at is not None})
     return tuple(sorted(set.intersection(*found)))
 
 
@@ -164,13 +153,13 @@ def _slot_offset(text: str) -> int:
 class _View:
     """The page as one kind of browser sees it, with what no view before it saw."""
 
-    document: turbohtml.Document
+    document: Document
     reading: Reading
     resources: list[Resource]
-    slot: turbohtml.Element | None
+    slot: Element | None
 
 
-_Place = tuple[tuple[int, int], str, turbohtml.Namespace]
+_Place = tuple[tuple[int, int], str, str]
 """Line and column of a start tag, its name, and what language it is in."""
 
 
@@ -199,6 +188,8 @@ class _Tags:
 
     lowered: bytes
     at: dict[bytes, list[int]]
+    deferring: frozenset[str] = frozenset()
+    """Names of attributes that may hold what a script of the page loads (`deferring_names`)."""
 
 
 _OF_NOTE = re.compile(rb"<(/?(?:svg|math)|base|select|template|frameset|noscript)")
@@ -209,7 +200,7 @@ def _tags_of_note(body: bytes) -> _Tags:
     at: dict[bytes, list[int]] = {}
     for match in _OF_NOTE.finditer(lowered):
         at.setdefault(match[1], []).append(match.start())
-    return _Tags(lowered, at)
+    return _Tags(lowered, at, deferring_names(lowered))
 
 
 def needs_both_views(body: bytes) -> bool:
@@ -238,9 +229,15 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     has_select = b"select" in tags.at
     seen: set[_Place] = set()
     views = []
+    selector = _selector(tags.deferring)
     for scripting in (False, True) if _needs_both_views(tags) else (False,):
         document = parse(text, scripting=scripting)
-        view = _view(document, Reading(source, text, relative_css, has_select), seen)
+        view = _view(
+            document,
+            Reading(source, text, relative_css, has_select, tags.deferring),
+            seen,
+            selector,
+        )
         if has_select:
             view.resources.extend(resources_in_selects(document))
         for resource in view.resources:
@@ -249,16 +246,27 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     return views
 
 
-def _view(document: turbohtml.Document, reading: Reading, seen: set[_Place]) -> _View:
+_MAX_DEFERRED_NAMES = 64
+"""Names in a selector. A page with more is looked through element by element."""
+
+
+def _selector(deferring: frozenset[str]) -> str:
+    loaded = sorted(filter(is_loaded_name, deferring))
+    if len(loaded) > _MAX_DEFERRED_NAMES:
+        return "*"
+    return ",".join((_SELECTOR, *(f"[{name}]" for name in loaded)))
+
+
+def _view(document: Document, reading: Reading, seen: set[_Place], selector: str) -> _View:
     view = _View(document, reading, [], None)
-    for element in document.select(_SELECTOR):
+    for element in document.select(selector):
         tag = element.tag
         if tag == _SLOT:
             view.slot = view.slot or element
             continue
         position = element.position
         if position is not None and tag != "base" and tag != "meta":
-            place = (position, tag, element.namespace)
+            place = (position, tag, language_of(element))
             if place in seen:
                 continue
             seen.add(place)
@@ -266,27 +274,23 @@ def _view(document: turbohtml.Document, reading: Reading, seen: set[_Place]) -> 
     return view
 
 
-def _start(element: turbohtml.Element) -> int | None:
-    location = element.source_location
-    return (
-        None if location is None or location.start_tag is None else location.start_tag.start_offset
-    )
+def _start(element: Element) -> int | None:
+    location = location_of(element)
+    return None if location is None else location.start_tag.start_offset
 
 
-def _is_foot(slot: turbohtml.Element | None) -> bool:
+def _is_foot(slot: Element | None) -> bool:
     """Whether what stands there is a child of the body, whatever it holds."""
     body = slot.parent if slot is not None else None
     return _is(body, "body") and body is not None and _is(body.parent, "html")
 
 
-def _is_first(slot: turbohtml.Element | None) -> bool:
+def _is_first(slot: Element | None) -> bool:
     """Whether nothing stands before it in its parent but blanks and comments."""
     for node in slot.parent if slot is not None and slot.parent is not None else ():
         if node is slot:
             return True
-        if isinstance(node, turbohtml.Element) or (
-            isinstance(node, turbohtml.Text) and node.data.strip()
-        ):
+        if isinstance(node, Element) or (isinstance(node, Text) and node.data.strip()):
             return False
     return True
 
@@ -300,7 +304,7 @@ def _ends_a_noscript(view: _View) -> bool:
     if not _is_first(view.slot):
         return False
     for element in view.document.select("head > noscript"):
-        location = element.source_location
+        location = location_of(element)
         if location is None or location.end_tag is None:
             return True
     return False
@@ -337,10 +341,10 @@ def _is_plainly_drawn(tags: _Tags, tag: bytes) -> bool:
     )
 
 
-def _is_broken(foreign: turbohtml.Element, text: str) -> bool:
+def _is_broken(foreign: Element, text: str) -> bool:
     """Whether an HTML tag ended a drawing: without that tag it would go on."""
-    location = foreign.source_location
-    if location is None or location.start_tag is None or location.end_tag is not None:
+    location = location_of(foreign)
+    if location is None or location.end_tag is not None:
         return False
     return text[location.start_tag.end_offset - 2] != "/"
 
@@ -369,7 +373,7 @@ _DOCTYPE = re.compile(
 )
 
 
-def _frame(document: turbohtml.Document, source: Source) -> _Frame:
+def _frame(document: Document, source: Source) -> _Frame:
     frame = _Frame()
     doctype = _DOCTYPE.match(source.text)
     if doctype is not None:
@@ -379,12 +383,12 @@ def _frame(document: turbohtml.Document, source: Source) -> _Frame:
     if root is None:
         return frame
     frame.language = source.word(root.attr("lang") or root.attr("xml:lang") or "")
-    children = [child for child in root if isinstance(child, turbohtml.Element)]
+    children = [child for child in root if isinstance(child, Element)]
     for element in (root, *children):
         if element.tag == "frameset":
             frame.head_at = None
-        location = element.source_location
-        if location is None or location.start_tag is None:
+        location = location_of(element)
+        if location is None:
             continue
         if element.tag in {"html", "head"}:
             frame.head_at = location.start_tag.end_offset
@@ -396,5 +400,5 @@ def _frame(document: turbohtml.Document, source: Source) -> _Frame:
     return frame
 
 
-def _is(node: turbohtml.Node | None, tag: str) -> bool:
-    return isinstance(node, turbohtml.Element) and node.tag == tag
+def _is(node: Node | None, tag: str) -> bool:
+    return isinstance(node, Element) and node.tag == tag

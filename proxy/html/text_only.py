@@ -113,13 +113,13 @@ class TextOnlyWriter:
             return ""
         if name not in _TEXT_TAGS and name != "img":
             return ""
-        kept = [f"<{name}"]
+        parts = [f"<{name}"]
         for found in _ATTRIBUTE.finditer(attributes):
             key = found[1].lower()
             value = found[2] or found[3] or found[4] or ""
             if key in _ATTRIBUTES or self._is_kept(name, key, value):
-                kept.append(f' {key}="{_quoted(value)}"')
-        return "".join(kept) + ">"
+                parts.append(f' {key}="{_quoted(value)}"')
+        return "".join(parts) + ">"
 
     def _is_kept(self, name: str, key: str, value: str) -> bool:
         plain = _CONTROLS.sub("", html.unescape(value)).lower()

@@ -13,15 +13,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import turbohtml
-
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of_content_type, is_label, python_codec
 from proxy.html.css import css_urls
+from proxy.html.deferred import deferring_names
 from proxy.html.elements import resources_of
 from proxy.html.gates import MARKETING_ONLY, unknown
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source, UndecodableError
+from proxy.html.tree import parse
 
 _NAME = r"[^\s/>=<'\"&]+"
 _TOKEN = re.compile(
@@ -203,13 +203,13 @@ class _Writer:
         if _local(token["name"]) == "script":
             dropped.add("type")
 
-        def kept(attribute: re.Match[str]) -> str:
+        def attribute_left(attribute: re.Match[str]) -> str:
             name = attribute[2]
             return "" if _local(name) in dropped and not _is_xmlns(name) else attribute[0]
 
         # Without its address a script would run what it holds.
         inert = ' type="x"' if _local(token["name"]) == "script" else ""
-        return f"<{token['name']}{_ATTRIBUTE.sub(kept, raw)}{inert}{token['close']}>"
+        return f"<{token['name']}{_ATTRIBUTE.sub(attribute_left, raw)}{inert}{token['close']}>"
 
     def _closes(self, resource: Resource, bases: tuple[str, ...]) -> bool:
         if resource.kind is Kind.REFERRER:
@@ -266,8 +266,9 @@ def _resources(local: str, attributes: list[tuple[str, str]]) -> Iterator[Resour
         if re.fullmatch(r"[\w-]+", name)
     )
     name = _ALONE.get(local, local)
+    names = deferring_names(written.lower().encode("ascii", "replace"))
     for markup in (f"<{name}{written}>", f"<svg><{local}{written}/>", f"<i{written}>"):
-        document = turbohtml.parse(markup, source_locations=True)
-        reading = Reading(Source(b"", markup, "utf-8", "", ""), markup, True, False)
+        document = parse(markup, scripting=False)
+        reading = Reading(Source(b"", markup, "utf-8", "", ""), markup, True, False, names)
         for element in document.select(f"{name},{local},i"):
             yield from resources_of(element, element.tag, reading)

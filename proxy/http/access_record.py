@@ -13,8 +13,19 @@ SITE = web.RequestKey("site", str)
 """The site that a request is for."""
 CACHE = web.RequestKey("cache", str)
 """How the shared cache came to the answer: "hit", or the reason why the upstream was asked."""
-PAGE = web.RequestKey("page", tuple)
-"""What was sent, if it was a page: (audience, banner is shown, open gates, closed gates)."""
+
+
+class PageRecord(NamedTuple):
+    """A page that was sent: for whom it is, whether it asked, and how many gates were open."""
+
+    audience: str
+    banner_shown: bool
+    open_gates: int
+    closed_gates: int
+
+
+PAGE = web.RequestKey("page", PageRecord)
+"""What was sent, if it was a page."""
 
 
 class Access(NamedTuple):
@@ -33,7 +44,7 @@ class Access(NamedTuple):
     headers: CIMultiDictProxy[str]
     site: str
     cache: str
-    page: tuple[object, ...] | None
+    page: PageRecord | None
 
 
 AccessHook = Callable[[Access], None]

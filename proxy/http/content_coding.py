@@ -13,6 +13,8 @@ from functools import lru_cache
 import brotli
 import zstandard
 
+from proxy.http.quality import weighted
+
 try:
     from isal.isal_zlib import compress as _fast_deflate
 except ImportError:  # a platform without it: the same format, slower
@@ -198,18 +200,5 @@ def _asked(accept_encoding: str) -> str:
 
 
 def _weights(accept_encoding: str) -> dict[str, float]:
-    weights: dict[str, float] = {}
-    for part in accept_encoding.split(","):
-        coding, _, parameter = part.partition(";")
-        coding = coding.strip().lower().removeprefix("x-")
-        if not coding:
-            continue
-        name, _, value = parameter.partition("=")
-        weight = 1.0
-        if name.strip().lower() == "q":
-            try:
-                weight = float(value)
-            except ValueError:
-                weight = 0.0
-        weights[coding] = weight
-    return weights
+    # "x-gzip" is "gzip" (RFC 9110, 8.4.1.3).
+    return {coding.removeprefix("x-"): weight for coding, weight in weighted(accept_encoding)}

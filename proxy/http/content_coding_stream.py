@@ -28,7 +28,7 @@ class _Undoing(Protocol):
     def end(self) -> None: ...
 
 
-class Undo:
+class StreamDecoder:
     """What undoes a Content-Encoding header's codings. Raises CodingError, for what is broken."""
 
     def __init__(self, content_encoding: str) -> None:
@@ -173,7 +173,7 @@ _UNDOING: dict[str, Callable[[], _Undoing]] = {
 }
 
 
-class Do:
+class StreamEncoder:
     """What does a coding that `negotiated` gives; "" leaves the bytes as they are.
 
     Each chunk comes out as a whole: the visitor can read all that was given so far.

@@ -1,17 +1,19 @@
 """Which headers go through the proxy, and which stop here. Pure functions.
 
-Header text is kept as aiohttp reads it: UTF-8, any other byte as a lone surrogate. `proxy.wire`
-writes it back byte for byte.
+Header text is kept as aiohttp reads it: UTF-8, any other byte as a lone surrogate.
+`proxy.http.adapters.writer` writes it back byte for byte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from proxy.http.addresses import X_FORWARDED_FOR, parse_address
+from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, REWRITING, TRACING
 from proxy.http.targets import requested_host
 
 PSEUDONYM = "consent-proxy"
@@ -42,24 +44,12 @@ _RESPONSE_ONLY_HERE = (
     istr("Alt-Svc"),
 )
 
-# What a peer that nobody vouches for may not tell the upstream about itself.
-_TRUSTED_PEER_ONLY = (
-    X_FORWARDED_FOR,
-    _FORWARDED_PROTO,
-    _FORWARDED_HOST,
-    istr("X-Forwarded-Port"),
-    istr("X-Forwarded-Prefix"),
-    istr("X-Forwarded-Server"),
-    istr("X-Forwarded-Ssl"),
-    istr("Forwarded"),
-    istr("X-Real-IP"),
-    istr("X-Client-IP"),
-    istr("X-Original-URL"),  # some frameworks route by these two: a way round path rules
-    istr("X-Rewrite-URL"),
-    istr("X-Original-Host"),
-    istr("True-Client-IP"),
-    istr("CF-Connecting-IP"),
-)
+# What only a trusted peer may say: who the visitor is.
+_TRUSTED_PEER_ONLY = CLIENT_ADDRESS | IDENTITY | {"x-forwarded-for"}
+_FORWARDED_PREFIX = "x-forwarded-"
+_UNDERSTOOD_FORWARDED = IDENTITY | {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
+_REGION_CODE = re.compile(r"[A-Za-z0-9-]{1,10}\Z")
+_TRACE_ID = re.compile(r"[\w.:;=/+,@ -]{1,512}\Z", re.ASCII)
 
 # A message may name more hop-by-hop fields in Connection. Naming one of these is not a wish about
 # the connection but an attack on whoever relies on the field ("hop-by-hop header abuse").
@@ -98,6 +88,27 @@ _NEVER_NOMINATED = frozenset(
 )
 
 
+def forwarded_authority(request: web.BaseRequest, *, peer_is_trusted: bool) -> str:
+    """The host (and port) that the visitor asked for. A trusted peer's `X-Forwarded-Host` counts:
+    the last word of it, which is the nearest proxy's.
+    """
+    asked = requested_host(request)
+    if not peer_is_trusted:
+        return asked
+    return request.headers.getall(_FORWARDED_HOST, (asked,))[-1].rpartition(",")[2].strip() or asked
+
+
+def forwarded_scheme(request: web.BaseRequest, *, peer_is_trusted: bool) -> str:
+    """The visitor's scheme, by the last word of a trusted peer's `X-Forwarded-Proto`."""
+    if peer_is_trusted:
+        scheme_given = (
+            request.headers.getall(_FORWARDED_PROTO, ("",))[-1].rpartition(",")[2].strip().lower()
+        )
+        if scheme_given in {"http", "https"}:
+            return scheme_given
+    return request.scheme
+
+
 def request_headers(
     request: web.BaseRequest,
     *,
@@ -107,10 +118,13 @@ def request_headers(
 ) -> CIMultiDict[str]:
     """The headers to send to the upstream.
 
-    `host` replaces the Host that the visitor asked for. `vouched` names more fields, such as a
-    country header, that only a trusted peer may set. Who sent what is told by Caddy's rules: an
-    untrusted peer's X-Forwarded-* are replaced by what we see ourselves, a trusted peer's are kept
-    and its address is appended.
+    `host` replaces the Host that the visitor asked for. `trusted_headers` names more fields, such
+    as a country header, that only a trusted peer may set.
+
+    Where the visitor is and what was asked for is told in one form: X-Forwarded-For, -Host and
+    -Proto. From a trusted peer goes on what was understood of them; every other field by which an
+    origin could take the request for one of another URL, host or scheme is removed, whoever sent
+    it: it is not in the cache key, nor was the page's audience judged by it.
 
     There is no `Via`: nginx (`gzip_proxied off`) and IIS stop compressing for requests that carry
     it, both by default. Loops are found by `CDN-Loop` (RFC 8586), which has no such effect.
@@ -121,31 +135,76 @@ def request_headers(
         _remove_nominated(headers, incoming.getall(hdrs.CONNECTION))
     for name in _REQUEST_ONLY_HERE:
         headers.popall(name, None)
+    _remove_unvouched(headers, frozenset(map(str.lower, trusted_headers)), peer_is_trusted)
 
-    prior_for = incoming.getall(X_FORWARDED_FOR, ())
-    if not peer_is_trusted:
-        for name in _TRUSTED_PEER_ONLY:
-            headers.popall(name, None)
-        for extra in trusted_headers:
-            headers.popall(extra, None)
-    _remove_clones(headers, trusted_headers)
-
-    asked_host = requested_host(request)
     peer = parse_address(request.remote or "")
-    if peer_is_trusted:
-        before = ", ".join(value for value in prior_for if value)
-        if peer is not None:
-            headers[X_FORWARDED_FOR] = f"{before}, {peer}" if before else str(peer)
-        headers[_FORWARDED_PROTO] = _last(incoming, _FORWARDED_PROTO) or request.scheme
-        headers[_FORWARDED_HOST] = _last(incoming, _FORWARDED_HOST) or asked_host
-    elif peer is not None:
-        headers[X_FORWARDED_FOR] = str(peer)
-        headers[_FORWARDED_PROTO] = request.scheme
-        headers[_FORWARDED_HOST] = asked_host
+    addresses = _address_chain(incoming.getall(X_FORWARDED_FOR, ())) if peer_is_trusted else []
+    if peer is not None:
+        addresses.append(str(peer))
+    headers.popall(X_FORWARDED_FOR, None)
+    if addresses:
+        headers[X_FORWARDED_FOR] = ", ".join(addresses)
+    if peer_is_trusted or peer is not None:
+        headers[_FORWARDED_PROTO] = forwarded_scheme(request, peer_is_trusted=peer_is_trusted)
+        headers[_FORWARDED_HOST] = forwarded_authority(request, peer_is_trusted=peer_is_trusted)
 
-    headers[hdrs.HOST] = asked_host if host is None else host
+    headers[hdrs.HOST] = requested_host(request) if host is None else host
     headers.add(_CDN_LOOP, PSEUDONYM)
     return headers
+
+
+def _remove_unvouched(
+    headers: CIMultiDict[str], regions: frozenset[str], peer_is_trusted: bool
+) -> None:
+    """Remove what rewrites the request, and what this peer may not say, or not in this form.
+
+    A name is taken as CGI and WSGI take it, to which `X_Forwarded_For` is the same field; gunicorn
+    obeys `SCRIPT_NAME` and `PATH_INFO` from this machine.
+    """
+    for name in list(headers):
+        plain = name.lower()
+        known = plain.replace("_", "-") if "_" in plain else plain
+        if known == plain and known in BROWSER:
+            continue
+        values = headers.getall(name, ())
+        if _is_removed(plain, known, values, regions, peer_is_trusted):
+            headers.popall(name, None)
+        elif known in CLIENT_ADDRESS and values:
+            headers[name] = str(parse_address(values[-1]))
+
+
+def _is_removed(
+    plain: str, known: str, values: Sequence[str], regions: frozenset[str], peer_is_trusted: bool
+) -> bool:
+    if known in REWRITING:
+        return True
+    is_region = known in regions
+    trusted_only = is_region or known in _TRUSTED_PEER_ONLY or known.startswith(_FORWARDED_PREFIX)
+    if known != plain:
+        return trusted_only or known in _NEVER_NOMINATED
+    if known in TRACING:
+        return not all(map(_TRACE_ID.match, values))
+    if not trusted_only:
+        return False
+    if not peer_is_trusted:
+        return True
+    if is_region:
+        return not all(map(_REGION_CODE.match, values))
+    if known in CLIENT_ADDRESS:
+        return len(values) != 1 or parse_address(values[0]) is None
+    return known.startswith(_FORWARDED_PREFIX) and known not in _UNDERSTOOD_FORWARDED
+
+
+def _address_chain(fields: Iterable[str]) -> list[str]:
+    """X-Forwarded-For as far as it can be read from the right: addresses, each in one spelling."""
+    chain: list[str] = []
+    for hop in reversed(",".join(fields).split(",")):
+        address = parse_address(hop)
+        if address is None:
+            break
+        chain.append(str(address))
+    chain.reverse()
+    return chain
 
 
 def response_headers(response: ClientResponse) -> CIMultiDict[str]:
@@ -176,28 +235,10 @@ def passes(headers: CIMultiDictProxy[str]) -> int:
     )
 
 
-def _last(headers: CIMultiDictProxy[str], name: str) -> str:
-    return headers.getall(name, ("",))[-1]
-
-
 def _remove_nominated(headers: CIMultiDict[str], values: Iterable[str]) -> None:
     for value in values:
         for token in value.split(","):
             name = token.strip().lower()
             if not name or name in _NEVER_NOMINATED or name.startswith("x-forwarded-"):
                 continue
-            headers.popall(name, None)
-
-
-def _remove_clones(headers: CIMultiDict[str], trusted_headers: Iterable[str]) -> None:
-    """Remove `X_Forwarded_For` and its like: CGI and WSGI cannot tell them from the real ones."""
-    guarded = None
-    for name in [name for name in headers if "_" in name]:
-        if guarded is None:
-            guarded = {
-                *(known.lower() for known in _TRUSTED_PEER_ONLY),
-                *map(str.lower, trusted_headers),
-            }
-            guarded |= _NEVER_NOMINATED
-        if name.replace("_", "-").lower() in guarded:
             headers.popall(name, None)

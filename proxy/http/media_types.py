@@ -1,21 +1,14 @@
-"""Media types: which responses are pages, workers, documents."""
+"""Media types: which responses are pages and documents."""
 
 from __future__ import annotations
 
 import re
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from multidict import CIMultiDict
 
-_DOCUMENT_TYPES = frozenset(
-    {"text/html", "text/xml", "application/xml", "multipart/x-mixed-replace"}
-)
-"""Documents that can run scripts; those in `+xml` as well."""
+from proxy.http.fetch_metadata import destination, is_navigation
 
-EMBEDDED_DESTINATIONS = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
-PAGE_DESTINATIONS = EMBEDDED_DESTINATIONS | {"document"}
-"""`Sec-Fetch-Dest` of requests whose answer becomes a page."""
-_WORKERS = frozenset({"worker", "sharedworker", "serviceworker"})
 # Where a type is missing, browsers take bytes that begin like this for HTML (MIME Sniffing, 7.1).
 _SNIFFED = re.compile(
     rb"\s*<(?:!--|(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|"
@@ -25,8 +18,8 @@ _SNIFFED = re.compile(
 SNIFFED_BYTES = 1445
 UNTYPED = frozenset({"", "unknown/unknown", "application/unknown"})
 """What browsers sniff for HTML."""
-
-
+_XML = frozenset({"text/xml", "application/xml", "text/xsl"})
+"""XML; types in `+xml` as well."""
 _ESSENCE_END = re.compile(r"[;\s(]")
 
 
@@ -57,35 +50,11 @@ def is_other_than_html(headers: CIMultiDict[str], body: bytes) -> bool:
     return media_type(headers) in UNTYPED and not _SNIFFED.match(body[:SNIFFED_BYTES])
 
 
-def needs_policy(request: web.BaseRequest, headers: CIMultiDict[str]) -> bool:
-    """Whether an answer that passes unchanged can still run code that reaches out."""
-    kind = media_type(headers)
-    return kind in _DOCUMENT_TYPES or kind.endswith("+xml") or is_worker(request)
-
-
-def is_worker(request: web.BaseRequest) -> bool:
-    """Whether the answer becomes a worker's script."""
-    return request.headers.get("Sec-Fetch-Dest", "") in _WORKERS
-
-
-def is_service_worker(request: web.BaseRequest) -> bool:
-    """Whether a browser asks for the script of a service worker (Service Workers, 4.3)."""
-    return request.headers.get("Service-Worker", "").strip().lower() == "script"
-
-
-_TYPES = frozenset({"text/xml", "application/xml", "text/xsl"})
-_DESTINATIONS = PAGE_DESTINATIONS | {"xslt"}
-
-
 def is_xml_document(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> bool:
     """Whether a browser shows the answer as a page, or makes one of another document by it."""
-    if request.method != "GET" or status in {204, 205, 206, 304}:
+    if request.method not in {"GET", "HEAD"} or status in {204, 205, 206, 304}:
         return False
     kind = media_type(headers)
-    if kind not in _TYPES and not kind.endswith("+xml"):
+    if kind not in _XML and not kind.endswith("+xml"):
         return False
-    destination = request.headers.get("Sec-Fetch-Dest")
-    if destination is None:
-        # Browsers leave the header out where a site is served without TLS.
-        return request.headers.get(hdrs.ACCEPT, "").startswith("text/html")
-    return destination in _DESTINATIONS
+    return is_navigation(request) or destination(request) == "xslt"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-_log = logging.getLogger("consent_proxy.discovered")
+_log = logging.getLogger("consent_proxy.observability")
 
 Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, Seen]
@@ -105,8 +105,8 @@ def _write(path: Path, counts: Mapping[_Key, int]) -> None:
                 "SELECT count(*) FROM discovered WHERE site = ? AND host = ? AND page != ?",
                 (site, host, page),
             ).fetchone()[0]
-            kept = page if pages < _MAX_PAGES else MORE_PAGES
-            database.execute(_ADD, (site, host, owner, kept, seen, times))
+            row_page = page if pages < _MAX_PAGES else MORE_PAGES
+            database.execute(_ADD, (site, host, owner, row_page, seen, times))
             rows[site] = rows.get(site, 0) + 1
 
 

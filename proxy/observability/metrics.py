@@ -21,9 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from proxy.http.access_record import Access
+from proxy.http.access_record import Access, PageRecord
 
-_log = logging.getLogger("consent_proxy.metrics")
+_log = logging.getLogger("consent_proxy.observability")
 
 PUBLISH_SECONDS = 1.0
 _ROOM = 256 * 1024  # bytes a worker; what is never written to costs no memory
@@ -51,14 +51,14 @@ class Counts:
 
     def as_text(self) -> bytes:
         counters = [[name, labels, value] for (name, labels), value in self.counters.items()]
-        told = {"counters": counters, "seconds": self.seconds, "gauges": self.gauges}
-        return json.dumps(told, separators=(",", ":")).encode()
+        values = {"counters": counters, "seconds": self.seconds, "gauges": self.gauges}
+        return json.dumps(values, separators=(",", ":")).encode()
 
     @classmethod
     def of_text(cls, text: bytes) -> Counts:
-        told = json.loads(text)
-        counters = {(name, tuple(labels)): value for name, labels, value in told["counters"]}
-        return cls(counters, told["seconds"], told["gauges"])
+        values = json.loads(text)
+        counters = {(name, tuple(labels)): value for name, labels, value in values["counters"]}
+        return cls(counters, values["seconds"], values["gauges"])
 
     def add(self, other: Counts) -> None:
         """Add another worker's counters and times. Gauges are each worker's own."""
@@ -85,7 +85,7 @@ class Metrics:
         self._own = Counts()
         self._requests: dict[tuple[str, int, str], int] = {}
         self._bytes: dict[str, int] = {}
-        self._pages: dict[tuple[str, tuple[object, ...]], int] = {}
+        self._pages: dict[tuple[str, PageRecord], int] = {}
         self._watched: dict[str, Callable[[], float]] = {}
 
     def begin(self, index: int) -> None:
@@ -175,11 +175,10 @@ class Metrics:
         for site, size in self._bytes.items():
             count("response_bytes", site, by=size)
         for (site, page), number in self._pages.items():
-            audience, banner, is_open, closed = page
-            count("pages", site, str(audience), "shown" if banner else "none", by=number)
-            assert isinstance(is_open, int) and isinstance(closed, int)
-            count("gates", site, "open", by=number * is_open)
-            count("gates", site, "closed", by=number * closed)
+            banner = "shown" if page.banner_shown else "none"
+            count("pages", site, page.audience, banner, by=number)
+            count("gates", site, "open", by=number * page.open_gates)
+            count("gates", site, "closed", by=number * page.closed_gates)
         self._requests.clear()
         self._bytes.clear()
         self._pages.clear()

@@ -63,8 +63,8 @@ class _Collector:
 
 
 def _counters(total: Counts) -> Iterator[Metric]:
-    for name, (told, labels) in FAMILIES.items():
-        family = CounterMetricFamily(_PREFIX + name, told, labels=labels)
+    for name, (help_text, labels) in FAMILIES.items():
+        family = CounterMetricFamily(_PREFIX + name, help_text, labels=labels)
         for (known, values), number in sorted(total.counters.items()):
             if known == name:
                 family.add_metric(values, number)
@@ -90,8 +90,8 @@ def _seconds(total: Counts) -> Metric:
 
 
 def _gauges(workers: dict[int, Counts]) -> Iterator[Metric]:
-    for name, told in GAUGES.items():
-        family = GaugeMetricFamily(_PREFIX + name, told, labels=("worker",))
+    for name, help_text in GAUGES.items():
+        family = GaugeMetricFamily(_PREFIX + name, help_text, labels=("worker",))
         for index, counts in workers.items():
             if name in counts.gauges:
                 family.add_metric((str(index),), counts.gauges[name])

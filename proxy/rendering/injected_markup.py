@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from consent_rules.categories import Audience
 from consent_rules.config.load import Config
+from consent_rules.config.theme import Theme
 from consent_rules.decision import UNCHOOSABLE, Decision
+from consent_rules.matching.script_hashes import sha256_source
 from consent_rules.rules import Rules, SiteRules
-from consent_rules.signals.tag_signals import signal_script, told
+from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
 from proxy.banner.assets import assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
@@ -21,7 +21,6 @@ from proxy.banner.inline_scripts import Script, disable_webrtc, guard, restore, 
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.presenters import banner_view, page_state, sells, used_categories
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.gates import Embed, Page
 from proxy.rendering.open_owners import open_owners
@@ -44,7 +43,7 @@ class Injection:
     origin: str = ""
     declared: tuple[str, ...] = ()
     gpp: tuple[str, ...] = ()
-    kept: bool = False
+    saved_form: bool = False
 
 
 def may_be_allowed(decision: Decision, owner: str) -> bool:
@@ -95,7 +94,7 @@ def own_markup(
     scripts: list[str] = []
     styles: list[str] = []
     head = link = banner = ""
-    if injection.kept:
+    if injection.saved_form:
         own = restore()
         head += own.html
         scripts.append(own.sha256)
@@ -108,15 +107,15 @@ def own_markup(
         own = gpp_script(injection.gpp, used_categories(site), decision, asks=asks)
         head += own.html
         scripts.append(own.sha256)
-    # In observe mode a choice would promise what nobody keeps: nothing asks, nothing is told.
+    # In observe mode a choice would have no effect: nothing asks, and no consent call is made.
     if injection.signals and decision.enforce and decision.signalled:
         readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
         script = signal_script(
-            told(readers, decision.categories, dict(decision.exceptions)),
+            signal_states(readers, decision.categories, dict(decision.exceptions)),
             asks=asks,
         )
         head += f"<script>{script}</script>"
-        scripts.append(_sha256(script))
+        scripts.append(sha256_source(script.encode("ascii")))
     if injection.visible and decision.enforce:
         decided = not decision.show_banner
         state = page_state(site, decision, decided=decided)
@@ -124,7 +123,7 @@ def own_markup(
         more = {
             "placeholders": placeholders,
             "choices": choices,
-            "keeps": placeholders and decision.audience is Audience.MARKETING,
+            "save_form": placeholders and decision.audience is Audience.MARKETING,
         }
         head += head_html(theme, state, prefix=prefix, **more)
         link = link_html(
@@ -162,7 +161,7 @@ def _standing_scripts(
     if decision.enforce and not site.webrtc:
         found.append(disable_webrtc())
     if decision.audience is not Audience.PATIENT:
-        found.append(guard(site.patient_globs))
+        found.append(guard(site.patient_paths.patterns))
     if decision.enforce:
         present = [rules.vendors[owner] for owner in page.owners if owner in rules.vendors]
         # `gtag` is Analytics' and Ads' alike: what an open one defines is left to it.
@@ -200,8 +199,3 @@ def _placeholder(
 def _markup(text: str) -> bytes:
     # ASCII reads the same in every charset that a page may be in.
     return text.encode("ascii", "xmlcharrefreplace")
-
-
-def _sha256(content: str) -> str:
-    digest = hashlib.sha256(content.encode("ascii")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

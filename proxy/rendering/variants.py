@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from consent_rules.config.load import Config
+from consent_rules.config.theme import Theme
 from consent_rules.decision import Decision
 from consent_rules.rules import Rules, SiteRules
 from proxy.banner.texts import Texts
-from proxy.banner.theme import Theme
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.gates import Page
 from proxy.html.render import render
+from proxy.http.access_record import PageRecord
 from proxy.http.content_coding import encoded, worth_encoding
+from proxy.http.representation import OWN_ETAG
 from proxy.rendering.injected_markup import (
     Injection,
     KnownMarkup,
@@ -25,26 +27,28 @@ from proxy.rendering.injected_markup import (
 )
 from proxy.rendering.open_owners import open_owners, open_vendors
 
+_NOT_SENT = PageRecord("", banner_shown=False, open_gates=0, closed_gates=0)
+
 
 @dataclass(slots=True)
 class Variant:
     """A rendered page for one set of open gates; each coding of it is made once, when asked.
 
     `page` is what it was rendered from: who looks a variant up by its page's id compares it.
-    `counted` is what the metrics say of it (`proxy.metrics.PAGE`).
+    `record` is what the metrics say of it.
     """
 
     page: Page
     body: bytes
     etag: str
     own: OwnAssets
-    counted: tuple[str, bool, int, int] = ("", False, 0, 0)
+    record: PageRecord = _NOT_SENT
     codings: dict[str, bytes] = field(default_factory=dict)
 
     def etag_with(self, policy: str, coding: str) -> str:
         """The validator of this body, in a coding, under a policy."""
         digest = hashlib.blake2b(f"{self.etag}{policy}{coding}".encode(), digest_size=12)
-        return f'{_ETAG}{digest.hexdigest()}"'
+        return f'{OWN_ETAG}{digest.hexdigest()}"'
 
     def coded(self, coding: str) -> tuple[bytes, str]:
         """The body in a coding, and the coding: "" where compressing does not pay."""
@@ -61,24 +65,16 @@ class Variants:
 
     def __init__(self, budget: int) -> None:
         # A variant and its compressed forms are together less than twice the plain body.
-        self._kept: LRUCache[object, Variant] = LRUCache(
+        self._variants: LRUCache[object, Variant] = LRUCache(
             budget, getsizeof=lambda variant: 2 * len(variant.body) + 512
         )
 
     def get(self, key: object) -> Variant | None:
-        return self._kept.get(key)
+        return self._variants.get(key)
 
     def put(self, key: object, variant: Variant) -> None:
-        if 2 * len(variant.body) + 512 <= self._kept.maxsize:
-            self._kept[key] = variant
-
-
-_ETAG = '"cp-'
-
-
-def is_own_etag(value: str) -> bool:
-    """Whether an If-None-Match names a variant of ours: no upstream would know it."""
-    return _ETAG in value
+        if 2 * len(variant.body) + 512 <= self._variants.maxsize:
+            self._variants[key] = variant
 
 
 def variant_key(
@@ -143,5 +139,6 @@ def write_variant(
     # Processors have instructions for this one: half the time of the others.
     digest = hashlib.sha256(body).hexdigest()[:24]
     is_closed = len(closed) if decision.enforce else 0
-    counted = (str(decision.audience), bool(own.banner), len(page.gates) - is_closed, is_closed)
-    return Variant(page, body, f'{_ETAG}{digest}"', own.assets, counted)
+    audience = str(decision.audience)
+    record = PageRecord(audience, bool(own.banner), len(page.gates) - is_closed, is_closed)
+    return Variant(page, body, f'{OWN_ETAG}{digest}"', own.assets, record)

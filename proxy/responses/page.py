@@ -9,103 +9,95 @@ from aiohttp import ClientResponse, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from consent_rules.decision import Decision
 from consent_rules.signals.gpp import sections_for
 from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Texts
 from proxy.context import RequestContext
-from proxy.enforcement.csp import OwnAssets, amend, own_endpoints
-from proxy.enforcement.response_filter import (
-    CSP,
-    CSP_REPORT_ONLY,
-    add_policy,
-    finish_headers,
-    marked_decision,
-)
-from proxy.enforcement.shared_caching import remove_cdn_directives, vary
+from proxy.enforcement.response_filter import ResponseKind
+from proxy.enforcement.shared_caching import is_storable
 from proxy.html import Page
 from proxy.html.source import charset_of_content_type
 from proxy.http.access_record import PAGE
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import negotiated
-from proxy.http.media_types import EMBEDDED_DESTINATIONS, UNTYPED, media_type
+from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS
+from proxy.http.media_types import UNTYPED, media_type
+from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, variant_key, write_variant
-from proxy.responses.page_reader import PageRead, page_audience, read_page
+from proxy.resolve import with_audience
+from proxy.responses.page_reader import PageRead, page_audience
+from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
-from proxy.upstream.timeouts import Timeouts
+from proxy.runtime import Runtime
 
-_log = logging.getLogger("consent_proxy.pages")
+_log = logging.getLogger("consent_proxy.responses")
 
-# What describes the origin's bytes does not describe ours.
-_VALIDATORS = ("ETag", "Last-Modified", "Accept-Ranges", "Expires", "Age", "Pragma")
-_ORIGIN_ONLY = (
-    "Content-Length", "Content-Encoding", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
-    *_VALIDATORS,
-)  # fmt: skip
+_NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
+"""What goes where the origin's bytes are sent as they are, and no browser may ask for them again.
+"""
+_ORIGIN_ONLY = (*OF_BYTES, *FRESHNESS)
 
 
-async def page_reply(
+def page_reply(
     request: web.BaseRequest,
     upstream: ClientResponse,
-    headers: CIMultiDict[str],
     context: RequestContext,
-    timeouts: Timeouts,
-    got: PageRead | None = None,
-) -> web.StreamResponse:
-    """Rewrite a page for the visitor. `headers` are the upstream's, forwarding rules applied; `got`
-    is the page if it was read already.
-    """
-    status = upstream.status
-    decision = marked_decision(headers, context)
-    if request.method == "HEAD":
-        _keep_private(headers)
-        for name in _ORIGIN_ONLY:
-            headers.popall(name, None)
-        finish_headers(headers, context, decision, is_document=True)
-        add_policy(headers, context, decision)
-        return await stream(request, upstream, headers, status, timeouts=timeouts)
-    if got is None:
-        got = await read_page(upstream, headers, context, timeouts)
-    already = got.read.body
-    if not got.is_html:
-        finish_headers(headers, context, decision, is_document=False)
-        # Whatever a browser still takes it for.
-        add_policy(headers, context, decision, alone=True)
-        return await stream(
-            request, upstream, headers, status, already_read=already, timeouts=timeouts
-        )
-    if got.page is None:
+    runtime: Runtime,
+    read: PageRead,
+) -> Reply[web.StreamResponse]:
+    """The reply with a page that was read: gated, or as it is where it cannot be."""
+    if read.page is not None:
+        return whole_page(request, read.page, upstream.status, context, runtime)
+    kind = ResponseKind.UNGATED_PAGE if read.is_html else ResponseKind.FILE
+    if read.is_html:
         _log.warning(
             "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-            context.site.rules.name, context.path, got.why,
+            context.site.name, context.logged_path, read.why,
         )  # fmt: skip
-        _keep_private(headers)
-        finish_headers(headers, context, decision, is_document=True)
-        for name in _VALIDATORS:
-            headers.popall(name, None)
-        add_policy(headers, context, decision, alone=True)
+
+    async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
+        if read.is_html:
+            remove_fields(headers, _NOT_STORED)
         return await stream(
-            request, upstream, headers, status, already_read=already, timeouts=timeouts
+            request,
+            upstream,
+            headers,
+            upstream.status,
+            already_read=read.read.body,
+            timeouts=runtime.timeouts,
         )
-    return await send_page(request, got.page, headers, status, context, decision)
+
+    return Reply(kind, context, send)
+
+
+def page_head(
+    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, runtime: Runtime
+) -> Reply[web.StreamResponse]:
+    """The reply to a HEAD for a page."""
+
+    async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
+        remove_fields(headers, _ORIGIN_ONLY)
+        return await stream(request, upstream, headers, upstream.status, timeouts=runtime.timeouts)
+
+    return Reply(ResponseKind.PAGE, context, send)
 
 
 def injection_for(
-    request: web.BaseRequest, page: Page, context: RequestContext, decision: Decision
+    request: web.BaseRequest, page: Page, context: RequestContext, runtime: Runtime
 ) -> Injection:
     """How much of our own goes into a page for this request."""
     injection = _injection(request, page)
-    runtime = context.runtime
+    decision = context.decision
     if runtime.tells_gpp and decision.audience is Audience.MARKETING:
         sections = sections_for(runtime.config.signals.gpp, context.visitor.region)
         injection = replace(injection, gpp=sections)
     if context.has_saved_form and injection.visible and decision.audience is Audience.MARKETING:
-        injection = replace(injection, kept=True)
+        injection = replace(injection, saved_form=True)
     if page.has_base:
         injection = replace(injection, origin=f"//{context.authority}")
     if page.declaration_at:
-        declared = vendors_on(context.site.rules, context.page_context.today)
+        declared = vendors_on(context.site, context.page_context.today)
         injection = replace(injection, declared=declared)
     return injection
 
@@ -123,10 +115,10 @@ def _injection(request: web.BaseRequest, page: Page) -> Injection:
 
 
 def _variant(
-    request: web.BaseRequest, page: Page, context: RequestContext, decision: Decision, texts: Texts
+    request: web.BaseRequest, page: Page, context: RequestContext, runtime: Runtime, texts: Texts
 ) -> Variant:
-    runtime = context.runtime
-    injection = injection_for(request, page, context, decision)
+    decision = context.decision
+    injection = injection_for(request, page, context, runtime)
     # Where the browser will not tell where a visitor came from, the form must.
     return_to = context.target if decision.audience is Audience.PATIENT else ""
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
@@ -134,7 +126,7 @@ def _variant(
     if known is None or known.page is not page:
         known = write_variant(
             page,
-            context.site.rules,
+            context.site,
             runtime.rules,
             runtime.config,
             runtime.theme,
@@ -149,79 +141,42 @@ def _variant(
     return known
 
 
-async def send_page(
-    request: web.BaseRequest,
-    page: Page,
-    headers: CIMultiDict[str],
-    status: int,
-    context: RequestContext,
-    decision: Decision,
-) -> ProxyResponse:
-    """Send a page as the visitor may see it. `decision` is the one by the page's headers."""
-    if decision.audience is not Audience.PATIENT:
-        decision = context.marked(page_audience(page, context))[1]
+def whole_page(
+    request: web.BaseRequest, page: Page, status: int, context: RequestContext, runtime: Runtime
+) -> Reply[ProxyResponse]:
+    """The reply with a compiled page, as the visitor may see it. `context` is the one by the
+    page's headers.
+    """
+    if context.decision.audience is not Audience.PATIENT:
+        context = with_audience(context, page_audience(page, context), runtime)
     accept_language = request.headers.get("Accept-Language", "")
-    texts = context.runtime.wording.texts_for(page.language, accept_language)
-    variant = _variant(request, page, context, decision, texts)
-    request[PAGE] = variant.counted
-    body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
-    stored, policy = page_headers(headers, page, variant.own, context, decision)
-    if status == 200 and stored:
-        # What the page may do belongs to what the visitor holds: not every browser takes the
-        # policy of a 304 for that of the page it kept.
-        etag = headers["ETag"] = variant.etag_with(policy, coding)
-        asked = request.headers.getall("If-None-Match", ())
-        if request.method == "GET" and any(etag in value for value in asked):
-            return await ProxyResponse(status=304, headers=headers).send(request, b"")
-    if coding:
-        headers["Content-Encoding"] = coding
-    headers["Content-Length"] = str(len(body))
-    response = ProxyResponse(status=status, headers=headers)
-    return await response.send(request, b"" if request.method == "HEAD" else body)
+    texts = runtime.wording.texts_for(page.language, accept_language)
+    variant = _variant(request, page, context, runtime, texts)
+
+    async def send(headers: CIMultiDict[str], policy: str) -> ProxyResponse:
+        request[PAGE] = variant.record
+        body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
+        describe_written_page(headers, page)
+        if status == 200 and is_storable(headers):
+            # What the page may do belongs to what the visitor holds: not every browser takes the
+            # policy of a 304 for that of the page it kept.
+            etag = headers["ETag"] = variant.etag_with(policy, coding)
+            asked = request.headers.getall("If-None-Match", ())
+            if request.method == "GET" and any(etag in value for value in asked):
+                return await ProxyResponse(status=304, headers=headers).send(request, b"")
+        if coding:
+            headers["Content-Encoding"] = coding
+        headers["Content-Length"] = str(len(body))
+        response = ProxyResponse(status=status, headers=headers)
+        return await response.send(request, b"" if request.method == "HEAD" else body)
+
+    return Reply(ResponseKind.PAGE, context, send, variant.own)
 
 
-def page_headers(
-    headers: CIMultiDict[str],
-    page: Page,
-    own: OwnAssets,
-    context: RequestContext,
-    decision: Decision,
-    *,
-    alone: bool = False,
-) -> tuple[bool, str]:
-    """Make the origin's headers those of a page that we wrote. Returns whether a browser may store
-    it, and our policy; `alone`: the policy lets no third party act.
-    """
-    stored = _keep_private(headers)
-    for name in _ORIGIN_ONLY:
-        headers.popall(name, None)
-    finish_headers(headers, context, decision, is_document=True)
-    _amend_origin_policies(headers, own, context)
-    policy = add_policy(headers, context, decision, alone=alone)
+def describe_written_page(headers: CIMultiDict[str], page: Page) -> None:
+    """Make the head that of a page that we wrote: nothing of it is about the origin's bytes."""
+    remove_fields(headers, _ORIGIN_ONLY)
     _set_type(headers, page)
-    return stored, policy
-
-
-def _amend_origin_policies(
-    headers: CIMultiDict[str], own: OwnAssets, context: RequestContext
-) -> None:
-    endpoints = own_endpoints(context.authority, context.runtime.prefix)
-    for name in (CSP, CSP_REPORT_ONLY):
-        if name in headers:
-            for value in headers.popall(name):
-                headers.add(name, amend(value, own, endpoints))
-
-
-def _keep_private(headers: CIMultiDict[str]) -> bool:
-    """Keep one visitor's page from another's: no shared cache, and each visit asks again. Returns
-    whether the visitor's own browser may store it.
-    """
-    given = ",".join(headers.popall("Cache-Control", ())).lower()
-    remove_cdn_directives(headers)
-    stored = "no-store" not in given
-    headers["Cache-Control"] = "private, no-cache" if stored else "no-store"
-    vary(headers, "Accept-Encoding", "Accept-Language", "Cookie", "Sec-GPC", "Sec-Fetch-Dest")
-    return stored
 
 
 def _set_type(headers: CIMultiDict[str], page: Page) -> None:

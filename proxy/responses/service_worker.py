@@ -11,19 +11,19 @@ import json
 from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict
 
-from consent_rules.decision import Decision
 from proxy.banner.assets import minified_script
 from proxy.context import RequestContext
+from proxy.enforcement.response_filter import ResponseKind
 from proxy.enforcement.shared_caching import remove_cdn_directives
+from proxy.http.representation import remove_origin_metadata
+from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
+from proxy.runtime import Runtime
 from proxy.upstream.body import read_body
-from proxy.upstream.timeouts import Timeouts
 
 _MAX_BYTES = 4_000_000
 """Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
 _READ_SECONDS = 30.0
-_CSP = "Content-Security-Policy"
-_VALIDATORS = (hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.CONTENT_LENGTH, hdrs.ACCEPT_RANGES, "Digest")
 
 
 def with_policy(script: bytes, policy: str, mark: str) -> bytes:
@@ -36,30 +36,39 @@ def with_policy(script: bytes, policy: str, mark: str) -> bytes:
     return b"%s\n;%s" % (script, ours.encode("ascii"))
 
 
-async def worker_reply(
-    request: web.BaseRequest,
-    upstream: ClientResponse,
-    headers: CIMultiDict[str],
-    context: RequestContext,
-    decision: Decision,
-    timeouts: Timeouts,
-) -> web.StreamResponse:
-    """Send a service worker's script on. `headers` are held to the decision already, and the last
-    policy among them is ours.
-    """
-    coded = headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
-    if upstream.status != 200 or request.method != "GET" or coded or not decision.enforce:
-        return await stream(request, upstream, headers, upstream.status, timeouts=timeouts)
-    read = await read_body(upstream, _MAX_BYTES, timeouts.idle, _READ_SECONDS)
-    if not read.whole:
+async def service_worker_reply(
+    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, runtime: Runtime
+) -> Reply[web.StreamResponse]:
+    """The reply with a service worker's script. What cannot be read as one goes out as it is."""
+    decision = context.decision
+    coded = upstream.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
+    already = b""
+    if upstream.status == 200 and request.method == "GET" and not coded and decision.enforce:
+        read = await read_body(upstream, _MAX_BYTES, runtime.timeouts.idle, _READ_SECONDS)
+        already = read.body
+        if read.whole:
+            return _with_policy(read.body, context, runtime.prefix)
+
+    async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         return await stream(
-            request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
+            request,
+            upstream,
+            headers,
+            upstream.status,
+            already_read=already,
+            timeouts=runtime.timeouts,
         )
-    for name in _VALIDATORS:
-        headers.popall(name, None)
-    # Browsers compare the script byte by byte: a new choice makes a new one.
-    headers[hdrs.CACHE_CONTROL] = "private, no-cache"
-    remove_cdn_directives(headers)
-    policy = headers.getall(_CSP)[-1]
-    body = with_policy(read.body, policy, f"{context.runtime.prefix}/report")
-    return web.Response(status=200, body=body, headers=headers)
+
+    return Reply(ResponseKind.SERVICE_WORKER, context, send)
+
+
+def _with_policy(script: bytes, context: RequestContext, prefix: str) -> Reply[web.StreamResponse]:
+    async def send(headers: CIMultiDict[str], policy: str) -> web.StreamResponse:
+        remove_origin_metadata(headers)
+        # Browsers compare the script byte by byte: a new choice makes a new one.
+        headers[hdrs.CACHE_CONTROL] = "private, no-cache"
+        remove_cdn_directives(headers)
+        body = with_policy(script, policy, f"{prefix}/report")
+        return web.Response(status=200, body=body, headers=headers)
+
+    return Reply(ResponseKind.SERVICE_WORKER, context, send)

@@ -13,9 +13,10 @@ from multidict import CIMultiDict
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.targets import requested_host
 from proxy.upstream.body import is_cut_off
+from proxy.upstream.errors import failure_kind
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
-_log = logging.getLogger("consent_proxy.responses.stream")
+_log = logging.getLogger("consent_proxy.responses")
 
 
 async def stream(
@@ -64,7 +65,7 @@ async def stream(
         what = f"{upstream.url.origin()} fell silent for {timeouts.idle:g} s"
         _give_up(request, response, sent, what, logging.WARNING)
     except (aiohttp.ClientError, OSError) as exc:
-        what = f"{upstream.url.origin()} broke off: {exc}"
+        what = f"{upstream.url.origin()} broke off ({failure_kind(exc)})"
         _give_up(request, response, sent, what, logging.WARNING)
     return response
 

@@ -20,23 +20,31 @@ from consent_rules.categories import Audience
 from consent_rules.decision import Decision
 from proxy.banner.declaration import vendors_on
 from proxy.context import RequestContext
-from proxy.enforcement.response_filter import marked_decision
+from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page, UndecodableError
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
 from proxy.html.render import render
 from proxy.html.text_only import TextOnlyWriter
-from proxy.http.access_record import PAGE
+from proxy.http.access_record import PAGE, PageRecord
 from proxy.http.content_coding import CodingError, negotiated
-from proxy.http.content_coding_stream import Do, Undo
+from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
 from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
 from proxy.rendering.open_owners import open_owners
-from proxy.responses.page import injection_for, page_headers, page_reply
-from proxy.responses.page_reader import PageRead, note_unapproved, page_audience, page_of
+from proxy.resolve import with_audience
+from proxy.responses.page import describe_written_page, injection_for, page_reply
+from proxy.responses.page_reader import (
+    PageRead,
+    note_unapproved,
+    page_audience,
+    page_of,
+    remember_late,
+)
+from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
+from proxy.runtime import Runtime
 from proxy.upstream.body import ReadResult
-from proxy.upstream.errors import UpstreamError
-from proxy.upstream.timeouts import Timeouts
+from proxy.upstream.errors import UpstreamError, failure_kind
 
 _STEP = 64 * 1024
 """Bytes that are gathered before they are gated, if they come quickly."""
@@ -45,7 +53,7 @@ _FLUSH_SECONDS = 0.1
 _OFF_LOOP = 256 * 1024
 """Bytes. More is compiled in a thread, so that other visitors need not wait for it."""
 
-_log = logging.getLogger("consent_proxy.pages")
+_log = logging.getLogger("consent_proxy.responses")
 
 
 class _Inflow:
@@ -55,7 +63,7 @@ class _Inflow:
 
     def __init__(self, upstream: ClientResponse, coding: str, already: bytes) -> None:
         self._content = upstream.content
-        self._undo = Undo(coding)
+        self._undo = StreamDecoder(coding)
         self._parts: Iterator[bytes] = self._undo.feed(already)
         self.raw: list[bytes] | None = [already]
         self.start = b""
@@ -126,7 +134,7 @@ class _Gated:
     def __init__(self, page: _Page, first: CompiledChunk, flow: _Flow, coding: str) -> None:
         self._page = page
         self._flow = flow
-        self._do = Do(coding)
+        self._do = StreamEncoder(coding)
         self._chunk = self._written(first)
 
     def _written(self, piece: CompiledChunk) -> bytes:
@@ -156,18 +164,19 @@ class _Page:
     def __init__(
         self,
         context: RequestContext,
-        decision: Decision,
+        runtime: Runtime,
         own: OwnMarkup,
         declared: Callable[[], bytes],
     ) -> None:
-        self._asking = context
+        self._context = context
+        self._runtime = runtime
         self._declared = declared
         self._own = own
         self._banner = own.banner
         self._placeholder = own.placeholder
         self._begun = False
-        self._was_patients = decision.audience is Audience.PATIENT
-        self._decide(decision)
+        self._was_patients = context.decision.audience is Audience.PATIENT
+        self._decide(context.decision)
         self.owners: frozenset[str] = frozenset()
         self.open = self.closed = 0
 
@@ -208,21 +217,21 @@ class _Page:
         visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
         one is left out, for the scripts that run already could read it.
         """
-        context = self._asking
+        context = self._context
         if page_audience(page, context) is not Audience.PATIENT:
             return page
         if self._decision.audience is not Audience.PATIENT:
-            context.runtime.late_patient_pages[context.late_key] = None
-            self._decide(context.marked(Audience.PATIENT)[1])
+            remember_late(context, self._runtime)
+            self._decide(with_audience(context, Audience.PATIENT, self._runtime).decision)
             self._placeholder = None
             _log.warning(
                 "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
                 "the header X-Page-Audience, or in the <head>",
-                context.site.rules.name, context.path,
+                context.site.name, context.logged_path,
             )  # fmt: skip
         if not page.frames:
             return page
-        boundary = context.site.boundary
+        boundary = self._runtime.site(context).boundary
         bare = TextOnlyWriter(lambda url: boundary.owner(url, context.url) is None)
         return replace(
             page,
@@ -245,85 +254,104 @@ class _Answer:
     content: _Gated
 
 
-async def stream_page(
+async def streamed_page(
     request: web.BaseRequest,
     upstream: ClientResponse,
     headers: CIMultiDict[str],
     context: RequestContext,
-    timeouts: Timeouts,
+    runtime: Runtime,
     already: bytes,
-) -> web.StreamResponse:
-    """Send a page while it comes. `already` is what was read of it; `headers` are the upstream's,
-    forwarding rules applied.
+) -> Reply[web.StreamResponse]:
+    """The reply with a page that is sent while it comes. `already` is what was read of it;
+    `headers` are the upstream's, forwarding rules applied.
 
     Raises UpstreamError where the upstream fails before anything could be sent.
     """
-    status = upstream.status
-    decision = marked_decision(headers, context)
-    limit = context.runtime.config.proxy.max_page_bytes
+    limit, boundary = runtime.config.proxy.max_page_bytes, runtime.site(context).boundary
     content_type = headers.get(hdrs.CONTENT_TYPE, "")
-    connection = upstream.connection
     raw = [already]
     try:
         inflow = _Inflow(upstream, headers.get(hdrs.CONTENT_ENCODING, ""), already)
         raw = cast(list[bytes], inflow.raw)
         pieces = IncrementalCompiler(
-            content_type, context.url, context.site.boundary, limit, strips=decision.enforce
+            content_type, context.url, boundary, limit, strips=context.decision.enforce
         )
         flow = _Flow(inflow, pieces)
         first = await flow.next()
         if is_other_than_html(headers, inflow.start):
             got = PageRead(ReadResult(b"".join(raw), "too_large"), is_html=False)
-            return await page_reply(request, upstream, headers, context, timeouts, got)
+            return page_reply(request, upstream, context, runtime, got)
     except (CodingError, UndecodableError) as error:
         got = PageRead(ReadResult(b"".join(raw), "too_large"), why=str(error))
-        return await page_reply(request, upstream, headers, context, timeouts, got)
+        return page_reply(request, upstream, context, runtime, got)
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
         origin = upstream.url.origin()
         late = isinstance(error, TimeoutError)
-        raise UpstreamError(504 if late else 502, f"{origin} broke off: {error}") from error
+        raise UpstreamError(
+            504 if late else 502, f"{origin} broke off ({failure_kind(error)})"
+        ) from error
     if flow.is_over and len(first.page.body) <= limit:
-        page = await page_of(b"".join(raw), headers, context)
+        page = await page_of(b"".join(raw), headers, context, runtime)
         got = PageRead(ReadResult(b"".join(raw), "whole"), page)
-        return await page_reply(request, upstream, headers, context, timeouts, got)
+        return page_reply(request, upstream, context, runtime, got)
     inflow.raw = None
     raw = []
+    if context.decision.audience is not Audience.PATIENT:
+        context = with_audience(context, page_audience(first.page, context), runtime)
+    return _reply(request, upstream, context, runtime, first, flow)
 
-    if decision.audience is not Audience.PATIENT:
-        decision = context.marked(page_audience(first.page, context))[1]
-    own, declared = _markup(request, first.page, context, decision)
-    page_headers(headers, first.page, own.assets, context, decision, alone=first.stripped)
-    coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
-    if coding:
-        headers[hdrs.CONTENT_ENCODING] = coding
-    shown = _Page(context, decision, own, declared)
-    answer = _Answer(
-        status,
-        upstream.reason,
-        upstream.headers,
-        upstream.url,
-        connection,
-        _Gated(shown, first, flow, coding),
-    )
-    try:
-        return await stream(
-            request, cast(ClientResponse, answer), headers, status, timeouts=timeouts
+
+def _reply(
+    request: web.BaseRequest,
+    upstream: ClientResponse,
+    context: RequestContext,
+    runtime: Runtime,
+    first: CompiledChunk,
+    flow: _Flow,
+) -> Reply[web.StreamResponse]:
+    own, declared = _markup(request, first.page, context, runtime)
+    shown = _Page(context, runtime, own, declared)
+
+    async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
+        describe_written_page(headers, first.page)
+        coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+        if coding:
+            headers[hdrs.CONTENT_ENCODING] = coding
+        answer = _Answer(
+            upstream.status,
+            upstream.reason,
+            upstream.headers,
+            upstream.url,
+            upstream.connection,
+            _Gated(shown, first, flow, coding),
         )
-    finally:
-        note_unapproved(shown.owners, context)
-        request[PAGE] = (str(decision.audience), bool(own.banner), shown.open, shown.closed)
+        try:
+            return await stream(
+                request,
+                cast(ClientResponse, answer),
+                headers,
+                answer.status,
+                timeouts=runtime.timeouts,
+            )
+        finally:
+            note_unapproved(shown.owners, context, runtime)
+            audience = str(context.decision.audience)
+            request[PAGE] = PageRecord(audience, bool(own.banner), shown.open, shown.closed)
+
+    kind = ResponseKind.UNGATED_PAGE if first.stripped else ResponseKind.PAGE
+    return Reply(kind, context, send, own.assets)
 
 
 def _markup(
-    request: web.BaseRequest, first: Page, context: RequestContext, decision: Decision
+    request: web.BaseRequest, first: Page, context: RequestContext, runtime: Runtime
 ) -> tuple[OwnMarkup, Callable[[], bytes]]:
     """Our own markup for a page of which only the beginning is known: whatever the site has a tag
     for may be on the rest of it. And what makes the cookie declaration, should the page ask for it.
     """
-    runtime, site = context.runtime, context.site.rules
+    site, decision = context.site, context.decision
     texts = runtime.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))
     injection = replace(
-        injection_for(request, first, context, decision),
+        injection_for(request, first, context, runtime),
         origin=f"//{context.authority}",  # a <base> may still come
         declared=vendors_on(site, context.page_context.today),
     )

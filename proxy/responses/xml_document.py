@@ -15,27 +15,25 @@ from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from consent_rules.decision import Decision
 from proxy.context import RequestContext
-from proxy.enforcement.response_filter import add_policy, finish_headers
-from proxy.enforcement.shared_caching import remove_cdn_directives
+from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import UndecodableError
 from proxy.html.xml import gated_xml
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError, decoded
+from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.open_owners import open_owners
+from proxy.resolve import with_audience
+from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
+from proxy.runtime import Runtime
 from proxy.upstream.body import read_body
-from proxy.upstream.timeouts import Timeouts
 
-_log = logging.getLogger("consent_proxy.pages")
+_log = logging.getLogger("consent_proxy.responses")
 _READ_SECONDS = 30.0
 _OFF_LOOP = 100_000
 """Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
-_OF_THE_ORIGINS_BYTES = (
-    hdrs.CONTENT_LENGTH, hdrs.CONTENT_ENCODING, hdrs.ETAG, hdrs.LAST_MODIFIED, hdrs.ACCEPT_RANGES,
-    hdrs.EXPIRES, hdrs.AGE, "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
-)  # fmt: skip
+_NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
 _PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re.IGNORECASE)
 
 
@@ -44,62 +42,67 @@ async def xml_reply(
     upstream: ClientResponse,
     headers: CIMultiDict[str],
     context: RequestContext,
-    decision: Decision,
-    timeouts: Timeouts,
-) -> web.StreamResponse:
-    """Send on a document that the upstream is sending. `headers` are held to the decision."""
-    limit = context.runtime.config.proxy.max_page_bytes
-    read = await read_body(upstream, limit, timeouts.idle, _READ_SECONDS)
+    runtime: Runtime,
+) -> Reply[web.StreamResponse]:
+    """The reply with a document that the upstream is sending."""
+    limit = runtime.config.proxy.max_page_bytes
+    read = await read_body(upstream, limit, runtime.timeouts.idle, _READ_SECONDS)
     if read.whole:
-        return await send_xml(request, read.body, headers, upstream.status, context, decision)
-    _cannot_be_gated(read.ending.replace("_", " "), headers, context, decision)
-    return await stream(
-        request, upstream, headers, upstream.status, already_read=read.body, timeouts=timeouts
-    )
+        return await whole_xml(request, read.body, headers, upstream.status, context, runtime)
+
+    async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
+        remove_fields(headers, _NOT_STORED)
+        return await stream(
+            request,
+            upstream,
+            headers,
+            upstream.status,
+            already_read=read.body,
+            timeouts=runtime.timeouts,
+        )
+
+    _cannot_be_gated(read.ending.replace("_", " "), context)
+    return Reply(ResponseKind.UNGATED_PAGE, context, send)
 
 
-async def send_xml(
+async def whole_xml(
     request: web.BaseRequest,
     body: bytes,
     headers: CIMultiDict[str],
     status: int,
     context: RequestContext,
-    decision: Decision,
-) -> ProxyResponse:
-    """Send a document, coded as its headers say. These are held to the decision."""
+    runtime: Runtime,
+) -> Reply[ProxyResponse]:
+    """The reply with a whole document, coded as its headers say."""
+    kind = ResponseKind.XML_DOCUMENT
+    no_longer_true: tuple[str, ...] = (*OF_BYTES, *FRESHNESS)
     try:
-        limit = context.runtime.config.proxy.max_page_bytes
+        limit = runtime.config.proxy.max_page_bytes
         plain = decoded(body, headers.get(hdrs.CONTENT_ENCODING, ""), limit)
         if _PATIENT.search(plain):
-            decision = context.marked(Audience.PATIENT)[1]
-            finish_headers(headers, context, decision, is_document=True)
-            add_policy(headers, context, decision)
-        kind = headers.get(hdrs.CONTENT_TYPE, "")
-        arguments = (plain, kind, context.url, context.site.boundary, open_owners(decision))
+            context = with_audience(context, Audience.PATIENT, runtime)
+        content_type = headers.get(hdrs.CONTENT_TYPE, "")
+        owners = open_owners(context.decision)
+        arguments = (plain, content_type, context.url, runtime.site(context).boundary, owners)
         if len(plain) > _OFF_LOOP:
             body = await asyncio.to_thread(gated_xml, *arguments)
         else:
             body = gated_xml(*arguments)
-        for name in _OF_THE_ORIGINS_BYTES:
-            headers.popall(name, None)
     except (CodingError, UndecodableError) as error:
-        _cannot_be_gated(str(error), headers, context, decision)
-    # Written for this visitor, now: neither a cache nor the browser may show it again.
-    headers[hdrs.CACHE_CONTROL] = "no-store"
-    remove_cdn_directives(headers)
-    headers[hdrs.CONTENT_LENGTH] = str(len(body))
-    response = ProxyResponse(status=status, headers=headers)
-    await response.prepare(request)
-    await response.write(body)
-    await response.write_eof()
-    return response
+        kind, no_longer_true = ResponseKind.UNGATED_PAGE, _NOT_STORED
+        _cannot_be_gated(str(error), context)
+
+    async def send(headers: CIMultiDict[str], _: str) -> ProxyResponse:
+        remove_fields(headers, no_longer_true)
+        headers[hdrs.CONTENT_LENGTH] = str(len(body))
+        response = ProxyResponse(status=status, headers=headers)
+        return await response.send(request, b"" if request.method == "HEAD" else body)
+
+    return Reply(kind, context, send)
 
 
-def _cannot_be_gated(
-    why: str, headers: CIMultiDict[str], context: RequestContext, decision: Decision
-) -> None:
+def _cannot_be_gated(why: str, context: RequestContext) -> None:
     _log.warning(
         "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-        context.site.rules.name, context.path, why,
+        context.site.name, context.logged_path, why,
     )  # fmt: skip
-    add_policy(headers, context, decision, alone=True)

@@ -1,4 +1,4 @@
-"""The fate of every resource of a page, with the rule that decides it."""
+"""`explain`: each resource of a page, whether it is gated, and by which rule."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ExplainedResource:
     """One resource: where it stands, whether it stays, and why.
 
     `line` and `column` count from 1, columns in bytes. `owner` is a vendor's id, "?host" for a
-    host nobody knows, or "" for the site itself. `rule` names the pattern that says whose it is
-    and, for a vendor, where its tag stands in the config.
+    host that no vendor claims, or "" for the site itself. `rule` names the pattern by which its
+    owner is known and, for a vendor, where its tag stands in the config.
     """
 
     line: int
@@ -45,18 +45,18 @@ def explain_page(
     rules: Rules,
     decision: Decision,
     tag_places: Mapping[str, str],
-) -> list[Fate]:
+) -> list[ExplainedResource]:
     """Every resource of a page in its order. `tag_places`: vendor id -> "file:line" of its tag."""
     scanned = scan(source)
     base = urljoin(url, scanned.base)
     found = findings(source, scanned, url, boundary, everything=True)
     return [
-        _fate(one, source, base, boundary, rules, decision, tag_places)
+        _explain(one, source, base, boundary, rules, decision, tag_places)
         for one in sorted(found, key=lambda f: (f.start, f.attribute))
     ]
 
 
-def _fate(
+def _explain(
     found: OwnedResource,
     source: Source,
     base: str,
@@ -64,12 +64,12 @@ def _fate(
     rules: Rules,
     decision: Decision,
     tag_places: Mapping[str, str],
-) -> Fate:
+) -> ExplainedResource:
     line, column = source.line_and_column(found.start)
     what = _what(found, source)
     element = f"<{found.tag}>" if not found.attribute else f"<{found.tag} {found.attribute}>"
     if not found.owners:
-        return Fate(
+        return ExplainedResource(
             line, column, str(found.kind), element, what, "kept", "",
             "the site's own", _own_rule(found, base, boundary),
         )  # fmt: skip
@@ -77,11 +77,11 @@ def _fate(
     # One closed owner closes all of it; it is the one to name.
     owner = next((o for o, answer in answers.items() if not answer[0]), min(answers))
     is_open, reason = answers[owner]
-    kept = is_open or not decision.enforce
-    if not is_open and kept:
+    stays = is_open or not decision.enforce
+    if not is_open and stays:
         reason += " (observe mode: reported, not closed)"
-    return Fate(
-        line, column, str(found.kind), element, what, "kept" if kept else "gated",
+    return ExplainedResource(
+        line, column, str(found.kind), element, what, "kept" if stays else "gated",
         owner, reason, _rule(owner, found, source, base, boundary, rules, tag_places),
     )  # fmt: skip
 

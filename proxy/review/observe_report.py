@@ -1,6 +1,6 @@
-"""What enforcing would close: the report of a first roll-out in observe mode.
+"""`discovered --report`: what enforcing would close, for a first roll-out in observe mode.
 
-It puts together what the tags say and what was seen in pages and reports (`proxy.discovered`).
+Made of the tags, and of what was seen in pages and CSP reports (`proxy.observability.discovered`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from consent_rules.config.load import Config, Site
-from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of, word
+from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor
+from consent_rules.wording import category_words
 from proxy.observability.discovered import PATIENT_PAGES, Discovery, as_config
 
 _EMBEDS = {
@@ -24,10 +25,11 @@ _OTHER_EMBED = "what it shows becomes a placeholder of the same size, with a but
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """One that nobody approved: who it is, where it was seen, what closing it does, what to do.
+class UnapprovedHost:
+    """A third party without approval: who it is, where it was seen, what closing it does, what to
+    do.
 
-    `id` is the vendor's, "" where nobody knows the host. `toml` is config to paste.
+    `id` is the vendor's, "" where no vendor claims the host. `toml` is config to paste.
     """
 
     host: str
@@ -42,7 +44,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ApprovedTag:
     """One that is approved: what it waits for once the site is enforced."""
 
     id: str
@@ -56,8 +58,8 @@ class SiteReport:
 
     site: str
     mode: str
-    waiting: tuple[Waiting, ...]
-    closed: tuple[Closed, ...]
+    waiting: tuple[ApprovedTag, ...]
+    closed: tuple[UnapprovedHost, ...]
 
 
 def report(
@@ -72,7 +74,7 @@ def _site(
     site: Site, config: Config, rules: Rules, found: Iterable[Discovery], today: datetime.date
 ) -> SiteReport:
     waiting = [
-        Waiting(
+        ApprovedTag(
             tag.vendor, rules.vendors[tag.vendor].name, state_of(config, rules, tag, today).state
         )
         for tag in config.tags
@@ -87,17 +89,19 @@ def _site(
     return SiteReport(site.name, str(site.mode), tuple(waiting), tuple(closed))
 
 
-def _closed(found: Discovery, vendors: Mapping[str, Vendor], today: datetime.date) -> Closed:
+def _closed(
+    found: Discovery, vendors: Mapping[str, Vendor], today: datetime.date
+) -> UnapprovedHost:
     vendor = vendors.get(found.owner)
     pages = tuple(page for page in found.pages if page != PATIENT_PAGES)
     toml = as_config(found, today)
     in_patient_pages = len(pages) < len(found.pages)
     if vendor is None:
-        return Closed(
+        return UnapprovedHost(
             found.host,
             "",
             found.host,
-            "nobody that the catalogue knows",
+            "unknown to the catalogue",
             pages,
             in_patient_pages,
             "whatever it loads or shows stays away",
@@ -110,11 +114,11 @@ def _closed(found: Discovery, vendors: Mapping[str, Vendor], today: datetime.dat
         effect = _EMBEDS.get(vendor.embed, _OTHER_EMBED)
     elif vendor.category in {"functional", "necessary", "social"}:
         effect = "what it adds to the page is missing until it is approved and allowed"
-    return Closed(
+    return UnapprovedHost(
         found.host,
         vendor.id,
         vendor.name,
-        f"{word(vendor.category)}: {WHAT_IT_DOES[vendor.category]}",
+        f"{category_words(vendor.category)}: {WHAT_IT_DOES[vendor.category]}",
         pages,
         in_patient_pages,
         effect,
@@ -133,8 +137,8 @@ def _lines(one: SiteReport) -> list[str]:
     now = "only observed now" if one.mode == "observe" else "enforced already"
     lines = [f"{one.site} ({now}): what enforcing closes on its marketing pages"]
     lines += ["", "  Approved, and held to the visitor's choice:"]
-    lines += [f"    {waiting.name}: {waiting.state}" for waiting in one.waiting] or ["    nobody"]
-    lines += ["", "  Closed for everyone, since nobody approved it:"]
+    lines += [f"    {waiting.name}: {waiting.state}" for waiting in one.waiting] or ["    none"]
+    lines += ["", "  Closed for everyone, since it is not approved:"]
     if not one.closed:
         lines.append("    nothing was seen so far")
     for closed in one.closed:

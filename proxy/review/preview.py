@@ -1,21 +1,24 @@
-"""The same decision, compile and render as the server's, without a network."""
+"""`rewrite`: decide, compile and render as the server does, without a network."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import Config
+from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
-from consent_rules.rules import Rules, SiteRules
+from consent_rules.rules import Rules, SiteRules, why_patient
+from consent_rules.wording import quoted
 from proxy.banner.declaration import vendors_on
-from proxy.banner.presenters import theme_of
 from proxy.banner.texts import Wording
 from proxy.html import Boundary, Page, compile_page
 from proxy.html.source import Source, read_source
@@ -23,12 +26,12 @@ from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import write_variant
 
 
-class BadQuestionError(ValueError):
-    """A URL or a choice on the command line that says nothing clear."""
+class InvalidRequestError(ValueError):
+    """A URL or a choice on the command line that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PreviewRequest:
     """A page and a visitor, as the command line names them.
 
     `site_given` is False where no site of the config answers to the URL's host: then the first
@@ -53,11 +56,25 @@ class Question:
         parts = urlsplit(self.url)
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
-    def decision(self, marks: tuple[str, ...] = ()) -> Decision:
-        """The decision for the page; `marks` is what the page says of its audience."""
-        audience = self.site.audience_of(self.target, (), marks)
+    def decision(self, marks: tuple[str, ...] = (), frames: Iterable[str] = ()) -> Decision:
+        """The decision for the page; `marks` is what the page says of its audience, `frames` are
+        the targets of the site's own pages that it shows.
+        """
+        patient = self.why_patient(marks, frames)
+        audience = Audience.PATIENT if patient else Audience.MARKETING
         context = self.rules.page(self.site, self.target, audience, self.today)
         return decide(self.rules, context, self.visitor)
+
+    def why_patient(self, marks: tuple[str, ...] = (), frames: Iterable[str] = ()) -> str:
+        """What makes it a patient page, in words; "" for a marketing page."""
+        why = why_patient(self.site, self.target, (), marks)
+        if why:
+            return why
+        for frame in frames:
+            shown = why_patient(self.site, frame, ())
+            if shown:
+                return f"it shows {quoted(frame)} in a frame: {shown}"
+        return ""
 
 
 def bare_config(host: str) -> Config:
@@ -82,7 +99,7 @@ def bare_config(host: str) -> Config:
 def read_choice(accept: str | None, policy_version: str) -> Preferences | None:
     """`--accept analytics,advertising|all|none`; None when the visitor has not chosen.
 
-    Raises BadQuestionError for a word that is no category.
+    Raises InvalidRequestError for a word that is no category.
     """
     if accept is None:
         return None
@@ -95,14 +112,14 @@ def read_choice(accept: str | None, policy_version: str) -> Preferences | None:
         known = {str(category) for category in CHOOSABLE}
         wrong = [name for name in names if name not in known]
         if wrong:
-            raise BadQuestionError(
+            raise InvalidRequestError(
                 f"no category {wrong[0]!r}; choose from {', '.join(CHOOSABLE)}, or all, or none"
             )
         allowed = frozenset(Category(name) for name in names)
     return Preferences(allowed=allowed, policy_version=policy_version)
 
 
-def ask_offline(
+def preview_request(
     config: Config | None,
     url: str,
     *,
@@ -110,23 +127,23 @@ def ask_offline(
     gpc: bool,
     region: str,
     today: datetime.date,
-) -> Question:
-    """Put a question together. Raises BadQuestionError."""
+) -> PreviewRequest:
+    """Put a request together. Raises InvalidRequestError."""
     try:
         parts = urlsplit(url)
         host = host_of_authority(parts.netloc) if parts.scheme in {"http", "https"} else ""
     except ValueError:  # such as "http://["
         host = ""
     if not host or not url.isprintable():
-        raise BadQuestionError(f"{url!r} is not a page's address; write https://host/path")
+        raise InvalidRequestError(f"{url!r} is not a page's address; write https://host/path")
     if config is None:
         try:
             config = bare_config(host)
         except ValueError:
-            raise BadQuestionError(
+            raise InvalidRequestError(
                 f"{url!r}: its host cannot be a site's; give --config, or a host name"
             ) from None
-    rules = Rules.build(config, catalogue())
+    rules = build_rules(config, catalogue())
     site = rules.site_of(host, None)
     given = site is not None
     if site is None:
@@ -136,7 +153,7 @@ def ask_offline(
     preferences = read_choice(accept, rules.policy_version)
     if preferences is not None and gpc:
         preferences = replace(preferences, under_gpc=True)
-    return Question(
+    return PreviewRequest(
         config, rules, site, given, url, Visitor(preferences, gpc=gpc, region=region), today
     )
 
@@ -146,31 +163,31 @@ def source_of(body: bytes, content_type: str) -> Source:
     return read_source(body, content_type)
 
 
-def rewritten(
-    question: Question, body: bytes, content_type: str, *, language: str, bare: bool
+def rewrite_page(
+    request: PreviewRequest, body: bytes, content_type: str, *, language: str, bare: bool
 ) -> bytes:
     """The page as the visitor would get it; without our own markup if `bare`.
 
     Raises UndecodableError.
     """
-    page: Page = compile_page(body, content_type, question.url, question.boundary)
-    decision = question.decision(page.marks)
-    origin = f"//{urlsplit(question.url).netloc}" if page.has_base else ""
+    page: Page = compile_page(body, content_type, request.url, request.boundary)
+    decision = request.decision(page.marks, page.frames)
+    origin = f"//{urlsplit(request.url).netloc}" if page.has_base else ""
     patient = decision.audience is Audience.PATIENT
     variant = write_variant(
         page,
-        question.site,
-        question.rules,
-        question.config,
-        theme_of(question.config.theme),
+        request.site,
+        request.rules,
+        request.config,
+        theme_of(vars(request.config.theme)),
         decision,
-        Wording(question.config.texts).texts_for(page.language, language),
+        Wording(request.config.texts).texts_for(page.language, language),
         Injection(
             signals=not bare,
             visible=not bare,
             origin=origin,
-            declared=vendors_on(question.site, question.today) if page.declaration_at else (),
+            declared=vendors_on(request.site, request.today) if page.declaration_at else (),
         ),
-        question.target if patient else "",
+        request.target if patient else "",
     )
     return variant.body

@@ -8,6 +8,7 @@ import logging
 import random
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -27,10 +28,10 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-_log = logging.getLogger("proxy.connection")
+_log = logging.getLogger("consent_proxy.server")
 
 
-Memory = Callable[[RawRequestMessage, str, bool, float], FastPathEntry | None]
+FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathEntry | None]
 """(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
 
 
@@ -102,7 +103,7 @@ class FrontConnection(RequestHandler):
         head_seconds: float,
         write_seconds: float,
         access: AccessHook | None,
-        memory: Memory | None,
+        memory: FastPathLookup | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)
@@ -273,7 +274,7 @@ class FrontConnection(RequestHandler):
             # The visitor left while the answer was written: nothing is wrong here.
             _log.info("request %s: the visitor went away", request.get(REQUEST_ID, ""))
         elif status >= 500:
-            _log.error("request %s failed", request.get(REQUEST_ID, ""), exc_info=exc)
+            _log.error("request %s failed: %s", request.get(REQUEST_ID, ""), _where(exc))
         else:
             _log.info("malformed request (%s)", type(exc).__name__)
         if request.writer.output_size > 0:
@@ -286,6 +287,17 @@ class FrontConnection(RequestHandler):
         response = error_response(request, status, request.get(REQUEST_ID, ""))
         response.force_close()
         return response
+
+
+def _where(exc: BaseException | None) -> str:
+    """Which exceptions were raised where. Without their messages: those may quote a page."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    while exc is not None and id(exc) not in seen:
+        seen.add(id(exc))
+        lines += [type(exc).__name__, "".join(traceback.format_tb(exc.__traceback__)).rstrip()]
+        exc = exc.__cause__ or exc.__context__
+    return "\n".join(lines)
 
 
 class _AnsweringParser:

@@ -6,24 +6,23 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from proxy.http.access_record import REQUEST_ID, AccessHook
 from proxy.http.error_pages import error_response
-from proxy.server.connection import FrontServer, Memory, ProxyRequest
+from proxy.http.handler import Handler
+from proxy.server.connection import FastPathLookup, FrontServer, ProxyRequest
 from proxy.server.listener import open_listener
-from proxy.server.validation import refusal
+from proxy.server.validation import rejection_status
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import READ_BUFFER
 
 __all__ = ["REQUEST_ID", "Handler", "Limits", "Worker", "open_listener", "run_workers", "serve"]
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-_log = logging.getLogger("proxy.server")
+_log = logging.getLogger("consent_proxy.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ async def serve(
     reuse_port: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     access: AccessHook | None = None,
-    memory: Memory | None = None,
+    memory: FastPathLookup | None = None,
     admin: tuple[Handler, str | socket.socket] | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
@@ -80,7 +79,7 @@ async def _start(
     listen: str | socket.socket,
     limits: Limits,
     access: AccessHook | None,
-    memory: Memory | None,
+    memory: FastPathLookup | None,
     reuse_port: bool,
 ) -> tuple[web.BaseSite, FrontServer]:
     if isinstance(listen, str):
@@ -132,7 +131,7 @@ async def _drain(server: FrontServer, grace: float) -> None:
 def _guarded(handler: Handler, access: AccessHook | None) -> Handler:
     async def guarded(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            status = refusal(request)
+            status = rejection_status(request)
             if status is None:
                 return await handler(request)
         except asyncio.CancelledError:

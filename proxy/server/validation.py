@@ -21,7 +21,7 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+)(?::[0-9]{0,5})?")
 _MAX_PASSES = 2
 
 
-def refusal(request: web.BaseRequest) -> int | None:
+def rejection_status(request: web.BaseRequest) -> int | None:
     """The status to answer with at once, or None for a request in good order.
 
     204 stands for `OPTIONS *`, which asks about this server itself (RFC 9110 9.3.7).

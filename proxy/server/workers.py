@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-_log = logging.getLogger("proxy.workers")
+_log = logging.getLogger("consent_proxy.server")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _STEADY = 10.0  # a worker that lived this long is restarted at once

@@ -8,6 +8,7 @@ from typing import Literal
 
 import aiohttp
 from aiohttp import ClientResponse, hdrs
+from aiohttp.client_proto import ResponseHandler
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,11 @@ async def read_body(
     return ReadResult(b"".join(chunks), ending)
 
 
-def is_cut_off(upstream: ClientResponse, protocol: object) -> bool:
+def is_cut_off(upstream: ClientResponse, protocol: ResponseHandler | None) -> bool:
     """Whether a body without a length ended by a reset, which aiohttp takes for its end."""
     headers = upstream.headers
     if (
         protocol is None or hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers
     ):  # these say themselves where they end
         return False
-    failure = getattr(protocol, "exception", lambda: None)()
-    return isinstance(failure, aiohttp.ClientOSError | ConnectionError)
+    return isinstance(protocol.exception(), aiohttp.ClientOSError | ConnectionError)

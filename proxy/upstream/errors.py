@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import aiohttp
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from proxy.http.targets import requested_host
@@ -18,6 +21,27 @@ class UpstreamError(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+def failure_kind(exc: BaseException) -> str:
+    """What kind of failure an exception is, for logs: never what it was raised about.
+
+    The messages of aiohttp's exceptions quote the bytes that could not be read: they may be part
+    of a page, or of another visitor's header. Its parser's own words before them are constants.
+    """
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    cause = exc.__cause__
+    if isinstance(cause, HttpProcessingError | OSError) and not isinstance(exc, OSError):
+        return failure_kind(cause)
+    match = _PARSER_WORDS.search(str(exc))
+    return match[1] if match is not None else type(exc).__name__
+
+
+# Of "Bad status line:\n  Expected HTTP/:\n\n  b'...'" the last words before the quoted bytes.
+_PARSER_WORDS = re.compile(
+    r"(?:\A|\n)(?:\d{3}, message:)?\s*([A-Za-z][A-Za-z0-9 ,.'`/-]{0,80}):\n\n"
+)
 
 
 def explain_error(
@@ -56,14 +80,19 @@ def explain_error(
                 502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
             )
         case aiohttp.ClientResponseError():
-            detail = " ".join(exc.message.split())[:300]
-            return UpstreamError(502, f"{origin} answered with malformed HTTP: {detail}")
+            return UpstreamError(
+                502, f"{origin} answered with malformed HTTP ({failure_kind(exc)})"
+            )
         case Unanswered():
             return UpstreamError(
-                502, f"{origin} closed the connection before it answered ({exc}): see its own log"
+                502,
+                f"{origin} closed the connection before it answered ({failure_kind(exc)}): "
+                "see its own log",
             )
         case ValueError():
             return UpstreamError(
-                400, f"the request for host {requested_host(request)!r} cannot be sent on: {exc}"
+                400,
+                f"the request for host {requested_host(request)!r} cannot be sent on: its address "
+                "or a header field has characters that HTTP does not allow",
             )
-    return UpstreamError(502, f"asking {origin} failed: {exc!r}")
+    return UpstreamError(502, f"asking {origin} failed ({failure_kind(exc)})")

@@ -2,9 +2,6 @@
 
 A proxy passes them on (RFC 9110, 15.2). They are never kept, and nobody gets them but the one whose
 request went to the upstream.
-
-What a 103 names is fetched at once, before anybody knows whether the page is a patient page: so its
-links lead to the site's own hosts only, whatever the visitor has allowed.
 """
 
 from __future__ import annotations
@@ -16,8 +13,6 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11, RawResponseMessage
 from multidict import CIMultiDict
 
-from consent_rules.categories import Audience
-from proxy.enforcement.browser_headers import filter_fetching_headers
 from proxy.http.adapters.interim_connector import OnInterim
 from proxy.http.adapters.writer import head_of
 from proxy.http.forwarding import end_to_end
@@ -29,13 +24,15 @@ _NOT_YET = (
 )  # fmt: skip
 
 
-def interim_relay(request: web.BaseRequest, closed: Callable[[str], bool]) -> OnInterim:
-    """A `Hear` that sends interim answers on to a visitor. `closed` tells of an address whether it
-    is another's than the site's.
+def interim_relay(
+    request: web.BaseRequest, enforce: Callable[[CIMultiDict[str]], object]
+) -> OnInterim:
+    """Send interim responses on to the visitor of a request. `enforce` applies the decision to
+    their heads.
     """
     left = _MAX_COUNT
 
-    def hear(message: RawResponseMessage) -> None:
+    def on_interim(message: RawResponseMessage) -> None:
         nonlocal left
         # We ask for no 100 and make no connection into something else: neither is the visitor's.
         if message.code in {HTTPStatus.CONTINUE, HTTPStatus.SWITCHING_PROTOCOLS} or not left:
@@ -50,12 +47,12 @@ def interim_relay(request: web.BaseRequest, closed: Callable[[str], bool]) -> On
         headers = end_to_end(message.headers)
         for name in _NOT_YET:
             headers.popall(name, None)
-        filter_fetching_headers(headers, closed, Audience.MARKETING)
+        enforce(headers)
         if message.code == HTTPStatus.EARLY_HINTS and not headers:
             return
         transport.write(_block(message, headers))
 
-    return hear
+    return on_interim
 
 
 def _block(message: RawResponseMessage, headers: CIMultiDict[str]) -> bytes:

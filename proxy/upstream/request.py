@@ -8,7 +8,6 @@ request body or writing a response.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
@@ -20,13 +19,11 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.http.adapters.interim_connector import ON_INTERIM, hearing
+from proxy.http.adapters.interim_connector import ON_INTERIM, interim_listener
 from proxy.http.adapters.writer import has_control
 from proxy.http.targets import split_target
-from proxy.upstream.errors import UpstreamError, explain_error
+from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
-
-_log = logging.getLogger("proxy.upstream")
 
 # A visitor's body must come at this rate on average once SLOW_BODY_GRACE seconds were spent
 # waiting for it: one byte every 29 seconds would hold an upstream connection for ever.
@@ -41,12 +38,10 @@ class DownstreamBody:
         self,
         request: web.BaseRequest,
         timeouts: Timeouts,
-        max_bytes: int | None,
         stall: asyncio.Timeout,
     ) -> None:
         self._request = request
         self._timeouts = timeouts
-        self._max_bytes = max_bytes
         self._stall = stall
         self.failure: UpstreamError | None = None
 
@@ -66,16 +61,16 @@ class DownstreamBody:
                     chunk = await content.readany()
             except TimeoutError:
                 self._fail(408, f"the visitor sent nothing for {self._timeouts.body_idle:g} s")
-            except web.RequestPayloadError as exc:
-                self._fail(400, f"the visitor's body is malformed: {exc}")
+            except web.RequestPayloadError:
+                self._fail(400, "the visitor's body is malformed")
             except (aiohttp.ClientError, OSError, RuntimeError) as exc:
-                self._fail(400, f"the visitor went away after {received} bytes: {exc!r}")
+                self._fail(
+                    400, f"the visitor went away after {received} bytes ({failure_kind(exc)})"
+                )
             if not chunk:
                 return
             received += len(chunk)
             waited += loop.time() - asked_at
-            if self._max_bytes is not None and received > self._max_bytes:
-                self._fail(413, f"the body is larger than the {self._max_bytes} bytes allowed")
             if waited > SLOW_BODY_GRACE and received < waited * SLOW_BODY_RATE:
                 self._fail(408, f"the visitor sends less than {SLOW_BODY_RATE} bytes a second")
             self._watch_upstream(loop.time() + self._timeouts.write)
@@ -107,32 +102,27 @@ async def answer_expectation(request: web.BaseRequest) -> None:
 
 
 @asynccontextmanager
-async def ask(
+async def send_request(
     session: ClientSession,
     request: web.BaseRequest,
     origin: URL,
     headers: CIMultiDict[str],
     *,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    max_body: int | None = None,
     upgrade: bool = False,
 ) -> AsyncIterator[ClientResponse]:
     """Send `request` to `origin` (scheme, host and port) and yield the answer, body unread.
 
     Method, path and query go as they came, byte for byte; the body is streamed. Raises
-    `UpstreamError`: 502 and 504 for the upstream's failures, 400, 408 and 413 for the visitor's.
+    `UpstreamError`: 502 and 504 for the upstream's failures, 400 and 408 for the visitor's.
     Leaving the block early closes the connection to the upstream.
     """
-    declared = request.headers.get(hdrs.CONTENT_LENGTH)
-    if max_body is not None and declared is not None and int(declared) > max_body:
-        raise UpstreamError(413, f"the body of {declared} bytes is over the {max_body} allowed")
-
     url = origin.with_path(split_target(request.raw_path).path, encoded=True)
     stall = asyncio.timeout(None)
     body: DownstreamBody | None = None
     if request.body_exists:
-        body = DownstreamBody(request, timeouts, max_body, stall)
-    hearing.set(request.get(ON_INTERIM))
+        body = DownstreamBody(request, timeouts, stall)
+    interim_listener.set(request.get(ON_INTERIM))
     try:
         async with stall:
             response = await session.request(
@@ -148,7 +138,7 @@ async def ask(
             raise body.failure from exc
         raise explain_error(exc, request, origin, timeouts, stalled=stall.expired()) from exc
     finally:
-        hearing.set(None)
+        interim_listener.set(None)
 
     try:
         if response.status == 101 and not upgrade:

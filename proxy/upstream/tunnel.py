@@ -10,85 +10,95 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from aiohttp import ClientSession, hdrs, web
+from aiohttp import ClientResponse, hdrs, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpVersion11, StreamWriter
-from multidict import CIMultiDict
-from yarl import URL
+from multidict import CIMultiDict, MultiMapping
 
 from proxy.http.adapters.writer import ProxyResponse
-from proxy.http.forwarding import response_headers
-from proxy.responses.stream import stream
 from proxy.upstream.errors import UpstreamError
-from proxy.upstream.request import ask
-from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 # Both ends of a WebSocket usually ping more often; this ends those whose other end is gone.
 IDLE_SECONDS = 600.0
 
-_log = logging.getLogger("proxy.tunnel")
+_log = logging.getLogger("consent_proxy.upstream")
+
+
+_PROTOCOL = "websocket"
 
 
 def is_upgrade(request: web.BaseRequest) -> bool:
-    """Whether the request asks for a WebSocket: the only upgrade that is passed on.
+    """Whether a request is the handshake of a WebSocket (RFC 6455, 4.1): the only one that is
+    passed on as an upgrade. In any other the Upgrade field stops here.
 
-    One with a body is not: where the body ends and the other protocol begins is what request
-    smuggling by upgrade plays on.
+    A GET of HTTP/1.1 without a body, `upgrade` among the options of Connection, and the protocol
+    `websocket` among those of Upgrade, which is a list of names that may have a version behind a
+    slash (RFC 9110, 7.8); RFC 6455 gives this one none. Where one server sees an upgrade and the
+    next one does not, what follows is a tunnel to one and a second request to the other.
     """
-    headers = request.headers
-    if headers.get(hdrs.UPGRADE, "").lower() != "websocket" or request.method != hdrs.METH_GET:
+    if request.method != hdrs.METH_GET or request.version != HttpVersion11 or request.body_exists:
         return False
-    tokens = ",".join(headers.getall(hdrs.CONNECTION, ())).lower().split(",")
-    asked = any(token.strip() == "upgrade" for token in tokens)
-    return asked and request.version >= HttpVersion11 and not request.body_exists
+    headers = request.headers
+    return _PROTOCOL in _members(headers, hdrs.UPGRADE) and "upgrade" in _members(
+        headers, hdrs.CONNECTION
+    )
 
 
-async def tunnel(
-    session: ClientSession,
+def _members(headers: MultiMapping[str], name: str) -> set[str]:
+    """The members of a list of tokens, which are compared without regard to case."""
+    values = ",".join(headers.getall(name, ())).lower()
+    return {member.strip(" \t") for member in values.split(",")}
+
+
+def handshake_headers(headers: CIMultiDict[str]) -> CIMultiDict[str]:
+    """The upstream's request headers with the fields of the handshake, which are hop-by-hop."""
+    headers[hdrs.CONNECTION] = "Upgrade"
+    headers[hdrs.UPGRADE] = _PROTOCOL
+    return headers
+
+
+async def relay_tunnel(
     request: web.BaseRequest,
-    origin: URL,
+    upstream: ClientResponse,
     headers: CIMultiDict[str],
     *,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
     idle: float = IDLE_SECONDS,
 ) -> web.StreamResponse:
-    """Pass an upgrade request on; after a 101 relay bytes both ways until either end is done.
+    """Send a 101 on, then relay bytes both ways until either end is done. `headers` are those of
+    the 101 as the visitor may have them.
 
-    `headers` come from `request_headers`; the upgrade fields are put back here. Any answer but 101
-    is relayed like that of any other request. Each tunnel keeps a connection of `session` for its
-    whole life: give tunnels a session without a bound on connections. Raises `UpstreamError`.
+    Each tunnel keeps a connection of the upstream's pool for its whole life. Raises UpstreamError
+    for a 101 that switches to nothing, or to another protocol.
     """
+    connection = upstream.connection
+    if connection is None or connection.protocol is None or not connection.protocol.upgraded:
+        raise UpstreamError(
+            502, f"{upstream.url.origin()} answered 101 without Upgrade and Connection fields"
+        )
+    if _members(upstream.headers, hdrs.UPGRADE) != {_PROTOCOL}:
+        raise UpstreamError(502, f"{upstream.url.origin()} switched to another protocol than asked")
     headers[hdrs.CONNECTION] = "Upgrade"
-    headers[hdrs.UPGRADE] = "websocket"
-    async with ask(session, request, origin, headers, timeouts=timeouts, upgrade=True) as upstream:
-        answer = response_headers(upstream)
-        if upstream.status != 101:
-            return await stream(request, upstream, answer, timeouts=timeouts)
-        connection = upstream.connection
-        if connection is None or connection.protocol is None or not connection.protocol.upgraded:
-            raise UpstreamError(502, f"{origin} answered 101 without Upgrade and Connection fields")
-        answer[hdrs.CONNECTION] = "Upgrade"
-        answer[hdrs.UPGRADE] = upstream.headers.get(hdrs.UPGRADE, "websocket")
-        response = ProxyResponse(status=101, reason=upstream.reason, headers=answer)
-        try:
-            await response.prepare(request)
-        except ConnectionError:
-            return response
-        response.force_close()
-
-        ended = asyncio.Event()
-        clock = _Clock()
-        visitor, far = request.protocol, connection.protocol
-        to_upstream = _Direction(visitor, far, clock, ended.set)
-        to_visitor = _Direction(far, visitor, clock, ended.set)
-        far.set_parser(to_visitor, None)
-        visitor.set_parser(to_upstream)  # type: ignore[arg-type]
-        try:
-            await clock.watch(ended, idle)
-        finally:
-            to_upstream.stop()
-            to_visitor.stop()
+    headers[hdrs.UPGRADE] = _PROTOCOL
+    response = ProxyResponse(status=101, reason=upstream.reason, headers=headers)
+    try:
+        await response.prepare(request)
+    except ConnectionError:
         return response
+    response.force_close()
+
+    ended = asyncio.Event()
+    clock = _Clock()
+    visitor, far = request.protocol, connection.protocol
+    to_upstream = _Direction(visitor, far, clock, ended.set)
+    to_visitor = _Direction(far, visitor, clock, ended.set)
+    far.set_parser(to_visitor, None)
+    visitor.set_parser(to_upstream)  # type: ignore[arg-type]
+    try:
+        await clock.watch(ended, idle)
+    finally:
+        to_upstream.stop()
+        to_visitor.stop()
+    return response
 
 
 class _Clock:

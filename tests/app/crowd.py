@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.preferences import Preferences
 from consent_rules.rules import PageContext
-from proxy.banner.presenters import theme_of
 from proxy.banner.texts import texts_for
 from proxy.cookies.cookie_header import expiring, names_in
 from proxy.cookies.preference_cookie import (
@@ -28,7 +28,7 @@ from proxy.enforcement.csp import decision_policy
 from proxy.html import Page, compile_page
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import write_variant
-from proxy.review.preview import Question, rewritten
+from proxy.review.preview import PreviewRequest, rewrite_page
 from tests.app.crowd_origin import PAGES, Served
 from tests.app.site import HOST, TAGS
 
@@ -202,75 +202,77 @@ def _coded(value: object) -> str:
 class Offline:
     """What everybody must get, by `consent-proxy rewrite` and the pure rules."""
 
-    def __init__(self, question: Question) -> None:
-        self._question = question
-        self._index = CookieIndex(question.rules.vendors.values())
+    def __init__(self, request: PreviewRequest) -> None:
+        self._request = request
+        self._index = CookieIndex(request.rules.vendors.values())
         self._compiled = lru_cache(maxsize=None)(self._compile)
 
     def due(self, person: Person, served: Served) -> Due:
-        question = replace(self._question, url=person.url, visitor=person.visitor)
+        request = replace(self._request, url=person.url, visitor=person.visitor)
         signed_in = person.own("session") != "nobody"
         language = person.header("Accept-Language")
         plain = not signed_in and not served.marked and person.dest == "document"
         page = self._compiled(served.body, person.url)
-        decision = self._decision(question, person, (*page.marks, *served.marked))
+        decision = self._decision(request, person, (*page.marks, *served.marked))
         if plain:
-            body = rewritten(question, served.body, "text/html", language=language, bare=False)
+            body = rewrite_page(request, served.body, "text/html", language=language, bare=False)
         else:
-            body = self._embedded(question, person, page, decision)
+            body = self._embedded(request, person, page, decision)
         return Due(
-            body, self.policy(decision), self._cookies(question, person, decision, served), decision
+            body, self.policy(decision), self._cookies(request, person, decision, served), decision
         )
 
     def policy(self, decision: Decision | None) -> str:
-        question = self._question
+        request = self._request
         vendors = [] if decision is None else sorted(decision.open)
         return decision_policy(
-            question.site.own_patterns,
-            [question.rules.vendors[v] for v in vendors],
+            request.site.own_patterns,
+            [request.rules.vendors[v] for v in vendors],
             report_uri=REPORTS,
         )
 
     def decision(self, person: Person) -> Decision:
         """For what is no page."""
-        question = replace(self._question, url=person.url, visitor=person.visitor)
-        return self._decision(question, person, ())
+        request = replace(self._request, url=person.url, visitor=person.visitor)
+        return self._decision(request, person, ())
 
     def _compile(self, body: bytes, url: str) -> Page:
-        boundary = replace(self._question, url=url).boundary
+        boundary = replace(self._request, url=url).boundary
         return compile_page(body, "text/html", url, boundary)
 
-    def _decision(self, question: Question, person: Person, marks: tuple[str, ...]) -> Decision:
-        site, rules = question.site, question.rules
-        audience = site.audience_of(question.target, names_in(person.cookie_header), marks)
-        context = rules.page(site, question.target, audience, question.today)
+    def _decision(
+        self, request: PreviewRequest, person: Person, marks: tuple[str, ...]
+    ) -> Decision:
+        site, rules = request.site, request.rules
+        audience = site.audience_of(request.target, names_in(person.cookie_header), marks)
+        context = rules.page(site, request.target, audience, request.today)
         return decide(rules, context, person.visitor)
 
     def _embedded(
-        self, question: Question, person: Person, page: Page, decision: Decision
+        self, request: PreviewRequest, person: Person, page: Page, decision: Decision
     ) -> bytes:
-        """As `rewritten`, for what the command line does not ask: a frame, a signed-in visitor."""
+        """As `rewrite_page`, for what no command does: a frame, a signed-in visitor."""
         return write_variant(
             page,
-            question.site,
-            question.rules,
-            question.config,
-            theme_of(question.config.theme),
+            request.site,
+            request.rules,
+            request.config,
+            theme_of(vars(request.config.theme)),
             decision,
             texts_for(page.language, person.header("Accept-Language")),
             Injection(visible=person.dest != "iframe", origin=f"//{HOST}" if page.has_base else ""),
-            question.target if decision.audience is Audience.PATIENT else "",
+            request.target if decision.audience is Audience.PATIENT else "",
         ).body
 
     def _cookies(
-        self, question: Question, person: Person, decision: Decision, served: Served
+        self, request: PreviewRequest, person: Person, decision: Decision, served: Served
     ) -> tuple[str, ...]:
-        site = question.site
+        site = request.site
         patient = decision.audience is Audience.PATIENT
-        site_decision = PageContext(site, site.audience, site.tags, question.today)
+        site_decision = PageContext(site, site.audience, site.tags, request.today)
         openings = decision.open
         if not patient:
-            openings = decide(question.rules, site_decision, person.visitor).open
+            openings = decide(request.rules, site_decision, person.visitor).open
         found = [*allowed_set_cookies(served.set_cookies, self._index, openings)]
         if person.visitor.once:
             found.append(set_load_once_cookie("", secure=person.secure))
@@ -280,5 +282,5 @@ class Offline:
                 for name in names_in(person.cookie_header)
                 if self._index.is_closed(name, openings)
             ]
-            found += expiring(names, HOST, question.target.partition("?")[0], secure=person.secure)
+            found += expiring(names, HOST, request.target.partition("?")[0], secure=person.secure)
         return tuple(found)

@@ -13,7 +13,7 @@ from pathlib import Path
 from consent_rules.categories import Category
 from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
-from proxy.app import make_handler, memory_of
+from proxy.app import fast_path_lookup, make_handler
 from proxy.http.content_coding import decoded
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
@@ -221,8 +221,8 @@ async def proxied(
 ) -> AsyncIterator[Proxied]:
     """Start an origin and a proxy in front.
 
-    `pages` are the origin's answers by path, without the first slash; `change` edits the
-    config's text.
+    `pages` are the origin's answers by path, without the first slash; the one of `*` is for all
+    other paths. `change` edits the config's text.
     """
     answers: dict[str, Reply] = {"/" + name: page for name, page in (pages or {}).items()}
     answers.setdefault("/", reply(PAGE))
@@ -233,30 +233,42 @@ async def proxied(
             exchange = await visit.request()
             asked.append(exchange)
             path = exchange.line.split()[1].decode("latin-1").partition("?")[0]
-            found = answers.get(path, reply(b"no such page", status="404 Not Found"))
+            missing = answers.get("/*", reply(b"no such page", status="404 Not Found"))
+            found = answers.get(path, missing)
             if isinstance(found, bytes):
                 head = exchange.line.startswith(b"HEAD")
                 await visit.send(found.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head else found)
             else:
                 await found(visit)
 
-    async with origin(script) as upstream:
-        today = datetime.datetime.now(datetime.UTC)
-        text = change(config_text(upstream.port, mode=mode))
-        config = load_config(text, "c.toml", today=today.date()).config
-        running = build_runtime(config, folder, today)
-        listener = open_listener("127.0.0.1:0")
-        stop = asyncio.Event()
-        async with open_session() as session, open_session(connections=0) as tunnels:
-            handler = make_handler(lambda: running, session, tunnels)
-            limits = Limits(grace=2.0, linger=0.5)
-            memory = memory_of(lambda: running)
-            serving = asyncio.create_task(
-                serve(handler, listener, stop=stop, limits=limits, memory=memory)
-            )
-            try:
-                port = listener.getsockname()[1]
-                yield Proxied(port, running, config, answers, asked)
-            finally:
-                stop.set()
-                await serving
+    async with (
+        origin(script) as upstream,
+        in_front_of(upstream.port, folder, mode=mode, change=change) as site,
+    ):
+        site.pages, site.asked = answers, asked
+        yield site
+
+
+@contextlib.asynccontextmanager
+async def in_front_of(
+    port: int, folder: Path, *, mode: str = "enforce", change: Callable[[str], str] = str
+) -> AsyncIterator[Proxied]:
+    """Start a proxy in front of an origin that runs already, at `port` of this machine."""
+    today = datetime.datetime.now(datetime.UTC)
+    text = change(config_text(port, mode=mode))
+    config = load_config(text, "c.toml", today=today.date()).config
+    running = build_runtime(config, folder, today)
+    listener = open_listener("127.0.0.1:0")
+    stop = asyncio.Event()
+    async with open_session() as session, open_session(connections=0) as tunnels:
+        handler = make_handler(lambda: running, session, tunnels)
+        limits = Limits(grace=2.0, linger=0.5)
+        memory = fast_path_lookup(lambda: running)
+        serving = asyncio.create_task(
+            serve(handler, listener, stop=stop, limits=limits, memory=memory)
+        )
+        try:
+            yield Proxied(listener.getsockname()[1], running, config, {})
+        finally:
+            stop.set()
+            await serving

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from multidict import CIMultiDict
 
@@ -22,13 +23,16 @@ from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.config.load import load_config
 from proxy.cookies.signing_keys import load_keys
 from proxy.http.content_coding import decoded
-from proxy.review.preview import ask_offline
+from proxy.review.preview import preview_request
 from tests.app.crowd import COOKIE_STATES, Crowd, Due, Offline, Person
 from tests.app.crowd_origin import LINKS, STYLE, Served, serve, served, version_in, version_now
 from tests.app.site import HOST, config_text
 from tests.app.test_metrics import samples, total
 from tests.app.test_serving import ROOT, free_ports
 from tests.forwarding.harness import origin
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = 1000
 AT_ONCE = 48
@@ -200,7 +204,7 @@ async def _two_workers(folder: Path, origin_port: int) -> AsyncIterator[tuple[st
             sys.executable, "-m", "proxy", "run", "--config", str(config), cwd=ROOT, stderr=log
         )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     (await asyncio.open_connection("127.0.0.1", port))[1].close()
@@ -235,7 +239,7 @@ async def test_a_thousand_visitors(tmp_path: Path) -> None:
             load_keys(tmp_path / "forged", today),
             config.policy.version,
         )
-        question = ask_offline(
+        question = preview_request(
             config, f"http://{HOST}/", accept=None, gpc=False, region="", today=today.date()
         )
         site = Site(base, session, Offline(question))

@@ -16,10 +16,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.app.test_serving import Process, running
+from tests.support.waiting import PATIENCE
 
-WAIT = 10.0
+pytestmark = pytest.mark.slow
+
 VISITORS = 8
 TAG = (
     '[[tag]]\nvendor = "{vendor}"\nsites = ["www"]\napproved_by = "a"\n'
@@ -88,7 +92,7 @@ async def until(what: Callable[[], bool], log: Process) -> float:
     """Seconds until it is so."""
     start = time.monotonic()
     while not what():
-        assert time.monotonic() < start + WAIT, log.log
+        assert time.monotonic() < start + PATIENCE, log.log
         await asyncio.sleep(0.005)
     return time.monotonic() - start
 
@@ -99,7 +103,7 @@ async def told(admin: int, taken: bool) -> list[str]:
     Each connection goes to one of the workers.
     """
     found: dict[int, str] = {}
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + PATIENCE
     while len(found) < 2:
         assert time.monotonic() < end, found
         # Workers that begin do not listen yet.
@@ -166,15 +170,15 @@ async def test_twenty_changes_under_load(tmp_path: Path) -> None:
         )
         assert [wrong for one in asking for wrong in one.wrong] == []
         assert [one.connections for one in asking] == [1] * VISITORS
-        assert statistics.median(took) < 1
-        assert max(took) < 3  # of a machine that does other work as well
+        # How soon is printed, not asserted: a busy machine says nothing about the product. That
+        # each change arrives is what `until` holds.
         assert "Traceback" not in process.log
         assert process.stop() == 0
 
 
 async def see(port: int, name: str, process: Process) -> None:
     """Both workers show the name, in new connections."""
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + PATIENCE
     same = 0
     while same < 12:
         assert time.monotonic() < end, process.log
@@ -230,13 +234,14 @@ async def test_files_of_teams_links_and_a_worker_that_dies(tmp_path: Path) -> No
 
         # A new key, written by another machine or command.
         kids = json.dumps(await keys(port))
-        done = await asyncio.create_subprocess_exec(
-            "openssl", "genpkey", "-algorithm", "ed25519", "-out", str(tmp_path / "0.pem")
+        (tmp_path / "0.pem").write_bytes(
+            Ed25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
         )
-        assert await done.wait() == 0
         (tmp_path / "0.pem").chmod(0o600)
         (tmp_path / "0.pem").replace(tmp_path / "keys" / "0000.pem")
-        end = time.monotonic() + WAIT
+        end = time.monotonic() + PATIENCE
         while json.dumps(await keys(port)) == kids:
             assert time.monotonic() < end, process.log
         assert "Traceback" not in process.log

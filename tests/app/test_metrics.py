@@ -13,7 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
-from tests.app.test_serving import WAIT, ask, running
+from tests.app.test_serving import ask, running
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 VISITS = 12
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -39,7 +42,7 @@ def test_all_workers_are_told_of_together(tmp_path: Path) -> None:
         admin = int(text.partition('admin_listen = "127.0.0.1:')[2].partition('"')[0])
 
         def told_until(condition: Callable[[Samples], bool]) -> Samples:
-            end = time.monotonic() + WAIT
+            end = time.monotonic() + PATIENCE
             while True:
                 try:
                     status, body, _ = ask(admin, "/metrics")

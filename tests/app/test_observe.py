@@ -6,9 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from proxy.observability.discovered import read_discovered
 from tests.app.site import HOSTS, PAGE, config_text, proxied, reply
 from tests.cli.commands import run
+
+pytestmark = pytest.mark.slow
 
 
 async def test_what_is_observed_is_told(tmp_path: Path) -> None:

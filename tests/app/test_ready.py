@@ -15,6 +15,9 @@ from consent_rules.preferences import Preferences
 from proxy.cache.fast_path import FastPath, FastPathEntry
 from tests.app.site import HOST, PAGE, Answer, Proxied, parse, proxied, reply
 from tests.app.test_region_file import write
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 FRESH = "Cache-Control: public, max-age=600"
 SCRIPT = reply(b"let site = 1;" * 300, "Content-Type: text/javascript", FRESH, html=False)
@@ -43,7 +46,7 @@ class Connection:
 
     async def ask(self, path: str, *headers: str) -> Answer:
         self.send(path, *headers)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self.read()
 
 

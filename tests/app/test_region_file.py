@@ -87,7 +87,7 @@ def test_a_bad_file_is_a_fault_with_its_line(
     with pytest.raises(ConfigError, match=says) as caught:
         read_config(config, today=TODAY)
     line = text[: text.index("bad.mmdb")].count("\n") + 1
-    assert [fault.line for fault in caught.value.faults] == [line]
+    assert [problem.line for problem in caught.value.problems] == [line]
     with pytest.raises(RegionFileError, match=says):
         build_runtime(
             load_config(text, "c.toml", today=TODAY).config,

@@ -15,10 +15,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from tests.app.site import PAGE, config_text
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-WAIT = 20.0
 
 
 class _Origin(BaseHTTPRequestHandler):
@@ -59,7 +63,7 @@ class Process:
         return Path(self._log.name).read_text()
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        end = time.monotonic() + WAIT
+        end = time.monotonic() + PATIENCE
         while self.log.count(text) < times:
             assert time.monotonic() < end, self.log
             assert self.process.poll() is None, self.log
@@ -67,7 +71,7 @@ class Process:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(WAIT)
+        return self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -84,7 +88,7 @@ def running(folder: Path, workers: int) -> Iterator[tuple[Process, Path, str, in
     config.write_text(text)
     process = Process(config)
     try:
-        end = time.monotonic() + WAIT
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.process.poll() is None:
             with contextlib.suppress(OSError):
                 if ask(port)[0] == 200:
@@ -177,7 +181,7 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
             (second / name).write_text(content)
             done = subprocess.run(
                 [sys.executable, "-m", "proxy", "run", "--config", str(second / name)],
-                cwd=ROOT, capture_output=True, text=True, timeout=WAIT,
+                cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
             )  # fmt: skip
             assert done.returncode == 1
             assert says in done.stderr

@@ -15,10 +15,13 @@ import pytest
 import zstandard
 
 from proxy.http.content_coding import CodingError, decoded
-from proxy.http.content_coding_stream import Do, Undo
+from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from tests.app.site import BANNER, HOST, HOSTS, PAGE, Proxied, parse, proxied, reply
 from tests.app.test_pages import locked
 from tests.forwarding.harness import Visit
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 START = PAGE.partition(b"<p>Fin")[0] + b"<p>first</p>" + b"<!-- -->" * 200
 REST = (
@@ -38,7 +41,7 @@ async def visiting(
     lines = [f"GET {path} HTTP/{version}", f"Host: {HOST}", "Sec-Fetch-Dest: document", *headers]
     writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             yield reader
     finally:
         writer.close()
@@ -98,7 +101,7 @@ def _shown(text: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("accept", ["gzip", "br", "zstd"])
 async def test_each_chunk_can_be_read_at_once(tmp_path: Path, accept: str) -> None:
-    undo = Undo(accept)
+    undo = StreamDecoder(accept)
     slow = Slow()
     async with proxied(tmp_path, {"page": slow}) as site:
         async with visiting(site, "/page", f"Accept-Encoding: {accept}", version="1.0") as reader:
@@ -348,12 +351,12 @@ def test_codings_are_undone_whatever_the_chunks(coding: str) -> None:
     plain = large(20_000) + bytes(2_000_000)
     body = CODINGS[coding](plain)
     for size in (1, 7, 1000, len(body)):
-        undo = Undo(coding)
+        undo = StreamDecoder(coding)
         parts = [p for part in _chunks(body, size) for p in undo.feed(part)]
         undo.end()
         assert b"".join(parts) == plain
         assert max(map(len, parts)) < 12_000_000
-    undo = Undo(coding)
+    undo = StreamDecoder(coding)
     with pytest.raises(CodingError):
         for part in _chunks(body[:-3], 500):
             list(undo.feed(part))
@@ -363,7 +366,7 @@ def test_codings_are_undone_whatever_the_chunks(coding: str) -> None:
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", ""])
 def test_codings_are_done_chunk_by_chunk(coding: str) -> None:
     plain = large(50_000)
-    do, undo = Do(coding), Undo(coding)
+    do, undo = StreamEncoder(coding), StreamDecoder(coding)
     coded = b""
     for part in _chunks(plain, 3000):
         chunk = do.chunk(part)
@@ -424,7 +427,7 @@ async def test_a_visitor_who_leaves_ends_it(tmp_path: Path) -> None:
     async with proxied(tmp_path, {"page": endless}) as site:
         async with visiting(site, "/page") as reader:
             await reader.readuntil(b"<p>more</p>")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await lost.wait()
 
 

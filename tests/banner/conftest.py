@@ -1,48 +1,20 @@
-"""Views to render, and a Chromium that shows them as the proxy would: with a strict CSP."""
+"""Views to render, in each language and in English."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
-from consent_rules.categories import CHOOSABLE, Category
-from proxy.banner.assets import Kind, assets
-from proxy.banner.banner import banner_html, head_html, link_html
-from proxy.banner.placeholder import placeholder_html
 from proxy.banner.texts import Texts, languages
-from proxy.banner.theme import Theme
-from proxy.banner.views import BannerView, CategoryView, PageState, VendorView
-
-PARAGRAPHS = "<p>A line of the page. <a href='#x'>Read more</a></p>" * 40
-
-Page = Callable[..., str]
-
-
-def _categories(on: Sequence[Category] = ()) -> tuple[CategoryView, ...]:
-    analytics = (
-        VendorView(
-            "google-analytics",
-            "Google Analytics",
-            "Google LLC",
-            "Counts visits",
-            "https://policies.example/privacy",
-            ("_ga", "_ga_*"),
-        ),
-        VendorView("matomo", "Matomo", exception=True),
-    )
-    return tuple(
-        CategoryView(c, c in on, analytics if c is Category.ANALYTICS else (VendorView(c, c),))
-        for c in CHOOSABLE
-    )
+from proxy.banner.views import CategoryView
+from tests.banner.host_page import banner_categories
+from tests.banner.host_page import host_page as page_with_markup
 
 
 @pytest.fixture
 def categories() -> Callable[..., tuple[CategoryView, ...]]:
-    return _categories
+    return banner_categories
 
 
 @pytest.fixture(params=sorted(languages()))
@@ -56,62 +28,5 @@ def english() -> Texts:
 
 
 @pytest.fixture
-def host_page() -> Page:
-    """A page of a site with our markup in it, as one string."""
-
-    def build(
-        texts: Texts,
-        *,
-        css: str = "",
-        gpc: bool = False,
-        on: Sequence[Category] = (),
-        decided: bool = False,
-        placeholders: bool = False,
-        choices: bool = False,
-        body: str = PARAGRAPHS,
-        state: PageState | None = None,
-    ) -> str:
-        off = tuple(c for c in CHOOSABLE if c not in on)
-        state = state or PageState(tuple(on), off, decided=decided, gpc=gpc)
-        view = BannerView("Acme Billing", "/privacy", _categories(on), gpc, "/a?b=1&c=2")
-        closed = ""
-        if placeholders:
-            video = placeholder_html("youtube", "YouTube", "video", "480", "270", texts)
-            closed = f"<p>Before {video} after</p>"
-        return (
-            "<!doctype html><html lang=en><head><meta name=viewport "
-            "content='width=device-width,initial-scale=1'><title>Page</title>"
-            f"{css and f'<style>{css}</style>'}"
-            f"{head_html(Theme(), state, placeholders=placeholders, choices=choices)}</head>"
-            "<body><main id=main>"
-            f"<h1>Title</h1>{closed}{body}</main>"
-            f"{link_html(texts, '/a', placeholders=placeholders, choices=choices)}"
-            f"{'' if state.decided else banner_html(view, texts)}</body></html>"
-        )
-
-    return build
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium: set CHROMIUM to one")
-    # For one file only: while it lives, asyncio tests cannot run in the same process.
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def strict_csp() -> str:
-    """What the proxy sends at least: our assets by hash, nothing else inline."""
-    kinds = [assets(Theme(), kind) for kind in Kind]
-    styles = " ".join(f"'sha256-{a.style_sha256}'" for a in kinds if a.style)
-    scripts = " ".join(f"'sha256-{a.script_sha256}'" for a in kinds if a.script)
-    return (
-        f"default-src 'none'; style-src {styles}; script-src {scripts}; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'"
-    )
+def host_page() -> Callable[..., str]:
+    return page_with_markup

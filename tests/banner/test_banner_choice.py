@@ -169,6 +169,7 @@ def test_accept_all_allows_what_the_site_uses_only() -> None:
     assert parse_choice({"action": "accept_all"}, VENDORS, (A,)).allowed == {A}
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), st.lists(st.text()), max_size=4), st.lists(st.text()))
 def test_any_form_gives_a_choice_or_an_error(form: dict[str, list[str]], names: list[str]) -> None:
     try:

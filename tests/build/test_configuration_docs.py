@@ -26,7 +26,7 @@ from consent_rules.config.models import (
     Site,
     Table,
     Tag,
-    Theme,
+    ThemeTable,
     VendorTable,
 )
 
@@ -39,7 +39,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[policy.region_from]": RegionFrom,
     "[preferences]": PreferenceStore,
     "[receipts]": Receipts,
-    "[theme]": Theme,
+    "[theme]": ThemeTable,
     "[signals]": Signals,
     "[[site]]": Site,
     "[[site.page]]": PageRule,
@@ -125,4 +125,4 @@ def test_the_example_is_a_config_without_fault() -> None:
     assert example
     loaded = load_config(example[1], "example.toml", today=datetime.date(2026, 11, 3))
     assert [tag.vendor for tag in loaded.config.tags] == ["google-analytics", "acme-chat"]
-    assert loaded.faults == ()
+    assert loaded.problems == ()

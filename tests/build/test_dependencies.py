@@ -23,6 +23,15 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _group(name: str) -> Iterator[str]:
+    """A dependency group with those that it includes (PEP 735)."""
+    for entry in PROJECT["dependency-groups"][name]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            yield from _group(entry["include-group"])
+
+
 def _names(requirements: Iterable[str]) -> set[str]:
     found = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in requirements)
     return {_normal(match[0]) for match in found if match}
@@ -49,7 +58,7 @@ def test_each_import_is_declared(folder: str) -> None:
     allowed = _names(PROJECT["project"]["dependencies"])
     own = set(SHIPPED)
     if folder not in SHIPPED:
-        allowed |= _names(PROJECT["dependency-groups"]["dev"])
+        allowed |= _names(_group("dev"))
         own |= set(FOLDERS)
     provided_by = packages_distributions()
     undeclared = {
@@ -68,6 +77,43 @@ def test_each_import_is_declared(folder: str) -> None:
 def test_what_is_shipped_does_not_import_what_is_not(folder: str) -> None:
     others = set(FOLDERS) - set(SHIPPED)
     assert sorted({f"{f}: {m}" for f, m in _imports(folder) if m in others}) == []
+
+
+# What is used without an import: as a command, a plugin, types, or by another package's name.
+_NOT_IMPORTED = {
+    "axe-playwright-python": "brings axe.js, which the browser runs",
+    "editables": "hatchling writes editable installs with it",
+    "gunicorn": "a command: serves the WSGI origins of the tests",
+    "hatchling": "builds the wheel",
+    "import-linter": "a command",
+    "mypy": "a command",
+    "netaddr": "mmdb-writer takes its networks",
+    "pre-commit": "a command",
+    "pytest-asyncio": "a plugin",
+    "pytest-xdist": "a plugin",
+    "ruff": "a command",
+    "ua-parser": "device classes",
+    "uvicorn": "a command: serves the ASGI origins of the tests",
+    "uvloop": "its loop is asked for by name",
+    "yarl": "aiohttp's URLs",
+}
+
+
+def test_each_dependency_is_imported_or_says_why_not() -> None:
+    declared = _names(PROJECT["project"]["dependencies"]) | _names(_group("dev"))
+    modules = {module for folder in FOLDERS for _, module in _imports(folder)}
+    provided_by = packages_distributions()
+    imported = {_normal(name) for module in modules for name in provided_by.get(module, ())}
+    unused = {name for name in declared - imported if not name.startswith("types-")}
+    assert sorted(unused - _NOT_IMPORTED.keys()) == []
+
+
+def test_what_only_tests_import_is_not_shipped() -> None:
+    runtime = _names(PROJECT["project"]["dependencies"])
+    modules = {module for folder in SHIPPED for _, module in _imports(folder)}
+    provided_by = packages_distributions()
+    imported = {_normal(name) for module in modules for name in provided_by.get(module, ())}
+    assert sorted(runtime - imported - _NOT_IMPORTED.keys()) == []
 
 
 def test_the_rules_import_nothing_of_the_proxy() -> None:

@@ -15,6 +15,8 @@ README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
+PAGES = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+
 _TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
 _STAGES = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
 
@@ -22,10 +24,10 @@ _STAGES = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
 def test_each_make_command_of_the_documents_exists() -> None:
     told = {
         target
-        for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
-        for target in re.findall(r"(?:^|`)make ([a-z0-9-]+)(?=[`\n])", page.read_text(), re.M)
+        for page in PAGES
+        for target in re.findall(r"(?:^|`)make ([a-z0-9-]+)(?=[` \n])", page.read_text(), re.M)
     }
-    assert {"demo", "test", "bench"} <= told
+    assert {"demo", "test", "test-quick", "test-newest", "update", "clean-room", "bench"} <= told
     assert told <= _TARGETS
 
 
@@ -37,14 +39,38 @@ def test_each_target_in_the_help_can_be_planned() -> None:
         assert planned.returncode == 0, planned.stderr
 
 
-def test_each_link_of_the_readme_leads_to_a_file() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_each_link_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text())
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_the_readme_leads_to_the_other_papers() -> None:
+    for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"):
+        assert f"]({name})" in README
+
+
+def test_the_changelog_has_a_place_for_what_is_new() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    headings = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "proxy/__init__.py").read_text())
+    assert version is not None
+    assert version[1] in headings
+
+
+def test_urls_of_the_project_are_of_hosts_that_exist() -> None:
+    """None yet: it has no home page."""
+    assert "urls" not in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 @pytest.mark.parametrize(
-    "script", sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "scripts").iterdir())
+    "script",
+    sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "scripts").iterdir()
+        if path.is_file() and path.suffix != ".py"
+    ),
 )
 def test_scripts_are_valid_and_strict(script: str) -> None:
     text = (ROOT / script).read_text()
@@ -78,6 +104,20 @@ def test_the_image_stops_by_sigterm_and_reports_its_health() -> None:
     assert "\nHEALTHCHECK " in _STAGES[-1]
     # The exec form: with a shell in between, the signal would not arrive.
     assert re.search(r'^ENTRYPOINT \["consent-proxy"\]$', _STAGES[-1], re.MULTILINE)
+
+
+def test_the_image_installs_what_is_locked_and_nothing_else() -> None:
+    installs = re.findall(r"pip(?: --python \S+)? install (.+?)(?: && |\n)", _joined(DOCKERFILE))
+    assert installs
+    for arguments in installs:
+        locked = re.fullmatch(r"--require-hashes -r requirements/(build|run)\.lock\.txt", arguments)
+        assert locked or arguments == "--no-deps /wheels/*.whl", arguments
+    assert "--no-build-isolation" in DOCKERFILE
+
+
+def _joined(text: str) -> str:
+    """Lines that end with a backslash, joined with the next, blanks made one."""
+    return re.sub(r" +", " ", text.replace("\\\n", " "))
 
 
 def test_what_the_image_is_built_from_passes_the_dockerignore() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +71,60 @@ def test_holds_nothing_that_only_developers_need(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.split("/")[0] for name in archive.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"consent_rules", "proxy"}
+
+
+def test_tells_type_checkers_that_it_has_types(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"consent_rules/py.typed", "proxy/py.typed"} <= set(archive.namelist())
+
+
+def test_has_the_version_that_the_command_prints(wheel: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "proxy", "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == f"consent-proxy {wheel.name.split('-')[1]}\n"
+
+
+def _smoke(*folders: Path) -> subprocess.CompletedProcess[str]:
+    """scripts/smoke.py, where these folders are what is installed."""
+    path = os.pathsep.join(map(str, folders))
+    return subprocess.run(
+        [sys.executable, "-S", str(ROOT / "scripts/smoke.py")],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_smoke_test_is_content_with_the_wheel_alone(installed: Path) -> None:
+    ran = _smoke(installed)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_smoke_test_names_another_package_of_our_name(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy/__init__.py").touch()
+    info = tmp_path / "proxy.py-2.4.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: proxy.py\nVersion: 2.4\n")
+    (info / "RECORD").write_text("proxy/__init__.py,,\n")
+    for folders in ((installed, tmp_path), (tmp_path, installed)):
+        ran = _smoke(*folders)
+        assert ran.returncode == 1
+        assert "'proxy' in site-packages comes from proxy.py too" in ran.stderr
+        assert "pipx" in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+
+def test_smoke_test_says_that_nothing_is_there(tmp_path: Path) -> None:
+    ran = _smoke(tmp_path)
+    assert ran.returncode == 1
+    assert "consent-proxy is not installed here" in ran.stderr
 
 
 @pytest.mark.parametrize("command", ["catalogue", "schema"])

@@ -15,6 +15,7 @@ from yarl import URL
 from proxy.cache import Entry, Key, ReadPage, SharedCache, Visit, lookup, send_kept
 from proxy.http.error_pages import error_response
 from proxy.http.forwarding import request_headers
+from proxy.http.request_fields import unknown_fields
 from proxy.http.targets import requested_host
 from proxy.responses.stream import stream
 from proxy.server.listener import open_listener
@@ -31,7 +32,7 @@ BUDGET = 4_000_000
 class Page:
     """A page that was read: "compiled" by counting."""
 
-    kept: bytes | None
+    stored: bytes | None
     attachment: object
     size: int = 100
     begun: bytes | None = None
@@ -47,11 +48,8 @@ class PlainReplies:
     def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
         return headers.get("Content-Type", "").startswith("text/html") and status != 304
 
-    def keeps(self, headers: CIMultiDict[str]) -> bool:
+    def may_store(self, headers: CIMultiDict[str]) -> bool:
         return headers.get("X-Page-Audience") != "patient"
-
-    def may_share_pages(self) -> bool:
-        return "session" not in self.request.headers.get("Cookie", "")
 
     async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
         read = await read_body(upstream, 1_000_000, 5, 5)
@@ -72,7 +70,9 @@ class PlainReplies:
             already = read.attachment
         return await stream(self.request, upstream, headers, upstream.status, already_read=already)
 
-    async def kept(self, entry: Entry, headers: CIMultiDict[str], now: float) -> web.StreamResponse:
+    async def stored(
+        self, entry: Entry, headers: CIMultiDict[str], now: float
+    ) -> web.StreamResponse:
         return await send_kept(self.request, entry, headers, now)
 
 
@@ -156,6 +156,8 @@ async def bench(
                 upstream=upstream,
                 timeouts=timeouts or Timeouts(),
                 replies=PlainReplies(request, compiled),
+                may_share=not {"Cookie", "Authorization"} & set(request.headers),
+                unknown=unknown_fields(request.headers),
             )
             try:
                 return await lookup(visit)

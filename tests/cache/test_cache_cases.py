@@ -66,6 +66,7 @@ def test_kept(case: dict[str, Any]) -> None:
         headers(case["answer"]),
         NOW,
         is_page=case.get("page", False),
+        has_credentials=case.get("credentials", False),
     )
     assert why == case["why"]
 

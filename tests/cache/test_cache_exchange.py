@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from tests.cache.harness import Answer, bench, says, until
 from tests.forwarding.harness import client
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_second_visitor_asks_nobody() -> None:
@@ -230,7 +232,7 @@ async def test_stale_while_revalidate_waits_for_nobody() -> None:
     async with bench(answer) as b:
         await b.get()
         b.later(2)
-        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(10))), 10)
+        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(10))), PATIENCE)
         assert [body for _, _, body in answers] == [b"1"] * 10
         go.set()
         await until(lambda: not len(b.cache.fills))
@@ -299,7 +301,7 @@ async def test_what_cannot_be_kept_is_waited_for_once() -> None:
         await b.get("/all")
         together.clear()
         at_once = 0
-        await asyncio.wait_for(asyncio.gather(*(b.get("/all") for _ in range(20))), 10)
+        await asyncio.wait_for(asyncio.gather(*(b.get("/all") for _ in range(20))), PATIENCE)
 
 
 async def test_what_could_not_be_kept_is_noticed_when_it_can() -> None:
@@ -404,7 +406,7 @@ async def test_a_body_streams_while_it_is_kept(length: bool) -> None:
 
     async with bench(answer) as b:
         async with b.session.get(b.base) as response:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 first = await response.content.readexactly(1000)
             go.set()
             rest = await response.content.read()
@@ -444,7 +446,7 @@ async def test_a_slow_visitor_does_not_slow_the_others() -> None:
         await slow.send(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % b.base[7:].encode())
         await until(lambda: len(b.origin.asked) == 1)
         # `slow` reads nothing at all; it was the first.
-        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(3))), 3)
+        answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(3))), PATIENCE)
         assert all(a[2] == body for a in answers)
         assert len(b.origin.asked) == 1
 
@@ -529,3 +531,93 @@ async def test_no_cache_is_validated_for_each_visitor() -> None:
         assert all(a[::2] == (200, b"hello") for a in answers)
         assert len(b.origin.asked) == 6
         assert (await b.get(If_None_Match='"a"'))[0] == 304
+
+
+CSS: dict[str, Any] = {"Content_Type": "text/css"}
+
+
+async def test_head_of_one_with_a_cookie_teaches_nobody() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        fields = {"ETag": '"a"', "Cache-Control": "max-age=60", "Content-Type": "text/css"}
+        if "Cookie" in request.headers:
+            fields |= {"X-User": "alice", "ETag": '"a"' if request.path == "/same" else '"hers"'}
+        return web.Response(body=b"hello", headers=fields)
+
+    async with bench(answer) as b:
+        for path in ("/same", "/other"):
+            await b.get(path)
+            b.later(61)
+            await b.get(path, method="HEAD", Cookie="sid=alice")
+            assert len(b.cache.store) >= 1
+            assert "X-User" not in (await b.get(path))[1]
+
+
+async def test_what_was_fetched_with_a_cookie_is_not_validated_for_others() -> None:
+    fields = {"Cache-Control": "max-age=60", "ETag": '"alike"', "Content-Type": "image/png"}
+    fields["Last-Modified"] = "Mon, 01 Jan 2024 00:00:00 GMT"
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "If-None-Match" in request.headers or "If-Modified-Since" in request.headers:
+            return web.Response(status=304, headers=fields)
+        return web.Response(text=request.headers.get("Cookie", "nobody"), headers=fields)
+
+    async with bench(answer) as b:
+        await b.get("/", Cookie="sid=alice")
+        b.later(61)
+        assert (await b.get("/"))[2] == b"nobody"
+        b.later(61)
+        # Nor is what nobody fetched validated by one with a cookie.
+        assert (await b.get("/", Cookie="sid=bob"))[2] == b"sid=bob"
+        assert not [asked for asked in b.origin.asked if "If-None-Match" in asked]
+
+
+async def test_who_has_a_cookie_asks_alone() -> None:
+    go = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await go.wait()
+        headers = {"Cache-Control": "public, max-age=60", "Content-Type": "text/css"}
+        return web.Response(text="a{}", headers=headers)
+
+    async with bench(answer) as b:
+        asking = [asyncio.create_task(b.get("/", Cookie=f"sid={n}")) for n in range(5)]
+        asking.append(asyncio.create_task(b.get("/")))
+        asking.append(asyncio.create_task(b.get("/", X_Api_Key="1")))
+        await until(lambda: len(b.origin.asked) == 7)
+        go.set()
+        await asyncio.gather(*asking)
+
+
+async def test_a_stale_file_is_refreshed_once_for_those_with_cookies() -> None:
+    cache = "max-age=1, stale-while-revalidate=60"
+    async with bench(says(Cache_Control=cache, pause=0.05, **CSS)) as b:
+        await b.get("/", Cookie="sid=1")
+        b.later(2)
+        await asyncio.gather(*(b.get("/", Cookie=f"sid={n}") for n in range(5)))
+        await until(lambda: not len(b.cache.fills))
+        assert len(b.origin.asked) == 2
+
+
+async def test_a_file_stands_in_for_those_with_cookies_while_the_origin_is_away() -> None:
+    async with bench(says(Cache_Control="max-age=1", **CSS)) as b:
+        await b.get("/")
+        b.later(2)
+        b.origin.down = True
+        assert (await b.get("/", Cookie="sid=1"))[0] == 200
+    async with bench(says(Last_Modified="Mon, 01 Jan 2024 00:00:00 GMT", **CSS)) as b:
+        await b.get("/")
+        b.later(4000)
+        b.origin.down = True
+        assert (await b.get("/"))[0] == 502  # a guessed lifetime lends nothing
+        assert (await b.get("/", Cache_Control="max-stale"))[0] == 502
+
+
+@pytest.mark.parametrize("path", ["/account/x.css", "/account;x.css", "/account%2Fx.css", "/x.css"])
+async def test_an_ending_makes_nothing_cacheable(path: str) -> None:
+    """Web cache deception: the response's own fields decide, and its type; never the URL."""
+    cases: tuple[dict[str, Any], ...] = ({}, {"ETag": '"1"'}, {"Cache_Control": "max-age=60"})
+    for fields in cases:
+        kind = "text/html" if "Cache_Control" in fields else "application/json"
+        async with bench(says(Content_Type=kind, **fields)) as b:
+            await b.get(path, Cookie="sid=alice")
+            assert len(b.cache.store) == 0

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.matching.paths import glob_regex
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.paths import path_glob
+from consent_rules.matching.vendor_index import VendorIndex
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def index() -> RuleIndex:
-    return RuleIndex.build(catalogue().values())
+def index() -> VendorIndex:
+    return VendorIndex(catalogue().values())
 
 
 def _rows(name: str) -> list[list[str]]:
@@ -35,7 +35,7 @@ def _snippets() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("url", "vendor_id"), _rows("golden_urls.csv"))
-def test_url(index: RuleIndex, url: str, vendor_id: str) -> None:
+def test_url(index: VendorIndex, url: str, vendor_id: str) -> None:
     parts = urlsplit(url)
     assert parts.hostname
     vendor = index.vendor_of_url(parts.hostname, parts.port, parts.path or "/")
@@ -43,7 +43,7 @@ def test_url(index: RuleIndex, url: str, vendor_id: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "vendor_id"), _rows("golden_own_paths.csv"))
-def test_own_path(index: RuleIndex, path: str, vendor_id: str) -> None:
+def test_own_path(index: VendorIndex, path: str, vendor_id: str) -> None:
     vendor = index.vendor_of_own_path(path)
     assert (vendor.id if vendor else "") == vendor_id
 
@@ -53,11 +53,11 @@ def test_cookie(cookie: str, vendor_ids: str) -> None:
     found = [
         vendor.id
         for vendor in catalogue().values()
-        if any(glob_regex(pattern).match(cookie) for pattern in vendor.cookies)
+        if any(path_glob(pattern).match(cookie) for pattern in vendor.cookies)
     ]
     assert sorted(found) == vendor_ids.split()
 
 
 @pytest.mark.parametrize("snippet", _snippets(), ids=lambda s: s["what"])
-def test_snippet(index: RuleIndex, snippet: dict[str, Any]) -> None:
+def test_snippet(index: VendorIndex, snippet: dict[str, Any]) -> None:
     assert sorted(index.vendors_of_text(snippet["text"])) == sorted(snippet["vendors"])

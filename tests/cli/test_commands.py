@@ -16,6 +16,8 @@ import pytest
 from tests.app.site import PAGE, config_text
 from tests.cli.commands import run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 URL = "https://www.example.com/"
 
@@ -213,6 +215,35 @@ def test_explain_reads_stdin_and_patient_marks(config: Path) -> None:
     command = ["explain", URL, "--config", config, "--html", "-", "--json", "--preferences", "all"]
     told = json.loads(run(*command, stdin=html).stdout)
     assert (told["audience"], told["open"]) == ("patient", [])
+
+
+@pytest.mark.parametrize(
+    ("path", "because"),
+    [
+        ("/", ""),
+        ("/patients/pay", 'rule "/patients/*", read as "/patients/pay"'),
+        ("/index.php/patients/pay", 'rule "/patients/*", read as "/patients/pay"'),
+        ("/x%2fy", "no honest link is spelled so: an encoded slash"),
+        ("/?r=patients", 'rule "/patients/*", read as "/patients"'),
+    ],
+)
+def test_explain_tells_by_which_reading_a_page_is_a_patients(
+    config: Path, page: Path, path: str, because: str
+) -> None:
+    url = URL.rstrip("/") + path
+    command = ["explain", url, "--config", config, "--html", page, "--preferences", "all"]
+    told = json.loads(run(*command, "--json").stdout)
+    assert told["patient_because"] == because
+    assert told["audience"] == ("patient" if because else "marketing")
+    assert (f"for patients: {because}" in run(*command).stdout) is bool(because)
+
+
+def test_explain_looks_at_the_frames_too(config: Path) -> None:
+    html = b'<iframe src="/index.php/patients/pay"></iframe>' + PAGE
+    command = ["explain", URL, "--config", config, "--html", "-", "--json", "--preferences", "all"]
+    told = json.loads(run(*command, stdin=html).stdout)
+    assert (told["audience"], told["open"]) == ("patient", [])
+    assert "/index.php/patients/pay" in told["patient_because"]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.importers.convert import as_config, imported
+from consent_rules.importers.convert import as_config, read_foreign_config
 from consent_rules.importers.js_literals import UNREADABLE, Regex, objects_in
 from consent_rules.importers.service import NothingToImportError, Tool
 from tests.cli.commands import run
 from tests.cli.test_tags import CONFIG, TODAY
+
+pytestmark = pytest.mark.slow
 
 FOREIGN = Path(__file__).parent / "foreign"
 EXPECTED = {
@@ -32,7 +34,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("tool", list(Tool))
 def test_what_is_found(tool: Tool) -> None:
-    found = imported((FOREIGN / f"{tool}.js").read_text(), tool, catalogue())
+    found = read_foreign_config((FOREIGN / f"{tool}.js").read_text(), tool, catalogue())
     assert {service.name: service.vendor for service in found.services} == EXPECTED[tool]
     assert found.left_out
 
@@ -88,7 +90,7 @@ def test_no_file_gives_a_traceback(noise: bytes, tool: Tool, cut: int) -> None:
     content = (FOREIGN / f"{tool}.js").read_bytes()
     source = (content[:cut] + noise + content[cut + len(noise) :]).decode("utf-8", "replace")
     try:
-        found = imported(source, tool, catalogue())
+        found = read_foreign_config(source, tool, catalogue())
     except NothingToImportError:
         return
     text = as_config(

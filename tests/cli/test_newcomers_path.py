@@ -24,6 +24,8 @@ import pytest
 
 from tests.cli.commands import ROOT, run
 
+pytestmark = pytest.mark.slow
+
 DOC = (ROOT / "docs" / "marketing.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^```(\w+)(?: ([\w.-]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PIXEL, ANALYTICS = b"fbq('init'", b"googletagmanager.com/gtag"

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from tests.cli.commands import on_terminal, run
 
+pytestmark = pytest.mark.slow
+
 TODAY = datetime.datetime.now(datetime.UTC).date()
 LATER = TODAY + datetime.timedelta(days=200)
 EARLIER = TODAY - datetime.timedelta(days=100)
@@ -260,7 +262,7 @@ def test_a_tag_is_taken_out_with_its_comment(config: Path) -> None:
 def test_tags_of_several_sites_are_not_mixed_up(config: Path) -> None:
     run(*add(config, "--site", "www"))
     run(*add(config, "--site", "shop"))
-    assert "say which with --site" in run("tag", "remove", "meta-pixel", "-c", config).stderr
+    assert "name one with --site" in run("tag", "remove", "meta-pixel", "-c", config).stderr
     assert run("tag", "remove", "meta-pixel", "--site", "shop", "-c", config).exit_code == 0
     left = tomllib.loads(config.read_text())["tag"]
     assert [tag["sites"] for tag in left if tag["vendor"] == "meta-pixel"] == [["www"]]

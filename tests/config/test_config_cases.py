@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.config.load import ConfigError, LocatedProblem, format_fault, load_config
+from consent_rules.config.load import ConfigError, LocatedProblem, format_problem, load_config
 from consent_rules.vendors import Vendor
 from proxy.banner.texts import known_texts
 
@@ -28,11 +28,11 @@ class Expected:
     severity: str
     parts: tuple[str, ...]
 
-    def is_met_by(self, fault: LocatedProblem) -> bool:
+    def is_met_by(self, problem: LocatedProblem) -> bool:
         return (
-            fault.line == self.line
-            and fault.severity == self.severity
-            and all(part in fault.message for part in self.parts)
+            problem.line == self.line
+            and problem.severity == self.severity
+            and all(part in problem.message for part in self.parts)
         )
 
 
@@ -81,18 +81,18 @@ def test_the_table_is_large_enough() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_mistake_is_told_where_it_stands(case: Case, catalogue: Mapping[str, Vendor]) -> None:
     try:
-        faults = load_config(
+        problems = load_config(
             case.text, "c.toml", today=TODAY, catalogue=catalogue, texts=known_texts()
-        ).faults
+        ).problems
         refused = False
     except ConfigError as error:
-        faults, refused = error.faults, True
-    said = "\n".join(format_fault(fault, "c.toml") for fault in faults)
+        problems, refused = error.problems, True
+    said = "\n".join(format_problem(problem, "c.toml") for problem in problems)
     unmet = list(case.expected)
-    for fault in faults:
-        met = next((expected for expected in unmet if expected.is_met_by(fault)), None)
-        assert met is not None, f"not expected: {fault}\n\nall that is said:\n{said}"
+    for problem in problems:
+        met = next((expected for expected in unmet if expected.is_met_by(problem)), None)
+        assert met is not None, f"not expected: {problem}\n\nall that is said:\n{said}"
         unmet.remove(met)
     assert not unmet, f"not said: {unmet}\n\nall that is said:\n{said}"
     assert refused == any(expected.severity == "error" for expected in case.expected)
-    assert list(faults) == sorted(faults, key=lambda fault: (fault.line, fault.column))
+    assert list(problems) == sorted(problems, key=lambda problem: (problem.line, problem.column))

@@ -1,4 +1,4 @@
-"""Configs of several files: faults name the right one, and nothing outside is read."""
+"""Configs of several files: problems name the right one, and nothing outside is read."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Expected:
     severity: str
     parts: tuple[str, ...]
 
-    def is_met_by(self, fault: LocatedProblem, folder: Path) -> bool:
-        message = fault.message.replace(str(folder), "@")
+    def is_met_by(self, problem: LocatedProblem, folder: Path) -> bool:
+        message = problem.message.replace(str(folder), "@")
         return (
-            (fault.file or str(folder / "c.toml")) == str(folder / self.file)
-            and fault.line == self.line
-            and fault.severity == self.severity
+            (problem.file or str(folder / "c.toml")) == str(folder / self.file)
+            and problem.line == self.line
+            and problem.severity == self.severity
             and all(part in message for part in self.parts)
         )
 
@@ -120,14 +120,14 @@ def test_every_mistake_is_told_in_its_file(
     assert bool(unmet) is not case.name.startswith("nothing wrong")
     errors = any(expected.severity == "error" for expected in unmet)
     try:
-        faults, refused = load(tmp_path, catalogue).faults, False
+        problems, refused = load(tmp_path, catalogue).problems, False
     except ConfigError as error:
-        faults, refused = error.faults, True
+        problems, refused = error.problems, True
         assert not re.search(r"s3cret-value", str(error))
-    said = "\n".join(map(str, faults))
-    for fault in faults:
-        met = next((one for one in unmet if one.is_met_by(fault, tmp_path)), None)
-        assert met is not None, f"not expected: {fault}\n\nall that is said:\n{said}"
+    said = "\n".join(map(str, problems))
+    for problem in problems:
+        met = next((one for one in unmet if one.is_met_by(problem, tmp_path)), None)
+        assert met is not None, f"not expected: {problem}\n\nall that is said:\n{said}"
         unmet.remove(met)
     assert not unmet, f"not said: {unmet}\n\nall that is said:\n{said}"
     assert refused == errors
@@ -192,6 +192,7 @@ _LINKS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(files=_FILES, links=_LINKS, whole=st.booleans())
 @settings(max_examples=250, deadline=None)
 def test_no_tree_of_files_gives_anything_but_faults(
@@ -211,13 +212,13 @@ def test_no_tree_of_files_gives_anything_but_faults(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(target)
     try:
-        faults = load(folder, catalogue).faults
+        problems = load(folder, catalogue).problems
     except ConfigError as error:
-        faults = error.faults
+        problems = error.problems
         assert str(error)
-    for fault in faults:
-        there = Path(fault.file) if fault.file else folder / "c.toml"
+    for problem in problems:
+        there = Path(problem.file) if problem.file else folder / "c.toml"
         assert there.is_relative_to(folder)
-        assert 1 <= fault.line <= there.read_text().count("\n") + 1
-        assert "\n" not in fault.message
-        assert "s3cret-value" not in fault.message
+        assert 1 <= problem.line <= there.read_text().count("\n") + 1
+        assert "\n" not in problem.message
+        assert "s3cret-value" not in problem.message

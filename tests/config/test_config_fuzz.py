@@ -1,4 +1,4 @@
-"""No file, however broken, gives anything but faults whose lines are in it."""
+"""No file, however broken, gives anything but problems whose lines are in it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consent_rules.config.load import ConfigError, decode_config, load_config
 from consent_rules.vendors import Vendor
+
+pytestmark = pytest.mark.slow
 
 TODAY = datetime.date(2026, 12, 1)
 GOOD = [file.read_bytes() for file in sorted((Path(__file__).parent / "good").glob("*.toml"))]
@@ -34,17 +37,17 @@ VALUES = st.sampled_from(
 def _check(content: bytes, catalogue: Mapping[str, Vendor]) -> None:
     try:
         text = decode_config(content, "c.toml")
-        faults = load_config(text, "c.toml", today=TODAY, catalogue=catalogue).faults
+        problems = load_config(text, "c.toml", today=TODAY, catalogue=catalogue).problems
     except ConfigError as error:
-        faults = error.faults
-        assert any(fault.severity == "error" for fault in faults)
+        problems = error.problems
+        assert any(problem.severity == "error" for problem in problems)
         assert str(error)
     last = max(1, len(content.split(b"\n")) - content.endswith(b"\n"))
-    for fault in faults:
-        assert 1 <= fault.line <= last, fault
-        assert fault.column >= 1
-        assert fault.message
-        assert "\n" not in fault.message
+    for problem in problems:
+        assert 1 <= problem.line <= last, problem
+        assert problem.column >= 1
+        assert problem.message
+        assert "\n" not in problem.message
 
 
 @given(

@@ -43,7 +43,7 @@ def _load(name: str, catalogue: Mapping[str, Vendor]) -> Config:
 def told(loaded: LoadedConfig) -> list[str]:
     """The severities of what is said, but for one thing: the contract's example knows countries
     only, and two states have laws of their own."""
-    return [f.severity for f in loaded.faults if "Nevada and Washington" not in f.message]
+    return [f.severity for f in loaded.problems if "Nevada and Washington" not in f.message]
 
 
 def test_the_example_of_the_contract(catalogue: Mapping[str, Vendor]) -> None:
@@ -82,13 +82,13 @@ def test_values_are_made_normal(catalogue: Mapping[str, Vendor]) -> None:
     assert config.policy.regions[0].regions == ("DE", "AT")
     assert config.preferences.cookie_domain == "example.com"
     assert config.tags[0].pages == ("/help/*", "/café")
-    assert config.theme.css_variables() == {
-        "--consent-accent": "#0b6e4f",
-        "--consent-accent-text": "#fff",
-        "--consent-background": "#ffffff",
-        "--consent-text": "#1a1a1a",
-        "--consent-radius": "0.5rem",
-        "--consent-font": "Inter, 'Segoe UI', sans-serif",
+    assert config.theme.model_dump(exclude_none=True) == {
+        "accent": "#0b6e4f",
+        "accent_text": "#fff",
+        "background": "#ffffff",
+        "text": "#1a1a1a",
+        "radius": "0.5rem",
+        "font": "Inter, 'Segoe UI', sans-serif",
     }
     assert config.proxy.workers == 4
     assert config.proxy.upstream_timeout == 30
@@ -160,9 +160,9 @@ def test_a_byte_order_mark_is_no_mistake(catalogue: Mapping[str, Vendor]) -> Non
 def test_another_encoding_is_told_with_its_line(content: bytes, line: int, part: str) -> None:
     with pytest.raises(ConfigError) as caught:
         decode_config(content, "c.toml")
-    (fault,) = caught.value.faults
-    assert fault.line == line
-    assert part in fault.message
+    (problem,) = caught.value.problems
+    assert problem.line == line
+    assert part in problem.message
 
 
 def test_an_error_reads_as_its_faults(catalogue: Mapping[str, Vendor]) -> None:

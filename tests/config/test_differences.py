@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from consent_rules.config.load import Config, load_config
-from consent_rules.review.diff import Change, differences
+from consent_rules.review.diff import Change, diff_configs
 from consent_rules.vendors import Vendor
 
 TODAY = datetime.date(2026, 12, 1)
@@ -102,7 +102,7 @@ def _meets(change: Change, expected: str) -> bool:
 def test_changes(
     name: str, old: str, new: str, said: list[str], catalogue: Mapping[str, Vendor]
 ) -> None:
-    found = differences(_config(old, catalogue), _config(new, catalogue), catalogue, today=TODAY)
+    found = diff_configs(_config(old, catalogue), _config(new, catalogue), catalogue, today=TODAY)
     told = "\n".join(f"{change.effect} {change.kind} | {change.message}" for change in found)
     left = list(said)
     for change in found:
@@ -120,4 +120,4 @@ def test_a_config_differs_in_nothing_from_itself(
 ) -> None:
     for lines in (old, new):
         config = _config(lines, catalogue)
-        assert differences(config, config, catalogue, today=TODAY) == (), name
+        assert diff_configs(config, config, catalogue, today=TODAY) == (), name

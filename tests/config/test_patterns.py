@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent_rules.config.values import is_loopback, normal_host
-from consent_rules.matching.hosts import HostSet, host_covers, hosts_meet
-from consent_rules.matching.paths import glob_regex, path_covers, paths_meet
+from consent_rules.matching.hosts import HostSet, host_covers, hosts_overlap
+from consent_rules.matching.paths import path_covers, path_glob, paths_meet
 
 GLOBS = st.text("/ab*", max_size=6).map(lambda tail: "/" + tail)
 PATHS = ["/" + "".join(tail) for n in range(7) for tail in product("/ab", repeat=n)]
@@ -21,7 +21,7 @@ PATHS = ["/" + "".join(tail) for n in range(7) for tail in product("/ab", repeat
 @given(GLOBS, GLOBS)
 @settings(max_examples=300, deadline=None)
 def test_path_globs_agree_with_the_paths_that_they_name(one: str, other: str) -> None:
-    first, second = glob_regex(one), glob_regex(other)
+    first, second = path_glob(one), path_glob(other)
     named_by_both = any(first.match(path) and second.match(path) for path in PATHS)
     if named_by_both:
         assert paths_meet(one, other)
@@ -63,7 +63,7 @@ def test_host_patterns_agree_with_the_hosts_that_they_name(one: str, other: str)
         for port in (None, 81)
     ]
     both = [place for place in places if first.holds(*place) and second.holds(*place)]
-    assert hosts_meet(one, other) is bool(both)
+    assert hosts_overlap(one, other) is bool(both)
     only_other = [place for place in places if second.holds(*place) and not first.holds(*place)]
     assert host_covers(one, other) is (not only_other)
 

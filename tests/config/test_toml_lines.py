@@ -117,6 +117,7 @@ def _paths(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from _paths(value, (*path, index))
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(PAIRS, HEADERS, st.just("# only a comment")), max_size=12))
 @settings(max_examples=500, deadline=None)
 def test_every_value_that_tomllib_reads_has_its_place(entries: list[str]) -> None:

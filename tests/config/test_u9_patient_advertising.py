@@ -46,6 +46,6 @@ def test_u9_advertising_on_patient_pages_is_refused(
     text = CONFIG.format(vendor=vendor, pages=pages, more=more)
     with pytest.raises(ConfigError) as caught:
         load_config(text, "c.toml", today=TODAY, catalogue=catalogue())
-    (fault,) = caught.value.faults
-    assert (fault.line, fault.severity) == (line, "error")
-    assert "patient pages" in fault.message
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.severity) == (line, "error")
+    assert "patient pages" in problem.message

@@ -1,31 +1,29 @@
-"""A proxy made of the forwarding functions, a scripted origin, a client that sends raw bytes."""
+"""The product's own handler on a listener, a scripted origin, a client that sends raw bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
+import datetime
+import logging
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from yarl import URL
 
+from consent_rules.config.load import load_config
+from proxy.app import make_handler
 from proxy.http.access_record import AccessHook
-from proxy.http.addresses import peer_is_trusted
-from proxy.http.error_pages import error_response
-from proxy.http.forwarding import request_headers, response_headers
-from proxy.responses.stream import stream
+from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
-from proxy.server.serve import REQUEST_ID, Handler, Limits, serve
-from proxy.upstream.errors import UpstreamError
+from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import open_session
-from proxy.upstream.request import ask
-from proxy.upstream.timeouts import Timeouts
-from proxy.upstream.tunnel import is_upgrade, tunnel
-
-TRUSTED = (ipaddress.ip_network("127.0.0.1/32"),)
+from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -140,38 +138,56 @@ def answers(*responses: bytes, keep: bool = False) -> Script:
     return script
 
 
+TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+"""The start of an answer that is no page, and so is relayed as it comes."""
+
+
 def ok(body: bytes = b"hello", *headers: bytes) -> bytes:
     lines = [b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-def forwarder(
-    session: ClientSession,
-    upstream_url: URL,
-    *,
-    timeouts: Timeouts,
-    max_body: int | None,
-    tunnels: ClientSession,
-) -> Handler:
-    """What the real application does with the forwarding functions, and nothing else."""
+CONFIG = """
+[policy]
+controller = "Example"
+version = "2026-01-01"
+url = "/privacy"
 
-    async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        headers = request_headers(request, peer_is_trusted=peer_is_trusted(request, ()))
-        try:
-            if is_upgrade(request):
-                return await tunnel(tunnels, request, upstream_url, headers, timeouts=timeouts)
-            async with ask(
-                session, request, upstream_url, headers, timeouts=timeouts, max_body=max_body
-            ) as upstream:
-                return await stream(
-                    request, upstream, response_headers(upstream), timeouts=timeouts
-                )
-        except UpstreamError as exc:
-            response = error_response(request, exc.status, request[REQUEST_ID])
-            response.headers["X-Test-Reason"] = exc.reason
-            return response
+[proxy]
+cache_bytes = 0
+trusted_proxies = []
 
-    return handler
+[[site]]
+name = "www"
+hosts = ["*.example.com", "*.example", "localhost", "127.0.0.1", "none"]
+upstream = "{upstream}"
+audience = "marketing"
+mode = "{mode}"
+"""
+"""One site without tags: what is left is forwarding."""
+
+
+def forwarding_runtime(
+    upstream_url: URL, timeouts: Timeouts = DEFAULT_TIMEOUTS, *, mode: str = "enforce"
+) -> Runtime:
+    """One site that answers to the hosts of these tests, with nothing stored."""
+    now = datetime.datetime.now(datetime.UTC)
+    text = CONFIG.format(upstream=str(upstream_url).rstrip("/"), mode=mode)
+    config = load_config(text, "forwarding.toml", today=now.date()).config
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = build_runtime(config, Path(folder), now)
+    return replace(runtime, timeouts=timeouts)
+
+
+class _Reasons(logging.Handler):
+    """What the product logs of failures."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 @dataclass
@@ -180,6 +196,8 @@ class Proxy:
     stop: asyncio.Event
     done: asyncio.Task[None]
     session: ClientSession
+    logged: list[str]
+    """Messages of the product at level WARNING and above."""
 
     @property
     def url(self) -> str:
@@ -190,29 +208,29 @@ class Proxy:
 async def proxy(
     upstream_url: URL,
     *,
-    timeouts: Timeouts | None = None,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
     limits: Limits | None = None,
-    max_body: int | None = None,
     access: AccessHook | None = None,
-    handler: Handler | None = None,
+    current: Callable[[], Runtime] | None = None,
     send_buffer: int = 0,
 ) -> AsyncIterator[Proxy]:
-    """A running proxy in front of `upstream_url`."""
+    """A running proxy in front of `upstream_url`. `current` replaces the runtime made for it."""
     stop = asyncio.Event()
     listener = open_listener("127.0.0.1:0")
     if send_buffer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    if current is None:
+        runtime = forwarding_runtime(upstream_url, timeouts)
+
+        def current() -> Runtime:
+            return runtime
+
+    reasons, logger = _Reasons(), logging.getLogger("consent_proxy")
+    logger.addHandler(reasons)
     async with open_session() as session, open_session(connections=0) as tunnels:
-        forward = handler or forwarder(
-            session,
-            upstream_url,
-            timeouts=timeouts or Timeouts(),
-            max_body=max_body,
-            tunnels=tunnels,
-        )
         done = asyncio.ensure_future(
             serve(
-                forward,
+                make_handler(current, session, tunnels),
                 listener,
                 stop=stop,
                 limits=limits or Limits(grace=2.0, linger=0.5),
@@ -220,10 +238,11 @@ async def proxy(
             )
         )
         try:
-            yield Proxy(listener.getsockname()[1], stop, done, session)
+            yield Proxy(listener.getsockname()[1], stop, done, session, reasons.lines)
         finally:
             stop.set()
             await done
+            logger.removeHandler(reasons)
 
 
 @dataclass
@@ -234,14 +253,16 @@ class Client:
     writer: asyncio.StreamWriter
 
     async def send(self, data: bytes) -> None:
+        if self.writer.transport.is_closing():  # uvloop's write would raise a RuntimeError
+            raise ConnectionResetError("the connection is closed")
         self.writer.write(data)
         await self.writer.drain()
 
     async def head(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self.reader.readuntil(b"\r\n\r\n")
 
-    async def rest(self, seconds: float = 5) -> bytes:
+    async def rest(self, seconds: float = PATIENCE) -> bytes:
         """All until the proxy closes. ConnectionResetError when it cuts off."""
         async with asyncio.timeout(seconds):
             return await self.reader.read()

@@ -21,11 +21,12 @@ from pathlib import Path
 from aiohttp import web
 from yarl import URL
 
+from proxy.app import make_handler
 from proxy.observability.access_log import AccessLog
 from proxy.server.serve import Limits, Worker, run_workers, serve
 from proxy.upstream.pool import open_session
-from proxy.upstream.timeouts import Timeouts
-from tests.forwarding.harness import forwarder
+from tests.forwarding.harness import forwarding_runtime
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 def main(port: int, origin_port: int, workers: int) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     reloads = 0
+    runtime = forwarding_runtime(URL(f"http://127.0.0.1:{origin_port}"))
 
     async def work(worker: Worker) -> None:
         def reload() -> None:
@@ -43,13 +45,7 @@ def main(port: int, origin_port: int, workers: int) -> int:
 
         worker.on_reload = reload
         async with open_session() as session:
-            forward = forwarder(
-                session,
-                URL(f"http://127.0.0.1:{origin_port}"),
-                timeouts=Timeouts(),
-                max_body=None,
-                tunnels=session,
-            )
+            forward = make_handler(lambda: runtime, session, session)
 
             async def handler(request: web.BaseRequest) -> web.StreamResponse:
                 if request.raw_path == "/.pid":
@@ -86,7 +82,7 @@ async def running(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.poll() is None:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -97,7 +93,7 @@ async def running(
     finally:
         if process.poll() is None:
             process.terminate()
-        await asyncio.to_thread(process.communicate, timeout=20)
+        await asyncio.to_thread(process.communicate, timeout=PATIENCE)
 
 
 if __name__ == "__main__":

@@ -143,10 +143,7 @@ async def test_version_that_is_not_spoken(line: bytes, status: int) -> None:
 
 
 ACCEPTED = [
-    ("HTTP/1.0 without a Host", b"GET / HTTP/1.0\r\n\r\n"),
     ("port", b"GET / HTTP/1.1\r\nHost: a.example:8080\r\nConnection: close\r\n\r\n"),
-    ("IPv4", b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\nConnection: close\r\n\r\n"),
-    ("IPv6", b"GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\nConnection: close\r\n\r\n"),
     ("underscore", b"GET / HTTP/1.1\r\nHost: my_host.example\r\nConnection: close\r\n\r\n"),
     ("trailing dot", b"GET / HTTP/1.1\r\nHost: a.example.\r\nConnection: close\r\n\r\n"),
     ("empty line before", b"\r\n" + get()),
@@ -157,6 +154,20 @@ ACCEPTED = [
 async def test_accepted(request_bytes: bytes) -> None:
     async with origin(answers(ok())) as upstream, proxy(upstream.url) as front:
         assert status_of(await exchange(front.port, request_bytes)) == 200
+
+
+NO_SITE = [
+    ("HTTP/1.0 without a Host", b"GET / HTTP/1.0\r\n\r\n"),
+    ("IPv4", b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\nConnection: close\r\n\r\n"),
+    ("IPv6", b"GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\nConnection: close\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("request_bytes", [x[1] for x in NO_SITE], ids=[x[0] for x in NO_SITE])
+async def test_in_good_order_for_a_host_without_a_site(request_bytes: bytes) -> None:
+    async with origin(answers(ok())) as upstream, proxy(upstream.url) as front:
+        assert status_of(await exchange(front.port, request_bytes)) == 421
+    assert upstream.connections == 0
 
 
 async def test_options_star_is_answered_here() -> None:

@@ -14,6 +14,9 @@ from proxy.observability.access_log import network_of
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from tests.forwarding.harness import body_of, get
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 MALFORMED = ["", "8080", "localhost", "127.0.0.1:http", "127.0.0.1:99999", "127.0.0.1:-1"]
 
@@ -75,7 +78,7 @@ async def test_public_and_admin_listeners(tmp_path: Path) -> None:
             admin=(saying("admin"), admin),  # type: ignore[arg-type]
         )
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         for listen, text in ((public, b"public"), (admin, b"admin")):
             reader, writer = await asyncio.open_unix_connection(listen.removeprefix("unix:"))

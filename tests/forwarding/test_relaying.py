@@ -8,6 +8,7 @@ import gzip
 import pytest
 
 from tests.forwarding.harness import (
+    TEXT,
     Visit,
     answers,
     body_of,
@@ -21,6 +22,9 @@ from tests.forwarding.harness import (
     status_of,
     unchunk,
 )
+from tests.support.waiting import PATIENCE
+
+POLICY = b"Content-Security-Policy"
 
 PATHS = [
     b"/",
@@ -75,7 +79,7 @@ async def test_methods(method: bytes) -> None:
     assert upstream.exchanges[0].line == method + b" / HTTP/1.1"
 
 
-async def test_request_headers_keep_order_repeats_and_nothing_is_added() -> None:
+async def test_request_headers_keep_order_and_repeats() -> None:
     sent = get(
         b"/",
         b"X-One: 1",
@@ -98,21 +102,27 @@ async def test_request_headers_keep_order_repeats_and_nothing_is_added() -> None
         (b"x-two", b"2"),
         (b"x-one", b"3"),
         (b"x-empty", b""),
+        # No field asks for any coding; ours are those that a page can be read in.
+        (b"accept-encoding", b"identity"),
     ]
 
 
 async def test_response_headers_keep_order_and_repeats() -> None:
     answer = (
-        b"HTTP/1.1 200 Fine Thanks\r\nSet-Cookie: a=1\r\nX-B: 1\r\nSet-Cookie: b=2; Path=/\r\n"
+        b"HTTP/1.1 200 Fine Thanks\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nX-B: 1\r\n"
+        b"Set-Cookie: b=2; Path=/\r\n"
         b"Content-Length: 2\r\nServer: Origin/1\r\nX-B: 2\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT"
         b"\r\n\r\nok"
     )
     async with origin(answers(answer)) as upstream, proxy(upstream.url) as front:
         response = await exchange(front.port, get())
     assert response == (
-        b"HTTP/1.1 200 Fine Thanks\r\nSet-Cookie: a=1\r\nX-B: 1\r\nSet-Cookie: b=2; Path=/\r\n"
+        b"HTTP/1.1 200 Fine Thanks\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nX-B: 1\r\n"
+        b"Set-Cookie: b=2; Path=/\r\n"
         b"Content-Length: 2\r\nServer: Origin/1\r\nX-B: 2\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT"
-        b"\r\nVia: 1.1 consent-proxy\r\nConnection: close\r\n\r\nok"
+        b"\r\nVia: 1.1 consent-proxy\r\n"
+        + b"Content-Security-Policy: %b\r\n" % header_values(response, POLICY)[0]
+        + b"Connection: close\r\n\r\nok"
     )
 
 
@@ -163,7 +173,7 @@ async def test_large_heads() -> None:
 
 
 async def test_head_keeps_the_length_and_has_no_body() -> None:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nContent-Type: text/html\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nContent-Type: text/plain\r\n\r\n"
     async with origin(answers(answer, keep=True)) as upstream, proxy(upstream.url) as front:
         response = await exchange(front.port, get(method=b"HEAD"))
     assert header_values(response, b"Content-Length") == [b"1234"]
@@ -209,10 +219,12 @@ async def test_range_passes_through() -> None:
     assert body_of(response) == b"cde"
 
 
-async def test_early_hints_are_dropped_and_the_answer_follows() -> None:
+async def test_early_hints_go_ahead_of_the_answer() -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
     async with origin(answers(hints + hints + ok())) as upstream, proxy(upstream.url) as front:
         response = await exchange(front.port, get())
+    assert response.startswith(hints + hints)
+    response = response[2 * len(hints) :]
     assert status_of(response) == 200
     assert header_values(response, b"Link") == []
     assert body_of(response) == b"hello"
@@ -278,7 +290,7 @@ async def test_event_stream_flushes_at_once() -> None:
     ):
         await visitor.send(get())
         assert status_of(await visitor.head()) == 200
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             assert await visitor.reader.readuntil(b"\n\n\r\n") == b"9\r\ndata: 1\n\n\r\n"
         go_on.set()
         assert await visitor.rest() == b"9\r\ndata: 2\n\n\r\n0\r\n\r\n"
@@ -289,7 +301,7 @@ async def test_head_of_the_answer_is_not_held_back_for_its_body() -> None:
 
     async def script(visit: Visit) -> None:
         await visit.request()
-        await visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        await visit.send(TEXT + b"Content-Length: 2\r\n\r\n")
         await go_on.wait()
         await visit.send(b"ok")
 

@@ -21,6 +21,9 @@ from tests.forwarding.harness import (
     proxy,
     status_of,
 )
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 QUICK = Timeouts(connect=0.5, queue=0.3, first_byte=0.4, idle=0.4, body_idle=0.4, write=0.4)
 
@@ -96,7 +99,7 @@ async def test_body_is_streamed_not_gathered() -> None:
         client(front.port) as visitor,
     ):
         await visitor.send(post(b"Content-Length: 6") + b"abc")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await seen.wait()
         await visitor.send(b"def")
         assert status_of(await visitor.rest()) == 200
@@ -116,15 +119,6 @@ async def test_expectation_is_met_here_and_not_passed_on() -> None:
     assert upstream.exchanges[0].values(b"expect") == []
 
 
-async def test_no_continue_for_a_body_that_is_refused() -> None:
-    async with origin(answers(ok())) as upstream, proxy(upstream.url, max_body=10) as front:
-        response = await exchange(
-            front.port, post(b"Content-Length: 11", b"Expect: 100-continue"), seconds=2
-        )
-    assert status_of(response) == 413
-    assert upstream.connections == 0
-
-
 async def test_unknown_expectation() -> None:
     async with origin(answers(ok())) as upstream, proxy(upstream.url) as front:
         response = await exchange(front.port, get(b"/", b"Expect: a-miracle"))
@@ -132,33 +126,10 @@ async def test_unknown_expectation() -> None:
     assert upstream.connections == 0
 
 
-async def test_declared_too_large() -> None:
-    async with origin(answers(ok())) as upstream, proxy(upstream.url, max_body=10) as front:
-        response = await exchange(front.port, post(b"Content-Length: 11") + b"x" * 11)
-    assert status_of(response) == 413
-    assert upstream.connections == 0
-
-
-async def test_too_large_in_chunks() -> None:
-    body = b"5\r\nabcde\r\n6\r\nabcdef\r\n0\r\n\r\n"
-    async with origin(answers(ok())) as upstream, proxy(upstream.url, max_body=10) as front:
-        response = await exchange(front.port, post(b"Transfer-Encoding: chunked") + body)
-        async with asyncio.timeout(2):
-            await upstream.lost.wait()
-    assert status_of(response) == 413
-    assert upstream.exchanges == []  # the upstream never saw it end
-
-
-async def test_exactly_the_limit() -> None:
-    async with origin(answers(ok())) as upstream, proxy(upstream.url, max_body=10) as front:
-        response = await exchange(front.port, post(b"Content-Length: 10") + b"x" * 10)
-    assert status_of(response) == 200
-
-
 async def test_silent_visitor() -> None:
     async with origin(answers(ok())) as upstream, proxy(upstream.url, timeouts=QUICK) as front:
         response = await exchange(front.port, post(b"Content-Length: 10") + b"abc")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await upstream.lost.wait()
     assert status_of(response) == 408
     assert header_values(response, b"Connection") == [b"close"]
@@ -198,7 +169,7 @@ async def test_visitor_who_leaves_within_the_body() -> None:
         async with client(front.port) as visitor:
             await visitor.send(post(b"Content-Length: 10") + b"abc")
             await asyncio.sleep(0.1)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await upstream.lost.wait()
     assert upstream.exchanges == []
 
@@ -230,7 +201,7 @@ async def test_upstream_that_takes_no_body() -> None:
             response = await visitor.head()
             sending.cancel()
     assert status_of(response) == 504
-    assert b"took none" in header_values(response, b"X-Test-Reason")[0]
+    assert "took none" in front.logged[-1]
 
 
 async def test_answer_before_the_end_of_the_body() -> None:

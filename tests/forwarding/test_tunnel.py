@@ -6,11 +6,11 @@ import asyncio
 import base64
 import contextlib
 import os
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
+from pytest_aiohttp import AiohttpRawServer
 from yarl import URL
 
 from proxy.server.serve import Limits
@@ -28,6 +28,9 @@ from tests.forwarding.harness import (
     proxy,
     status_of,
 )
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 UPGRADE = (
     b"GET /chat?x=%2F HTTP/1.1\r\nHost: www.example.com\r\nConnection: keep-alive, Upgrade\r\n"
@@ -40,38 +43,30 @@ SWITCH = (
 )
 
 
-@contextlib.asynccontextmanager
-async def echo_site(*, compress: bool = True) -> AsyncIterator[URL]:
-    async def echo(request: web.BaseRequest) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
-            protocols=("chat",), compress=compress, max_msg_size=0, autoping=True
-        )
-        await socket.prepare(request)
-        async for message in socket:
-            if message.type == WSMsgType.TEXT:
-                if message.data == "close":
-                    await socket.close(code=4001, message=b"bye")
-                else:
-                    await socket.send_str(message.data)
-            elif message.type == WSMsgType.BINARY:
-                await socket.send_bytes(message.data)
-        return socket
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    socket = web.WebSocketResponse(protocols=("chat",), max_msg_size=0)
+    await socket.prepare(request)
+    async for message in socket:
+        if message.type == WSMsgType.TEXT:
+            if message.data == "close":
+                await socket.close(code=4001, message=b"bye")
+            else:
+                await socket.send_str(message.data)
+        elif message.type == WSMsgType.BINARY:
+            await socket.send_bytes(message.data)
+    return socket
 
-    runner = web.ServerRunner(web.Server(echo), shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield URL(f"http://127.0.0.1:{site.port}")
-    finally:
-        await runner.cleanup()
+
+@pytest.fixture
+async def echo_site(aiohttp_raw_server: AiohttpRawServer) -> URL:
+    server = await aiohttp_raw_server(echo, shutdown_timeout=0.1)
+    return server.make_url("/").origin()
 
 
 @pytest.mark.parametrize("compress", [0, 15])
-async def test_echo(compress: int) -> None:
+async def test_echo(compress: int, echo_site: URL) -> None:
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(
             front.url, compress=compress, protocols=("chat",), max_msg_size=0
@@ -87,11 +82,10 @@ async def test_echo(compress: int) -> None:
             assert await socket.receive_bytes(timeout=2) == data
 
 
-async def test_message_larger_than_any_buffer() -> None:
+async def test_message_larger_than_any_buffer(echo_site: URL) -> None:
     data = os.urandom(20_000_000)
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(front.url, max_msg_size=0) as socket,
     ):
@@ -99,10 +93,9 @@ async def test_message_larger_than_any_buffer() -> None:
         assert await socket.receive_bytes(timeout=20) == data
 
 
-async def test_close_code_comes_through() -> None:
+async def test_close_code_comes_through(echo_site: URL) -> None:
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(front.url) as socket,
     ):
@@ -111,10 +104,9 @@ async def test_close_code_comes_through() -> None:
         assert (message.type, message.data, message.extra) == (WSMsgType.CLOSE, 4001, "bye")
 
 
-async def test_pings_are_answered_by_the_far_end() -> None:
+async def test_pings_are_answered_by_the_far_end(echo_site: URL) -> None:
     async with (
-        echo_site() as site,
-        proxy(site) as front,
+        proxy(echo_site) as front,
         aiohttp.ClientSession() as session,
         session.ws_connect(front.url, autoping=False) as socket,
     ):
@@ -199,7 +191,7 @@ async def test_visitor_who_vanishes_ends_the_tunnel() -> None:
             await visitor.send(UPGRADE)
             await visitor.head()
             visitor.writer.transport.abort()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await gone.wait()
 
 
@@ -307,3 +299,84 @@ async def test_slow_reader_slows_the_sender_and_loses_nothing() -> None:
         while received < 100_000_000:
             received += len(await visitor.reader.read(1 << 20))
         assert sent > stuck_at
+
+
+def upgrading(
+    *headers: bytes,
+    method: bytes = b"GET",
+    version: bytes = b"1.1",
+    connection: bytes = b"keep-alive, Upgrade",
+    upgrade: bytes = b"websocket",
+) -> bytes:
+    lines = [b"%b /chat HTTP/%b" % (method, version), b"Host: www.example.com", *headers]
+    if connection:
+        lines.append(b"Connection: " + connection)
+    if upgrade:
+        lines.append(b"Upgrade: " + upgrade)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+ORDINARY = {
+    "POST": upgrading(b"Content-Length: 0", method=b"POST"),
+    "HEAD": upgrading(method=b"HEAD"),
+    "a body": upgrading(b"Content-Length: 3") + b"abc",
+    "a chunked body": upgrading(b"Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
+    "HTTP/1.0": upgrading(version=b"1.0"),
+    "no Connection": upgrading(connection=b""),
+    "Connection without upgrade": upgrading(connection=b"keep-alive, x-upgrade"),
+    "another protocol in Connection": upgrading(connection=b"websocket"),
+    "a longer name": upgrading(upgrade=b"xwebsocketx"),
+    "a name before": upgrading(upgrade=b"foo-websocket/1"),
+    # RFC 9110, 7.8: name "/" version. RFC 6455 knows no version of "websocket".
+    "a version": upgrading(upgrade=b"websocket/13"),
+    "within quotes": upgrading(upgrade=b'"websocket"'),
+    "none": upgrading(upgrade=b""),
+}
+HANDSHAKES = {
+    "in capitals": upgrading(connection=b"UPGRADE", upgrade=b"WebSocket"),
+    "one of a list": upgrading(upgrade=b"h2c, websocket"),
+    "on two lines": upgrading(b"Upgrade: h2c", b"Connection: close"),
+    "a length of nothing": upgrading(b"Content-Length: 0"),
+}
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+async def test_what_is_not_tunnelled_is_an_ordinary_request(case: str) -> None:
+    """One server that takes it for a tunnel, and one that does not, read the rest differently."""
+    async with (
+        origin(answers(ok(b""), keep=True)) as upstream,
+        proxy(upstream.url) as front,
+        client(front.port) as visitor,
+    ):
+        await visitor.send(ORDINARY[case])
+        assert status_of(await visitor.head()) == 200
+    sent = upstream.exchanges[0]
+    assert sent.values(b"upgrade") == []
+    assert b"upgrade" not in b",".join(sent.values(b"connection")).lower()
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+async def test_an_origin_that_switches_all_the_same_is_refused(case: str) -> None:
+    async with (
+        origin(answers(SWITCH, keep=True)) as upstream,
+        proxy(upstream.url) as front,
+        client(front.port) as visitor,
+    ):
+        await visitor.send(ORDINARY[case])
+        assert status_of(await visitor.head()) == 502
+    assert upstream.connections == 1
+
+
+@pytest.mark.parametrize("case", HANDSHAKES)
+async def test_what_is_tunnelled(case: str) -> None:
+    async with (
+        origin(raw_echo) as upstream,
+        proxy(upstream.url) as front,
+        client(front.port) as visitor,
+    ):
+        await visitor.send(HANDSHAKES[case])
+        assert status_of(await visitor.head()) == 101
+        await visitor.send(b"frame")
+        assert await visitor.reader.readexactly(12) == b"welcomeframe"
+    assert upstream.exchanges[0].values(b"upgrade") == [b"websocket"]
+    assert upstream.exchanges[0].values(b"connection") == [b"Upgrade"]

@@ -118,6 +118,11 @@ _TEMPLATES = (
     "<img title='", "img src={u}>", "script src={u}>", "<img src=x src={u}>", "\u00e9",
     "\u3042]]>", "<svg><![CDATA[ \u8868]]>", "\u30bd", "<a b=`", "<p \u0130=", "\x0b", "\x1a",
     "\x7f", "/>", "<img\fsrc={u}>", "<img\nsrc\n=\n{u}\n>", "<img src={u}x=y>", "<img\x0bsrc={u}>",
+    "<iframe data-src={u}></iframe>", "<img data-srcset={u} src=x.png>", "<div data-bg={u}></div>",
+    "<div data-src={u}>", "<script type=x/lazy data-src={u}></script>", "<li data-url={u}>",
+    "<p data-html='<img src={r}>'>", "<lite-x data-src={u}></lite-x>",
+    "<script type=x/lazy>pixelq(1)",
+    "<template><div data-src={u}></div><tr>", "<img lazy-src={u}>", "<svg><g data-src={u}>",
     "<\x00img src={u}>", "<im\x00g src={u}>", "&lt;img src={u}&gt;",
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consent_rules.categories import Category
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.html import Boundary, Page, compile_page, render
 from proxy.html.gates import MARKETING_ONLY
@@ -13,7 +13,7 @@ URL = "https://www.example.com/dir/page"
 UTF8 = "text/html; charset=utf-8"
 BOUNDARY = Boundary(
     own=HostSet(["www.example.com", "cdn.example.com"]),
-    index=RuleIndex.build(
+    index=VendorIndex(
         [
             Vendor(
                 id="pixel",

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import html5lib
-import turbohtml
 
 from proxy.html import Page, UndecodableError, render
 from proxy.html.gates import MARKETING_ONLY
+from proxy.html.tree import Document, Element, parse_unplaced
 from tests.html.fragments import Written
 from tests.html.oracle import GaveUpError, asked_hosts
 from tests.html.pipeline import URL, compiled
@@ -114,7 +114,7 @@ def _unmarked(text: str) -> str:
     return text.removeprefix("\ufeff").removeprefix("\xef\xbb\xbf")
 
 
-def _shape(document: turbohtml.Document, without: str = "") -> str:
+def _shape(document: Document, without: str = "") -> str:
     for mark in document.select(without) if without else ():
         mark.decompose()
     return str(document.html)
@@ -129,14 +129,14 @@ def our_markup_stands_where_the_page_says(written: Written) -> None:
     shown = render(found, frozenset(), everything=True, foot=foot)
     marked = _unmarked(shown.decode(found.wire or codec))
     for scripting in (False, True):
-        tree = turbohtml.parse(marked, scripting=scripting)
+        tree = parse_unplaced(marked, scripting=scripting)
         marks = tree.select("#foot-mark")
         if foot:
             assert len(marks) == 1, marked
             parent = marks[0].parent
-            assert isinstance(parent, turbohtml.Element)
+            assert isinstance(parent, Element)
             assert parent.tag == "body", marked
-        plain = turbohtml.parse(_unmarked(found.body.decode(codec)), scripting=scripting)
+        plain = parse_unplaced(_unmarked(found.body.decode(codec)), scripting=scripting)
         assert _shape(tree, "#foot-mark") == _shape(plain), marked
 
 

@@ -38,6 +38,8 @@ PLAIN = (
     "<link rel=stylesheet href='/a.css?{w}'>", "<link rel='{w}' href=//pixel.test/x>", "{w}",
     "<iframe src='/own/frame?{w}'></iframe>", "<div data-consent-declaration='{w}'>{w}</div>",
     "<noscript><img src='//pixel.test/?{w}'></noscript>", "<noscript>{w}</noscript>",
+    "<div data-src='{w}' data-bg='/{w}'></div>", "<img data-src='{w}' data-lazy='//{w}/'>",
+    "<p data-html='<img src={w}>'>", "<script type='{w}'>pixelq(1)</script>",
 )  # fmt: skip
 NASTY = (
     "script", "img", "-", "--", "a--", "--b", "a-b", "1", "1234", "deadbeef", "/script",
@@ -106,6 +108,7 @@ def check(old: bytes, new: bytes, content_type: str = UTF8) -> Page | None:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pages=two_pages())
 def test_what_is_alike_is_compiled_as_ever(pages: tuple[bytes, bytes]) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from consent_rules.categories import Category
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.html import Boundary, compile_page
 from proxy.html.resource import Kind
@@ -14,7 +14,7 @@ from tests.html.pipeline import URL, UTF8
 
 _BOUNDARY = Boundary(
     own=HostSet(["www.example.com"]),
-    index=RuleIndex.build(
+    index=VendorIndex(
         [
             Vendor("maps", "Maps", Category.FUNCTIONAL, paths=("shared.test/maps/*",)),
             Vendor("ads", "Ads", Category.ADVERTISING, paths=("shared.test/ads/*",)),

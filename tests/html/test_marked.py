@@ -9,12 +9,12 @@ import pytest
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, compile_page
 from proxy.html.render import render
 
 URL = "https://www.example.com/"
-BOUNDARY = Boundary(HostSet(["www.example.com"]), RuleIndex.build(catalogue().values()))
+BOUNDARY = Boundary(HostSet(["www.example.com"]), VendorIndex(catalogue().values()))
 
 
 def _cases() -> list[tuple[str, frozenset[str], str, str, str]]:

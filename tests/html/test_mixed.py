@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.html import render
-from proxy.html.inline_remnants import remains
+from proxy.html.inline_remnants import remnants
 from tests.html.pipeline import closed, compiled
 
 
@@ -43,7 +43,7 @@ def _is_vendors(text: str) -> bool:
     ],
 )
 def test_table(script: str, rest: str, code: str, names: str) -> None:
-    found = remains(script.encode(), rest.encode, _is_vendors)
+    found = remnants(script.encode(), rest.encode, _is_vendors)
     assert found.code.decode() == code
     assert found.names == frozenset(names.split())
 

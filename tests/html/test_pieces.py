@@ -16,6 +16,8 @@ from tests.html.oracle import asked_hosts
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 from tests.html.properties import OWN, READ_OTHERWISE
 
+pytestmark = pytest.mark.slow
+
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 _fuzz = settings(
     max_examples=_EXAMPLES,

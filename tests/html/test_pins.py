@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from consent_rules.config.build_rules import pins_of
 from consent_rules.config.models import ScriptPin, Tag
-from consent_rules.matching.pins import pins_of
 from consent_rules.matching.script_hashes import inline_hash, normal_inline_hash, normal_integrity
 from proxy.html import compile_page, render
 from proxy.html.gates import CHANGED, UNHELD
@@ -52,6 +52,10 @@ def shown(page: str, *is_open: str, everything: bool = False) -> str:
         ),
         # No browser checks the hash there.
         (f'<svg><script href="{SRC}"></script></svg>', "<svg></svg>"),
+        # A loader may make another script of it, without the attribute.
+        (f'<script type=x/lazy data-lazy-src="{SRC}"></script>', ""),
+        (f"<script type=x/lazy>{SNIPPET}</script>", f"<script type=x/lazy>{SNIPPET}</script>"),
+        (f"<script type=x/lazy>{SNIPPET};evil()</script>", ""),
         (f"<script>{SNIPPET}</script>", f"<script>{SNIPPET}</script>"),
         (f"<script>{SNIPPET};evil()</script>", ""),
         ("<script>{SNIPPET};own()</script>", "<script>{SNIPPET};own()</script>"),

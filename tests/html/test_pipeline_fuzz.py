@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from tests.html.fragments import Written, page
 from tests.html.properties import PROPERTIES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

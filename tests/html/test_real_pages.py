@@ -1,16 +1,15 @@
-"""Real pages, where a folder of them is at hand: PAGES_DIR=... pytest tests/html/test_pages.py"""
+"""Whole pages: the one with every kind of tag, or a folder of saved ones (PAGES_DIR=folder)."""
 
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, compile_page, render
 from proxy.html.gates import Gate
 from proxy.html.incremental import IncrementalCompiler
@@ -18,12 +17,13 @@ from proxy.html.resource import Kind
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import URL, UTF8
 
-_FOLDER = os.environ.get("PAGES_DIR", "")
-_PAGES = sorted(Path(_FOLDER).glob("*.html")) if _FOLDER else []
-_INDEX = RuleIndex.build(catalogue().values())
+_FOLDER = Path(os.environ.get("PAGES_DIR") or Path(__file__).parents[2] / "e2e/tricks")
+_PAGES = sorted(_FOLDER.glob("*.html"))
+_INDEX = VendorIndex(catalogue().values())
 _BOUNDARY = Boundary(own=HostSet(["www.example.com"]), index=_INDEX)
 
-pytestmark = pytest.mark.skipif(not _PAGES, reason="PAGES_DIR names no folder of .html files")
+if not _PAGES:
+    raise FileNotFoundError(f"{_FOLDER} holds no .html files")
 
 
 @pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)
@@ -67,18 +67,3 @@ def test_in_pieces_it_is_the_same(path: Path) -> None:
     whole = compile_page(body, UTF8, URL, _BOUNDARY)
     assert found == [(gate.start, gate.end, _needs(gate)) for gate in whole.gates]
     assert shift == len(body)
-
-
-def test_speed() -> None:
-    """The bound is loose, because other work shares the machine; the figure is printed."""
-    bodies = [path.read_bytes() for path in _PAGES]
-
-    def work() -> float:
-        start = time.process_time()
-        for body in bodies:
-            compile_page(body, UTF8, URL, _BOUNDARY)
-        return time.process_time() - start
-
-    milliseconds = min(work() for _ in range(4)) * 1000 / sum(map(len, bodies)) * 102_400
-    print(f"compile: {milliseconds:.2f} ms per 100 KB")
-    assert milliseconds < 6

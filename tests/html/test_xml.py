@@ -84,6 +84,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(_PIECES, max_size=10).map("".join), st.booleans())
 def test_whatever_a_parser_reads_asks_no_one_else(inside: str, is_whole: bool) -> None:

@@ -12,23 +12,24 @@ import pytest
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import load_config
+from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.preferences import Preferences
-from consent_rules.rules import Rules
 from proxy.banner.assets import Kind, assets
-from proxy.banner.presenters import theme_of
 from proxy.banner.texts import texts_for
 from proxy.html import Boundary, Page, compile_page
+from proxy.http.representation import is_own_etag
 from proxy.rendering.injected_markup import Injection
-from proxy.rendering.variants import Variant, Variants, is_own_etag, variant_key, write_variant
+from proxy.rendering.variants import Variant, Variants, variant_key, write_variant
 from tests.app.site import PAGE, config_text
 
 TODAY = datetime.date(2026, 6, 15)
 LOADED = load_config(config_text(1), "c.toml", today=TODAY).config
-RULES = Rules.build(LOADED, catalogue())
+RULES = build_rules(LOADED, catalogue())
 (SITE,) = RULES.sites
-THEME = theme_of(LOADED.theme)
+THEME = theme_of(vars(LOADED.theme))
 COMPILED: Page = compile_page(
     PAGE, "text/html", "http://www.example.com/", Boundary(SITE.own, RULES.index)
 )

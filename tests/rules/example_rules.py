@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex
-from consent_rules.matching.pins import Pins
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.patient_paths import PatientPaths
+from consent_rules.matching.pins import ScriptPins
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.regions import Regions
 from consent_rules.rules import PageContext, Rules, SiteRules, TagIndex, TagRule
 from consent_rules.vendors import Vendor
@@ -61,13 +61,12 @@ def site(
         own_patterns=("www.example.com",),
         audience=audience,
         enforce=enforce,
-        patient_paths=tuple(glob_regex(path.lower()) for path in patient_paths),
-        patient_globs=tuple(patient_paths),
+        patient_paths=PatientPaths(patient_paths),
         patient_cookies=frozenset(patient_cookies),
         webrtc=False,
         tags=tags,
         tag_index=TagIndex(tags),
-        pins=Pins(),
+        pins=ScriptPins(),
         asks=any(VENDORS[t.vendor].category is not Category.NECESSARY for t in tags),
         listed=tuple(VENDORS[t.vendor] for t in tags),
     )
@@ -77,9 +76,9 @@ def rules(of: SiteRules, regime: Regime = Regime.OPT_IN, version: str = "2") -> 
     return Rules(
         sites=(of,),
         vendors=VENDORS,
-        index=RuleIndex.build(VENDORS.values()),
+        index=VendorIndex(VENDORS.values()),
         policy_version=version,
-        regions=Regions(regime, ()),
+        regions=Regions(regime, {}),
     )
 
 

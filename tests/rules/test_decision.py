@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, SALE_OR_SHARING, Audience, Category, Regime
-from consent_rules.decision import Decision, Reason, Visitor, accept_all, decide, must_ask
+from consent_rules.decision import Decision, Reason, Visitor, decide, must_ask
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules
 from tests.rules.example_rules import TAG_STATES, VENDORS, page, rules, site, tag
 
+ACCEPT_ALL = frozenset(CHOOSABLE)
 TABLE = Path(__file__).with_name("decisions.txt")
 CASES = [
     line
@@ -143,6 +144,7 @@ def test_a_refusal_survives_a_new_policy(of: Rules, chosen: Preferences) -> None
     assert not decision.open & (refused - {"necessary"})
 
 
+@pytest.mark.slow
 @given(rule_sets(), visitors, st.sampled_from(CHOOSABLE), st.sampled_from(sorted(VENDORS)))
 def test_widening_a_choice_closes_nothing(
     of: Rules, visitor: Visitor, category: Category, vendor: str
@@ -170,6 +172,7 @@ def test_pure(of: Rules, visitor: Visitor) -> None:
     assert one.open == frozenset(v for v, answer in one.answers.items() if answer.open)
 
 
+@pytest.mark.slow
 @given(rule_sets(), preferences, preferences, st.booleans())
 def test_equal_keys_equal_decisions(
     of: Rules, one: Preferences, other: Preferences, gpc: bool
@@ -192,7 +195,7 @@ def test_once_opens_one_vendor_and_no_patient_page() -> None:
 
 def test_unknown_third_parties() -> None:
     www = site(tags=[tag("analytics", "ok")])
-    of, visitor = rules(www, Regime.OPT_OUT), Visitor(Preferences(accept_all(), "2"))
+    of, visitor = rules(www, Regime.OPT_OUT), Visitor(Preferences(ACCEPT_ALL, "2"))
     assert decide(of, page(www), visitor).answer(None).reason is Reason.UNKNOWN
     patient = decide(of, page(www, Audience.PATIENT), visitor)
     assert patient.answer(None).reason is Reason.PATIENT_PAGE
@@ -210,8 +213,8 @@ def test_one_open_tag_of_two_is_enough() -> None:
     [
         (None, True),
         (Preferences(frozenset(), "2"), False),
-        (Preferences(accept_all(), "2"), False),
-        (Preferences(accept_all(), "1"), True),
+        (Preferences(ACCEPT_ALL, "2"), False),
+        (Preferences(ACCEPT_ALL, "1"), True),
         (Preferences(frozenset(), "1"), False),
         (Preferences(frozenset(), "1", vendors={"social": False}), False),
         (Preferences(frozenset(), "1", vendors={"social": True}), True),
@@ -231,8 +234,8 @@ def test_a_site_with_nothing_to_choose_does_not_ask() -> None:
 
 def test_observe_closes_nothing_on_marketing_pages_only() -> None:
     www = site(enforce=False)
-    assert decide(rules(www), page(www), Visitor()).closes_nothing
-    assert not decide(rules(www), page(www, Audience.PATIENT), Visitor()).closes_nothing
+    assert not decide(rules(www), page(www), Visitor()).enforce
+    assert decide(rules(www), page(www, Audience.PATIENT), Visitor()).enforce
 
 
 @pytest.mark.parametrize("regime", list(Regime))

@@ -9,8 +9,8 @@ import pytest
 
 from consent_rules.categories import Category
 from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.paths import glob_regex
-from consent_rules.matching.vendor_index import RuleIndex
+from consent_rules.matching.paths import path_glob
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 
 
@@ -20,7 +20,7 @@ def _vendor(
     return Vendor(id=name, name=name, category=category, hosts=hosts, **more)  # type: ignore[arg-type]
 
 
-_INDEX = RuleIndex.build(
+_INDEX = VendorIndex(
     [
         _vendor("wide", "*.example.com"),
         _vendor("narrow", "*.ads.example.com"),
@@ -66,7 +66,7 @@ def test_owner_of_a_url(host: str, port: int | None, path: str, owner: str | Non
 
 
 def test_a_port_that_does_not_fit_does_not_match() -> None:
-    index = RuleIndex.build([_vendor("port", "stub.test:9100", paths=("stub.test:9200/x",))])
+    index = VendorIndex([_vendor("port", "stub.test:9100", paths=("stub.test:9200/x",))])
     assert index.vendor_of_url("stub.test", None, "/x") is None
     assert index.vendor_of_url("stub.test", 9200, "/x") is not None
     assert index.vendor_of_url("stub.test", 9200, "/y") is None
@@ -102,7 +102,7 @@ def test_own_paths(path: str, is_disguised: bool) -> None:
     ],
 )
 def test_globs(pattern: str, path: str, fits: bool) -> None:
-    assert bool(glob_regex(pattern).match(path)) is fits
+    assert bool(path_glob(pattern).match(path)) is fits
 
 
 def test_host_sets() -> None:
@@ -115,7 +115,7 @@ def test_host_sets() -> None:
     assert not HostSet([]).holds("", None)
 
 
-_TEXTS = RuleIndex.build(
+_TEXTS = VendorIndex(
     [
         _vendor("queue", inline=("pixelq(", "_px.push")),
         _vendor("ads", "ads.example.com"),
@@ -161,14 +161,14 @@ def test_a_text_names_each_vendor_once_in_order() -> None:
 
 
 def test_no_vendors() -> None:
-    index = RuleIndex.build([])
+    index = VendorIndex([])
     assert index.vendor_of_url("a.test", None, "/") is None
     assert index.vendor_of_own_path("/") is None
     assert index.vendors_of_text("pixelq(") == ()
 
 
-def _many(count: int) -> RuleIndex:
-    return RuleIndex.build(
+def _many(count: int) -> VendorIndex:
+    return VendorIndex(
         _vendor(f"v{n}", f"*.vendor{n}.test", inline=(f"vendor{n}q(",), paths=(f"/collect{n}/*",))
         for n in range(count)
     )
@@ -187,7 +187,7 @@ def _seconds(work: Callable[[], object]) -> float:
 def test_the_cost_is_flat_in_the_number_of_vendors() -> None:
     text = "window.dataLayer=window.dataLayer||[];function gtag(){dataLayer.push(arguments)}" * 20
 
-    def cost(index: RuleIndex) -> float:
+    def cost(index: VendorIndex) -> float:
         def work() -> None:
             index.vendor_of_url("cdn.vendor7.test", None, "/a.js")
             index.vendor_of_url("www.nobody.test", None, "/a.js")

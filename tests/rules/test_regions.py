@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from consent_rules.categories import Regime
+from consent_rules.config.build_rules import regions_of
 from consent_rules.config.countries import normal_region
-from consent_rules.config.models import RegionRule
+from consent_rules.config.models import Policy, RegionRule
 from consent_rules.regions import Regions, RegionTerms, region_laws
 
 IN, OUT, MIXED = Regime.OPT_IN, Regime.OPT_OUT, Regime.MIXED
@@ -49,11 +50,12 @@ SIGNAL_STATES = {"CA", "CO", "CT", "DE", "MD", "MN", "MT", "NE", "NH", "NJ", "OR
 def test_terms(
     default: Regime, rules: tuple[RegionRule, ...], region: str, terms: RegionTerms
 ) -> None:
-    assert Regions(default, rules).terms(region) == terms
+    policy = Policy(controller="Acme", version="1", regime=default, regions=rules)
+    assert regions_of(policy).terms(region) == terms
 
 
 def test_a_flood_of_regions_is_not_remembered() -> None:
-    regions = Regions(IN, ())
+    regions = Regions(IN, {})
     for number in range(5000):
         regions.terms(f"X{number}")
     assert len(regions._known) <= 4096

@@ -1,4 +1,4 @@
-"""What tags are told: true to the state, whole, and in a script that is safe anywhere."""
+"""Consent calls: true to the state, whole, and in a script that is safe anywhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import CHOOSABLE, Category
-from consent_rules.signals.tag_signals import SIGNALS, Told, signal_script, told
+from consent_rules.signals.tag_signals import SIGNALS, SignalState, signal_script, signal_states
 from consent_rules.vendors import Vendor
 
 TYPES = {
@@ -36,18 +36,18 @@ def said(
     exceptions: dict[str, bool] | None = None,
     asks: bool = False,
 ) -> str:
-    return signal_script(told(vendors(*ids), categories, exceptions or {}), asks=asks)
+    return signal_script(signal_states(vendors(*ids), categories, exceptions or {}), asks=asks)
 
 
 @pytest.mark.parametrize("states", list(product([True, False], repeat=len(CHOOSABLE))))
 def test_every_consent_mode_type_in_every_state(states: tuple[bool, ...]) -> None:
     categories = {Category.NECESSARY: True, **dict(zip(CHOOSABLE, states, strict=True))}
-    (one,) = told(vendors("google-tag-manager"), categories, {})
+    (one,) = signal_states(vendors("google-tag-manager"), categories, {})
     assert dict(one.state) == {t: categories[c] for t, c in TYPES.items()}
 
 
 def test_what_is_unknown_is_denied() -> None:
-    (one,) = told(vendors("google-analytics"), {}, {})
+    (one,) = signal_states(vendors("google-analytics"), {}, {})
     assert {t for t, granted in one.state.items() if granted} == {"security_storage"}
 
 
@@ -63,9 +63,9 @@ def test_what_was_said_of_a_vendor_alone_counts_for_its_types(
     exceptions: dict[str, bool], granted: set[str]
 ) -> None:
     both = vendors("google-ads", "google-analytics")
-    (one,) = told(both, NOTHING, exceptions)
+    (one,) = signal_states(both, NOTHING, exceptions)
     assert {t for t, yes in one.state.items() if yes} == granted | {"security_storage"}
-    (one,) = told(both, ALL, dict.fromkeys(exceptions, False))
+    (one,) = signal_states(both, ALL, dict.fromkeys(exceptions, False))
     assert {t for t, yes in one.state.items() if not yes} == granted
 
 
@@ -154,5 +154,5 @@ def test_the_catalogue_names_calls_that_are_known() -> None:
 
 def test_nothing_to_tell_is_no_script() -> None:
     assert signal_script([], asks=True) == ""
-    assert isinstance(told([], ALL, {}), tuple)
-    assert all(isinstance(one, Told) for one in told(vendors("hubspot"), ALL, {}))
+    assert isinstance(signal_states([], ALL, {}), tuple)
+    assert all(isinstance(one, SignalState) for one in signal_states(vendors("hubspot"), ALL, {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ _PATHS = st.lists(st.sampled_from(["", "a", "b", "ab", "axb", "*"]), max_size=3)
 )
 
 
+@pytest.mark.slow
 @given(
     pages=st.lists(st.lists(_PATTERNS, min_size=1, max_size=3), max_size=8),
     paths=st.lists(_PATHS, min_size=1, max_size=8),

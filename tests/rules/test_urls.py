@@ -94,6 +94,7 @@ def _starting(pattern: re.Pattern[str]) -> st.SearchStrategy[str]:
     return st.from_regex(re.compile(rf"\A(?:{pattern.pattern})"))
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(_starting(urls._PLAIN_ABSOLUTE) | _starting(urls._PLAIN_ROOTED), _BASE)
 def test_what_the_quick_way_accepts(url: str, base: str) -> None:

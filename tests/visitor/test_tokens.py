@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, Category
-from consent_rules.preferences import Preferences, Source
+from consent_rules.preferences import ChoiceSource, Preferences
 from proxy.cookies import preference_cookie as tokens
 from proxy.cookies.preference_cookie import KeyFaultError, KeyRing, cookie_name, set_cookie
 from proxy.cookies.signing_keys import load_keys
@@ -37,7 +37,7 @@ RING = KeyRing({"1.pem": OLD})
 CHOICE = Preferences(
     allowed=frozenset({Category.ANALYTICS}),
     policy_version="2",
-    source=Source.BANNER,
+    source=ChoiceSource.BANNER,
     vendors={"youtube": True, "hotjar": False},
     under_gpc=True,
     receipt_id="r1",
@@ -78,7 +78,7 @@ choices = st.builds(
     Preferences,
     allowed=st.frozensets(st.sampled_from(CHOOSABLE)),
     policy_version=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
-    source=st.sampled_from(Source),
+    source=st.sampled_from(ChoiceSource),
     vendors=st.dictionaries(st.text("abcxyz0-", max_size=20), st.booleans(), max_size=10),
     under_gpc=st.booleans(),
     receipt_id=st.text("abc_-", max_size=20),

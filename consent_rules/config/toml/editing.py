@@ -18,7 +18,7 @@ Value = str | bool | datetime.date | tuple[str, ...]
 
 
 class UneditableError(ValueError):
-    """The text is written in a way that cannot be changed in place. The message says what to do."""
+    """The text is written in a way that cannot be changed in place. The message has what to do."""
 
 
 @dataclass(frozen=True, slots=True)

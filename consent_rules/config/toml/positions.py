@@ -30,7 +30,7 @@ def toml_parser() -> Parser:
 class TomlLines:
     """The places of one text. Where a path is not found, its nearest known parent stands in.
 
-    The text is parsed when the first place is asked for: a file without faults never is.
+    The text is parsed on the first look-up: a file without problems never is.
     """
 
     def __init__(self, text: str) -> None:

@@ -32,11 +32,11 @@ _SENTENCES = (
     ("Escaped character is not", "this escape names no character"),
     ("Invalid hex value", '"\\u" needs four hexadecimal digits, "\\U" eight'),
     ("Invalid date or datetime", "there is no such day; a date is year-month-day, 2027-11-02"),
-    ("Cannot declare", "this table already stands above; put its keys there, or use [[...]]"),
-    ("Cannot overwrite a value", "this key already stands above; keep one of them"),
+    ("Cannot declare", "this table is already given above; put its keys there, or use [[...]]"),
+    ("Cannot overwrite a value", "this key is already given above; remove one of them"),
     ("Duplicate inline table key", "this key stands twice in the table"),
     ("Cannot mutate immutable", "this table was written in braces above and cannot be added to"),
-    ("Cannot redefine namespace", "this table already stands above; put its keys there"),
+    ("Cannot redefine namespace", "this table is already given above; put its keys there"),
     ("Expected ']' at the end", 'the header of a table ends with "]"'),
     ("Expected ']]' at the end", 'this header begins with "[[" and so ends with "]]"'),
     ("Invalid initial character", "a key is missing here, or needs quotes"),
@@ -47,7 +47,7 @@ def explain_syntax(error: ValueError, text: str) -> tuple[int, int, str]:
     """Line, column and sentence of an error of `tomllib.loads(text)`."""
     lines = text.split("\n")
     place = _PLACE.search(str(error))
-    said = str(error)[: place.start()] if place else str(error)
+    message = str(error)[: place.start()] if place else str(error)
     if place is None:
         # Not of the parser but of Python: a number of more digits than it reads.
         return 1, 1, "a value cannot be read; is a number far too long?"
@@ -56,12 +56,12 @@ def explain_syntax(error: ValueError, text: str) -> tuple[int, int, str]:
         line, column = last, len(lines[last - 1]) + 1
     else:
         line, column = int(place[1]), int(place[2])
-    sentence = next((s for start, s in _SENTENCES if said.startswith(start)), None)
+    sentence = next((s for start, s in _SENTENCES if message.startswith(start)), None)
     shown = lines[min(line, len(lines)) - 1]
-    if said.startswith("Expected newline") and _OTHER_DATE.search(shown):
+    if message.startswith("Expected newline") and _OTHER_DATE.search(shown):
         sentence = "a date is year-month-day, 2027-11-02"
     if sentence is None:
-        sentence = _invalid_value(shown) if said == "Invalid value" else said
+        sentence = _invalid_value(shown) if message == "Invalid value" else message
     return line, column, f"not valid TOML: {sentence}"
 
 

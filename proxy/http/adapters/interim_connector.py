@@ -1,4 +1,4 @@
-"""Connections to upstreams that tell of interim answers (1xx), which aiohttp's client drops."""
+"""Connections to upstreams that report interim responses (1xx), which aiohttp's client drops."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from aiohttp.streams import StreamReader
 
 OnInterim = Callable[[RawResponseMessage], None]
 
-ON_INTERIM: web.RequestKey[OnInterim] = web.RequestKey("hear")
-"""On a visitor's request: who is told of interim answers to it, a `Hear`."""
-hearing: ContextVar[OnInterim | None] = ContextVar("hearing", default=None)
-"""Who is told of the interim answers to the request that this task is about to make."""
+ON_INTERIM: web.RequestKey[OnInterim] = web.RequestKey("on_interim")
+"""On a visitor's request: who is told of interim responses to it."""
+interim_listener: ContextVar[OnInterim | None] = ContextVar("interim_listener", default=None)
+"""Who is told of the interim responses to the request that this task is about to make."""
 
 
 class InterimConnector(TCPConnector):
-    """A pool of connections that tell. aiohttp names the class of its connections nowhere else."""
+    """A pool of connections that report them. aiohttp names their class nowhere else."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._factory = partial(_HearingHandler, loop=self._loop)  # type: ignore[assignment]
+        self._factory = partial(_InterimHandler, loop=self._loop)  # type: ignore[assignment]
 
 
-class _HearingHandler(ResponseHandler):
-    hear: OnInterim | None = None
+class _InterimHandler(ResponseHandler):
+    on_interim: OnInterim | None = None
 
     async def read(self) -> tuple[RawResponseMessage, StreamReader]:
         got = await super().read()
-        if self.hear is not None:
+        if self.on_interim is not None:
             if got[0].code < 200:
-                self.hear(got[0])
+                self.on_interim(got[0])
             else:
-                self.hear = None
+                self.on_interim = None
         return got
 
 
 def attach_interim(protocol: ResponseHandler) -> None:
-    """Let a connection tell whoever waits in this context; the one before no longer hears."""
-    if isinstance(protocol, _HearingHandler):
-        protocol.hear = hearing.get()
+    """Report interim responses on a connection to who waits in this context, to nobody else."""
+    if isinstance(protocol, _InterimHandler):
+        protocol.on_interim = interim_listener.get()

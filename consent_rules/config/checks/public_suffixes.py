@@ -1,0 +1,30 @@
+"""The public suffix list (https://publicsuffix.org), as the checks need it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from publicsuffixlist import PublicSuffixList
+
+
+@cache
+def public_suffixes() -> PublicSuffixList:
+    """The whole list; a name that is not on it has its last label as suffix."""
+    return PublicSuffixList()
+
+
+@cache
+def known_suffixes() -> PublicSuffixList:
+    """The list alone: "localhost" and "internal" are no suffixes, and may have a star."""
+    return PublicSuffixList(accept_unknown=False)
+
+
+@cache
+def icann_suffixes() -> PublicSuffixList:
+    """The registries' part: a vendor may own a private suffix ("*.hubspotpagebuilder.com")."""
+    return PublicSuffixList(accept_unknown=False, only_icann=True)
+
+
+def is_wide(host: str, suffixes: PublicSuffixList) -> bool:
+    """Whether a host pattern covers the sites of everybody below a public suffix."""
+    return host.startswith("*.") and bool(suffixes.is_public(host[2:].partition(":")[0]))

@@ -1,0 +1,106 @@
+"""`[[site]]`: names, hosts, first parties and page rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consent_rules.config.checks.context import CheckContext, site_name, vendor_name
+from consent_rules.config.checks.public_suffixes import is_wide, known_suffixes
+from consent_rules.config.partial import PartialTable
+from consent_rules.config.problems import Problem
+from consent_rules.config.toml.positions import Path
+from consent_rules.matching.hosts import HostClaims, hosts_overlap
+from consent_rules.matching.shared_hosts import narrower_pattern, shared_host_of
+from consent_rules.wording import quoted
+
+
+def check_names(context: CheckContext) -> Iterator[Problem]:
+    seen: dict[str, Path] = {}
+    for site in context.tables.sites:
+        name = site.get("name")
+        if name is None:
+            continue
+        if name in seen:
+            yield Problem(
+                site.at("name"),
+                f"name: {quoted(name)} already names the site at "
+                f"{context.line(seen[name], site.at('name'))}; "
+                "tags refer to sites by name, so each needs its own",
+            )
+        seen.setdefault(name, site.at("name"))
+
+
+def check_hosts(context: CheckContext) -> Iterator[Problem]:
+    seen: list[tuple[PartialTable, Path, str]] = []
+    for site in context.tables.sites:
+        for path, host in site.items("hosts"):
+            for other, other_path, other_host in seen:
+                if other is site or not hosts_overlap(host, other_host):
+                    continue
+                how = "is also" if host == other_host else f'overlaps "{other_host}",'
+                yield Problem(
+                    path,
+                    f'hosts: "{host}" {how} a host of the site {site_name(other)} '
+                    f"({context.line(other_path, path)}); a host belongs to one site",
+                )
+                break
+            seen.append((site, path, host))
+
+
+def check_wide_hosts(context: CheckContext) -> Iterator[Problem]:
+    for site in context.tables.sites:
+        for key in ("hosts", "first_party"):
+            for path, host in site.items(key):
+                if is_wide(host, known_suffixes()):
+                    yield Problem(
+                        path,
+                        f'{key}: "{host}" would cover the sites of others: "{host[2:]}" is a '
+                        "public suffix; write the hosts that are yours",
+                    )
+
+
+def check_first_party(context: CheckContext) -> Iterator[Problem]:
+    if not any(site.get("first_party") for site in context.tables.sites):
+        return
+    owners = HostClaims((h, v.id) for v in context.catalogue.values() for h in v.hosts)
+    for site in context.tables.sites:
+        for path, host in site.items("first_party"):
+            for owner in owners.overlapping(host):
+                yield Problem(
+                    path,
+                    f'first_party: "{host}" belongs to {vendor_name(owner, context)}; as a first '
+                    "party it would escape every choice. Remove it here; tags say what may act",
+                )
+                break
+            else:
+                yield from _shared(path, host)
+
+
+def _shared(path: Path, host: str) -> Iterator[Problem]:
+    shared = shared_host_of(host)
+    if shared is None or is_wide(host, known_suffixes()):
+        return
+    yield Problem(
+        path,
+        f'first_party: "{host}" serves what anybody publishes ({shared.name}); as a first party '
+        "it would escape every choice. Write a [[vendor]] with the files that are yours, such as "
+        f"{narrower_pattern(shared)}",
+    )
+
+
+def check_page_rules(context: CheckContext) -> Iterator[Problem]:
+    for site in context.tables.sites:
+        for path, rule in site.items("pages"):
+            if rule.path is None and rule.when_cookie is None:
+                yield Problem(
+                    path,
+                    "[[site.page]] names no page; add "
+                    'path = "/patients/*" or when_cookie = "session"',
+                    at="key",
+                )
+            elif rule.path is not None and rule.when_cookie is not None:
+                yield Problem(
+                    (*path, "when_cookie"),
+                    "a [[site.page]] has a path or a when_cookie, not both; write two of them",
+                    at="key",
+                )

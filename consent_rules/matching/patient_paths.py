@@ -1,0 +1,100 @@
+"""Which paths are patient pages: a site's rules, held against every reading of a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from consent_rules.matching.path_readings import (
+    dubious,
+    folded,
+    has_other_names,
+    is_plain,
+    page_names,
+    readings,
+    routed_paths,
+)
+from consent_rules.matching.paths import GlobSet
+
+_REMEMBERED = 2048
+_MAX_REMEMBERED = 512
+"""Targets that are not plain, and characters of the longest: one or two megabytes a site."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientPath:
+    """Why a path is a patient page: a rule that names a reading of it, or how it is spelled."""
+
+    rule: str
+    reading: str
+    spelling: str = ""
+
+
+class PatientPaths:
+    """The rules of a site that make a path a patient page's."""
+
+    __slots__ = ("_globs", "_remembered", "patterns")
+
+    def __init__(self, patterns: Iterable[str] = ()) -> None:
+        self.patterns = tuple(patterns)
+        self._globs = GlobSet(
+            (spelling, pattern) for pattern in self.patterns for spelling in _rule_names(pattern)
+        )
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._find)
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns)
+
+    def find(self, target: str) -> PatientPath | None:
+        """Why a raw request target is a patient page's; None where it is none.
+
+        A path that no honest link spells is one at once.
+        """
+        if not self.patterns:
+            return None
+        if "." not in target and is_plain(target):
+            return self._page(target.lower())
+        if len(target) <= _MAX_REMEMBERED:
+            return self._remembered(target)
+        return self._find(target)
+
+    def _find(self, target: str) -> PatientPath | None:
+        if is_plain(target):
+            return self._page(target.lower())
+        path, _, query = target.partition("?")
+        why = dubious(path)
+        found = PatientPath("", "", why) if why else self._named(path)
+        if found is None and query:
+            found = self._routed(path, query)
+        return found
+
+    def _routed(self, path: str, query: str) -> PatientPath | None:
+        paths = routed_paths(path, query)
+        if paths is None:
+            return PatientPath("", "", "a longer query than is read")
+        found = (self._named(routed) for routed in paths)
+        return next((one for one in found if one is not None), None)
+
+    def _named(self, path: str) -> PatientPath | None:
+        known = readings(path)
+        if known is None:
+            return PatientPath("", "", "more readings than are looked at")
+        found = map(self._page, known)
+        return next((one for one in found if one is not None), None)
+
+    def _page(self, reading: str) -> PatientPath | None:
+        names = page_names(reading) if has_other_names(reading) else (reading,)
+        for name in names:
+            rule = self._globs.find(name)
+            if rule is not None:
+                return PatientPath(rule, name)
+        return None
+
+
+def _rule_names(pattern: str) -> Iterator[str]:
+    """A rule for one page holds for the page's other names too."""
+    pattern = folded(pattern)
+    yield pattern
+    if "*" not in pattern:
+        yield from page_names(pattern)

@@ -1,0 +1,53 @@
+"""What applying decisions to the messages of one site needs of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+
+from consent_rules.decision import Decision
+from consent_rules.rules import SiteRules
+from consent_rules.vendors import Vendor
+from proxy.cookies.vendor_cookies import CookieIndex
+from proxy.enforcement.csp import decision_policy
+from proxy.html import Boundary
+
+PolicyOf = Callable[[Decision | None], str]
+"""The Content-Security-Policy of a decision; the closed one, which opens nothing, for None."""
+
+_MAX_POLICIES = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteEnforcement:
+    """`upstream_host` replaces the visitor's Host on the way to the upstream, if it is not None;
+    `prefix` is the path of our endpoints;
+    `trusted_headers` are fields that only a trusted proxy may set, beside the usual ones.
+    """
+
+    boundary: Boundary
+    cookies: CookieIndex
+    policy: PolicyOf
+    prefix: str
+    upstream_host: str | None
+    trusted_headers: tuple[str, ...]
+    cookie_domain: str
+    wp_consent_cookies: bool
+
+
+def policies(site: SiteRules, vendors: Mapping[str, Vendor], report_uri: str) -> PolicyOf:
+    """The policies of a site's decisions, each made once."""
+    made: LRUCache[frozenset[str], str] = LRUCache(_MAX_POLICIES)
+
+    def policy(decision: Decision | None) -> str:
+        opened = frozenset[str]() if decision is None else decision.open
+        text = made.get(opened)
+        if text is None:
+            found = [vendors[vendor] for vendor in sorted(opened)]
+            text = decision_policy(site.own_patterns, found, report_uri=report_uri)
+            made[opened] = text
+        return text
+
+    return policy

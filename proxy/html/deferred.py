@@ -1,0 +1,169 @@
+"""What a page's markup holds ready for a script of its own: `data-src` and its kin.
+
+Lazy loaders, galleries and consent tools write an address where no browser looks, and a script
+turns it on later. Whoever it leads to is asked then, so it is a gate like `src`.
+
+What counts is an attribute by its name and a value that is an address. Not here, and left to the
+policy header: settings in JSON, text that names an address, and addresses that a click only leads
+to (`data-href` of a link, a button, or what acts as one).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from consent_rules.matching.urls import strip_url
+from proxy.html.css import css_urls
+from proxy.html.resource import Closing, Kind, Reading, Resource
+from proxy.html.srcset import srcset_urls
+from proxy.html.tree import Element
+
+# What the value of such an attribute is loaded or shown as. `data-src`, `nitro-lazy-srcset`,
+# `data-bg-image`, `data-video-url`, `data-orig-file`, `data-iframe`.
+_LOADED = re.compile(
+    r"(?:.*[-_])?(?:[a-z]*src(?:set)?s?|sources?|background|bg|bgset|images?|img|pictures?|posters?"
+    r"|thumb(?:nail)?s?|iframe|frame|o?embed|videos?|audio|youtube|vimeo|original|orig|lazy[a-z]*|echo"
+    r"|html|markup)(?:[-_](?:url|uri|src(?:set)?|file|image|img|large|small|webp|mobile|desktop|code"
+    r"|html|[0-9]+x?))*"
+)
+# Led to or loaded: the element says which.
+_LED_TO = re.compile(r"(?:.*[-_])?[a-z]*(?:href|urls?|uri)")
+_NAVIGATION = re.compile(
+    r"(?:.*[-_])?(?:share|redirect|permalink|link|canonical|return|back|log-?in|log-?out|checkout"
+    r"|profile|goto|nav|click|action)(?:[-_].*)?"
+)
+_NAVIGATING_TAGS = frozenset(
+    {"a", "area", "button", "form", "input", "label", "option", "select", "summary"}
+)
+_NAVIGATING_ROLES = frozenset({"link", "button", "menuitem", "option", "tab"})
+
+_SELF_LOADING = {
+    "img": Kind.IMAGE,
+    "iframe": Kind.FRAME,
+    "frame": Kind.FRAME,
+    "source": Kind.MEDIA,
+    "video": Kind.MEDIA,
+    "audio": Kind.MEDIA,
+    "track": Kind.MEDIA,
+    "embed": Kind.OBJECT,
+    "object": Kind.OBJECT,
+    "link": Kind.LINK,
+}
+"""Elements that fetch something: of theirs every `data-*` that is an address counts."""
+
+_NATIVE = frozenset(
+    {"src", "srcset", "imagesrcset", "attributionsrc", "poster", "background", "href", "sizes"}
+)
+"""Attributes that browsers look at themselves."""
+
+_SHOWN = re.compile(
+    r"(?:.*[-_])?(?:src|iframe|frame|o?embed|videos?|youtube|vimeo)(?:[-_](?:url|src))?"
+)
+_HOLDERS = frozenset({"div", "span", "figure", "section", "article"})
+
+# An address that may lead away, not a text in which one is named.
+_ADDRESS = re.compile(r"(?:https?|wss?|ftp):|[/\\]{2}", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"<(?:script|img|i?frame|embed|object|link|video|audio|source|style|svg|meta|base)\b"
+    r"|\s(?:src|style|background)\s*=",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=4096)
+def is_loaded_name(name: str) -> bool:
+    """Whether an attribute of this name may hold what a script of the page loads."""
+    if name in _NATIVE or len(name) > _MAX_NAME_LENGTH:
+        return False
+    if not name.startswith("data-"):
+        return name.endswith(("src", "srcset"))
+    named = name.removeprefix("data-")
+    return bool(_LOADED.fullmatch(named) or _LED_TO.fullmatch(named))
+
+
+_MAX_NAME_LENGTH = 80
+_DATA_NAME = re.compile(rb"data-[a-z0-9_-]+")
+# Searched by its letters, then looked at from behind: many times faster than by what precedes them.
+_SOURCE_NAME = re.compile(rb"src(?<=[a-z0-9_-]src)(?:set)?(?=[\s/]*=)")
+_NAME_BEFORE = re.compile(rb"[a-z0-9_-]+\Z")
+
+
+def deferring_names(lowered: bytes) -> frozenset[str]:
+    """The names in a page, in lower case, of attributes that no browser looks at and that may hold
+    an address: all that begin with `data-`, and `lazy-src`, `nitro-lazy-srcset` and their kin.
+    """
+    found: set[bytes] = set(_DATA_NAME.findall(lowered))
+    for match in _SOURCE_NAME.finditer(lowered):
+        name = _NAME_BEFORE.search(lowered, max(0, match.start() - _MAX_NAME_LENGTH), match.end())
+        if name is not None:
+            found.add(name[0])
+    return frozenset(name.decode("ascii") for name in found)
+
+
+def script_addresses(element: Element, reading: Reading) -> Iterator[tuple[str, str]]:
+    """Where a script that is held back says that its code is: `data-src`, `data-rocket-src`."""
+    for name in element.attrs:
+        if name not in _NATIVE and name.endswith("src") and (url := reading.value(element, name)):
+            yield name, url
+
+
+@lru_cache(maxsize=8192)
+def _is_deferring(tag: str, name: str) -> bool:
+    """Whether a script may load what an attribute of this name on such an element holds."""
+    if tag == "script" or name in _NATIVE:
+        return False
+    return is_loaded_name(name) or (tag in _SELF_LOADING and name.startswith("data-"))
+
+
+def deferred_resources(
+    element: Element, tag: str, name: str, reading: Reading
+) -> Iterator[Resource]:
+    """What an attribute holds ready, if it is one that a script may load."""
+    if not _is_deferring(tag, name):
+        return
+    value = reading.value(element, name)
+    if not value or (value := value.strip())[:1] in {"", "{", "["}:
+        return
+    if "<" in value:
+        if _MARKUP.search(value):
+            yield Resource(Kind.NESTED_PAGE, element, name, Closing.NESTED, text=value)
+        return
+    urls = tuple(_urls(name, value, reading))
+    if not urls or _navigates(element, tag, name):
+        return
+    closing = Closing.EMPTY
+    if tag == "iframe" or (_SHOWN.fullmatch(name) and _is_empty_holder(element, tag)):
+        closing = Closing.PLACEHOLDER
+    yield Resource(_SELF_LOADING.get(tag, Kind.DEFERRED), element, name, closing, urls)
+
+
+def _urls(name: str, value: str, reading: Reading) -> Iterable[str]:
+    if "(" in value and (found := css_urls(value, relative=reading.relative_css)):
+        return (one.url for one in found)
+    if name.endswith(("set", "sets")):
+        return srcset_urls(value)
+    is_address = _ADDRESS.match(strip_url(value)) or (reading.relative_css and "/" in value)
+    return (value,) if is_address else ()
+
+
+def _navigates(element: Element, tag: str, name: str) -> bool:
+    """Whether an address is one that a visitor is led to, not one that the page fetches."""
+    if tag in _SELF_LOADING or not _LED_TO.fullmatch(name):
+        return False
+    if _LOADED.fullmatch(name.removeprefix("data-")):
+        return False
+    if tag in _NAVIGATING_TAGS or _NAVIGATION.fullmatch(name.removeprefix("data-")):
+        return True
+    role = (element.attr("role") or "").strip().lower()
+    return role in _NAVIGATING_ROLES or element.attr("onclick") is not None
+
+
+def _is_empty_holder(element: Element, tag: str) -> bool:
+    """Whether an element holds nothing yet, so that a placeholder may stand for it."""
+    return (
+        (tag in _HOLDERS or "-" in tag)
+        and not any(isinstance(node, Element) for node in element)
+        and not element.text.strip()
+    )

@@ -1,0 +1,65 @@
+"""The HTML parser: bytes of text -> the tree that a browser builds (WHATWG HTML, 13.2).
+
+The only module that imports turbohtml. What the rest of the pipeline uses of it has a name here, so
+that another parser, or another version, is a change of this file.
+"""
+
+from __future__ import annotations
+
+import turbohtml
+from turbohtml import Comment, Document, Element, Node, SourceLocation, SourceSpan, Text
+
+__all__ = [
+    "Comment",
+    "Document",
+    "Element",
+    "Node",
+    "SourceLocation",
+    "SourceSpan",
+    "Text",
+    "is_html",
+    "language_of",
+    "location_of",
+    "parse",
+    "parse_unplaced",
+]
+
+
+def parse(text: str, *, scripting: bool) -> Document:
+    """The tree of a page, every element with its place in `text`. `scripting`: as a browser that
+    runs scripts builds it, to which what <noscript> holds is text.
+    """
+    return turbohtml.parse(
+        text,
+        source_locations=True,
+        scripting=scripting,
+        # As templates, so that what a shadow root holds is found like the rest.
+        allow_declarative_shadow_roots=False,
+    )
+
+
+def parse_unplaced(text: str, *, scripting: bool) -> Document:
+    """The same tree without the places, in less time."""
+    return turbohtml.parse(text, scripting=scripting, allow_declarative_shadow_roots=False)
+
+
+def location_of(element: Element) -> SourceLocation | None:
+    """Where an element stands, in offsets of the parsed text: its `start_tag`, its `end_tag` (None
+    where the text has none) and its `attrs` by name. None for an element that no tag made: one
+    that the parser implied or copied.
+    """
+    location = element.source_location
+    # The parser's types promise a start tag; an implied element has a location without one.
+    if location is None or location.start_tag is None:
+        return None
+    return location
+
+
+def is_html(element: Element) -> bool:
+    """Whether an element is one of HTML's, not of SVG or MathML."""
+    return element.namespace is turbohtml.Namespace.HTML
+
+
+def language_of(element: Element) -> str:
+    """The markup language of an element: `html`, `svg` or `mathml`."""
+    return element.namespace.value

@@ -1,0 +1,62 @@
+"""What a browser says that it wants a response for (Fetch Metadata Request Headers).
+
+`Sec-Fetch-Dest` is missing in Safari before 16.4 and wherever a site is reached without TLS. Each
+question here says which way it is then answered: the one that cannot open anything.
+"""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+SEC_FETCH_DEST = "Sec-Fetch-Dest"
+
+EMBEDDED_DESTINATIONS = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
+PAGE_DESTINATIONS = EMBEDDED_DESTINATIONS | {"document"}
+"""Destinations of requests whose response becomes a page."""
+_WORKERS = frozenset({"worker", "sharedworker", "serviceworker"})
+# How the Accept field of a request begins whose response a browser never shows as a page.
+_NEVER_A_PAGE = ("image/", "text/css", "video/", "audio/", "font/", "application/font")
+_HTML = ("text/html", "application/xhtml+xml")
+
+
+def destination(request: web.BaseRequest) -> str | None:
+    """The destination; None where the browser does not say."""
+    return request.headers.get(SEC_FETCH_DEST)
+
+
+def _accept(request: web.BaseRequest) -> str:
+    return request.headers.get(hdrs.ACCEPT, "").strip().lower()
+
+
+def is_navigation(request: web.BaseRequest) -> bool:
+    """Whether the response certainly becomes a page. Not said: only where HTML is asked for before
+    all else, as browsers do for pages and for nothing else.
+    """
+    found = destination(request)
+    return found in PAGE_DESTINATIONS if found is not None else _accept(request).startswith(_HTML)
+
+
+def may_become_page(request: web.BaseRequest) -> bool:
+    """Whether a browser, or a script of the page, may show the response as a page. Not said: unless
+    the Accept field rules it out.
+    """
+    found = destination(request)
+    if found is None:
+        return not _accept(request).startswith(_NEVER_A_PAGE)
+    if found == "empty":  # fetch() and XMLHttpRequest: partial page loads ask for HTML by name
+        return any(html in _accept(request) for html in _HTML)
+    return found in PAGE_DESTINATIONS
+
+
+def is_worker(request: web.BaseRequest) -> bool:
+    """Whether the response becomes a worker's script. Not said: it does not, and has the policy of
+    a file, which lets a worker do no more.
+    """
+    return destination(request) in _WORKERS
+
+
+def is_service_worker(request: web.BaseRequest) -> bool:
+    """Whether a browser asks for the script of a service worker (Service Workers, 4.3): said by a
+    field of its own, which is never missing.
+    """
+    return request.headers.get("Service-Worker", "").strip().lower() == "script"

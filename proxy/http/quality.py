@@ -1,0 +1,41 @@
+"""Quality values: how much a request wants each of the members of an Accept-* field.
+
+RFC 9110, 12.4.2. Pure functions.
+"""
+
+from __future__ import annotations
+
+import re
+
+_QVALUE = re.compile(r"(?:0(?:\.[0-9]*)?|1(?:\.0*)?|\.[0-9]+)", re.ASCII)
+"""The grammar, with as many digits as somebody likes, and none before the point."""
+
+
+def weighted(value: str) -> list[tuple[str, float]]:
+    """The members of a field in their order: lower case, without parameters, and their weights
+    from 0 (not wanted) to 1.
+
+    A weight that cannot be read is 0: what is offered by mistake is not sent.
+    """
+    found: list[tuple[str, float]] = []
+    for part in value.split(","):
+        name, _, parameters = part.partition(";")
+        name = name.strip().lower()
+        if name:
+            found.append((name, _weight(parameters) if parameters else 1.0))
+    return found
+
+
+def most_wanted(value: str) -> list[str]:
+    """The members that are wanted at all, most wanted first; of equal ones the first named."""
+    wanted = [(name, weight) for name, weight in weighted(value) if weight > 0]
+    return [name for name, _ in sorted(wanted, key=lambda one: -one[1])]
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, number = parameter.partition("=")
+        if name.strip().lower() == "q":
+            number = number.strip()
+            return float(number) if _QVALUE.fullmatch(number) else 0.0
+    return 1.0

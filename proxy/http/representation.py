@@ -1,0 +1,47 @@
+"""Header fields that describe a representation: the table of what goes when its bytes change.
+
+RFC 9110, 8 (representation data and metadata) and 14 (ranges); RFC 9530 and its predecessors
+(digests); RFC 9842 (dictionaries). Pure data, and functions on header fields.
+"""
+
+from __future__ import annotations
+
+from multidict import CIMultiDict
+
+DIGESTS = (
+    "Content-MD5",  # RFC 1864
+    "Digest",  # RFC 3230
+    "Content-Digest",  # RFC 9530
+    "Repr-Digest",
+    "Unencoded-Digest",  # draft-ietf-httpbis-unencoded-digest; browsers refuse what differs
+)
+OF_CONTENT = ("Content-Length", "Content-Encoding", "Content-Range", *DIGESTS)
+"""True of one body, byte for byte."""
+VALIDATORS = ("ETag", "Last-Modified")
+OF_BYTES = (*OF_CONTENT, *VALIDATORS, "Accept-Ranges", "Use-As-Dictionary")
+"""False once a body is rewritten."""
+FRESHNESS = ("Expires", "Age", "Pragma")
+"""How long a response is good for, beside Cache-Control: the origin's word on the origin's bytes.
+"""
+OF_REPRESENTATION = (*OF_CONTENT, "Content-Type", "Content-Language")
+"""What a response without a representation, such as a 304, does not send (RFC 9110, 15.4.5)."""
+
+
+def remove_fields(headers: CIMultiDict[str], names: tuple[str, ...]) -> None:
+    """Take fields out, each as often as it is there."""
+    for name in names:
+        headers.popall(name, None)
+
+
+def remove_origin_metadata(headers: CIMultiDict[str]) -> None:
+    """Take out what the origin says of its own bytes, for a response whose body is rewritten."""
+    remove_fields(headers, OF_BYTES)
+
+
+OWN_ETAG = '"cp-'
+"""How the entity tag of a page that the proxy wrote begins."""
+
+
+def is_own_etag(value: str) -> bool:
+    """Whether an If-None-Match names a page that the proxy wrote: no upstream would know it."""
+    return OWN_ETAG in value

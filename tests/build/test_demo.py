@@ -1,0 +1,112 @@
+"""`make demo` in its first minute: taken ports, Ctrl-C at any time, nothing odd on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from examples.demo.running import REPOSITORY, Ports, StartError, config_text, is_free, settle
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def free() -> Ports:
+    """Ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
+        return Ports(*(one.getsockname()[1] for one in found))
+
+
+@contextlib.contextmanager
+def taken(*ports: int) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for port in ports:
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
+
+
+def test_free_ports_are_taken_as_they_are(free: Ports) -> None:
+    assert settle(free) == (free, [])
+
+
+def test_for_each_taken_port_another_is_found_and_said(free: Ports) -> None:
+    with taken(free.proxy, free.origin, free.vendors):
+        settled, said = settle(free)
+        assert all(map(is_free, asdict(settled).values()))
+    assert settled.admin == free.admin
+    assert len(set(asdict(settled).values())) == 4
+    assert [line.partition(":")[0] for line in said] == [
+        f"Port {getattr(free, name)} ({name}) is taken by another program"
+        for name in ("proxy", "origin", "vendors")
+    ]
+    for name, line in zip(("proxy", "origin", "vendors"), said, strict=True):
+        assert line.endswith(f"taking {getattr(settled, name)}.")
+
+
+def test_all_taken_ports_that_were_asked_for_are_said_at_once(free: Ports) -> None:
+    with taken(free.proxy, free.origin, free.vendors), pytest.raises(StartError) as raised:
+        settle(free, {"proxy", "vendors"})
+    lines = str(raised.value).splitlines()
+    assert [line.split()[1] for line in lines] == [str(free.proxy), str(free.vendors)]
+    assert "--proxy-port N or DEMO_PROXY_PORT=N" in lines[0]
+
+
+def test_a_program_on_the_other_loopback_address_counts(free: Ports) -> None:
+    """A browser asks `localhost` at ::1 first."""
+    try:
+        other = socket.create_server(("::1", free.proxy), family=socket.AF_INET6)
+    except OSError:
+        assert is_free(free.proxy), "without IPv6 nobody can be there"
+        return
+    with other:
+        assert not is_free(free.proxy)
+
+
+def test_its_config_has_neither_fault_nor_warning(free: Ports, tmp_path: Path) -> None:
+    config = tmp_path / "consent-proxy.toml"
+    config.write_text(config_text(free, tmp_path))
+    ran = subprocess.run(
+        [sys.executable, "-m", "proxy", "check", str(config)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0
+    assert "warning" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    "until", [b"== the demo\n", b"starting consent-proxy", b"Ctrl-C stops everything"]
+)
+async def test_ctrl_c_stops_it_at_any_time(until: bytes, free: Ports) -> None:
+    flags = [f"--{name}-port={port}" for name, port in asdict(free).items()]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "examples.demo", *flags),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        said = await process.stdout.readuntil(until)
+        process.send_signal(signal.SIGINT)
+        # To the end: every process that holds its output, the proxy too, is gone then.
+        said += await process.stdout.read()
+        # Before it has its own way to stop, it ends by the signal, as shells expect.
+        assert await process.wait() in {0, -signal.SIGINT}
+    assert b"Traceback" not in said
+    assert b"warning" not in said.lower()
+    assert all(map(is_free, asdict(free).values()))
