@@ -50,8 +50,9 @@ _WITH_DATA = frozenset(
      "textarea", "th", "time", "tr", "ul"}
 )  # fmt: skip
 _MARKERS = re.compile(r"data-consent")
-# Whose URL's query says nothing of whom it leads to.
-_QUERIES = {"script": "src", "link": "href", "img": "src", "iframe": "src", "form": "action"}
+# Whose URL's query says nothing of whom it leads to. Not a frame's: a front controller may name the
+# page there, and with it the audience.
+_QUERIES = {"script": "src", "link": "href", "img": "src", "form": "action"}
 _PLAIN_URL = re.compile(r"(?:https?:)?//|/|[\w.-]+[/?]", re.IGNORECASE)
 _META_OF_NOTE = frozenset({"page-audience", "referrer"})
 

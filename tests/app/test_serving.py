@@ -175,7 +175,7 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
         second.mkdir()
         for name, content, says in (
             ("taken.toml", text, f"cannot listen on '127.0.0.1:{port}'"),
-            ("keys.toml", text + '[preferences]\nkeys = "file/"\n', "no key can be made here"),
+            ("keys.toml", text + '[preferences]\nkeys = "file/"\n', "not a folder"),
         ):
             (second / "file").write_text("")
             (second / name).write_text(content)
