@@ -32,8 +32,6 @@ class Kind(StrEnum):
     """Closed embeds on the page: a style in addition."""
     KEEPS = "keeps"
     """Closed embeds that can be opened: a script that keeps what was typed."""
-    CHOICES = "choices"
-    """The icon beside "Your Privacy Choices": a style in addition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,6 @@ def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
         ), ""
     if kind is Kind.KEEPS:
         return "", minified_script("keeps.js", keep=_read("keep.js"))
-    if kind is Kind.CHOICES:
-        return _with_high_specificity(_css("choices")), ""
     link = _with_high_specificity(_css("link"))
     if kind is Kind.DECIDED:
         return link, minified_script("core.js")

@@ -61,28 +61,22 @@ def head_html(
     *,
     prefix: str = PREFIX,
     placeholders: bool = False,
-    choices: bool = False,
     save_form: bool = False,
 ) -> str:
     """For the page's head: the style and the script. Blocks nothing, loads nothing.
 
     `placeholders` adds what pages with closed embeds need, `keeps` the script that keeps what was
-    typed when one of them is opened (never on patient pages), `choices` the style of the icon.
+    typed when one of them is opened (never on patient pages).
     """
-    kinds = head_kinds(
-        state.decided, placeholders=placeholders, choices=choices, save_form=save_form
-    )
+    kinds = head_kinds(state.decided, placeholders=placeholders, save_form=save_form)
     return _head(theme, state, kinds, prefix)
 
 
-def head_kinds(
-    decided: bool, *, placeholders: bool, choices: bool, save_form: bool
-) -> tuple[Kind, ...]:
+def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[Kind, ...]:
     """The assets that `head_html` puts into a page."""
     kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
     kinds += [Kind.PLACEHOLDER] if placeholders else []
     kinds += [Kind.KEEPS] if save_form else []
-    kinds += [Kind.CHOICES] if choices else []
     return tuple(kinds)
 
 
@@ -97,16 +91,13 @@ def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) 
         "categories": {Category.NECESSARY: True, **dict.fromkeys(state.on, True),
                        **dict.fromkeys(state.off, False)},
     }  # fmt: skip
-    extra = allowed_vendors(state.exceptions)
     attributes: dict[str, str] = {
-        "page": f"{prefix}/preferences",
-        "runs": " ".join((*state.on, *extra)),
-        "extra": "1" if extra else "",
-        "key": state.key,
+        "at": f"{prefix}/",
+        "extra": "1" if allowed_vendors(state.exceptions) else "",
     }
     data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
     # Names of ours and nothing else: nothing in it needs to be escaped.
-    data += f" data-state='{json.dumps(known, separators=(',', ':'))}'"
+    data += f" data-key=\"{state.key}\" data-state='{json.dumps(known, separators=(',', ':'))}'"
     # What the others hear of clicks they must hear before that script keeps them to itself.
     return f"{style}{rest}<script{data}>{found.script}</script>"
 

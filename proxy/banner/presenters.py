@@ -126,8 +126,9 @@ def _tags_digest(site: SiteRules) -> str:
 
 
 def _key(site: SiteRules, decision: Decision) -> str:
-    on = (category for category in used_categories(site) if decision.categories[category])
-    return state_key(on, decision.exceptions)
+    used, open_now = used_categories(site), decision.categories
+    on, off = ([c for c in used if open_now[c] is wanted] for wanted in (True, False))
+    return state_key(on, off, decision.exceptions)
 
 
 def banner_view(

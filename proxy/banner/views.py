@@ -62,9 +62,13 @@ class PageState:
     key: str = ""
 
 
-def state_key(on: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
-    """What was allowed, as JSON: the site's open pages see by it what must stop."""
-    return json.dumps(dict.fromkeys((*on, *allowed_vendors(exceptions)), True))
+def state_key(on: Iterable[str], off: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
+    """What was chosen, as JSON: the site's open pages see by it what must stop. `necessary` is
+    false where a vendor was refused for itself: they do not know which of theirs it is.
+    """
+    refused = not all(allowed for _, allowed in exceptions)
+    states = {**dict.fromkeys(on, True), **dict.fromkeys(off, False)}
+    return json.dumps({"necessary": not refused, **states})
 
 
 def allowed_vendors(exceptions: Iterable[tuple[str, bool]]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import Target, resolve
 from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.cmp_markup import marks_of
-from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD, Embed, unknown
+from proxy.html.gates import CHANGED, MARKETING_ONLY, NEVER, UNHELD, Embed, unknown
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan
 from proxy.html.source import Source
@@ -92,6 +92,19 @@ class CompileContext:
                 if owner is not None:
                     yield owner
 
+    def is_own_endpoint(self, url: str) -> bool:
+        """Whether a form that leads to a URL would choose in the visitor's name."""
+        own = self.boundary.own
+        preferences = self.boundary.preferences_url
+        prefix = preferences.rpartition("/")[0]
+        for base in self.bases:
+            target = resolve(url, base)
+            if target is None or not own.holds(target.host, target.port):
+                continue
+            if target.path.startswith(f"{prefix}/") and target.path != preferences:
+                return True
+        return False
+
     def is_own(self, url: str) -> bool:
         return next(self.owners((url,)), None) is None
 
@@ -158,6 +171,10 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[str]:
         return frozenset((*vendors, *context.owners(resource.urls)))
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
+    if kind is Kind.RESERVED_NAME:
+        return frozenset({NEVER})
+    if kind is Kind.FORM and any(map(context.is_own_endpoint, resource.urls)):
+        return frozenset({NEVER})
     if kind is Kind.MARKED_SCRIPT:
         vendors = context.boundary.index.vendors_of_text(resource.text)
         return frozenset((*vendors, *context.owners(resource.urls))) or resource.marks

@@ -11,7 +11,7 @@ from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
 from proxy.html.deferred import deferred_resources, script_addresses
-from proxy.html.resource import Closing, Kind, Reading, Resource
+from proxy.html.resource import RESERVED_ID, Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, is_html, location_of
 
@@ -387,6 +387,11 @@ def _referrer_policy(element: Element, name: str, reading: Reading) -> Iterator[
         yield Resource(Kind.REFERRER, element, name, Closing.EMPTY)
 
 
+def _reserved(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
+    if RESERVED_ID.fullmatch(element.attr(name) or ""):
+        yield Resource(Kind.RESERVED_NAME, element, name, Closing.EMPTY)
+
+
 CSS_ATTRIBUTES = (
     "fill", "filter", "mask", "clip-path", "cursor", "stroke",
     "marker-start", "marker-mid", "marker-end",
@@ -400,6 +405,8 @@ _ATTRIBUTES: dict[str, _AttributeHandler] = {
     "manifest": _one_url(Kind.LINK, Closing.EMPTY),
     "style": _style_attribute,
     "referrerpolicy": _referrer_policy,
+    "id": _reserved,
+    "form": _reserved,
     **dict.fromkeys(CSS_ATTRIBUTES, _style_attribute),
 }
 

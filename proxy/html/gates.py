@@ -9,6 +9,9 @@ from proxy.html.resource import Closing, Kind
 MARKETING_ONLY = "@marketing"
 """A need that only marketing pages meet: for what leaks a patient page's address."""
 
+NEVER = "@never"
+"""A need that nothing meets, on no page: for what would pass for a part of our own markup."""
+
 CHANGED = "?changed inline script of "
 """Stands before a vendor's id and a hash among the owners: nobody approved that script."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     REFERRER = "referrer policy"
     HINT_DELEGATION = "client hints"
     DEFERRED = "deferred load"
+    RESERVED_NAME = "name of our own"
 
 
 class Closing(StrEnum):
@@ -46,6 +48,12 @@ class Closing(StrEnum):
     FORM_ACTION = "the form leads to the preferences"
     IMPORT_MAP = "the entries are taken out"
     INERT = "it stays as the page has it, and is not run"
+
+
+RESERVED_ID = re.compile(r"yc(?:-[a-z0-9])?")
+"""The ids of our own elements. One of the page's would stand in for ours, and a control that names
+one as its `form` would choose in the visitor's name.
+"""
 
 
 @dataclass(slots=True)

@@ -122,7 +122,6 @@ def own_markup(
         choices = decision.opt_out_link and sells(site)
         more = {
             "placeholders": placeholders,
-            "choices": choices,
             "save_form": placeholders and decision.audience is Audience.MARKETING,
         }
         head += head_html(theme, state, prefix=prefix, **more)

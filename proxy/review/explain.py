@@ -12,7 +12,7 @@ from consent_rules.matching.script_hashes import inline_hash
 from consent_rules.matching.urls import resolve
 from consent_rules.rules import Rules
 from proxy.html import Boundary, OwnedResource, Source, findings, scan
-from proxy.html.gates import CHANGED, MARKETING_ONLY, UNHELD
+from proxy.html.gates import CHANGED, MARKETING_ONLY, NEVER, UNHELD
 from proxy.html.scan import Kind
 
 _SHOWN = 120
@@ -90,6 +90,8 @@ def _answer(owner: str, decision: Decision) -> tuple[bool, str]:
     if owner == MARKETING_ONLY:
         patient = decision.audience == "patient"
         return not patient, "a patient page's address is not passed on" if patient else "no rule"
+    if owner == NEVER:
+        return False, "it would pass for a part of the banner"
     if owner.startswith(CHANGED):
         return False, "its content is none that was approved (inline_hashes of the tag)"
     if owner == UNHELD:
@@ -135,6 +137,8 @@ def _rule(
 ) -> str:
     if owner == MARKETING_ONLY:
         return "patient pages send no referrer"
+    if owner == NEVER:
+        return "a choice comes from the banner's own buttons"
     if owner.startswith(CHANGED):
         vendor, _, shown = owner.removeprefix(CHANGED).partition(": ")
         return f"hash {shown}; tag at {tag_places.get(vendor, '?')}"

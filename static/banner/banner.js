@@ -5,7 +5,7 @@ const find = doc.querySelector.bind(doc);
 const tell = doc.dispatchEvent.bind(doc);
 const { style } = doc.documentElement;
 // Ours is the one whose form leads to our endpoint: the proxy lets no form of the site's do that.
-const form = () => find(`#yc>form[action="${data.page.slice(0, -11)}choice"]`);
+const form = () => find(`#yc>form[action="${data.at}choice"]`);
 const part = (name) => form().querySelector("#yc-" + name);
 const visit = open;
 let back, busy, plain, opened;
@@ -28,15 +28,14 @@ expand(true);
 // What may run on this document is its policy's business, which stays as it was sent: a choice that
 // says otherwise takes a new document, whatever the page shows or its scripts have asked for.
 heard = (names, key) => {
-let same = !data.extra;
+let same = !data.extra && names.necessary;
 for (const name in state.categories) {
-const on = name == "necessary" || !!names[name];
-same &&= on == state.categories[name];
-state.categories[name] = on;
+same &&= names[name] == state.categories[name];
+state.categories[name] = names[name];
 }
 state.decided = true;
 data.key = key || "";
-tell(new CustomEvent("consent:change", { detail: get() }));
+tell(new CustomEvent("consent:change", { bubbles: true, detail: structuredClone(state) }));
 if (!same) {
 keep();
 return location.reload();
@@ -74,7 +73,7 @@ fetch(target.getAttribute("action"), { method: "POST", body, keepalive: true, he
 busy = false;
 if (reply) {
 const names = {};
-for (const name in state.categories) names[name] = action == "save" ? chosen.includes(name) : action == "accept_all";
+for (const name in state.categories) names[name] = name == "necessary" || (action == "save" ? chosen.includes(name) : action == "accept_all");
 link.postMessage(names);
 return heard(names, reply.headers.get("Consent-Key"));
 }

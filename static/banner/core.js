@@ -4,29 +4,29 @@
 const doc = document;
 const data = doc.currentScript.dataset;
 const state = JSON.parse(data.state);
-const get = () => structuredClone(state);
-let open = () => { location = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
-let heard = (names) => data.runs.split(" ").every((name) => names[name]) || location.reload();
-let act, link;
+let open = () => { location = data.at + "preferences?return_to=" + encodeURIComponent(location.pathname + location.search); };
+let heard = (names) => { for (const name in names) if (data.extra || names[name] < state.categories[name]) location.reload(); };
+let act;
+const link = new BroadcastChannel("consent");
 //@banner
 // A choice made in another tab holds here too: what runs here and was refused there stops by a
 // reload. A page that browsers keep to go back to is thrown away by the message, and loads anew.
-if (data.runs || !state.decided) (link = new BroadcastChannel("consent")).onmessage = (event) => heard(event.data);
+link.onmessage = (event) => heard(event.data);
 // One that was not may be older than the choice all the same: it was made elsewhere, say.
-addEventListener("pageshow", (event) => event.persisted && data.key && fetch(data.page.slice(0, -11) + "state").then((reply) => reply.text()).then((text) => text.includes(data.key) || location.reload(), () => {}));
+addEventListener("pageshow", (event) => event.persisted && fetch(data.at + "state").then((reply) => reply.text()).then((text) => text.includes(data.key) || location.reload(), () => {}));
 // What is ours always navigates in full: no library for partial loads gets to see it.
-for (const type of ["click", "submit"]) addEventListener(type, (event) => {
-if (!event.target.closest?.("#yc,#yc-l,#yc-o,.yc-h")) return;
-event.stopImmediatePropagation();
-act?.(event);
-}, true);
-window.consent = {
-get,
+const ours = (event) => {
+if (event.target.closest?.("#yc,#yc-l,#yc-o,.yc-h")) event.stopImmediatePropagation(act?.(event));
+};
+addEventListener("click", ours, true);
+addEventListener("submit", ours, true);
+consent = {
+get: () => structuredClone(state),
 open: () => open(),
 on: (type, call) => {
 const hear = (event) => call(event.detail);
-doc.addEventListener("consent:" + type, hear);
-return () => doc.removeEventListener("consent:" + type, hear);
+addEventListener("consent:" + type, hear);
+return () => removeEventListener("consent:" + type, hear);
 }
 };
 })();
