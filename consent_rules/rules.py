@@ -213,6 +213,13 @@ class Rules:
                 return site
         return None
 
+    def logged_path(self, target: str) -> str:
+        """`SiteRules.logged_path` for a request to none of the sites: it may be meant for any."""
+        for site in self.sites:
+            if site.audience_of(target, ()) is Audience.PATIENT:
+                return site.logged_path(target, Audience.PATIENT)
+        return target.partition("?")[0]
+
     def terms_of(self, region: str) -> RegionTerms:
         """What holds for visitors of a region."""
         return self.regions.terms(region)

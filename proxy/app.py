@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 
 from aiohttp import ClientSession, web
 from aiohttp.http import RawRequestMessage
-from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
+from proxy.cache import NotStoredError
 from proxy.cache.fast_path import FastPathEntry
 from proxy.consent.router import answer, is_own_path
 from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.first_party_trackers import block_first_party_tracker
-from proxy.enforcement.request_filter import click_id_redirect, upstream_request_headers
-from proxy.enforcement.response_filter import ResponseKind, enforce
-from proxy.http.access_record import SITE
-from proxy.http.adapters.interim_connector import ON_INTERIM
+from proxy.enforcement.request_filter import click_id_redirect
+from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
-from proxy.http.fetch_metadata import is_service_worker
-from proxy.http.forwarding import response_headers
 from proxy.http.handler import Handler
-from proxy.resolve import resolve, with_audience
+from proxy.origin import Pools, origin_response
+from proxy.resolve import note_logged_path, resolve, with_audience
 from proxy.responses.respond import respond
-from proxy.responses.stored import forward
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
 from proxy.upstream.errors import UpstreamError
-from proxy.upstream.interim import interim_relay
-from proxy.upstream.request import answer_expectation, send_request
-from proxy.upstream.tunnel import handshake_headers, is_upgrade
+from proxy.upstream.request import answer_expectation
 
 _log = logging.getLogger("consent_proxy.app")
 
@@ -45,6 +37,7 @@ def make_handler(
 
     `tunnels` is a pool without a bound, for connections that are upgraded and held for hours.
     """
+    pools = Pools(session, tunnels)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         runtime = current()
@@ -52,23 +45,30 @@ def make_handler(
         if context is None:
             return error_response(request, 421)
         request[SITE] = context.site.name
-        for local in _LOCAL:
-            response = await local(request, context, runtime)
-            if response is not None:
-                response.headers.setdefault(CSP, OWN_REPLY_POLICY)
-                return response
+        note_logged_path(request, context)
+        for local in _LOCAL:  # consent endpoints, click-id redirect, first-party trackers
+            if (response := await local(request, context, runtime)) is not None:
+                return _own_reply(response)
         try:
-            with _interim_responses(request, context, runtime):
-                if runtime.cache is None or is_upgrade(request) or is_service_worker(request):
-                    return await _from_upstream(request, context, runtime, session, tunnels)
-                headers = partial(_upstream_headers, request, context, runtime)
-                return await forward(request, context, runtime, session, headers)
+            async with origin_response(request, context, runtime, pools) as origin:
+                return await respond(request, context, origin, runtime)
+        except NotStoredError:
+            return error_response(request, 504)
         except UpstreamError as error:
-            where = f"{context.host}{context.logged_path}"
-            _log.warning("%s %s: %s", request.method, where, error.reason)
+            _log_failure(request, context, error)
             return error_response(request, error.status)
 
     return handle
+
+
+def _own_reply(response: web.StreamResponse) -> web.StreamResponse:
+    response.headers.setdefault(CSP, OWN_REPLY_POLICY)
+    return response
+
+
+def _log_failure(request: web.BaseRequest, context: RequestContext, error: UpstreamError) -> None:
+    where = f"{context.host}{request.get(LOGGED_PATH, context.path)}"
+    _log.warning("%s %s: %s", request.method, where, error.reason)
 
 
 def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
@@ -117,46 +117,3 @@ async def _first_party_tracker(
 
 _LOCAL = (_consent_endpoint, _click_id_redirect, _first_party_tracker)
 """What answers without the upstream, in this order; each gives None for what is not its own."""
-
-
-@contextmanager
-def _interim_responses(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime
-) -> Iterator[None]:
-    """Send the upstream's interim responses (1xx) on to the visitor, held to the decision."""
-    site = runtime.site(context).enforcement
-    request[ON_INTERIM] = interim_relay(
-        request, lambda headers: enforce(headers, ResponseKind.INTERIM, context, site)
-    )
-    try:
-        yield
-    finally:
-        # An idle connection still has its last request, and all that hangs on it.
-        del request[ON_INTERIM]
-
-
-async def _from_upstream(
-    request: web.BaseRequest,
-    context: RequestContext,
-    runtime: Runtime,
-    session: ClientSession,
-    tunnels: ClientSession,
-) -> web.StreamResponse:
-    """Ask the upstream for this visitor alone, past the cache."""
-    headers = _upstream_headers(request, context, runtime)
-    upgrade = is_upgrade(request)
-    async with send_request(
-        tunnels if upgrade else session,
-        request,
-        runtime.site(context).upstream,
-        handshake_headers(headers) if upgrade else headers,
-        timeouts=runtime.timeouts,
-        upgrade=upgrade,
-    ) as upstream:
-        return await respond(request, upstream, response_headers(upstream), context, runtime)
-
-
-def _upstream_headers(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime
-) -> CIMultiDict[str]:
-    return upstream_request_headers(request, context, runtime.site(context).enforcement)

@@ -16,6 +16,7 @@ from consent_rules.preferences import Preferences
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, load_once_vendors, stored_preferences
+from proxy.http.access_record import LOGGED_PATH
 from proxy.http.addresses import client_address, peer_is_trusted
 from proxy.http.forwarding import forwarded_authority, forwarded_scheme
 from proxy.http.targets import split_target
@@ -83,6 +84,14 @@ def with_audience(context: RequestContext, audience: Audience, runtime: Runtime)
     )
     decision = runtime.decide(page_context, context.visitor)
     return replace(context, page_context=page_context, decision=decision)
+
+
+def note_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
+    """Keep the path of a patient page out of the access log: to be called whenever a context may
+    have become a patient page's.
+    """
+    if context.page_context.audience is Audience.PATIENT:
+        request[LOGGED_PATH] = context.logged_path
 
 
 def decision_after(context: RequestContext, preferences: Preferences, runtime: Runtime) -> Decision:

@@ -44,6 +44,8 @@ from proxy.html import Boundary, Page
 from proxy.html.patch import PageTemplate
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
+from proxy.observability.reported_hosts import ReportedHosts
+from proxy.observability.served_pages import ServedPages
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
 from proxy.upstream.timeouts import Timeouts
@@ -89,6 +91,8 @@ class Runtime:
     templates: LRUCache[object, PageTemplate]
     sightings: Sightings
     reports: RateLimit
+    reported_hosts: ReportedHosts
+    served_pages: ServedPages
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     invalidations: InvalidationTable
     cache: SharedCache | None
@@ -121,8 +125,8 @@ def build_runtime(
 
     Raises KeyFaultError or RegionFileError; then nothing has changed.
     """
-    board = InvalidationTable() if before is None else before.invalidations
-    cache = _cache(config, board, before)
+    invalidations = InvalidationTable() if before is None else before.invalidations
+    cache = _cache(config, invalidations, before)
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
@@ -152,8 +156,10 @@ def build_runtime(
         templates=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
+        reported_hosts=ReportedHosts() if before is None else before.reported_hosts,
+        served_pages=ServedPages() if before is None else before.served_pages,
         trusted=config.proxy.trusted_proxies,
-        invalidations=board,
+        invalidations=invalidations,
         cache=cache,
         fast_path=_fast_path(config, cache, region_file),
     )
@@ -182,7 +188,9 @@ def _site_runtime(
     )
 
 
-def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> SharedCache | None:
+def _cache(
+    config: Config, invalidations: InvalidationTable, before: Runtime | None
+) -> SharedCache | None:
     proxy = config.proxy
     if not proxy.cache_bytes:
         return None
@@ -194,9 +202,9 @@ def _cache(config: Config, board: InvalidationTable, before: Runtime | None) -> 
             proxy.cache_with_cookies,
         )
         if same:  # else a page that is a patient's now might still be kept
-            before.cache.tells = proxy.cache_status
+            before.cache.adds_cache_status = proxy.cache_status
             return before.cache
-    return SharedCache(proxy.cache_bytes, board, tells=proxy.cache_status)
+    return SharedCache(proxy.cache_bytes, invalidations, adds_cache_status=proxy.cache_status)
 
 
 def _fast_path(

@@ -17,7 +17,7 @@ from proxy.config.last_known_good import LastGood
 from proxy.config.live import NOT_STARTED, LiveRuntime
 from proxy.http.access_record import Access, AccessHook
 from proxy.observability.access_log import AccessLog
-from proxy.observability.admin import make_admin
+from proxy.observability.admin import admin_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
 from proxy.runtime import build_runtime
@@ -104,8 +104,13 @@ async def _serve_worker(
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
-    admin = make_admin(lambda: current.runtime.cache, metrics, current.status)
-    access = AccessLog(trusted=runtime.trusted) if proxy.access_log else None
+    admin = make_admin(
+        lambda: current.runtime.cache,
+        metrics,
+        current.status,
+        lambda: admin_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
+    )
+    access = _access_log(current) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
         await serve(
             make_handler(lambda: current.runtime, session, tunnels),
@@ -117,12 +122,19 @@ async def _serve_worker(
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:
-            await current.runtime.cache.fills.close()
+            await current.runtime.cache.flights.close()
     if access is not None:
         access.flush()
     for task in at_work:
         task.cancel()
     await asyncio.gather(*at_work, return_exceptions=True)
+
+
+def _access_log(current: LiveRuntime) -> AccessLog:
+    def path_without_site(target: str) -> str:
+        return current.runtime.rules.logged_path(target)
+
+    return AccessLog(trusted=current.runtime.trusted, path_without_site=path_without_site)
 
 
 def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:

@@ -333,6 +333,9 @@ class Proxy(Table):
     """Networks of the proxies in front, whose X-Forwarded-* and region headers count."""
     admin_listen: Annotated[Address, FROM_ENVIRONMENT] = "127.0.0.1:8081"
     """Host and port of metrics, health and dashboard. Never public."""
+    admin_hosts: tuple[Host, ...] = ()
+    """Host names by which admin_listen may be asked, besides addresses, localhost and names without
+    a dot: a page in an operator's browser could point a name of its own at it (DNS rebinding)."""
     prefix: Prefix = "/.consent"
     """Path under which the banner, the preferences and the choices are served on each site."""
     access_log: StrictBool = True

@@ -139,6 +139,7 @@ _SCRIPT = re.compile(
     r"|action|cfm|cfc|dll|exe|lua|nsf)(?=/)",
     re.IGNORECASE,
 )
+_FILE = re.compile(r"/[^/]*\.[0-9A-Za-z]{1,8}(?=/)")
 _ROOT = r"/(?:public|public_html|web|webroot|htdocs|www|_next/data/[^/]*)(?=/)"
 _ROOTS = re.compile(_ROOT, re.IGNORECASE)
 
@@ -223,6 +224,15 @@ def _scripts(text: str) -> Iterator[str]:
             yield text[found.end() :]
 
 
+def _files(text: str) -> Iterator[str]:
+    """`/page.html/x` is the file, with a PATH_INFO that it does not read (Apache's
+    `AcceptPathInfo On`, PHP's built-in server).
+    """
+    if "." in text:
+        for found in _FILE.finditer(text):
+            yield text[: found.end()]
+
+
 def _names(text: str) -> Iterator[str]:
     """Blanks and dots around a file's name, which Windows and `trim` drop; a stream of NTFS."""
     if " " in text or "./" in text or text.endswith("."):
@@ -244,7 +254,7 @@ _STRUCTURE: tuple[Step, ...] = (
 )  # fmt: skip
 _ALL: tuple[Step, ...] = (
     _drop_bare_percent, _backslashes, _parameters, _query, _controls, _slashes, _dot_segments,
-    _sessions, _scripts, _names, _roots,
+    _sessions, _scripts, _files, _names, _roots,
 )  # fmt: skip
 
 
@@ -383,15 +393,28 @@ _SEPARATORS = re.compile(r"[&;]")
 
 def routed_paths(path: str, query: str) -> Iterator[str] | None:
     """The paths that a front controller at `path` may find in a raw query; None where they are
-    more than is read. Nothing where `path` is no place for one.
+    more than is read.
+
+    Where `path` is no place for one, every path may still be rewritten to it: then only `?/page`
+    counts, for parameters are called `q` or `page` for other reasons as well.
     """
     folder, _, name = path.rpartition("/")
-    if not _FRONT.match(name):
+    is_front = _FRONT.match(name) is not None
+    if not is_front and "/" not in query and "%" not in query:
         return iter(())
     parts = _SEPARATORS.split(query, maxsplit=_MAX_PARAMETERS)
-    if len(parts) > _MAX_PARAMETERS or len(query) > 4 * MAX_LENGTH:
+    if not is_front:
+        parts = [part for part in parts if "=" not in part and _names_path(part)]
+    elif len(parts) > _MAX_PARAMETERS or len(query) > 4 * MAX_LENGTH:
         return None
     return _routed(f"{folder}/", parts)
+
+
+def _names_path(part: str) -> bool:
+    return decoded(part[:_MAX_ESCAPE]).startswith("/")
+
+
+_MAX_ESCAPE = len("%u002f")
 
 
 def _routed(folder: str, parts: Iterable[str]) -> Iterator[str]:

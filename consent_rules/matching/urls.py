@@ -38,6 +38,8 @@ _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
 _MAX_HOST = 254
 """Characters, with a final dot: no name server knows a longer name (RFC 1035, 2.3.4)."""
+_MAX_AUTHORITY = 1024
+"""Characters of a host, each of them percent-encoded, and a port."""
 _MAX_REMEMBERED = 2048
 """Characters of a URL and its base that are remembered: pages bring megabytes in `data:` and
 tokens, and anybody may send them.
@@ -63,9 +65,13 @@ BROKEN = Target("", "", None, "/")
 """A URL with a network scheme that cannot be parsed: no browser is known to ask for it."""
 
 
-@lru_cache(maxsize=1024)
 def host_of_authority(authority: str) -> str:
     """The normalised host of `host[:port]` as a Host header or config gives it; "" if broken."""
+    return _known_host(authority) if len(authority) <= _MAX_AUTHORITY else ""
+
+
+@lru_cache(maxsize=1024)
+def _known_host(authority: str) -> str:
     target = resolve(f"http://{authority}/", None)
     return target.host if target else ""
 
@@ -174,12 +180,18 @@ def normal_path(path: str) -> str:
     return "/" + "/".join(segments_left) + tail
 
 
-@lru_cache(maxsize=1024)
 def _origin_of(base: str) -> tuple[str, str, int | None]:
+    return _known_origin(base) if len(base) <= _MAX_REMEMBERED else _find_origin(base)
+
+
+def _find_origin(base: str) -> tuple[str, str, int | None]:
     target = _resolve_fully(base, None)
     if target is None:
         return ("https", "", None)
     return (target.scheme, target.host, target.port)
+
+
+_known_origin = lru_cache(maxsize=1024)(_find_origin)
 
 
 def _scheme_of(base: str | None) -> str:

@@ -1,31 +1,41 @@
 """The shared cache: what one visitor's request brought, the next one's need not ask for.
 
-What is kept is the origin's answer, before anything in it depends on a visitor. `policy.py`,
-`conditions.py`, `keys.py` and `directives.py` are rules on values (RFC 9111, 9110, 9213, 5861);
-`store.py` keeps entries within a budget; `board.py` tells all workers what is out of date;
-`fill.py` and `growing.py` let many visitors wait for one fetch; `exchange.py` is a request's way
-through all of them.
+What is stored is the origin's response, before anything in it depends on a visitor.
+`lookup.py` finds a stored response or has it fetched; `fetch.py` asks the origin and stores;
+`origin_response.py` is what both give: live, shared or stored. `policy.py`, `conditional.py`,
+`keys.py` and `directives.py` are rules on values (RFC 9111, 9110, 9213, 5861); `store.py` keeps
+entries within a budget; `invalidation.py` tells all workers what is out of date; `coalescing.py`
+and `shared_body.py` let many visitors wait for one fetch.
 """
 
-from proxy.cache.fetch import Replies, SharedCache, Visit, bypass
+from proxy.cache.fetch import Lookup, SharedCache, bypass
 from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key
-from proxy.cache.lookup import lookup
-from proxy.cache.outcomes import ReadPage
+from proxy.cache.lookup import NotStoredError, find_or_fetch
+from proxy.cache.origin_response import (
+    LiveResponse,
+    OriginResponse,
+    PreparedPage,
+    SharedResponse,
+    StoredResponse,
+)
 from proxy.cache.store import Entry, Store
-from proxy.cache.stored_response import aged_headers, send_kept
+from proxy.cache.stored_response import send_stored
 
 __all__ = [
     "Entry",
     "InvalidationTable",
     "Key",
-    "ReadPage",
-    "Replies",
+    "LiveResponse",
+    "Lookup",
+    "NotStoredError",
+    "OriginResponse",
+    "PreparedPage",
     "SharedCache",
+    "SharedResponse",
     "Store",
-    "Visit",
-    "aged_headers",
+    "StoredResponse",
     "bypass",
-    "lookup",
-    "send_kept",
+    "find_or_fetch",
+    "send_stored",
 ]

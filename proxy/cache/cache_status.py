@@ -6,7 +6,7 @@ NAME = "consent-proxy"
 
 
 def hit(ttl: float, *, detail: str = "") -> str:
-    """Answered from what is kept; a negative `ttl` tells of a stale answer."""
+    """A stored response was used; a negative `ttl` tells that it is stale."""
     suffix = f"; detail={detail}" if detail else ""
     return f"{NAME}; hit; ttl={int(ttl)}{suffix}"
 

@@ -1,4 +1,6 @@
-"""Many ask for what is not here: one of them fetches it, the others wait for what comes of it."""
+"""Collapsed forwarding (RFC 9211, 2.5): one request of many for the same response is sent to the
+origin, the others wait for what comes of it.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,24 @@ from cachetools import TTLCache
 Outcome = TypeVar("Outcome")
 Shared = TypeVar("Shared")
 
-_NOT_KEPT_SECONDS = 120.0
-"""For how long a URL whose answer could not be kept is not waited for (Varnish calls it
-"hit-for-miss"): its visitors would only queue behind each other."""
-_NOT_KEPT_URLS = 16384
+_UNCACHEABLE_SECONDS = 120.0
+"""For how long requests for a URL whose response could not be stored are not collapsed (Varnish
+calls it "hit-for-miss"): its visitors would only queue behind each other."""
+_UNCACHEABLE_URLS = 16384
 
 
 class Flight(Generic[Outcome, Shared]):
-    """One fetch under way, in a task of its own: a visitor who leaves does not end it.
+    """One fetch in flight, in a task of its own: a visitor who leaves does not end it.
 
-    `outcome` is for the one who began it; `shared` for all others: None when they must go on their
-    own. Whoever began it sets `left` when done with what the outcome holds open.
+    `outcome` is for the leader, whose request began it; `shared` for the followers: None when they
+    must send their own. The leader sets `leader_done` when done with what the outcome holds open.
     """
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self.shared: asyncio.Future[Shared | None] = loop.create_future()
-        self.left = asyncio.Event()
-        self.began_at = time.monotonic()
-        self.followers = 0
+        self.leader_done = asyncio.Event()
 
     def settle(self, outcome: Outcome) -> None:
         if not self.outcome.done():
@@ -42,7 +42,7 @@ class Flight(Generic[Outcome, Shared]):
             self.shared.set_result(shared)
 
     def fail(self, error: BaseException, *, for_all: bool) -> None:
-        """The fetch failed; unless `for_all`, the others may have more luck."""
+        """The fetch failed; unless `for_all`, the followers try for themselves."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
             self.outcome.exception()  # seen, so that asyncio does not complain
@@ -53,26 +53,22 @@ class Flight(Generic[Outcome, Shared]):
             self.shared.exception()
 
     async def leader_result(self) -> Outcome:
-        """The outcome, for the one who began it. Cancelling this does not cancel the fetch."""
+        """The outcome, for the leader. Cancelling this does not cancel the fetch."""
         return await asyncio.shield(self.outcome)
 
     async def follower_result(self) -> Shared | None:
-        """What the others get."""
-        self.followers += 1
-        try:
-            return await asyncio.shield(self.shared)
-        finally:
-            self.followers -= 1
+        """What the followers get. Cancelling this does not cancel the fetch."""
+        return await asyncio.shield(self.shared)
 
 
 class Flights(Generic[Outcome, Shared]):
-    """The fetches under way in this worker."""
+    """The fetches in flight in this worker."""
 
     def __init__(self) -> None:
         self._in_flight: dict[Hashable, Flight[Outcome, Shared]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._not_kept: TTLCache[Hashable, None] = TTLCache(
-            _NOT_KEPT_URLS, _NOT_KEPT_SECONDS, timer=time.monotonic
+        self._uncacheable: TTLCache[Hashable, None] = TTLCache(
+            _UNCACHEABLE_URLS, _UNCACHEABLE_SECONDS, timer=time.monotonic
         )
 
     def __len__(self) -> int:
@@ -86,46 +82,41 @@ class Flights(Generic[Outcome, Shared]):
         key: Hashable | None,
         fetch: Callable[[Flight[Outcome, Shared]], Coroutine[object, object, None]],
     ) -> Flight[Outcome, Shared]:
-        """Start a fetch. Without a key nobody can wait for it."""
-        fill: Flight[Outcome, Shared] = Flight()
+        """Start a fetch. Without a key no other request can wait for it."""
+        flight: Flight[Outcome, Shared] = Flight()
         if key is not None:
-            self._in_flight[key] = fill
+            self._in_flight[key] = flight
 
         async def run() -> None:
             try:
-                await fetch(fill)
+                await fetch(flight)
             except asyncio.CancelledError:
-                fill.fail(ConnectionError("the proxy is stopping"), for_all=False)
+                flight.fail(ConnectionError("the proxy is stopping"), for_all=False)
                 raise
             except Exception as error:
-                fill.fail(error, for_all=False)
+                flight.fail(error, for_all=False)
             finally:
-                if key is not None and self._in_flight.get(key) is fill:
+                if key is not None and self._in_flight.get(key) is flight:
                     del self._in_flight[key]
-                fill.fail(ConnectionError("the fetch ended without an answer"), for_all=False)
+                flight.fail(ConnectionError("the fetch ended without a response"), for_all=False)
 
         task = asyncio.create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return fill
+        return flight
 
-    def detach(self, key: Hashable, fill: Flight[Outcome, Shared]) -> None:
-        """Let nobody else wait for a fetch."""
-        if self._in_flight.get(key) is fill:
-            del self._in_flight[key]
+    def mark_uncacheable(self, key: Hashable) -> None:
+        """Remember that a URL's response could not be stored."""
+        self._uncacheable[key] = None
 
-    def was_not_kept(self, key: Hashable) -> None:
-        """Remember that a URL's answer could not be kept."""
-        self._not_kept[key] = None
+    def forget_uncacheable(self, key: Hashable) -> None:
+        self._uncacheable.pop(key, None)
 
-    def was_kept(self, key: Hashable) -> None:
-        self._not_kept.pop(key, None)
-
-    def is_not_kept(self, key: Hashable) -> bool:
-        return key in self._not_kept
+    def is_uncacheable(self, key: Hashable) -> bool:
+        return key in self._uncacheable
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End what is in flight."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

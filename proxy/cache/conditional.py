@@ -1,4 +1,4 @@
-"""Conditions and ranges, answered from what is kept (RFC 9110, 13 and 14)."""
+"""Conditions and ranges, evaluated against a stored response (RFC 9110, 13 and 14)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def tags_in(value: str) -> list[str]:
 
 
 def not_modified(request: MultiMapping[str], stored: MultiMapping[str], now: float) -> bool:
-    """Whether the visitor has what is kept already. If-None-Match wins (RFC 9110, 13.2.2)."""
+    """Whether the visitor has the stored response. If-None-Match wins (RFC 9110, 13.2.2)."""
     if "If-None-Match" in request:
         value = ",".join(request.getall("If-None-Match"))
         if value.strip() == "*":
@@ -106,7 +106,7 @@ def _same_for_range(condition: str, stored: MultiMapping[str], now: float) -> bo
 
 
 def validators(stored: MultiMapping[str]) -> dict[str, str]:
-    """The conditions that ask the upstream whether what is kept is still good."""
+    """The conditions that ask the upstream whether the stored response is still good."""
     conditions: dict[str, str] = {}
     if "ETag" in stored:
         conditions["If-None-Match"] = stored["ETag"]

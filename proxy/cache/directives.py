@@ -1,7 +1,7 @@
 """Cache-Control and CDN-Cache-Control -> directives.
 
 RFC 9111, 5.2; RFC 9213 (targeted fields are structured dictionaries, RFC 9651). Whatever is
-malformed is read so that less is kept: an unreadable number of seconds is 0, of two the smaller.
+malformed is read so that less is stored: an unreadable number of seconds is 0, of two the smaller.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Replies made ready: what a kept answer became for one kind of visitor, sent again as it is.
+"""Replies made ready: what a stored response became for one class of visitors, sent again as it is.
 
 A fresh hit comes down to a few header fields of the request. Their values are the key; the reply is
 bytes. It is sent from where the request was read, without a task, a request object or a decision,
-for as long as all that it was made from holds: the configuration, the kept answer, the day (tags
-expire) and the visitor's choice. Everything out of the ordinary takes the long way.
+for as long as all that it was made from holds: the configuration, the stored response, the day
+(tags expire) and the visitor's choice. Everything out of the ordinary takes the full path.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BUDGET = 32 * 2**20
 """Bytes of replies that a worker keeps ready, about, beside the variants."""
 _MAX_STATES = 20_000
 _MAX_COOKIE_LENGTH = 4096
-# What an answer may be chosen by (`Vary`): all of it is part of the question.
+# What a response may be selected by (`Vary`): all of it is part of the key.
 _SELECTING = frozenset(
     {"accept-encoding", "accept-language", "host", "sec-gpc", "sec-fetch-dest", "x-forwarded-host"}
 )
@@ -103,7 +103,8 @@ _ANYONE = _Visitor("anyone")
 @dataclass(frozen=True, slots=True, eq=False)
 class FastPathEntry:
     """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
-    `until` is when what it was made from is no longer fresh. `site` and `page` are for counters.
+    `until` is when what it was made from is no longer fresh. `site`, `page` and `logged_path` are
+    for counters and logs.
     """
 
     status: int
@@ -114,6 +115,7 @@ class FastPathEntry:
     until: float
     site: str
     page: PageRecord | None
+    logged_path: str
 
     def head_at(self, now: float) -> bytes:
         if not self.rest:
@@ -184,7 +186,7 @@ class FastPath:
     def question(
         self, message: RawRequestMessage, peer: str, *, secure: bool
     ) -> FastPathKey | None:
-        """What a request asks of memory; None when it has to go the long way."""
+        """What a request asks of memory; None when it has to take the full path."""
         if (
             message.method != "GET"
             or message.version != HttpVersion11
@@ -253,18 +255,19 @@ class FastPath:
         *,
         site: SiteEnforcement,
         page: PageRecord | None,
+        logged_path: str,
         may_share_pages: bool,
         asks_for_page: bool,
     ) -> None:
-        """Keep a reply that was made of a fresh kept answer. `response` has been sent;
-        `keeps_pages` is whether this visitor may be given kept pages.
+        """Add a reply that was made of a fresh stored response. `response` has been sent;
+        `may_share_pages` is whether this visitor may be given stored pages.
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
         asset = not entry.is_page and not asks_for_page and not context.site.patient_cookies
         # A guessed lifetime does not count for a visitor with credentials.
-        asset = asset and entry.terms.explicit
-        # The kept fields as well: one that was taken out for this visitor is another's.
+        asset = asset and entry.policy.explicit
+        # The stored fields as well: one that was taken out for this visitor is another's.
         fields = (*entry.headers.items(), *response.headers.items())
         closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
@@ -274,7 +277,7 @@ class FastPath:
         if who is None:
             return
         now = context.received_at
-        until = min(entry.born + entry.terms.lifetime, (now // _DAY + 1) * _DAY)
+        until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
         rest = b""
         if "Age" in headers:
@@ -284,8 +287,9 @@ class FastPath:
         if rest:
             head = head[:-2] + b"Age: "
         reply = FastPathEntry(
-            response.status, head, rest, response.sent, entry, until, context.site.name, page
-        )
+            response.status, head, rest, response.sent, entry, until, context.site.name, page,
+            logged_path,
+        )  # fmt: skip
         # The body is a variant's, or the store's, as long as that lives: counted all the same.
         self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Protocol, cast
+from dataclasses import dataclass, replace
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.cache import cache_status as cache_status
+from proxy.cache import cache_status
 from proxy.cache.coalescing import Flight, Flights
 from proxy.cache.conditional import CONDITIONAL, validators
 from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, selecting
-from proxy.cache.outcomes import Outcome, ReadPage, Stored, Streaming, Uncacheable
+from proxy.cache.origin_response import (
+    LiveResponse,
+    OriginResponse,
+    Prepare,
+    PreparedPage,
+    SharedResponse,
+    StoredResponse,
+)
+from proxy.cache.outcomes import Outcome, Stored, Streaming, Uncacheable
 from proxy.cache.policy import (
     ERRORS,
     SAFE_METHODS,
@@ -30,10 +37,10 @@ from proxy.cache.policy import (
     also_invalid,
     describes_same,
     freshness,
+    freshness_policy,
     initial_age,
-    kept_headers,
     storage_refusal,
-    terms_of,
+    stored_headers,
     updated_headers,
 )
 from proxy.cache.reflection import reflects, shown_in_headers, visitor_values
@@ -42,6 +49,8 @@ from proxy.cache.store import Entry, Store, selecting_names
 from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
 from proxy.http.forwarding import response_headers
+from proxy.http.media_types import is_page
+from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
 from proxy.upstream.request import send_request
 from proxy.upstream.timeouts import Timeouts
@@ -49,53 +58,40 @@ from proxy.upstream.timeouts import Timeouts
 CACHE_STATUS = "Cache-Status"
 RANGE_FIELDS = ("Range", *CONDITIONAL)
 # True for one visitor's request only: other visitors of the URL are waited for all the same.
-_OF_THE_VISITOR = frozenset({"authorization", "request no-store", "cookies", "request field"})
+_OF_THE_VISITOR = frozenset(
+    {"authorization", "request no-store", "credentials", "cookies", "request field"}
+)
 _STEP = 256 * 1024
 """Bytes that a body of unknown length is counted in."""
+_NOTHING_READ = ReadResult(b"", "slow")
 
 
 class SharedCache:
-    """What one worker keeps, and what it is fetching. `tells` adds the `Cache-Status` header."""
+    """What one worker has stored, and what it is fetching. `adds_cache_status` adds the
+    `Cache-Status` field (RFC 9211) to responses.
+    """
 
     def __init__(
-        self, budget: int, board: InvalidationTable | None = None, *, tells: bool = False
+        self,
+        budget: int,
+        invalidations: InvalidationTable | None = None,
+        *,
+        adds_cache_status: bool = False,
     ) -> None:
-        self.store = Store(budget, board)
-        self.fills: Flights[Outcome, Stored | Streaming] = Flights()
-        self.tells = tells
-
-
-class Replies(Protocol):
-    """How answers become replies: the part of a request's way that depends on the visitor."""
-
-    def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
-        """Whether an answer is a page, to be read as a whole before it is sent."""
-
-    def may_store(self, headers: CIMultiDict[str]) -> bool:
-        """Whether an answer with these fields may be kept at all, pages and all else alike."""
-
-    async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
-        """Read a page that may be kept."""
-
-    async def complete_page(self, entry: Entry) -> bool:
-        """Make a page ready of which all has come. False where it may not be kept after all."""
-
-    async def live(
-        self, upstream: ClientResponse, headers: CIMultiDict[str], read: ReadPage | None
-    ) -> web.StreamResponse:
-        """Relay what the upstream is sending; `read` is what `read_page` gave."""
-
-    async def stored(
-        self, entry: Entry, headers: CIMultiDict[str], now: float
-    ) -> web.StreamResponse:
-        """Send an answer that is kept. `headers` are the caller's to change."""
+        self.store = Store(budget, invalidations)
+        self.flights: Flights[Outcome, Stored | Streaming] = Flights()
+        self.adds_cache_status = adds_cache_status
 
 
 @dataclass(slots=True, eq=False)
-class Visit:
-    """A request and everything that is needed to answer it.
+class Lookup:
+    """A request, as far as the cache is concerned with it.
 
-    `make_headers` gives the header fields for the upstream; a hit mostly needs none.
+    `make_headers` gives the header fields for the upstream; a hit mostly needs none. `may_share`:
+    the request does not say who asks, by credentials or by cookies but ours and known vendors'.
+    `unknown` are its fields that are not in the cache key, for which an origin may answer
+    differently. `is_storable` tells by response fields whether all else but HTTP allows to store
+    it. `prepare` reads a page.
     """
 
     cache: SharedCache
@@ -105,26 +101,25 @@ class Visit:
     session: ClientSession
     upstream: URL
     timeouts: Timeouts
-    replies: Replies
-    may_share: bool = True
-    """The request does not say who asks: no credentials, no cookies but ours and known vendors'."""
-    unknown: tuple[str, ...] = ()
-    """Its fields that are not in the cache key, for which an origin may answer differently."""
+    may_share: bool
+    unknown: tuple[str, ...]
+    is_storable: Callable[[CIMultiDict[str]], bool]
+    prepare: Prepare
     _headers: CIMultiDict[str] | None = None
 
     @property
     def is_alone(self) -> bool:
-        """Whether nobody may wait for this request's response, nor this request for another's."""
+        """Whether no other request may wait for this one's response, nor this one for another's."""
         return not self.may_share or bool(self.unknown)
 
-    def may_have(self, entry: Entry) -> bool:
-        """Whether a stored response is one for this visitor at all, fresh or not."""
+    def may_use(self, entry: Entry) -> bool:
+        """Whether a stored response is one for this request at all, fresh or not."""
         if self.unknown and not {name for name, _ in entry.selecting}.issuperset(self.unknown):
             return False
         if self.may_share:
             return True
         # A guess of ours is not good enough for who may be signed in.
-        return entry.terms.explicit and not entry.is_page
+        return entry.policy.explicit and not entry.is_page
 
     def may_validate(self, entry: Entry) -> bool:
         """Whether the origin may be asked on this request's behalf if the entry is still good: its
@@ -140,177 +135,188 @@ class Visit:
         return self._headers
 
 
-async def bypass(visit: Visit, why: str, entry: Entry | None = None) -> web.StreamResponse:
-    """Ask the upstream for this visitor alone. `entry` is what a HEAD may tell something about.
+@asynccontextmanager
+async def bypass(
+    lookup: Lookup, why: str, entry: Entry | None = None
+) -> AsyncIterator[OriginResponse]:
+    """The upstream's response, asked for this visitor alone. `entry` is what a HEAD may tell
+    something about.
 
-    `why` is one of RFC 9211's words. Raises UpstreamError when there is no answer.
+    `why` is one of RFC 9211's words. Raises UpstreamError when there is no response.
     """
-    request = visit.request
+    request = lookup.request
     request[CACHE] = why
     asked = time.time(), time.monotonic()
-    async with _asked(visit, visit.headers) as upstream:
-        answered = response_headers(upstream)
+    async with _ask(lookup, lookup.headers) as upstream:
+        headers = response_headers(upstream)
         if request.method not in SAFE_METHODS:
             if 200 <= upstream.status < 400:
-                _invalidate(visit, answered)
+                _invalidate(lookup, headers)
         elif entry is not None:
-            _learn_from_head(visit, entry, upstream.status, answered, asked)
+            _learn_from_head(lookup, entry, upstream.status, headers, asked)
         elif request.method == "GET":
-            _notice_kept(visit, upstream, answered)
-        if visit.cache.tells:
-            answered.add(CACHE_STATUS, cache_status.forwarded(why, status=upstream.status))
-        return await visit.replies.live(upstream, answered, None)
+            _notice_storable(lookup, upstream, headers)
+        if lookup.cache.adds_cache_status:
+            headers.add(CACHE_STATUS, cache_status.forwarded(why, status=upstream.status))
+        yield LiveResponse(upstream, headers)
 
 
-def _notice_kept(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> None:
-    """Let the next visitor fetch for all again, where an answer has become fit to keep."""
-    fills, group = visit.cache.fills, _group(visit)
-    if fills.is_not_kept(group) and not _storage_refusal(visit, upstream, answered):
-        fills.was_kept(group)
+def _notice_storable(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> None:
+    """Let the next visitor fetch for all again, where a response can be stored by now."""
+    flights, group = lookup.cache.flights, _group(lookup)
+    if flights.is_uncacheable(group) and not _storage_refusal(lookup, upstream, headers):
+        flights.forget_uncacheable(group)
 
 
-def _asked(visit: Visit, headers: CIMultiDict[str]) -> AbstractAsyncContextManager[ClientResponse]:
+def _ask(lookup: Lookup, headers: CIMultiDict[str]) -> AbstractAsyncContextManager[ClientResponse]:
     return send_request(
-        visit.session, visit.request, visit.upstream, headers, timeouts=visit.timeouts
+        lookup.session, lookup.request, lookup.upstream, headers, timeouts=lookup.timeouts
     )
 
 
-def _invalidate(visit: Visit, answered: CIMultiDict[str]) -> None:
-    key, store = visit.key, visit.cache.store
+def _invalidate(lookup: Lookup, headers: CIMultiDict[str]) -> None:
+    key, store = lookup.key, lookup.cache.store
     store.invalidate(key)
-    for url in also_invalid(f"{key.scheme}://{key.authority}{key.target}", answered):
+    for url in also_invalid(f"{key.scheme}://{key.authority}{key.target}", headers):
         target = url.partition("://")[2].partition("/")[2]
         store.invalidate(key._replace(target=f"/{target}"))
 
 
 def _learn_from_head(
-    visit: Visit,
+    lookup: Lookup,
     entry: Entry,
     status: int,
-    answered: CIMultiDict[str],
+    headers: CIMultiDict[str],
     asked: tuple[float, float],
 ) -> None:
     if status != entry.status:
         return
-    if describes_same(entry.headers, answered):
-        now = time.time()
-        visit.cache.store.put(_refreshed(entry, answered, asked, now))
+    if describes_same(entry.headers, headers):
+        lookup.cache.store.put(_refreshed(entry, headers, asked, time.time()))
     else:
-        visit.cache.store.remove(entry)
+        lookup.cache.store.remove(entry)
 
 
-def _group(visit: Visit) -> tuple[Key, bool, bool]:
+def _group(lookup: Lookup) -> tuple[Key, bool, bool]:
     """Whose responses are stored or not alike."""
-    return visit.key, visit.may_share, bool(visit.unknown)
-
-
-async def fetch_response(
-    visit: Visit, entry: Entry | None, want: RequestDirectives
-) -> web.StreamResponse:
-    fills = visit.cache.fills
-    group = _group(visit)
-    if entry is None and fills.is_not_kept(group):
-        return await bypass(visit, "miss")
-    if visit.is_alone or (
-        entry is not None and (entry.terms.no_cache or entry.terms.lifetime <= 0)
-    ):
-        # To be asked about for each visitor anew: no other visitor's answer would do.
-        async with _outcome(visit, entry, want) as outcome:
-            if not isinstance(outcome, Streaming):
-                return await _reply(visit, outcome)
-            pump = asyncio.create_task(_pump(visit, outcome))
-            try:
-                return await _reply(visit, outcome)
-            finally:
-                await _finished(pump, outcome)
-    where = (group, visit.cache.store.selecting_of(visit.key, visit.headers))
-    in_flight = fills.in_flight(where)
-    if in_flight is not None:
-        shared = await in_flight.follower_result()
-        if shared is not None and _suits(visit, shared, want):
-            return await _reply_shared(visit, shared)
-        fill = _begin(visit, entry, want, None)
-    else:
-        fill = _begin(visit, entry, want, where)
-    try:
-        return await _reply(visit, await fill.leader_result())
-    finally:
-        fill.left.set()
-
-
-async def _finished(pump: asyncio.Task[bool], coming: Streaming) -> None:
-    if coming.growing.too_large:
-        return
-    try:
-        await asyncio.shield(pump)
-    except asyncio.CancelledError:
-        pump.cancel()
-        raise
-
-
-def refresh(visit: Visit, entry: Entry) -> None:
-    """Ask again while the visitor already has the stale answer (RFC 5861, 3)."""
-    where: tuple[object, ...]
-    where = (_group(visit), visit.cache.store.selecting_of(visit.key, visit.headers))
-    if visit.is_alone:
-        where = ("refresh", *where)  # one is enough, and no visitor waits for it
-    if visit.cache.fills.in_flight(where) is None:
-        _begin(visit, entry, WANTS_NOTHING, where).left.set()
-
-
-def _begin(
-    visit: Visit, entry: Entry | None, want: RequestDirectives, where: object
-) -> Flight[Outcome, Stored | Streaming]:
-    async def fetch(fill: Flight[Outcome, Stored | Streaming]) -> None:
-        try:
-            async with _outcome(visit, entry, want) as outcome:
-                fill.settle(outcome)
-                if isinstance(outcome, Uncacheable):
-                    fill.share(None)
-                    await fill.left.wait()
-                elif isinstance(outcome, Stored):
-                    fill.share(outcome if outcome.stored or outcome.covers_error else None)
-                else:
-                    if outcome.reserved and not outcome.growing.private:
-                        fill.share(outcome)
-                    if await _pump(visit, outcome):
-                        fill.share(Stored(outcome.entry, "miss", stored=True))
-                    fill.share(None)
-                    if outcome.growing.too_large:
-                        await fill.left.wait()
-        except UpstreamError as error:
-            fill.fail(error, for_all=error.status >= 500)
-
-    return visit.cache.fills.begin(where, fetch)
+    return lookup.key, lookup.may_share, bool(lookup.unknown)
 
 
 @asynccontextmanager
-async def _outcome(
-    visit: Visit, base: Entry | None, want: RequestDirectives
+async def fetch_response(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives
+) -> AsyncIterator[OriginResponse]:
+    """The response to a request for which nothing fresh is stored. `entry` is what is stale."""
+    flights, group = lookup.cache.flights, _group(lookup)
+    if entry is None and flights.is_uncacheable(group):
+        async with bypass(lookup, "miss") as response:
+            yield response
+        return
+    each_time = entry is not None and (entry.policy.no_cache or entry.policy.lifetime <= 0)
+    if lookup.is_alone or each_time:
+        # To be asked about for each visitor anew: no other visitor's response would do.
+        async with _fetched(lookup, entry, want) as outcome, _pumped(lookup, outcome):
+            yield _leader_response(lookup, outcome)
+        return
+    where = (group, lookup.cache.store.selecting_of(lookup.key, lookup.headers))
+    in_flight = flights.in_flight(where)
+    if in_flight is not None:
+        shared = await in_flight.follower_result()
+        if shared is not None and _suits(lookup, shared, want):
+            yield _follower_response(lookup, shared)
+            return
+        flight = _begin(lookup, entry, want, None)
+    else:
+        flight = _begin(lookup, entry, want, where)
+    try:
+        yield _leader_response(lookup, await flight.leader_result())
+    finally:
+        flight.leader_done.set()
+
+
+@asynccontextmanager
+async def _pumped(lookup: Lookup, outcome: Outcome) -> AsyncIterator[None]:
+    """Collect a body that is still coming while the visitor reads it."""
+    if not isinstance(outcome, Streaming):
+        yield
+        return
+    pump = asyncio.create_task(_pump(lookup, outcome))
+    try:
+        yield
+    finally:
+        if not outcome.body.too_large:
+            try:
+                await asyncio.shield(pump)
+            except asyncio.CancelledError:
+                pump.cancel()
+                raise
+
+
+def refresh(lookup: Lookup, entry: Entry) -> None:
+    """Ask again while the visitor already has the stale response (RFC 5861, 3)."""
+    where: tuple[object, ...]
+    where = (_group(lookup), lookup.cache.store.selecting_of(lookup.key, lookup.headers))
+    if lookup.is_alone:
+        where = ("refresh", *where)  # one is enough, and no visitor waits for it
+    if lookup.cache.flights.in_flight(where) is None:
+        _begin(lookup, entry, WANTS_NOTHING, where).leader_done.set()
+
+
+def _begin(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives, where: Hashable
+) -> Flight[Outcome, Stored | Streaming]:
+    async def fetch(flight: Flight[Outcome, Stored | Streaming]) -> None:
+        try:
+            async with _fetched(lookup, entry, want) as outcome:
+                flight.settle(outcome)
+                if isinstance(outcome, Uncacheable):
+                    flight.share(None)
+                    await flight.leader_done.wait()
+                elif isinstance(outcome, Stored):
+                    flight.share(outcome if outcome.stored or outcome.covers_error else None)
+                else:
+                    if outcome.reserved and not outcome.body.private:
+                        flight.share(outcome)
+                    if await _pump(lookup, outcome):
+                        flight.share(Stored(outcome.entry, "miss", stored=True))
+                    flight.share(None)
+                    if outcome.body.too_large:
+                        await flight.leader_done.wait()
+        except UpstreamError as error:
+            flight.fail(error, for_all=error.status >= 500)
+
+    return lookup.cache.flights.begin(where, fetch)
+
+
+@asynccontextmanager
+async def _fetched(
+    lookup: Lookup, base: Entry | None, want: RequestDirectives
 ) -> AsyncIterator[Outcome]:
-    """Ask the upstream; what comes of it, for as long as the block lasts."""
-    headers = visit.headers
+    """Ask the upstream; what comes of it, for as long as the block lasts. `base` is what is stored
+    and stale.
+    """
+    headers = lookup.headers
     why = "miss" if base is None else "stale"
     if base is not None:
         headers = CIMultiDict(headers)
         for name in RANGE_FIELDS:
             headers.popall(name, None)
-        if visit.may_validate(base):
+        if lookup.may_validate(base):
             headers.update(validators(base.headers))
     asked = time.time(), time.monotonic()
     try:
-        opened = _asked(visit, headers)
+        opened = _ask(lookup, headers)
         upstream = await opened.__aenter__()
     except UpstreamError:
         now = time.time()
         if base is None or not allows_stale_on_error(
-            base.terms, base.age(now), want, reached=False
+            base.policy, base.age(now), want, reached=False
         ):
             raise
         yield Stored(base, why, covers_error=True)
         return
     try:
-        yield await _judged(visit, base, want, why, upstream, asked)
+        yield await _judged(lookup, base, want, why, upstream, asked)
     except BaseException as error:
         if not await opened.__aexit__(type(error), error, error.__traceback__):
             raise
@@ -319,136 +325,131 @@ async def _outcome(
 
 
 async def _judged(
-    visit: Visit,
+    lookup: Lookup,
     base: Entry | None,
     want: RequestDirectives,
     why: str,
     upstream: ClientResponse,
     asked: tuple[float, float],
 ) -> Outcome:
-    store = visit.cache.store
-    answered = response_headers(upstream)
-    status, now = upstream.status, time.time()
+    store = lookup.cache.store
+    live = LiveResponse(upstream, response_headers(upstream))
+    headers, status, now = live.headers, live.status, time.time()
     if base is not None:
-        if status == 304 and visit.may_validate(base):
-            return _validated(visit, base, answered, asked, now)
+        if status == 304 and lookup.may_validate(base):
+            return _validated(lookup, base, headers, asked, now)
         if status in ERRORS and allows_stale_on_error(
-            base.terms, base.age(now), want, reached=True
+            base.policy, base.age(now), want, reached=True
         ):
             return Stored(base, why, status, covers_error=True)
-    is_page = visit.replies.is_page(status, answered)
-    reason = _storage_refusal(visit, upstream, answered)
+    reason = _storage_refusal(lookup, upstream, headers)
     if reason:
-        if base is not None and status not in ERRORS and not visit.is_alone:
-            store.remove(base)  # what it was an answer to has another one now
+        if base is not None and status not in ERRORS and not lookup.is_alone:
+            store.remove(base)  # what it was a response to has another one now
         if reason not in _OF_THE_VISITOR and status not in ERRORS:
-            visit.cache.fills.was_not_kept(_group(visit))
-        return Uncacheable(upstream, answered, why, reason)
-    entry = _entry(visit, upstream, answered, asked, now, is_page=is_page)
-    if is_page:
-        read = await visit.replies.read_page(upstream, answered)
-        if read.begun is not None:
-            return _body(visit, upstream, entry, answered, why, read)
-        if read.stored is None:
-            visit.cache.fills.was_not_kept(_group(visit))
-            return Uncacheable(upstream, answered, why, "unreadable", read)
-        entry.body, entry.attachment, entry.attached = read.stored, read.attachment, read.size
-        return Stored(entry, why, status, _put(visit, entry), answered)
-    return _body(visit, upstream, entry, answered, why)
+            lookup.cache.flights.mark_uncacheable(_group(lookup))
+        return Uncacheable(live, why)
+    entry = _entry(lookup, live, asked, now)
+    if not entry.is_page:
+        return _collected(lookup, live, entry, why)
+    page = live.page = await lookup.prepare(live)
+    if not page.may_store:
+        lookup.cache.flights.mark_uncacheable(_group(lookup))
+        return Uncacheable(live, why)
+    if page.goes_on:
+        # What has come is read again from where all of it is gathered.
+        begun = page.read.body
+        live.page = replace(page, read=_NOTHING_READ)
+        return _collected(lookup, live, entry, why, begun)
+    entry.body, entry.compiled = page.read.body, page.compiled
+    return Stored(entry, why, status, _put(lookup, entry), headers)
 
 
-def _storage_refusal(visit: Visit, upstream: ClientResponse, answered: CIMultiDict[str]) -> str:
+def _storage_refusal(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> str:
     status = upstream.status
-    is_page = visit.replies.is_page(status, answered)
+    page = is_page(status, headers)
     reason = storage_refusal(
-        visit.request.method,
-        visit.headers,
+        lookup.request.method,
+        lookup.headers,
         status,
-        answered,
+        headers,
         time.time(),
-        is_page=is_page,
-        has_credentials=not visit.may_share,
+        is_page=page,
+        has_credentials=not lookup.may_share,
     )
     if reason:
         return reason
-    if not visit.replies.may_store(answered):
+    if not lookup.is_storable(headers):
         return "private"
-    if "Cookie" in visit.headers and "cookie" in (selecting_names(answered, is_page=is_page) or ()):
-        return "cookies"  # nobody else will ever have the same ones
+    if "Cookie" in lookup.headers and "cookie" in (selecting_names(headers, is_page=page) or ()):
+        return "cookies"  # no other visitor will ever have the same ones
     length = upstream.content_length
-    if length is not None and length > visit.cache.store.largest:
+    if length is not None and length > lookup.cache.store.largest:
         return "too large"
     return ""
 
 
-def _entry(
-    visit: Visit,
-    upstream: ClientResponse,
-    answered: CIMultiDict[str],
-    asked: tuple[float, float],
-    now: float,
-    *,
-    is_page: bool,
-) -> Entry:
-    names = selecting_names(answered, is_page=is_page) or ()
+def _entry(lookup: Lookup, live: LiveResponse, asked: tuple[float, float], now: float) -> Entry:
+    headers = live.headers
+    page = is_page(live.status, headers)
+    names = selecting_names(headers, is_page=page) or ()
     return Entry(
-        key=visit.key,
-        selecting=selecting(names, visit.headers),
-        status=upstream.status,
-        reason=upstream.reason or "",
-        headers=kept_headers(answered, now),
+        key=lookup.key,
+        selecting=selecting(names, lookup.headers),
+        status=live.status,
+        reason=live.reason,
+        headers=stored_headers(headers, now),
         body=b"",
-        terms=terms_of(upstream.status, answered, now, is_page=is_page),
-        born=now - initial_age(answered, asked[0], now),
+        policy=freshness_policy(live.status, headers, now, is_page=page),
+        born=now - initial_age(headers, asked[0], now),
         asked_at=asked[1],
-        is_page=is_page,
-        has_credentials=not visit.may_share,
+        is_page=page,
+        has_credentials=not lookup.may_share,
     )
 
 
-def _put(visit: Visit, entry: Entry) -> bool:
+def _put(lookup: Lookup, entry: Entry) -> bool:
     """Store a response whose body is here. False where it is not stored."""
-    if reflects(_visitor_values(visit, entry), entry.headers, entry.body):
+    if reflects(_visitor_values(lookup, entry), entry.headers, entry.body):
         return False
-    return visit.cache.store.put(entry)
+    return lookup.cache.store.put(entry)
 
 
-def _visitor_values(visit: Visit, entry: Entry) -> tuple[bytes, ...]:
-    own_site = f"{visit.key.scheme}://{visit.key.authority}"
-    return visitor_values(visit.headers, own_site, (name for name, _ in entry.selecting))
+def _visitor_values(lookup: Lookup, entry: Entry) -> tuple[bytes, ...]:
+    own_site = f"{lookup.key.scheme}://{lookup.key.authority}"
+    return visitor_values(lookup.headers, own_site, (name for name, _ in entry.selecting))
 
 
 def _validated(
-    visit: Visit,
+    lookup: Lookup,
     base: Entry,
-    answered: CIMultiDict[str],
+    headers: CIMultiDict[str],
     asked: tuple[float, float],
     now: float,
 ) -> Stored:
-    entry = _refreshed(base, answered, asked, now)
-    cookies = CIMultiDict(entry.headers)
-    for value in answered.getall("Set-Cookie", ()):
-        cookies.add("Set-Cookie", value)
-    refused = storage_refusal(
+    entry = _refreshed(base, headers, asked, now)
+    for_visitor = CIMultiDict(entry.headers)
+    for value in headers.getall("Set-Cookie", ()):
+        for_visitor.add("Set-Cookie", value)
+    reason = storage_refusal(
         "GET",
-        visit.headers,
+        lookup.headers,
         entry.status,
         entry.headers,
         now,
         is_page=entry.is_page,
-        has_credentials=not visit.may_share,
+        has_credentials=not lookup.may_share,
     )
-    refused = refused or ("" if visit.replies.may_store(entry.headers) else "private")
-    stored = not refused and _put(visit, entry)
+    stored = not reason and lookup.is_storable(entry.headers) and _put(lookup, entry)
     if not stored:
-        visit.cache.store.remove(base)
-    return Stored(entry, "stale", 304, stored, cookies)
+        lookup.cache.store.remove(base)
+    return Stored(entry, "stale", 304, stored, for_visitor)
 
 
 def _refreshed(
-    base: Entry, answered: CIMultiDict[str], asked: tuple[float, float], now: float
+    base: Entry, newer: CIMultiDict[str], asked: tuple[float, float], now: float
 ) -> Entry:
-    headers = updated_headers(base.headers, answered, now)
+    headers = updated_headers(base.headers, newer, now)
     return Entry(
         key=base.key,
         selecting=base.selecting,
@@ -456,178 +457,148 @@ def _refreshed(
         reason=base.reason,
         headers=headers,
         body=base.body,
-        terms=terms_of(base.status, headers, now, is_page=base.is_page),
-        born=now - initial_age(answered, asked[0], now),
+        policy=freshness_policy(base.status, headers, now, is_page=base.is_page),
+        born=now - initial_age(newer, asked[0], now),
         asked_at=asked[1],
         is_page=base.is_page,
-        attachment=base.attachment,
-        attached=base.attached,
+        compiled=base.compiled,
     )
 
 
-def _body(
-    visit: Visit,
-    upstream: ClientResponse,
-    entry: Entry,
-    answered: CIMultiDict[str],
-    why: str,
-    read: ReadPage | None = None,
+def _collected(
+    lookup: Lookup, live: LiveResponse, entry: Entry, why: str, begun: bytes = b""
 ) -> Outcome:
-    """Take what has come of a body: mostly all of it; of a page (`read`) only its beginning."""
-    store = visit.cache.store
-    content = upstream.content
-    protocol = upstream.connection.protocol if upstream.connection else None
-    growing = SharedBody(content)
+    """Take what has come of a body: mostly all of it; of a page only its beginning, `begun`."""
+    store, source = lookup.cache.store, live.body
+    body = SharedBody(source)
     try:
-        chunk = (read.begun if read is not None else None) or content.read_nowait()
-        if read is None and content.at_eof():
-            _check_whole(upstream, protocol, len(chunk))
+        chunk = begun or source.read_nowait()
+        if not entry.is_page and source.at_eof():
+            _check_whole(source, len(chunk))
             entry.body = chunk
-            return Stored(entry, why, entry.status, _put(visit, entry), answered)
+            return Stored(entry, why, entry.status, _put(lookup, entry), live.headers)
     except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamError(
-            502, f"{upstream.url.origin()} broke off ({failure_kind(error)})"
-        ) from error
-    values = _visitor_values(visit, entry)
+        what = f"{live.upstream_origin} broke off ({failure_kind(error)})"
+        raise UpstreamError(502, what) from error
+    values = _visitor_values(lookup, entry)
     coding = entry.headers.get("Content-Encoding", "identity").lower()
     if shown_in_headers(values, entry.headers) or coding != "identity":
-        growing.make_private()  # what is coded cannot be looked through before it is whole
+        body.make_private()  # what is coded cannot be looked through before it is whole
     if chunk:
-        growing.add_shown(chunk, values)
-    length = upstream.content_length or 0
+        body.add(chunk, values)
+    length = source.declared_length or 0
     if length and not store.reserve(length):
-        growing.give_up()
+        body.give_up()
         length = 0
-    return Streaming(entry, why, answered, growing, length, upstream, protocol, read)
+    return Streaming(entry, why, live, body, length)
 
 
-async def _pump(visit: Visit, coming: Streaming) -> bool:
-    """Read a body as fast as the upstream sends it, and keep it once it is whole. Returns whether
-    others may have it.
+async def _pump(lookup: Lookup, streaming: Streaming) -> bool:
+    """Read a body as fast as the upstream sends it, and store it once it is whole. Returns whether
+    other visitors may have it.
     """
-    store, growing, content = visit.cache.store, coming.growing, coming.upstream.content
-    reserved = coming.reserved
-    values = _visitor_values(visit, coming.entry)
+    store, body, entry = lookup.cache.store, streaming.body, streaming.entry
+    reserved = streaming.reserved
+    values = _visitor_values(lookup, entry)
     try:
-        while not growing.too_large:
-            chunk = await content.readany()
+        while not body.too_large:
+            chunk = await body.source.readany()
             if not chunk:
-                _check_whole(coming.upstream, coming.protocol, growing.size)
-                coming.entry.body = growing.finish()
-                if coming.read is not None and not await visit.replies.complete_page(coming.entry):
-                    visit.cache.fills.was_not_kept(_group(visit))
-                    return False
-                return _put(visit, coming.entry)
-            growing.add_shown(chunk, values)
-            if growing.size > store.largest:
-                growing.give_up()
-            elif growing.size > reserved:
+                _check_whole(body.source, body.size)
+                entry.body = body.finish()
+                return await _complete(lookup, entry)
+            body.add(chunk, values)
+            if body.size > store.largest:
+                body.give_up()
+            elif body.size > reserved:
                 if store.reserve(_STEP):
                     reserved += _STEP
                 else:
-                    growing.give_up()
+                    body.give_up()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        growing.fail(error)
+        body.fail(error)
     except asyncio.CancelledError:
-        growing.fail(ConnectionError("the proxy is stopping"))
+        body.fail(ConnectionError("the proxy is stopping"))
         raise
     finally:
         store.release(reserved)
     return False
 
 
-def _check_whole(upstream: ClientResponse, protocol: object, size: int) -> None:
-    """Raise for a body that ended too early: half of it is not kept."""
-    length = upstream.content_length
-    if length is not None:
-        if size != length:
-            raise aiohttp.ClientPayloadError(f"{length} bytes were promised, {size} came")
-        return
-    # aiohttp takes a reset for the end of a body without a length.
-    failure = getattr(protocol, "exception", lambda: None)()
-    if isinstance(failure, aiohttp.ClientOSError | ConnectionError):
+async def _complete(lookup: Lookup, entry: Entry) -> bool:
+    """Store a response of which all has come. A page is compiled first."""
+    if entry.is_page:
+        whole = StoredResponse(entry, entry.headers, time.time(), lookup.may_share)
+        page: PreparedPage = await lookup.prepare(whole)
+        if page.compiled is None or not page.may_store:
+            lookup.cache.flights.mark_uncacheable(_group(lookup))
+            return False
+        entry.compiled = page.compiled
+    return _put(lookup, entry)
+
+
+def _check_whole(source: BodySource, size: int) -> None:
+    """Raise for a body that ended too early: half of it is not stored."""
+    length = source.declared_length
+    if length is not None and size != length:
+        raise aiohttp.ClientPayloadError(f"{length} bytes were promised, {size} came")
+    if source.ended_by_reset():
         raise aiohttp.ClientPayloadError("reset while it sent a body without a length")
 
 
-def _suits(visit: Visit, shared: Stored | Streaming, want: RequestDirectives) -> bool:
+def _suits(lookup: Lookup, shared: Stored | Streaming, want: RequestDirectives) -> bool:
     """Whether what another visitor fetched will do for this one."""
     entry = shared.entry
     names = tuple(name for name, _ in entry.selecting)
-    if selecting(names, visit.headers) != entry.selecting:
+    if selecting(names, lookup.headers) != entry.selecting or not lookup.may_use(entry):
         return False
-    if not visit.may_have(entry):
-        return False
+    age = entry.age(time.time())
     if isinstance(shared, Stored) and shared.covers_error:
-        return allows_stale_on_error(entry.terms, entry.age(time.time()), want, reached=True) or (
-            want == WANTS_NOTHING
-        )
-    return freshness(entry.terms, entry.age(time.time()), want) is Use.FRESH
+        return want == WANTS_NOTHING or allows_stale_on_error(entry.policy, age, want, reached=True)
+    return freshness(entry.policy, age, want) is Use.FRESH
 
 
-async def _reply_shared(visit: Visit, shared: Stored | Streaming) -> web.StreamResponse:
+def _follower_response(lookup: Lookup, shared: Stored | Streaming) -> OriginResponse:
+    """What a visitor gets who waited for another's request."""
     now = time.time()
-    visit.request[CACHE] = "collapsed"
+    lookup.request[CACHE] = "collapsed"
     headers = aged_headers(shared.entry, now)
-    if visit.cache.tells:
+    if lookup.cache.adds_cache_status:
         headers.add(CACHE_STATUS, cache_status.forwarded(shared.why, collapsed=True))
-    if isinstance(shared, Streaming) and not shared.growing.whole:
-        return await visit.replies.live(_teed(shared, shared=True), headers, shared.read)
-    return await visit.replies.stored(shared.entry, headers, now)
+    if isinstance(shared, Streaming) and not shared.body.whole:
+        reader = SharedBodyReader(shared.body, is_leader=False)
+        return SharedResponse(shared.live, headers, reader)
+    return StoredResponse(shared.entry, headers, now, lookup.may_share)
 
 
-async def _reply(visit: Visit, outcome: Outcome) -> web.StreamResponse:
-    """What the one who asked gets."""
-    tells = visit.cache.tells
-    visit.request[CACHE] = outcome.why
+def _leader_response(lookup: Lookup, outcome: Outcome) -> OriginResponse:
+    """What the visitor gets whose request was sent to the upstream."""
+    adds = lookup.cache.adds_cache_status
+    lookup.request[CACHE] = outcome.why
     match outcome:
         case Uncacheable():
-            if tells:
-                status = outcome.upstream.status
-                outcome.headers.add(
-                    CACHE_STATUS, cache_status.forwarded(outcome.why, status=status)
-                )
-            return await visit.replies.live(outcome.upstream, outcome.headers, outcome.read)
+            live = outcome.live
+            if adds:
+                status = live.status
+                live.headers.add(CACHE_STATUS, cache_status.forwarded(outcome.why, status=status))
+            return live
         case Streaming():
-            headers = CIMultiDict(outcome.headers)
-            if tells:
+            headers = CIMultiDict(outcome.live.headers)
+            if adds:
                 status = outcome.entry.status
-                headers.add(
-                    CACHE_STATUS, cache_status.forwarded(outcome.why, status=status, stored=True)
-                )
-            return await visit.replies.live(_teed(outcome), headers, outcome.read)
+                forwarded = cache_status.forwarded(outcome.why, status=status, stored=True)
+                headers.add(CACHE_STATUS, forwarded)
+            reader = SharedBodyReader(outcome.body, is_leader=True)
+            return SharedResponse(outcome.live, headers, reader)
         case Stored():
             now = time.time()
             headers = aged_headers(outcome.entry, now)
             if outcome.headers is not None:
                 headers = CIMultiDict(outcome.headers)
                 headers["Age"] = str(int(outcome.entry.age(now)))
-            if tells:
-                status_text = cache_status.forwarded(
+            if adds:
+                forwarded = cache_status.forwarded(
                     outcome.why, status=outcome.status, stored=outcome.stored
                 )
-                headers.add(CACHE_STATUS, status_text)
-            return await visit.replies.stored(outcome.entry, headers, now)
-
-
-class _Teed:
-    """What `responses.stream` and `upstream.body.read_body` need of an answer, with the body from a
-    `SharedBodyReader`.
-    """
-
-    __slots__ = (
-        "connection", "content", "content_length", "headers", "method", "reason", "status", "url"
-    )  # fmt: skip
-
-    def __init__(self, coming: Streaming, *, shared: bool) -> None:
-        self.status = coming.upstream.status
-        self.reason = coming.upstream.reason
-        self.headers = coming.upstream.headers
-        self.method = coming.upstream.method
-        self.content_length = coming.upstream.content_length
-        self.url = coming.upstream.url
-        self.content = SharedBodyReader(coming.growing, shared=shared)
-        self.connection = None
-
-
-def _teed(coming: Streaming, *, shared: bool = False) -> ClientResponse:
-    return cast(ClientResponse, _Teed(coming, shared=shared))
+                headers.add(CACHE_STATUS, forwarded)
+            return StoredResponse(outcome.entry, headers, now, lookup.may_share)

@@ -1,11 +1,11 @@
 """What all workers know to be out of date.
 
-Each worker keeps its own answers, but a purge reaches one of them only. So the times of purges and
-invalidations stand in memory that is shared by all workers: made before they are forked, read
-before every use. An answer asked for before its URL's time is not used, whether it is kept
-already or still under way.
+Each worker stores its own responses, but a purge reaches one of them only. So the times of purges
+and invalidations stand in memory that is shared by all workers: made before they are forked, read
+before every use. A response that was requested before its URL's time is not used, whether it is
+stored already or still in flight.
 
-URLs share slots by a hash: two that meet cost one answer more from the upstream, nothing else.
+URLs share slots by a hash: two that meet cost one request more to the upstream, nothing else.
 Times are CLOCK_MONOTONIC, which all processes of a machine share.
 """
 
@@ -60,7 +60,7 @@ class InvalidationTable:
         text = prefix.encode("utf-8", "surrogatepass")[:_PREFIX]
         count = self.count()
         # Two purges at the same moment may take the same place. The admin listener is one
-        # operator's, and the second one's answer says how much is left.
+        # operator's, and the second one's result says how much is left.
         at = _MESSAGES_AT + (count % _RECENT) * _MESSAGE.size
         _MESSAGE.pack_into(self._memory, at, time.monotonic(), len(text), text)
         _COUNT.pack_into(self._memory, _COUNT_AT, count + 1)

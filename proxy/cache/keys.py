@@ -1,4 +1,4 @@
-"""Which stored answer a request may get: the URL, and what `Vary` names (RFC 9111, 4.1)."""
+"""Which stored response a request may get: the URL, and what `Vary` names (RFC 9111, 4.1)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Key(NamedTuple):
 
 
 Selecting = tuple[tuple[str, str | None], ...]
-"""The request fields an answer was chosen by: lower-case name, normalised value or None."""
+"""The request fields that a response was selected by: lower-case name, normalised value or None."""
 
 
 def vary_names(headers: MultiMapping[str]) -> tuple[str, ...] | None:
@@ -79,7 +79,7 @@ def _preferences(text: str) -> list[tuple[float, str]]:
 def wants_language(request: MultiMapping[str], language: str) -> bool:
     """Whether a request asks for exactly this language before all others.
 
-    Then an answer in it is what the origin would choose, whatever comes second.
+    Then a response in it is what the origin would choose, whatever comes second.
     """
     text = ",".join(request.getall("Accept-Language", ()))
     if not text or not language or len(text) > 300:

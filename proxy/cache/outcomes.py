@@ -1,37 +1,19 @@
-"""What a cache lookup ends in."""
+"""What a fetch for the cache ends in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
-from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
+from proxy.cache.origin_response import LiveResponse
 from proxy.cache.shared_body import SharedBody
 from proxy.cache.store import Entry
 
 
-class ReadPage(Protocol):
-    """A page that was read and made ready. `kept` is its body as the upstream sent it, or None
-    where the page may not be kept; `size` are the bytes that the `attachment` takes. `begun` is
-    what has come of a page that is sent while it comes, and may be kept once it is whole.
-    """
-
-    @property
-    def begun(self) -> bytes | None: ...
-
-    @property
-    def stored(self) -> bytes | None: ...
-    @property
-    def attachment(self) -> object: ...
-    @property
-    def size(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """An answer that is here as a whole. `headers` are the upstream's for whoever fetched it."""
+    """A response that is here as a whole. `headers` are the upstream's, for whoever fetched it."""
 
     entry: Entry
     why: str
@@ -43,29 +25,23 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Streaming:
-    """An answer to be kept whose body is still coming. `entry` has no body yet; `read` is set where
-    it is a page.
+    """A response to be stored whose body is still coming. `entry` has no body yet; `reserved` are
+    the bytes that the store counts for it.
     """
 
     entry: Entry
     why: str
-    headers: CIMultiDict[str]
-    growing: SharedBody
+    live: LiveResponse
+    body: SharedBody
     reserved: int
-    upstream: ClientResponse
-    protocol: object
-    read: ReadPage | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Uncacheable:
-    """An answer that is not kept: for the one who asked."""
+    """A response that is not stored: for the one who asked."""
 
-    upstream: ClientResponse
-    headers: CIMultiDict[str]
+    live: LiveResponse
     why: str
-    reason: str
-    read: ReadPage | None = None
 
 
 Outcome = Stored | Streaming | Uncacheable

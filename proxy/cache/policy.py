@@ -1,4 +1,4 @@
-"""May this answer be kept, may that one be used? RFC 9111, RFC 5861, RFC 9213.
+"""May this response be stored, may that one be used? RFC 9111, RFC 5861, RFC 9213.
 
 Pure functions on header fields and times. Times are seconds since 1970, ages and lifetimes are
 seconds; nothing here reads a clock.
@@ -22,11 +22,11 @@ from proxy.http.representation import OF_CONTENT
 from proxy.http.request_fields import TRACING, unknown_fields
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
-"""What may be kept without a word of the origin (RFC 9110, 15.1), but for 206."""
+"""What may be stored without a word of the origin (RFC 9110, 15.1), but for 206."""
 
 _UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307}
-_NEVER_KEPT = frozenset({206, 304, 412, 416})
-"""Answers to a condition or a range: true for the request that had it."""
+_NEVER_STORED = frozenset({206, 304, 412, 416})
+"""Responses to a condition or a range: true for the request that had it."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ERRORS = frozenset({500, 502, 503, 504})
@@ -38,7 +38,7 @@ MAX_HEURISTIC_PAGE_LIFETIME = 60.0
 nothing of caching expects to see it soon."""
 
 UNREACHABLE = 86400.0
-"""Seconds that a stale answer may stand in for an upstream that cannot be reached, where the
+"""Seconds that a stale response may stand in for an upstream that cannot be reached, where the
 origin does not forbid it (RFC 9111, 4.2.4)."""
 
 _AGE = re.compile(r"[0-9]+\Z")
@@ -46,7 +46,7 @@ _AGE = re.compile(r"[0-9]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class FreshnessPolicy:
-    """On what terms a kept answer may be used. Seconds."""
+    """For how long a stored response may be used, and how. Seconds."""
 
     lifetime: float
     stale_while_revalidate: float = 0.0
@@ -76,7 +76,7 @@ WANTS_NOTHING = RequestDirectives()
 
 
 class Use(enum.Enum):
-    """What may be done with a kept answer."""
+    """What may be done with a stored response."""
 
     FRESH = "fresh"
     WHILE_REVALIDATING = "stale-while-revalidate"
@@ -142,7 +142,7 @@ def storage_refusal(
     """
     if method != "GET":
         return "method"
-    if status < 200 or status in _NEVER_KEPT:
+    if status < 200 or status in _NEVER_STORED:
         return "status"
     given, _ = response_directives(headers)
     if "must-understand" in given:
@@ -165,16 +165,16 @@ def storage_refusal(
         return "vary"
     if not set(unknown_fields(request)) <= set(varies):
         return "request field"
-    terms = terms_of(status, headers, now, is_page=is_page)
+    policy = freshness_policy(status, headers, now, is_page=is_page)
     if has_credentials:
         for_all = "public" in given or "s-maxage" in given
         # A lifetime of 0 would be validated with other visitors' requests: an origin whose
         # validators are alike for two visitors' files (size and time) would give one the other's.
-        if is_page or not terms.explicit or terms.lifetime <= 0 or terms.no_cache:
+        if is_page or not policy.explicit or policy.lifetime <= 0 or policy.no_cache:
             return "credentials"
         if not for_all and not is_static(headers):
             return "credentials"
-    if terms.lifetime <= 0 and not has_validator(headers):
+    if policy.lifetime <= 0 and not has_validator(headers):
         return "no lifetime"
     return ""
 
@@ -205,14 +205,14 @@ def is_static(headers: CIMultiDict[str]) -> bool:
 
 
 def has_validator(headers: MultiMapping[str]) -> bool:
-    """Whether an answer can be asked about again: has it changed?"""
+    """Whether a response can be validated: has it changed?"""
     return "ETag" in headers or "Last-Modified" in headers
 
 
-def terms_of(
+def freshness_policy(
     status: int, headers: MultiMapping[str], now: float, *, is_page: bool = False
 ) -> FreshnessPolicy:
-    """On what terms an answer that came at `now` may be used."""
+    """For how long a response that came at `now` may be used, and how."""
     given, is_targeted = response_directives(headers)
     shared = given.seconds("s-maxage")
     lifetime = float(shared) if shared is not None else None
@@ -224,7 +224,7 @@ def terms_of(
     explicit = lifetime is not None
     if lifetime is None:
         lifetime = _heuristic(status, headers, given, now, is_page=is_page)
-    # `no-cache="field"` takes the field out of what is kept; alone it holds for the whole.
+    # `no-cache="field"` takes the field out of what is stored; alone it holds for the whole.
     no_cache = "" in given.given.get("no-cache", ("-",))
     return FreshnessPolicy(
         lifetime=lifetime,
@@ -267,7 +267,7 @@ def _date(headers: MultiMapping[str], now: float) -> float:
 
 
 def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float) -> float:
-    """How old an answer was when it came (RFC 9111, 4.2.3)."""
+    """How old a response was when it came (RFC 9111, 4.2.3)."""
     apparent = max(0.0, answered_at - _date(headers, answered_at))
     if apparent < 1:
         apparent = 0.0  # dates have whole seconds
@@ -276,44 +276,50 @@ def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float)
     return max(apparent, stated + max(0.0, answered_at - asked_at))
 
 
-def freshness(terms: FreshnessPolicy, age: float, want: RequestDirectives) -> Use:
-    """What may be done with a kept answer of this age."""
-    if want.no_cache or terms.no_cache:
+def freshness(policy: FreshnessPolicy, age: float, want: RequestDirectives) -> Use:
+    """What may be done with a stored response of this age."""
+    if want.no_cache or policy.no_cache:
         return Use.VALIDATE
     if want.max_age is not None and age > want.max_age:
         return Use.VALIDATE
-    left = terms.lifetime - age
+    left = policy.lifetime - age
     if left > 0 and left >= want.min_fresh:
         return Use.FRESH
-    if terms.never_stale or want.min_fresh:
+    if policy.never_stale or want.min_fresh:
         return Use.VALIDATE
-    if -left < terms.stale_while_revalidate:
+    if -left < policy.stale_while_revalidate:
         return Use.WHILE_REVALIDATING
     return Use.VALIDATE
 
 
 def allows_stale_on_error(
-    terms: FreshnessPolicy, age: float, want: RequestDirectives, *, reached: bool
+    policy: FreshnessPolicy, age: float, want: RequestDirectives, *, reached: bool
 ) -> bool:
-    """Whether a kept answer may stand in for a failure of the upstream.
+    """Whether a stored response may stand in for a failure of the upstream.
 
-    `reached` tells an error status (500, 502, 503, 504) from an upstream that gave no answer: only
-    for the latter may a cache decide itself (RFC 9111, 4.2.4). What has no lifetime of the
+    `reached` tells an error status (500, 502, 503, 504) from an upstream that gave no response:
+    only for the latter may a cache decide itself (RFC 9111, 4.2.4). What has no lifetime of the
     origin's own stands in for nothing.
     """
-    if not terms.explicit or terms.no_cache or terms.never_stale or want.no_cache or want.min_fresh:
+    if (
+        not policy.explicit
+        or policy.no_cache
+        or policy.never_stale
+        or want.no_cache
+        or want.min_fresh
+    ):
         return False
     if want.max_age is not None and age > want.max_age:
         return False
-    if terms.stale_if_error is not None:
-        return age - terms.lifetime <= terms.stale_if_error
-    if reached or terms.shared_lifetime or terms.lifetime <= 0:
+    if policy.stale_if_error is not None:
+        return age - policy.lifetime <= policy.stale_if_error
+    if reached or policy.shared_lifetime or policy.lifetime <= 0:
         return False
-    return age - terms.lifetime <= UNREACHABLE
+    return age - policy.lifetime <= UNREACHABLE
 
 
-def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
-    """The header fields that are kept with an answer. Hop-by-hop fields are gone already.
+def stored_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
+    """The header fields that are stored with a response. Hop-by-hop fields are gone already.
 
     What `no-cache="..."` names is left out, and so are cookies and names of the request: they are
     one visitor's. `Age` is written anew on each use.
@@ -332,15 +338,15 @@ def kept_headers(headers: CIMultiDict[str], now: float) -> CIMultiDict[str]:
 _COOKIES = ("Set-Cookie", "Set-Cookie2")
 _PROXY_ONLY = ("Proxy-Authentication-Info", "Proxy-Connection")
 
-# What describes the bytes that are kept: a 304 does not change them (RFC 9111, 3.2).
+# What describes the bytes that are stored: a 304 does not change them (RFC 9111, 3.2).
 _OF_THE_BYTES = frozenset(map(str.lower, (*OF_CONTENT, "Transfer-Encoding", "ETag", "Vary")))
 
 
 def updated_headers(
     stored: CIMultiDict[str], newer: CIMultiDict[str], now: float
 ) -> CIMultiDict[str]:
-    """Kept header fields after a 304, or a 200 to HEAD, said that the bytes are still the same."""
-    fresh = kept_headers(newer, now)
+    """Stored header fields after a 304, or a 200 to HEAD, said that the bytes are the same."""
+    fresh = stored_headers(newer, now)
     result = CIMultiDict(stored)
     changing = [(name, value) for name, value in fresh.items() if name.lower() not in _OF_THE_BYTES]
     for name, _ in changing:
@@ -351,7 +357,7 @@ def updated_headers(
 
 
 def describes_same(stored: MultiMapping[str], head: MultiMapping[str]) -> bool:
-    """Whether a 200 to HEAD is about the bytes that are kept (RFC 9111, 4.3.5)."""
+    """Whether a 200 to HEAD is about the bytes that are stored (RFC 9111, 4.3.5)."""
     for name in ("ETag", "Last-Modified", "Content-Length"):
         new = head.get(name)
         if new is None:
@@ -367,7 +373,7 @@ def describes_same(stored: MultiMapping[str], head: MultiMapping[str]) -> bool:
 def also_invalid(url: str, headers: MultiMapping[str]) -> list[str]:
     """The URLs, other than its own, that a successful unsafe request makes invalid (RFC 9111, 4.4).
 
-    Only of the same origin: nobody may empty another's cache.
+    Only of the same origin: no site may invalidate another's responses.
     """
     here = urlsplit(url)
     found: list[str] = []

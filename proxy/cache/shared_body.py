@@ -1,59 +1,50 @@
-"""A body that is still coming, read by several at once.
+"""A body that is still coming, read by several visitors at once.
 
-The one who fetches it reads as fast as the upstream sends; each visitor takes it at a pace of
-their own. A body that turns out too large to keep goes on for the one who asked first only, at
-that visitor's pace.
+The fetch reads as fast as the upstream sends; each visitor takes it at a pace of their own. A body
+that turns out too large to store goes on for the visitor who asked first only, at that pace.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 from aiohttp import ClientPayloadError
+
+from proxy.upstream.body import BodySource
 
 _SLICE = 256 * 1024
 """Bytes handed out at once of what is here already."""
 
 
-class Source(Protocol):
-    """Where bytes come from: aiohttp's StreamReader, or a `Reader`."""
-
-    def read_nowait(self) -> bytes: ...
-    def at_eof(self) -> bool: ...
-    async def readany(self) -> bytes: ...
-
-
 class SharedBody:
-    """What has come of a body so far. `whole` once all of it is here, `too_large` once it will
-    not be collected further, `failure` when it broke off.
+    """What has come of a body so far.
+
+    `whole`: all of it is here. `too_large`: it is collected no further. `private`: it shows what
+    the visitor who asked first said, so that no other may read on. `failure`: it broke off.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: BodySource) -> None:
         self.source = source
         self.chunks: list[bytes] = []
         self.size = 0
         self.whole = False
         self.too_large = False
         self.private = False
-        self._tail = b""
         self.failure: BaseException | None = None
+        self._tail = b""
         self._changed: asyncio.Event = asyncio.Event()
 
-    def add(self, chunk: bytes) -> None:
-        self.chunks.append(chunk)
-        self.size += len(chunk)
-        self._wake()
-
-    def add_shown(self, chunk: bytes, values: Sequence[bytes]) -> None:
-        """Add what has come; where one of `values` stands in it, it is no longer shared."""
+    def add(self, chunk: bytes, values: Sequence[bytes] = ()) -> None:
+        """Add what has come; where one of `values` stands in it, the body is private."""
         if values and not self.private:
             text = self._tail + chunk
             if any(value in text for value in values):
                 self.make_private()
             self._tail = text[1 - max(map(len, values)) :]
-        self.add(chunk)
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+        self._wake()
 
     def finish(self) -> bytes:
         """All has come. Returns the body."""
@@ -68,7 +59,6 @@ class SharedBody:
         self._wake()
 
     def make_private(self) -> None:
-        """What comes belongs to the visitor who asked first: no other reads on."""
         self.private = True
         self._wake()
 
@@ -81,25 +71,29 @@ class SharedBody:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    @property
-    def over(self) -> bool:
-        return self.whole or self.too_large or self.failure is not None
-
     async def change(self) -> None:
         await self._changed.wait()
 
 
 class SharedBodyReader:
-    """One visitor's place in a growing body. A `Source`."""
+    """One visitor's place in a shared body. A `BodySource`. `is_leader` is for the visitor who
+    asked first.
+    """
 
-    def __init__(self, growing: SharedBody, *, shared: bool = False) -> None:
-        self._growing = growing
-        self._shared = shared
+    __slots__ = ("_body", "_is_leader", "_next")
+
+    def __init__(self, body: SharedBody, *, is_leader: bool) -> None:
+        self._body = body
+        self._is_leader = is_leader
         self._next = 0
 
+    @property
+    def declared_length(self) -> int | None:
+        return self._body.source.declared_length
+
     def read_nowait(self) -> bytes:
-        chunks = self._growing.chunks
-        if self._shared and self._growing.private:
+        chunks = self._body.chunks
+        if self._is_withdrawn():
             raise ClientPayloadError("the rest of it belongs to the visitor who asked first")
         if self._next >= len(chunks):
             return b""
@@ -112,22 +106,28 @@ class SharedBodyReader:
         return taken[0] if len(taken) == 1 else b"".join(taken)
 
     def at_eof(self) -> bool:
-        growing = self._growing
-        if self._next < len(growing.chunks):
+        body = self._body
+        if self._next < len(body.chunks):
             return False
-        if growing.too_large:
-            return growing.source.at_eof()
-        return growing.whole
+        if body.too_large:
+            return body.source.at_eof()
+        return body.whole
 
     async def readany(self) -> bytes:
         """The next bytes; b"" at the end. Raises what the upstream's failure raised."""
-        growing = self._growing
-        while self._next >= len(growing.chunks) and not (self._shared and growing.private):
-            if growing.too_large:
-                return await growing.source.readany()
-            if growing.whole:
+        body = self._body
+        while self._next >= len(body.chunks) and not self._is_withdrawn():
+            if body.too_large:
+                return await body.source.readany()
+            if body.whole:
                 return b""
-            if growing.failure is not None:
-                raise growing.failure
-            await growing.change()
+            if body.failure is not None:
+                raise body.failure
+            await body.change()
         return self.read_nowait()
+
+    def ended_by_reset(self) -> bool:
+        return self._body.too_large and self._body.source.ended_by_reset()
+
+    def _is_withdrawn(self) -> bool:
+        return not self._is_leader and (self._body.private or self._body.too_large)

@@ -1,4 +1,4 @@
-"""The kept answers of one worker, within a budget of bytes."""
+"""The stored responses of one worker, within a budget of bytes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,35 @@ from multidict import CIMultiDict, MultiMapping
 from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, Selecting, selecting, vary_names, wants_language
 from proxy.cache.policy import FreshnessPolicy
+from proxy.html import Boundary, Page
 
 _OVERHEAD = 1500
 """Bytes that an entry takes beside its texts, about."""
 _MAX_VARIANTS = 64
-"""Kept for one URL. `Vary: User-Agent` has thousands, each asked for once."""
+"""Stored for one URL. `Vary: User-Agent` has thousands, each asked for once."""
 _SHARE = 16
-"""An answer larger than this part of the budget passes by: it would push out too many others."""
+"""A response larger than this part of the budget is not stored: it would evict too many others."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPage:
+    """What was made of a stored page. A reload makes new boundaries: then it is compiled anew."""
+
+    page: Page
+    boundary: Boundary
+
+    def cost(self, body: bytes) -> int:
+        """Bytes that it takes beside the body, about."""
+        page = self.page
+        return 400 * len(page.gates) + 1024 + (0 if page.body is body else len(page.body))
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A kept answer of the upstream, the same for all visitors. Only `attachment` ever changes.
+    """A stored response of the origin, the same for all visitors. Only `compiled` ever changes.
 
     `born` is when its age was 0 (seconds since 1970), `asked_at` when it was asked for
-    (CLOCK_MONOTONIC). `attachment` is what somebody made of the body, with its size in bytes:
-    the compiled page.
+    (CLOCK_MONOTONIC). `compiled` is what was made of a page.
     """
 
     key: Key
@@ -35,14 +48,13 @@ class Entry:
     reason: str
     headers: CIMultiDict[str]
     body: bytes
-    terms: FreshnessPolicy
+    policy: FreshnessPolicy
     born: float
     asked_at: float
     is_page: bool = False
     has_credentials: bool = False
     """Fetched by a request that said who asks: never validated for another."""
-    attachment: object = None
-    attached: int = 0
+    compiled: CompiledPage | None = None
     slot: int = field(default=0, init=False)
     gone: bool = field(default=False, init=False)
 
@@ -55,7 +67,8 @@ class Entry:
         """Bytes, about."""
         texts = sum(len(name) + len(value) + 200 for name, value in self.headers.items())
         chosen = sum(len(value or "") for _, value in self.selecting)
-        return len(self.body) + self.attached + texts + chosen + len(self.key.target) + _OVERHEAD
+        compiled = self.compiled.cost(self.body) if self.compiled is not None else 0
+        return len(self.body) + compiled + texts + chosen + len(self.key.target) + _OVERHEAD
 
     def age(self, now: float) -> float:
         return max(0.0, now - self.born)
@@ -67,10 +80,10 @@ def place_of(key: Key) -> str:
 
 
 def selecting_names(headers: MultiMapping[str], *, is_page: bool) -> tuple[str, ...] | None:
-    """The request fields that choose among a URL's answers. None when no request is like another.
+    """The request fields that select among a URL's responses. None when no request is like another.
 
-    A coded body is for those who can undo it, whether its origin says so or not. A page is undone
-    here, so its coding is nobody's business.
+    A coded body is for those who can decode it, whether its origin says so or not. A page is
+    decoded here, so its coding does not matter.
     """
     names = vary_names(headers)
     if names is None:
@@ -85,35 +98,35 @@ def selecting_names(headers: MultiMapping[str], *, is_page: bool) -> tuple[str, 
 class Store:
     """Entries, most recently used last. Not for several threads."""
 
-    def __init__(self, budget: int, board: InvalidationTable | None = None) -> None:
+    def __init__(self, budget: int, invalidations: InvalidationTable | None = None) -> None:
         self.budget = budget
-        self.board = board or InvalidationTable()
+        self.invalidations = invalidations or InvalidationTable()
         self.size = 0
         self.in_flight = 0
         self._entries: OrderedDict[tuple[Key, Selecting], Entry] = OrderedDict()
         self._costs: dict[tuple[Key, Selecting], int] = {}
-        # For each URL its answers, oldest first; and how many were chosen by which fields.
+        # For each URL its responses, oldest first; and how many were selected by which fields.
         self._variants: dict[Key, dict[Selecting, None]] = {}
         self._names: dict[Key, dict[tuple[str, ...], int]] = {}
-        self._purges_seen = self.board.count()
+        self._purges_seen = self.invalidations.count()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest body that is kept."""
+        """Bytes of the largest body that is stored."""
         return self.budget // _SHARE
 
     def selecting_of(self, key: Key, request: MultiMapping[str]) -> tuple[Selecting, ...]:
-        """What a request has in the fields by which the kept answers of a URL were chosen."""
+        """What a request has in the fields by which the stored responses of a URL were selected."""
         return tuple(selecting(names, request) for names in self._names.get(key, ()))
 
     def get(self, key: Key, request: Callable[[], MultiMapping[str]]) -> Entry | None:
-        """The answer that is kept for a request, if any. `request` gives its header fields, as the
+        """The stored response for a request, if any. `request` gives its header fields, as the
         upstream would get them; it is only called where they matter.
         """
-        if self.board.count() != self._purges_seen:
+        if self.invalidations.count() != self._purges_seen:
             self._obey_purges()
         variants = self._variants.get(key)
         if variants is None:
@@ -124,7 +137,7 @@ class Store:
             found = self._matching(key, request())
         if found is None:
             return None
-        if found.asked_at <= self.board.invalidated_at(found.slot):
+        if found.asked_at <= self.invalidations.invalidated_at(found.slot):
             self.remove(found)
             return None
         self._entries.move_to_end((key, found.selecting))
@@ -132,9 +145,9 @@ class Store:
 
     def still_has(self, entry: Entry) -> bool:
         """Whether an entry that was found earlier may still be used; counts as a use of it."""
-        if self.board.count() != self._purges_seen:
+        if self.invalidations.count() != self._purges_seen:
             self._obey_purges()
-        if entry.gone or entry.asked_at <= self.board.invalidated_at(entry.slot):
+        if entry.gone or entry.asked_at <= self.invalidations.invalidated_at(entry.slot):
             return False
         self._entries.move_to_end((entry.key, entry.selecting))
         return True
@@ -161,8 +174,8 @@ class Store:
         return None
 
     def put(self, entry: Entry) -> bool:
-        """Keep an answer, in place of the one that it replaces. False when it is not kept."""
-        entry.slot = self.board.slot(entry.place)
+        """Store a response, in place of the one that it replaces. False when it is not stored."""
+        entry.slot = self.invalidations.slot(entry.place)
         cost = entry.cost
         if cost > self.largest + _OVERHEAD * 4 or self._is_out_of_date(entry):
             return False
@@ -181,9 +194,9 @@ class Store:
         self._make_room()
         return True
 
-    def attach(self, entry: Entry, attachment: object, size: int) -> None:
-        """Hang something on an entry. `size` are the bytes it takes beside the body."""
-        entry.attachment, entry.attached = attachment, size
+    def set_compiled(self, entry: Entry, compiled: CompiledPage) -> None:
+        """Keep what was made of a stored page with it."""
+        entry.compiled = compiled
         place = (entry.key, entry.selecting)
         if self._entries.get(place) is entry:
             self.size -= self._costs[place]
@@ -198,26 +211,26 @@ class Store:
 
     def invalidate(self, key: Key) -> None:
         """Everything that is known of a URL is out of date, in all workers."""
-        self.board.invalidate(place_of(key))
+        self.invalidations.invalidate(place_of(key))
 
     def purge(self, url: str) -> int:
-        """Throw out one URL ("host/path?query"), in all workers. Returns how many answers of it
+        """Throw out one URL ("host/path?query"), in all workers. Returns how many responses of it
         this worker had.
         """
         place = _lower_host(url)
-        self.board.invalidate(place)
+        self.invalidations.invalidate(place)
         return self._throw_out(entry for entry in self._entries.values() if entry.place == place)
 
     def purge_prefix(self, prefix: str) -> int:
         """Throw out all URLs that start so; "" is all of them."""
         place = _lower_host(prefix)
-        self.board.purge_prefix(place)
+        self.invalidations.purge_prefix(place)
         before = len(self._entries)
         self._obey_purges()
         return before - len(self._entries)
 
     def reserve(self, size: int) -> bool:
-        """Count bytes of a body under way. False when too much is under way already."""
+        """Count bytes of a body in flight. False when too much is in flight already."""
         if self.in_flight + size > self.budget // 2:
             return False
         self.in_flight += size
@@ -228,17 +241,17 @@ class Store:
         self.in_flight -= size
 
     def _is_out_of_date(self, entry: Entry) -> bool:
-        if entry.asked_at <= self.board.invalidated_at(entry.slot):
+        if entry.asked_at <= self.invalidations.invalidated_at(entry.slot):
             return True
         place = entry.place
         return any(
             entry.asked_at <= purge.at and place.startswith(purge.prefix)
-            for purge in self.board.prefixes()
+            for purge in self.invalidations.prefixes()
         )
 
     def _obey_purges(self) -> None:
-        purges = self.board.prefixes(self._purges_seen)
-        self._purges_seen = self.board.count()
+        purges = self.invalidations.prefixes(self._purges_seen)
+        self._purges_seen = self.invalidations.count()
         self._throw_out(
             entry
             for entry in self._entries.values()

@@ -1,4 +1,4 @@
-"""A kept answer on its way to a visitor: 200, 206, 304 or 416, and how old it is."""
+"""A stored response on its way to a visitor: 200, 206, 304 or 416, and how old it is."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _NO_BODY = frozenset({204, 205, 304})
 
 
 def aged_headers(entry: Entry, now: float) -> CIMultiDict[str]:
-    """A copy of the kept header fields, with `Age` (RFC 9111, 5.1)."""
+    """A copy of the stored header fields, with `Age` (RFC 9111, 5.1)."""
     headers = CIMultiDict(entry.headers)
     headers["Age"] = str(int(entry.age(now)))
     return headers
 
 
-async def send_kept(
+async def send_stored(
     request: web.BaseRequest, entry: Entry, headers: CIMultiDict[str], now: float
 ) -> ProxyResponse:
-    """Send what is kept, as the request's conditions and range ask for it.
+    """Send what is stored, as the request's conditions and range ask for it.
 
     Several ranges at once get the whole: who asks for them must be ready for that (RFC 9110, 14.2).
     """

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from consent_rules.categories import Audience
 from consent_rules.matching.urls import resolve
+from consent_rules.rules import SiteRules
 from proxy.consent.replies import read_request_body
 from proxy.context import RequestContext
 from proxy.http.addresses import client_address
@@ -25,7 +26,10 @@ _MAX_REPORTS = 50
 async def report_endpoint(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> web.Response:
-    """Take a CSP report: count whom the browser kept from acting, unless everybody knows."""
+    """Take a CSP report: count whom the browser kept from acting, unless everybody knows.
+
+    It counts for a page that was served, and as long as its network names few new hosts.
+    """
     sender = network_of(client_address(request, runtime.trusted))
     if not runtime.reports.allow(sender, context.received_at):
         return error_response(request, 429)
@@ -35,13 +39,26 @@ async def report_endpoint(
     rules, boundary = context.site, runtime.site(context).boundary
     tagged = {tag.vendor for tag in rules.tags}
     for page, blocked in islice(reported(body), _MAX_REPORTS):
-        path = page_of(page, context.host)
+        path = _shown_path(page_of(page, context.host), rules, runtime)
         target = resolve(blocked, None)
         owner = boundary.owner_of(target) if target is not None else None
         if path is None or target is None or owner is None or owner in tagged or not target.host:
             continue
-        if rules.audience_of(path, ()) is Audience.PATIENT:
-            path = PATIENT_PAGES
         known = "" if owner.startswith("?") else owner
-        runtime.sightings.add(rules.name, path, known or target.host, known, "report")
+        host = known or target.host
+        if runtime.reported_hosts.may_name(rules.name, host, sender, context.received_at):
+            runtime.sightings.add(rules.name, path, host, known, "report")
     return web.Response(status=204)
+
+
+def _shown_path(target: str | None, rules: SiteRules, runtime: Runtime) -> str | None:
+    """The path of a reported page as operators see it; None for what is no page that was served."""
+    if target is None:
+        return None
+    path = target.partition("?")[0]
+    audience = runtime.served_pages.audience(rules.name, path)
+    if audience is None:
+        return None
+    if Audience.PATIENT in {audience, rules.audience_of(target, ())}:
+        return PATIENT_PAGES
+    return path

@@ -28,10 +28,14 @@ PAGE = web.RequestKey("page", PageRecord)
 """What was sent, if it was a page."""
 
 
+LOGGED_PATH = web.RequestKey("logged_path", str)
+"""What stands in logs for the path of a patient page (`RequestContext.logged_path`)."""
+
+
 class Access(NamedTuple):
     """One answered request, for logs and counters. `status` 499: the visitor left. `target` is raw,
     `size` the bytes sent, `peer` the address at the other end ("" for a Unix socket); `site`,
-    `cache` and `page` are what was noted under `SITE`, `CACHE` and `PAGE`.
+    `cache`, `page` and `logged_path` are what was noted under the keys of those names.
     """
 
     id: str
@@ -45,6 +49,7 @@ class Access(NamedTuple):
     site: str
     cache: str
     page: PageRecord | None
+    logged_path: str = ""
 
 
 AccessHook = Callable[[Access], None]

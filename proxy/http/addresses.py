@@ -15,6 +15,10 @@ Network = IPv4Network | IPv6Network
 X_FORWARDED_FOR = istr("X-Forwarded-For")
 
 
+_MAX_ADDRESS = 100
+"""Characters: IPv6 in full with brackets, a zone, a port and quotes takes fewer."""
+
+
 def peer_is_trusted(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
     """Whether the peer's X-Forwarded-* count. A Unix socket's peer was let in by its file mode."""
     return address_is_trusted(request.remote or "", tuple(trusted))
@@ -58,10 +62,15 @@ def address_behind(peer: str, headers: CIMultiDictProxy[str], trusted: Sequence[
     return "" if known is None else str(known)
 
 
-@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """An IP address as proxies write it: with port, brackets or zone; IPv4-mapped becomes IPv4."""
-    text = text.strip().strip('"')
+    text = text.strip()
+    return _parsed(text) if len(text) <= _MAX_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Address | None:
+    text = text.strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -24,6 +24,11 @@ def destination(request: web.BaseRequest) -> str | None:
     return request.headers.get(SEC_FETCH_DEST)
 
 
+def asks_for_page(request: web.BaseRequest) -> bool:
+    """Whether the browser says that the response becomes a page."""
+    return destination(request) in PAGE_DESTINATIONS
+
+
 def _accept(request: web.BaseRequest) -> str:
     return request.headers.get(hdrs.ACCEPT, "").strip().lower()
 

@@ -110,12 +110,18 @@ passed on, and such a request goes past the cache.
 """
 
 NEUTRAL = BROWSER | TRACING | CLIENT_ADDRESS | REGION | {"x-forwarded-for"}
+_MAX_NAME = 100
+"""Characters: no name that is known is longer."""
 _KNOWN = _HANDLED | NEUTRAL | REWRITING
 
 
-@lru_cache(maxsize=4096)
 def is_unknown(name: str) -> bool:
     """Whether an origin may answer differently for a field that is not in the cache key."""
+    return _known_name(name) if len(name) <= _MAX_NAME else True
+
+
+@lru_cache(maxsize=4096)
+def _known_name(name: str) -> bool:
     name = name.lower()
     return name not in _KNOWN and not name.startswith(_BROWSER_PREFIX)
 

@@ -1,6 +1,7 @@
 """One line of JSON per request, without what could tell who the visitor is.
 
 No cookies, no query (searches, click identifiers), no referrer; the address is cut to its network.
+Of a patient page the rule that names it stands for its path, which may itself tell something.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import TextIO
@@ -20,14 +21,27 @@ from proxy.http.targets import split_target
 
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
+_MAX_REMEMBERED = 512
+"""Characters of a request target: nobody may fill the memory with long ones."""
+
+
+def without_query(target: str) -> str:
+    return target.partition("?")[0]
 
 
 class AccessLog:
     """An `AccessHook` that writes to `out`. Lines are gathered for a quarter of a second, so that
     a busy worker makes one system call for many requests; call `flush` at the end.
+    `path_without_site` gives the path to log of a request that no site was found for.
     """
 
-    def __init__(self, out: TextIO | None = None, trusted: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        out: TextIO | None = None,
+        trusted: Sequence[Network] = (),
+        path_without_site: Callable[[str], str] = without_query,
+    ) -> None:
+        self._path_without_site = path_without_site
         self._out = sys.stdout if out is None else out
         self._trusted = trusted
         self._lines: list[str] = []
@@ -37,13 +51,20 @@ class AccessLog:
         client = network_of(address_behind(access.peer, access.headers, self._trusted))
         self._lines.append(
             f'{{"time":"{_now()}","id":"{access.id}","method":"{access.method}",'
-            f'"path":{_path(access.target)},"status":{access.status},"bytes":{access.size},'
+            f'"path":{self._path(access)},"status":{access.status},"bytes":{access.size},'
             f'"ms":{access.seconds * 1000:.1f},"client":"{client}"}}\n'
         )
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+
+    def _path(self, access: Access) -> str:
+        if access.logged_path:
+            return json.dumps(access.logged_path)
+        if not access.site:
+            return json.dumps(self._path_without_site(split_target(access.target).path))
+        return _path(access.target)
 
     def flush(self) -> None:
         if self._timer is not None:
@@ -60,9 +81,15 @@ class AccessLog:
             return
 
 
-@lru_cache(maxsize=4096)
 def _path(target: str) -> str:
-    return json.dumps(split_target(target).path.partition("?")[0])
+    return _known_path(target) if len(target) <= _MAX_REMEMBERED else _json_path(target)
+
+
+def _json_path(target: str) -> str:
+    return json.dumps(without_query(split_target(target).path))
+
+
+_known_path = lru_cache(maxsize=4096)(_json_path)
 
 
 @lru_cache(maxsize=4096)

@@ -1,36 +1,69 @@
-"""The operator's listener: health, config, metrics, purge. It answers while the loop turns."""
+"""The operator's listener: health, config, metrics, purge. It answers while the loop turns.
+
+A page in an operator's browser can point a host name of its own at this listener (DNS rebinding)
+and read it as its own origin. So it answers only to names that nobody else can own: addresses,
+names without a dot (`localhost`, a container's), and those of the config.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from consent_rules.config.values import split_address
+from consent_rules.matching.urls import host_of_authority
 from proxy.cache import SharedCache
 from proxy.cache.purge import purge
+from proxy.http.addresses import parse_address
 from proxy.http.handler import Handler
+from proxy.http.targets import requested_host
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import CONTENT_TYPE, metrics_text
 
 _DUMPS = partial(json.dumps, indent=2, ensure_ascii=False)
 _HEALTH = frozenset({"/health", "/healthz", "/readyz"})
 
+_NOT_OURS = (
+    "This listener does not go by that name. Ask it by its address, or add the name to "
+    "admin_hosts of [proxy].\n"
+)
+
+
+def admin_names(listen: str, hosts: Iterable[str]) -> frozenset[str]:
+    """The names of the config: the host of `admin_listen`, and `admin_hosts`."""
+    return frozenset({split_address(listen)[0], *hosts})
+
+
+def is_own_name(authority: str, names: frozenset[str]) -> bool:
+    """Whether nobody else can own the host of a request; "" for none, which no browser sends."""
+    if not authority:
+        return True
+    host = host_of_authority(authority)
+    if not host:
+        return False
+    return host in names or "." not in host or parse_address(host) is not None
+
 
 def make_admin(
     cache: Callable[[], SharedCache | None],
     metrics: Metrics,
     status: Callable[[], Mapping[str, Any]] = lambda: {"taken": True},
+    names: Callable[[], frozenset[str]] = frozenset,
 ) -> Handler:
-    """The handler of `admin_listen`. `cache` gives the shared cache in use, `told` what there
-    is to say of it: whether the file as it is now was taken, and the faults that kept it out.
+    """The handler of `admin_listen`. `cache` gives the shared cache in use, `status` whether the
+    file as it is now was taken, and the problems that kept it out, `names` the `admin_names`.
     """
 
     async def admin(request: web.BaseRequest) -> web.StreamResponse:
         await asyncio.sleep(0)
+        # No browser asks by a Unix socket, whose peers have no address.
+        if request.remote and not is_own_name(requested_host(request), names()):
+            return web.Response(status=421, text=_NOT_OURS, headers={"Cache-Control": "no-store"})
         reading = request.method in {"GET", "HEAD"}
         if request.path in _HEALTH and reading:
             taken = status()["taken"]

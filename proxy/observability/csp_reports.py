@@ -33,8 +33,11 @@ def reported(body: bytes) -> Iterable[tuple[str, str]]:
 
 
 def page_of(url: str, host: str) -> str | None:
-    """The path of a reported page, if it is one of this host."""
-    parts = urlsplit(url)
+    """The request target of a reported page, if it is one of this host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as "http://["
+        return None
     if host_of_authority(parts.netloc) != host:
         return None
-    return parts.path or "/"
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

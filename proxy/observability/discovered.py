@@ -17,14 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from consent_rules.wording import printable
+
 _log = logging.getLogger("consent_proxy.observability")
 
 Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, Seen]
 
-_MAX_KEPT = 5000
-"""Different sightings a worker keeps between two writes, and rows a site may have: anybody can
-send reports, and none of them may fill a disk."""
+_MAX_ROWS: Mapping[Seen, int] = {"page": 5000, "report": 2000}
+"""Of each kind: different sightings a worker keeps between two writes, and rows a site may have.
+Anybody can send reports: they may neither fill a disk nor take the place of what was in pages."""
+_ROOM = 50
+"""Rows that go at once to make room for new ones."""
+_MAX_HOST = 300
+"""Characters of a host, or of a changed script's name and hash."""
 _MAX_PAGES = 50
 FLUSH_SECONDS = 2.0
 MORE_PAGES = "(more pages)"
@@ -45,11 +51,24 @@ ON CONFLICT (site, host, page, seen)
 DO UPDATE SET times = times + excluded.times, owner = excluded.owner,
               last_seen = excluded.last_seen
 """
+_HAS = "SELECT 1 FROM discovered WHERE site = ? AND host = ? AND page = ? AND seen = ?"
+_OTHER_PAGES = (
+    "SELECT count(*) FROM discovered WHERE site = ? AND host = ? AND page != ? AND seen = ?"
+)
+_MAKE_ROOM = """
+DELETE FROM discovered WHERE rowid IN (
+    SELECT rowid FROM discovered WHERE site = ? AND seen = ?
+    ORDER BY times > 1, last_seen, rowid LIMIT ?
+)
+"""
+"""What was seen once goes first, then what was not seen for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """One host on one site. `owner` is the vendor's id, or "" when the catalogue has none."""
+    """One host on one site, safe to print. `owner` is the vendor's id, or "" when the catalogue has
+    none.
+    """
 
     site: str
     host: str
@@ -65,24 +84,26 @@ class Sightings:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._counts: dict[_Key, int] = {}
+        self._counts: dict[Seen, dict[_Key, int]] = {"page": {}, "report": {}}
         self._failed = False
 
     def add(self, site: str, page: str, host: str, owner: str, seen: Seen) -> None:
         """Count one sighting. `owner` is a vendor's id or ""."""
-        if self._path is None:
+        if self._path is None or len(host) > _MAX_HOST:
             return
+        counts = self._counts[seen]
         key: _Key = (site, host, owner, page[:200], seen)
-        if key in self._counts or len(self._counts) < _MAX_KEPT:
-            self._counts[key] = self._counts.get(key, 0) + 1
+        if key in counts or len(counts) < _MAX_ROWS[seen]:
+            counts[key] = counts.get(key, 0) + 1
 
     def write(self) -> None:
         """Add the counts to the file. A fault is logged once, and counts are dropped: what is
         discovered must never stand in the way of serving.
         """
-        if self._path is None or not self._counts:
+        counts = self._counts["page"] | self._counts["report"]
+        if self._path is None or not counts:
             return
-        counts, self._counts = self._counts, {}
+        self._counts = {"page": {}, "report": {}}
         try:
             _write(self._path, counts)
             self._failed = False
@@ -94,20 +115,34 @@ class Sightings:
 
 def _write(path: Path, counts: Mapping[_Key, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    _make_private(path)
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(_SCHEMA)
-        rows = dict(database.execute("SELECT site, count(*) FROM discovered GROUP BY site"))
+        grouped = database.execute(
+            "SELECT site, seen, count(*) FROM discovered GROUP BY site, seen"
+        )
+        rows: dict[tuple[str, Seen], int] = {(site, seen): number for site, seen, number in grouped}
         for (site, host, owner, page, seen), times in counts.items():
-            if rows.get(site, 0) >= _MAX_KEPT:
-                continue
-            pages = database.execute(
-                "SELECT count(*) FROM discovered WHERE site = ? AND host = ? AND page != ?",
-                (site, host, page),
-            ).fetchone()[0]
+            (pages,) = database.execute(_OTHER_PAGES, (site, host, page, seen)).fetchone()
             row_page = page if pages < _MAX_PAGES else MORE_PAGES
+            if database.execute(_HAS, (site, host, row_page, seen)).fetchone() is None:
+                number = rows.get((site, seen), 0)
+                if number >= _MAX_ROWS[seen]:
+                    number -= database.execute(_MAKE_ROOM, (site, seen, _ROOM)).rowcount
+                rows[site, seen] = number + 1
             database.execute(_ADD, (site, host, owner, row_page, seen, times))
-            rows[site] = rows.get(site, 0) + 1
+
+
+def _make_private(path: Path) -> None:
+    """Which pages a site has, and who is on them, is the operator's to read. SQLite makes the files
+    beside the database (`-wal`, `-shm`) with its mode.
+    """
+    path.touch(mode=0o600)
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        # Another user's file stays as it is.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            file.chmod(0o600)
 
 
 def read_discovered(path: Path, site: str = "") -> list[Discovery]:
@@ -125,7 +160,15 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
             (site,),
         ).fetchall()
     return [
-        Discovery(name, host, owner, tuple(sorted(json.loads(pages))), in_pages, in_reports, last)
+        Discovery(
+            name,
+            printable(host),
+            printable(owner),
+            tuple(sorted(map(printable, json.loads(pages)))),
+            in_pages,
+            in_reports,
+            last,
+        )
         for name, host, owner, pages, in_pages, in_reports, last in rows
     ]
 
@@ -158,7 +201,7 @@ def as_config(found: Discovery, today: datetime.date) -> str:
             f'# id = "{vendor}"',
             '# name = "..."',
             '# category = "..."   # functional, analytics, session_replay, advertising, social',
-            f'# hosts = ["{found.host}"]',
+            f"# hosts = [{json.dumps(found.host, ensure_ascii=False)}]",
         ]
     lines += [
         "# [[tag]]",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from aiohttp import ClientResponse, web
+from aiohttp import web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.signals.gpp import sections_for
 from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Texts
+from proxy.cache import OriginResponse, PreparedPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.enforcement.shared_caching import is_storable
@@ -25,8 +26,7 @@ from proxy.http.media_types import UNTYPED, media_type
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, variant_key, write_variant
-from proxy.resolve import with_audience
-from proxy.responses.page_reader import PageRead, page_audience
+from proxy.responses.page_reader import heed_page, note_served
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
@@ -41,44 +41,41 @@ _ORIGIN_ONLY = (*OF_BYTES, *FRESHNESS)
 
 def page_reply(
     request: web.BaseRequest,
-    upstream: ClientResponse,
     context: RequestContext,
+    origin: OriginResponse,
+    page: PreparedPage,
     runtime: Runtime,
-    read: PageRead,
 ) -> Reply[web.StreamResponse]:
     """The reply with a page that was read: gated, or as it is where it cannot be."""
-    if read.page is not None:
-        return whole_page(request, read.page, upstream.status, context, runtime)
-    kind = ResponseKind.UNGATED_PAGE if read.is_html else ResponseKind.FILE
-    if read.is_html:
+    if page.compiled is not None:
+        return whole_page(request, page.compiled.page, origin.status, context, runtime)
+    kind = ResponseKind.UNGATED_PAGE if page.is_html else ResponseKind.FILE
+    if page.is_html:
         _log.warning(
             "%s%s cannot be gated (%s): sent with a policy that lets no third party act",
-            context.site.name, context.logged_path, read.why,
+            context.site.name, context.logged_path, page.why,
         )  # fmt: skip
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
-        if read.is_html:
+        if page.is_html:
+            note_served(origin.status, context, runtime)
             remove_fields(headers, _NOT_STORED)
+        already = page.read.body
         return await stream(
-            request,
-            upstream,
-            headers,
-            upstream.status,
-            already_read=read.read.body,
-            timeouts=runtime.timeouts,
+            request, origin, headers, already_read=already, timeouts=runtime.timeouts
         )
 
     return Reply(kind, context, send)
 
 
 def page_head(
-    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, runtime: Runtime
+    request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> Reply[web.StreamResponse]:
     """The reply to a HEAD for a page."""
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         remove_fields(headers, _ORIGIN_ONLY)
-        return await stream(request, upstream, headers, upstream.status, timeouts=runtime.timeouts)
+        return await stream(request, origin, headers, timeouts=runtime.timeouts)
 
     return Reply(ResponseKind.PAGE, context, send)
 
@@ -115,7 +112,12 @@ def _injection(request: web.BaseRequest, page: Page) -> Injection:
 
 
 def _variant(
-    request: web.BaseRequest, page: Page, context: RequestContext, runtime: Runtime, texts: Texts
+    request: web.BaseRequest,
+    page: Page,
+    status: int,
+    context: RequestContext,
+    runtime: Runtime,
+    texts: Texts,
 ) -> Variant:
     decision = context.decision
     injection = injection_for(request, page, context, runtime)
@@ -124,6 +126,7 @@ def _variant(
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
     known = runtime.variants.get(key)
     if known is None or known.page is not page:
+        note_served(status, context, runtime)
         known = write_variant(
             page,
             context.site,
@@ -147,11 +150,10 @@ def whole_page(
     """The reply with a compiled page, as the visitor may see it. `context` is the one by the
     page's headers.
     """
-    if context.decision.audience is not Audience.PATIENT:
-        context = with_audience(context, page_audience(page, context), runtime)
+    context = heed_page(page, context, runtime)
     accept_language = request.headers.get("Accept-Language", "")
     texts = runtime.wording.texts_for(page.language, accept_language)
-    variant = _variant(request, page, context, runtime, texts)
+    variant = _variant(request, page, status, context, runtime, texts)
 
     async def send(headers: CIMultiDict[str], policy: str) -> ProxyResponse:
         request[PAGE] = variant.record

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 
-from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.matching.path_readings import readings
+from consent_rules.rules import says_patient
+from proxy.cache import OriginResponse, PreparedPage
+from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_audience
 from proxy.html import Page, UndecodableError, compile_page
@@ -20,6 +21,7 @@ from proxy.html.source import charset_of_content_type
 from proxy.http.content_coding import CodingError, TooLargeError, decoded
 from proxy.http.media_types import is_other_than_html
 from proxy.observability.discovered import PATIENT_PAGES
+from proxy.resolve import with_audience
 from proxy.runtime import Runtime
 from proxy.upstream.body import ReadResult, read_body
 
@@ -33,51 +35,50 @@ _MAX_MISSED = 8
 """Pages of an address in a row that were not alike: then likeness is no longer looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRead:
-    """What came of reading a page: compiled, or `why` not. `is_html` is False where bytes without a
-    type turned out to be something else; `goes_on` where it is to be sent while it comes.
-    """
-
-    read: ReadResult
-    page: Page | None = None
-    why: str = ""
-    is_html: bool = True
-    goes_on: bool = False
+_GOES_ON = frozenset({"too_large", "slow", "stalled"})
+"""How reading ends of a page of which the rest may still come."""
 
 
-async def read_page(
-    upstream: ClientResponse, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
-) -> PageRead:
+async def prepare_page(
+    origin: OriginResponse, context: RequestContext, runtime: Runtime
+) -> PreparedPage:
     """Read a page and compile it, if all of it comes soon: nothing here depends on the visitor."""
-    limit = runtime.config.proxy.max_page_bytes
-    enough, patience = limit, None
-    early = runtime.config.proxy.stream_page_bytes
-    if early and not _may_be_late(context, runtime):
-        enough, patience = min(early, limit), _PATIENCE
-    read = await read_body(upstream, enough, runtime.timeouts.idle, _READ_SECONDS, patience)
+    limit, headers = runtime.config.proxy.max_page_bytes, origin.headers
+    read = await _read(origin, context, runtime)
     if not read.whole:
-        return PageRead(read, goes_on=True)
+        length = origin.body.declared_length
+        may_store = read.ending in _GOES_ON and (length is None or length <= limit)
+        return PreparedPage(read, goes_on=True, may_store=may_store)
     try:
         body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
         if is_other_than_html(headers, body):
-            return PageRead(read, is_html=False)
-        return PageRead(
-            read, await _compiled(body, headers.get("Content-Type", ""), context, runtime)
-        )
+            return PreparedPage(read, is_html=False)
+        page = await _compiled(body, headers, context, runtime)
     except TooLargeError:
-        return PageRead(read, goes_on=True)
+        return PreparedPage(read, goes_on=True)
     except (CodingError, UndecodableError) as error:
-        return PageRead(read, why=str(error))
+        return PreparedPage(read, why=str(error))
+    compiled = CompiledPage(page, runtime.site(context).boundary)
+    return PreparedPage(read, compiled, may_store=not says_patient(page.marks))
+
+
+async def _read(origin: OriginResponse, context: RequestContext, runtime: Runtime) -> ReadResult:
+    if origin.stored is not None:
+        return ReadResult(origin.stored.body, "whole")
+    enough, patience = runtime.config.proxy.max_page_bytes, None
+    early = runtime.config.proxy.stream_page_bytes
+    if early and not _may_be_late(context, runtime):
+        enough, patience = min(early, enough), _PATIENCE
+    return await read_body(origin.body, enough, runtime.timeouts.idle, _READ_SECONDS, patience)
 
 
 async def page_of(
     body: bytes, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
 ) -> Page:
-    """Compile a page that was kept. Raises CodingError or UndecodableError."""
+    """Compile a page of which all is here. Raises CodingError or UndecodableError."""
     limit = runtime.config.proxy.max_page_bytes
     plain = decoded(body, headers.get("Content-Encoding", ""), limit)
-    return await _compiled(plain, headers.get("Content-Type", ""), context, runtime)
+    return await _compiled(plain, headers, context, runtime)
 
 
 def page_audience(page: Page, context: RequestContext) -> Audience:
@@ -86,6 +87,20 @@ def page_audience(page: Page, context: RequestContext) -> Audience:
     if any(rules.audience_of(path, ()) is Audience.PATIENT for path in page.frames):
         return Audience.PATIENT
     return marked_audience(page.marks, context)
+
+
+def heed_page(page: Page, context: RequestContext, runtime: Runtime) -> RequestContext:
+    """The context once it is heard what the page itself says of its audience."""
+    if context.page_context.audience is Audience.PATIENT:
+        return context
+    return with_audience(context, page_audience(page, context), runtime)
+
+
+def note_served(status: int, context: RequestContext, runtime: Runtime) -> None:
+    """Note a page that reports may be about. Anybody can ask for as many errors as they like."""
+    if status < 400:
+        audience = context.page_context.audience
+        runtime.served_pages.add(context.site.name, context.path, audience)
 
 
 def _may_be_late(context: RequestContext, runtime: Runtime) -> bool:
@@ -107,9 +122,10 @@ def remember_late(context: RequestContext, runtime: Runtime) -> None:
 
 
 async def _compiled(
-    body: bytes, content_type: str, context: RequestContext, runtime: Runtime
+    body: bytes, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
 ) -> Page:
     boundary = runtime.site(context).boundary
+    content_type = headers.get("Content-Type", "")
     charset = charset_of_content_type(content_type)
     address = (charset, context.site.name, context.scheme, context.path)
     alike = runtime.templates.get(address)
@@ -126,7 +142,9 @@ async def _compiled(
         page = await asyncio.to_thread(compile_page, *arguments)
     else:
         page = compile_page(*arguments)
-    note_unapproved(page.owners, context, runtime)
+    by_header = marked_audience(headers.getall("X-Page-Audience", ()), context)
+    heard = heed_page(page, with_audience(context, by_header, runtime), runtime)
+    note_unapproved(page.owners, heard, runtime)
     if runtime.pages.getsizeof(page) <= runtime.pages.maxsize:
         runtime.pages[key] = page
     if len(body) <= MAX_TEMPLATE_BYTES:
@@ -136,7 +154,9 @@ async def _compiled(
 
 
 def note_unapproved(owners: frozenset[str], context: RequestContext, runtime: Runtime) -> None:
-    """Count what has no tag on this site: once for each distinct page, not for each visitor."""
+    """Count what has no tag on this site: once for each distinct page, not for each visitor.
+    `context` is the one by all that the page says of its audience.
+    """
     tagged = {tag.vendor for tag in context.site.tags}
     patient = context.page_context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else context.path

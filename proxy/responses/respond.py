@@ -6,19 +6,21 @@ decision is applied to the head, once, by `deliver`; then it is sent.
 
 from __future__ import annotations
 
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from proxy.cache import LiveResponse, OriginResponse, StoredResponse
 from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, marked_audience
 from proxy.http.fetch_metadata import is_service_worker, is_worker
 from proxy.http.media_types import is_page, is_xml_document
-from proxy.resolve import with_audience
+from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import page_head, page_reply
-from proxy.responses.page_reader import PageRead, read_page
+from proxy.responses.page_reader import prepare_page
 from proxy.responses.reply import Reply, deliver
 from proxy.responses.service_worker import service_worker_reply
+from proxy.responses.stored import make_ready, stored_reply
 from proxy.responses.stream import stream
 from proxy.responses.streamed_page import streamed_page
 from proxy.responses.xml_document import xml_reply
@@ -43,10 +45,17 @@ def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) ->
     return ResponseKind.WORKER if is_worker(request) else ResponseKind.FILE
 
 
-def heed(headers: CIMultiDict[str], context: RequestContext, runtime: Runtime) -> RequestContext:
+def heed(
+    request: web.BaseRequest,
+    headers: CIMultiDict[str],
+    context: RequestContext,
+    runtime: Runtime,
+) -> RequestContext:
     """The context once the origin's `X-Page-Audience` is heard."""
     audience = marked_audience(headers.getall("X-Page-Audience", ()), context)
-    return with_audience(context, audience, runtime)
+    context = with_audience(context, audience, runtime)
+    note_logged_path(request, context)
+    return context
 
 
 def nothing() -> web.Response:
@@ -56,52 +65,54 @@ def nothing() -> web.Response:
 
 
 async def respond(
-    request: web.BaseRequest,
-    upstream: ClientResponse,
-    headers: CIMultiDict[str],
-    context: RequestContext,
-    runtime: Runtime,
-    read: PageRead | None = None,
+    request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> web.StreamResponse:
-    """Send on what the upstream is sending. `headers` are its own, forwarding rules applied; `read`
-    is the page if it was read already.
-    """
-    context, site = heed(headers, context, runtime), runtime.site(context).enforcement
+    """Send the origin's response on as this visitor may have it."""
+    resolved, context = context, heed(request, origin.headers, context, runtime)
+    site = runtime.site(context).enforcement
     # Before anything else: the body of a redirect is mostly HTML, or has no type.
-    if leads_to_closed(request, headers, context, site):
+    if leads_to_closed(request, origin.headers, context, site):
         return nothing()
-    reply = await _reply(request, upstream, headers, context, runtime, read)
-    return await deliver(reply, headers, site)
+    if isinstance(origin, StoredResponse):
+        kind = kind_of(request, _stored_status(request, origin), origin.headers)
+        stored = await stored_reply(request, context, origin, kind, runtime)
+        sent = await deliver(request, stored, origin.headers, site)
+        make_ready(request, resolved, origin, sent, runtime)
+        return sent
+    kind = kind_of(request, origin.status, origin.headers)
+    live = await _reply(request, context, origin, kind, runtime)
+    return await deliver(request, live, origin.headers, site)
+
+
+def _stored_status(request: web.BaseRequest, origin: StoredResponse) -> int:
+    # A range that is not satisfied gets the whole, under the policy of a part.
+    return 206 if "Range" in request.headers else origin.status
 
 
 async def _reply(
     request: web.BaseRequest,
-    upstream: ClientResponse,
-    headers: CIMultiDict[str],
     context: RequestContext,
+    origin: OriginResponse,
+    kind: ResponseKind,
     runtime: Runtime,
-    read: PageRead | None,
 ) -> Reply[web.StreamResponse]:
-    kind = kind_of(request, upstream.status, headers)
     has_body = request.method != hdrs.METH_HEAD
     match kind:
         case ResponseKind.PAGE if has_body:
-            if read is None:
-                read = await read_page(upstream, headers, context, runtime)
-            if read.goes_on:
-                body = read.read.body
-                return await streamed_page(request, upstream, headers, context, runtime, body)
-            return page_reply(request, upstream, context, runtime, read)
+            page = origin.page or await prepare_page(origin, context, runtime)
+            if page.goes_on:
+                return await streamed_page(request, context, origin, page.read.body, runtime)
+            return page_reply(request, context, origin, page, runtime)
         case ResponseKind.PAGE:
-            return page_head(request, upstream, context, runtime)
+            return page_head(request, context, origin, runtime)
         case ResponseKind.XML_DOCUMENT if has_body and context.decision.enforce:
-            return await xml_reply(request, upstream, headers, context, runtime)
+            return await xml_reply(request, context, origin, runtime)
         case ResponseKind.SERVICE_WORKER:
-            return await service_worker_reply(request, upstream, context, runtime)
+            return await service_worker_reply(request, context, origin, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
-        if kind is ResponseKind.UPGRADE:
-            return await relay_tunnel(request, upstream, headers)
-        return await stream(request, upstream, headers, upstream.status, timeouts=runtime.timeouts)
+        if isinstance(origin, LiveResponse) and kind is ResponseKind.UPGRADE:
+            return await relay_tunnel(request, origin.upstream, headers)
+        return await stream(request, origin, headers, timeouts=runtime.timeouts)
 
     return Reply(kind, context, send)

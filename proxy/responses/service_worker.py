@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from proxy.banner.assets import minified_script
+from proxy.cache import OriginResponse
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.enforcement.shared_caching import remove_cdn_directives
@@ -37,26 +38,21 @@ def with_policy(script: bytes, policy: str, mark: str) -> bytes:
 
 
 async def service_worker_reply(
-    request: web.BaseRequest, upstream: ClientResponse, context: RequestContext, runtime: Runtime
+    request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> Reply[web.StreamResponse]:
     """The reply with a service worker's script. What cannot be read as one goes out as it is."""
     decision = context.decision
-    coded = upstream.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
+    coded = origin.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
     already = b""
-    if upstream.status == 200 and request.method == "GET" and not coded and decision.enforce:
-        read = await read_body(upstream, _MAX_BYTES, runtime.timeouts.idle, _READ_SECONDS)
+    if origin.status == 200 and request.method == "GET" and not coded and decision.enforce:
+        read = await read_body(origin.body, _MAX_BYTES, runtime.timeouts.idle, _READ_SECONDS)
         already = read.body
         if read.whole:
             return _with_policy(read.body, context, runtime.prefix)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         return await stream(
-            request,
-            upstream,
-            headers,
-            upstream.status,
-            already_read=already,
-            timeouts=runtime.timeouts,
+            request, origin, headers, already_read=already, timeouts=runtime.timeouts
         )
 
     return Reply(ResponseKind.SERVICE_WORKER, context, send)

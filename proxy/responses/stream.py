@@ -7,12 +7,13 @@ import socket
 import struct
 
 import aiohttp
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from proxy.cache import OriginResponse
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.targets import requested_host
-from proxy.upstream.body import is_cut_off
+from proxy.upstream.body import BodySource
 from proxy.upstream.errors import failure_kind
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
@@ -21,40 +22,37 @@ _log = logging.getLogger("consent_proxy.responses")
 
 async def stream(
     request: web.BaseRequest,
-    upstream: ClientResponse,
+    origin: OriginResponse,
     headers: CIMultiDict[str],
-    status: int | None = None,
+    body: BodySource | None = None,
     *,
     already_read: bytes = b"",
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> web.StreamResponse:
-    """Relay the answer as it comes; `already_read` is the part of the body that `read_body` took.
+    """Relay a response as it comes, under `headers`, with `body` where it is not the origin's own;
+    `already_read` is the part of the body that `read_body` took.
 
     When the upstream breaks off, so does the visitor's connection, by a reset: no client can take
     the part for the whole, not even one of HTTP/1.0, to which an orderly close means the end.
     """
-    response = ProxyResponse(
-        status=upstream.status if status is None else status,
-        reason=upstream.reason if status in (None, upstream.status) else None,
-        headers=headers,
-    )
-    content = upstream.content
-    protocol = upstream.connection.protocol if upstream.connection else None
+    response = ProxyResponse(status=origin.status, reason=origin.reason, headers=headers)
+    if body is None:
+        body = origin.body
     promised = _promised(request, response.status, headers)
     sent = 0
     try:
-        chunk = already_read or content.read_nowait()
-        if chunk or content.at_eof():
+        chunk = already_read or body.read_nowait()
+        if chunk or body.at_eof():
             response.hold_headers()
         await _begin(request, response)
         while True:
             if chunk:
                 sent += len(chunk)
                 await _send(response, chunk)
-            elif content.at_eof():
+            elif body.at_eof():
                 break
-            chunk = await content.readany()
-        if is_cut_off(upstream, protocol):
+            chunk = await body.readany()
+        if body.ended_by_reset():
             raise ConnectionResetError("reset while it sent a body without a length")
         if promised is not None and sent != promised:
             raise aiohttp.ClientPayloadError(f"{promised} bytes were promised")
@@ -62,10 +60,10 @@ async def stream(
     except DownstreamDisconnectedError as exc:
         _give_up(request, response, sent, f"the visitor {exc}", logging.DEBUG)
     except TimeoutError:
-        what = f"{upstream.url.origin()} fell silent for {timeouts.idle:g} s"
+        what = f"{origin.upstream_origin} fell silent for {timeouts.idle:g} s"
         _give_up(request, response, sent, what, logging.WARNING)
     except (aiohttp.ClientError, OSError) as exc:
-        what = f"{upstream.url.origin()} broke off ({failure_kind(exc)})"
+        what = f"{origin.upstream_origin} broke off ({failure_kind(exc)})"
         _give_up(request, response, sent, what, logging.WARNING)
     return response
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
 
 import aiohttp
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from consent_rules.decision import Decision
 from proxy.banner.declaration import vendors_on
+from proxy.cache import OriginResponse, PreparedPage
+from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page, UndecodableError
@@ -31,10 +31,11 @@ from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
 from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
 from proxy.rendering.open_owners import open_owners
-from proxy.resolve import with_audience
+from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
 from proxy.responses.page_reader import (
-    PageRead,
+    heed_page,
+    note_served,
     note_unapproved,
     page_audience,
     page_of,
@@ -43,7 +44,7 @@ from proxy.responses.page_reader import (
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
-from proxy.upstream.body import ReadResult
+from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
 
 _STEP = 64 * 1024
@@ -61,11 +62,12 @@ class _Inflow:
     `start` how the body begins.
     """
 
-    def __init__(self, upstream: ClientResponse, coding: str, already: bytes) -> None:
-        self._content = upstream.content
+    def __init__(self, source: BodySource, coding: str, already: bytes) -> None:
+        self._source = source
         self._undo = StreamDecoder(coding)
         self._parts: Iterator[bytes] = self._undo.feed(already)
-        self.raw: list[bytes] | None = [already]
+        self.raw: list[bytes] = [already]
+        self._keeps_raw = True
         self.start = b""
         self.over = False
 
@@ -84,17 +86,24 @@ class _Inflow:
                 return b""
             try:
                 async with asyncio.timeout(seconds) as clock:
-                    chunk = await self._content.readany()
+                    chunk = await self._source.readany()
             except TimeoutError:
                 if clock.expired():
                     return b""
                 raise  # the upstream was silent for too long
-            if self.raw is not None:
+            if self._keeps_raw:
                 self.raw.append(chunk)
             if not chunk:
                 self._undo.end()
                 self.over = True
             self._parts = self._undo.feed(chunk)
+
+    def let_go(self) -> None:
+        """Collect what comes no longer."""
+        self.raw, self._keeps_raw = [], False
+
+    def ended_by_reset(self) -> bool:
+        return self._source.ended_by_reset()
 
 
 class _Flow:
@@ -129,7 +138,9 @@ class _Flow:
 
 
 class _Gated:
-    """The visitor's page as a body: what `proxy.upstream.stream` reads. Its first chunk is here."""
+    """The visitor's page as a body: a `BodySource`. Its first chunk is here."""
+
+    declared_length = None
 
     def __init__(self, page: _Page, first: CompiledChunk, flow: _Flow, coding: str) -> None:
         self._page = page
@@ -157,9 +168,14 @@ class _Gated:
                 raise aiohttp.ClientPayloadError(str(error)) from error
         return self.read_nowait()
 
+    def ended_by_reset(self) -> bool:
+        return self._flow.inflow.ended_by_reset()
+
 
 class _Page:
-    """What one visitor may see of a page, and our own markup in it."""
+    """What one visitor may see of a page, and our own markup in it. `context` is the one by all
+    that has come.
+    """
 
     def __init__(
         self,
@@ -168,7 +184,7 @@ class _Page:
         own: OwnMarkup,
         declared: Callable[[], bytes],
     ) -> None:
-        self._context = context
+        self.context = context
         self._runtime = runtime
         self._declared = declared
         self._own = own
@@ -176,13 +192,9 @@ class _Page:
         self._placeholder = own.placeholder
         self._begun = False
         self._was_patients = context.decision.audience is Audience.PATIENT
-        self._decide(context.decision)
+        self._open = open_owners(context.decision)
         self.owners: frozenset[str] = frozenset()
         self.open = self.closed = 0
-
-    def _decide(self, decision: Decision) -> None:
-        self._decision = decision
-        self._open = open_owners(decision)
 
     def write(self, piece: CompiledChunk, *, last: bool) -> bytes:
         """A piece as the visitor may see it; in the order in which they come."""
@@ -195,7 +207,7 @@ class _Page:
         foot = self._banner if last or piece.body_at is not None else b""
         if foot:
             self._banner = b""
-        everything = not self._decision.enforce
+        everything = not self.context.decision.enforce
         self.owners |= page.owners
         closed = 0 if everything else sum(not gate.needs <= self._open for gate in page.gates)
         self.closed += closed
@@ -217,12 +229,13 @@ class _Page:
         visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
         one is left out, for the scripts that run already could read it.
         """
-        context = self._context
+        context = self.context
         if page_audience(page, context) is not Audience.PATIENT:
             return page
-        if self._decision.audience is not Audience.PATIENT:
+        if context.decision.audience is not Audience.PATIENT:
             remember_late(context, self._runtime)
-            self._decide(with_audience(context, Audience.PATIENT, self._runtime).decision)
+            context = self.context = with_audience(context, Audience.PATIENT, self._runtime)
+            self._open = open_owners(context.decision)
             self._placeholder = None
             _log.warning(
                 "%s%s was marked as a patient page only after it had begun to be sent: mark it by "
@@ -242,72 +255,60 @@ class _Page:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What `proxy.upstream.stream` needs of the upstream's answer, with another body."""
-
-    status: int
-    reason: str | None
-    headers: object
-    url: object
-    connection: object
-    content: _Gated
-
-
 async def streamed_page(
     request: web.BaseRequest,
-    upstream: ClientResponse,
-    headers: CIMultiDict[str],
     context: RequestContext,
-    runtime: Runtime,
+    origin: OriginResponse,
     already: bytes,
+    runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
-    """The reply with a page that is sent while it comes. `already` is what was read of it;
-    `headers` are the upstream's, forwarding rules applied.
+    """The reply with a page that is sent while it comes. `already` is what was read of it.
 
     Raises UpstreamError where the upstream fails before anything could be sent.
     """
     limit, boundary = runtime.config.proxy.max_page_bytes, runtime.site(context).boundary
-    content_type = headers.get(hdrs.CONTENT_TYPE, "")
+    headers = origin.headers
     raw = [already]
     try:
-        inflow = _Inflow(upstream, headers.get(hdrs.CONTENT_ENCODING, ""), already)
-        raw = cast(list[bytes], inflow.raw)
+        inflow = _Inflow(origin.body, headers.get(hdrs.CONTENT_ENCODING, ""), already)
+        raw = inflow.raw
         pieces = IncrementalCompiler(
-            content_type, context.url, boundary, limit, strips=context.decision.enforce
+            headers.get(hdrs.CONTENT_TYPE, ""),
+            context.url,
+            boundary,
+            limit,
+            strips=context.decision.enforce,
         )
         flow = _Flow(inflow, pieces)
         first = await flow.next()
         if is_other_than_html(headers, inflow.start):
-            got = PageRead(ReadResult(b"".join(raw), "too_large"), is_html=False)
-            return page_reply(request, upstream, context, runtime, got)
+            page = PreparedPage(ReadResult(b"".join(raw), "too_large"), is_html=False)
+            return page_reply(request, context, origin, page, runtime)
     except (CodingError, UndecodableError) as error:
-        got = PageRead(ReadResult(b"".join(raw), "too_large"), why=str(error))
-        return page_reply(request, upstream, context, runtime, got)
+        page = PreparedPage(ReadResult(b"".join(raw), "too_large"), why=str(error))
+        return page_reply(request, context, origin, page, runtime)
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
-        origin = upstream.url.origin()
         late = isinstance(error, TimeoutError)
-        raise UpstreamError(
-            504 if late else 502, f"{origin} broke off ({failure_kind(error)})"
-        ) from error
+        what = f"{origin.upstream_origin} broke off ({failure_kind(error)})"
+        raise UpstreamError(504 if late else 502, what) from error
     if flow.is_over and len(first.page.body) <= limit:
-        page = await page_of(b"".join(raw), headers, context, runtime)
-        got = PageRead(ReadResult(b"".join(raw), "whole"), page)
-        return page_reply(request, upstream, context, runtime, got)
-    inflow.raw = None
+        body = b"".join(raw)
+        whole = CompiledPage(await page_of(body, headers, context, runtime), boundary)
+        page = PreparedPage(ReadResult(body, "whole"), whole)
+        return page_reply(request, context, origin, page, runtime)
+    inflow.let_go()
     raw = []
-    if context.decision.audience is not Audience.PATIENT:
-        context = with_audience(context, page_audience(first.page, context), runtime)
-    return _reply(request, upstream, context, runtime, first, flow)
+    context = heed_page(first.page, context, runtime)
+    return _reply(request, context, origin, first, flow, runtime)
 
 
 def _reply(
     request: web.BaseRequest,
-    upstream: ClientResponse,
     context: RequestContext,
-    runtime: Runtime,
+    origin: OriginResponse,
     first: CompiledChunk,
     flow: _Flow,
+    runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
     own, declared = _markup(request, first.page, context, runtime)
     shown = _Page(context, runtime, own, declared)
@@ -317,25 +318,14 @@ def _reply(
         coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
         if coding:
             headers[hdrs.CONTENT_ENCODING] = coding
-        answer = _Answer(
-            upstream.status,
-            upstream.reason,
-            upstream.headers,
-            upstream.url,
-            upstream.connection,
-            _Gated(shown, first, flow, coding),
-        )
+        body = _Gated(shown, first, flow, coding)
         try:
-            return await stream(
-                request,
-                cast(ClientResponse, answer),
-                headers,
-                answer.status,
-                timeouts=runtime.timeouts,
-            )
+            return await stream(request, origin, headers, body, timeouts=runtime.timeouts)
         finally:
-            note_unapproved(shown.owners, context, runtime)
-            audience = str(context.decision.audience)
+            note_served(origin.status, shown.context, runtime)
+            note_logged_path(request, shown.context)
+            note_unapproved(shown.owners, shown.context, runtime)
+            audience = str(shown.context.decision.audience)
             request[PAGE] = PageRecord(audience, bool(own.banner), shown.open, shown.closed)
 
     kind = ResponseKind.UNGATED_PAGE if first.stripped else ResponseKind.PAGE

@@ -2,7 +2,7 @@
 
 Most XML is data, an image or a feed and passes as it is. Only where a browser says that it will
 show the answer as a page, or transform one by it, is it read and written again. That is rare, so
-nothing of it is kept.
+nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import asyncio
 import logging
 import re
 
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
+from proxy.cache import OriginResponse
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import UndecodableError
@@ -24,6 +25,7 @@ from proxy.http.content_coding import CodingError, decoded
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.open_owners import open_owners
 from proxy.resolve import with_audience
+from proxy.responses.page_reader import note_served
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
@@ -38,27 +40,20 @@ _PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re
 
 
 async def xml_reply(
-    request: web.BaseRequest,
-    upstream: ClientResponse,
-    headers: CIMultiDict[str],
-    context: RequestContext,
-    runtime: Runtime,
+    request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> Reply[web.StreamResponse]:
     """The reply with a document that the upstream is sending."""
     limit = runtime.config.proxy.max_page_bytes
-    read = await read_body(upstream, limit, runtime.timeouts.idle, _READ_SECONDS)
+    read = await read_body(origin.body, limit, runtime.timeouts.idle, _READ_SECONDS)
     if read.whole:
-        return await whole_xml(request, read.body, headers, upstream.status, context, runtime)
+        return await whole_xml(request, read.body, origin, context, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
+        note_served(origin.status, context, runtime)
         remove_fields(headers, _NOT_STORED)
+        already = read.body
         return await stream(
-            request,
-            upstream,
-            headers,
-            upstream.status,
-            already_read=read.body,
-            timeouts=runtime.timeouts,
+            request, origin, headers, already_read=already, timeouts=runtime.timeouts
         )
 
     _cannot_be_gated(read.ending.replace("_", " "), context)
@@ -68,12 +63,12 @@ async def xml_reply(
 async def whole_xml(
     request: web.BaseRequest,
     body: bytes,
-    headers: CIMultiDict[str],
-    status: int,
+    origin: OriginResponse,
     context: RequestContext,
     runtime: Runtime,
 ) -> Reply[ProxyResponse]:
-    """The reply with a whole document, coded as its headers say."""
+    """The reply with a whole document, `body`, coded as its headers say."""
+    headers, status = origin.headers, origin.status
     kind = ResponseKind.XML_DOCUMENT
     no_longer_true: tuple[str, ...] = (*OF_BYTES, *FRESHNESS)
     try:
@@ -93,6 +88,7 @@ async def whole_xml(
         _cannot_be_gated(str(error), context)
 
     async def send(headers: CIMultiDict[str], _: str) -> ProxyResponse:
+        note_served(status, context, runtime)
         remove_fields(headers, no_longer_true)
         headers[hdrs.CONTENT_LENGTH] = str(len(body))
         response = ProxyResponse(status=status, headers=headers)

@@ -20,7 +20,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.cache.fast_path import FastPathEntry
-from proxy.http.access_record import CACHE, PAGE, REQUEST_ID, SITE, Access, AccessHook
+from proxy.http.access_record import CACHE, LOGGED_PATH, PAGE, REQUEST_ID, SITE, Access, AccessHook
 from proxy.http.adapters.writer import ExactWriter
 from proxy.http.error_pages import error_response
 
@@ -59,6 +59,7 @@ class ProxyRequest(web.BaseRequest):
             self.get(SITE, ""),
             self.get(CACHE, ""),
             self.get(PAGE),
+            self.get(LOGGED_PATH, ""),
         )
 
     @property
@@ -174,7 +175,7 @@ class FrontConnection(RequestHandler):
                 Access(
                     new_request_id(), message.method, message.path, reply.status, size,
                     self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
-                    reply.page,
+                    reply.page, reply.logged_path,
                 )
             )  # fmt: skip
         return True

@@ -1,14 +1,87 @@
-"""Read an upstream's body within bounds."""
+"""Bodies as they come in, and reading one within bounds."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import aiohttp
 from aiohttp import ClientResponse, hdrs
-from aiohttp.client_proto import ResponseHandler
+
+
+class BodySource(Protocol):
+    """A body that is coming in, or is here."""
+
+    @property
+    def declared_length(self) -> int | None:
+        """Bytes that the body has by Content-Length; None where it does not say, or has no body."""
+
+    def read_nowait(self) -> bytes:
+        """What has come and was not read yet, or some of it; b"" when that is nothing."""
+
+    def at_eof(self) -> bool:
+        """Whether all has come and was read."""
+
+    async def readany(self) -> bytes:
+        """The next bytes; b"" at the end. Raises ClientError, OSError or TimeoutError."""
+
+    def ended_by_reset(self) -> bool:
+        """Whether a body without a length ended by a reset, which aiohttp takes for its end."""
+
+
+class LiveBody:
+    """The body of a response that the upstream is sending. A `BodySource`."""
+
+    __slots__ = ("_protocol", "_upstream", "at_eof", "read_nowait", "readany")
+
+    def __init__(self, upstream: ClientResponse) -> None:
+        content = upstream.content
+        self.read_nowait = content.read_nowait
+        self.at_eof = content.at_eof
+        self.readany = content.readany
+        self._upstream = upstream
+        # The connection is given back at the end of the body: too late to ask how that was.
+        self._protocol = upstream.connection.protocol if upstream.connection else None
+
+    @property
+    def declared_length(self) -> int | None:
+        upstream = self._upstream
+        return None if upstream.method == hdrs.METH_HEAD else upstream.content_length
+
+    def ended_by_reset(self) -> bool:
+        headers = self._upstream.headers
+        if (
+            self._protocol is None
+            or hdrs.CONTENT_LENGTH in headers
+            or hdrs.TRANSFER_ENCODING in headers
+        ):  # these say themselves where they end
+            return False
+        failure = self._protocol.exception()
+        return isinstance(failure, aiohttp.ClientOSError | ConnectionError)
+
+
+class StoredBody:
+    """A body that is here as a whole. A `BodySource`."""
+
+    __slots__ = ("_body", "declared_length")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.declared_length: int | None = len(body)
+
+    def read_nowait(self) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+    def at_eof(self) -> bool:
+        return not self._body
+
+    async def readany(self) -> bytes:
+        return self.read_nowait()
+
+    def ended_by_reset(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +97,7 @@ class ReadResult:
 
 
 async def read_body(
-    upstream: ClientResponse,
+    source: BodySource,
     limit: int,
     idle_timeout: float,
     total_timeout: float,
@@ -36,19 +109,16 @@ async def read_body(
     Unless all of it came, hand what was read to `stream(..., already_read=...)`, which goes on
     from there (or, where the upstream broke off, cuts the visitor's connection as well).
     """
-    content = upstream.content
-    length = upstream.content_length
-    if length is not None and length > limit and upstream.method != hdrs.METH_HEAD:
+    if source.declared_length is not None and source.declared_length > limit:
         return ReadResult(b"", "too_large")
     loop = asyncio.get_running_loop()
-    protocol = upstream.connection.protocol if upstream.connection else None
     chunks: list[bytes] = []
     size = 0
     end = loop.time() + total_timeout
     ending: Literal["whole", "too_large", "slow", "stalled", "broken"] = "whole"
     try:
         async with asyncio.timeout_at(min(end, loop.time() + idle_timeout)) as clock:
-            while chunk := await content.readany():
+            while chunk := await source.readany():
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > limit:
@@ -62,16 +132,6 @@ async def read_body(
         ending = "stalled" if patience is None or not chunks else "slow"
     except (aiohttp.ClientError, OSError):
         ending = "broken"
-    if ending == "whole" and is_cut_off(upstream, protocol):
+    if ending == "whole" and source.ended_by_reset():
         ending = "broken"
     return ReadResult(b"".join(chunks), ending)
-
-
-def is_cut_off(upstream: ClientResponse, protocol: ResponseHandler | None) -> bool:
-    """Whether a body without a length ended by a reset, which aiohttp takes for its end."""
-    headers = upstream.headers
-    if (
-        protocol is None or hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers
-    ):  # these say themselves where they end
-        return False
-    return isinstance(protocol.exception(), aiohttp.ClientOSError | ConnectionError)

@@ -14,6 +14,7 @@ from consent_rules.categories import Category
 from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
 from proxy.app import fast_path_lookup, make_handler
+from proxy.http.access_record import AccessHook
 from proxy.http.content_coding import decoded
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
@@ -218,11 +219,12 @@ async def proxied(
     *,
     mode: str = "enforce",
     change: Callable[[str], str] = str,
+    access: AccessHook | None = None,
 ) -> AsyncIterator[Proxied]:
     """Start an origin and a proxy in front.
 
     `pages` are the origin's answers by path, without the first slash; the one of `*` is for all
-    other paths. `change` edits the config's text.
+    other paths. `change` edits the config's text. `access` is called once per request.
     """
     answers: dict[str, Reply] = {"/" + name: page for name, page in (pages or {}).items()}
     answers.setdefault("/", reply(PAGE))
@@ -243,7 +245,7 @@ async def proxied(
 
     async with (
         origin(script) as upstream,
-        in_front_of(upstream.port, folder, mode=mode, change=change) as site,
+        in_front_of(upstream.port, folder, mode=mode, change=change, access=access) as site,
     ):
         site.pages, site.asked = answers, asked
         yield site
@@ -251,7 +253,12 @@ async def proxied(
 
 @contextlib.asynccontextmanager
 async def in_front_of(
-    port: int, folder: Path, *, mode: str = "enforce", change: Callable[[str], str] = str
+    port: int,
+    folder: Path,
+    *,
+    mode: str = "enforce",
+    change: Callable[[str], str] = str,
+    access: AccessHook | None = None,
 ) -> AsyncIterator[Proxied]:
     """Start a proxy in front of an origin that runs already, at `port` of this machine."""
     today = datetime.datetime.now(datetime.UTC)
@@ -265,7 +272,7 @@ async def in_front_of(
         limits = Limits(grace=2.0, linger=0.5)
         memory = fast_path_lookup(lambda: running)
         serving = asyncio.create_task(
-            serve(handler, listener, stop=stop, limits=limits, memory=memory)
+            serve(handler, listener, stop=stop, limits=limits, access=access, memory=memory)
         )
         try:
             yield Proxied(listener.getsockname()[1], running, config, {})

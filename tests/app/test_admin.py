@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, UnixConnector, web
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient, AiohttpRawServer
 
-from proxy.observability.admin import make_admin
+from consent_rules.config.load import load_config
+from proxy.observability.admin import admin_names, is_own_name, make_admin
 from proxy.observability.metrics import Metrics
-from tests.app.site import HOST, PAGE, Proxied, proxied, reply
+from tests.app.site import HOST, PAGE, Proxied, config_text, proxied, reply
 
 TAKEN = {"taken": True, "path": "consent-proxy.toml"}
 REFUSED = {"taken": False, "faults": ["line 3: no such key"]}
@@ -110,3 +113,89 @@ async def test_no_web_page_purges(
         assert answer.status == 403
     async with admin.post("/purge", params={"url": "*"}) as answer:
         assert (await answer.json())["entries"] == 1
+
+
+# --- Whose name it is asked by: a page could point a name of its own at it (DNS rebinding)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:8081", 200),
+        ("10.1.2.3:8081", 200),
+        ("[::1]:8081", 200),
+        ("localhost:8081", 200),
+        ("LOCALHOST.", 200),
+        ("consent-proxy:8081", 200),
+        ("metrics.example.com", 200),
+        ("Metrics.Example.COM.:8081", 200),
+        ("admin.example.com:8081", 200),
+        ("evil.example", 421),
+        ("evil.example:8081", 421),
+        ("metrics.example.com.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("1.2.3.4.5", 421),
+        ("a" * 2000 + ".example", 421),
+        ("[::1", 421),
+        ("a b", 421),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/config"), ("GET", "/metrics"), ("POST", "/purge?url=*")]
+)
+async def test_only_names_that_are_its_own(
+    host: str,
+    status: int,
+    method: str,
+    path: str,
+    site: Proxied,
+    aiohttp_raw_server: AiohttpRawServer,
+    aiohttp_client: AiohttpClient,
+) -> None:
+    names = frozenset({"metrics.example.com", "admin.example.com"})
+    handler = make_admin(lambda: site.running.cache, Metrics(), lambda: TAKEN, lambda: names)
+    admin: TestClient[Any, Any] = await aiohttp_client(await aiohttp_raw_server(handler))
+    await site.ask("/")
+    async with admin.request(method, path, headers={"Host": host}) as answer:
+        assert answer.status == status
+        text = await answer.text()
+    if status == 421:
+        assert "admin_hosts" in text
+        assert "taken" not in text
+        assert len(site.running.cache.store) == 1  # type: ignore[union-attr]
+
+
+def test_a_client_without_a_host_is_no_browser() -> None:
+    assert is_own_name("", frozenset())
+
+
+async def test_a_unix_socket_goes_by_any_name(site: Proxied, tmp_path: Path) -> None:
+    handler = make_admin(lambda: site.running.cache, Metrics(), lambda: TAKEN)
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(tmp_path / "s")).start()
+        connector = UnixConnector(str(tmp_path / "s"))
+        async with (
+            ClientSession(connector=connector) as session,
+            session.get("http://admin.example/config") as answer,
+        ):
+            assert answer.status == 200
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("listen", "hosts", "names"),
+    [
+        ("127.0.0.1:8081", "", {"127.0.0.1"}),
+        ("[::1]:8081", "", {"::1"}),
+        ("admin.internal:8081", 'admin_hosts = ["Metrics.Example.com"]',
+         {"admin.internal", "metrics.example.com"}),
+    ],
+)  # fmt: skip
+def test_its_own_names(listen: str, hosts: str, names: set[str]) -> None:
+    text = config_text(1).replace("[proxy]\n", f'[proxy]\nadmin_listen = "{listen}"\n{hosts}\n', 1)
+    config = load_config(text, "c.toml", today=datetime.date(2026, 1, 1)).config
+    assert admin_names(config.proxy.admin_listen, config.proxy.admin_hosts) == names

@@ -45,7 +45,7 @@ def test_all_workers_are_told_of_together(tmp_path: Path) -> None:
             end = time.monotonic() + PATIENCE
             while True:
                 try:
-                    status, body, _ = ask(admin, "/metrics")
+                    status, body, _ = ask(admin, "/metrics", Host="localhost")
                 except OSError:  # it came to the worker that is killed below
                     continue
                 found = samples(body)

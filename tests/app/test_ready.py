@@ -232,7 +232,7 @@ async def test_what_is_purged_is_not_ready(tmp_path: Path, purged: str) -> None:
         if purged.endswith("/"):
             site.running.cache.store.purge_prefix(purged)
         else:
-            site.running.cache.store.board.invalidate(purged)  # as another worker does
+            site.running.cache.store.invalidations.invalidate(purged)  # as another worker does
         await kept.ask("/app.js")
         assert len(site.asked) == 2
 

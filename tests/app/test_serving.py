@@ -82,7 +82,8 @@ def running(folder: Path, workers: int) -> Iterator[tuple[Process, Path, str, in
     port, admin = free_ports(2)
     text = config_text(upstream.server_address[1]).replace(
         'listen = "127.0.0.1:0"',
-        f'listen = "127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"\nworkers = {workers}',
+        f'listen = "127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"\nworkers = {workers}\n'
+        'admin_hosts = ["admin.example.com"]',
     )
     config = folder / "c.toml"
     config.write_text(text)
@@ -132,7 +133,11 @@ def test_reload(tmp_path: Path) -> None:
         assert shows(ask(port, Cookie=cookie)[1]) == {"ga", "meta"}
 
         admin = int(text.partition('admin_listen = "127.0.0.1:')[2].partition('"')[0])
-        assert [ask(admin, path)[0] for path in ("/healthz", "/readyz", "/x")] == [200, 200, 404]
+        own = f"127.0.0.1:{admin}"
+        asked = [ask(admin, path, Host=own)[0] for path in ("/healthz", "/readyz", "/x")]
+        assert asked == [200, 200, 404]
+        assert ask(admin, "/config", Host="evil.example")[0] == 421
+        assert ask(admin, "/config", Host="admin.example.com")[0] == 200
 
         # Every bad file is refused, and the good config goes on serving.
         garbage = [

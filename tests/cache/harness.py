@@ -1,79 +1,49 @@
-"""A proxy with nothing but the cache in it, in front of an origin that does what it is told."""
+"""The proxy with one site and no tags, in front of an origin that does what it is told."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from aiohttp import ClientResponse, ClientSession, web
+from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.cache import Entry, Key, ReadPage, SharedCache, Visit, lookup, send_kept
-from proxy.http.error_pages import error_response
-from proxy.http.forwarding import request_headers
-from proxy.http.request_fields import unknown_fields
-from proxy.http.targets import requested_host
-from proxy.responses.stream import stream
+from consent_rules.config.load import load_config
+from proxy.app import make_handler
+from proxy.cache import SharedCache
+from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
-from proxy.upstream.body import read_body
-from proxy.upstream.errors import UpstreamError
 from proxy.upstream.pool import open_session
 from proxy.upstream.timeouts import Timeouts
 
 BUDGET = 4_000_000
 
 
-@dataclass
-class Page:
-    """A page that was read: "compiled" by counting."""
+CONFIG = """
+[policy]
+controller = "Example"
+version = "2026-01-01"
+url = "/privacy"
 
-    stored: bytes | None
-    attachment: object
-    size: int = 100
-    begun: bytes | None = None
+[proxy]
+cache_status = true
+trusted_proxies = []
 
-
-@dataclass
-class PlainReplies:
-    """Replies without decisions. Visitors with a cookie `session` get no kept page."""
-
-    request: web.BaseRequest
-    compiled: list[bytes]
-
-    def is_page(self, status: int, headers: CIMultiDict[str]) -> bool:
-        return headers.get("Content-Type", "").startswith("text/html") and status != 304
-
-    def may_store(self, headers: CIMultiDict[str]) -> bool:
-        return headers.get("X-Page-Audience") != "patient"
-
-    async def read_page(self, upstream: ClientResponse, headers: CIMultiDict[str]) -> ReadPage:
-        read = await read_body(upstream, 1_000_000, 5, 5)
-        if not read.whole:
-            return Page(None, read.body)
-        self.compiled.append(read.body)
-        return Page(read.body, b"compiled " + read.body)
-
-    async def complete_page(self, entry: Entry) -> bool:
-        raise AssertionError("no page of these tests is sent while it comes")
-
-    async def live(
-        self, upstream: ClientResponse, headers: CIMultiDict[str], read: ReadPage | None
-    ) -> web.StreamResponse:
-        already = b""
-        if read is not None:
-            assert isinstance(read.attachment, bytes)
-            already = read.attachment
-        return await stream(self.request, upstream, headers, upstream.status, already_read=already)
-
-    async def stored(
-        self, entry: Entry, headers: CIMultiDict[str], now: float
-    ) -> web.StreamResponse:
-        return await send_kept(self.request, entry, headers, now)
+[[site]]
+name = "www"
+hosts = ["*.example", "127.0.0.1"]
+upstream = "{upstream}"
+audience = "marketing"
+"""
+"""One site without tags: what is left is forwarding and the cache."""
 
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -98,7 +68,6 @@ class Bench:
     origin: Origin
     cache: SharedCache
     session: ClientSession
-    compiled: list[bytes]
 
     async def get(
         self, path: str = "/", *, method: str = "GET", **headers: str
@@ -111,9 +80,19 @@ class Bench:
             return response.status, CIMultiDict(response.headers), await response.read()
 
     def later(self, seconds: float) -> None:
-        """Let everything that is kept grow older."""
+        """Let everything that is stored grow older."""
         for entry in self.cache.store._entries.values():
             entry.born -= seconds
+
+
+def _runtime(upstream: URL, cache: SharedCache, timeouts: Timeouts) -> Runtime:
+    """Without the fast path, which would answer before the cache is asked."""
+    now = datetime.datetime.now(datetime.UTC)
+    text = CONFIG.format(upstream=upstream)
+    config = load_config(text, "cache.toml", today=now.date()).config
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = build_runtime(config, Path(folder), now)
+    return replace(runtime, cache=cache, fast_path=None, timeouts=timeouts)
 
 
 @contextlib.asynccontextmanager
@@ -139,38 +118,24 @@ async def bench(
     await site.start()
     upstream = URL(f"http://127.0.0.1:{runner.addresses[0][1]}")
 
-    cache = SharedCache(budget, tells=True)
-    compiled: list[bytes] = []
+    cache = SharedCache(budget, adds_cache_status=True)
+    runtime = _runtime(upstream, cache, timeouts or Timeouts())
     stop = asyncio.Event()
     listener = open_listener("127.0.0.1:0")
     port = listener.getsockname()[1]
-    async with open_session() as session, ClientSession(auto_decompress=False) as visitors:
-
-        async def forward(request: web.BaseRequest) -> web.StreamResponse:
-            visit = Visit(
-                cache=cache,
-                request=request,
-                make_headers=lambda: request_headers(request, peer_is_trusted=False),
-                key=Key(str(upstream), "http", requested_host(request), request.raw_path),
-                session=session,
-                upstream=upstream,
-                timeouts=timeouts or Timeouts(),
-                replies=PlainReplies(request, compiled),
-                may_share=not {"Cookie", "Authorization"} & set(request.headers),
-                unknown=unknown_fields(request.headers),
-            )
-            try:
-                return await lookup(visit)
-            except UpstreamError as error:
-                return error_response(request, error.status)
-
+    async with (
+        open_session() as session,
+        open_session(connections=0) as tunnels,
+        ClientSession(auto_decompress=False) as visitors,
+    ):
+        handler = make_handler(lambda: runtime, session, tunnels)
         done = asyncio.ensure_future(
-            serve(forward, listener, stop=stop, limits=Limits(grace=2.0, linger=0.5))
+            serve(handler, listener, stop=stop, limits=Limits(grace=2.0, linger=0.5))
         )
         try:
-            yield Bench(f"http://127.0.0.1:{port}", port, origin, cache, visitors, compiled)
+            yield Bench(f"http://127.0.0.1:{port}", port, origin, cache, visitors)
         finally:
-            await cache.fills.close()
+            await cache.flights.close()
             stop.set()
             await done
             await runner.cleanup()

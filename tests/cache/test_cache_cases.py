@@ -21,10 +21,10 @@ from proxy.cache.policy import (
     allows_stale_on_error,
     also_invalid,
     freshness,
+    freshness_policy,
     initial_age,
-    kept_headers,
     storage_refusal,
-    terms_of,
+    stored_headers,
     updated_headers,
     wants,
 )
@@ -73,7 +73,7 @@ def test_kept(case: dict[str, Any]) -> None:
 
 @table("lifetime")
 def test_lifetime(case: dict[str, Any]) -> None:
-    terms = terms_of(
+    terms = freshness_policy(
         case.get("status", 200), headers(case["answer"]), NOW, is_page=case.get("page", False)
     )
     assert terms.lifetime == case["seconds"]
@@ -91,14 +91,14 @@ def test_age(case: dict[str, Any]) -> None:
 
 @table("use")
 def test_use(case: dict[str, Any]) -> None:
-    terms = terms_of(200, headers(case["answer"]), NOW)
+    terms = freshness_policy(200, headers(case["answer"]), NOW)
     want = wants(headers(case.get("request", ())))
     assert freshness(terms, case["age"], want).value == case["use"]
 
 
 @table("error")
 def test_error(case: dict[str, Any]) -> None:
-    terms = terms_of(200, headers(case["answer"]), NOW)
+    terms = freshness_policy(200, headers(case["answer"]), NOW)
     want = wants(headers(case.get("request", ())))
     assert (
         allows_stale_on_error(terms, case["age"], want, reached=case["reached"]) is case["covers"]
@@ -117,7 +117,7 @@ def entry_for(
         reason="OK",
         headers=answer,
         body=b"x",
-        terms=FreshnessPolicy(60.0),
+        policy=FreshnessPolicy(60.0),
         born=NOW,
         asked_at=1.0,
         is_page=is_page,
@@ -167,7 +167,7 @@ def test_invalid(case: dict[str, Any]) -> None:
 
 
 def test_kept_headers_have_no_cookies_no_age_and_a_date() -> None:
-    kept = kept_headers(
+    kept = stored_headers(
         headers(
             ["Set-Cookie: a=1", "Age: 5", "A: 1", "B: 2", 'Cache-Control: no-cache="b, c"', "C: 3"]
         ),

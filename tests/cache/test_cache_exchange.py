@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+import proxy.responses.page_reader
+from proxy.html import Page, compile_page
 from tests.cache.harness import Answer, bench, says, until
 from tests.forwarding.harness import client
 from tests.support.waiting import PATIENCE
@@ -172,7 +174,7 @@ async def test_unsafe_methods_invalidate() -> None:
 async def test_a_failed_unsafe_method_invalidates_nothing() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         status = 200 if request.method == "GET" else 500
-        return web.Response(status=status, headers={"Cache-Control": "max-age=60"})
+        return web.Response(status=status, body=b"x", headers={"Cache-Control": "max-age=60"})
 
     async with bench(answer) as b:
         await b.get()
@@ -235,7 +237,7 @@ async def test_stale_while_revalidate_waits_for_nobody() -> None:
         answers = await asyncio.wait_for(asyncio.gather(*(b.get() for _ in range(10))), PATIENCE)
         assert [body for _, _, body in answers] == [b"1"] * 10
         go.set()
-        await until(lambda: not len(b.cache.fills))
+        await until(lambda: not len(b.cache.flights))
         assert count == 2
         assert (await b.get())[2] == b"2"
 
@@ -434,7 +436,7 @@ async def test_a_body_that_breaks_off_is_not_kept(length: bool) -> None:
     async with bench(slowly(b"a" * 1000, b"b" * 1000, length=length, breaks=True)) as b:
         with pytest.raises(Exception, match=r"payload|reset|closed|Disconnected|not completed"):
             await b.get()
-        await until(lambda: not len(b.cache.fills))
+        await until(lambda: not len(b.cache.flights))
         assert len(b.cache.store) == 0
         assert b.cache.store.in_flight == 0
 
@@ -461,13 +463,23 @@ async def test_a_large_body_passes_by_in_bounded_memory(length: bool) -> None:
         assert len(b.cache.store) == 0 and b.cache.store.in_flight == 0
 
 
-async def test_pages_are_compiled_once_and_kept_with_what_was_made_of_them() -> None:
+async def test_pages_are_compiled_once_and_stored_with_what_was_made_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[bytes] = []
+
+    def counted(body: bytes, *rest: Any) -> Page:
+        compiled.append(body)
+        return compile_page(body, *rest)
+
+    monkeypatch.setattr(proxy.responses.page_reader, "compile_page", counted)
     answer = says(b"<p>hi", Cache_Control="max-age=60", Content_Type="text/html")
     async with bench(answer) as b:
         await asyncio.gather(*(b.get() for _ in range(5)))
-        assert len(b.compiled) == 1
+        assert compiled == [b"<p>hi"]
         (entry,) = b.cache.store._entries.values()
-        assert entry.attachment == b"compiled <p>hi" and entry.is_page
+        assert entry.compiled is not None and entry.compiled.page.body == b"<p>hi"
+        assert entry.is_page
 
 
 async def test_pages_are_not_for_those_who_are_signed_in() -> None:
@@ -520,7 +532,7 @@ async def test_a_refusal_of_the_origin_throws_out_what_was_kept() -> None:
         gone = True
         b.later(2)
         assert (await b.get())[0] == 200
-        await until(lambda: not len(b.cache.fills))
+        await until(lambda: not len(b.cache.flights))
         assert (await b.get())[0] == 404
 
 
@@ -594,7 +606,7 @@ async def test_a_stale_file_is_refreshed_once_for_those_with_cookies() -> None:
         await b.get("/", Cookie="sid=1")
         b.later(2)
         await asyncio.gather(*(b.get("/", Cookie=f"sid={n}") for n in range(5)))
-        await until(lambda: not len(b.cache.fills))
+        await until(lambda: not len(b.cache.flights))
         assert len(b.origin.asked) == 2
 
 

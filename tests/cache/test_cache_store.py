@@ -8,10 +8,13 @@ import time
 import pytest
 from multidict import CIMultiDict
 
+from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.vendor_index import VendorIndex
 from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, Selecting
 from proxy.cache.policy import FreshnessPolicy
-from proxy.cache.store import Entry, Store
+from proxy.cache.store import CompiledPage, Entry, Store
+from proxy.html import Boundary, compile_page
 
 
 def nothing() -> CIMultiDict[str]:
@@ -33,10 +36,15 @@ def entry(
         reason="OK",
         headers=CIMultiDict({"A": "1"}),
         body=body,
-        terms=FreshnessPolicy(60.0),
+        policy=FreshnessPolicy(60.0),
         born=0.0,
         asked_at=time.monotonic() if asked_at is None else asked_at,
     )
+
+
+def compiled_page(body: bytes) -> CompiledPage:
+    boundary = Boundary(HostSet(["a.example"]), VendorIndex(()))
+    return CompiledPage(compile_page(body, "text/html", "https://a.example/", boundary), boundary)
 
 
 def test_the_budget_holds_and_the_least_recently_used_goes() -> None:
@@ -70,16 +78,17 @@ def test_a_large_body_is_not_kept() -> None:
     assert store.size == 0
 
 
-def test_an_attachment_counts() -> None:
+def test_a_compiled_page_counts() -> None:
     store = Store(1_000_000)
     one = entry()
     store.put(one)
     before = store.size
-    store.attach(one, object(), 5000)
-    assert store.size == before + 5000
+    compiled = compiled_page(b"<p>" + b"x" * 5000)
+    store.set_compiled(one, compiled)
+    assert store.size == before + compiled.cost(one.body) > before + 5000
     store.remove(one)
     assert store.size == 0
-    store.attach(one, object(), 9000)  # gone: counts no more
+    store.set_compiled(one, compiled)  # gone: counts no more
     assert store.size == 0
 
 
@@ -143,13 +152,13 @@ def test_what_was_asked_for_before_a_purge_is_not_kept_after_it(prefix: bool) ->
 
 @pytest.mark.parametrize("prefix", [False, True])
 def test_a_purge_reaches_the_other_workers(prefix: bool) -> None:
-    board = InvalidationTable()
-    here = Store(1_000_000, board)
+    invalidations = InvalidationTable()
+    here = Store(1_000_000, invalidations)
     for path in ("/a", "/b"):
         here.put(entry(path))
     child = os.fork()
     if child == 0:
-        there = Store(1_000_000, board)
+        there = Store(1_000_000, invalidations)
         if prefix:
             there.purge_prefix("a.example/a")
         else:
@@ -161,8 +170,8 @@ def test_a_purge_reaches_the_other_workers(prefix: bool) -> None:
 
 
 def test_more_purges_than_are_remembered_throw_out_everything() -> None:
-    board = InvalidationTable()
-    here, there = Store(1_000_000, board), Store(1_000_000, board)
+    invalidations = InvalidationTable()
+    here, there = Store(1_000_000, invalidations), Store(1_000_000, invalidations)
     here.put(entry("/a"))
     for number in range(100):
         there.purge_prefix(f"other.example/{number}")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.upstream.body import read_body
+from proxy.upstream.body import LiveBody, read_body
 from proxy.upstream.pool import open_session
 from tests.forwarding.harness import Script, Visit, answers, ok, origin
 
@@ -58,7 +58,7 @@ async def test_what_was_read_and_what_is_left(script: Script, ending: str, body:
         open_session() as session,
         session.get(upstream.url) as response,
     ):
-        result = await read_body(response, LIMIT, idle_timeout=0.2, total_timeout=0.5)
+        result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
         assert result.ending == ending
         assert result.body + await response.content.read() == body
 
@@ -72,5 +72,5 @@ async def test_a_part_is_not_passed_off_as_the_whole(answer: bytes) -> None:
         open_session() as session,
         session.get(upstream.url) as response,
     ):
-        result = await read_body(response, LIMIT, idle_timeout=0.2, total_timeout=0.5)
+        result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
         assert (result.body, result.ending) == (b"first", "broken")

@@ -28,7 +28,7 @@ from pathlib import Path
 from consent_rules.categories import Audience
 from proxy.http.targets import split_target
 from tests.paths.apps import TRACKER
-from tests.paths.servers import Server, available, started
+from tests.paths.servers import Server, available, known, started
 from tests.paths.spellings import RULES, spellings
 from tests.rules.example_rules import site as site_with
 
@@ -122,12 +122,15 @@ async def _through_proxy(server: Server, targets: list[str], folder: Path) -> tu
     """How many patient pages came through, and the targets of those with an open gate."""
     from tests.app.site import proxied
 
-    rules = "\n".join(f'[[site.page]]\npath = "{rule}"\naudience = "patient"' for rule in RULES)
-    async with proxied(
-        folder,
-        change=lambda text: text.replace('[[site.page]]\npath = "/patients/*"\naudience = "patient"', rules)
-        .replace(text.partition('upstream = "')[2].partition('"')[0], f"http://127.0.0.1:{server.port}"),
-    ) as site:  # fmt: skip
+    one = '[[site.page]]\npath = "{}"\naudience = "patient"'
+    rules = "\n".join(map(one.format, RULES))
+
+    def change(text: str) -> str:
+        origin = text.partition('upstream = "')[2].partition('"')[0]
+        text = text.replace(origin, f"http://127.0.0.1:{server.port}")
+        return text.replace(one.format("/patients/*"), rules)
+
+    async with proxied(folder, change=change) as site:
         cookie = site.cookie("analytics", "advertising", "social", "functional", "session_replay")
         found = await ask_all(site.port, targets, cookie)
     patients = [(target, body) for target, _, body in found if b"patient-page" in body]
@@ -135,11 +138,13 @@ async def _through_proxy(server: Server, targets: list[str], folder: Path) -> tu
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--count", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=1_000_000, help="spellings that are judged")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sample", type=int, default=1_000)
-    parser.add_argument("--servers", default="")
+    parser.add_argument("--sample", type=int, default=1_000, help="sent through the proxy as well")
+    parser.add_argument("--servers", default="", help="by name, with commas; default: all there")
     options = parser.parse_args()
     began = time.monotonic()
     marketing, count = judged(spellings(options.count, options.seed))
@@ -167,16 +172,16 @@ def main() -> int:
             faults += len(wrong) + len(leaking)
             statuses = Counter(status for _, status, _ in asked)
             print(
-                f"{name:14} {len(asked)} sent, {len(wrong)} patient pages among them; of {len(sample)} "
-                f"others {control} are patient pages there, {through} through the proxy, "
-                f"{len(leaking)} with an open gate; {time.monotonic() - began:.0f} s; "
+                f"{name:14} {len(asked)} sent, {len(wrong)} patient pages among them; "
+                f"of {len(sample)} others {control} are patient pages there, {through} through the "
+                f"proxy, {len(leaking)} with an open gate; {time.monotonic() - began:.0f} s; "
                 f"{dict(statuses.most_common(5))}", flush=True,
             )  # fmt: skip
             for target in sorted(wrong, key=len)[:25]:
                 print("   wrong  ", target)
             for target in leaking[:10]:
                 print("   leaking", target)
-    missing = set(wanted) ^ set(available())
+    missing = set(known()) - set(wanted)
     print(f"left out: {', '.join(sorted(missing)) or 'none'}; {faults} faults")
     return 1 if faults else 0
 

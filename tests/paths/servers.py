@@ -51,6 +51,11 @@ def started(name: str, folder: Path) -> Iterator[Server]:
         log.close()
 
 
+def known() -> list[str]:
+    """All servers."""
+    return list(_TOOLS)
+
+
 def available() -> list[str]:
     """Those that are installed here."""
     return [name for name, tool in _TOOLS.items() if shutil.which(tool) or Path(tool).exists()]
@@ -80,9 +85,8 @@ def _files(root: Path, *, pretty: bool) -> Path:
         text = PATIENT if page in PATIENT_PAGES else MARKETING
         name = page.strip("/")
         if "." not in name.rpartition("/")[2]:
-            name = f"{name}/index.html" if pretty or name in {"", "patients", "blog", "account"} else (
-                f"{name}.html"
-            )  # fmt: skip
+            folders = {"", "patients", "blog", "account"}
+            name += "/index.html" if pretty or name in folders else ".html"
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
@@ -108,7 +112,8 @@ http {{
     listen 127.0.0.1:{port}; root {folder}/more; index index.html; absolute_redirect off;
     merge_slashes off;
     location / {{ try_files $uri $uri.html $uri/index.html =404; }}
-    location /files {{ alias {folder}/site; }}
+    # Without a slash behind the location: `/files../patients/` leads out of the folder.
+    location /files {{ alias {folder}/site/static/; }}
     location /static {{ alias {folder}/more/static/; }}
   }}
 }}
@@ -125,7 +130,8 @@ if ($p === '' && isset($_GET['q'])) $p = $_GET['q'];
 if ($p === '' && isset($_GET['path'])) $p = $_GET['path'];
 if ($p === '' && isset($_GET['page'])) $p = $_GET['page'];
 if ($p === '' && isset($_GET['route'])) $p = $_GET['route'];
-if ($p === '' && substr($_SERVER['QUERY_STRING'], 0, 1) === '/') $p = urldecode($_SERVER['QUERY_STRING']);
+$query = urldecode($_SERVER['QUERY_STRING']);
+if ($p === '' && substr($query, 0, 1) === '/') $p = $query;
 if ($p === '') {
   $p = rawurldecode((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
   if (stripos($p, $_SERVER['SCRIPT_NAME']) === 0) $p = substr($p, strlen($_SERVER['SCRIPT_NAME']));
@@ -161,10 +167,10 @@ def _apache_static(folder: Path, port: int) -> _Command:
 def _apache_conf(folder: Path, port: int, site: Path, more: str) -> _Command:
     modules = Path("/usr/lib/apache2/modules")
     names = ("mpm_prefork", "authz_core", "dir", "mime", "negotiation", "php", "alias", "rewrite")
-    loads = "\n".join(
-        f"LoadModule {name}_module {next(modules.glob(f'*{name}*.so' if name != 'php' else 'libphp*.so'))}"
-        for name in names
-    )
+    files = {name: modules / f"mod_{name}.so" for name in names} | {
+        "php": next(modules.glob("libphp*.so"))
+    }
+    loads = "\n".join(f"LoadModule {name}_module {file}" for name, file in files.items())
     (folder / "conf").write_text(
         f"""
 {loads}
@@ -172,6 +178,7 @@ ServerRoot {folder}
 PidFile {folder}/pid
 Listen 127.0.0.1:{port}
 ServerName www.example.com
+TypesConfig /etc/mime.types
 ErrorLog {folder}/error.log
 StartServers 2
 MinSpareServers 2
@@ -191,7 +198,7 @@ DirectoryIndex index.html index.php
 </Directory>
 """
     )
-    return ["apache2", "-X" if False else "-DFOREGROUND", "-f", str(folder / "conf")], {}
+    return ["apache2", "-DFOREGROUND", "-f", str(folder / "conf")], {}
 
 
 def _php(folder: Path, port: int) -> _Command:
@@ -238,7 +245,8 @@ const app = require('express')();
 app.set('etag', false);
 for (const r of ['/patients', '/patients/*rest', '/pay', '/account/form.html', '/termine-ärzte/:x'])
   app.get(encodeURI(r).replace('%2A', '*'), (q, s) => s.type('html').send(P));
-for (const r of ['/', '/blog', '/blog/*rest', '/:any']) app.get(r, (q, s) => s.type('html').send(M));
+for (const r of ['/', '/blog', '/blog/*rest', '/:any'])
+  app.get(r, (q, s) => s.type('html').send(M));
 app.use((e, q, s, n) => s.status(400).end());
 app.listen(port, '127.0.0.1');
 """)
@@ -281,8 +289,9 @@ app.listen(port, '127.0.0.1');
 def _gunicorn(app: str) -> Callable[[Path, int], _Command]:
     def command(folder: Path, port: int) -> _Command:
         return [
-            sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "4", "--keep-alive", "60",
-            "--log-level", "critical", "-b", f"127.0.0.1:{port}", f"tests.paths.apps:{app}()",
+            sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "4",
+            "--keep-alive", "60", "--log-level", "critical",
+            "-b", f"127.0.0.1:{port}", f"tests.paths.apps:{app}()",
         ], {}  # fmt: skip
 
     return command

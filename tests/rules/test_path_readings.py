@@ -39,6 +39,12 @@ SPELLINGS = [
     ("/patients/*", "/_next/data/b1-d/patients/pay.json"),
     ("/pay", "/pay.php/anything"),
     ("/pay.php", "/pay.php/anything"),
+    # a file with a path behind it that it does not read
+    ("/account/form.html", "/account/form.html/anything"),
+    ("/account/form", "/account/form.html/any/thing"),
+    ("/portal/*.pdf", "/portal/bill.pdf/x"),
+    # nginx: `location /static { alias /srv/static/; }` leads out of the folder
+    ("/patients/*", "/static../patients"),
     # front controllers that read the query
     ("/patients/*", "/index.php?r=patients/pay"),
     ("/patients/*", "/?r=patients%2Fpay"),
@@ -52,6 +58,10 @@ SPELLINGS = [
     ("/patients/*", "/?R=Patients/pay"),
     ("/patients/*", "/index.php?pagename=patients"),
     ("/patients/*", "//index.php?r=patients"),
+    # every path is rewritten to one (`RewriteRule . index.php`), which reads a bare query
+    ("/pay", "/static/x?/pay"),
+    ("/patients/*", "/blog/?%2fpatients/pay"),
+    ("/patients/*", "/blog?a=1&/patients/pay"),
     # path parameters
     ("/patients/*", "/%70atients/..;/x"),
     ("/patients/*", "//patients/..;/x"),
@@ -154,8 +164,12 @@ HONEST = [
     "/?utm_source=patients",
     "/?next=/patients/pay",
     "/blog?r=patients/pay",
+    "/blog?patients",
+    "/blog?/about",
     "/index.php?r=blog/post",
     "/assets/app.3f2a1b.js",
+    "/assets/v1.2.3/lib.min.js/map",
+    "/node_modules/a.js/dist/b.js/c.d/e.f/g.js",
     "/assets/fonts/a@2x.woff2",
     "/.well-known/security.txt",
     "/~user/home",

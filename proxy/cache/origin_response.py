@@ -1,0 +1,165 @@
+"""A response of the origin, wherever it comes from: what everything behind the cache sees.
+
+Live: the upstream is sending it, for this visitor alone. Shared: its body is still coming, and is
+stored once it is whole; several visitors read along. Stored: it is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from aiohttp import ClientResponse
+from multidict import CIMultiDict
+from yarl import URL
+
+from proxy.cache.shared_body import SharedBodyReader
+from proxy.cache.store import CompiledPage, Entry
+from proxy.upstream.body import BodySource, LiveBody, ReadResult, StoredBody
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPage:
+    """What came of reading a page: `compiled`, or `why` not.
+
+    `is_html` is False where bytes without a type turned out to be something else; `goes_on` where
+    it is to be sent while it comes. `may_store`: nothing in it, as far as it was read, makes it a
+    page for patients, and it could be stored once all of it is here.
+    """
+
+    read: ReadResult
+    compiled: CompiledPage | None = None
+    why: str = ""
+    is_html: bool = True
+    goes_on: bool = False
+    may_store: bool = False
+
+
+class OriginResponse(Protocol):
+    """A response of the origin. `headers` are its end-to-end ones, for one visitor, to be changed.
+
+    `stored` is the stored response, where it is one; `page` is what was made of a page that was
+    read already.
+    """
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def headers(self) -> CIMultiDict[str]: ...
+    @property
+    def body(self) -> BodySource: ...
+    @property
+    def upstream_origin(self) -> URL:
+        """Scheme, host and port of the upstream, for messages."""
+
+    @property
+    def stored(self) -> Entry | None: ...
+    @property
+    def page(self) -> PreparedPage | None: ...
+
+
+Prepare = Callable[[OriginResponse], Awaitable[PreparedPage]]
+"""Read and compile a page. It runs in the fetch's own task, for all who wait for the page, and
+depends on no visitor.
+"""
+
+
+class LiveResponse:
+    """What the upstream is sending. An `OriginResponse`."""
+
+    __slots__ = ("body", "headers", "page", "upstream")
+
+    stored = None
+
+    def __init__(
+        self,
+        upstream: ClientResponse,
+        headers: CIMultiDict[str],
+        page: PreparedPage | None = None,
+    ) -> None:
+        self.upstream = upstream
+        self.headers = headers
+        self.page = page
+        self.body: BodySource = LiveBody(upstream)
+
+    @property
+    def status(self) -> int:
+        return self.upstream.status
+
+    @property
+    def reason(self) -> str:
+        return self.upstream.reason or ""
+
+    @property
+    def upstream_origin(self) -> URL:
+        return self.upstream.url.origin()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedResponse:
+    """A response whose body several visitors read while it comes. An `OriginResponse`."""
+
+    live: LiveResponse
+    headers: CIMultiDict[str]
+    body: SharedBodyReader
+
+    @property
+    def status(self) -> int:
+        return self.live.status
+
+    @property
+    def reason(self) -> str:
+        return self.live.reason
+
+    @property
+    def upstream_origin(self) -> URL:
+        return self.live.upstream_origin
+
+    @property
+    def stored(self) -> None:
+        return None
+
+    @property
+    def page(self) -> PreparedPage | None:
+        return self.live.page
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredResponse:
+    """A response that is here. An `OriginResponse`. `now` is when it was looked up, in seconds
+    since 1970; `may_share` whether the request does not say who asks.
+    """
+
+    stored: Entry
+    headers: CIMultiDict[str]
+    now: float
+    may_share: bool
+
+    @property
+    def status(self) -> int:
+        return self.stored.status
+
+    @property
+    def reason(self) -> str:
+        return self.stored.reason
+
+    @property
+    def body(self) -> BodySource:
+        return StoredBody(self.stored.body)
+
+    @property
+    def upstream_origin(self) -> URL:
+        return _origin(self.stored.key.upstream)
+
+    @property
+    def page(self) -> None:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _origin(upstream: str) -> URL:
+    return URL(upstream.partition(" ")[0]).origin()

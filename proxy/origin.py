@@ -1,0 +1,198 @@
+"""Where the response to a request comes from: the upstream, the shared cache, or the handshake of a
+tunnel. And the facts about a visitor's request that the cache goes by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from aiohttp import ClientSession, web
+from multidict import CIMultiDict
+
+from consent_rules.categories import Audience
+from consent_rules.rules import says_patient
+from proxy.cache import (
+    Key,
+    LiveResponse,
+    Lookup,
+    OriginResponse,
+    SharedCache,
+    bypass,
+    find_or_fetch,
+)
+from proxy.context import RequestContext
+from proxy.cookies.cookie_header import names_in
+from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, cookie_name, load_once_cookie_name
+from proxy.cookies.vendor_cookies import CookieIndex
+from proxy.enforcement.request_filter import upstream_request_headers
+from proxy.enforcement.response_filter import ResponseKind, enforce
+from proxy.http.adapters.interim_connector import ON_INTERIM
+from proxy.http.fetch_metadata import asks_for_page, is_service_worker
+from proxy.http.forwarding import response_headers
+from proxy.http.request_fields import CREDENTIALS, unknown_fields
+from proxy.http.targets import requested_host
+from proxy.responses.page_reader import prepare_page
+from proxy.runtime import Runtime
+from proxy.upstream.interim import interim_relay
+from proxy.upstream.request import send_request
+from proxy.upstream.tunnel import handshake_headers, is_upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Connections to upstreams. `tunnels` has no bound: they are held for hours."""
+
+    requests: ClientSession
+    tunnels: ClientSession
+
+
+@asynccontextmanager
+async def origin_response(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, pools: Pools
+) -> AsyncIterator[OriginResponse]:
+    """The origin's response to a request, open for as long as the block lasts.
+
+    Raises UpstreamError where there is none, NotStoredError for a request that is `only-if-cached`.
+    """
+    with _interim_responses(request, context, runtime):
+        async with _source(request, context, runtime, pools) as origin:
+            yield origin
+
+
+def _source(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, pools: Pools
+) -> AbstractAsyncContextManager[OriginResponse]:
+    if is_upgrade(request):
+        return _handshake(request, context, runtime, pools.tunnels)
+    if runtime.cache is None or is_service_worker(request):
+        return _live(request, context, runtime, pools.requests)
+    lookup = _lookup(request, context, runtime, runtime.cache, pools.requests)
+    patient = context.page_context.audience is Audience.PATIENT
+    if patient or (asks_for_page(request) and not lookup.may_share):
+        # Signed in, or on a page about a patient: nothing of it is stored in shared memory, and no
+        # other request waits for it.
+        return bypass(lookup, "bypass")
+    return find_or_fetch(lookup)
+
+
+@asynccontextmanager
+async def _live(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, session: ClientSession
+) -> AsyncIterator[OriginResponse]:
+    """The upstream's response for this visitor alone, past the cache."""
+    upstream, headers = runtime.site(context).upstream, _headers(request, context, runtime)
+    sent = send_request(session, request, upstream, headers, timeouts=runtime.timeouts)
+    async with sent as response:
+        yield LiveResponse(response, response_headers(response))
+
+
+@asynccontextmanager
+async def _handshake(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, session: ClientSession
+) -> AsyncIterator[OriginResponse]:
+    """The upstream's response to the handshake of a tunnel: 101, or its refusal."""
+    async with send_request(
+        session,
+        request,
+        runtime.site(context).upstream,
+        handshake_headers(_headers(request, context, runtime)),
+        timeouts=runtime.timeouts,
+        upgrade=True,
+    ) as response:
+        yield LiveResponse(response, response_headers(response))
+
+
+def _lookup(
+    request: web.BaseRequest,
+    context: RequestContext,
+    runtime: Runtime,
+    cache: SharedCache,
+    session: ClientSession,
+) -> Lookup:
+    return Lookup(
+        cache=cache,
+        request=request,
+        make_headers=partial(_headers, request, context, runtime),
+        key=_key(request, context),
+        session=session,
+        upstream=runtime.site(context).upstream,
+        timeouts=runtime.timeouts,
+        may_share=_may_share(request, context, runtime),
+        unknown=unknown_fields(request.headers),
+        is_storable=_is_storable,
+        prepare=partial(prepare_page, context=context, runtime=runtime),
+    )
+
+
+def _headers(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> CIMultiDict[str]:
+    """The header fields that the upstream gets."""
+    return upstream_request_headers(request, context, runtime.site(context).enforcement)
+
+
+def _key(request: web.BaseRequest, context: RequestContext) -> Key:
+    upstream, host = context.site.upstream, requested_host(request)
+    if host != context.authority:
+        # A proxy in front names the visitor's host in X-Forwarded-Host; the upstream sees both.
+        upstream = f"{upstream} for {host}"
+    origin = ", ".join(request.headers.getall("Origin", ()))
+    return Key(upstream, context.scheme, context.authority, context.target, origin)
+
+
+def _is_storable(headers: CIMultiDict[str]) -> bool:
+    """Whether the origin does not say that the response is for patients."""
+    return not says_patient(headers.getall("X-Page-Audience", ()))
+
+
+def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> bool:
+    """Whether a request does not say who asks: no credentials, no cookie that may be a session."""
+    if any(name in request.headers for name in CREDENTIALS):
+        return False
+    if not context.cookie_header or runtime.config.proxy.cache_with_cookies:
+        return True
+    domain = runtime.config.preferences.cookie_domain
+    names = tuple(names_in(context.cookie_header))
+    return _only_known(names, runtime.cookies, domain)
+
+
+_MAX_REMEMBERED = 1024
+"""Characters of the names of a visitor's cookies."""
+
+
+def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
+    """Whether cookies are our own and vendors' only. Any other may be a session: what the origin
+    then sends can be one visitor's, whatever its Cache-Control says.
+    """
+    if sum(map(len, names)) > _MAX_REMEMBERED:
+        return _are_known(names, index, domain)
+    return _known_cookies(names, index, domain)
+
+
+def _are_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
+    own = {load_once_cookie_name(secure=secure) for secure in (True, False)}
+    own.add(SAVED_FORM_COOKIE)
+    own |= {cookie_name(domain, secure=secure) for secure in (True, False)}
+    return all(name in own or index.vendors_of(name) for name in names)
+
+
+_known_cookies = lru_cache(maxsize=4096)(_are_known)
+
+
+@contextmanager
+def _interim_responses(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> Iterator[None]:
+    """Send the upstream's interim responses (1xx) on to the visitor, held to the decision."""
+    site = runtime.site(context).enforcement
+    request[ON_INTERIM] = interim_relay(
+        request, lambda headers: enforce(headers, ResponseKind.INTERIM, context, site)
+    )
+    try:
+        yield
+    finally:
+        # An idle connection still has its last request, and all that hangs on it.
+        del request[ON_INTERIM]
