@@ -47,7 +47,8 @@ NASTY = (
     "//evil.test",
     "javascript:1", "utf-16", "patient", "no-referrer", "0;url", "x", "T0k3n_-/+=", "stylesheet",
     "preconnect", "preload", "data:,", "https://pixel.test/", "video.test", "pixelq", "copy", "x3c",
-    "noscript", "template", "!", "comment", "svg", "1.5", "lt", "body", "...", "a=b", "%3Cimg", "yc-o", "yc",
+    "noscript", "template", "!", "comment", "svg", "1.5", "lt", "body", "...", "a=b", "%3Cimg",
+    "yc-o", "yc",
 )  # fmt: skip
 WORD = re.compile(rb"[A-Za-z0-9_+/=.:%,~-]+")
 
