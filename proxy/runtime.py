@@ -37,7 +37,7 @@ from proxy.enforcement.decision_cache import (
     path_contexts,
     site_contexts,
 )
-from proxy.enforcement.site import SiteEnforcement, policies
+from proxy.enforcement.site import SiteEnforcement, policies, site_boundary
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
@@ -169,7 +169,7 @@ def _site_runtime(
     site: SiteRules, config: Config, rules: Rules, cookies: CookieIndex
 ) -> SiteRuntime:
     prefix, upstream = config.proxy.prefix, URL(site.upstream)
-    boundary = Boundary(site.own, rules.index, f"{prefix}/preferences", site.pins)
+    boundary = site_boundary(site, config, rules)
     regions = config.policy.region_from
     return SiteRuntime(
         rules=site,

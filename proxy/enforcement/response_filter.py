@@ -199,7 +199,7 @@ def _amend_origin_policies(
 ) -> None:
     if own is NO_ASSETS:
         return
-    endpoints = own_endpoints(context.authority, site.prefix)
+    endpoints = (own_endpoints(context.authority, site.prefix),)
     for name in (CSP, CSP_REPORT_ONLY):
         if name in headers:
             replace_values(headers, name, [amend(v, own, endpoints) for v in headers.getall(name)])

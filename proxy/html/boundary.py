@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,13 +26,16 @@ from proxy.html.tree import is_html
 class Boundary:
     """Where a site ends and others begin.
 
-    `own` are the hosts that are the site itself; `preferences_url` is where a closed form leads.
+    `own` are the hosts that are the site itself; `preferences_url` is where a closed form leads;
+    `amend_policy` makes of a policy that a page sets by <meta> one that lets our forms work, or
+    gives it back as it is.
     """
 
     own: HostSet
     index: VendorIndex
     preferences_url: str = "/.consent/preferences"
     pins: ScriptPins = NO_PINS
+    amend_policy: Callable[[str], str] = str
 
     def owner(self, url: str, base: str) -> str | None:
         """Who answers for a URL: None for the site itself, a vendor's id, or "?host"."""
@@ -173,6 +176,9 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[str]:
         return frozenset({MARKETING_ONLY})
     if kind is Kind.RESERVED_NAME:
         return frozenset({NEVER})
+    if kind is Kind.POLICY:
+        amended = context.boundary.amend_policy(resource.text)
+        return frozenset() if amended == resource.text else frozenset({NEVER})
     if kind is Kind.FORM and any(map(context.is_own_endpoint, resource.urls)):
         return frozenset({NEVER})
     if kind is Kind.MARKED_SCRIPT:

@@ -292,6 +292,8 @@ def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
         urls = refresh_urls(content)
         if urls:
             yield Resource(Kind.REFRESH, element, "content", Closing.REMOVE, urls)
+    elif directive == "content-security-policy":
+        yield Resource(Kind.POLICY, element, "content", Closing.AMENDED, text=content)
     elif directive == "delegate-ch":
         urls = tuple(w for w in re.split(r"[\s;]+", content) if "//" in w)
         yield Resource(Kind.HINT_DELEGATION, element, "content", Closing.REMOVE, urls)

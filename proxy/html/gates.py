@@ -10,7 +10,9 @@ MARKETING_ONLY = "@marketing"
 """A need that only marketing pages meet: for what leaks a patient page's address."""
 
 NEVER = "@never"
-"""A need that nothing meets, on no page: for what would pass for a part of our own markup."""
+"""A need that nothing meets, on no page: for what would pass for a part of our own markup, or keep
+it from working.
+"""
 
 CHANGED = "?changed inline script of "
 """Stands before a vendor's id and a hash among the owners: nobody approved that script."""

@@ -250,6 +250,9 @@ def _is_plain_value(document: Document, text: str, opened: int, start: int, end:
                 first = span.start_offset + len(head) + 1 + value.index(quote) + 1
                 if start < first or end >= span.end_offset:
                     return False
+                whole = text[first : span.end_offset - 1]
+                if attribute == "id" and ("&" in whole or RESERVED_ID.fullmatch(whole)):
+                    return False  # it is one of ours, or may be with another word
                 return _says_nothing(element, attribute, text[first:start])
     return False
 

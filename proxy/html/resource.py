@@ -34,6 +34,7 @@ class Kind(StrEnum):
     HINT_DELEGATION = "client hints"
     DEFERRED = "deferred load"
     RESERVED_NAME = "name of our own"
+    POLICY = "content security policy"
 
 
 class Closing(StrEnum):
@@ -47,6 +48,7 @@ class Closing(StrEnum):
     NESTED = "the nested page is gated"
     FORM_ACTION = "the form leads to the preferences"
     IMPORT_MAP = "the entries are taken out"
+    AMENDED = "it lets the banner's forms work, too"
     INERT = "it stays as the page has it, and is not run"
 
 

@@ -91,7 +91,7 @@ def _answer(owner: str, decision: Decision) -> tuple[bool, str]:
         patient = decision.audience == "patient"
         return not patient, "a patient page's address is not passed on" if patient else "no rule"
     if owner == NEVER:
-        return False, "it would pass for a part of the banner"
+        return False, "the banner would not work, or not only its own buttons would choose"
     if owner.startswith(CHANGED):
         return False, "its content is none that was approved (inline_hashes of the tag)"
     if owner == UNHELD:

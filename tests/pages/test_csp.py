@@ -39,14 +39,14 @@ def _cases() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("name", "policy", "expected"), _cases(), ids=[c[0] for c in _cases()])
 def test_amend(name: str, policy: str, expected: str) -> None:
-    assert amend(policy, OURS, ENDPOINTS) == expected
+    assert amend(policy, OURS, (ENDPOINTS,)) == expected
     # What is amended once is amended.
-    again = amend(expected, OURS, ENDPOINTS)
+    again = amend(expected, OURS, (ENDPOINTS,))
     assert again.count("sha256-SSSS") <= 2 * expected.count("sha256-SSSS")
 
 
 def test_amending_without_assets_lets_no_code_in() -> None:
-    assert amend("script-src 'none'; style-src 'self'", OwnAssets(), ENDPOINTS) == (
+    assert amend("script-src 'none'; style-src 'self'", OwnAssets(), (ENDPOINTS,)) == (
         "script-src 'none'; style-src 'self'"
     )
 
@@ -57,6 +57,7 @@ def test_amending_without_assets_lets_no_code_in() -> None:
         ("www.example.com", "/.consent", "www.example.com/.consent/"),
         ("localhost:8080", "/.consent", "localhost:8080/.consent/"),
         ("xn--bcher-kva.example:8443", "/a;b,c", "xn--bcher-kva.example:8443/a%3Bb%2Cc/"),
+        ("www.example.com:*", "/.consent", "www.example.com:*/.consent/"),
         ("127.0.0.1:8080", "/.consent", "'self'"),
         ("[::1]:8080", "/.consent", "'self'"),
         ("www.example.com; script-src *", "/.consent", "'self'"),
@@ -81,7 +82,7 @@ directives = st.sampled_from(
 def test_amending_only_adds_what_is_ours(policy: dict[str, list[str]]) -> None:
     text = "; ".join(" ".join((name, *values)) for name, values in policy.items())
     ours = {"'sha256-SSSS'", "'sha256-TTTT'", ENDPOINTS}
-    amended = parsed(amend(text, OURS, ENDPOINTS))
+    amended = parsed(amend(text, OURS, (ENDPOINTS,)))
     assert set(policy) <= set(amended)
     for name, values in amended.items():
         before = policy.get(name, policy.get("default-src", []))
