@@ -85,7 +85,7 @@ def main() -> int:
             bench = Bench(Path(name), pull, options.rounds, result.skipped)
             _measure(bench, options, result)
     result.compiled = list(_compile_costs(options.pages))
-    if not options.disable_webrtc:
+    if not options.no_peers:
         result.banners = banner_sizes(result.skipped)
     report.write(result)
     if options.docs:
@@ -131,7 +131,7 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
         origin = start(nginx.origin(folder, root))
         ours = start(proxy.consent_proxy(folder / "ours", origin.port))
         peers = [start(nginx.plain_proxy(folder, origin.port))]
-        if not options.disable_webrtc:
+        if not options.no_peers:
             peers.append(start(nginx.rewriting_proxy(folder, origin.port)))
             table = write_table(folder, ours, proxy.config_file(folder / "ours"))
             for peer in (workerd, mitmproxy):

@@ -1,4 +1,4 @@
-"""The categories a visitor chooses between."""
+"""Categories of purposes, audiences and regimes: the enumerations of the domain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a visitor chose."""
+"""A visitor's preferences: what was allowed and refused, when, under which policy version."""
 
 from __future__ import annotations
 

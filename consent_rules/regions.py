@@ -1,4 +1,4 @@
-"""Terms of a region: the table of laws (regions.toml), with the config's overrides."""
+"""Terms of a region: the table of laws (regions.toml) with the overrides of the config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules: what the decision needs of a configuration, as values."""
+"""Rules: the part of a configuration that decisions read, as frozen values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words and punctuation of the messages for people."""
+"""Words and punctuation of messages for people."""
 
 from __future__ import annotations
 

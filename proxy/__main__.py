@@ -1,4 +1,4 @@
-"""`python -m proxy` is `consent-proxy`."""
+"""`python -m proxy` runs the command line."""
 
 from proxy.cli.app import main
 

@@ -1,4 +1,4 @@
-"""What is known of a request before the upstream is asked: plain values."""
+"""RequestContext: what is known of a request before the upstream is asked, as plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python's collector of cycles, kept from looking through what is there for good."""
+"""Tuning of Python's cyclic garbage collector: freeze long-lived objects."""
 
 from __future__ import annotations
 

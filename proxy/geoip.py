@@ -1,4 +1,4 @@
-"""The visitor's region from a database of addresses (MaxMind's format, .mmdb).
+"""The visitor's region by address, from a MaxMind database (.mmdb).
 
 The file is mapped into memory by each worker, so that all of them share the system's one copy of
 it. A new file needs a reload: replace it by renaming another over it, never write into it.

@@ -1,6 +1,4 @@
-"""Where the response to a request comes from: the upstream, the shared cache, or the handshake of a
-tunnel. And the facts about a visitor's request that the cache goes by.
-"""
+"""The origin's response to a request: from the upstream, the cache, or a tunnel's handshake."""
 
 from __future__ import annotations
 

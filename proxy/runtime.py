@@ -1,4 +1,4 @@
-"""One configuration, ready to serve: everything that is made once and shared by all requests.
+"""Runtime: one configuration, compiled and shared by all requests.
 
 A reload makes a new `Running`; requests in flight keep the one they began with.
 """

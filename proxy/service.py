@@ -1,4 +1,4 @@
-"""A config file at work: sockets, workers, reload, drain."""
+"""The service: sockets, workers, reload and drain of one config file."""
 
 from __future__ import annotations
 

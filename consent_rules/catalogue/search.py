@@ -1,4 +1,4 @@
-"""Which vendor a person means by a word: "Google Analytics", "gtm", "facebook"."""
+"""Find a vendor by a name that a person types: "Google Analytics", "gtm", "facebook"."""
 
 from __future__ import annotations
 

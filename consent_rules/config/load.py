@@ -1,4 +1,4 @@
-"""The site owner's file: from TOML text to `Config`, or to every problem with its line."""
+"""Load a config: TOML text -> `Config`, or every problem with its file and line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models seen as a TOML file: keys, headers, and which table a path leads to."""
+"""Map paths of keys in a TOML file to the models that validate them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the config file as frozen models, and what each single value must be.
+"""The tables of the config file as frozen models, with the constraints of each value.
 
 What several values must be together (a tag's vendor exists, sites do not overlap) is in
 `config_checks`. The sentence under a field is its help: editors show it through the JSON Schema.

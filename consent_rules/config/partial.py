@@ -1,4 +1,4 @@
-"""What is valid in a config file, whatever else is wrong with it.
+"""The valid part of a config file that has problems.
 
 The checks across tables look at partial tables: one broken table hides no mistake in another.
 """

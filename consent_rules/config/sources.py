@@ -1,4 +1,4 @@
-"""The files of a config, read as one: the file itself and what it includes.
+"""The text of a config: the file itself and its includes, read as one.
 
 Nothing here opens a file: whoever loads a config hands in `Includes`.
 """

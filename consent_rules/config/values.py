@@ -1,4 +1,4 @@
-"""Patterns of the config file: hosts, paths, addresses. Made normal, or refused with a reason.
+"""Parse and normalise patterns of the config: hosts, paths, addresses. Raises with a reason.
 
 Every `normal_*` function returns the one spelling that the matching expects, or raises
 ValueError with a sentence that says what is wrong and what to write instead.

@@ -1,4 +1,4 @@
-"""What marketing and privacy officers should know about a config that is valid: risks."""
+"""Warnings: risks of a valid config, for marketing and privacy officers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration of another consent tool, as ours: its services as tags and vendors.
+"""Convert another consent tool's services to tags and vendors.
 
 Formats as the tools document them: Klaro (`services`, https://klaro.org/docs), cookieconsent 3
 (`CookieConsent.run({categories})`, https://cookieconsent.orestbida.com), tarteaucitron

@@ -1,4 +1,4 @@
-"""The plain literals of a JavaScript file. Nothing of it is ever run.
+"""Read the plain literals of a JavaScript file, without running it.
 
 Objects, lists, texts, numbers and regular expressions are read; whatever would have to be computed
 (functions, variables, calls) is UNREADABLE.

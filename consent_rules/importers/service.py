@@ -1,4 +1,4 @@
-"""A service of another consent tool, and how its fields are read."""
+"""A service of another consent tool: its fields and their types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Query parameters by which an ad, a mail or a link names its visitor.
+"""Click identifiers: query parameters by which an ad, a mail or a link identifies its visitor.
 
 Each entry is what a vendor's own documentation calls its click or campaign identifier. On a
 patient page they are taken off the address: whoever set them could tell from a log, a referrer

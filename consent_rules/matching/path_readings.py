@@ -1,4 +1,4 @@
-"""What a server may take a request's path for.
+"""Path readings: every path that a server may take a request target for.
 
 Servers, and the frameworks behind them, differ in what they do to a path before they look it up:
 how often they decode it, whether they cut path parameters, merge slashes, resolve dot segments, in

@@ -1,4 +1,4 @@
-"""Which paths are patient pages: a site's rules, held against every reading of a path."""
+"""Patient paths: a site's page rules, matched against every reading of a path."""
 
 from __future__ import annotations
 

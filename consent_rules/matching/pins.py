@@ -1,4 +1,4 @@
-"""Script pins: the code of a vendor that must stay as it was approved."""
+"""Script pins: hashes that a vendor's script must keep."""
 
 from __future__ import annotations
 

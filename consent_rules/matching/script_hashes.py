@@ -1,4 +1,4 @@
-"""Hashes of scripts: as Subresource Integrity and CSP write them (`sha384-...`, in base64)."""
+"""Hashes of scripts as Subresource Integrity and CSP write them (`sha384-...`, base64)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts on which anybody may publish: CDNs of packages, storage, sites of a platform's customers.
+"""Hosts on which anybody may publish: package CDNs, object storage, hosted sites.
 
 Whoever lets all of such a host in lets in the scripts and pages of whoever has an account there.
 So the catalogue names none of them as a whole, and the config should not either: only the paths,

@@ -36,8 +36,9 @@ _WRAPPED = re.compile(r"(?:filesystem|view-source):(.*)\Z", re.IGNORECASE | re.D
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
-_MAX_HOST = 254
-"""Characters, with a final dot: no name server knows a longer name (RFC 1035, 2.3.4)."""
+MAX_HOST_LENGTH = 253
+MAX_LABEL_LENGTH = 63
+"""Characters, without the final dot: the DNS has no longer ones (RFC 1035, 2.3.4)."""
 _MAX_AUTHORITY = 1024
 """Characters of a host, each of them percent-encoded, and a port."""
 _MAX_REMEMBERED = 2048
@@ -88,7 +89,7 @@ def resolve(url: str, base: str | None) -> Target | None:
     `data:`, `blob:`, `about:`, `javascript:`, `mailto:` and their like.
     """
     plain = _PLAIN_ABSOLUTE.match(url)
-    if plain is not None and len(plain[2]) <= _MAX_HOST:
+    if plain is not None and fits_dns(plain[2]):
         scheme, host, port, path = plain.groups()
         if scheme is None:
             scheme = _scheme_of(base)
@@ -100,6 +101,13 @@ def resolve(url: str, base: str | None) -> Target | None:
         scheme, host, number = _origin_of(base)
         return Target(scheme, host, number, rooted[1])
     return _resolve_fully(url, base)
+
+
+def fits_dns(host: str) -> bool:
+    """Whether a name may be in the DNS. One that may not is no known host: it counts as broken."""
+    if len(host) <= MAX_LABEL_LENGTH:
+        return True
+    return len(host) <= MAX_HOST_LENGTH and max(map(len, host.split("."))) <= MAX_LABEL_LENGTH
 
 
 def request_target(url: str, base: str | None) -> str:
@@ -149,9 +157,10 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
     if scheme not in _NETWORK_SCHEMES:
         return None
     port = int(parsed.port) if parsed.port else None
-    if len(parsed.hostname) > _MAX_HOST:
+    host = parsed.hostname.rstrip(".")
+    if not fits_dns(host):
         return BROKEN
-    return Target(scheme, parsed.hostname.rstrip("."), port, normal_path(parsed.pathname))
+    return Target(scheme, host, port, normal_path(parsed.pathname))
 
 
 def normal_path(path: str) -> str:

@@ -181,13 +181,17 @@ class VendorIndex:
         """Ids of the vendors whose code an inline script holds, without repeats, in order."""
         return tuple(dict.fromkeys(vendor for vendor, _ in self.match_text(text)))
 
-    def names_a_vendor(self, text: str) -> bool:
-        """Whether a text holds a signature or a tracker's host, whatever it does with that."""
+    def vendors_named(self, text: str) -> frozenset[str]:
+        """Ids of the vendors of whom a text holds a signature or a tracker's host, whatever it does
+        with that.
+        """
         if self._automaton is None:
-            return False
-        return any(
-            rule < self._named or not _continues_host(text, end)
-            for rule, _, end in self._automaton.find_matches_as_indexes(text, overlapping=True)
+            return frozenset()
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        return frozenset(
+            self._owners[rule]
+            for rule, _, end in hits
+            if rule < self._named or not _continues_host(text, end)
         )
 
     def match_text(self, text: str) -> list[tuple[str, str]]:

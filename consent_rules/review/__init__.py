@@ -1,1 +1,1 @@
-"""What a configuration and a change to it mean, in sentences for people."""
+"""Explain a configuration, and a change to it, in sentences."""

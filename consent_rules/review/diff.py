@@ -1,4 +1,4 @@
-"""What a new config changes for visitors: compared by decisions, not by text.
+"""Compare two configs by the decisions that they lead to, not by their text.
 
 For every site, every vendor with a tag there and every pattern of pages, both configs decide for
 the states that a visitor can be in: nothing chosen, one category allowed, all of them, in each

@@ -1,4 +1,4 @@
-"""What a tag means for visitors, and how it stands today: what marketing wants to know of it."""
+"""Summarise a tag for marketing: what it means for visitors, and its state today."""
 
 from __future__ import annotations
 

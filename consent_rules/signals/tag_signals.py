@@ -1,4 +1,4 @@
-"""Consent calls: how the tags of open vendors learn of the visitor's choice.
+"""Consent calls: how open vendors' tags learn of the visitor's choice.
 
 Some vendors' tags have a consent call of their own. It is made before the tag itself, with the
 visitor's true state: that is known before the page is written, so there is nothing to wait for.

@@ -1,4 +1,4 @@
-"""Scripts of ours that keep a page true after it was written.
+"""Inline scripts that hold a page to its decision after it was rendered.
 
 `stubs` stand in for what a closed vendor's code would have defined, so that the site's own calls
 do not fail. The `guard` turns a client-side navigation into a patient page into a full load: the

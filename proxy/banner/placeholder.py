@@ -1,4 +1,4 @@
-"""What stands where a closed embed was: a box of its size that says why, and a way to open it.
+"""The placeholder of a closed embed: a box of its size with the reason and a way to open it.
 
 The markup is phrasing content only (an `<iframe>` may stand in a `<p>`, where a `<div>` or a
 `<form>` would end the paragraph and change the page) and has no `<a>`, which would end a link

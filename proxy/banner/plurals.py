@@ -1,4 +1,4 @@
-"""Which plural form a whole number takes, as Unicode CLDR 49 has it (https://cldr.unicode.org)."""
+"""Plural categories of whole numbers, by Unicode CLDR (https://cldr.unicode.org)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decision looks like to the visitor: values for the banner and the preferences page."""
+"""Decision -> the values that the banner and the preferences page show."""
 
 from __future__ import annotations
 

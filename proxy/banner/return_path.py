@@ -1,4 +1,4 @@
-"""Where to send the visitor back to: a path of this site, never another site."""
+"""The path to return to after a choice: a path of this site, never another site."""
 
 from __future__ import annotations
 

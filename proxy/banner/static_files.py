@@ -1,4 +1,4 @@
-"""Where the static files stand: packed into the wheel, or at the root of a checkout."""
+"""The folder of static files: inside the wheel, or at the root of a checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of the banner, in the visitor's language."""
+"""The banner's texts, in the visitor's language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the banner and the preferences page show: plain values, made by the caller."""
+"""The values that the templates of the banner and the preferences page take."""
 
 from __future__ import annotations
 

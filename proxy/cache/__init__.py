@@ -1,4 +1,4 @@
-"""The shared cache: what one visitor's request brought, the next one's need not ask for.
+"""The shared cache (RFC 9111): lookup, coalescing, fetch, storage.
 
 What is stored is the origin's response, before anything in it depends on a visitor.
 `lookup.py` finds a stored response or has it fetched; `fetch.py` asks the origin and stores;

@@ -1,5 +1,5 @@
-"""Collapsed forwarding (RFC 9211, 2.5): one request of many for the same response is sent to the
-origin, the others wait for what comes of it.
+"""Request coalescing (collapsed forwarding, RFC 9211, 2.5): one of many requests is sent to the
+origin, the others wait for its response.
 """
 
 from __future__ import annotations

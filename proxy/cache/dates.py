@@ -1,4 +1,4 @@
-"""HTTP dates (RFC 9110, 5.6.7), and nothing that merely looks like one.
+"""HTTP dates (RFC 9110, 5.6.7), parsed strictly.
 
 A date that is not exactly in one of the three formats is no date: an `Expires` of that kind
 means "already expired" (RFC 9111, 5.3), so a lenient parser would store what must not be stored.

@@ -1,4 +1,4 @@
-"""Cache-Control and CDN-Cache-Control -> directives.
+"""Parse Cache-Control and CDN-Cache-Control (RFC 9111, 5.2; RFC 9213).
 
 RFC 9111, 5.2; RFC 9213 (targeted fields are structured dictionaries, RFC 9651). Whatever is
 malformed is read so that less is stored: an unreadable number of seconds is 0, of two the smaller.

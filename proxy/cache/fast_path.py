@@ -1,4 +1,4 @@
-"""Replies made ready: what a stored response became for one class of visitors, sent again as it is.
+"""The fast path: finished responses for fresh hits, by class of visitor.
 
 A fresh hit comes down to a few header fields of the request. Their values are the key; the reply is
 bytes. It is sent from where the request was read, without a task, a request object or a decision,

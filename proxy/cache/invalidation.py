@@ -1,4 +1,4 @@
-"""What all workers know to be out of date.
+"""Invalidations that all workers share: purged URLs and unsafe methods (RFC 9111, 4.4).
 
 Each worker stores its own responses, but a purge reaches one of them only. So the times of purges
 and invalidations stand in memory that is shared by all workers: made before they are forked, read

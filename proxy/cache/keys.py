@@ -1,4 +1,4 @@
-"""Which stored response a request may get: the URL, and what `Vary` names (RFC 9111, 4.1)."""
+"""Cache keys: the URL, and the fields that `Vary` names (RFC 9111, 4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is there a stored response, and may it be used? Else the origin is asked."""
+"""Look up a stored response and decide whether it may be used; else fetch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A response of the origin, wherever it comes from: what everything behind the cache sees.
+"""The origin's response, live or stored: what everything behind the cache reads.
 
 Live: the upstream is sending it, for this visitor alone. Shared: its body is still coming, and is
 stored once it is whole; several visitors read along. Stored: it is here.

@@ -1,4 +1,4 @@
-"""What a fetch for the cache ends in."""
+"""Outcomes of a fetch for the cache."""
 
 from __future__ import annotations
 

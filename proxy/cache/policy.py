@@ -1,4 +1,4 @@
-"""May this response be stored, may that one be used? RFC 9111, RFC 5861, RFC 9213.
+"""Cache policy: may a response be stored, may a stored one be used (RFC 9111, 5861, 9213).
 
 Pure functions on header fields and times. Times are seconds since 1970, ages and lifetimes are
 seconds; nothing here reads a clock.

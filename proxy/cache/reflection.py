@@ -1,4 +1,4 @@
-"""Does a response show what its request said? Then it is that visitor's, whatever its directives.
+"""Detect a response that repeats values of its request: it is not stored, whatever its directives.
 
 An origin that writes a request's `Referer`, its identifiers or the visitor's address into a page
 which it calls cacheable gives that to the next visitor: by mistake, or made to by an attacker.

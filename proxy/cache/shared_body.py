@@ -1,4 +1,4 @@
-"""A body that is still coming, read by several visitors at once.
+"""A body that is still arriving, read by several visitors at once.
 
 The fetch reads as fast as the upstream sends; each visitor takes it at a pace of their own. A body
 that turns out too large to store goes on for the visitor who asked first only, at that pace.

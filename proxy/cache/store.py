@@ -1,4 +1,4 @@
-"""The stored responses of one worker, within a budget of bytes."""
+"""The store: responses of one worker, within a budget of bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stored response on its way to a visitor: 200, 206, 304 or 416, and how old it is."""
+"""Send a stored response: 200, 206, 304 or 416, with its age."""
 
 from __future__ import annotations
 

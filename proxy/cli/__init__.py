@@ -1,1 +1,1 @@
-"""The commands, one module a group. `proxy.cli` puts them together."""
+"""The command line, one module for each group of commands."""

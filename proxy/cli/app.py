@@ -1,4 +1,4 @@
-"""The commands. Exit codes: 0 fine, 1 found problems, 2 used wrongly."""
+"""The root command. Exit codes: 0 fine, 1 problems found, 2 wrong usage."""
 
 from __future__ import annotations
 

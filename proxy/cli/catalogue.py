@@ -1,4 +1,4 @@
-"""`catalogue`: the vendors that we know."""
+"""`catalogue`: list and search the known vendors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes in plain words, with colours where there is a terminal."""
+"""Print changes in plain words, coloured on a terminal."""
 
 from __future__ import annotations
 

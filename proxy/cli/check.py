@@ -1,4 +1,4 @@
-"""`check`, `diff`, `schema`: what is wrong with a config, what it changes, what may stand in it."""
+"""`check`, `diff`, `schema`: problems of a config, its changes, its JSON schema."""
 
 from __future__ import annotations
 

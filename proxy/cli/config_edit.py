@@ -1,4 +1,4 @@
-"""A config that a command changes: read, checked as a whole, and written whole or not at all."""
+"""Edit a config from a command: read, check as a whole, write atomically or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`discovered`: what was closed for want of an approval."""
+"""`discovered`: hosts that were closed for want of an approval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`import`: another consent tool's configuration, as ours."""
+"""`import`: convert another consent tool's configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands have in common: options, exit codes, how a mistake ends a command."""
+"""Options, exit codes and error output that the commands share."""
 
 from __future__ import annotations
 

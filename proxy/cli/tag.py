@@ -1,4 +1,4 @@
-"""`tag add`, `tag list`, `tag expire`, `tag remove`: what marketing does."""
+"""`tag add`, `tag list`, `tag expire`, `tag remove`: edit the approved tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A config file from the disk, with what only the machine it lies on can tell of it."""
+"""Load a config file from disk, with the checks that only its machine can make."""
 
 from __future__ import annotations
 

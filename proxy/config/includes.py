@@ -1,4 +1,4 @@
-"""The files that a config includes, found on the disk.
+"""Find and read the files that a config includes.
 
 What lies outside the config's own folder is not read, whatever a symbolic link says: who may write
 one team's file must not make the proxy read another's.

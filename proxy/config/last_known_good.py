@@ -1,4 +1,4 @@
-"""The last good config, kept by the workers together.
+"""The last good config, shared by the workers.
 
 A worker that died is started again from the parent, which knows the config of its own start only.
 The file may have a fault by then: the new worker takes what the others serve by.

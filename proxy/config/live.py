@@ -1,4 +1,4 @@
-"""The configuration in force in one worker, and how a saved file takes its place."""
+"""The configuration in force in one worker, and its reload."""
 
 from __future__ import annotations
 

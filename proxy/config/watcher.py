@@ -1,4 +1,4 @@
-"""When a config on the disk may have changed: told by the system, or looked at again and again."""
+"""Watch config files for changes: events of the system, or polling."""
 
 from __future__ import annotations
 

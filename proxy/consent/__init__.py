@@ -1,1 +1,1 @@
-"""The visitor's side: the banner, the preferences page and the form that both send. Pure."""
+"""The consent endpoints: preferences, choice, state, keys, reports."""

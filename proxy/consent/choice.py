@@ -1,4 +1,4 @@
-"""The endpoint that stores the visitor's choice."""
+"""POST of a choice: parse, sign, set the preference cookie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form that the banner, the preferences page and the placeholders send.
+"""Parse the form that the banner, the preferences page and the placeholders send.
 
 Fields: `action` = accept_all | reject_all | save | opt_out | limit | vendor:<id> | once:<id>;
 `category` repeated; `vendor` repeated (exceptions to yes), `vendor_off` repeated (exceptions to

@@ -1,4 +1,4 @@
-"""Replies and request reading that the consent endpoints share."""
+"""Response and request helpers of the consent endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoint of the Reporting API and CSP reports."""
+"""POST of reports: the Reporting API and CSP violation reports."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from consent_rules.matching.urls import resolve
 from consent_rules.rules import SiteRules
 from proxy.consent.replies import read_request_body
 from proxy.context import RequestContext
+from proxy.html.owners import KnownVendor
 from proxy.http.addresses import client_address
 from proxy.http.error_pages import error_response
 from proxy.observability.access_log import network_of
@@ -42,12 +43,14 @@ async def report_endpoint(
         path = _shown_path(page_of(page, context.host), rules, runtime)
         target = resolve(blocked, None)
         owner = boundary.owner_of(target) if target is not None else None
-        if path is None or target is None or owner is None or owner in tagged or not target.host:
+        vendor = owner.id if isinstance(owner, KnownVendor) else ""
+        if path is None or target is None or owner is None or vendor in tagged or not target.host:
             continue
-        known = "" if owner.startswith("?") else owner
-        host = known or target.host
-        if runtime.reported_hosts.may_name(rules.name, host, sender, context.received_at):
-            runtime.sightings.add(rules.name, path, host, known, "report")
+        host = "" if vendor else target.host
+        if runtime.reported_hosts.may_name(
+            rules.name, vendor or target.host, sender, context.received_at
+        ):
+            runtime.sightings.add(rules.name, path, host=host, vendor=vendor, seen="report")
     return web.Response(status=204)
 
 

@@ -1,4 +1,4 @@
-"""The visitor's endpoints under the reserved prefix: preferences, choice, state, keys, reports."""
+"""Route the reserved prefix: preferences, choice, state, keys, reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cookies of closed vendors: kept from the upstream, kept from the browser, expired."""
+"""Parse `Cookie` and `Set-Cookie`; remove and expire closed vendors' cookies."""
 
 from __future__ import annotations
 

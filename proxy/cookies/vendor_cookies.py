@@ -1,4 +1,4 @@
-"""Filter vendors' cookies in `Cookie` and `Set-Cookie`."""
+"""Vendors' cookies by name, and the filters of `Cookie` and `Set-Cookie`."""
 
 from __future__ import annotations
 

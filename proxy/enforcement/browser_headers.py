@@ -1,4 +1,4 @@
-"""Headers that make a browser reach out, held to the decision.
+"""Filter response headers that make a browser send requests: Link, Refresh, reporting, ad features.
 
 `Link` (RFC 8288), `Refresh`, the Reporting API's headers (NEL, Report-To,
 Reporting-Endpoints), `Speculation-Rules`.

@@ -1,4 +1,4 @@
-"""Decisions and policies, remembered: made once for each kind of page and visitor."""
+"""Memoised decisions and policies, by kind of page and of visitor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trackers that are served from the site's own host: what scripts ask of them passes here.
+"""Block requests to trackers on the site's own host (`/g/collect`).
 
 A page's markup is gated, and no policy tells one path of the site's own from another. So a request
 to a closed vendor's path is answered by us, with nothing, and the site's server never hears of it.

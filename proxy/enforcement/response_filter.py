@@ -1,4 +1,4 @@
-"""The decision, applied to the head of a response: the only place where that happens.
+"""`enforce`: apply the decision to the head of a response. The only place where that happens.
 
 Every response passes `enforce` once, with its kind: pages, files, parts, redirects, stored
 responses, interim ones (1xx) and switches of protocol (101) alike.
@@ -28,6 +28,7 @@ from proxy.enforcement.browser_headers import (
 from proxy.enforcement.csp import CSP, CSP_REPORT_ONLY, NO_ASSETS, OwnAssets, amend, own_endpoints
 from proxy.enforcement.shared_caching import keep_page_private, make_private, make_unstorable
 from proxy.enforcement.site import SiteEnforcement
+from proxy.html.owners import KnownVendor, Owner
 from proxy.http.fetch_metadata import is_navigation
 
 
@@ -117,7 +118,7 @@ def _filter(headers: CIMultiDict[str], context: RequestContext, site: SiteEnforc
         if owner is None:
             return False
         differs = True
-        return owner not in decision.open
+        return not _may_act(owner, decision)
 
     filter_fetching_headers(headers, closed, decision.audience)
     if "Location" in headers:
@@ -231,7 +232,12 @@ def leads_to_closed(
     if "Location" not in headers or not decision.enforce or is_navigation(request):
         return False
     owner = site.boundary.owner(headers["Location"], context.url)
-    return owner is not None and owner not in decision.open
+    return owner is not None and not _may_act(owner, decision)
+
+
+def _may_act(owner: Owner, decision: Decision) -> bool:
+    """Whether the owner of a URL may act: of these only vendors ever may."""
+    return isinstance(owner, KnownVendor) and owner.id in decision.open
 
 
 def cookie_openings(context: RequestContext, decision: Decision) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What caches in front of us, such as a CDN, may keep: nothing that differs by visitor."""
+"""Caching headers for shared caches downstream, such as a CDN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What applying decisions to the messages of one site needs of the configuration."""
+"""SiteEnforcement: what enforcement reads of the configuration of one site."""
 
 from __future__ import annotations
 

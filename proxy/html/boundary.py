@@ -1,25 +1,44 @@
-"""Who owns a resource of a page."""
+"""The boundary: who owns a resource of a page (first party, a vendor, unknown)."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import ada_url
+from cachetools import LRUCache
 
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import Target, resolve
 from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.cmp_markup import marks_of
-from proxy.html.gates import CHANGED, MARKETING_ONLY, NEVER, UNHELD, Embed, unknown
+from proxy.html.gates import Embed
+from proxy.html.owners import (
+    MARKETING_ONLY,
+    RESERVED,
+    UNHELD_PIN,
+    UNREADABLE_HOST,
+    ChangedScript,
+    Owner,
+    UnknownHost,
+    known_vendor,
+    unknown_host,
+)
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan
+from proxy.html.script_code import vendors_of_script
 from proxy.html.source import Source
 from proxy.html.tree import is_html
+
+_MAX_JUDGED = 2048
+"""Inline scripts of a site whose owners are remembered."""
+_JUDGING = Lock()  # pages are compiled in threads, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +55,34 @@ class Boundary:
     preferences_url: str = "/.consent/preferences"
     pins: ScriptPins = NO_PINS
     amend_policy: Callable[[str], str] = str
+    _judged: LRUCache[bytes, tuple[str, ...]] = field(
+        default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
+    )
 
-    def owner(self, url: str, base: str) -> str | None:
-        """Who answers for a URL: None for the site itself, a vendor's id, or "?host"."""
+    def vendors_of_script(self, script: str) -> tuple[str, ...]:
+        """The vendors whose code an inline script holds, remembered by its hash: it stands on many
+        pages, and to parse it costs as much as to compile a small one.
+        """
+        digest = hashlib.sha256(script.encode("utf-8", "replace")).digest()
+        with _JUDGING:
+            known = self._judged.get(digest)
+        if known is None:
+            known = vendors_of_script(script, self.index)
+            with _JUDGING:
+                self._judged[digest] = known
+        return known
+
+    def owner(self, url: str, base: str) -> Owner | None:
+        """Who answers for a URL; None for the site itself."""
         target = resolve(url, base)
         return None if target is None else self.owner_of(target)
 
-    def owner_of(self, target: Target) -> str | None:
+    def owner_of(self, target: Target) -> Owner | None:
         if self.own.holds(target.host, target.port):
             disguised = self.index.vendor_of_own_path(target.path)
-            return disguised.id if disguised else None
+            return known_vendor(disguised.id) if disguised else None
         vendor = self.index.vendor_of_url(target.host, target.port, target.path)
-        return vendor.id if vendor else unknown(target.host)
+        return known_vendor(vendor.id) if vendor else unknown_host(target.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +93,7 @@ class OwnedResource:
     tag: str
     attribute: str
     urls: tuple[str, ...]
-    owners: frozenset[str]
+    owners: frozenset[Owner]
     start: int
     end: int
     closed: bytes
@@ -78,8 +113,11 @@ class CompileContext:
     url: str
     bases: tuple[str, ...]
     depth: int
-    hinted: dict[str, frozenset[str]] = field(default_factory=dict)
+    hinted: dict[Owner, frozenset[Owner]] = field(default_factory=dict)
     """Hosts that are hinted at and of which vendors own parts: those that the page asks there."""
+
+    nested: int = 0
+    """Pages within attributes that were met so far."""
 
     @property
     def preferences_url(self) -> str:
@@ -87,7 +125,7 @@ class CompileContext:
         url = self.boundary.preferences_url
         return url if self.bases == (self.url,) else ada_url.URL(url, base=self.url).href
 
-    def owners(self, urls: Iterable[str]) -> Iterator[str]:
+    def owners(self, urls: Iterable[str]) -> Iterator[Owner]:
         """Who answers for the URLs, by whichever base a browser goes."""
         for url in urls:
             for base in self.bases:
@@ -134,7 +172,7 @@ def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext
     if len(wanted) > 1 or not is_script or is_copied:
         # No browser would look at the attribute, or a loader may leave it out of the script that it
         # makes: what cannot be held to its pin stays closed.
-        return replace(found, owners=found.owners | {UNHELD})
+        return replace(found, owners=found.owners | {UNHELD_PIN})
     integrity = wanted.pop()
     if element.attr("integrity") == integrity and element.attr("crossorigin") is not None:
         return found
@@ -157,33 +195,24 @@ def _base_url(base: str, url: str) -> str:
     return joined if joined.startswith(("http:", "https:")) else url
 
 
-def owners_of(resource: Resource, context: CompileContext) -> frozenset[str]:
+def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     kind = resource.kind
     if kind is Kind.INLINE_SCRIPT:
-        vendors = context.boundary.index.vendors_of_text(resource.text)
-        if vendors and not resource.attribute and _only_assigns_data(resource.text):
-            vendors = ()
-        pins = context.boundary.pins
-        if pins.inline:
-            vendors = tuple(
-                f"{CHANGED}{vendor}: {changed}"
-                if (changed := pins.changed(vendor, inline_code(resource, context)))
-                else vendor
-                for vendor in vendors
-            )
-        return frozenset((*vendors, *context.owners(resource.urls)))
+        vendors = _vendors_of_inline(resource, context)
+        held = (_held_to_pins(vendor, resource, context) for vendor in vendors)
+        return frozenset((*held, *context.owners(resource.urls)))
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
     if kind is Kind.RESERVED_NAME:
-        return frozenset({NEVER})
+        return frozenset({RESERVED})
     if kind is Kind.POLICY:
         amended = context.boundary.amend_policy(resource.text)
-        return frozenset() if amended == resource.text else frozenset({NEVER})
+        return frozenset() if amended == resource.text else frozenset({RESERVED})
     if kind is Kind.FORM and any(map(context.is_own_endpoint, resource.urls)):
-        return frozenset({NEVER})
+        return frozenset({RESERVED})
     if kind is Kind.MARKED_SCRIPT:
-        vendors = context.boundary.index.vendors_of_text(resource.text)
-        return frozenset((*vendors, *context.owners(resource.urls))) or resource.marks
+        found = map(known_vendor, context.boundary.index.vendors_of_text(resource.text))
+        return frozenset((*found, *context.owners(resource.urls))) or resource.marks
     if kind is Kind.IMPORT_MAP:
         return frozenset(context.owners(filter(is_url_text, _strings_in_json(resource.text))))
     if kind is Kind.SPECULATION_RULES:
@@ -191,12 +220,12 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[str]:
         return frozenset(context.owners(_strings_in_json(resource.text)))
     owners = frozenset(context.owners(resource.urls))
     if kind is Kind.HINT and context.hinted:
-        known = (context.hinted.get(owner.removeprefix("?"), {owner}) for owner in owners)
-        return frozenset[str]().union(*known)
+        known = (context.hinted.get(owner, {owner}) for owner in owners)
+        return frozenset[Owner]().union(*known)
     return owners
 
 
-def hint_owners(context: CompileContext) -> dict[str, frozenset[str]]:
+def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
     """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
     boundary = context.boundary
 
@@ -212,16 +241,37 @@ def hint_owners(context: CompileContext) -> dict[str, frozenset[str]]:
     hosts = {
         target.host
         for target in targets(one for one in resources if one.kind is Kind.HINT)
-        if boundary.owner_of(target) == unknown(target.host)
+        if isinstance(boundary.owner_of(target), UnknownHost)
         and boundary.index.knows_paths_of(target.host)
     }
     if not hosts:
         return {}
-    asked: dict[str, set[str]] = {}
+    asked: dict[Owner, set[Owner]] = {}
     for target in targets(one for one in resources if one.kind is not Kind.HINT):
         if target.host in hosts:
-            asked.setdefault(target.host, set()).add(boundary.owner_of(target) or "")
+            owner = boundary.owner_of(target) or UNREADABLE_HOST
+            asked.setdefault(unknown_host(target.host), set()).add(owner)
     return {host: frozenset(owners) for host, owners in asked.items()}
+
+
+def _vendors_of_inline(resource: Resource, context: CompileContext) -> tuple[str, ...]:
+    boundary = context.boundary
+    vendors = boundary.index.vendors_of_text(resource.text)
+    if not vendors or resource.attribute:
+        return vendors
+    if _only_assigns_data(resource.text):
+        return ()
+    return boundary.vendors_of_script(inline_code(resource, context))
+
+
+def _held_to_pins(vendor: str, resource: Resource, context: CompileContext) -> Owner:
+    """The owner of an inline script that holds a vendor's code: one that is pinned to other scripts
+    does not have it.
+    """
+    pins = context.boundary.pins
+    if pins.inline and (changed := pins.changed(vendor, inline_code(resource, context))):
+        return ChangedScript(vendor, changed)
+    return known_vendor(vendor)
 
 
 _ASSIGNMENT = re.compile(r"\s*(?:(?:var|let|const)\s+)?[\w$.]+(?:\[[\"'][\w$-]+[\"']\])?\s*=\s*")
@@ -253,7 +303,8 @@ def _strings_in_json(text: str) -> list[str]:
     return list(_strings(value))
 
 
-_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# Possessive, and one that never ends is taken with all that follows: each is read once.
+_JSON_STRING = re.compile(r'"(?:((?:[^"\\]++|\\.)*+)"|(?:[^"\\]++|\\.)*+\\?\Z)', re.DOTALL)
 
 
 def is_url_text(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which charset a page is in, decided as a browser does (HTML Standard, 13.2.3)."""
+"""Determine the charset of a page as browsers do (HTML Standard, 13.2.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes that stand where a closed resource was."""
+"""The bytes that replace a closed resource."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from proxy.html.boundary import CompileContext, is_url_text
 from proxy.html.cmp_markup import activate
 from proxy.html.css import css_urls
+from proxy.html.owners import KnownVendor, Owner
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -20,8 +21,10 @@ _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 
 def opened_bytes(resource: Resource, start: int, end: int, context: CompileContext) -> bytes | None:
     """What stands in an open resource's place, where that is not what the page has."""
+    if resource.kind is not Kind.MARKED_SCRIPT:
+        return None
     location = location_of(resource.element)
-    if resource.kind is not Kind.MARKED_SCRIPT or location is None:
+    if location is None:
         return None
     spans = {
         name: (context.scan.real(at.start_offset) - start, context.scan.real(at.end_offset) - start)
@@ -55,7 +58,7 @@ def code_position(resource: Resource) -> int:
     return location.start_tag.end_offset
 
 
-def closed_form(resource: Resource, owners: frozenset[str], context: CompileContext) -> Closing:
+def closed_form(resource: Resource, owners: frozenset[Owner], context: CompileContext) -> Closing:
     """How to close this very resource: what shows nothing goes whole, content leaves its place."""
     closing = resource.closing
     if resource.tag in _SHAPING and resource.attribute and _shapes(resource.element, context):
@@ -65,7 +68,7 @@ def closed_form(resource: Resource, owners: frozenset[str], context: CompileCont
             return Closing.EMPTY
         return Closing.REMOVE if _is_tiny(resource.element) else closing
     if resource.kind is Kind.IMAGE and resource.tag == "img":
-        known = any(not owner.startswith("?") for owner in owners)
+        known = any(isinstance(owner, KnownVendor) for owner in owners)
         if _is_tiny(resource.element) or (known and not _shows_something(resource.element)):
             return Closing.REMOVE
     return closing
@@ -167,6 +170,9 @@ def _merged_span(resource: Resource, context: CompileContext) -> tuple[int, int]
     raise UndecodableError(f"the tag that gives <{tag}> its {name!r} cannot be placed")
 
 
+_NAME_END = re.compile(rb"[\s=]")
+
+
 def closed_bytes(
     resource: Resource,
     closing: Closing,
@@ -185,7 +191,7 @@ def closed_bytes(
         return b"data:text/css," if resource.imported else b"data:,"
     if closing is Closing.IMPORT_MAP:
         return _own_import_map(resource.text, context).encode("ascii")
-    name = re.split(rb"[\s=]", body[start:end], maxsplit=1)[0]
+    name = _NAME_END.split(body[start:end], maxsplit=1)[0]
     return name + b'="' + _closed_value(resource, closing, nested, context) + b'"'
 
 

@@ -1,4 +1,4 @@
-"""Scripts that a page already holds back for another consent tool: `type="text/plain"` and a mark.
+"""Markup of other consent tools: scripts held back by `type="text/plain"` and a mark.
 
 Such a page need not be rewritten to move to us. A marked script belongs to its vendor like any
 other, and is turned on when its vendor is open; one of the site's own, when the visitor allowed
@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 
 from consent_rules.categories import FOREIGN_NAMES, Category
+from proxy.html.owners import AllowedCategory, KnownVendor, Owner
 from proxy.html.tree import Element
 
 _CATEGORY_NAMES: Mapping[str, Category] = {
@@ -32,12 +33,7 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
-def category_owner(category: Category) -> str:
-    """How a category is written among the owners of a gate."""
-    return f"@{category}"
-
-
-def marks_of(element: Element) -> frozenset[str]:
+def marks_of(element: Element) -> frozenset[Owner]:
     """What must be open for a marked script to run: categories, or a vendor that Klaro calls by its
     name. Empty where it is not marked, or by words that we do not know.
     """
@@ -51,15 +47,15 @@ def marks_of(element: Element) -> frozenset[str]:
     if found:
         return _categories(found[1].split("-"))
     service = (element.attr("data-name") or "").strip().lower()
-    return frozenset({service}) if _NAME.fullmatch(service) else frozenset()
+    return frozenset({KnownVendor(service)}) if _NAME.fullmatch(service) else frozenset()
 
 
-def _categories(words: list[str]) -> frozenset[str]:
+def _categories(words: list[str]) -> frozenset[Owner]:
     """All of them must be known: `!analytics` (run when refused) or a site's own word is not."""
     known = [_CATEGORY_NAMES.get(word.lower()) for word in words if word]
     if not known or None in known:
         return frozenset()
-    return frozenset(category_owner(category) for category in known if category is not None)
+    return frozenset(AllowedCategory(category) for category in known if category is not None)
 
 
 def activate(

@@ -1,4 +1,4 @@
-"""resources -> gates: once per distinct body.
+"""Compile resources to gates, once for each distinct body.
 
 A gate is a span of the page's bytes and what stands there when it is closed. Whether it is
 open is asked later, for each outcome of the decision: nothing here depends on the visitor.
@@ -23,8 +23,9 @@ from proxy.html.boundary import (
     owners_of,
 )
 from proxy.html.closing import closed_bytes, closed_form, code_position, gate_span, opened_bytes
-from proxy.html.gates import UNHELD, Embed, Gate, Page, unknown
+from proxy.html.gates import Embed, Gate, Page
 from proxy.html.inline_remnants import code_of, remnants
+from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, Owner
 from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan, scan
@@ -32,6 +33,9 @@ from proxy.html.source import Source, read_source
 
 _NEST_LIMIT = 4
 """Pages within pages within pages: deeper ones are emptied."""
+
+_MAX_NESTED = 500
+"""Pages within a page's attributes (`srcdoc`): more are emptied, since each has a fixed cost."""
 
 
 def compile_page(
@@ -130,7 +134,7 @@ def findings(
 
 
 def _finding(
-    resource: Resource, owners: frozenset[str], context: CompileContext
+    resource: Resource, owners: frozenset[Owner], context: CompileContext
 ) -> OwnedResource | None:
     nested = b""
     if resource.kind is Kind.NESTED_PAGE:
@@ -145,7 +149,7 @@ def _finding(
     embed = None
     if closing is Closing.PLACEHOLDER:
         embed = Embed(
-            vendor=min(owners, default=""),
+            owner=min(owners, key=str, default=UNREADABLE_HOST),
             width=resource.element.attr("width") or "",
             height=resource.element.attr("height") or "",
         )
@@ -183,9 +187,21 @@ def _with_remains(
         return code_of(b" ".join((*parts, body[position:])))
 
     def is_vendors(text: str) -> bool:
-        return text in boundary.index.globals or boundary.index.names_a_vendor(text)
+        return text in boundary.index.globals or bool(boundary.index.vendors_named(text))
 
-    return [_with_its_remains(gate, body, rest, is_vendors, is_part=is_part) for gate in gates]
+    found: list[Gate] = []
+    searched = 0
+    for gate in gates:
+        if gate.code_at and searched <= _MAX_SEARCHED:
+            searched += len(body)
+            gate = _with_its_remains(gate, body, rest, is_vendors, is_part=is_part)
+        found.append(gate)
+    return found
+
+
+_MAX_SEARCHED = 20_000_000
+"""Bytes that are looked through for uses of what closed scripts declare: the page, once for each
+script. Beyond it (60 scripts of a page of 300 KB) a closed script leaves nothing."""
 
 
 def _with_its_remains(
@@ -196,8 +212,6 @@ def _with_its_remains(
     *,
     is_part: bool,
 ) -> Gate:
-    if not gate.code_at:
-        return gate
     end = body.rindex(b"</", gate.code_at, gate.end)
     found = remnants(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
     closed = gate.closed
@@ -206,10 +220,11 @@ def _with_its_remains(
     return replace(gate, closed=closed, names=found.names)
 
 
-def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[str], bytes]:
+def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owner], bytes]:
     """A page within an attribute: its owners, and the page with all of them closed."""
-    if context.depth >= _NEST_LIMIT:
-        return frozenset({unknown("")}), b""
+    context.nested += 1
+    if context.depth >= _NEST_LIMIT or context.nested > _MAX_NESTED:
+        return frozenset({UNREADABLE_HOST}), b""
     pages = [
         compile_page(
             resource.text.encode("utf-8", "surrogatepass"),
@@ -220,7 +235,7 @@ def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[str]
         )
         for base in context.bases
     ]
-    owners = frozenset[str]().union(*(page.owners for page in pages))
+    owners = frozenset[Owner]().union(*(page.owners for page in pages))
     # Of two readings that close different things, neither may stand for both.
     closed = {_all_closed(page) for page in pages}
     return owners, closed.pop() if len(closed) == 1 else b""
@@ -246,7 +261,7 @@ def _without_overlaps(gates: list[Gate]) -> list[Gate]:
             inner = merged[crossed[0] :]
             needs = gate.needs.union(*(one.needs for one in inner))
             if any(one.opened is not None and one.kind is Kind.SCRIPT for one in (gate, *inner)):
-                needs |= {UNHELD}  # the pin would be lost
+                needs |= {UNHELD_PIN}  # the pin would be lost
             del merged[crossed[0] + 1 :]
             merged[-1] = replace(
                 inner[0],

@@ -1,4 +1,5 @@
-"""What a page's markup holds ready for a script of its own: `data-src` and its kin.
+"""Deferred resources: URLs in `data-src` and similar attributes, which the page's script loads
+later.
 
 Lazy loaders, galleries and consent tools write an address where no browser looks, and a script
 turns it on later. Whoever it leads to is asked then, so it is a gate like `src`.

@@ -1,4 +1,4 @@
-"""One element -> the resources it holds: whatever it asks for, and the code it runs."""
+"""Extract the resources of one element: the URLs it fetches and the code it runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
 from proxy.html.deferred import deferred_resources, script_addresses
+from proxy.html.owners import Owner
+from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
 from proxy.html.resource import RESERVED_ID, Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, is_html, location_of
@@ -43,9 +45,16 @@ _TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,pla
 def resources_in_selects(document: Document) -> Iterator[Resource]:
     """What stands in a <select> as text but is a tag to browsers before 2025: they leave out the
     element around it. No one is known to write that, so no one is let.
+
+    Raises CostlyPageError where there is too much of it.
     """
+    read = 0
     for element in document.select(_TAGS_AS_TEXT):
-        if "<" in element.text:
+        text = element.text
+        read += len(text)
+        if read > MAX_TEXT_IN_SELECTS:
+            raise CostlyPageError("drawings in one another within a <select>")
+        if "<" in text:
             yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
     for element in document.select(_ENDING_A_SELECT):
         if not is_html(element):
@@ -72,29 +81,32 @@ def _linked(kind: Kind, closing: Closing, *names: str) -> _Handler:
 
 # Types that a browser runs, as they are or behind what a loader puts around them until it is their
 # turn: Rocket Loader (`0a1b2c-text/javascript`), Partytown, `text/javascript/blocked`.
-_RUN_TYPE = re.compile(
-    r"(?:(?:text|application)/(?:x-)?(?:java|ecma|j|live)script(?:1\.[0-5])?|module|"
-    r".*(?:javascript|partytown|-module).*)",
-    re.IGNORECASE,
-)
+_RUN_TYPE = re.compile(r"(?:java|ecma|j|live)script|\bmodule|partytown", re.IGNORECASE)
 # Types of what pages keep in a <script> without running it. All others are code that some loader
 # holds back, under a name of its own (`rocketlazyloadscript`, `text/psajs`, `mpp/lazy`).
 _DATA_TYPE = re.compile(
-    r"(?:(?:text|application|image|model)/(?:[\w.+-]*\+)?(?:json5?|ld-json|xml|html?|xhtml|plain|css"
-    r"|csv|yaml|x-yaml|toml|markdown|x-markdown|rtf|svg|vtt|turtle|n3|sparql|x-sparql|graphql|xslt"
-    r"|x-json|x-component|x-config|x-magento-init|less|x-less|x-scss|x-sass|geo|topo|glsl|wgsl)"
-    r"|(?:x-shader/|math/|text/x-mathjax|text/x-latex|text/x-glsl)[\w.+-]*"
-    r"|(?:[\w.-]+/)?[\w.+-]*(?:template|tmpl|handlebars|mustache|jsrender|underscore|ejs|nunjucks"
-    r"|dot|kendo|shader|dust|hogan|swig|twig)[\w.+-]*)\s*(?:;.*)?",
+    r"(?:text|application|image|model)/(?:[\w.+-]*\+)?(?:x-|ld-)?(?:json5?|xml|html?|xhtml|plain|css"
+    r"|csv|yaml|toml|markdown|rtf|svg|vtt|turtle|n3|sparql|graphql|xslt|component|config"
+    r"|magento-init|less|scss|sass|geo|topo|glsl|wgsl|latex)"
+    r"|(?:x-shader|math)/[\w.+-]*",
     re.IGNORECASE,
 )
+_TEMPLATE_TYPE = re.compile(
+    r"template|tmpl|handlebars|mustache|jsrender|underscore|\bejs\b|nunjucks|\bdot\b|kendo|shader"
+    r"|\bdust\b|hogan|swig|twig",
+    re.IGNORECASE,
+)
+_MAX_TYPE_LENGTH = 100
 
 
 def is_code(kind: str) -> bool:
     """Whether a script of a type is code: run by the browser, or held back for a loader that runs
     it. `kind` is the value of its `type`, "" for none.
     """
-    return bool(not kind or _RUN_TYPE.fullmatch(kind) or not _DATA_TYPE.fullmatch(kind))
+    if not kind or len(kind) > _MAX_TYPE_LENGTH or _RUN_TYPE.search(kind):
+        return True
+    name = kind.partition(";")[0].strip()
+    return not (_DATA_TYPE.fullmatch(name) or _TEMPLATE_TYPE.search(name))
 
 
 def _script(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -123,7 +135,7 @@ def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> 
 
 def _marked_script(
     element: Element,
-    marks: frozenset[str],
+    marks: frozenset[Owner],
     found: list[tuple[str, str]],
     reading: Reading,
 ) -> Iterator[Resource]:

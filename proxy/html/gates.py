@@ -1,36 +1,18 @@
-"""A compiled page: its gates and what closes them."""
+"""A compiled page: its gates, and what closes them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from proxy.html.owners import Owner, vendor_ids
 from proxy.html.resource import Closing, Kind
-
-MARKETING_ONLY = "@marketing"
-"""A need that only marketing pages meet: for what leaks a patient page's address."""
-
-NEVER = "@never"
-"""A need that nothing meets, on no page: for what would pass for a part of our own markup, or keep
-it from working.
-"""
-
-CHANGED = "?changed inline script of "
-"""Stands before a vendor's id and a hash among the owners: nobody approved that script."""
-
-UNHELD = "?script whose pin cannot be held"
-"""Among the owners: a pinned script where no browser looks at the hash."""
-
-
-def unknown(host: str) -> str:
-    """How a host that nobody knows is written among the owners."""
-    return f"?{host}"
 
 
 @dataclass(frozen=True, slots=True)
 class Embed:
     """A visible frame. Sizes are as the page gives them: "560", "100%", or ""."""
 
-    vendor: str
+    owner: Owner
     width: str
     height: str
 
@@ -39,14 +21,13 @@ class Embed:
 class Gate:
     """A span of `Page.body` that is there or not.
 
-    It is open when everything in `needs` is: ids of vendors, "?host" for a host nobody knows
-    (never open), or MARKETING_ONLY. `closed` is what stands there otherwise; for a frame with
-    content, a placeholder is made for `embed` instead.
+    It is open when all owners in `needs` may act. `closed` is what stands there otherwise; for a
+    frame with content, a placeholder is made for `embed` instead.
     """
 
     start: int
     end: int
-    needs: frozenset[str]
+    needs: frozenset[Owner]
     closed: bytes
     kind: Kind
     closing: Closing
@@ -65,7 +46,7 @@ class Page:
 
     body: bytes
     gates: tuple[Gate, ...]
-    owners: frozenset[str]
+    owners: frozenset[Owner]
     head_at: int | None
     foot_at: int | None
     is_document: bool
@@ -85,3 +66,8 @@ class Page:
     """Where the page asks for the cookie declaration."""
     passing: bool = False
     """Whether it is one of many that are alike, each seen once: what is made of it is not kept."""
+    vendors: frozenset[str] = field(init=False)
+    """The ids of the vendors among the owners."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vendors", vendor_ids(self.owners))

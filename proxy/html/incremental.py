@@ -1,4 +1,4 @@
-"""A page that is still coming -> pieces of it that nothing to come can change.
+"""Compile a page that is still arriving, chunk by chunk.
 
 Each piece is compiled like a page of its own, behind the start tags of what is open where it
 begins. A piece ends only where that is all there is to know of what came before: between two
@@ -20,8 +20,9 @@ from proxy.html.charset import charset_of
 from proxy.html.compile import findings, gates_of, own_frames
 from proxy.html.gates import Page
 from proxy.html.incremental_decoder import Decoding, decoding_of
+from proxy.html.owners import Owner
 from proxy.html.render import render
-from proxy.html.scan import Scan, scan
+from proxy.html.scan import Scan, check_page_cost, scan
 from proxy.html.source import Source, UndecodableError, is_shifted, text_of
 from proxy.html.text_only import TextOnlyWriter
 from proxy.html.tree import Comment, Element, is_html, parse, parse_unplaced
@@ -206,7 +207,7 @@ class IncrementalCompiler:
         page = Page(
             body=held,
             gates=gates,
-            owners=frozenset[str]().union(*(gate.needs for gate in gates)),
+            owners=frozenset[Owner]().union(*(gate.needs for gate in gates)),
             head_at=place(scanned.head_at) if first is None else None,
             foot_at=foot_at,
             is_document=first.is_document if first is not None else scanned.is_document,
@@ -240,6 +241,7 @@ class IncrementalCompiler:
         held = self._held
         if len(held) < self._retry_at and not self._has_come(self._waits_for):
             return None
+        check_page_cost(held)
         text = text_of(held)
         around = self._around
         doctype = _doctype(text) if around is None else around.doctype

@@ -1,4 +1,4 @@
-"""The charset of a page that is still coming: bytes as they are, or in UTF-8.
+"""Determine the charset of a page that is still arriving, and decode it.
 
 The few charsets that are not ASCII-compatible (UTF-16, ISO-2022-JP) are read by parts and the page
 goes out in UTF-8; in all others a tag looks like a tag.

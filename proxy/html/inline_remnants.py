@@ -1,4 +1,4 @@
-"""An inline script that holds a vendor's code and the site's own: what of it the page needs.
+"""What stays of a closed inline script: the site's own functions and data in it.
 
 Such a script is closed as a whole, for no part of a vendor's code may run. But what it declares
 beside it the rest of the page may call. So two things stand in its place: the declarations of the
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import tree_sitter
 import tree_sitter_javascript
+from tree_sitter import Node
+
+__all__ = ["Node", "Remains", "code_of", "is_data", "parse_script", "remnants"]
 
 _LANGUAGE = tree_sitter.Language(tree_sitter_javascript.language())
 
@@ -25,6 +28,13 @@ _PIECE = re.compile(
 )
 _MAX_BYTES = 16_384
 """Bytes. A script beyond that is a library or a bundle."""
+_BYTES_A_STEP = 20
+"""The parser asks some 2 times in 100 bytes whether it shall go on; where its search for a reading
+of what is none goes over all again and again, as often as there are bytes (`case a:case a:`)."""
+_MAX_OPEN = 2000
+"""Braces that are open. The parser takes 100 bytes of the stack for each, which may have 512 KB."""
+_MAX_PAIRED = 200
+_NO_BRACES = bytes(set(range(256)) - set(b"{}"))
 
 _FUNCTIONS = frozenset(
     {"function_declaration", "generator_function_declaration", "class_declaration"}
@@ -171,19 +181,49 @@ def _text(code: bytes) -> str:
     return code.decode("latin-1")
 
 
+def parse_script(script: bytes) -> Node | None:
+    """The syntax tree of a script; None where it cannot be read as a whole, or at no fair cost."""
+    if _is_too_deep(script):
+        return None
+    left = 200 + len(script) // _BYTES_A_STEP
+
+    def stops(_offset: int, _has_error: bool) -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    try:
+        tree = tree_sitter.Parser(_LANGUAGE).parse(
+            lambda offset, _point: script[offset:], progress_callback=stops
+        )
+    except ValueError:  # it was stopped
+        return None
+    return None if tree.root_node.has_error else tree.root_node
+
+
+def _is_too_deep(script: bytes) -> bool:
+    """Whether there are more open braces within each other than the parser has stack for, be there
+    pairs as deep as no script has them, too.
+    """
+    braces = script.translate(None, _NO_BRACES)
+    for _ in range(_MAX_PAIRED):
+        if len(braces) <= _MAX_OPEN:
+            return False
+        braces = braces.replace(b"{}", b"")
+    return len(braces) > _MAX_OPEN
+
+
 def _declared(script: bytes) -> Iterator[_Declared]:
-    root = tree_sitter.Parser(_LANGUAGE).parse(script).root_node
+    root = parse_script(script)
     # One that cannot be read as a whole is none that a browser would run.
-    for statement in () if root.has_error else root.children:
+    for statement in () if root is None else root.children:
         for name, node, own in _names(statement, script):
             if name.isascii() and len(name) > 2:
                 yield _Declared(name.decode(), node.start_byte, own)
 
 
-def _names(
-    statement: tree_sitter.Node, script: bytes
-) -> Iterator[tuple[bytes, tree_sitter.Node, bytes]]:
-    def text(node: tree_sitter.Node) -> bytes:
+def _names(statement: Node, script: bytes) -> Iterator[tuple[bytes, Node, bytes]]:
+    def text(node: Node) -> bytes:
         return script[node.start_byte : node.end_byte]
 
     if statement.type in _FUNCTIONS:
@@ -195,8 +235,8 @@ def _names(
             name = one.child_by_field_name("name") if one.type == "variable_declarator" else None
             if name is not None and name.type == "identifier":
                 value = one.child_by_field_name("value")
-                is_data = value is not None and _is_data(value)
-                yield text(name), one, b"var %s;" % text(one) if is_data else b""
+                own = b"var %s;" % text(one) if value is not None and is_data(value) else b""
+                yield text(name), one, own
     elif statement.type == "expression_statement":
         for one in _assignments(statement):
             left, value = one.child_by_field_name("left"), one.child_by_field_name("right")
@@ -208,10 +248,10 @@ def _names(
                 if of is None or text(of) not in _WINDOW:
                     continue
             if name is not None:
-                yield text(name), one, b"%s;" % text(one) if _is_data(value) else b""
+                yield text(name), one, b"%s;" % text(one) if is_data(value) else b""
 
 
-def _assignments(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+def _assignments(node: Node) -> Iterator[Node]:
     for child in node.children:
         if child.type == "assignment_expression":
             yield child
@@ -219,7 +259,7 @@ def _assignments(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
             yield from _assignments(child)
 
 
-def _is_data(value: tree_sitter.Node) -> bool:
+def is_data(value: Node) -> bool:
     """Whether nothing runs to make a value."""
     waiting = [value]
     while waiting:

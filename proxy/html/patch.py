@@ -1,4 +1,4 @@
-"""Pages that differ from an earlier one of their address by a few words: a token, a time, a count.
+"""Patch a compiled page onto a body that differs by a few words: a token, a time, a count.
 
 Such a page need not be read again as a whole. The words that differ are found by comparing bytes;
 where each stands is asked of the parser once. If no word in that place can change how the page is

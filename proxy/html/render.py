@@ -1,17 +1,18 @@
-"""Page + what is open -> bytes."""
+"""Render a page: gates and the set of open owners -> bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from proxy.html.gates import Embed, Gate, Page
+from proxy.html.owners import Owner
 
 _NOTHING = b""
 
 
 def render(
     page: Page,
-    is_open: frozenset[str],
+    is_open: frozenset[Owner],
     *,
     everything: bool = False,
     head: bytes = _NOTHING,

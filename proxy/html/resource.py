@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proxy.html.owners import Owner
 from proxy.html.source import Source
 from proxy.html.tree import Element, location_of, parse_unplaced
 
@@ -75,7 +76,7 @@ class Resource:
     text: str = ""
     css: tuple[int, int] | None = None
     imported: bool = False
-    marks: frozenset[str] = frozenset()
+    marks: frozenset[Owner] = frozenset()
     """What must be open for a marked script, if no vendor owns it."""
     scripting: bool = False
     """Whether it was found as a browser with JavaScript reads the page."""

@@ -1,4 +1,4 @@
-"""bytes -> resources: everything on a page that reaches out or runs code, and where it stands.
+"""Scan a body for resources: everything that fetches or runs code, with its span.
 
 The parser builds the tree that a browser builds (WHATWG HTML). A page with <noscript> is read
 twice, as a browser with JavaScript and one without it, because the two see different pages;
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
+from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, CostlyPageError, check_cost
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source
 from proxy.html.tree import Document, Element, Node, Text, is_html, language_of, location_of, parse
@@ -81,9 +82,12 @@ _SELECTOR = ",".join(
 def scan(source: Source, *, had_base: bool = False) -> Scan:
     """Find every resource of a page. Never fails on bad HTML: there is none, for a browser.
     `had_base`: a <base> stands before what `source` holds of the page.
+
+    Raises CostlyPageError, before it parses anything, for a page that costs too much to parse.
     """
     text = source.text
     tags = _tags_of_note(source.body)
+    _check_cost(tags)
     slot_at: int | None = _slot_offset(text)
     marked = text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
     views = _views(source, marked, tags, had_base=had_base)
@@ -193,7 +197,7 @@ class _Tags:
     """Names of attributes that may hold what a script of the page loads (`deferring_names`)."""
 
 
-_OF_NOTE = re.compile(rb"<(/?(?:svg|math)|base|select|template|frameset|noscript)")
+_OF_NOTE = re.compile(rb"<(/?(?:svg|math)|base|select|template|frameset|noscript|html|body)")
 
 
 def _tags_of_note(body: bytes) -> _Tags:
@@ -202,6 +206,21 @@ def _tags_of_note(body: bytes) -> _Tags:
     for match in _OF_NOTE.finditer(lowered):
         at.setdefault(match[1], []).append(match.start())
     return _Tags(lowered, at, deferring_names(lowered))
+
+
+def check_page_cost(body: bytes) -> None:
+    """Raise CostlyPageError for a page, or a part of one, that costs too much to parse."""
+    _check_cost(_tags_of_note(body))
+
+
+def _check_cost(tags: _Tags) -> None:
+    roots = (*tags.at.get(b"html", ()), *tags.at.get(b"body", ()))
+    check_cost(tags.lowered, roots)
+    drawings = len(tags.at.get(b"svg", ())) + len(tags.at.get(b"math", ()))
+    if b"select" in tags.at and drawings > MAX_DRAWINGS_BY_SELECT:
+        raise CostlyPageError(
+            f"more than {MAX_DRAWINGS_BY_SELECT} drawings on a page with a <select>"
+        )
 
 
 def needs_both_views(body: bytes) -> bool:

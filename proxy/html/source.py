@@ -1,4 +1,4 @@
-"""The bytes of a page as text that a parser can read without losing their positions."""
+"""The bytes of a page as text for the parser, positions preserved."""
 
 from __future__ import annotations
 

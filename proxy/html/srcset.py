@@ -1,4 +1,4 @@
-"""The URLs of a srcset (HTML Standard, 4.8.4.3.10)."""
+"""Parse the URLs of a srcset (HTML Standard, 4.8.4.3.10)."""
 
 from __future__ import annotations
 

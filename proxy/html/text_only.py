@@ -1,4 +1,4 @@
-"""The rest of a page whose markup cannot be told from its text: the text, and plain tags.
+"""Rewrite markup that cannot be gated to text and plain tags.
 
 Where no place can be found at which a page's state is known (an element of many megabytes that
 never ends), every tag that follows is written anew: one that this module knows to be harmless,

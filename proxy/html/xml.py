@@ -1,4 +1,4 @@
-"""XML documents (XHTML, SVG, style sheets of XSLT) for one visitor: what reaches out is taken out.
+"""Gate XML documents (XHTML, SVG, XSLT) token by token, for one visitor.
 
 A document that is not well formed is shown by browsers up to the fault and no further (XML 1.0,
 1.2, "fatal error"), so that is where ours ends too. Names count without their prefixes: what an
@@ -18,7 +18,7 @@ from proxy.html.charset import charset_of_content_type, is_label, python_codec
 from proxy.html.css import css_urls
 from proxy.html.deferred import deferring_names
 from proxy.html.elements import resources_of
-from proxy.html.gates import MARKETING_ONLY, unknown
+from proxy.html.owners import MARKETING_ONLY, UNREADABLE_HOST, Owner, known_vendor
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source, UndecodableError
 from proxy.html.tree import parse
@@ -51,7 +51,7 @@ _ALONE = {"frame": "iframe"}
 
 
 def gated_xml(
-    body: bytes, content_type: str, url: str, boundary: Boundary, is_open: frozenset[str]
+    body: bytes, content_type: str, url: str, boundary: Boundary, is_open: frozenset[Owner]
 ) -> bytes:
     """The document as a visitor may see it to whom `is_open` may act (`MARKETING_ONLY` included).
 
@@ -105,7 +105,7 @@ class _Writer:
     text: str
     url: str
     boundary: Boundary
-    is_open: frozenset[str]
+    is_open: frozenset[Owner]
 
     def parts(self) -> Iterator[str]:
         """The document, token by token, up to where it is not well formed."""
@@ -153,7 +153,7 @@ class _Writer:
             entities.setdefault(name, one or other)
         return token[0]
 
-    def _owners(self, urls: tuple[str, ...], bases: tuple[str, ...]) -> Iterator[str]:
+    def _owners(self, urls: tuple[str, ...], bases: tuple[str, ...]) -> Iterator[Owner]:
         for url in urls:
             for base in bases:
                 owner = self.boundary.owner(url, base)
@@ -174,7 +174,7 @@ class _Writer:
     def _content(self, held: _Held, entities: Mapping[str, str], bases: tuple[str, ...]) -> str:
         plain = _expanded("".join(held.texts), entities)
         if held.of == "script":
-            owners: Iterable[str] = self.boundary.index.vendors_of_text(plain)
+            owners: Iterable[Owner] = map(known_vendor, self.boundary.index.vendors_of_text(plain))
         else:
             urls = tuple(found.url for found in css_urls(plain, relative=len(bases) > 1))
             owners = self._owners(urls, bases)
@@ -215,11 +215,11 @@ class _Writer:
         if resource.kind is Kind.REFERRER:
             return MARKETING_ONLY not in self.is_open
         if resource.kind is Kind.INLINE_SCRIPT:
-            vendors = self.boundary.index.vendors_of_text(resource.text)
+            vendors = map(known_vendor, self.boundary.index.vendors_of_text(resource.text))
             return not self.is_open.issuperset((*vendors, *self._owners(resource.urls, bases)))
         if resource.kind is Kind.NESTED_PAGE:
             # A page within an attribute of an XML document: nobody writes that.
-            return unknown("") not in self.is_open
+            return UNREADABLE_HOST not in self.is_open
         return self._is_closed(resource.urls, bases)
 
 

@@ -1,4 +1,4 @@
-"""What is told of a request once it is over, and what is noted of it on its way."""
+"""Access records: what is logged and counted of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content codings: what an upstream sent, undone; what a visitor accepts, done.
+"""Content codings: decode the upstream's body, encode the visitor's.
 
 RFC 9110, 8.4 and 12.5.3; `br` RFC 7932, `zstd` RFC 8878.
 """

@@ -1,4 +1,4 @@
-"""Content codings of a body that is still coming: undone and done chunk by chunk.
+"""Content codings of a streamed body, chunk by chunk.
 
 `proxy.compression` does the same for whole bodies, and knows the formats.
 """

@@ -1,4 +1,4 @@
-"""The pages that the proxy answers itself when it cannot or will not pass a request on.
+"""The proxy's own error pages.
 
 They say nothing of the machines behind: what went wrong in detail is in the log, found by the
 reference number.

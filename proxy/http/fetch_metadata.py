@@ -1,4 +1,4 @@
-"""What a browser says that it wants a response for (Fetch Metadata Request Headers).
+"""Sec-Fetch-*: the destination and mode of a request (Fetch Metadata Request Headers).
 
 `Sec-Fetch-Dest` is missing in Safari before 16.4 and wherever a site is reached without TLS. Each
 question here says which way it is then answered: the one that cannot open anything.

@@ -1,4 +1,4 @@
-"""Which headers go through the proxy, and which stop here. Pure functions.
+"""Forwarding rules of header fields: hop-by-hop, X-Forwarded-*, Via (RFC 9110, 7.6). Pure.
 
 Header text is kept as aiohttp reads it: UTF-8, any other byte as a lone surrogate.
 `proxy.http.adapters.writer` writes it back byte for byte.

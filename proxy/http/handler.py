@@ -1,4 +1,4 @@
-"""What answers a request."""
+"""The type of a request handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quality values: how much a request wants each of the members of an Accept-* field.
+"""Quality values of Accept-* fields (RFC 9110, 12.4.2).
 
 RFC 9110, 12.4.2. Pure functions.
 """

@@ -1,4 +1,4 @@
-"""Header fields that describe a representation: the table of what goes when its bytes change.
+"""Representation fields: what is removed when the bytes of a representation change (RFC 9110, 8).
 
 RFC 9110, 8 (representation data and metadata) and 14 (ranges); RFC 9530 and its predecessors
 (digests); RFC 9842 (dictionaries). Pure data, and functions on header fields.

@@ -1,4 +1,4 @@
-"""Request header fields by what they can do to a response that is shared.
+"""Classes of request header fields: credentials, keyed by the cache, unknown.
 
 A stored response serves every visitor of its URL. Whatever a request says beside the URL and what
 `Vary` names is an unkeyed input: an origin that obeys or reflects it would write one visitor's

@@ -1,4 +1,4 @@
-"""One line of JSON per request, without what could tell who the visitor is.
+"""The access log: a line of JSON for each request, without personal data.
 
 No cookies, no query (searches, click identifiers), no referrer; the address is cut to its network.
 Of a patient page the rule that names it stands for its path, which may itself tell something.

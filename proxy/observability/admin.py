@@ -1,4 +1,4 @@
-"""The operator's listener: health, config, metrics, purge. It answers while the loop turns.
+"""The admin listener: health, config, metrics, purge.
 
 A page in an operator's browser can point a host name of its own at this listener (DNS rebinding)
 and read it as its own origin. So it answers only to names that nobody else can own: addresses,

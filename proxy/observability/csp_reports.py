@@ -1,4 +1,4 @@
-"""Read CSP violation reports."""
+"""Parse CSP violation reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was closed because nobody approved it: counted by site, page and host.
+"""What has no approval: resources counted by site, page and vendor or host.
 
 Seen in pages when they are compiled, and in the browsers' CSP reports. Workers gather counts in
 memory and add them to one SQLite file, from which `consent-proxy discovered` reads.
@@ -22,7 +22,7 @@ from consent_rules.wording import printable
 _log = logging.getLogger("consent_proxy.observability")
 
 Seen = Literal["page", "report"]
-_Key = tuple[str, str, str, str, Seen]
+_Key = tuple[str, str, str, str, str, Seen]
 
 _MAX_ROWS: Mapping[Seen, int] = {"page": 5000, "report": 2000}
 """Of each kind: different sightings a worker keeps between two writes, and rows a site may have.
@@ -30,7 +30,7 @@ Anybody can send reports: they may neither fill a disk nor take the place of wha
 _ROOM = 50
 """Rows that go at once to make room for new ones."""
 _MAX_HOST = 300
-"""Characters of a host, or of a changed script's name and hash."""
+"""Characters of a host."""
 _MAX_PAGES = 50
 FLUSH_SECONDS = 2.0
 MORE_PAGES = "(more pages)"
@@ -38,36 +38,51 @@ PATIENT_PAGES = "(patient pages)"
 """Stands for the path of a patient page, which may itself tell something."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS discovered (
-    site TEXT NOT NULL, host TEXT NOT NULL, owner TEXT NOT NULL, page TEXT NOT NULL,
-    seen TEXT NOT NULL, times INTEGER NOT NULL, last_seen TEXT NOT NULL,
-    PRIMARY KEY (site, host, page, seen)
+CREATE TABLE IF NOT EXISTS sightings (
+    site TEXT NOT NULL, host TEXT NOT NULL, vendor TEXT NOT NULL, script TEXT NOT NULL,
+    page TEXT NOT NULL, seen TEXT NOT NULL, times INTEGER NOT NULL, last_seen TEXT NOT NULL,
+    PRIMARY KEY (site, host, vendor, script, page, seen)
 )
 """
 _ADD = """
-INSERT INTO discovered (site, host, owner, page, seen, times, last_seen)
-VALUES (?, ?, ?, ?, ?, ?, date('now'))
-ON CONFLICT (site, host, page, seen)
-DO UPDATE SET times = times + excluded.times, owner = excluded.owner,
-              last_seen = excluded.last_seen
+INSERT INTO sightings (site, host, vendor, script, page, seen, times, last_seen)
+VALUES (?, ?, ?, ?, ?, ?, ?, date('now'))
+ON CONFLICT (site, host, vendor, script, page, seen)
+DO UPDATE SET times = times + excluded.times, last_seen = excluded.last_seen
 """
-_HAS = "SELECT 1 FROM discovered WHERE site = ? AND host = ? AND page = ? AND seen = ?"
-_OTHER_PAGES = (
-    "SELECT count(*) FROM discovered WHERE site = ? AND host = ? AND page != ? AND seen = ?"
-)
+_SAME = "site = ? AND host = ? AND vendor = ? AND script = ?"
+_HAS = f"SELECT 1 FROM sightings WHERE {_SAME} AND page = ? AND seen = ?"  # noqa: S608
+_OTHER_PAGES = f"SELECT count(*) FROM sightings WHERE {_SAME} AND page != ? AND seen = ?"  # noqa: S608
 _MAKE_ROOM = """
-DELETE FROM discovered WHERE rowid IN (
-    SELECT rowid FROM discovered WHERE site = ? AND seen = ?
+DELETE FROM sightings WHERE rowid IN (
+    SELECT rowid FROM sightings WHERE site = ? AND seen = ?
     ORDER BY times > 1, last_seen, rowid LIMIT ?
 )
 """
 """What was seen once goes first, then what was not seen for long."""
+# Files of versions up to 0.1.0. Their column `host` held a vendor's id as well, or a sentence about
+# an inline script; of a script whose pin cannot be held there is nothing to approve.
+_CHANGED = "changed inline script of "
+_MOVE = f"""
+INSERT INTO sightings (site, host, vendor, script, page, seen, times, last_seen)
+SELECT site,
+       CASE WHEN owner = '' AND instr(host, ' ') = 0 THEN host ELSE '' END,
+       CASE WHEN host LIKE '{_CHANGED}%: sha256-%'
+            THEN substr(host, {len(_CHANGED) + 1}, instr(host, ': ') - {len(_CHANGED) + 1})
+            ELSE owner END,
+       CASE WHEN host LIKE '{_CHANGED}%: sha256-%' THEN substr(host, instr(host, ': ') + 2)
+            ELSE '' END,
+       page, seen, times, last_seen
+FROM discovered WHERE host NOT LIKE 'script whose pin%'
+ON CONFLICT DO UPDATE SET times = times + excluded.times
+"""  # noqa: S608 - nothing in it is from outside
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """One host on one site, safe to print. `owner` is the vendor's id, or "" when the catalogue has
-    none.
+    """One vendor or host on one site, safe to print: a host that no vendor has, or the vendor's id
+    as `owner`; the other one is "". `script` is the hash of an inline script that the vendor's tag
+    does not name.
     """
 
     site: str
@@ -77,6 +92,11 @@ class Discovery:
     in_pages: int
     in_reports: int
     last_seen: str
+    script: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.owner or self.host
 
 
 class Sightings:
@@ -87,12 +107,21 @@ class Sightings:
         self._counts: dict[Seen, dict[_Key, int]] = {"page": {}, "report": {}}
         self._failed = False
 
-    def add(self, site: str, page: str, host: str, owner: str, seen: Seen) -> None:
-        """Count one sighting. `owner` is a vendor's id or ""."""
+    def add(
+        self,
+        site: str,
+        page: str,
+        *,
+        seen: Seen,
+        host: str = "",
+        vendor: str = "",
+        script: str = "",
+    ) -> None:
+        """Count one sighting: of a host, or of a vendor by its id and perhaps a script's hash."""
         if self._path is None or len(host) > _MAX_HOST:
             return
         counts = self._counts[seen]
-        key: _Key = (site, host, owner, page[:200], seen)
+        key: _Key = (site, host, vendor, script, page[:200], seen)
         if key in counts or len(counts) < _MAX_ROWS[seen]:
             counts[key] = counts.get(key, 0) + 1
 
@@ -118,20 +147,19 @@ def _write(path: Path, counts: Mapping[_Key, int]) -> None:
     _make_private(path)
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute(_SCHEMA)
-        grouped = database.execute(
-            "SELECT site, seen, count(*) FROM discovered GROUP BY site, seen"
-        )
+        _prepare(database)
+        grouped = database.execute("SELECT site, seen, count(*) FROM sightings GROUP BY site, seen")
         rows: dict[tuple[str, Seen], int] = {(site, seen): number for site, seen, number in grouped}
-        for (site, host, owner, page, seen), times in counts.items():
-            (pages,) = database.execute(_OTHER_PAGES, (site, host, page, seen)).fetchone()
+        for (site, host, vendor, script, page, seen), times in counts.items():
+            same = (site, host, vendor, script)
+            (pages,) = database.execute(_OTHER_PAGES, (*same, page, seen)).fetchone()
             row_page = page if pages < _MAX_PAGES else MORE_PAGES
-            if database.execute(_HAS, (site, host, row_page, seen)).fetchone() is None:
+            if database.execute(_HAS, (*same, row_page, seen)).fetchone() is None:
                 number = rows.get((site, seen), 0)
                 if number >= _MAX_ROWS[seen]:
                     number -= database.execute(_MAKE_ROOM, (site, seen, _ROOM)).rowcount
                 rows[site, seen] = number + 1
-            database.execute(_ADD, (site, host, owner, row_page, seen, times))
+            database.execute(_ADD, (*same, row_page, seen, times))
 
 
 def _make_private(path: Path) -> None:
@@ -145,31 +173,46 @@ def _make_private(path: Path) -> None:
             file.chmod(0o600)
 
 
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make the table, and move to it what an earlier version has left."""
+    database.execute(_SCHEMA)
+    is_old = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'discovered'"
+    if database.execute(is_old).fetchone() is None:
+        return
+    if not database.in_transaction:
+        database.execute("BEGIN IMMEDIATE")
+    if database.execute(is_old).fetchone() is not None:  # not by another worker meanwhile
+        database.execute(_MOVE)
+        database.execute("DROP TABLE discovered")
+    database.commit()
+
+
 def read_discovered(path: Path, site: str = "") -> list[Discovery]:
     """Everything found so far, most seen first. A file that is not there yet has nothing."""
     if not path.exists():
         return []
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
-        database.execute(_SCHEMA)
+        _prepare(database)
         rows = database.execute(
-            "SELECT site, host, max(owner), json_group_array(DISTINCT page), "
+            "SELECT site, host, vendor, script, json_group_array(DISTINCT page), "
             "sum(CASE seen WHEN 'page' THEN times ELSE 0 END), "
             "sum(CASE seen WHEN 'report' THEN times ELSE 0 END), max(last_seen) "
-            "FROM discovered WHERE ? IN ('', site) GROUP BY site, host "
-            "ORDER BY sum(times) DESC, host",
+            "FROM sightings WHERE ? IN ('', site) GROUP BY site, host, vendor, script "
+            "ORDER BY sum(times) DESC, vendor, host",
             (site,),
         ).fetchall()
     return [
         Discovery(
             name,
             printable(host),
-            printable(owner),
+            printable(vendor),
             tuple(sorted(map(printable, json.loads(pages)))),
             in_pages,
             in_reports,
             last,
+            printable(script),
         )
-        for name, host, owner, pages, in_pages, in_reports, last in rows
+        for name, host, vendor, script, pages, in_pages, in_reports, last in rows
     ]
 
 
@@ -177,19 +220,19 @@ def as_config(found: Discovery, today: datetime.date) -> str:
     """A discovery as config to paste once somebody has looked at it: commented out, so that
     pasting alone approves nothing.
     """
-    what, changed, shown = found.host.partition(": ")
-    if changed:
+    if found.script:
         return "\n".join(
             (
-                f"# {what} on site {found.site}: closed, since its hash is not in inline_hashes",
+                f"# {_CHANGED}{found.owner} on site {found.site}: closed, since its hash is not in "
+                "inline_hashes",
                 f"# seen on {', '.join(found.pages[:3])}, last on {found.last_seen}",
                 "# look at it, and if it is right add to the tag:",
-                f'# inline_hashes = ["{shown}"]',
+                f'# inline_hashes = ["{found.script}"]',
             )
         )
     pages = ", ".join(found.pages[:3]) + (" ..." if len(found.pages) > 3 else "")
     lines = [
-        f"# {found.host} on site {found.site}: in {found.in_pages} page(s), reported "
+        f"# {found.name} on site {found.site}: in {found.in_pages} page(s), reported "
         f"{found.in_reports} time(s), last on {found.last_seen}",
         f"# seen on {pages}",
     ]

@@ -1,4 +1,4 @@
-"""What the workers count, for the operator's eyes.
+"""Counters and histograms of the workers, in shared memory.
 
 Each worker counts for itself, in plain dictionaries: well below a microsecond a request. Once a
 second it writes its counts into its part of memory that all workers share, so that whichever worker

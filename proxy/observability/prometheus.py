@@ -1,4 +1,4 @@
-"""The counts of all workers in the Prometheus text format."""
+"""Metrics of all workers in the Prometheus text format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A token bucket: so many a second, and some at once."""
+"""A token bucket: a rate and a burst."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts CSP reports may name: anybody can send one, and none may drown the others."""
+"""Budgets of the hosts that CSP reports may name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pages were sent, and whether to patients: what a report about a page is held against.
+"""Served pages and their audience, against which reports are checked.
 
 Anybody can send a CSP report, and any worker may get it. So this table stands in memory that all
 workers share: it is made before they are forked. A page is noted when it is rendered for the first

@@ -1,4 +1,4 @@
-"""What of our own markup goes into a page."""
+"""The proxy's own markup in a page: banner, link, scripts, placeholders."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from proxy.banner.presenters import banner_view, page_state, sells, used_categor
 from proxy.banner.texts import Texts
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.gates import Embed, Page
+from proxy.html.owners import KnownVendor, Owner, UnknownHost
 from proxy.rendering.open_owners import open_owners
 
 
@@ -46,8 +47,8 @@ class Injection:
     saved_form: bool = False
 
 
-def may_be_allowed(decision: Decision, owner: str) -> bool:
-    return decision.answer(owner).reason not in UNCHOOSABLE
+def may_be_allowed(decision: Decision, vendor: str) -> bool:
+    return decision.answer(vendor).reason not in UNCHOOSABLE
 
 
 def declaration_markup(
@@ -153,7 +154,7 @@ def own_markup(
 
 
 def _standing_scripts(
-    page: Page, site: SiteRules, rules: Rules, decision: Decision, is_open: frozenset[str]
+    page: Page, site: SiteRules, rules: Rules, decision: Decision, is_open: frozenset[Owner]
 ) -> list[Script]:
     """The guard of patient pages and the stand-ins for closed vendors: before any other script."""
     found: list[Script | None] = []
@@ -162,10 +163,10 @@ def _standing_scripts(
     if decision.audience is not Audience.PATIENT:
         found.append(guard(site.patient_paths.patterns))
     if decision.enforce:
-        present = [rules.vendors[owner] for owner in page.owners if owner in rules.vendors]
+        present = [rules.vendors[vendor] for vendor in page.vendors if vendor in rules.vendors]
         # `gtag` is Analytics' and Ads' alike: what an open one defines is left to it.
-        defined = {name for v in present if v.id in is_open for name in v.globals}
-        missing = {name for v in present if v.id not in is_open for name in v.globals}
+        defined = {name for v in present if v.id in decision.open for name in v.globals}
+        missing = {name for v in present if v.id not in decision.open for name in v.globals}
         for gate in page.gates:
             if gate.names and not gate.needs <= is_open:
                 missing |= gate.names
@@ -180,12 +181,13 @@ def _placeholder(
     texts: Texts,
     prefix: str,
 ) -> str:
-    vendor = vendors.get(embed.vendor)
+    owner = embed.owner
+    vendor = vendors.get(owner.id) if isinstance(owner, KnownVendor) else None
     if vendor is not None and not vendor.embed:
         return ""  # a tracker's frame shows nothing
     return placeholder_html(
-        embed.vendor,
-        vendor.name if vendor is not None else embed.vendor.removeprefix("?"),
+        str(owner),
+        vendor.name if vendor is not None else _name(owner),
         vendor.embed if vendor is not None else "other",
         embed.width or None,
         embed.height or None,
@@ -193,6 +195,10 @@ def _placeholder(
         allow=vendor is not None and may_be_allowed(decision, vendor.id),
         prefix=prefix,
     )
+
+
+def _name(owner: Owner) -> str:
+    return owner.host if isinstance(owner, UnknownHost) else str(owner).removeprefix("?")
 
 
 def _markup(text: str) -> bytes:

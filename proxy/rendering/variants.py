@@ -1,4 +1,4 @@
-"""Page + decision -> the bytes one kind of visitor gets, made once and kept."""
+"""Variants: a page rendered for one kind of visitor, memoised."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from proxy.rendering.injected_markup import (
     may_be_allowed,
     own_markup,
 )
-from proxy.rendering.open_owners import open_owners, open_vendors
+from proxy.rendering.open_owners import open_owners
 
 _NOT_SENT = PageRecord("", banner_shown=False, open_gates=0, closed_gates=0)
 
@@ -82,14 +82,14 @@ def variant_key(
 ) -> tuple[object, ...]:
     """Equal keys, equal bytes: what of a decision shows on this page."""
     return (
-        page.owners & open_vendors(decision),
+        page.vendors & decision.open,
         decision.audience,
         decision.enforce,
         decision.show_banner,
         decision.gpc,
         tuple(decision.categories.items()),
         decision.exceptions,
-        frozenset(o for o in page.owners if may_be_allowed(decision, o)),
+        frozenset(v for v in page.vendors if may_be_allowed(decision, v)),
         texts.lang,
         injection,
         return_to,

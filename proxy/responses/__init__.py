@@ -1,1 +1,1 @@
-"""Turn the origin's response into the visitor's response."""
+"""The origin's response -> the visitor's response."""

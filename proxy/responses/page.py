@@ -1,4 +1,4 @@
-"""An upstream's page -> the visitor's page: read, compile, decide, render, reply."""
+"""The reply with a page: audience, variant, headers."""
 
 from __future__ import annotations
 

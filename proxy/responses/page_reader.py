@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from functools import partial
 
 from multidict import CIMultiDict
 
@@ -15,6 +16,7 @@ from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_audience
 from proxy.html import Page, UndecodableError, compile_page
+from proxy.html.owners import ChangedScript, KnownVendor, Owner, UnknownHost
 from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
 from proxy.html.patch import PageTemplate
 from proxy.html.source import charset_of_content_type
@@ -153,17 +155,20 @@ async def _compiled(
     return page
 
 
-def note_unapproved(owners: frozenset[str], context: RequestContext, runtime: Runtime) -> None:
+def note_unapproved(owners: frozenset[Owner], context: RequestContext, runtime: Runtime) -> None:
     """Count what has no tag on this site: once for each distinct page, not for each visitor.
     `context` is the one by all that the page says of its audience.
     """
     tagged = {tag.vendor for tag in context.site.tags}
     patient = context.page_context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else context.path
-    for owner in owners - tagged:
-        known = "" if owner.startswith("?") else owner
-        if known and known not in runtime.rules.vendors:
-            continue  # a rule of ours, or a name that another consent tool goes by
-        host = owner.removeprefix("?") or known
-        if host:
-            runtime.sightings.add(context.site.name, path, host, known, "page")
+    vendors = runtime.rules.vendors.keys() - tagged
+    add = partial(runtime.sightings.add, context.site.name, path, seen="page")
+    for owner in owners:
+        match owner:
+            case KnownVendor(vendor) if vendor in vendors:
+                add(vendor=vendor)
+            case UnknownHost(host) if host:
+                add(host=host)
+            case ChangedScript(vendor, digest):
+                add(vendor=vendor, script=digest)

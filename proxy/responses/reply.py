@@ -1,4 +1,4 @@
-"""A response, ready but for its head: enforcement first, then it is sent."""
+"""Reply: a response before its head is enforced and sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The origin's response -> the visitor's: one dispatch by kind, with enforcement before anything.
+"""Dispatch the origin's response by kind, and enforce the decision on it.
 
 What is to be gated is read first, for a page may say within that it is for patients; then the
 decision is applied to the head, once, by `deliver`; then it is sent.

@@ -1,4 +1,4 @@
-"""The site's own service worker: it answers for pages, so it is held to the policy as well.
+"""The reply with the site's own service worker.
 
 What it makes up or takes from the Cache API never passes the proxy. So its script is sent with a
 few lines of ours behind it, which put our policy on every page it answers with.

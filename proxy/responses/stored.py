@@ -1,4 +1,4 @@
-"""A stored response on its way to a visitor; and what of it is made ready for the fast path."""
+"""The reply with a stored response, and its entry on the fast path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stream the upstream's body to the visitor as it comes."""
+"""Stream the upstream's body to the visitor in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that is large or comes slowly: gated in pieces and sent while the rest still comes.
+"""The reply with a page that is large or slow: gated and sent chunk by chunk.
 
 The head of the answer is decided by the first piece, in which the body has begun: charset,
 language, <base> and the mark of a patient page. From there on each piece is sent as it is gated.
@@ -23,6 +23,7 @@ from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page, UndecodableError
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
+from proxy.html.owners import KnownVendor, Owner
 from proxy.html.render import render
 from proxy.html.text_only import TextOnlyWriter
 from proxy.http.access_record import PAGE, PageRecord
@@ -193,7 +194,7 @@ class _Page:
         self._begun = False
         self._was_patients = context.decision.audience is Audience.PATIENT
         self._open = open_owners(context.decision)
-        self.owners: frozenset[str] = frozenset()
+        self.owners: frozenset[Owner] = frozenset()
         self.open = self.closed = 0
 
     def write(self, piece: CompiledChunk, *, last: bool) -> bytes:
@@ -345,7 +346,9 @@ def _markup(
         origin=f"//{context.authority}",  # a <base> may still come
         declared=vendors_on(site, context.page_context.today),
     )
-    likely = replace(first, owners=first.owners | {vendor.id for vendor in site.listed})
+    likely = replace(
+        first, owners=first.owners.union(KnownVendor(vendor.id) for vendor in site.listed)
+    )
     own = own_markup(
         likely,
         site,

@@ -1,4 +1,4 @@
-"""Documents in XML that a browser shows as pages: gated as well, for each visitor anew.
+"""The reply with an XML document that a browser shows as a page.
 
 Most XML is data, an image or a feed and passes as it is. Only where a browser says that it will
 show the answer as a page, or transform one by it, is it read and written again. That is rare, so

@@ -1,4 +1,4 @@
-"""`explain`: each resource of a page, whether it is gated, and by which rule."""
+"""`explain`: each resource of a page, its gate, and the rule that decides."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from consent_rules.categories import Category
-from consent_rules.decision import Answer, Decision
+from consent_rules.categories import Audience
+from consent_rules.decision import Decision
 from consent_rules.matching.script_hashes import inline_hash
 from consent_rules.matching.urls import resolve
 from consent_rules.rules import Rules
+from consent_rules.wording import category_words
 from proxy.html import Boundary, OwnedResource, Source, findings, scan
-from proxy.html.gates import CHANGED, MARKETING_ONLY, NEVER, UNHELD
+from proxy.html.owners import (
+    AllowedCategory,
+    ChangedScript,
+    KnownVendor,
+    MarketingOnly,
+    Owner,
+    Reserved,
+    UnheldPin,
+    UnknownHost,
+)
 from proxy.html.scan import Kind
 
 _SHOWN = 120
@@ -73,35 +83,44 @@ def _explain(
             line, column, str(found.kind), element, what, "kept", "",
             "the site's own", _own_rule(found, base, boundary),
         )  # fmt: skip
-    answers = {owner: _answer(owner, decision) for owner in sorted(found.owners)}
+    answers = {owner: _answer(owner, decision) for owner in sorted(found.owners, key=str)}
     # One closed owner closes all of it; it is the one to name.
-    owner = next((o for o, answer in answers.items() if not answer[0]), min(answers))
+    owner = next((o for o, answer in answers.items() if not answer[0]), next(iter(answers)))
     is_open, reason = answers[owner]
     stays = is_open or not decision.enforce
     if not is_open and stays:
         reason += " (observe mode: reported, not closed)"
     return ExplainedResource(
         line, column, str(found.kind), element, what, "kept" if stays else "gated",
-        owner, reason, _rule(owner, found, source, base, boundary, rules, tag_places),
+        str(owner), reason, _rule(owner, found, source, base, boundary, rules, tag_places),
     )  # fmt: skip
 
 
-def _answer(owner: str, decision: Decision) -> tuple[bool, str]:
-    if owner == MARKETING_ONLY:
-        patient = decision.audience == "patient"
-        return not patient, "a patient page's address is not passed on" if patient else "no rule"
-    if owner == NEVER:
-        return False, "the banner would not work, or not only its own buttons would choose"
-    if owner.startswith(CHANGED):
-        return False, "its content is none that was approved (inline_hashes of the tag)"
-    if owner == UNHELD:
-        return False, "a pinned script, but not in a <script src>, where a browser would check it"
-    if owner.startswith("@"):
-        is_on = decision.audience != "patient" and decision.categories[Category(owner[1:])]
-        return is_on, f"marked for another consent tool; {owner[1:].replace('_', ' ')} is " + (
-            "allowed" if is_on else "not allowed"
-        )
-    answer: Answer = decision.answer(None if owner.startswith("?") else owner)
+def _answer(owner: Owner, decision: Decision) -> tuple[bool, str]:
+    match owner:
+        case MarketingOnly():
+            patient = decision.audience is Audience.PATIENT
+            reason = "a patient page's address is not passed on" if patient else "no rule"
+            return not patient, reason
+        case ChangedScript():
+            return False, "its content is none that was approved (inline_hashes of the tag)"
+        case Reserved():
+            return False, "the banner would not work, or not only its own buttons would choose"
+        case UnheldPin():
+            return False, (
+                "a pinned script, but not in a <script src>, where a browser would check it"
+            )
+        case AllowedCategory(category):
+            patient = decision.audience is Audience.PATIENT
+            is_on = not patient and decision.categories[category]
+            return is_on, (
+                f"marked for another consent tool; {category_words(category)} is "
+                + ("allowed" if is_on else "not allowed")
+            )
+        case UnknownHost():
+            answer = decision.answer(None)
+        case KnownVendor(vendor):
+            answer = decision.answer(vendor)
     return answer.open, str(answer.reason)
 
 
@@ -127,7 +146,7 @@ def _own_rule(found: OwnedResource, base: str, boundary: Boundary) -> str:
 
 
 def _rule(
-    owner: str,
+    owner: Owner,
     found: OwnedResource,
     source: Source,
     base: str,
@@ -135,28 +154,28 @@ def _rule(
     rules: Rules,
     tag_places: Mapping[str, str],
 ) -> str:
-    if owner == MARKETING_ONLY:
-        return "patient pages send no referrer"
-    if owner == NEVER:
-        return "a choice comes from the banner's own buttons"
-    if owner.startswith(CHANGED):
-        vendor, _, shown = owner.removeprefix(CHANGED).partition(": ")
-        return f"hash {shown}; tag at {tag_places.get(vendor, '?')}"
-    if owner == UNHELD:
-        return "[[tag.script]] in the config"
-    if owner.startswith("@"):
-        return "the mark of another consent tool"
-    if owner.startswith("?"):
-        host = owner[1:] or "(broken URL)"
-        return f"host {host} is in no catalogue, [[vendor]] or first_party"
-    parts = [_recognised(owner, found, source, base, rules)]
-    if owner in tag_places:
-        parts.append(f"tag at {tag_places[owner]}")
-    else:
-        parts.append("no [[tag]] in the config")
-    if found.code:
-        parts.append(f"hash {inline_hash(found.code)}")
-    return "; ".join(part for part in parts if part)
+    match owner:
+        case MarketingOnly():
+            return "patient pages send no referrer"
+        case ChangedScript(vendor, digest):
+            return f"hash {digest}; tag at {tag_places.get(vendor, '?')}"
+        case Reserved():
+            return "a choice comes from the banner's own buttons"
+        case UnheldPin():
+            return "[[tag.script]] in the config"
+        case AllowedCategory():
+            return "the mark of another consent tool"
+        case UnknownHost(host):
+            return f"host {host or '(broken URL)'} is in no catalogue, [[vendor]] or first_party"
+        case KnownVendor(vendor):
+            parts = [_recognised(vendor, found, source, base, rules)]
+            is_tagged = vendor in tag_places
+            parts.append(
+                f"tag at {tag_places[vendor]}" if is_tagged else "no [[tag]] in the config"
+            )
+            if found.code:
+                parts.append(f"hash {inline_hash(found.code)}")
+            return "; ".join(part for part in parts if part)
 
 
 def _recognised(owner: str, found: OwnedResource, source: Source, base: str, rules: Rules) -> str:

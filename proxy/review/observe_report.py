@@ -1,4 +1,4 @@
-"""`discovered --report`: what enforcing would close, for a first roll-out in observe mode.
+"""`discovered --report`: what enforcement would close, after a time in observe mode.
 
 Made of the tags, and of what was seen in pages and CSP reports (`proxy.observability.discovered`).
 """
@@ -29,7 +29,8 @@ class UnapprovedHost:
     """A third party without approval: who it is, where it was seen, what closing it does, what to
     do.
 
-    `id` is the vendor's, "" where no vendor claims the host. `toml` is config to paste.
+    `id` is the vendor's, or `host` one that no vendor has; the other is "". `toml` is config to
+    paste.
     """
 
     host: str
@@ -84,7 +85,7 @@ def _site(
     closed = [
         _closed(one, rules.vendors, today)
         for one in found
-        if one.site == site.name and one.owner not in tagged
+        if one.site == site.name and (one.owner not in tagged or one.script)
     ]
     return SiteReport(site.name, str(site.mode), tuple(waiting), tuple(closed))
 
@@ -107,6 +108,18 @@ def _closed(
             "whatever it loads or shows stays away",
             "find out who it is: if it is your own, add it to first_party; if it is needed, "
             "describe it and approve it; else take it off the page",
+            toml,
+        )
+    if found.script:
+        return UnapprovedHost(
+            "",
+            vendor.id,
+            vendor.name,
+            f"an inline script of it that is not approved ({found.script})",
+            pages,
+            in_patient_pages,
+            "what it does stays away, though its vendor is approved",
+            "look at it; if it is right, add its hash to inline_hashes of the tag",
             toml,
         )
     effect = "nothing that visitors see changes"
@@ -144,7 +157,7 @@ def _lines(one: SiteReport) -> list[str]:
     for closed in one.closed:
         where = f"{', '.join(closed.pages[:5])}{' ...' if len(closed.pages) > 5 else ''}"
         lines += [
-            f"    {closed.name}" + (f" ({closed.host})" if closed.host != closed.name else ""),
+            f"    {closed.name}" + (f" ({closed.id})" if closed.id else ""),
             f"      what it is   {closed.what}",
             f"      seen on      {where or 'patient pages only'}",
             f"      closing it   {closed.effect}",

@@ -1,4 +1,4 @@
-"""A visitor's connection: aiohttp's server protocol with the deadlines and manners it lacks."""
+"""A visitor's connection: aiohttp's server protocol with deadlines, limits and the fast path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listening, serving and draining: what one worker does from start to end."""
+"""Listen, serve and drain: the life of one worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are answered before anything else looks at them.
+"""Validate requests before anything else reads them: framing, Host, target.
 
 aiohttp's parser lets some through that two servers in a row may read differently (the root of
 request smuggling), and some that a reverse proxy has no answer for.

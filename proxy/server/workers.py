@@ -1,4 +1,4 @@
-"""Worker processes: started, watched, restarted, reloaded and ended by a parent.
+"""The parent process: start, watch, restart, reload and end workers.
 
 The parent serves nothing and has no event loop: it waits for signals, so it cannot be slow.
 """

@@ -1,4 +1,4 @@
-"""Bodies as they come in, and reading one within bounds."""
+"""Bodies of upstream responses, and reading one within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interim answers (1xx) of the upstream, passed on to the visitor whose request they belong to.
+"""Relay the upstream's interim responses (1xx) to the visitor of the request.
 
 A proxy passes them on (RFC 9110, 15.2). They are never kept, and nobody gets them but the one whose
 request went to the upstream.

@@ -1,4 +1,4 @@
-"""Asking the upstream and relaying its answer: streaming, deadlines, retries.
+"""Send a request to the upstream: streaming, deadlines, retries.
 
 Memory per request is bounded by two stream buffers of `READ_BUFFER` bytes, whatever the sizes of
 the bodies. Every wait has a deadline; aiohttp has none for reading a request body, writing a

@@ -1,4 +1,4 @@
-"""WebSockets, relayed as bytes after the upgrade.
+"""Tunnel an upgraded connection (WebSocket, RFC 6455) as bytes.
 
 Frames are never parsed: extensions such as permessage-deflate are agreed end to end, a message may
 have any size, pings and fragments keep their timing.

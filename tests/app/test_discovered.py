@@ -208,11 +208,11 @@ async def test_a_flood_of_reports_keeps_no_tracker_in_a_page_from_being_recorded
     flood = Sightings(path)
     for batch in range(4):
         for number in range(2000):
-            flood.add("www", "/", f"{batch}-{number}.example", "", "report")
+            flood.add("www", "/", host=f"{batch}-{number}.example", seen="report")
         flood.write()
     async with proxied(tmp_path) as site:
         for number in range(8000):
-            site.running.sightings.add("www", "/", f"x{number}.example", "", "report")
+            site.running.sightings.add("www", "/", host=f"x{number}.example", seen="report")
         await site.ask("/")
         found = kept(site, tmp_path)
     assert found["nobody-knows.example"] == (("/",), 1, 0)
@@ -223,10 +223,10 @@ def test_what_is_new_finds_room(tmp_path: Path) -> None:
     sightings = Sightings(path)
     for batch in range(4):
         for number in range(2000):
-            sightings.add("www", "/", f"{batch}-{number}.example", "", "report")
-            sightings.add("www", "/", "often.example", "", "report")
+            sightings.add("www", "/", host=f"{batch}-{number}.example", seen="report")
+            sightings.add("www", "/", host="often.example", seen="report")
         sightings.write()
-    sightings.add("www", "/", "new.example", "", "report")
+    sightings.add("www", "/", host="new.example", seen="report")
     sightings.write()
     found = {one.host: one for one in read_discovered(path)}
     assert len(found) <= 2000
@@ -238,9 +238,9 @@ def test_reports_of_many_pages_take_no_place_of_pages(tmp_path: Path) -> None:
     path = tmp_path / "found.db"
     sightings = Sightings(path)
     for number in range(80):
-        sightings.add("www", f"/{number}", "a.example", "", "report")
+        sightings.add("www", f"/{number}", host="a.example", seen="report")
     sightings.write()
-    sightings.add("www", "/real", "a.example", "", "page")
+    sightings.add("www", "/real", host="a.example", seen="page")
     sightings.write()
     (found,) = read_discovered(path)
     assert "/real" in found.pages
@@ -315,7 +315,7 @@ def test_a_site_names_so_many_pages(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "found.db"
     sightings = Sightings(path)
     for number in range(80):
-        sightings.add("www", f"/{number}", "a.example", "", "page")
+        sightings.add("www", f"/{number}", host="a.example", seen="page")
     sightings.write()
     (found,) = read_discovered(path)
     assert MORE_PAGES in found.pages
@@ -327,7 +327,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     path = tmp_path / "found.db"
     path.write_bytes(b"this is no database, and it is longer than a header of one would be" * 20)
     sightings = Sightings(path)
-    sightings.add("www", "/", "a.example", "", "page")
+    sightings.add("www", "/", host="a.example", seen="page")
     sightings.write()
     with pytest.raises(sqlite3.Error):
         read_discovered(path)
@@ -336,7 +336,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 def test_config_to_paste_is_config_once_uncommented(tmp_path: Path) -> None:
     path = tmp_path / "found.db"
     sightings = Sightings(path)
-    sightings.add("www", "/", "cdn.stranger.example", "", "page")
+    sightings.add("www", "/", host="cdn.stranger.example", seen="page")
     sightings.write()
     (found,) = read_discovered(path)
     text = as_config(found, TODAY)
@@ -348,6 +348,56 @@ def test_config_to_paste_is_config_once_uncommented(tmp_path: Path) -> None:
     assert data["vendor"][0]["hosts"] == ["cdn.stranger.example"]
     assert data["tag"][0]["vendor"] == data["vendor"][0]["id"]
     assert data["tag"][0]["expires"] == datetime.date(2027, 11, 24)
+
+
+def test_a_vendor_a_host_and_a_changed_script_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "found.db"
+    sightings = Sightings(path)
+    for _ in range(2):
+        sightings.add("www", "/", vendor="meta-pixel", seen="page")
+    sightings.add("www", "/", vendor="meta-pixel", seen="report")
+    sightings.add("www", "/", vendor="meta-pixel", script="sha256-x=", seen="page")
+    sightings.add("www", "/", host="a.example", seen="page")
+    sightings.write()
+    found = {(one.host, one.owner, one.script): one for one in read_discovered(path)}
+    assert found.keys() == {
+        ("", "meta-pixel", ""),
+        ("", "meta-pixel", "sha256-x="),
+        ("a.example", "", ""),
+    }
+    whole = found["", "meta-pixel", ""]
+    assert (whole.in_pages, whole.in_reports) == (2, 1)
+    assert 'inline_hashes = ["sha256-x="]' in as_config(found["", "meta-pixel", "sha256-x="], TODAY)
+    assert "# meta-pixel on site www" in as_config(whole, TODAY)
+
+
+@pytest.mark.parametrize("opens", ["reads", "writes"])
+def test_a_file_of_an_earlier_version_is_taken_over(tmp_path: Path, opens: str) -> None:
+    path = tmp_path / "found.db"
+    rows = [
+        ("www", "a.example", "", "/", "page", 3, "2026-11-20"),
+        ("www", "meta-pixel", "meta-pixel", "/", "page", 2, "2026-11-21"),
+        ("www", "changed inline script of hotjar: sha256-ab=", "", "/", "page", 1, "2026-11-22"),
+        ("www", "script whose pin cannot be held", "", "/", "page", 1, "2026-11-22"),
+    ]
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE TABLE discovered (site TEXT NOT NULL, host TEXT NOT NULL, owner TEXT NOT NULL, "
+            "page TEXT NOT NULL, seen TEXT NOT NULL, times INTEGER NOT NULL, "
+            "last_seen TEXT NOT NULL, PRIMARY KEY (site, host, page, seen))"
+        )
+        database.executemany("INSERT INTO discovered VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    if opens == "writes":
+        sightings = Sightings(path)
+        sightings.add("www", "/", host="a.example", seen="page")
+        sightings.write()
+    for _ in range(2):
+        found = {(d.host, d.owner, d.script): d.in_pages for d in read_discovered(path)}
+        assert found == {
+            ("a.example", "", ""): 4 if opens == "writes" else 3,
+            ("", "meta-pixel", ""): 2,
+            ("", "hotjar", "sha256-ab="): 1,
+        }
 
 
 def test_bucket() -> None:
@@ -372,7 +422,7 @@ def test_the_file_is_the_operators(tmp_path: Path) -> None:
             older.commit()
             assert path.stat().st_mode & 0o077
             sightings = Sightings(path)
-            sightings.add("www", "/", "a.example", "", "page")
+            sightings.add("www", "/", host="a.example", seen="page")
             sightings.write()
             modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
             assert set(modes) == {"found.db", "found.db-wal", "found.db-shm"}
@@ -381,7 +431,7 @@ def test_the_file_is_the_operators(tmp_path: Path) -> None:
         os.umask(before)
     new = tmp_path / "new.db"
     sightings = Sightings(new)
-    sightings.add("www", "/", "a.example", "", "page")
+    sightings.add("www", "/", host="a.example", seen="page")
     sightings.write()
     assert new.stat().st_mode & 0o777 == 0o600
 
@@ -389,7 +439,7 @@ def test_the_file_is_the_operators(tmp_path: Path) -> None:
 def test_nothing_that_moves_a_terminals_cursor_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "found.db"
     sightings = Sightings(path)
-    sightings.add("www", "/\x1b[2J\u202e", 'a"\x1b]0;.example', "", "page")
+    sightings.add("www", "/\x1b[2J\u202e", host='a"\x1b]0;.example', seen="page")
     sightings.write()
     (found,) = read_discovered(path)
     text = as_config(found, TODAY)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import html5lib
 
 from proxy.html import Page, UndecodableError, render
-from proxy.html.gates import MARKETING_ONLY
+from proxy.html.owners import MARKETING_ONLY
 from proxy.html.tree import Document, Element, parse_unplaced
 from tests.html.fragments import Written
 from tests.html.oracle import GaveUpError, asked_hosts

@@ -204,5 +204,5 @@ def test_what_a_page_has_is_what_likeness_knows() -> None:
     assert {one.name for one in fields(Page)} == {
         "body", "gates", "owners", "head_at", "foot_at", "is_document", "has_base", "language",
         "marks", "label", "wire", "transcoded", "passing",
-        "frames", "declaration_at",
+        "frames", "declaration_at", "vendors",
     }  # fmt: skip

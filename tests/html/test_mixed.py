@@ -6,7 +6,7 @@ import pytest
 
 from proxy.html import render
 from proxy.html.inline_remnants import remnants
-from tests.html.pipeline import closed, compiled
+from tests.html.pipeline import closed, compiled, owners
 
 
 def _is_vendors(text: str) -> bool:
@@ -73,7 +73,7 @@ def test_data_that_names_a_trackers_host_goes() -> None:
 def test_what_is_called_gets_a_stand_in() -> None:
     page = compiled(b"<script>function own(){pixelq(1)}</script><p onclick='own()'>")
     assert [gate.names for gate in page.gates] == [frozenset({"own"})]
-    assert render(page, frozenset({"pixel"})) == page.body
+    assert render(page, owners("pixel")) == page.body
 
 
 def test_a_merged_gate_leaves_nothing() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.html import UndecodableError, render
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
+from proxy.html.owners import Owner
 from proxy.html.text_only import TextOnlyWriter
 from tests.html.fragments import fragment, page
 from tests.html.oracle import asked_hosts
@@ -62,7 +63,7 @@ def long_page(draw: st.DrawFn) -> bytes:
 cuts = st.lists(st.integers(1445, 2600), max_size=6)
 
 
-def gates(pieces: list[CompiledChunk]) -> list[tuple[int, int, frozenset[str]]]:
+def gates(pieces: list[CompiledChunk]) -> list[tuple[int, int, frozenset[Owner]]]:
     found, shift = [], 0
     for piece in pieces:
         found += [(g.start + shift, g.end + shift, g.needs) for g in piece.page.gates]

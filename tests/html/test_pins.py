@@ -10,8 +10,8 @@ from consent_rules.config.build_rules import pins_of
 from consent_rules.config.models import ScriptPin, Tag
 from consent_rules.matching.script_hashes import inline_hash, normal_inline_hash, normal_integrity
 from proxy.html import compile_page, render
-from proxy.html.gates import CHANGED, UNHELD
-from tests.html.pipeline import BOUNDARY, URL, UTF8
+from proxy.html.owners import UNHELD_PIN, ChangedScript, KnownVendor
+from tests.html.pipeline import BOUNDARY, URL, UTF8, owners
 
 GOOD = "sha384-" + "A" * 64
 OTHER = "sha384-" + "B" * 64
@@ -29,7 +29,7 @@ ADDED = f' integrity="{GOOD}" crossorigin="anonymous"'
 
 def shown(page: str, *is_open: str, everything: bool = False) -> str:
     compiled = compile_page(page.encode(), UTF8, URL, PINNED)
-    return render(compiled, frozenset(is_open), everything=everything).decode()
+    return render(compiled, owners(*is_open), everything=everything).decode()
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,10 @@ def test_the_pin_is_no_owner_and_a_changed_script_has_its_hash() -> None:
         f'<noscript><script src="{SRC}"></script></noscript>'
         f'<svg><script href="{SRC}"></script></svg>'
     )
-    owners = compile_page(page.encode(), UTF8, URL, PINNED).owners
-    assert owners == {"pixel", f"{CHANGED}pixel: {inline_hash('pixelq(2)')}", UNHELD}
+    found = compile_page(page.encode(), UTF8, URL, PINNED)
+    changed = ChangedScript("pixel", inline_hash("pixelq(2)"))
+    assert found.owners == {KnownVendor("pixel"), changed, UNHELD_PIN}
+    assert found.vendors == {"pixel"}
 
 
 def test_the_hash_is_the_browsers() -> None:

@@ -13,6 +13,7 @@ from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, compile_page, render
 from proxy.html.gates import Gate
 from proxy.html.incremental import IncrementalCompiler
+from proxy.html.owners import Owner
 from proxy.html.resource import Kind
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import URL, UTF8
@@ -44,7 +45,7 @@ def test_no_vendor_is_asked(path: Path) -> None:
         assert asked_hosts(text, URL, scripting=scripting) <= {"www.example.com"}
 
 
-def _needs(gate: Gate) -> frozenset[str]:
+def _needs(gate: Gate) -> frozenset[Owner]:
     # Of a part nobody knows whom the rest asks at the host of a hint: there it stays closed.
     return frozenset() if gate.kind is Kind.HINT else gate.needs
 

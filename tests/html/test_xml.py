@@ -9,18 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.html import UndecodableError
-from proxy.html.gates import MARKETING_ONLY
 from proxy.html.xml import gated_xml
-from tests.html.pipeline import BOUNDARY, URL
+from tests.html.pipeline import BOUNDARY, URL, owners
 
 XHTML = "application/xhtml+xml"
-EVERYONE = frozenset({MARKETING_ONLY, "pixel", "video", "?evil.test"})
+EVERYONE = owners("@marketing", "pixel", "video", "?evil.test")
 
 
 def gated(document: str, *is_open: str) -> str:
-    shown = gated_xml(
-        document.encode(), XHTML, URL, BOUNDARY, frozenset({MARKETING_ONLY, *is_open})
-    )
+    shown = gated_xml(document.encode(), XHTML, URL, BOUNDARY, owners("@marketing", *is_open))
     return shown.decode()
 
 

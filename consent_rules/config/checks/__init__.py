@@ -1,4 +1,4 @@
-"""What several values of the config must be together: every check, in order.
+"""Checks across several values of the config, in order.
 
 Each check looks at partial tables, so it also runs on what is valid in a broken file. What is
 only a risk is in `warnings`.

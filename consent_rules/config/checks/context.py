@@ -1,4 +1,4 @@
-"""What the checks look at, and how they name it."""
+"""What checks read of a config, and the names they give to its tables."""
 
 from __future__ import annotations
 

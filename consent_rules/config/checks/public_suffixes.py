@@ -1,4 +1,4 @@
-"""The public suffix list (https://publicsuffix.org), as the checks need it."""
+"""The public suffix list (https://publicsuffix.org), for checks of hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`[proxy]`, `[preferences]`, `[policy]` and `[theme]`: what their values must be together."""
+"""Checks of `[proxy]`, `[preferences]`, `[policy]` and `[theme]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`[[site]]`: names, hosts, first parties and page rules."""
+"""Checks of `[[site]]`: names, hosts, first parties and page rules."""
 
 from __future__ import annotations
 

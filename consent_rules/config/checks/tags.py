@@ -1,4 +1,4 @@
-"""`[[tag]]`: vendors, sites, dates, pages, agreements and pins."""
+"""Checks of `[[tag]]`: vendors, sites, dates, pages, agreements and pins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`[[vendor]]`: ids, what a new vendor needs, and what belongs to another."""
+"""Checks of `[[vendor]]`: ids, required keys, and hosts that belong to another vendor."""
 
 from __future__ import annotations
 

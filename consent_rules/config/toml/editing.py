@@ -1,4 +1,4 @@
-"""Changes to a TOML text that leave every other byte as it was: comments, order and layout stay.
+"""Edit a TOML text in place: comments, order and layout stay, byte by byte.
 
 Only what the commands change: arrays of tables written as `[[name]]`, and single values of them.
 """

@@ -1,4 +1,4 @@
-"""Where each key and value of a TOML text stands. tomllib gives values without places."""
+"""Line and column of each key and value of a TOML text, which tomllib does not give."""
 
 from __future__ import annotations
 

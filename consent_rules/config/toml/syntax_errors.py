@@ -1,4 +1,4 @@
-"""What tomllib's syntax errors mean, in plain words."""
+"""tomllib's syntax errors in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""aiohttp's client request, with the header bytes that we were given."""
+"""aiohttp's client request with header bytes as they were given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Header bytes that survive the way through the proxy, in both directions.
+"""Writers that preserve header bytes, in both directions.
 
 aiohttp reads a header value as UTF-8 and keeps every other byte as a lone surrogate
 (`surrogateescape`), but its own writer then drops those surrogates without a word: the Latin-1

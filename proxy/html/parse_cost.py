@@ -1,0 +1,114 @@
+"""What a page would cost to parse, told from its bytes before it is parsed.
+
+Parsing takes time and memory in proportion to a page's length, but for a few kinds of markup that
+make the tree builder go over what it has again and again. A page with more of these than any real
+page is not parsed: it goes the way of what cannot be compiled. `tests/html/costs.py` has the kinds,
+and measures them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from proxy.html.source import UndecodableError
+
+MAX_ROOT_TAGS = 256
+"""Tags <html> and <body> of a page. Each gives its attributes to the first (HTML, 13.2.6.4.7),
+which the parser copies for it: 310 KB of `<html a1=1><html a2=1>` took 5.4 GB."""
+
+MAX_ROOT_ATTRIBUTES = 4000
+"""Attributes that they have together: each is looked up among all before it."""
+
+MAX_REOPENED = 200_000
+"""Elements that the parser may make anew because a formatting element was left open (HTML,
+13.2.4.3): `<font color=1><p><font color=2><p>` makes an element of each for every <p>. Some 350
+bytes each."""
+
+MAX_DRAWINGS_BY_SELECT = 2000
+"""Tags <svg> and <math> of a page with a <select>: of each is asked whether it stands in one."""
+
+MAX_TEXT_IN_SELECTS = 4_000_000
+"""Characters of text that are looked at within the <select>s of a page. Of drawings in one another
+each is looked at."""
+
+_REMEMBERED = 200
+"""Formatting elements that the parser opens again at once."""
+_SMALL = 16_384
+"""Bytes. What a smaller page leaves open makes too few elements to matter."""
+
+_ATTRIBUTE = re.compile(
+    rb"[\s/]*[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?)?"
+)
+# Not <a> and <nobr>: of these the next one ends the one before it.
+_FORMATTING = re.compile(rb"<(/?)(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[\s/>])")
+_TAG = re.compile(rb"<(/?)[a-z]")
+
+
+class CostlyPageError(UndecodableError):
+    """The page has so much of one kind of markup that parsing it would take too much memory or
+    time.
+    """
+
+
+def check_cost(lowered: bytes, roots: Iterable[int]) -> None:
+    """Raise CostlyPageError for a page, in lower case, that is not to be parsed. `roots` is where
+    `<html` and `<body` stand in it.
+    """
+    _check_roots(lowered, roots)
+    if len(lowered) > _SMALL:
+        _check_formatting(lowered)
+
+
+def _check_roots(lowered: bytes, roots: Iterable[int]) -> None:
+    attributes = 0
+    for tags, start in enumerate(roots, 1):
+        if tags > MAX_ROOT_TAGS:
+            raise CostlyPageError(f"more than {MAX_ROOT_TAGS} tags <html> and <body>")
+        at = start + len(b"<html")
+        while (found := _ATTRIBUTE.match(lowered, at)) is not None:
+            at = found.end()
+            attributes += 1
+            if attributes > MAX_ROOT_ATTRIBUTES:
+                raise CostlyPageError(
+                    f"more than {MAX_ROOT_ATTRIBUTES} attributes of <html> and <body>"
+                )
+
+
+def _check_formatting(lowered: bytes) -> None:
+    if not _is_soon_balanced(_FORMATTING.findall(lowered)) and _reopened(lowered) > MAX_REOPENED:
+        raise CostlyPageError(
+            f"formatting elements left open would make more than {MAX_REOPENED} elements"
+        )
+
+
+_FEW = 24
+"""Formatting elements in one another, or left open: as many as real pages have, and a few more."""
+
+
+def _is_soon_balanced(found: list[bytes]) -> bool:
+    """Whether no more than a few elements are open at any one place. `found` has b"" for each start
+    tag and b"/" for each end tag: pairs are taken out, innermost first, which costs a fraction of
+    counting them one by one.
+    """
+    nesting = b"(".join((b"", *found)).replace(b"(/", b")")
+    for _ in range(_FEW):
+        within = nesting.replace(b"()", b"")
+        if within == nesting:
+            return nesting.count(b"(") <= _FEW
+        nesting = within
+    return False
+
+
+def _reopened(lowered: bytes) -> int:
+    """How many elements the parser makes, at most, to open again what was left open."""
+    made = open_now = 0
+    for tag in _TAG.finditer(lowered):
+        formatting = _FORMATTING.match(lowered, tag.start())
+        if formatting is None:
+            made += 0 if tag[1] else min(open_now, _REMEMBERED)
+        elif formatting[1]:
+            open_now = max(0, open_now - 1)
+        else:
+            open_now += 1
+    return made
