@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.app.site import Answer, Proxied, in_front_of
+from tests.support.site import Answer, Proxied, in_front_of
 from tests.support.servers import SERVERS, Running, Server, install, running
 
 OWNER = re.compile(rb'owner"?:?\s*"?([a-z]+)')

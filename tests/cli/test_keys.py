@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import run
+from tests.support.commands import run
 
 CONFIG = """
 [policy]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from proxy.html import compile_page, render
 from proxy.html.script_code import vendors_of_script
-from tests.catalogue.test_golden import _snippets
-from tests.html.test_marked import BOUNDARY, URL
+from tests.consent_rules.catalogue.test_golden import _snippets
+from tests.html.test_cmp_markup import BOUNDARY, URL
 
 
 def _cases() -> list[tuple[str, str, str]]:
