@@ -16,5 +16,5 @@ def serving(
     *,
     change: Callable[[str], str] = str,
 ) -> AbstractContextManager[Proxied]:
-    """`tests.support.site.proxied` for tests that are not asynchronous, as Playwright's are here."""
+    """`tests.support.site.proxied` for tests that are not asynchronous, as Playwright's are."""
     return in_thread(proxied(folder, pages, change=change))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,9 @@ import pytest
 from consent_rules.categories import Category
 from consent_rules.preferences import Preferences
 from proxy.cache.fast_path import FastPath, FastPathEntry
-from tests.support.site import HOST, PAGE, Answer, Proxied, parse, proxied, reply
-from tests.system.test_geoip import write
-from tests.support.waiting import PATIENCE
+from tests.support.one_connection import connected
+from tests.support.region_files import write_region_file
+from tests.support.site import HOST, PAGE, Answer, Proxied, proxied, reply
 
 pytestmark = pytest.mark.slow
 
@@ -25,38 +24,6 @@ LINKED = reply(
     b"body{}", "Content-Type: text/css", FRESH,
     "Link: <https://connect.facebook.net>; rel=preconnect", html=False,
 )  # fmt: skip
-
-
-class Connection:
-    """A visitor's kept connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def send(self, path: str, *headers: str) -> None:
-        lines = [f"GET {path} HTTP/1.1", f"Host: {HOST}", *headers]
-        self.writer.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
-
-    async def read(self) -> Answer:
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        found = parse(head, "HEAD")
-        size = 0 if found.status == 304 else int(found.one("Content-Length"))
-        return parse(head + await self.reader.readexactly(size))
-
-    async def ask(self, path: str, *headers: str) -> Answer:
-        self.send(path, *headers)
-        async with asyncio.timeout(PATIENCE):
-            return await self.read()
-
-
-@asynccontextmanager
-async def connected(site: Proxied) -> AsyncIterator[Connection]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1 << 22)
-    try:
-        yield Connection(reader, writer)
-    finally:
-        writer.close()
 
 
 @pytest.fixture
@@ -296,7 +263,7 @@ async def test_who_may_be_signed_in_gets_the_origins_own_page(tmp_path: Path) ->
 async def test_the_region_of_an_address_chooses(
     tmp_path: Path, found: list[FastPathEntry | None]
 ) -> None:
-    write(tmp_path / "regions.mmdb")
+    write_region_file(tmp_path / "regions.mmdb")
 
     def by_address(text: str) -> str:
         return text.replace('country_header = "X-Country"', 'database = "regions.mmdb"')

@@ -19,9 +19,9 @@ import proxy.responses.page_reader
 from consent_rules.config.load import load_config
 from proxy.cli.app import app
 from proxy.runtime import build_runtime
-from tests.support.site import BANNER, PAGE, Proxied, config_text, proxied, reply
-from tests.system.test_service import Process, _Origin, free_ports
 from tests.support.forwarding import Visit
+from tests.support.processes import LocalOrigin, Process, free_ports
+from tests.support.site import BANNER, PAGE, Proxied, config_text, proxied, reply
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -295,7 +295,7 @@ async def test_a_page_is_compiled_anew_after_a_reload(tmp_path: Path) -> None:
 def test_purge_reaches_all_workers(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    class Origin(_Origin):
+    class Origin(LocalOrigin):
         def do_GET(self) -> None:  # noqa: N802 - the name is the base class's
             asked.append(self.path)
             self.send_response(200)

@@ -15,7 +15,7 @@ from consent_rules.importers.convert import as_config, read_foreign_config
 from consent_rules.importers.js_literals import UNREADABLE, Regex, objects_in
 from consent_rules.importers.service import NothingToImportError, Tool
 from tests.support.commands import run
-from tests.cli.test_tag import CONFIG, TODAY
+from tests.support.tags_config import CONFIG, TODAY
 
 pytestmark = pytest.mark.slow
 

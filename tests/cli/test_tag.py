@@ -12,49 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.commands import on_terminal, run
+from tests.support.tags_config import CONFIG, EARLIER, LATER, TODAY
 
 pytestmark = pytest.mark.slow
-
-TODAY = datetime.datetime.now(datetime.UTC).date()
-LATER = TODAY + datetime.timedelta(days=200)
-EARLIER = TODAY - datetime.timedelta(days=100)
-CONFIG = f"""# What we run. Ask Jane before you change it.
-[policy]
-controller = "Acme"
-version = "1"
-url = "/privacy"
-
-[[site]]
-name = "www"
-hosts = ["www.example.com"]
-upstream = "http://127.0.0.1:9000"
-audience = "marketing"
-[[site.page]]
-path = "/patients/*"
-audience = "patient"
-
-[[site]]
-name = "shop"
-hosts = ["shop.example.com"]
-upstream = "http://127.0.0.1:9001"
-audience = "marketing"
-
-# Counting visits.
-[[tag]]
-vendor = "matomo"   # our own server
-sites = ["www"]
-approved_by = "jane@example.com"
-approved_on = {EARLIER}
-expires = {LATER}   # ask again in time
-
-# --- Ours
-[[vendor]]
-id = "acme-chat"
-name = "Acme Chat"
-category = "functional"
-hosts = ["acme-chat.example"]
-policy_url = "https://acme-chat.example/privacy"
-"""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.system.test_service import Process, running
+from tests.support.processes import Process, running
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow

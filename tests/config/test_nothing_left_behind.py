@@ -19,7 +19,8 @@ from proxy.config.live import LiveRuntime
 from proxy.cookies.signing_keys import first_keys, make_key
 from proxy.observability.metrics import Metrics
 from proxy.runtime import build_runtime
-from tests.config import test_config_cases, test_config_files
+from tests.support.config_cases import CONFIG_CASES
+from tests.support.config_files import FILE_CASES, expected_of
 
 NOW = datetime.datetime.now(datetime.UTC)
 URL = "http://www.example.com/"
@@ -58,13 +59,13 @@ def _write_text(text: str) -> Write:
 
 
 def _has_error(file: str, text: str) -> bool:
-    return any(e.severity == "error" for e in test_config_files._expected(file, text))
+    return any(e.severity == "error" for e in expected_of(file, text))
 
 
 WRONG: dict[str, Write] = {
-    **{case.name: _write_text(case.text) for case in test_config_cases.CASES
+    **{case.name: _write_text(case.text) for case in CONFIG_CASES
        if any(e.severity == "error" for e in case.expected)},
-    **{f"files: {case.name}": case.write for case in test_config_files.CASES
+    **{f"files: {case.name}": case.write for case in FILE_CASES
        if any(_has_error(file, text) for file, text in case.blocks)},
     "no TOML": _write_text("="),
     "no UTF-8": lambda folder: (folder / "c.toml").write_bytes(b"\xff\xfe\0"),

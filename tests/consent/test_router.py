@@ -5,44 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import jwt
 import pytest
 
 from consent_rules.categories import Category
-from consent_rules.preferences import Preferences
-from tests.support.site import HOST, Answer, Proxied, proxied
-
-OWN = "Sec-Fetch-Site: same-origin"
-FORM = "Content-Type: application/x-www-form-urlencoded"
-
-
-async def post(
-    site: Proxied,
-    fields: dict[str, Any] | bytes,
-    *headers: str,
-    cookie: str = "",
-    own: str = OWN,
-    host: str = HOST,
-) -> Answer:
-    body = fields if isinstance(fields, bytes) else urlencode(fields, doseq=True).encode()
-    sent = [FORM, *filter(None, [own]), *headers]
-    return await site.ask(
-        "/.consent/choice", *sent, method="POST", body=body, host=host, cookie=cookie, dest=""
-    )
-
-
-def stored(site: Proxied, answer: Answer) -> Preferences:
-    (value,) = [v for v in answer.all("Set-Cookie") if v.startswith("consent=")]
-    token = value.removeprefix("consent=").partition(";")[0]
-    found = site.running.keys.verify(token, "www", time.time())
-    assert found is not None
-    return found
-
+from tests.support.choices import FORM, OWN, post, stored
+from tests.support.site import HOST, Proxied, proxied
 
 # --- Choices
 

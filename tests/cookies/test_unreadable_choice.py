@@ -19,10 +19,10 @@ from proxy.cookies.preference_cookie import KeyRing
 from proxy.http.access_record import Access
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
+from tests.support.choices import post
+from tests.support.clock import DAY, Clock, clock
+from tests.support.one_connection import connected
 from tests.support.site import BANNER, PAGE, Answer, Proxied, proxied, reply
-from tests.consent.test_router import post
-from tests.system.test_policy_versions import DAY, Clock, clock
-from tests.cache.test_fast_path import connected
 
 __all__ = ["clock"]  # a fixture
 

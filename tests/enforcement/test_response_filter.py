@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from proxy.enforcement.csp import CSP, CSP_REPORT_ONLY, OWN_REPLY_POLICY
-from tests.support.site import HOST, PAGE, Answer, Proxied, Reply, parse, proxied, reply
-from tests.cache.test_fast_path import connected
-from tests.upstream.test_upgrade import HANDSHAKE
 from tests.support.forwarding import Visit
+from tests.support.handshake import HANDSHAKE
+from tests.support.one_connection import connected
+from tests.support.site import HOST, PAGE, Answer, Proxied, Reply, parse, proxied, reply
 from tests.support.waiting import PATIENCE
 
 GA = "<https://www.google-analytics.com/a.js>; rel=preload; as=script"

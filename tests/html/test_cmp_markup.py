@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from consent_rules.catalogue.load import catalogue
-from consent_rules.matching.hosts import HostSet
-from consent_rules.matching.vendor_index import VendorIndex
-from proxy.html import Boundary, compile_page
+from proxy.html import compile_page
 from proxy.html.owners import Owner
 from proxy.html.render import render
+from tests.html.catalogue_boundary import BOUNDARY, URL
 from tests.html.pipeline import owners
-
-URL = "https://www.example.com/"
-BOUNDARY = Boundary(HostSet(["www.example.com"]), VendorIndex(catalogue().values()))
 
 
 def _cases() -> list[tuple[str, frozenset[Owner], str, str, str]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site import PAGE, proxied, reply
 from tests.support.forwarding import Visit
+from tests.support.site import PAGE, proxied, reply
 
 HTML = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 CONDITIONS = ('If-None-Match: "origin"', "If-Modified-Since: Wed, 01 Jan 2020 00:00:00 GMT")

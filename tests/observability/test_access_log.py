@@ -17,11 +17,11 @@ from proxy.http.access_record import Access
 from proxy.observability import access_log
 from proxy.observability.access_log import AccessLog
 from proxy.upstream.errors import failure_kind
+from tests.support.forwarding import Visit, get
+from tests.support.one_connection import connected
 from tests.support.site import HOST, Proxied, Reply, proxied, reply
 from tests.support.site import PAGE as SITE_PAGE
-from tests.cache.test_fast_path import connected
-from tests.responses.test_streamed_page import START, Slow, visiting
-from tests.support.forwarding import Visit, get
+from tests.support.slow_page import START, Slow, visiting
 from tests.support.waiting import PATIENCE
 
 SECRET = b"Patient Erika Mustermann owes 120 dollars. " * 20

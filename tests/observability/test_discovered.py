@@ -19,9 +19,9 @@ from proxy.observability.discovered import MORE_PAGES, Sightings, as_config, rea
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.served_pages import MAX_PAGES, ServedPages
 from proxy.runtime import build_runtime
+from tests.support.one_connection import connected
 from tests.support.site import HOST, PAGE, Answer, Proxied, proxied, reply
-from tests.cache.test_fast_path import connected
-from tests.responses.test_streamed_page import Slow, visiting
+from tests.support.slow_page import Slow, visiting
 
 TODAY = datetime.date(2026, 11, 24)
 

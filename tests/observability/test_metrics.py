@@ -9,32 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
-from tests.system.test_service import ask, running
+from tests.support.processes import ask, running
+from tests.support.prometheus_text import Samples, samples, total
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
 VISITS = 12
-Samples = dict[tuple[str, tuple[str, ...]], float]
-
-
-def samples(text: bytes) -> Samples:
-    """Values by name, without the prefix, and label values in the order of their names."""
-    return {
-        (s.name.removeprefix("consent_proxy_"), tuple(v for _, v in sorted(s.labels.items()))): (
-            s.value
-        )
-        for family in text_string_to_metric_families(text.decode())
-        for s in family.samples
-    }
-
-
-def total(found: Samples, name: str) -> float:
-    return sum(value for (known, _), value in found.items() if known == name)
 
 
 def test_all_workers_are_told_of_together(tmp_path: Path) -> None:

@@ -15,18 +15,13 @@ import pytest
 import zstandard
 
 from proxy.review.preview import preview_request, rewrite_page
-from tests.support.site import BANNER, PAGE, Reply, proxied, reply
 from tests.support.forwarding import Visit
+from tests.support.policies import locked
+from tests.support.site import BANNER, PAGE, Reply, proxied, reply
 
 pytestmark = pytest.mark.slow
 
 OPEN = {"google-analytics", "meta-pixel", "youtube", "hotjar"}
-
-
-def locked(policy: str) -> bool:
-    """Whether a policy lets no third party act."""
-    hosts = re.findall(r"[a-z0-9*-]+(?:\.[a-z0-9-]+)+", policy)
-    return set(hosts) == {"www.example.com"} and "default-src" in policy
 
 
 # --- Gates

@@ -1,9 +1,9 @@
 """A crowd with credentials against an origin whose validators are alike for everybody.
 
-`python -m tests.support.credentials_crowd [--full]`: 1,000 visitors, or 10,000, in this process. The
-origin writes into each body whose it is; it sends JSON, PDF and pages with every combination of the
-caching fields, is slow, and is away now and then. A body that says `public` or `s-maxage` and is no
-page is the same for everybody, as it says; all else is one visitor's.
+`python -m tests.support.credentials_crowd [--full]`: 1,000 visitors, or 10,000, in this process.
+The origin writes into each body whose it is; it sends JSON, PDF and pages with every combination of
+the caching fields, is slow, and is away now and then. A body that says `public` or `s-maxage` and
+is no page is the same for everybody, as it says; all else is one visitor's.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.support.site import Answer, Proxied, proxied, reply
 from tests.support.forwarding import Visit
+from tests.support.site import Answer, Proxied, proxied, reply
 
 CACHE_CONTROLS = (
     "", "public", "max-age=60", "max-age=0", "public, max-age=0", "public, max-age=60",

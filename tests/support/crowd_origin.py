@@ -7,8 +7,8 @@ import re
 import time
 from dataclasses import dataclass
 
-from tests.support.site import PAGE, reply
 from tests.support.forwarding import Exchange, Visit
+from tests.support.site import PAGE, reply
 
 PAGES = (
     "/fresh", "/fresh", "/fresh", "/asks", "/asks", "/never", "/quiet", "/vary", "/vary",

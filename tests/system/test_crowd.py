@@ -26,10 +26,10 @@ from proxy.http.content_coding import decoded
 from proxy.review.preview import preview_request
 from tests.support.crowd import COOKIE_STATES, Crowd, Due, Offline, Person
 from tests.support.crowd_origin import LINKS, STYLE, Served, serve, served, version_in, version_now
-from tests.support.site import HOST, config_text
-from tests.observability.test_metrics import samples, total
-from tests.system.test_service import ROOT, free_ports
 from tests.support.forwarding import origin
+from tests.support.processes import ROOT, free_ports
+from tests.support.prometheus_text import samples, total
+from tests.support.site import HOST, config_text
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow

@@ -6,37 +6,20 @@ import datetime
 from pathlib import Path
 
 import pytest
-from mmdb_writer import MMDBWriter
-from netaddr import IPSet
 
 from consent_rules.config.load import ConfigError, load_config
 from proxy.config.file import read_config
 from proxy.geoip import RegionFile, RegionFileError
 from proxy.runtime import build_runtime
+from tests.support.region_files import write_region_file
 from tests.support.site import BANNER, HOSTS, config_text, proxied
 
 TODAY = datetime.date(2026, 12, 1)
-RECORDS: dict[str, dict[str, object]] = {
-    "198.51.100.0/24": {"country": {"iso_code": "US"}, "subdivisions": [{"iso_code": "CA"}]},
-    "203.0.113.0/25": {"country": {"iso_code": "US"}, "subdivisions": [{"iso_code": "WA"}]},
-    "203.0.113.128/25": {"country": {"iso_code": "us"}, "subdivisions": []},
-    "192.0.2.0/24": {"country": {"iso_code": "DE"}},
-    "100.64.0.0/16": {"country": {"names": {"en": "Nowhere"}}},
-    "2001:db8::/32": {"country": {"iso_code": "FR"}},
-}
-
-
-def write(path: Path, records: dict[str, dict[str, object]] = RECORDS, kind: str = "City") -> Path:
-    writer = MMDBWriter(6, f"Test-{kind}", ipv4_compatible=True)
-    for network, record in records.items():
-        writer.insert_network(IPSet([network]), record)
-    writer.to_db_file(str(path))
-    return path
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("regions") / "regions.mmdb")
+    return write_region_file(tmp_path_factory.mktemp("regions") / "regions.mmdb")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +60,7 @@ def test_a_bad_file_is_a_fault_with_its_line(
         whole = database.read_bytes()
         file.write_bytes(whole[: len(whole) // 2])
     elif content == "asn":
-        write(file, {"192.0.2.0/24": {"autonomous_system_number": 64500}}, "ASN")
+        write_region_file(file, {"192.0.2.0/24": {"autonomous_system_number": 64500}}, "ASN")
     elif isinstance(content, bytes):
         file.write_bytes(content)
     text = config_text(9)

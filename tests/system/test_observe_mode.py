@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxy.observability.discovered import read_discovered
-from tests.support.site import HOSTS, PAGE, config_text, proxied, reply
 from tests.support.commands import run
+from tests.support.site import HOSTS, PAGE, config_text, proxied, reply
 
 pytestmark = pytest.mark.slow
 

@@ -4,33 +4,16 @@ refusal outlives the policy, and nobody is asked again without cause. The clock 
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.choices import post, stored
+from tests.support.clock import DAY, Clock
 from tests.support.site import BANNER, Answer, Proxied, proxied
-from tests.consent.test_router import post, stored
 
-DAY = 86_400
 KEPT = 180 * DAY
 ALL = {"google-analytics", "meta-pixel", "hotjar", "youtube"}
-
-
-class Clock:
-    """Time as the proxy sees it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.began = self.now = float(int(time.time()))
-        monkeypatch.setattr(time, "time", lambda: self.now)
-
-    def after(self, seconds: float) -> None:
-        self.now = self.began + seconds
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
 
 
 async def chosen(site: Proxied, action: str, cookie: str = "", *headers: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site import HOST, PAGE, Proxied, proxied, reply
 from tests.support.forwarding import Visit
+from tests.support.site import HOST, PAGE, Proxied, proxied, reply
 
 FRESH = "Cache-Control: public, max-age=600"
 OWN = "</style.css>; rel=preload; as=style"

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site import HOST, PAGE, Proxied, Reply, parse, proxied, reply
 from tests.support.forwarding import Visit
+from tests.support.handshake import HANDSHAKE
 from tests.support.nginx import nginx_program
+from tests.support.site import HOST, PAGE, Proxied, Reply, parse, proxied, reply
 
 GA = "https://www.google-analytics.com/a.js"
 THEIRS = (
@@ -23,12 +24,6 @@ THEIRS = (
     f"Link: <{GA}>; rel=preload; as=script",
     "Link: <https://nobody-knows.example>; rel=preconnect",
     'NEL: {"report_to":"a","max_age":1}',
-)
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
 )
 
 

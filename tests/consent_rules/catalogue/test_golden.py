@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import tomllib
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,8 +10,7 @@ import pytest
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.paths import path_glob
 from consent_rules.matching.vendor_index import VendorIndex
-
-HERE = Path(__file__).parent
+from tests.support.golden import golden_rows, golden_snippets
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +18,7 @@ def index() -> VendorIndex:
     return VendorIndex(catalogue().values())
 
 
-def _rows(name: str) -> list[list[str]]:
-    with (HERE / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file))[1:]
-
-
-def _snippets() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tomllib.loads(
-        (HERE / "golden_snippets.toml").read_text(encoding="utf-8")
-    )["snippet"]
-    return found
-
-
-@pytest.mark.parametrize(("url", "vendor_id"), _rows("golden_urls.csv"))
+@pytest.mark.parametrize(("url", "vendor_id"), golden_rows("golden_urls.csv"))
 def test_url(index: VendorIndex, url: str, vendor_id: str) -> None:
     parts = urlsplit(url)
     assert parts.hostname
@@ -42,13 +26,13 @@ def test_url(index: VendorIndex, url: str, vendor_id: str) -> None:
     assert (vendor.id if vendor else "") == vendor_id
 
 
-@pytest.mark.parametrize(("path", "vendor_id"), _rows("golden_own_paths.csv"))
+@pytest.mark.parametrize(("path", "vendor_id"), golden_rows("golden_own_paths.csv"))
 def test_own_path(index: VendorIndex, path: str, vendor_id: str) -> None:
     vendor = index.vendor_of_own_path(path)
     assert (vendor.id if vendor else "") == vendor_id
 
 
-@pytest.mark.parametrize(("cookie", "vendor_ids"), _rows("golden_cookies.csv"))
+@pytest.mark.parametrize(("cookie", "vendor_ids"), golden_rows("golden_cookies.csv"))
 def test_cookie(cookie: str, vendor_ids: str) -> None:
     found = [
         vendor.id
@@ -58,6 +42,6 @@ def test_cookie(cookie: str, vendor_ids: str) -> None:
     assert sorted(found) == vendor_ids.split()
 
 
-@pytest.mark.parametrize("snippet", _snippets(), ids=lambda s: s["what"])
+@pytest.mark.parametrize("snippet", golden_snippets(), ids=lambda s: s["what"])
 def test_snippet(index: VendorIndex, snippet: dict[str, Any]) -> None:
     assert sorted(index.vendors_of_text(snippet["text"])) == sorted(snippet["vendors"])

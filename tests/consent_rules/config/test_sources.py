@@ -3,101 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.config.load import ConfigError, LoadedConfig, LocatedProblem, load_config
+from consent_rules.config.load import ConfigError, LoadedConfig, load_config
 from consent_rules.vendors import Vendor
 from proxy.config.includes import IncludedFiles
+from tests.support.config_files import FILE_CASES, POLICY, SITE, TAG, Case
 
 TODAY = datetime.date(2026, 12, 1)
 VARIABLES = {"DB_PASSWORD": "s3cret-value", "EMPTY": ""}
-_POLICY = '[policy]\ncontroller = "Acme"\nversion = "1"\nurl = "/privacy"\n'
-_SITE = (
-    '[[site]]\nname = "www"\nhosts = ["www.example.com"]\n'
-    'upstream = "http://127.0.0.1:9000"\naudience = "marketing"\n'
-)
-_TAG = 'approved_by = "a@example.com"\napproved_on = 2026-11-02\nexpires = 2027-11-02'
-
-
-@dataclass(frozen=True)
-class Expected:
-    file: str
-    line: int
-    severity: str
-    parts: tuple[str, ...]
-
-    def is_met_by(self, problem: LocatedProblem, folder: Path) -> bool:
-        message = problem.message.replace(str(folder), "@")
-        return (
-            (problem.file or str(folder / "c.toml")) == str(folder / self.file)
-            and problem.line == self.line
-            and problem.severity == self.severity
-            and all(part in message for part in self.parts)
-        )
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    blocks: tuple[tuple[str, str], ...]
-
-    def write(self, folder: Path) -> list[Expected]:
-        """Make the files; what is to be said of them."""
-        expected: list[Expected] = []
-        for head, body in self.blocks:
-            kind, _, name = head.partition(" ")
-            if kind == "link":
-                link, _, target = name.partition(" -> ")
-                (folder / link).parent.mkdir(parents=True, exist_ok=True)
-                (folder / link).symlink_to(target)
-            elif kind == "folder":
-                (folder / name).mkdir(parents=True)
-            elif kind == "pipe":
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                os.mkfifo(folder / name)
-            else:
-                (folder / head).parent.mkdir(parents=True, exist_ok=True)
-                text = re.sub(r"^TAG$", _TAG, body, flags=re.MULTILINE)
-                expected += _expected(head, text)
-                if head == "c.toml":
-                    text += "" if "[policy]" in text else _POLICY
-                    text += "" if "[[site]]" in text else _SITE
-                (folder / head).write_bytes(text.encode().replace(b"\\xff", b"\xff"))
-        return expected
-
-
-def _expected(file: str, text: str) -> list[Expected]:
-    found: list[Expected] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        _, mark, said = line.partition("#! ")
-        for one in said.split(" || ") if mark else ():
-            severity, _, rest = one.partition(": ")
-            if severity not in {"warning", "expired"}:
-                severity, rest = "error", one
-            parts = tuple(part.strip() for part in rest.split(" | "))
-            found.append(Expected(file, number, severity, parts))
-    return found
-
-
-def _cases() -> list[Case]:
-    table = (Path(__file__).parent / "files.txt").read_text(encoding="utf-8")
-    cases = []
-    for block in re.split(r"^=== ", table, flags=re.MULTILINE)[1:]:
-        name, *files = re.split(r"^--- ", block, flags=re.MULTILINE)
-        blocks = [file.rstrip("\n").partition("\n") for file in files]
-        cases.append(Case(name.strip(), tuple((head, f"{body}\n") for head, _, body in blocks)))
-    return cases
-
-
-CASES = _cases()
 
 
 def load(folder: Path, catalogue: Mapping[str, Vendor]) -> LoadedConfig:
@@ -112,7 +32,7 @@ def load(folder: Path, catalogue: Mapping[str, Vendor]) -> LoadedConfig:
     )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", FILE_CASES, ids=lambda case: case.name)
 def test_every_mistake_is_told_in_its_file(
     case: Case, catalogue: Mapping[str, Vendor], tmp_path: Path
 ) -> None:
@@ -136,7 +56,7 @@ def test_every_mistake_is_told_in_its_file(
 def test_the_tags_of_all_files_are_one_list(
     catalogue: Mapping[str, Vendor], tmp_path: Path
 ) -> None:
-    CASES[0].write(tmp_path)
+    FILE_CASES[0].write(tmp_path)
     loaded = load(tmp_path, catalogue)
     assert [tag.vendor for tag in loaded.config.tags] == ["google-analytics", "acme-chat"]
     assert [vendor.id for vendor in loaded.config.vendors] == ["acme-chat"]
@@ -145,7 +65,7 @@ def test_the_tags_of_all_files_are_one_list(
 
 
 def test_variables_are_put_in(catalogue: Mapping[str, Vendor], tmp_path: Path) -> None:
-    case = next(case for case in CASES if case.name.endswith("a secret from the environment"))
+    case = next(case for case in FILE_CASES if case.name.endswith("a secret from the environment"))
     case.write(tmp_path)
     config = load(tmp_path, catalogue).config
     assert config.receipts.store == "postgresql://consent:s3cret-value@db/consent"
@@ -158,9 +78,9 @@ def test_a_config_behind_a_link_includes_from_the_folder_it_is_named_in(
     """As Kubernetes lays a ConfigMap out: names are links into a folder that is replaced."""
     data = tmp_path / "mount" / "..2026_01_01"
     data.mkdir(parents=True)
-    (data / "c.toml").write_text(f'include = ["*.tags.toml"]\n{_POLICY}{_SITE}')
+    (data / "c.toml").write_text(f'include = ["*.tags.toml"]\n{POLICY}{SITE}')
     (data / "a.tags.toml").write_text(
-        f'[[tag]]\nvendor = "matomo"\nsites = ["www"]\n{_TAG}\n', encoding="utf-8"
+        f'[[tag]]\nvendor = "matomo"\nsites = ["www"]\n{TAG}\n', encoding="utf-8"
     )
     (data.parent / "..data").symlink_to(data.name)
     for name in ("c.toml", "a.tags.toml"):
@@ -174,7 +94,7 @@ _LINES = st.sampled_from(
         'include = ["*.toml"]', 'include = ["a.toml", "sub/*.toml"]', 'include = ["../c.toml"]',
         'include = ["**/*.toml"]', "include = 3", 'include = [["x"]]', "include = []",
         "[[tag]]", "[tag]", 'vendor = "matomo"', 'vendor = "nobody"', 'sites = ["www"]',
-        *_TAG.split("\n"), "[[vendor]]", 'id = "x"', 'name = "X"', 'category = "functional"',
+        *TAG.split("\n"), "[[vendor]]", 'id = "x"', 'name = "X"', 'category = "functional"',
         'hosts = ["x.example"]', "[[tag.script]]", 'url = "https://x.example/"', "[[site]]",
         "[receipts]", 'store = "sqlite:///${DB_PASSWORD}"', 'store = "${NOPE}"', '"', "\\", "= 1",
         "[policy]", "inline_hashes = [1]", "tag = []", "vendor = [1]", "tag = [[]]",
@@ -204,7 +124,7 @@ def test_no_tree_of_files_gives_anything_but_faults(
 ) -> None:
     folder = tmp_path_factory.mktemp("tree")
     files.setdefault("c.toml", 'include = ["*.toml", "sub/*.toml"]')
-    files["c.toml"] += f"\n{_POLICY}{_SITE}" if whole else ""
+    files["c.toml"] += f"\n{POLICY}{SITE}" if whole else ""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

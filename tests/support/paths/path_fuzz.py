@@ -27,10 +27,10 @@ from pathlib import Path
 
 from consent_rules.categories import Audience
 from proxy.http.targets import split_target
+from tests.support.example_rules import site as site_with
 from tests.support.paths.apps import TRACKER
 from tests.support.paths.servers import Server, available, known, started
 from tests.support.paths.spellings import RULES, spellings
-from tests.support.example_rules import site as site_with
 
 _CONNECTIONS = 8
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.html import compile_page, render
-from proxy.html.script_code import vendors_of_script
-from tests.consent_rules.catalogue.test_golden import _snippets
-from tests.html.test_cmp_markup import BOUNDARY, URL
+from proxy.html.inline_script_owners import vendors_of_script
+from tests.html.catalogue_boundary import BOUNDARY, URL
+from tests.support.golden import golden_snippets
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -39,7 +39,7 @@ def test_whose_a_script_is(name: str, whose: str, script: str) -> None:
 
 def test_published_snippets_lose_nothing() -> None:
     index = BOUNDARY.index
-    for snippet in _snippets():
+    for snippet in golden_snippets():
         text = snippet["text"]
         assert set(vendors_of_script(text, index)) == set(index.vendors_of_text(text)), text
 
