@@ -92,8 +92,7 @@ class Metrics:
         """Say which worker this is, and go on from what the one before it had counted."""
         self._index = index
         before = self._read(index)
-        if before is not None:
-            self._own = Counts(before.counters, before.seconds)
+        self._own = Counts() if before is None else Counts(before.counters, before.seconds)
         self.gauge("worker_start_timestamp_seconds", time.time())
 
     # --- counting ---------------------------------------------------------------------------

@@ -31,6 +31,11 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "damaged.",
         ("site", "cause"),
     ),
+    "keys_made": (
+        "First keys made, as preferences.keys held none: choices that other keys signed cannot be "
+        "read.",
+        (),
+    ),
     "config_refusals": ("Reloads of a config with a fault.", ()),
 }
 """Counters: what each tells, and the names of its labels."""
