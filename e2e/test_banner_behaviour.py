@@ -62,7 +62,7 @@ def test_banner_never_hides_what_has_the_focus(
         name = visitor.page.evaluate("document.activeElement.outerHTML.slice(0, 80)")
         assert not visitor.page.evaluate(COVERED), name
         seen.add(name)
-        if visitor.page.evaluate("document.activeElement.closest('#yc-f') !== null"):
+        if visitor.page.evaluate("document.activeElement.closest('#yc form') !== null"):
             break
     assert len(seen) > 10
 

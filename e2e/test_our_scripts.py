@@ -88,6 +88,8 @@ def test_what_a_closed_script_declared_is_there_for_the_sites_own_code(
         ("history.pushState(null, '', '/%70atients/pay')", True),
         ("history.pushState(null, '', '//www.example.com:' + location.port + '/patients')", True),
         ("history.replaceState(null, '', '/patients/pay')", True),
+        ("document.body.innerHTML += '<img name=baseURI><form name=location></form>';"
+         "history.pushState(null, '', '/patients/pay')", True),
         ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"
          "navigation.navigate('/patients/pay')", True),
         ("navigation.addEventListener('navigate', (e) => e.canIntercept && e.intercept());"

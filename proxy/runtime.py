@@ -36,7 +36,7 @@ from proxy.enforcement.decision_cache import (
     path_contexts,
     site_contexts,
 )
-from proxy.enforcement.site import SiteEnforcement, policies
+from proxy.enforcement.site import SiteEnforcement, policies, site_boundary
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
@@ -175,7 +175,7 @@ def _site_runtime(
     site: SiteRules, config: Config, rules: Rules, cookies: CookieIndex
 ) -> SiteRuntime:
     prefix, upstream = config.proxy.prefix, URL(site.upstream)
-    boundary = Boundary(site.own, rules.index, f"{prefix}/preferences", site.pins)
+    boundary = site_boundary(site, config, rules)
     regions = config.policy.region_from
     return SiteRuntime(
         rules=site,
@@ -185,6 +185,7 @@ def _site_runtime(
             boundary=boundary,
             cookies=cookies,
             policy=policies(site, rules.vendors, f"{prefix}/report"),
+            prefix=prefix,
             upstream_host=None if site.preserve_host else upstream.authority,
             trusted_headers=tuple(h for h in (regions.country_header, regions.region_header) if h),
             cookie_domain=config.preferences.cookie_domain,

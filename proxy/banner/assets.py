@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 
-from rjsmin import jsmin
+from turbohtml.clean import minify_js
 
 from consent_rules.config.theme import Theme
 from consent_rules.matching.script_hashes import sha256_source
@@ -32,8 +32,6 @@ class Kind(StrEnum):
     """Closed embeds on the page: a style in addition."""
     KEEPS = "keeps"
     """Closed embeds that can be opened: a script that keeps what was typed."""
-    CHOICES = "choices"
-    """The icon beside "Your Privacy Choices": a style in addition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,6 @@ def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
         ), ""
     if kind is Kind.KEEPS:
         return "", minified_script("keeps.js", keep=_read("keep.js"))
-    if kind is Kind.CHOICES:
-        return _with_high_specificity(_css("choices")), ""
     link = _with_high_specificity(_css("link"))
     if kind is Kind.DECIDED:
         return link, minified_script("core.js")
@@ -95,10 +91,9 @@ def _with_high_specificity(css: str) -> str:
 
 @cache
 def minified_script(name: str, **parts: str) -> str:
-    """One of our scripts without comments and blanks; each of `parts`, in their order, stands in
-    for its `//@name`, or for nothing."""
+    """One of our scripts, made small; each of `parts`, in their order, stands in for its `//@name`,
+    or for nothing."""
     text = _read(name)
     for part, content in parts.items():
         text = text.replace(f"//@{part}\n", content)
-    small: str = jsmin(text)
-    return small
+    return minify_js(text)

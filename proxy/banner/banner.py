@@ -7,6 +7,7 @@ classes that start with `yc` so that neither the page's rules nor content blocke
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -60,28 +61,22 @@ def head_html(
     *,
     prefix: str = PREFIX,
     placeholders: bool = False,
-    choices: bool = False,
     save_form: bool = False,
 ) -> str:
     """For the page's head: the style and the script. Blocks nothing, loads nothing.
 
     `placeholders` adds what pages with closed embeds need, `keeps` the script that keeps what was
-    typed when one of them is opened (never on patient pages), `choices` the style of the icon.
+    typed when one of them is opened (never on patient pages).
     """
-    kinds = head_kinds(
-        state.decided, placeholders=placeholders, choices=choices, save_form=save_form
-    )
+    kinds = head_kinds(state.decided, placeholders=placeholders, save_form=save_form)
     return _head(theme, state, kinds, prefix)
 
 
-def head_kinds(
-    decided: bool, *, placeholders: bool, choices: bool, save_form: bool
-) -> tuple[Kind, ...]:
+def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[Kind, ...]:
     """The assets that `head_html` puts into a page."""
     kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
     kinds += [Kind.PLACEHOLDER] if placeholders else []
     kinds += [Kind.KEEPS] if save_form else []
-    kinds += [Kind.CHOICES] if choices else []
     return tuple(kinds)
 
 
@@ -90,19 +85,21 @@ def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) 
     found, *more = (assets(theme, kind) for kind in kinds)
     style = "".join(f"<style>{one.style}</style>" for one in (found, *more) if one.style)
     rest = "".join(f"<script>{one.script}</script>" for one in more if one.script)
+    known = {
+        "decided": state.decided,
+        "gpc": state.gpc,
+        "categories": {Category.NECESSARY: True, **dict.fromkeys(state.on, True),
+                       **dict.fromkeys(state.off, False)},
+    }  # fmt: skip
     attributes: dict[str, str] = {
-        "page": f"{prefix}/preferences",
-        "on": " ".join(state.on),
-        "off": " ".join(state.off),
-        "decided": "1" if state.decided else "",
-        "extra": " ".join(allowed_vendors(state.exceptions)),
-        "gpc": "1" if state.gpc else "",
+        "at": f"{prefix}/",
+        "extra": "1" if allowed_vendors(state.exceptions) else "",
     }
-    if not state.decided:
-        attributes["runs"] = " ".join(state.on if state.runs is None else state.runs)
-        attributes["waits"] = " ".join(state.off if state.waits is None else state.waits)
     data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
-    return f"{style}<script{data}>{found.script}</script>{rest}"
+    # Names of ours and nothing else: nothing in it needs to be escaped.
+    data += f" data-key=\"{state.key}\" data-state='{json.dumps(known, separators=(',', ':'))}'"
+    # What the others hear of clicks they must hear before that script keeps them to itself.
+    return f"{style}{rest}<script{data}>{found.script}</script>"
 
 
 def banner_html(view: BannerView, texts: Texts) -> str:

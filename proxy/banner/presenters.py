@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import blake2b
 
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Audience, Category
 from consent_rules.config.load import Policy
 from consent_rules.config.theme import Theme
-from consent_rules.decision import UNCHOOSABLE, Decision
+from consent_rules.decision import Decision
 from consent_rules.preferences import Preferences
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import Vendor
@@ -93,44 +95,40 @@ def _vendor_view(vendor: Vendor, exceptions: Mapping[str, bool]) -> VendorView:
     )
 
 
-def page_state(
-    site: SiteRules,
-    vendors: Mapping[str, Vendor],
-    decision: Decision,
-    owners: Collection[str],
-    *,
-    decided: bool,
-) -> PageState:
-    """What the page's script knows. `owners` are those of the page's gates."""
+def page_state(site: SiteRules, decision: Decision, *, decided: bool) -> PageState:
+    """What the page's script knows."""
     used = used_categories(site)
-    on = tuple(category for category in used if decision.categories[category])
-    off = tuple(category for category in used if not decision.categories[category])
-    present = [vendors[owner] for owner in owners if owner in vendors]
-    runs: set[Category] = set()
-    waits: set[Category] = set()
-    for vendor in present:
-        answer = decision.answer(vendor.id)
-        # A tag manager loads more than the page shows: whatever it serves runs, or waits.
-        kinds = set(vendor.serves) if vendor.is_tag_manager else {vendor.category}
-        if answer.open:
-            runs |= kinds.intersection(on)
-            waits |= kinds.intersection(off) if vendor.is_tag_manager else set()
-        elif answer.reason not in UNCHOOSABLE:
-            waits |= kinds
     return PageState(
-        on=on,
-        off=off,
+        on=tuple(category for category in used if decision.categories[category]),
+        off=tuple(category for category in used if not decision.categories[category]),
         decided=decided,
         exceptions=decision.exceptions,
         gpc=decision.gpc,
-        runs=tuple(c for c in used if c in runs),
-        waits=tuple(c for c in used if c in waits),
+        key=decision_key(site, decision),
     )
 
 
+def decision_key(site: SiteRules, decision: Decision) -> str:
+    """A digest of what a decision comes to on the site's marketing pages; "" on a patient page,
+    where no choice counts. Equal on every page and node while neither the choice nor the site's
+    tags change: a page that was kept is told by it from one that would be sent now.
+    """
+    if decision.audience is Audience.PATIENT:
+        return ""
+    on = (category for category in CHOOSABLE if decision.categories[category])
+    parts = (*on, decision.show_banner, decision.gpc, decision.exceptions, _tags_digest(site))
+    return blake2b(repr(parts).encode(), digest_size=6).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _tags_digest(site: SiteRules) -> str:
+    return blake2b(repr(site.tags).encode(), digest_size=8).hexdigest()
+
+
 def _key(site: SiteRules, decision: Decision) -> str:
-    on = (category for category in used_categories(site) if decision.categories[category])
-    return state_key(on, decision.exceptions)
+    used, open_now = used_categories(site), decision.categories
+    on, off = ([c for c in used if open_now[c] is wanted] for wanted in (True, False))
+    return state_key(on, off, decision.exceptions)
 
 
 def banner_view(

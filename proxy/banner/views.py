@@ -49,10 +49,9 @@ class CategoryView:
 class PageState:
     """What the page's script knows: `window.consent.get()`, and whether a choice needs a reload.
 
-    `on` and `off` are the choosable categories by state. `runs` are those of which something
-    is open on this very page (refusing one must reload to stop it), `waits` those of which
-    something is closed on it (allowing one must reload to load it). None means unknown: then
-    `runs` is taken for `on` and `waits` for `off`, which at worst reloads once too often.
+    `on` and `off` are the choosable categories by state, `exceptions` the vendors chosen for
+    themselves. `key` is a digest of the whole decision (`presenters.decision_key`), "" where
+    nothing depends on one.
     """
 
     on: tuple[Category, ...] = ()
@@ -60,13 +59,16 @@ class PageState:
     decided: bool = False
     exceptions: tuple[tuple[str, bool], ...] = ()
     gpc: bool = False
-    runs: tuple[Category, ...] | None = None
-    waits: tuple[Category, ...] | None = None
+    key: str = ""
 
 
-def state_key(on: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
-    """What was allowed, as JSON: the site's open pages see by it what must stop."""
-    return json.dumps(dict.fromkeys((*on, *allowed_vendors(exceptions)), True))
+def state_key(on: Iterable[str], off: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
+    """What was chosen, as JSON: the site's open pages see by it what must stop. `necessary` is
+    false where a vendor was refused for itself: they do not know which of theirs it is.
+    """
+    refused = not all(allowed for _, allowed in exceptions)
+    states = {**dict.fromkeys(on, True), **dict.fromkeys(off, False)}
+    return json.dumps({"necessary": not refused, **states})
 
 
 def allowed_vendors(exceptions: Iterable[tuple[str, bool]]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from aiohttp import web
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Category
 from consent_rules.matching.urls import resolve
 from consent_rules.preferences import ChoiceSource, Preferences
-from proxy.banner.presenters import site_vendors, used_categories
+from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
@@ -188,10 +188,12 @@ def _stored(
     # A refusal holds as long as a browser keeps it. When we ask again, the token says.
     refuses = choice.action is not Action.ACCEPT_ALL or not all(preferences.vendors.values())
     lasts = MAX_COOKIE_SECONDS if refuses else preferences.expires_at - int(context.received_at)
-    # What the page has in its cache was written for the earlier choice.
+    # What the browser has fetched or made ahead was written for the earlier choice.
+    response.headers["Clear-Site-Data"] = '"prefetchCache", "prerenderCache"'
     cookie = set_cookie(token, domain, lasts, secure=context.secure)
     response.headers.add("Set-Cookie", cookie)
     decision = decision_after(context, preferences, runtime)
+    response.headers["Consent-Key"] = decision_key(context.site, decision)
     if not decision.enforce:
         return response
     index, sent = runtime.cookies, names_in(context.cookie_header)

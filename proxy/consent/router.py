@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from proxy.banner.presenters import decision_key
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice import choice_endpoint
 from proxy.consent.preferences import declaration_endpoint, preferences_endpoint
@@ -79,6 +80,7 @@ def _state(context: RequestContext, runtime: Runtime) -> dict[str, Any]:
         "policy_version": runtime.rules.policy_version,
         "categories": {str(c): on for c, on in decision.categories.items()},
         "vendors": {vendor: answer.open for vendor, answer in sorted(decision.answers.items())},
+        "key": decision_key(context.site, decision),
     }
 
 

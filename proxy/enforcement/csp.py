@@ -7,8 +7,9 @@ origin's allows. The origin's is amended just enough for our own markup to run u
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 from consent_rules.categories import Category
@@ -54,9 +55,13 @@ def path_sources(pattern: str) -> tuple[str, ...]:
     literal, star, _ = f"/{rest}".partition("*")
     if star:
         literal = literal[: literal.rfind("/") + 1]
-    # What would end the source, the directive or the policy is written as browsers decode it.
-    path = "" if literal == "/" else quote(literal, safe="/-._~!$&'()*+=:@")
+    path = "" if literal == "/" else _quoted_path(literal)
     return tuple(f"{source}{path}" for source in host_sources(authority))
+
+
+def _quoted_path(path: str) -> str:
+    """A path without what would end the source, the directive or the policy: browsers decode it."""
+    return quote(path, safe="/-._~!$&'()*+=:@")
 
 
 def vendor_sources(vendor: Vendor) -> tuple[str, ...]:
@@ -122,30 +127,64 @@ class OwnAssets:
 
 NO_ASSETS = OwnAssets()
 
+_ASCII_BLANKS = "\t\n\f\r "
+_WORDS = re.compile(r"[^\t\n\f\r ]+")
+_NAMED_HOST = re.compile(r"(?=.*[a-z])[a-z0-9.-]+(?::(?:\d+|\*))?", re.I)
 
-def amend(policy: str, assets: OwnAssets) -> str:
+
+def own_endpoints(authority: str, prefix: str) -> str:
+    """The source under which a page reaches our endpoints, and nothing else of the site.
+
+    A path that ends in `/` stands for what lies below it (CSP3, 6.7.2.8). `'self'` where CSP has no
+    host-source for the authority: it knows no addresses of IPv6 and hardly any of IPv4.
+    """
+    if not _NAMED_HOST.fullmatch(authority):
+        return "'self'"
+    return f"{authority}{_quoted_path(prefix)}/"
+
+
+def endpoints_amendment(hosts: Iterable[str], prefix: str) -> Callable[[str], str]:
+    """A function that lets a policy which a page sets by <meta> reach our endpoints, and changes
+    nothing else: our inline code stands before it. The page is the same for all of the site's
+    `hosts`, at whatever port.
+    """
+    return partial(
+        amend,
+        assets=NO_ASSETS,
+        endpoints=tuple(dict.fromkeys(own_endpoints(f"{host}:*", prefix) for host in hosts)),
+    )
+
+
+def amend(policy: str, assets: OwnAssets, endpoints: Sequence[str]) -> str:
     """The origin's policy, with our own markup allowed and nothing else changed.
 
-    A policy is left as it is where it allows inline code anyway: a hash there would switch
-    `'unsafe-inline'` off.
+    `endpoints` are the sources of what our forms and script talk to. A policy is left as it is
+    where it allows inline code anyway: a hash there would switch `'unsafe-inline'` off.
     """
-    return ", ".join(_amend_one(one, assets) for one in policy.split(","))
+    return ", ".join(_amend_one(one, assets, endpoints) for one in policy.split(","))
 
 
-def _amend_one(policy: str, assets: OwnAssets) -> str:
+def _amend_one(policy: str, assets: OwnAssets, endpoints: Sequence[str]) -> str:
     directives: dict[str, list[str]] = {}
+    passed_over: list[str] = []
     for part in policy.split(";"):
-        words = part.split()
+        if not part.isascii():
+            # No directive at all (CSP3, 2.2.1), whatever it begins with.
+            passed_over.append(part.strip(_ASCII_BLANKS))
+            continue
+        # Blanks of ASCII alone part words; of Python's other ones (such as VT) none does.
+        words = _WORDS.findall(part)
         if words:
             # The first of equal directives counts (CSP3, 2.2.1).
             directives.setdefault(words[0].lower(), words[1:])
-    if not directives:
-        return policy.strip()
+    given = dict(directives)
     _allow_inline(directives, ("script-src-elem", "script-src", "default-src"), assets.scripts)
     _allow_inline(directives, ("style-src-elem", "style-src", "default-src"), assets.styles)
-    _allow_own(directives, ("form-action",))
-    _allow_own(directives, ("connect-src", "default-src"))
-    return "; ".join(" ".join((name, *values)) for name, values in directives.items())
+    _allow_own(directives, ("form-action",), endpoints)
+    _allow_own(directives, ("connect-src", "default-src"), endpoints)
+    if directives == given:
+        return policy.strip(_ASCII_BLANKS)
+    return "; ".join([*(" ".join((name, *v)) for name, v in directives.items()), *passed_over])
 
 
 def _allow_inline(
@@ -168,13 +207,16 @@ def _allow_inline(
     directives[target] = [*allowed, *(f"'{value}'" for value in hashes)]
 
 
-def _allow_own(directives: dict[str, list[str]], names: tuple[str, ...]) -> None:
+def _allow_own(
+    directives: dict[str, list[str]], names: tuple[str, ...], endpoints: Sequence[str]
+) -> None:
     governing = next((name for name in names if name in directives), None)
     if governing is None:
         return
     values = directives[governing]
     lowered = {value.lower() for value in values}
-    if "'self'" in lowered or "*" in lowered:
+    added = [source for source in endpoints if source.lower() not in lowered]
+    if "'self'" in lowered or "*" in lowered or not added:
         return
     allowed = [v for v in values if v.lower() != "'none'"]
-    directives[names[0]] = [*allowed, "'self'"]
+    directives[names[0]] = [*allowed, *added]

@@ -25,7 +25,7 @@ from proxy.enforcement.browser_headers import (
     replace_values,
     restrict_document,
 )
-from proxy.enforcement.csp import CSP, CSP_REPORT_ONLY, NO_ASSETS, OwnAssets, amend
+from proxy.enforcement.csp import CSP, CSP_REPORT_ONLY, NO_ASSETS, OwnAssets, amend, own_endpoints
 from proxy.enforcement.shared_caching import keep_page_private, make_private, make_unstorable
 from proxy.enforcement.site import SiteEnforcement
 from proxy.html.owners import KnownVendor, Owner
@@ -84,7 +84,7 @@ def enforce(
         headers.popall("Service-Worker-Allowed", None)
     if kind in _WITHOUT_POLICY:
         return ""
-    _amend_origin_policies(headers, own)
+    _amend_origin_policies(headers, own, context, site)
     governing = _governing(kind, context)
     policy = _add_policy(headers, kind, context, site.policy(governing))
     if governing is not None and kind not in _DOCUMENTS:
@@ -195,12 +195,15 @@ def _add_policy(
     return policy
 
 
-def _amend_origin_policies(headers: CIMultiDict[str], own: OwnAssets) -> None:
+def _amend_origin_policies(
+    headers: CIMultiDict[str], own: OwnAssets, context: RequestContext, site: SiteEnforcement
+) -> None:
     if own is NO_ASSETS:
         return
+    endpoints = (own_endpoints(context.authority, site.prefix),)
     for name in (CSP, CSP_REPORT_ONLY):
         if name in headers:
-            replace_values(headers, name, [amend(value, own) for value in headers.getall(name)])
+            replace_values(headers, name, [amend(v, own, endpoints) for v in headers.getall(name)])
 
 
 def _limit_caching(

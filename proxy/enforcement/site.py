@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from consent_rules.config.load import Config
 from consent_rules.decision import Decision
-from consent_rules.rules import SiteRules
+from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor
 from proxy.cookies.vendor_cookies import CookieIndex
-from proxy.enforcement.csp import decision_policy
+from proxy.enforcement.csp import decision_policy, endpoints_amendment
 from proxy.html import Boundary
 
 PolicyOf = Callable[[Decision | None], str]
@@ -23,16 +24,31 @@ _MAX_POLICIES = 4096
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteEnforcement:
     """`upstream_host` replaces the visitor's Host on the way to the upstream, if it is not None;
+    `prefix` is the path of our endpoints;
     `trusted_headers` are fields that only a trusted proxy may set, beside the usual ones.
     """
 
     boundary: Boundary
     cookies: CookieIndex
     policy: PolicyOf
+    prefix: str
     upstream_host: str | None
     trusted_headers: tuple[str, ...]
     cookie_domain: str
     wp_consent_cookies: bool
+
+
+def site_boundary(site: SiteRules, config: Config, rules: Rules) -> Boundary:
+    """Where a site ends, as far as the config and the catalogue tell."""
+    prefix = config.proxy.prefix
+    hosts = next(one.hosts for one in config.sites if one.name == site.name)
+    return Boundary(
+        own=site.own,
+        index=rules.index,
+        preferences_url=f"{prefix}/preferences",
+        pins=site.pins,
+        amend_policy=endpoints_amendment(hosts, prefix),
+    )
 
 
 def policies(site: SiteRules, vendors: Mapping[str, Vendor], report_uri: str) -> PolicyOf:

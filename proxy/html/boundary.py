@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -21,6 +21,7 @@ from proxy.html.cmp_markup import marks_of
 from proxy.html.gates import Embed
 from proxy.html.owners import (
     MARKETING_ONLY,
+    RESERVED,
     UNHELD_PIN,
     UNREADABLE_HOST,
     ChangedScript,
@@ -44,13 +45,16 @@ _JUDGING = Lock()  # pages are compiled in threads, too
 class Boundary:
     """Where a site ends and others begin.
 
-    `own` are the hosts that are the site itself; `preferences_url` is where a closed form leads.
+    `own` are the hosts that are the site itself; `preferences_url` is where a closed form leads;
+    `amend_policy` makes of a policy that a page sets by <meta> one that lets our forms work, or
+    gives it back as it is.
     """
 
     own: HostSet
     index: VendorIndex
     preferences_url: str = "/.consent/preferences"
     pins: ScriptPins = NO_PINS
+    amend_policy: Callable[[str], str] = str
     _judged: LRUCache[bytes, tuple[str, ...]] = field(
         default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
     )
@@ -129,6 +133,19 @@ class CompileContext:
                 if owner is not None:
                     yield owner
 
+    def is_own_endpoint(self, url: str) -> bool:
+        """Whether a form that leads to a URL would choose in the visitor's name."""
+        own = self.boundary.own
+        preferences = self.boundary.preferences_url
+        prefix = preferences.rpartition("/")[0]
+        for base in self.bases:
+            target = resolve(url, base)
+            if target is None or not own.holds(target.host, target.port):
+                continue
+            if target.path.startswith(f"{prefix}/") and target.path != preferences:
+                return True
+        return False
+
     def is_own(self, url: str) -> bool:
         return next(self.owners((url,)), None) is None
 
@@ -186,6 +203,13 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
         return frozenset((*held, *context.owners(resource.urls)))
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
+    if kind is Kind.RESERVED_NAME:
+        return frozenset({RESERVED})
+    if kind is Kind.POLICY:
+        amended = context.boundary.amend_policy(resource.text)
+        return frozenset() if amended == resource.text else frozenset({RESERVED})
+    if kind is Kind.FORM and any(map(context.is_own_endpoint, resource.urls)):
+        return frozenset({RESERVED})
     if kind is Kind.MARKED_SCRIPT:
         found = map(known_vendor, context.boundary.index.vendors_of_text(resource.text))
         return frozenset((*found, *context.owners(resource.urls))) or resource.marks

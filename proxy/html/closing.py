@@ -201,6 +201,8 @@ def _closed_value(
     value = ""
     if closing is Closing.FORM_ACTION:
         value = context.preferences_url
+    elif closing is Closing.AMENDED:
+        value = context.boundary.amend_policy(resource.text)
     elif closing is Closing.NESTED:
         value = nested.decode("utf-8", "surrogatepass")
     elif closing is Closing.STYLE_ATTRIBUTE:

@@ -13,7 +13,7 @@ from proxy.html.css import css_urls
 from proxy.html.deferred import deferred_resources, script_addresses
 from proxy.html.owners import Owner
 from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
-from proxy.html.resource import Closing, Kind, Reading, Resource
+from proxy.html.resource import RESERVED_ID, Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, is_html, location_of
 
@@ -304,6 +304,8 @@ def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
         urls = refresh_urls(content)
         if urls:
             yield Resource(Kind.REFRESH, element, "content", Closing.REMOVE, urls)
+    elif directive == "content-security-policy":
+        yield Resource(Kind.POLICY, element, "content", Closing.AMENDED, text=content)
     elif directive == "delegate-ch":
         urls = tuple(w for w in re.split(r"[\s;]+", content) if "//" in w)
         yield Resource(Kind.HINT_DELEGATION, element, "content", Closing.REMOVE, urls)
@@ -399,6 +401,11 @@ def _referrer_policy(element: Element, name: str, reading: Reading) -> Iterator[
         yield Resource(Kind.REFERRER, element, name, Closing.EMPTY)
 
 
+def _reserved(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
+    if RESERVED_ID.fullmatch(element.attr(name) or ""):
+        yield Resource(Kind.RESERVED_NAME, element, name, Closing.EMPTY)
+
+
 CSS_ATTRIBUTES = (
     "fill", "filter", "mask", "clip-path", "cursor", "stroke",
     "marker-start", "marker-mid", "marker-end",
@@ -412,6 +419,8 @@ _ATTRIBUTES: dict[str, _AttributeHandler] = {
     "manifest": _one_url(Kind.LINK, Closing.EMPTY),
     "style": _style_attribute,
     "referrerpolicy": _referrer_policy,
+    "id": _reserved,
+    "form": _reserved,
     **dict.fromkeys(CSS_ATTRIBUTES, _style_attribute),
 }
 

@@ -1,6 +1,6 @@
 """Whom a resource belongs to, as a value.
 
-A gate is open when each of its owners may act. An owner is one of six kinds, told apart by its
+A gate is open when each of its owners may act. An owner is one of seven kinds, told apart by its
 class: a vendor that the catalogue or the config has, a host that neither knows, or a rule of our
 own that stands where a vendor would. Equal owners are one object, so that sets of them compare by
 identity and cost what sets of strings do.
@@ -105,10 +105,27 @@ class UnheldPin(_Interned):
         return "?script whose pin cannot be held"
 
 
-Owner = KnownVendor | UnknownHost | AllowedCategory | MarketingOnly | ChangedScript | UnheldPin
+@dataclass(frozen=True, slots=True, eq=False)
+class Reserved(_Interned):
+    """What would pass for a part of our own markup, or keep it from working: never open."""
+
+    def __str__(self) -> str:
+        return "@reserved"
+
+
+Owner = (
+    KnownVendor
+    | UnknownHost
+    | AllowedCategory
+    | MarketingOnly
+    | ChangedScript
+    | UnheldPin
+    | Reserved
+)
 
 MARKETING_ONLY = MarketingOnly()
 UNHELD_PIN = UnheldPin()
+RESERVED = Reserved()
 UNREADABLE_HOST = UnknownHost("")
 """The owner of a URL that no browser can be said to read in one way."""
 

@@ -18,7 +18,7 @@ from proxy.html.charset import charset_of
 from proxy.html.compile import compile_page
 from proxy.html.deferred import is_loaded_name
 from proxy.html.gates import Gate, Page
-from proxy.html.resource import Closing
+from proxy.html.resource import RESERVED_ID, Closing
 from proxy.html.scan import needs_both_views
 from proxy.html.source import UndecodableError, read_source
 from proxy.html.tree import Document, Element, is_html, location_of, parse
@@ -54,6 +54,7 @@ _MARKERS = re.compile(r"data-consent")
 # page there, and with it the audience.
 _QUERIES = {"script": "src", "link": "href", "img": "src", "form": "action"}
 _PLAIN_URL = re.compile(r"(?:https?:)?//|/|[\w.-]+[/?]", re.IGNORECASE)
+_RESERVED = re.compile(RESERVED_ID.pattern.encode())
 _META_OF_NOTE = frozenset({"page-audience", "referrer"})
 
 # What is closed by these does not hold a word of the page's own that may have changed.
@@ -135,7 +136,7 @@ class PageTemplate:
         if zone.place is _Place.SOMEWHERE:
             return False
         if zone.place is _Place.VALUE:
-            return True
+            return not _RESERVED.fullmatch(body, change.new_start, change.new_end)
         old = self.page.body
         before = old[change.start - 1 : change.start]
         if before in (b"<", b"&", b"!", b"#", b""):
@@ -249,6 +250,9 @@ def _is_plain_value(document: Document, text: str, opened: int, start: int, end:
                 first = span.start_offset + len(head) + 1 + value.index(quote) + 1
                 if start < first or end >= span.end_offset:
                     return False
+                whole = text[first : span.end_offset - 1]
+                if attribute == "id" and ("&" in whole or RESERVED_ID.fullmatch(whole)):
+                    return False  # it is one of ours, or may be with another word
                 return _says_nothing(element, attribute, text[first:start])
     return False
 

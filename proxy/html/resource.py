@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -33,6 +34,8 @@ class Kind(StrEnum):
     REFERRER = "referrer policy"
     HINT_DELEGATION = "client hints"
     DEFERRED = "deferred load"
+    RESERVED_NAME = "name of our own"
+    POLICY = "content security policy"
 
 
 class Closing(StrEnum):
@@ -46,7 +49,14 @@ class Closing(StrEnum):
     NESTED = "the nested page is gated"
     FORM_ACTION = "the form leads to the preferences"
     IMPORT_MAP = "the entries are taken out"
+    AMENDED = "it lets the banner's forms work, too"
     INERT = "it stays as the page has it, and is not run"
+
+
+RESERVED_ID = re.compile(r"yc(?:-[a-z0-9])?")
+"""The ids of our own elements. One of the page's would stand in for ours, and a control that names
+one as its `form` would choose in the visitor's name.
+"""
 
 
 @dataclass(slots=True)

@@ -73,6 +73,7 @@ _SELECTOR = ",".join(
         "form[action],[formaction],[ping],[attributionsrc],[background],[style*='(']",
         ",".join(f"[{name}*='(']" for name in CSS_ATTRIBUTES),
         "[manifest],[referrerpolicy]",
+        "[id=yc],[id^='yc-'],[form^='yc-']",
         _SLOT,
     )
 )

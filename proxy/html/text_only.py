@@ -12,6 +12,8 @@ import html
 import re
 from collections.abc import Callable
 
+from proxy.html.resource import RESERVED_ID
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -117,6 +119,8 @@ class TextOnlyWriter:
         for found in _ATTRIBUTE.finditer(attributes):
             key = found[1].lower()
             value = found[2] or found[3] or found[4] or ""
+            if key == "id" and RESERVED_ID.fullmatch(html.unescape(value)):
+                continue
             if key in _ATTRIBUTES or self._is_kept(name, key, value):
                 parts.append(f' {key}="{_quoted(value)}"')
         return "".join(parts) + ">"

@@ -119,11 +119,10 @@ def own_markup(
         scripts.append(sha256_source(script.encode("ascii")))
     if injection.visible and decision.enforce:
         decided = not decision.show_banner
-        state = page_state(site, rules.vendors, decision, page.vendors, decided=decided)
+        state = page_state(site, decision, decided=decided)
         choices = decision.opt_out_link and sells(site)
         more = {
             "placeholders": placeholders,
-            "choices": choices,
             "save_form": placeholders and decision.audience is Audience.MARKETING,
         }
         head += head_html(theme, state, prefix=prefix, **more)

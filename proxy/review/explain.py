@@ -19,6 +19,7 @@ from proxy.html.owners import (
     KnownVendor,
     MarketingOnly,
     Owner,
+    Reserved,
     UnheldPin,
     UnknownHost,
 )
@@ -103,6 +104,8 @@ def _answer(owner: Owner, decision: Decision) -> tuple[bool, str]:
             return not patient, reason
         case ChangedScript():
             return False, "its content is none that was approved (inline_hashes of the tag)"
+        case Reserved():
+            return False, "the banner would not work, or not only its own buttons would choose"
         case UnheldPin():
             return False, (
                 "a pinned script, but not in a <script src>, where a browser would check it"
@@ -156,6 +159,8 @@ def _rule(
             return "patient pages send no referrer"
         case ChangedScript(vendor, digest):
             return f"hash {digest}; tag at {tag_places.get(vendor, '?')}"
+        case Reserved():
+            return "a choice comes from the banner's own buttons"
         case UnheldPin():
             return "[[tag.script]] in the config"
         case AllowedCategory():

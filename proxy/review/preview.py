@@ -20,6 +20,7 @@ from consent_rules.rules import Rules, SiteRules, why_patient
 from consent_rules.wording import quoted
 from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Wording
+from proxy.enforcement.site import site_boundary
 from proxy.html import Boundary, Page, compile_page
 from proxy.html.source import Source, read_source
 from proxy.rendering.injected_markup import Injection
@@ -48,8 +49,7 @@ class PreviewRequest:
 
     @property
     def boundary(self) -> Boundary:
-        prefix = self.config.proxy.prefix
-        return Boundary(self.site.own, self.rules.index, f"{prefix}/preferences", self.site.pins)
+        return site_boundary(self.site, self.config, self.rules)
 
     @property
     def target(self) -> str:

@@ -1,83 +1,101 @@
 //@keep
-const id = (name) => doc.getElementById("yc" + name);
+// Elements may bear such names as `querySelector`, and then hide the document's own: what is needed
+// of it later is taken before there are any.
+const find = doc.querySelector.bind(doc);
+const tell = doc.dispatchEvent.bind(doc);
+const { style } = doc.documentElement;
+// Ours is the one whose form leads to our endpoint: the proxy lets no form of the site's do that.
+const form = () => find(`#yc>form[action="${data.at}choice"]`);
+const part = (name) => form().querySelector("#yc-" + name);
 const visit = open;
-let back, busy, plain;
+let back, busy, plain, opened;
 // Something on the way may have taken the header off.
-if (navigator.globalPrivacyControl) state.gpc = true;
+state.gpc ||= !!navigator.globalPrivacyControl;
 
 // "Choose" opens the switches in place; focus goes to the first one.
 const expand = (yes) => {
-id("-p").hidden = id("-v").hidden = !yes;
-id("-c").hidden = yes;
-(yes ? id("-p").querySelector("input") : id("-c")).focus();
+part("p").hidden = part("v").hidden = !yes;
+part("c").hidden = yes;
+opened = performance.now();
+(yes ? part("p").querySelector("input") : part("c")).focus();
 };
 open = () => {
-if (!id("")) return visit();
+if (state.decided || !form()) return visit();
 back = doc.activeElement;
 expand(true);
 };
 
-const done = (action, chosen) => {
-const names = Object.keys(state.categories);
-const yes = (name) => name == "necessary" || (action == "save" ? chosen.includes(name) : action == "accept_all");
-names.forEach((name) => { state.categories[name] = yes(name); });
+// What may run on this document is its policy's business, which stays as it was sent: a choice that
+// says otherwise takes a new document, whatever the page shows or its scripts have asked for.
+heard = (names, key) => {
+let same = !data.extra && names.necessary;
+for (const name in state.categories) {
+same &&= names[name] == state.categories[name];
+state.categories[name] = names[name];
+}
 state.decided = true;
-channel().postMessage(state.categories);
-doc.dispatchEvent(new CustomEvent("consent:change", { detail: get() }));
-// What runs and was refused stops, and what was closed and is allowed loads, only by a reload.
-if (words(data.runs).some((name) => !yes(name)) || words(data.waits).some(yes)) {
+data.key = key || "";
+tell(new CustomEvent("consent:change", { bubbles: true, detail: structuredClone(state) }));
+if (!same) {
 keep();
 return location.reload();
 }
-id("").remove();
-const status = id("-s");
+form()?.parentNode.remove();
+const status = find("#yc-s");
 if (status) status.textContent = status.dataset.text;
-if (back && back.isConnected) back.focus({ preventScroll: true });
+if (back?.isConnected) back.focus({ preventScroll: true });
+// Libraries that load pages in part bring back what they remember of this one.
+style.setProperty("--yc-d", "none");
 };
 
-doc.addEventListener("submit", (event) => {
-const form = event.target;
-const button = event.submitter;
-if (form.id != "yc-f" || !button || plain) return;
+const choose = (event) => {
 event.preventDefault();
-if (busy) return;
+expand(true);
+};
+act = (event) => {
+const { target, submitter } = event;
+if (event.type == "click") {
+if (target.closest("#yc-c") && !(event.ctrlKey || event.metaKey || event.shiftKey)) choose(event);
+return;
+}
+if (target != form() || !submitter || plain) return;
+event.preventDefault();
+// Whoever pressed twice did not press what came under the pointer in between.
+if (busy || performance.now() - opened < 500) return;
 busy = true;
-const body = new URLSearchParams(new FormData(form));
-const action = button.value;
+const body = new URLSearchParams(new FormData(target));
+const action = submitter.value;
+const chosen = body.getAll("category");
 body.set("action", action);
-fetch(form.getAttribute("action"), { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } })
-.then((reply) => reply.status == 204)
-.catch(() => false)
-.then((fine) => {
+fetch(target.getAttribute("action"), { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } })
+.then((reply) => reply.status == 204 && reply, () => {})
+.then((reply) => {
 busy = false;
-if (fine) return done(action, body.getAll("category"));
+if (reply) {
+const names = {};
+for (const name in state.categories) names[name] = name == "necessary" || (action == "save" ? chosen.includes(name) : action == "accept_all");
+link.postMessage(names);
+return heard(names, reply.headers.get("Consent-Key"));
+}
 // Let the browser send the form itself, and show what the server says.
 plain = true;
-setTimeout(() => button.click());
+setTimeout(() => submitter.click());
 });
+};
+addEventListener("keydown", (event) => {
+const { key, target } = event;
+if (!form()?.contains(target)) return;
+if (key == " " && target == part("c")) choose(event);
+if (key == "Escape" && part("p").contains(target)) expand(false);
 });
-doc.addEventListener("click", (event) => {
-if (!event.target.closest || !event.target.closest("#yc-c") || event.ctrlKey || event.metaKey || event.shiftKey) return;
-event.preventDefault();
-expand(true);
+addEventListener("focusin", (event) => {
+const { target, relatedTarget } = event;
+if (relatedTarget && form()?.contains(target) && !form().contains(relatedTarget)) back = relatedTarget;
 });
-doc.addEventListener("keydown", (event) => {
-const choose = id("-c");
-if (!choose) return;
-if (event.key == " " && event.target == choose) {
-event.preventDefault();
-expand(true);
-}
-if (event.key == "Escape" && id("-p").contains(event.target)) expand(false);
-});
-doc.addEventListener("focusin", (event) => {
-const root = id("");
-if (root && root.contains(event.target) && event.relatedTarget && !root.contains(event.relatedTarget)) back = event.relatedTarget;
-});
-doc.addEventListener("DOMContentLoaded", () => {
-const root = id("");
+addEventListener("DOMContentLoaded", () => {
+const root = form()?.parentNode;
 if (!root) return;
-id("-c").setAttribute("role", "button");
+part("c").role = "button";
 // The page keeps as much room at its end as the banner covers.
-if (window.ResizeObserver) new ResizeObserver(() => doc.documentElement.style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);
+new ResizeObserver(() => style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);
 });

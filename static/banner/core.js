@@ -3,26 +3,30 @@
 (() => {
 const doc = document;
 const data = doc.currentScript.dataset;
-const words = (text) => text ? text.split(" ") : [];
-const state = { decided: !!data.decided, gpc: !!data.gpc, categories: { necessary: true } };
-words(data.on).forEach((name) => { state.categories[name] = true; });
-words(data.off).forEach((name) => { state.categories[name] = false; });
-const get = () => structuredClone(state);
-let open = () => { location = data.page + "?return_to=" + encodeURIComponent(location.pathname + location.search); };
+const state = JSON.parse(data.state);
+let open = () => { location = data.at + "preferences?return_to=" + encodeURIComponent(location.pathname + location.search); };
+let heard = (names) => { for (const name in names) if (data.extra || names[name] < state.categories[name]) location.reload(); };
+let act;
+const link = new BroadcastChannel("consent");
+//@banner
 // A choice made in another tab holds here too: what runs here and was refused there stops by a
 // reload. A page that browsers keep to go back to is thrown away by the message, and loads anew.
-let link;
-const channel = () => link ||= new BroadcastChannel("consent");
-const runs = words(data.on).concat(words(data.extra));
-if (runs[0]) channel().onmessage = (event) => runs.every((name) => event.data[name]) || location.reload();
-//@banner
-window.consent = {
-get,
+link.onmessage = (event) => heard(event.data);
+// One that was not may be older than the choice all the same: it was made elsewhere, say.
+addEventListener("pageshow", (event) => event.persisted && fetch(data.at + "state").then((reply) => reply.text()).then((text) => text.includes(data.key) || location.reload(), () => {}));
+// What is ours always navigates in full: no library for partial loads gets to see it.
+const ours = (event) => {
+if (event.target.closest?.("#yc,#yc-l,#yc-o,.yc-h")) event.stopImmediatePropagation(act?.(event));
+};
+addEventListener("click", ours, true);
+addEventListener("submit", ours, true);
+consent = {
+get: () => structuredClone(state),
 open: () => open(),
-on: (type, tell) => {
-const hear = (event) => tell(event.detail);
-doc.addEventListener("consent:" + type, hear);
-return () => doc.removeEventListener("consent:" + type, hear);
+on: (type, call) => {
+const hear = (event) => call(event.detail);
+addEventListener("consent:" + type, hear);
+return () => removeEventListener("consent:" + type, hear);
 }
 };
 })();

@@ -55,13 +55,16 @@ const reply = { __gppReturn: { returnValue, success, callId: call.callId } };
 source.postMessage(text ? JSON.stringify(reply) : reply, "*");
 }, call.parameter);
 });
+// Elements of such names hide the document's own `body` and methods, and pass for the frame.
+const create = document.createElement.bind(document);
 const locate = () => {
-if (!document.body) return setTimeout(locate, 5);
-if (window.frames.__gppLocator) return;
-const frame = document.createElement("iframe");
+const body = Reflect.get(Document.prototype, "body", document);
+if (!body) return setTimeout(locate, 5);
+if (window.frames.__gppLocator?.window) return;
+const frame = create("iframe");
 frame.name = "__gppLocator";
 frame.style.display = "none";
-document.body.append(frame);
+body.append(frame);
 };
 locate();
 

@@ -9,9 +9,11 @@
     try { path = decodeURIComponent(path); } catch { /* as it is */ }
     return path.replace(/\\/g, "/").replace(/\/{2,}/g, "/").replace(/;.*/, "");
   };
+  // An element of the name `baseURI` hides the document's own.
+  const base = Reflect.getOwnPropertyDescriptor(Node.prototype, "baseURI").get.bind(document);
   const isPatient = (url) => {
     try {
-      const to = new URL(url, document.baseURI);
+      const to = new URL(url, base());
       return to.origin === location.origin &&
         rules.some((rule) => rule.test(to.pathname) || rule.test(clean(to.pathname)));
     } catch { return false; }

@@ -1,6 +1,7 @@
-// A closed embed's buttons send a form, after which the page starts at its top.
+// A closed embed's buttons send a form, after which the page starts at its top. Heard on the way
+// down, before the script that keeps such events from everybody else.
 (() => {
 const doc = document;
 //@keep
-doc.addEventListener("submit", (event) => { if (event.target.id == "yc-o" && event.submitter.name) keep(true); });
+addEventListener("submit", (event) => { if (event.target.matches("#yc-o") && event.submitter.name) keep(true); }, true);
 })();

@@ -2,6 +2,7 @@
 // before any other script of the page runs.
 (() => {
 const doc = document;
+const all = doc.querySelectorAll.bind(doc);
 let kept;
 doc.cookie = "consent-kept=;path=/;max-age=0";
 try {
@@ -9,8 +10,8 @@ kept = JSON.parse(sessionStorage.consent);
 sessionStorage.removeItem("consent");
 } catch {}
 if (!kept || kept[0] != location.href.split("#")[0]) return;
-doc.addEventListener("DOMContentLoaded", () => {
-const fields = [...doc.querySelectorAll("input,textarea,select")];
+addEventListener("DOMContentLoaded", () => {
+const fields = [...all("input,textarea,select")];
 for (const [name, value, checked] of kept[2]) {
 const boxed = (field) => field.type == "checkbox" || field.type == "radio";
 const at = fields.findIndex((field) => (field.name || field.id) == name && (!boxed(field) || field.value == value));

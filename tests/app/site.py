@@ -86,7 +86,7 @@ HOSTS = {
     "youtube": b"www.youtube.com/embed",
     "?": b"nobody-knows.example",
 }
-BANNER = b'id="yc-f"'
+BANNER = b'<section id="yc"'
 
 Reply = bytes | Callable[[Visit], Awaitable[None]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -308,13 +309,43 @@ async def test_return_to(
 # --- The others
 
 
+async def test_the_key_of_the_state_is_that_of_every_page_and_changes_with_the_choice(
+    tmp_path: Path,
+) -> None:
+    async def keys(site: Proxied, cookie: str) -> tuple[str, str]:
+        state = json.loads((await site.ask("/.consent/state", cookie=cookie)).body)
+        page = (await site.ask("/", cookie=cookie)).text
+        found = re.search(rb'data-key="(\w+)"', page)
+        assert found is not None
+        return state["key"], found[1].decode()
+
+    async with proxied(tmp_path) as site:
+        choices = ["", site.cookie(), site.cookie("analytics"), site.cookie("advertising")]
+        choices += [site.cookie(vendors={"youtube": True})]
+        seen = [await keys(site, cookie) for cookie in choices]
+        assert [state for state, _ in seen] == [page for _, page in seen]
+        assert len(set(seen)) == len(choices)
+        page = await site.ask("/", cookie=f"{site.cookie('analytics')}; session=1")
+        assert b'data-key=""' in page.text
+        answer = await site.ask(
+            "/.consent/choice", "Accept: application/json", "Sec-Fetch-Site: same-origin",
+            "Content-Type: application/x-www-form-urlencoded",
+            method="POST", body=b"action=save&category=analytics",
+        )  # fmt: skip
+        assert answer.status == 204
+        assert answer.one("Consent-Key") == seen[2][0]
+        assert answer.one("Clear-Site-Data") == '"prefetchCache", "prerenderCache"'
+
+
 async def test_state(tmp_path: Path) -> None:
     async with proxied(tmp_path) as site:
         cookie = site.cookie("analytics", vendors={"youtube": True})
         answer = await site.ask("/.consent/state", "Sec-GPC: 1", cookie=cookie)
         assert answer.one("Content-Type") == "application/json; charset=utf-8"
         assert answer.one("Cache-Control") == "no-store"
-        assert json.loads(answer.body) == {
+        found = json.loads(answer.body)
+        assert re.fullmatch(r"[0-9a-f]{12}", found.pop("key"))
+        assert found == {
             "site": "www",
             "decided": True,
             "gpc": True,

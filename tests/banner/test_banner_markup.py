@@ -28,7 +28,8 @@ Categories = Callable[..., tuple[CategoryView, ...]]
 Page = Callable[..., str]
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(1)>{{ 7*7 }}{vendor}&amp;"""
-FULL = PageState(off=CHOOSABLE)
+KEY = "0123456789ab"
+FULL = PageState(off=CHOOSABLE, key=KEY)
 DAY = datetime.date(2026, 11, 24)
 
 
@@ -234,7 +235,7 @@ def test_hashes_are_those_of_the_contents(kind: Kind) -> None:
         assert "</" not in content
         # What stands in a page of the site must read the same in every charset.
         assert content.isascii() or kind is Kind.PREFERENCES
-    assert bool(found.script) is (kind not in {Kind.PLACEHOLDER, Kind.CHOICES})
+    assert bool(found.script) is (kind is not Kind.PLACEHOLDER)
     assert bool(found.style) is (kind is not Kind.KEEPS)
 
 
@@ -244,17 +245,17 @@ def test_assets_do_not_depend_on_the_visitor(decided: bool) -> None:
     found = assets(Theme(), kind)
     for state in (
         PageState(on=CHOOSABLE, decided=decided, gpc=True),
-        PageState(off=CHOOSABLE, decided=decided, runs=(), waits=CHOOSABLE),
+        PageState(off=CHOOSABLE, decided=decided, exceptions=(("youtube", True),), key=KEY),
     ):
         html = head_html(Theme(), state, prefix="/.other", placeholders=True)
         assert f"<style>{found.style}</style>" in html
         assert re.search(r"<script[^>]*>(.*?)</script>", html, re.S)[1] == found.script  # type: ignore[index]
         assert f"<style>{assets(Theme(), Kind.PLACEHOLDER).style}</style>" in html
-        assert 'data-page="/.other/preferences"' in html
+        assert 'data-at="/.other/"' in html
 
 
 def test_every_declaration_outlives_the_pages_css() -> None:
-    for kind in (Kind.UNDECIDED, Kind.DECIDED, Kind.PLACEHOLDER, Kind.CHOICES):
+    for kind in (Kind.UNDECIDED, Kind.DECIDED, Kind.PLACEHOLDER):
         style = assets(Theme(), kind).style
         declarations = re.findall(r"[{;]([a-z][a-z-]*:[^;{}]+)(?=[;}])", style)
         assert declarations
@@ -271,9 +272,7 @@ def test_first_visit_costs_at_most_5_kb(
 ) -> None:
     view = BannerView("Acme Billing", "/privacy", categories(), gpc=True, return_to="/a")
     size = packed(
-        head_html(Theme(), FULL, choices=True)
-        + link_html(texts, "/a", choices=True)
-        + banner_html(view, texts)
+        head_html(Theme(), FULL) + link_html(texts, "/a", choices=True) + banner_html(view, texts)
     )
     script = packed(assets(Theme()).script)
     with capsys.disabled():
@@ -286,11 +285,8 @@ def test_first_visit_costs_at_most_5_kb(
 def test_decided_visitor_costs_at_most_1_kb(
     choices: bool, texts: Texts, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state = PageState(on=CHOOSABLE, decided=True, gpc=True)
-    size = packed(
-        head_html(Theme(), state, choices=choices)
-        + link_html(texts, "/a", asks=False, choices=choices)
-    )
+    state = PageState(on=CHOOSABLE, decided=True, gpc=True, key=KEY)
+    size = packed(head_html(Theme(), state) + link_html(texts, "/a", asks=False, choices=choices))
     with capsys.disabled():
         print(f"[{texts.lang}: {size} bytes]", end=" ")
     assert size <= (1_100 if choices else 1_000)

@@ -6,6 +6,7 @@ from consent_rules.categories import Category
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
+from proxy.enforcement.csp import endpoints_amendment
 from proxy.html import Boundary, Page, compile_page, render
 from proxy.html.owners import MARKETING_ONLY, AllowedCategory, KnownVendor, Owner, UnknownHost
 
@@ -26,6 +27,7 @@ BOUNDARY = Boundary(
             Vendor(id="video", name="Video", category=Category.FUNCTIONAL, hosts=("video.test",)),
         ]
     ),
+    amend_policy=endpoints_amendment(["www.example.com"], "/.consent"),
 )
 
 

@@ -40,6 +40,8 @@ PLAIN = (
     "<noscript><img src='//pixel.test/?{w}'></noscript>", "<noscript>{w}</noscript>",
     "<div data-src='{w}' data-bg='/{w}'></div>", "<img data-src='{w}' data-lazy='//{w}/'>",
     "<p data-html='<img src={w}>'>", "<script type='{w}'>pixelq(1)</script>",
+    "<meta http-equiv=content-security-policy content=\"script-src '{w}'; form-action {w}\">",
+    "<p id='{w}'>", "<p id='yc&#45;{w}'>", "<p id='y&#{w};'>", "<button form='{w}'>",
 )  # fmt: skip
 NASTY = (
     "script", "img", "-", "--", "a--", "--b", "a-b", "1", "1234", "deadbeef", "/script",
@@ -47,6 +49,7 @@ NASTY = (
     "javascript:1", "utf-16", "patient", "no-referrer", "0;url", "x", "T0k3n_-/+=", "stylesheet",
     "preconnect", "preload", "data:,", "https://pixel.test/", "video.test", "pixelq", "copy", "x3c",
     "noscript", "template", "!", "comment", "svg", "1.5", "lt", "body", "...", "a=b", "%3Cimg",
+    "yc-o", "yc", "o", "99",
 )  # fmt: skip
 WORD = re.compile(rb"[A-Za-z0-9_+/=.:%,~-]+")
 

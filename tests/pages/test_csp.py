@@ -16,10 +16,12 @@ from proxy.enforcement.csp import (
     amend,
     decision_policy,
     host_sources,
+    own_endpoints,
     path_sources,
     vendor_sources,
 )
 
+ENDPOINTS = "www.example.com/.consent/"
 OURS = OwnAssets(scripts=("sha256-SSSS",), styles=("sha256-TTTT",))
 
 
@@ -30,21 +32,39 @@ def _cases() -> list[tuple[str, str, str]]:
         name, policy, *rest = block.rstrip("\n").split("\n")
         expected = rest[0].removeprefix("> ") if rest else policy
         expected = expected.replace("SCRIPT", "'sha256-SSSS'").replace("STYLE", "'sha256-TTTT'")
+        expected = expected.replace("ENDPOINTS", ENDPOINTS)
         cases.append((name, policy, expected))
     return cases
 
 
 @pytest.mark.parametrize(("name", "policy", "expected"), _cases(), ids=[c[0] for c in _cases()])
 def test_amend(name: str, policy: str, expected: str) -> None:
-    assert amend(policy, OURS) == expected
+    assert amend(policy, OURS, (ENDPOINTS,)) == expected
     # What is amended once is amended.
-    assert amend(expected, OURS).count("sha256-SSSS") <= 2 * expected.count("sha256-SSSS")
+    again = amend(expected, OURS, (ENDPOINTS,))
+    assert again.count("sha256-SSSS") <= 2 * expected.count("sha256-SSSS")
 
 
 def test_amending_without_assets_lets_no_code_in() -> None:
-    assert amend("script-src 'none'; style-src 'self'", OwnAssets()) == (
+    assert amend("script-src 'none'; style-src 'self'", OwnAssets(), (ENDPOINTS,)) == (
         "script-src 'none'; style-src 'self'"
     )
+
+
+@pytest.mark.parametrize(
+    ("authority", "prefix", "source"),
+    [
+        ("www.example.com", "/.consent", "www.example.com/.consent/"),
+        ("localhost:8080", "/.consent", "localhost:8080/.consent/"),
+        ("xn--bcher-kva.example:8443", "/a;b,c", "xn--bcher-kva.example:8443/a%3Bb%2Cc/"),
+        ("www.example.com:*", "/.consent", "www.example.com:*/.consent/"),
+        ("127.0.0.1:8080", "/.consent", "'self'"),
+        ("[::1]:8080", "/.consent", "'self'"),
+        ("www.example.com; script-src *", "/.consent", "'self'"),
+    ],
+)
+def test_own_endpoints(authority: str, prefix: str, source: str) -> None:
+    assert own_endpoints(authority, prefix) == source
 
 
 words = st.lists(
@@ -61,10 +81,8 @@ directives = st.sampled_from(
 @given(st.dictionaries(directives, words, min_size=1))
 def test_amending_only_adds_what_is_ours(policy: dict[str, list[str]]) -> None:
     text = "; ".join(" ".join((name, *values)) for name, values in policy.items())
-    ours = {"'sha256-SSSS'", "'sha256-TTTT'", "'self'"}
-    amended = {
-        part.split()[0]: part.split()[1:] for part in amend(text, OURS).split(";") if part.strip()
-    }
+    ours = {"'sha256-SSSS'", "'sha256-TTTT'", ENDPOINTS}
+    amended = parsed(amend(text, OURS, (ENDPOINTS,)))
     assert set(policy) <= set(amended)
     for name, values in amended.items():
         before = policy.get(name, policy.get("default-src", []))
