@@ -20,6 +20,7 @@ from proxy.config.last_known_good import LastGood
 from proxy.config.live import NOT_STARTED, LiveRuntime
 from proxy.cookies.signing_keys import first_keys, key_files
 from proxy.http.access_record import Access, AccessHook
+from proxy.http.device_class import warm_up
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
@@ -58,6 +59,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     file.used(config)
     last_good = LastGood(config, runtime.keys, file.digest())
     workers = config.proxy.workers or os.cpu_count() or 1
+    warm_up()
     metrics = Metrics(workers)
     if not has_keys:
         metrics.count("keys_made")
