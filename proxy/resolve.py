@@ -20,8 +20,9 @@ from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, Unreadable, load_once_vendors
 from proxy.cookies.stored_choice import StoredChoice, stored_choice
-from proxy.http.access_record import LOGGED_PATH, UNREADABLE_CHOICE
+from proxy.http.access_record import DEVICE, LOGGED_PATH, UNREADABLE_CHOICE
 from proxy.http.addresses import client_address, peer_is_trusted
+from proxy.http.device_class import DeviceClass
 from proxy.http.forwarding import forwarded_authority, forwarded_scheme
 from proxy.http.targets import split_target
 from proxy.runtime import Runtime, day_of
@@ -53,6 +54,7 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
     if not region and runtime.region_file is not None:
         region = runtime.region_file.region(client_address(request, runtime.trusted))
     ask_from = ask_again_from(rules, stored.preferences, runtime.rules.terms_of(region))
+    request[DEVICE] = device = runtime.devices.of(headers.get("User-Agent", ""))
     who = Visitor(
         preferences=stored.preferences,
         gpc=sends_gpc(headers),
@@ -60,6 +62,7 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
         once=once,
         unreadable_choice=stored.unreadable is not None,
         ask_later=now < ask_from,
+        bot=device is DeviceClass.BOT,
     )
     audience = rules.audience_of(target, names_in(cookie_header) if rules.patient_cookies else ())
     page_context = runtime.page_context(rules, path, audience, today)

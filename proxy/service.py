@@ -18,8 +18,9 @@ from proxy.app import fast_path_lookup, make_handler
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.live import NOT_STARTED, LiveRuntime
-from proxy.cookies.signing_keys import first_keys
+from proxy.cookies.signing_keys import first_keys, key_files
 from proxy.http.access_record import Access, AccessHook
+from proxy.http.device_class import warm_up
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
@@ -45,7 +46,9 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     Returns the exit code and, on a fault, what is wrong.
     """
     config, folder = loaded.config, folder_of(file.path)
-    keys = partial(first_keys, folder / config.preferences.keys, _now())
+    key_folder = folder / config.preferences.keys
+    keys = partial(first_keys, key_folder, _now())
+    has_keys = bool(key_files(key_folder))
     try:
         # Before the workers part ways: they must not each make a first key. Last of all: nothing
         # is left of a config that does not come to serve.
@@ -56,7 +59,11 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     file.used(config)
     last_good = LastGood(config, runtime.keys, file.digest())
     workers = config.proxy.workers or os.cpu_count() or 1
+    warm_up()
     metrics = Metrics(workers)
+    if not has_keys:
+        metrics.count("keys_made")
+        metrics.publish()  # the first worker goes on from it
     _log.info("listening on %s with %d worker(s)", config.proxy.listen, workers)
 
     async def work(worker: Worker) -> None:

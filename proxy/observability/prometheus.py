@@ -25,11 +25,20 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "response_bytes": ("Bytes of answers, heads included, as sent.", ("site",)),
     "pages": ("Pages that were gated and sent.", ("site", "audience", "banner")),
+    "pages_by_device": (
+        "The same pages by class of device: phone, tablet, desktop, bot, other.",
+        ("site", "device"),
+    ),
     "gates": ("Resources on pages sent, by whether they were let through.", ("site", "state")),
     "unreadable_choices": (
         "Pages sent to visitors whose preference cookie could not be read. cause: unknown_key, or "
         "damaged.",
         ("site", "cause"),
+    ),
+    "keys_made": (
+        "First keys made, as preferences.keys held none: choices that other keys signed cannot be "
+        "read.",
+        (),
     ),
     "config_refusals": ("Reloads of a config with a fault.", ()),
 }

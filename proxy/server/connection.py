@@ -19,9 +19,10 @@ from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooL
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.cache.fast_path import FastPathEntry
+from proxy.cache.fast_path import FastPathHit
 from proxy.http.access_record import (
     CACHE,
+    DEVICE,
     LOGGED_PATH,
     PAGE,
     REQUEST_ID,
@@ -40,7 +41,7 @@ if sys.platform != "win32":
 _log = logging.getLogger("consent_proxy.server")
 
 
-FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathEntry | None]
+FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | None]
 """(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
 
 
@@ -70,6 +71,7 @@ class ProxyRequest(web.BaseRequest):
             self.get(PAGE),
             self.get(UNREADABLE_CHOICE, ""),
             self.get(LOGGED_PATH, ""),
+            self.get(DEVICE, ""),
         )
 
     @property
@@ -171,9 +173,10 @@ class FrontConnection(RequestHandler):
         ):
             return False
         now = time.time()
-        reply = self._memory(message, self._peer, self.ssl_context is not None, now)
-        if reply is None:
+        hit = self._memory(message, self._peer, self.ssl_context is not None, now)
+        if hit is None:
             return False
+        reply, device = hit
         began = self._loop.time()
         head = reply.head_at(now)
         transport.writelines((head, reply.body) if reply.body else (head,))
@@ -185,7 +188,7 @@ class FrontConnection(RequestHandler):
                 Access(
                     new_request_id(), message.method, message.path, reply.status, size,
                     self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
-                    reply.page, reply.unreadable_choice, reply.logged_path,
+                    reply.page, reply.unreadable_choice, reply.logged_path, device,
                 )
             )  # fmt: skip
         return True

@@ -67,6 +67,7 @@ def test_all_workers_are_told_of_together(tmp_path: Path) -> None:
                 by_status[labels[2]] += value
         assert by_status == {"2xx": wanted, "4xx": 1}
         assert total(found, "config_last_reload_successful") == 2
+        assert found["keys_made_total", ()] == 1  # the first one, by the parent of both
 
         # A bad config is seen from outside; a killed worker's counts are not lost.
         config.write_text("nonsense")
@@ -79,6 +80,7 @@ def test_all_workers_are_told_of_together(tmp_path: Path) -> None:
             lambda found: any(found.get(key, value) != value for key, value in starts.items())
         )
         assert again[pages] == wanted
+        assert again["keys_made_total", ()] == 1
         assert process.stop() == 0
 
 
