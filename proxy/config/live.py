@@ -155,8 +155,10 @@ class LiveRuntime:
             self._problems = [f"{name}: {detail or error}"]
         self._metrics.config_refused()
         # All workers find the same: one tells it all.
-        why = "\n".join(self._problems) if self._worker == 0 else "worker 0 tells why"
-        _log.error("config not taken, the last good one goes on serving:\n%s", why)
+        why = "see worker 0's log for the reason"
+        if self._worker == 0:
+            why = "\n".join(self._problems)
+        _log.error("config rejected, still serving the last good one:\n%s", why)
 
     def _cached(self) -> tuple[int, int]:
         cache = self.runtime.cache

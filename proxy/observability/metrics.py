@@ -137,7 +137,7 @@ class Metrics:
         self.gauge("config_last_good_timestamp_seconds", time.time() if at is None else at)
 
     def config_refused(self) -> None:
-        """The config file has a fault: the last good one goes on serving."""
+        """The config file was rejected: the last good one is still served."""
         self.gauge("config_last_reload_successful", 0)
         self.count("config_refusals")
 

@@ -47,7 +47,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
 GAUGES: dict[str, str] = {
     "worker_start_timestamp_seconds": "When the worker began.",
     "config_last_reload_successful": "1 if the worker serves by the config file as it is, 0 if "
-    "that has a fault and the last good one goes on serving.",
+    "that was rejected, and the last good one is still served.",
     "config_last_good_timestamp_seconds": "When the worker took the config that it serves by.",
     "cache_bytes": "Bytes that the worker's shared cache holds.",
     "cache_entries": "Answers that the worker's shared cache holds.",

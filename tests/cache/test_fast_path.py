@@ -1,4 +1,4 @@
-"""Replies made ready: the same as the long way gives, for as long as it would."""
+"""Replies made ready: the same as the full path gives, for as long as it would."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def no_sign_in(text: str) -> str:
 
 
 @pytest.mark.parametrize("change", [str, no_sign_in])
-async def test_ready_replies_are_those_of_the_long_way(
+async def test_the_fast_path_gives_what_the_full_path_gives(
     tmp_path: Path, found: list[FastPathEntry | None], change: Callable[[str], str]
 ) -> None:
     async with proxied(tmp_path, PAGES, change=change) as site, connected(site) as kept:
@@ -114,7 +114,7 @@ async def test_ready_replies_are_those_of_the_long_way(
             for path in PATHS:
                 for headers in everyone:
                     quick = await kept.ask(path, *headers)
-                    # "Connection: close" always goes the long way.
+                    # "Connection: close" always takes the full path.
                     slow = await site.ask(path, *headers, dest="")
                     assert said(quick) == said(slow), (path, headers)
                     etags.setdefault(path, set()).update(quick.all("ETag"))

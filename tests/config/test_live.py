@@ -156,7 +156,7 @@ async def test_twenty_changes_under_load(tmp_path: Path) -> None:
                 save = WAYS[number % len(WAYS)]
                 if number % 4 == 3:
                     save(config, text + "[[tag]]\n")  # bad
-                    took.append(await until(lambda: "config not taken" in process.log, process))
+                    took.append(await until(lambda: "config rejected" in process.log, process))
                     assert all('no "vendor"' in faults for faults in await told(admin, False))
                     assert {one.seen for one in asking} == {f"Name {number - 1}"}
                     (config.parent / "log").write_text("")

@@ -48,11 +48,11 @@ def test_reload(tmp_path: Path) -> None:
         for number, bad in enumerate(garbage, 1):
             config.write_bytes(bad)
             process.process.send_signal(signal.SIGHUP)
-            process.wait_for("config not taken", 2 * number)
+            process.wait_for("config rejected", 2 * number)
             assert shows(ask(port, Cookie=cookie)[1]) == {"ga", "meta"}
         config.unlink()
         process.process.send_signal(signal.SIGHUP)
-        process.wait_for("config not taken", 2 * len(garbage) + 2)
+        process.wait_for("config rejected", 2 * len(garbage) + 2)
         assert shows(ask(port, Cookie=cookie)[1]) == {"ga", "meta"}
 
         # A good one is taken by every worker; the visitor's choice still counts.
