@@ -686,5 +686,5 @@ async def test_our_own_addresses_are_ours_whatever_the_base(tmp_path: Path) -> N
     async with proxied(tmp_path, {"": reply(based)}) as site:
         page = (await site.ask("/")).text
         assert b'action="//www.example.com/.consent/choice"' in page
-        assert b'data-page="//www.example.com/.consent/preferences"' in page
+        assert b'data-at="//www.example.com/.consent/"' in page
         assert b'"/.consent' not in page

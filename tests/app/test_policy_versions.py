@@ -178,4 +178,4 @@ async def test_u2_the_signal_is_shown_as_honoured(tmp_path: Path) -> None:
             shown = (await site.ask(path, "Sec-GPC: 1")).text
             assert b"Opt-out preference signal honored" in shown, path
             assert b"Opt-out preference signal honored" not in (await site.ask(path)).text
-        assert b'data-gpc="1"' in (await site.ask("/", "Sec-GPC: 1")).text
+        assert b'"gpc":true' in (await site.ask("/", "Sec-GPC: 1")).text
