@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -16,7 +16,8 @@ from consent_rules.categories import (
     Regime,
 )
 from consent_rules.preferences import Preferences
-from consent_rules.rules import PageContext, Rules, TagRule
+from consent_rules.regions import RegionTerms
+from consent_rules.rules import PageContext, Rules, SiteRules, TagRule
 from consent_rules.vendors import Vendor
 
 
@@ -34,6 +35,9 @@ class Reason(StrEnum):
     NOTHING_SERVED = "a tag manager; no category that it serves is allowed"
     NOT_CHOSEN = "no choice yet; the region's rule is opt-in"
     ASKS_HERE = "no choice yet; the region's rule is mixed: advertising and social ask first"
+    UNREADABLE_CHOICE = (
+        "the visitor's preference cookie cannot be read: closed until the visitor chooses again"
+    )
     ALWAYS_ASKS = "no choice yet; session replay always asks"
     GPC = "the browser sends an opt-out preference signal (GPC)"
     PATIENT_PAGE = "patient page: closed whatever the visitor chose"
@@ -65,12 +69,19 @@ class Visitor:
     """Who asks. `region` is an ISO 3166-1 or 3166-2 code ("US", "US-CA") or "".
 
     `once` are ids of vendors that the visitor asked for on this one page ("load once").
+    `unreadable_choice` tells that the browser brought a preference cookie that nothing can be read
+    from: it may hold a refusal. `ask_later` tells that the law of the region does not let us ask
+    again yet (`ask_again_from`). `bot` is a crawler or the maker of a link preview: it is not
+    asked, and no yes of it counts.
     """
 
     preferences: Preferences | None = None
     gpc: bool = False
     region: str = ""
     once: frozenset[str] = frozenset()
+    unreadable_choice: bool = False
+    ask_later: bool = False
+    bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ class Decision:
     limit_link: bool
     enforce: bool
     gpc: bool
+    unreadable_choice: bool
     show_banner: bool
     categories: Mapping[Category, bool]
     exceptions: tuple[tuple[str, bool], ...]
@@ -120,6 +132,8 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
     """Decide for one page and one visitor. Pure: the same values give the same decision."""
     terms = rules.terms_of(visitor.region)
     regime = terms.regime
+    if visitor.bot:
+        visitor = _without_yes(visitor)
     preferences = visitor.preferences
     categories: dict[Category, Answer] = {
         category: _category(category, rules, visitor, regime) for category in Category
@@ -142,7 +156,10 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
         limit_link=terms.limit_link,
         enforce=patient or page.site.enforce,
         gpc=visitor.gpc,
-        show_banner=not patient and page.site.asks and must_ask(preferences, rules.policy_version),
+        unreadable_choice=visitor.unreadable_choice,
+        show_banner=not (patient or visitor.ask_later or visitor.bot)
+        and page.site.asks
+        and must_ask(preferences, rules.policy_version),
         categories=MappingProxyType({c: a.open for c, a in categories.items()}),
         exceptions=() if preferences is None else tuple(sorted(preferences.vendors.items())),
         answers=MappingProxyType(answers),
@@ -157,11 +174,32 @@ def must_ask(preferences: Preferences | None, policy_version: str) -> bool:
     A new policy version asks again whoever allowed something. Who refused everything stays
     refused and is not asked again: a refusal survives the policy.
     """
-    if preferences is None or preferences.only_vendors:
+    if preferences is None or preferences.only_vendors or preferences.ask_again:
         return True
-    if preferences.policy_version == policy_version:
-        return False
-    return bool(preferences.allowed) or any(preferences.vendors.values())
+    return not _is_current(preferences, policy_version) and preferences.allows_something
+
+
+def ask_again_from(site: SiteRules, preferences: Preferences | None, terms: RegionTerms) -> float:
+    """From when on the law of the region permits asking this visitor again (seconds since 1970; 0:
+    at any time): `ask_again_days` must have passed since an opt-out of sale or sharing.
+    """
+    if not terms.ask_again_days or preferences is None or preferences.only_vendors:
+        return 0
+    sold = {vendor.category for vendor in site.listed} & SALE_OR_SHARING
+    if sold <= preferences.allowed:
+        return 0
+    return preferences.made_at + terms.ask_again_days * 86_400
+
+
+def _is_current(preferences: Preferences, policy_version: str) -> bool:
+    """Whether what the visitor allowed still counts: given to this policy, and not out of date."""
+    return preferences.policy_version == policy_version and not preferences.lapsed
+
+
+def _without_yes(visitor: Visitor) -> Visitor:
+    chosen = visitor.preferences
+    refusals = None if chosen is None else replace(chosen, lapsed=True)
+    return replace(visitor, preferences=refusals, once=frozenset())
 
 
 def _tag(
@@ -211,7 +249,7 @@ def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
         return Answer(False, Reason.REFUSED_VENDOR)
     if vendor.is_tag_manager:
         return None  # a yes to it alone would say nothing: it follows what it serves
-    if chosen.policy_version != rules.policy_version:
+    if not _is_current(chosen, rules.policy_version):
         return None
     if visitor.gpc and vendor.category in SALE_OR_SHARING and not chosen.under_gpc:
         return Answer(False, Reason.GPC)
@@ -221,6 +259,8 @@ def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
 def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime) -> Answer:
     if category is Category.NECESSARY:
         return Answer(True, Reason.NECESSARY)
+    if visitor.unreadable_choice:
+        return Answer(False, Reason.UNREADABLE_CHOICE)
     chosen = visitor.preferences
     if chosen is not None and chosen.only_vendors:
         chosen = None
@@ -229,7 +269,7 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
     if visitor.gpc and category in SALE_OR_SHARING and not _chose_after_gpc(chosen, rules):
         return Answer(False, Reason.GPC)
     # An acceptance holds for the policy that it was given to.
-    if chosen is not None and chosen.policy_version == rules.policy_version:
+    if chosen is not None and _is_current(chosen, rules.policy_version):
         return Answer(True, Reason.CHOSEN_CATEGORY)
     if category in ALWAYS_ASKS:
         return Answer(False, Reason.ALWAYS_ASKS)
@@ -242,4 +282,4 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
 
 def _chose_after_gpc(chosen: Preferences | None, rules: Rules) -> bool:
     """Rule 4: only a choice made while the signal was on is a later choice."""
-    return chosen is not None and chosen.under_gpc and chosen.policy_version == rules.policy_version
+    return chosen is not None and chosen.under_gpc and _is_current(chosen, rules.policy_version)

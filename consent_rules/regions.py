@@ -25,6 +25,7 @@ class RegionLaw:
     opt_out_link: bool = False
     limit_link: bool = False
     signal: bool = False
+    ask_again_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ class RegionTerms:
 
     `opt_out_link` asks for "Your Privacy Choices" with its icon and a form that opts out of sale
     and sharing (11 CCR 7013, 7015, 7026), `limit_link` for a form that limits the use of
-    sensitive information (11 CCR 7014, 7027).
+    sensitive information (11 CCR 7014, 7027). `ask_again_days` must have passed after an opt-out
+    before the visitor may be asked again (0: the law names no time).
     """
 
     regime: Regime
     opt_out_link: bool = False
     limit_link: bool = False
+    ask_again_days: int = 0
 
 
 @cache
@@ -92,8 +95,9 @@ class Regions:
         own, wide = self._overrides.get(region), self._overrides.get(country)
         law = region_laws().get(region)
         regime = (own and own.regime) or (law and law.regime) or (wide and wide.regime)
-        links = []
+        links: list[bool] = []
         for name in ("opt_out_link", "limit_link"):
             given = (getattr(row, name) for row in (own, wide, law) if row is not None)
             links.append(next((value for value in given if value is not None), False))
-        return RegionTerms(regime or self._default, *links)
+        days = law.ask_again_days if law else 0
+        return RegionTerms(regime or self._default, links[0], links[1], ask_again_days=days)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from consent_rules.categories import Audience
 from consent_rules.matching.hosts import HostSet
@@ -128,6 +129,12 @@ class SiteRules:
     permissions: frozenset[str] = frozenset()
     patient_permissions: frozenset[str] = frozenset()
     """Sensors that the site's own pages may ask for, by name in Permissions-Policy."""
+    tags_digest: str = field(init=False, default="")
+    """Equal on every node that has the same tags."""
+
+    def __post_init__(self) -> None:
+        digest = blake2b(repr(self.tags).encode(), digest_size=8).hexdigest()
+        object.__setattr__(self, "tags_digest", digest)
 
     @property
     def has_patient_pages(self) -> bool:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from e2e.site import in_thread
-from tests.app.site import Proxied, Reply, proxied
+from tests.support.site import Proxied, Reply, proxied
 
 
 def serving(
@@ -16,5 +16,5 @@ def serving(
     *,
     change: Callable[[str], str] = str,
 ) -> AbstractContextManager[Proxied]:
-    """`tests.app.site.proxied` for tests that are not asynchronous, as Playwright's are here."""
+    """`tests.support.site.proxied` for tests that are not asynchronous, as Playwright's are."""
     return in_thread(proxied(folder, pages, change=change))

@@ -24,8 +24,8 @@ from proxy.banner.declaration import (
 )
 from proxy.banner.texts import Texts, languages
 from proxy.banner.views import PREFIX, CategoryView, PageState, PreferencesView
-from tests.banner.host_page import banner_categories, strict_csp
-from tests.banner.host_page import host_page as page_with_markup
+from tests.support.host_page import banner_categories, strict_csp
+from tests.support.host_page import host_page as page_with_markup
 
 Categories = Callable[..., tuple[CategoryView, ...]]
 HostPage = Callable[..., str]

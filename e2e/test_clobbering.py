@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from e2e.proxied import serving
-from tests.app.site import reply
+from tests.support.site import reply
 
 # Named elements hide a document's own members, those with an id a window's inherited ones (HTML
 # Standard, 3.1.7 and 7.2.2.3). Their controls hide a form's.

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from e2e.proxied import serving
-from tests.app.site import TAGS, Proxied, reply
+from tests.support.site import TAGS, Proxied, reply
 
 HTML = b"<!doctype html><html lang=en><head>%s<title>x</title></head><body>Hello%s</body></html>"
 SETS = b"""<script>

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from e2e.proxied import serving
-from tests.app.site import Proxied, reply
+from tests.support.site import Proxied, reply
 
 # An ad's script in a frame finds the window with the locator, and asks it by message.
 FRAME = b"""<!doctype html><html lang=en><head><title>x</title></head><body><script>

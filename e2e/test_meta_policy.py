@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from e2e.proxied import serving
-from tests.app.site import reply
+from tests.support.site import reply
 
 POLICIES = (
     "form-action 'none'",

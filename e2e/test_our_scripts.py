@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page
 
 from e2e.proxied import serving
-from tests.app.site import reply
+from tests.support.site import reply
 
 TAGGED = b"""<!doctype html><html lang=en><head><title>x</title>
 <script>!function(){window.fbq=function(){};fbq('init','1')}()</script>

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route
 
 from consent_rules.categories import CHOOSABLE, Category
 from e2e.proxied import serving
-from tests.app.site import TAG, TAGS, Proxied, reply
+from tests.support.site import TAG, TAGS, Proxied, reply
 
 # The vendors' own snippets come down to this: make the global unless it is there, load the library.
 PAGE = b"""<!doctype html><html lang=en><head><title>x</title>

@@ -9,9 +9,9 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, expect
 
 from e2e.proxied import serving
-from tests.app.site import reply
-from tests.app.test_streaming import REST, START
-from tests.forwarding.harness import Visit
+from tests.support.forwarding import Visit
+from tests.support.site import reply
+from tests.support.slow_page import REST, START
 
 WORDS = b"<p>words and more of them</p><img src=https://www.facebook.com/tr?x width=1>\n" * 4_000
 """300 KB."""

@@ -10,7 +10,7 @@ from aiohttp.http import RawRequestMessage
 
 from consent_rules.categories import Audience
 from proxy.cache import NotStoredError
-from proxy.cache.fast_path import FastPathEntry
+from proxy.cache.fast_path import FastPathHit
 from proxy.consent.router import answer, is_own_path
 from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
@@ -76,12 +76,15 @@ def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
 
     def memory(
         message: RawRequestMessage, peer: str, secure: bool, now: float
-    ) -> FastPathEntry | None:
+    ) -> FastPathHit | None:
         ready = current().fast_path
         if ready is None:
             return None
         question = ready.question(message, peer, secure=secure)
-        return None if question is None else ready.find(question, now)
+        if question is None:
+            return None
+        reply = ready.find(question, now)
+        return None if reply is None else (reply, question.device or "")
 
     return memory
 

@@ -14,7 +14,9 @@ class RequestContext:
 
     `host` is normalised and without port; `target` is raw, `path` raw and without query.
     `site_decision` is the one for all of the site's tags whatever page they name: cookies are the
-    whole site's. `received_at` is in seconds since 1970.
+    whole site's. `unreadable_cause` is why the visitor's preference cookie cannot be read ("": it
+    can, or there is none); `several_choices` is set where more than one cookie has its name. Until
+    `choice_until` the same cookies give the same decision. Times are in seconds since 1970.
     """
 
     site: SiteRules
@@ -26,6 +28,9 @@ class RequestContext:
     peer_is_trusted: bool
     cookie_header: str
     visitor: Visitor
+    unreadable_cause: str
+    several_choices: bool
+    choice_until: float
     load_once: bool
     has_saved_form: bool
     page_context: PageContext

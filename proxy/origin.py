@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -153,31 +153,22 @@ def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runti
     if not context.cookie_header or runtime.config.proxy.cache_with_cookies:
         return True
     domain = runtime.config.preferences.cookie_domain
-    names = tuple(names_in(context.cookie_header))
-    return _only_known(names, runtime.cookies, domain)
+    return _only_known(names_in(context.cookie_header), runtime.cookies, domain)
 
 
-_MAX_REMEMBERED = 1024
-"""Characters of the names of a visitor's cookies."""
-
-
-def _only_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
+def _only_known(names: Iterable[str], index: CookieIndex, domain: str) -> bool:
     """Whether cookies are our own and vendors' only. Any other may be a session: what the origin
     then sends can be one visitor's, whatever its Cache-Control says.
     """
-    if sum(map(len, names)) > _MAX_REMEMBERED:
-        return _are_known(names, index, domain)
-    return _known_cookies(names, index, domain)
-
-
-def _are_known(names: tuple[str, ...], index: CookieIndex, domain: str) -> bool:
-    own = {load_once_cookie_name(secure=secure) for secure in (True, False)}
-    own.add(SAVED_FORM_COOKIE)
-    own |= {cookie_name(domain, secure=secure) for secure in (True, False)}
+    own = _own_cookies(domain)
     return all(name in own or index.vendors_of(name) for name in names)
 
 
-_known_cookies = lru_cache(maxsize=4096)(_are_known)
+@lru_cache(maxsize=16)
+def _own_cookies(domain: str) -> frozenset[str]:
+    once = {load_once_cookie_name(secure=secure) for secure in (True, False)}
+    chosen = {cookie_name(domain, secure=secure) for secure in (True, False)}
+    return frozenset({SAVED_FORM_COOKIE} | once | chosen)
 
 
 @contextmanager

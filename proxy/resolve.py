@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 
 from aiohttp import web
 
 from consent_rules.categories import Audience
 from consent_rules.config.load import RegionFrom
-from consent_rules.decision import Decision, Visitor
+from consent_rules.decision import Decision, Visitor, ask_again_from
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
+from consent_rules.rules import SiteRules
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
-from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, load_once_vendors, stored_preferences
-from proxy.http.access_record import LOGGED_PATH
+from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, Unreadable, load_once_vendors
+from proxy.cookies.stored_choice import StoredChoice, stored_choice
+from proxy.http.access_record import DEVICE, LOGGED_PATH, UNREADABLE_CHOICE
 from proxy.http.addresses import client_address, peer_is_trusted
+from proxy.http.device_class import DeviceClass
 from proxy.http.forwarding import forwarded_authority, forwarded_scheme
 from proxy.http.targets import split_target
 from proxy.runtime import Runtime, day_of
+
+_log = logging.getLogger("consent_proxy.resolve")
 
 
 def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
@@ -38,21 +45,25 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
     cookie_header = "; ".join(headers.getall("Cookie", ()))
     now = time.time()
     today = day_of(int(now // 86400))
-    preferences = stored_preferences(
-        cookie_header,
-        runtime.keys,
-        rules.name,
-        runtime.config.preferences.cookie_domain,
-        now,
-        lasts=runtime.config.policy.max_age_days * 86_400,
-        secure=scheme == "https",
-    )
     secure = scheme == "https"
+    stored = _stored_choice(cookie_header, runtime, rules, now, secure=secure)
+    if stored.unreadable is not None:
+        _note_unreadable(request, runtime, rules, stored.unreadable, now)
     once = load_once_vendors(cookie_header, runtime.keys, rules.name, now, secure=secure)
     region = region_of(headers, runtime.config.policy.region_from, trusted=trusted)
     if not region and runtime.region_file is not None:
         region = runtime.region_file.region(client_address(request, runtime.trusted))
-    who = visitor(headers, preferences, region, once)
+    ask_from = ask_again_from(rules, stored.preferences, runtime.rules.terms_of(region))
+    request[DEVICE] = device = runtime.devices.of(headers.get("User-Agent", ""))
+    who = Visitor(
+        preferences=stored.preferences,
+        gpc=sends_gpc(headers),
+        region=region,
+        once=once,
+        unreadable_choice=stored.unreadable is not None,
+        ask_later=now < ask_from,
+        bot=device is DeviceClass.BOT,
+    )
     audience = rules.audience_of(target, names_in(cookie_header) if rules.patient_cookies else ())
     page_context = runtime.page_context(rules, path, audience, today)
     return RequestContext(
@@ -65,6 +76,9 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
         peer_is_trusted=trusted,
         cookie_header=cookie_header,
         visitor=who,
+        unreadable_cause=str(stored.unreadable or ""),
+        several_choices=stored.several,
+        choice_until=min(stored.until, ask_from if now < ask_from else inf),
         load_once=bool(once),
         has_saved_form=SAVED_FORM_COOKIE in cookie_header
         and SAVED_FORM_COOKIE in names_in(cookie_header),
@@ -96,12 +110,47 @@ def note_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
 
 def decision_after(context: RequestContext, preferences: Preferences, runtime: Runtime) -> Decision:
     """What holds on the whole site once these preferences are in force."""
-    chosen = replace(context.visitor, preferences=preferences, once=frozenset())
+    chosen = replace(
+        context.visitor, preferences=preferences, once=frozenset(), unreadable_choice=False
+    )
     page_context = runtime.site_page_context(context.site, context.page_context.today)
     return runtime.decide(page_context, chosen)
 
 
 _MAX_REGION_LENGTH = 10
+
+
+def _stored_choice(
+    cookie_header: str, runtime: Runtime, rules: SiteRules, now: float, *, secure: bool
+) -> StoredChoice:
+    config = runtime.config
+    domain = config.preferences.cookie_domain
+    # All hosts of the config are below the cookie's domain (`check` sees to it): they share it.
+    sites = runtime.sites if domain else (rules.name,)
+    lasts = config.policy.max_age_days * 86_400
+    return stored_choice(
+        cookie_header, runtime.keys, sites, domain, now, lasts=lasts, secure=secure
+    )
+
+
+_UNREADABLE_WORDS = {
+    Unreadable.UNKNOWN_KEY: "were signed by a key that is not in preferences.keys; were keys lost, "
+    "or do other nodes use others?",
+    Unreadable.DAMAGED: "are damaged, or made up",
+}
+
+
+def _note_unreadable(
+    request: web.BaseRequest, runtime: Runtime, rules: SiteRules, why: Unreadable, now: float
+) -> None:
+    """Count a visitor whose choice cannot be read, and say so now and then."""
+    request[UNREADABLE_CHOICE] = str(why)
+    if runtime.unreadable_warnings.allow(f"{rules.name} {why}", now):
+        _log.warning(
+            "site %s: preference cookies of visitors cannot be read: they %s. Who brings one gets "
+            "no more than a refusal would open, and is asked again",
+            rules.name, _UNREADABLE_WORDS[why],
+        )  # fmt: skip
 
 
 def sends_gpc(headers: Mapping[str, str]) -> bool:
@@ -124,13 +173,3 @@ def _code(value: str) -> str:
     value = value.strip().upper()
     plain = value.replace("-", "")
     return value if plain.isalnum() and len(value) <= _MAX_REGION_LENGTH else ""
-
-
-def visitor(
-    headers: Mapping[str, str],
-    preferences: Preferences | None,
-    region: str,
-    once: frozenset[str],
-) -> Visitor:
-    """Who asks."""
-    return Visitor(preferences, sends_gpc(headers), region, once)

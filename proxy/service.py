@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import gc
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
 from consent_rules.config.load import LoadedConfig
 from proxy.app import fast_path_lookup, make_handler
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.live import NOT_STARTED, LiveRuntime
+from proxy.cookies.signing_keys import first_keys, key_files
 from proxy.http.access_record import Access, AccessHook
+from proxy.http.device_class import warm_up
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
@@ -40,17 +45,25 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
 
     Returns the exit code and, on a fault, what is wrong.
     """
-    config = loaded.config
+    config, folder = loaded.config, folder_of(file.path)
+    key_folder = folder / config.preferences.keys
+    keys = partial(first_keys, key_folder, _now())
+    has_keys = bool(key_files(key_folder))
     try:
-        # Before the workers part ways: they must not each make a first key.
-        runtime = build_runtime(config, folder_of(file.path), _now(), vendors=loaded.vendors)
-        shared = _shared_listeners(config.proxy.listen, config.proxy.admin_listen)
+        # Before the workers part ways: they must not each make a first key. Last of all: nothing
+        # is left of a config that does not come to serve.
+        with _shared_listeners(config.proxy.listen, config.proxy.admin_listen) as shared:
+            runtime = build_runtime(config, folder, keys, vendors=loaded.vendors)
     except NOT_STARTED as error:
         return _FAULTS, f"{file.path}: {error}"
     file.used(config)
-    last_good = LastGood(config, file.digest())
+    last_good = LastGood(config, runtime.keys, file.digest())
     workers = config.proxy.workers or os.cpu_count() or 1
+    warm_up()
     metrics = Metrics(workers)
+    if not has_keys:
+        metrics.count("keys_made")
+        metrics.publish()  # the first worker goes on from it
     _log.info("listening on %s with %d worker(s)", config.proxy.listen, workers)
 
     async def work(worker: Worker) -> None:
@@ -61,20 +74,27 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     return run_workers(work, workers), ""
 
 
-def _shared_listeners(*addresses: str) -> dict[str, socket.socket]:
-    """Make sure that the addresses can be had, and open the Unix sockets among them.
+@contextlib.contextmanager
+def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
+    """Make sure that the addresses can be had, and open the Unix sockets among them. They stay
+    open, unless the block fails: then they are taken away again.
 
     A Unix socket is shared by all workers; of a TCP port each opens its own, which the parent tries
     without `reuse_port` first: a second proxy must not quietly take half of the visitors.
     """
     shared: dict[str, socket.socket] = {}
-    for address in addresses:
-        listener = open_listener(address)
-        if address.startswith("unix:"):
-            shared[address] = listener
-        else:
-            listener.close()
-    return shared
+    with contextlib.ExitStack() as undo:
+        for address in addresses:
+            listener = open_listener(address)
+            undo.callback(listener.close)
+            if address.startswith("unix:"):
+                shared[address] = listener
+                path = Path(address.removeprefix("unix:"))
+                undo.callback(path.unlink, missing_ok=True)
+            else:
+                listener.close()
+        yield shared
+        undo.pop_all()
 
 
 def _freeze_startup_objects() -> None:

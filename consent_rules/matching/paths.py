@@ -25,16 +25,29 @@ class PathGlob:
 
     pattern: str
     _spellings: tuple[tuple[str, ...], ...]
+    _within: str
+    """In every path that is named: most paths are told apart by it, at once."""
 
     def match(self, path: str) -> bool:
         """Whether the whole path is named."""
-        return any(_fits(pieces, path) for pieces in self._spellings)
+        if self._within not in path:
+            return False
+        for pieces in self._spellings:  # noqa: SIM110 - a page asks this 1,500 times
+            if _fits(pieces, path):
+                return True
+        return False
 
 
 @lru_cache(maxsize=4096)
 def path_glob(pattern: str) -> PathGlob:
     """A pattern, ready to be matched."""
-    return PathGlob(pattern, tuple(tuple(one.split("*")) for one in spellings(pattern)))
+    known = tuple(tuple(one.split("*")) for one in spellings(pattern))
+    shared = (
+        piece
+        for piece in known[0]
+        if all(any(piece in other for other in pieces) for pieces in known[1:])
+    )
+    return PathGlob(pattern, known, max(shared, key=len, default=""))
 
 
 def _fits(pieces: tuple[str, ...], path: str) -> bool:

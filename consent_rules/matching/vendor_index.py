@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import ahocorasick_rs
 
@@ -30,6 +31,9 @@ _LOADER_LIMIT = 16_384
 """Characters. Loaders are short; a bundle that long is the site's own code and left to the CSP."""
 
 _REMEMBERED_HOSTS = 4096
+_MAX_OWN_REQUESTS = 4096
+_MAX_REMEMBERED_LENGTH = 512
+"""Characters of a path."""
 
 _NAMED_HOST_CATEGORIES = frozenset(
     {Category.ANALYTICS, Category.SESSION_REPLAY, Category.ADVERTISING}
@@ -64,8 +68,8 @@ class VendorIndex:
     """
 
     __slots__ = (
-        "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings", "_owners",
-        "globals",
+        "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings",
+        "_own_requests", "_owners", "globals",
     )  # fmt: skip
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
@@ -94,6 +98,8 @@ class VendorIndex:
             for text in vendor.paths
             if text.startswith("/")
         )
+        # Of this index, not of the module: with it they go, when a reload makes another.
+        self._own_requests = lru_cache(maxsize=_MAX_OWN_REQUESTS)(self._find_own_request)
         self.globals = frozenset(name for vendor in vendors for name in vendor.globals)
         """What the vendors' own code defines."""
         self._owners = (*signatures.values(), *named.values())
@@ -173,6 +179,11 @@ class VendorIndex:
         """
         if not self._own:
             return ()
+        if len(path) > _MAX_REMEMBERED_LENGTH:
+            return self._find_own_request(path)
+        return self._own_requests(path)
+
+    def _find_own_request(self, path: str) -> tuple[Vendor, ...]:
         known = readings(path) or (folded(normal_path(path)),)
         found = map(self._own_readings.find, known)
         return tuple(dict.fromkeys(vendor for vendor in found if vendor is not None))

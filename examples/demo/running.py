@@ -155,6 +155,10 @@ def _say_nothing(_: str) -> None:
     pass
 
 
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 @asynccontextmanager
 async def demo(
     ports: Ports,
@@ -169,6 +173,7 @@ async def demo(
     `tell` hears of each step before it is taken; `change` edits the config's text.
     """
     at = local_addresses(ports.vendors)
+    _make_folder(state)
     async with AsyncExitStack() as stack:
         tell("starting the stand-ins for the vendors")
         await stack.enter_async_context(vendor_stubs(ports.vendors, ledger, at))

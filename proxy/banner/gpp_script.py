@@ -9,7 +9,7 @@ from consent_rules.categories import SALE_OR_SHARING, Category
 from consent_rules.decision import Decision
 from consent_rules.signals.gpp import SECTIONS, gpp
 from proxy.banner.assets import minified_script
-from proxy.banner.inline_scripts import Script, inline_script
+from proxy.banner.injected_scripts import Script, inline_script
 
 
 def gpp_script(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import blake2b
 
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Audience, Category
@@ -116,13 +115,8 @@ def decision_key(site: SiteRules, decision: Decision) -> str:
     if decision.audience is Audience.PATIENT:
         return ""
     on = (category for category in CHOOSABLE if decision.categories[category])
-    parts = (*on, decision.show_banner, decision.gpc, decision.exceptions, _tags_digest(site))
+    parts = (*on, decision.show_banner, decision.gpc, decision.exceptions, site.tags_digest)
     return blake2b(repr(parts).encode(), digest_size=6).hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _tags_digest(site: SiteRules) -> str:
-    return blake2b(repr(site.tags).encode(), digest_size=8).hexdigest()
 
 
 def _key(site: SiteRules, decision: Decision) -> str:
@@ -159,7 +153,8 @@ def preferences_view(
 ) -> PreferencesView:
     """The preferences page."""
     chosen_on = None
-    if preferences is not None and not preferences.only_vendors:
+    ended = preferences is not None and preferences.lapsed and preferences.allows_something
+    if preferences is not None and not preferences.only_vendors and not ended:
         chosen_on = datetime.datetime.fromtimestamp(preferences.made_at, datetime.UTC).date()
     return PreferencesView(
         controller=policy.controller,

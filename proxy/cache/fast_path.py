@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
@@ -24,6 +24,8 @@ from proxy.enforcement.site import SiteEnforcement
 from proxy.http.access_record import PageRecord
 from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.addresses import Network, address_behind, address_is_trusted
+from proxy.http.device_class import DeviceClass
+from proxy.http.recent import Recent
 from proxy.http.request_fields import NEUTRAL, REWRITING
 
 _DAY = 86400
@@ -45,7 +47,8 @@ class _Role(IntEnum):
     SITE = 1  # says which site, and how it was reached
     CHOOSES = 2  # chooses among replies
     COOKIE = 3
-    LONG_WAY = 4  # asks for something that is decided request by request
+    AGENT = 4  # which class of device
+    LONG_WAY = 5  # asks for something that is decided request by request
 
 
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
@@ -79,11 +82,14 @@ def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
 
 
 class FastPathKey(NamedTuple):
-    """A request as far as a reply from memory depends on it. `cookie` is not part of `key`."""
+    """A request as far as a reply from memory depends on it. `cookie` and `device` are not part of
+    `key`; the class of the device is None where its User-Agent is not known yet.
+    """
 
     key: tuple[Hashable, ...]
     site: tuple[Hashable, ...]
     cookie: bytes
+    device: DeviceClass | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,8 @@ _ANYONE = _Visitor("anyone")
 @dataclass(frozen=True, slots=True, eq=False)
 class FastPathEntry:
     """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
-    `until` is when what it was made from is no longer fresh. `site`, `page` and `logged_path` are
-    for counters and logs.
+    `until` is when what it was made from is no longer fresh. `site`, `page`, `logged_path` and
+    `unreadable_choice` are for counters and logs.
     """
 
     status: int
@@ -115,6 +121,7 @@ class FastPathEntry:
     until: float
     site: str
     page: PageRecord | None
+    unreadable_choice: str
     logged_path: str
 
     def head_at(self, now: float) -> bytes:
@@ -123,44 +130,14 @@ class FastPathEntry:
         return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
 
 
-_T = TypeVar("_T")
-
-
-class _Recent(Generic[_T]):
-    """A mapping that forgets what was not used for a while: two halves, the older one dropped when
-    the younger is full. A look-up costs one of a dictionary, and no lock-step list of uses.
-    """
-
-    __slots__ = ("_limit", "_old", "_size", "_young")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit // 2
-        self._size = 0
-        self._young: dict[Hashable, tuple[_T, int]] = {}
-        self._old: dict[Hashable, tuple[_T, int]] = {}
-
-    def get(self, key: Hashable) -> _T | None:
-        found = self._young.get(key)
-        if found is None:
-            found = self._old.pop(key, None)
-            if found is None:
-                return None
-            self.put(key, *found)
-        return found[0]
-
-    def put(self, key: Hashable, value: _T, size: int = 1) -> None:
-        if size > self._limit:
-            return
-        if self._size + size > self._limit:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._size += size
-        self._young[key] = (value, size)
+FastPathHit = tuple[FastPathEntry, str]
+"""What is sent, and the class of the device that asked ("" where that is not known)."""
 
 
 class FastPath:
     """The replies that are ready under one configuration. `region_headers` are those that tell a
     visitor's region, `trusted` the proxies whose word counts, `region_of_address` tells it where no
-    header does.
+    header does. `device_of` gives the class of a User-Agent that was seen before.
     """
 
     def __init__(
@@ -169,18 +146,21 @@ class FastPath:
         region_headers: Iterable[str] = (),
         trusted: Sequence[Network] = (),
         region_of_address: Callable[[str], str] | None = None,
+        device_of: Callable[[bytes], DeviceClass | None] = lambda _: None,
         budget: int = _BUDGET,
     ) -> None:
         self._store = store
         self._trusted = tuple(trusted)
         self._region_of_address = region_of_address
-        self._replies: _Recent[FastPathEntry] = _Recent(budget)
-        self._visitors: _Recent[_Visitor] = _Recent(_MAX_STATES)
+        self._device_of = device_of
+        self._replies: Recent[FastPathEntry] = Recent(budget)
+        self._visitors: Recent[_Visitor] = Recent(_MAX_STATES)
         self._by_name = dict.fromkeys(_NOTHING, _Role.NOTHING)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
         self._by_name |= dict.fromkeys(_CHOOSES, _Role.CHOOSES)
         self._by_name |= {name.lower(): _Role.CHOOSES for name in region_headers}
         self._by_name["cookie"] = _Role.COOKIE
+        self._by_name["user-agent"] = _Role.AGENT
         self._roles: dict[bytes, _Role] = {}
 
     def question(
@@ -204,6 +184,7 @@ class FastPath:
             address = address_behind(peer, message.headers, self._trusted)
             chosen.append(self._region_of_address(address))
         cookie = b""
+        agent: bytes | None = None
         for name, value in message.raw_headers:
             role = roles.get(name)
             if role is None:
@@ -216,10 +197,13 @@ class FastPath:
                 site += (name, value)
             elif role is _Role.COOKIE and not cookie and len(value) <= _MAX_COOKIE_LENGTH:
                 cookie = value
+            elif role is _Role.AGENT and agent is None:
+                agent = value
             else:
                 return None
         of_site = tuple(site)
-        return FastPathKey((of_site, *chosen), of_site, cookie)
+        device = self._device_of(agent) if agent else DeviceClass.OTHER
+        return FastPathKey((of_site, *chosen), of_site, cookie, device)
 
     def _role_of(self, name: bytes) -> _Role:
         text = name.decode("latin-1").lower()
@@ -234,12 +218,15 @@ class FastPath:
         """The reply that is ready, if all that it was made from holds."""
         reply = self._replies.get((_ANYONE.key, question.key))
         if reply is None:
+            if question.device is None:
+                return None
             who: _Visitor | None = _NO_COOKIE
             if question.cookie:
                 who = self._visitors.get((question.site, question.cookie))
             if who is None or now >= who.until:
                 return None
-            reply = self._replies.get((who.key, question.key))
+            bot = question.device is DeviceClass.BOT
+            reply = self._replies.get((who.key, question.key, bot))
             if reply is None:
                 return None
         if now >= reply.until or not self._store.still_has(reply.entry):
@@ -271,11 +258,12 @@ class FastPath:
         fields = (*entry.headers.items(), *response.headers.items())
         closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
-            who: _Visitor | None = _ANYONE
+            key: Hashable = (_ANYONE.key, question.key)
         else:
             who = self._visitor(question, context, site, may_share_pages=may_share_pages)
-        if who is None:
-            return
+            if who is None:
+                return
+            key = (who.key, question.key, context.visitor.bot)
         now = context.received_at
         until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
@@ -288,10 +276,10 @@ class FastPath:
             head = head[:-2] + b"Age: "
         reply = FastPathEntry(
             response.status, head, rest, response.sent, entry, until, context.site.name, page,
-            logged_path,
+            context.unreadable_cause, logged_path,
         )  # fmt: skip
         # The body is a variant's, or the store's, as long as that lives: counted all the same.
-        self._replies.put((who.key, question.key), reply, len(head) + len(response.sent) + 1000)
+        self._replies.put(key, reply, len(head) + len(response.sent) + 1000)
 
     def _visitor(
         self,
@@ -311,15 +299,17 @@ class FastPath:
             return _NO_COOKIE
         if site.wp_consent_cookies:
             return None  # what is to be put right, and for how long, is each visitor's own
-        chosen = context.visitor.preferences
+        visitor, chosen = context.visitor, context.visitor.preferences
         names = names_in(context.cookie_header)
         vendors = tuple(sorted(n for n in names if site.cookies.vendors_of(n)))
         key = (
             None if chosen is None else chosen.key,
+            context.unreadable_cause,
+            visitor.ask_later,
             vendors,
             may_share_pages,
             tuple(sorted(names)) if context.site.patient_cookies else (),
         )
-        found = _Visitor(key, inf if chosen is None else chosen.expires_at)
+        found = _Visitor(key, context.choice_until)
         self._visitors.put((question.site, question.cookie), found)
         return found

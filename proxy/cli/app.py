@@ -11,6 +11,7 @@ from proxy.cli.catalogue import catalogue_command
 from proxy.cli.check import check, diff, schema
 from proxy.cli.discovered import discovered
 from proxy.cli.import_config import import_config
+from proxy.cli.keys import keys
 from proxy.cli.page import explain, rewrite
 from proxy.cli.run import purge, run
 from proxy.cli.tag import tags
@@ -47,6 +48,7 @@ app.command()(run)
 app.command()(check)
 app.command()(diff)
 app.add_typer(tags)
+app.add_typer(keys)
 app.command()(rewrite)
 app.command()(explain)
 app.command()(schema)

@@ -74,8 +74,8 @@ def rewrite(
         str | None,
         typer.Option(
             "--accept",
-            help="What the visitor allowed: categories with commas, all, or none. "
-            "Left out: no choice yet.",
+            help="What the visitor allowed: categories with commas, all, or none; unreadable: "
+            "there is a preference cookie that cannot be read. Left out: no choice yet.",
         ),
     ] = None,
     gpc: GpcOption = False,
@@ -105,8 +105,8 @@ def explain(
         str | None,
         typer.Option(
             "--preferences",
-            help="What the visitor allowed: categories with commas, all, or none. "
-            "Left out: no choice yet.",
+            help="What the visitor allowed: categories with commas, all, or none; unreadable: "
+            "there is a preference cookie that cannot be read. Left out: no choice yet.",
         ),
     ] = None,
     html: Annotated[

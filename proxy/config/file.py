@@ -63,10 +63,21 @@ class ConfigFile:
             )
         folder = folder_of(self.path)
         self._beside = _beside(loaded.config, folder)
-        problems = [*_region_file(loaded, folder), *_keys(loaded, folder)]
+        problems = [*_region_file(loaded, folder), *self._keys(loaded, folder)]
         if problems:
             raise ConfigError(problems, str(self.path))
         return loaded, text
+
+    def _keys(self, loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
+        keys, where = folder / loaded.config.preferences.keys, ("preferences", "keys")
+        # By name: while a file of the config is saved it may be gone for a moment.
+        if _plain(keys) in map(_plain, (self.path, *self._included.stamps)):
+            return [_located(loaded, where, f"{keys}: not a folder, but a file of the config")]
+        try:
+            check_keys(keys)
+        except KeyFaultError as error:
+            return [_located(loaded, where, error)]
+        return []
 
     def used(self, config: Config) -> None:
         """Say that the files beside it (keys, regions) were just read, or made."""
@@ -115,14 +126,10 @@ def _region_file(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     return []
 
 
-def _keys(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
-    try:
-        check_keys(folder / loaded.config.preferences.keys)
-    except KeyFaultError as error:
-        return [_located(loaded, ("preferences", "keys"), error)]
-    return []
-
-
-def _located(loaded: LoadedConfig, path: tuple[str, ...], error: Exception) -> LocatedProblem:
+def _located(loaded: LoadedConfig, path: tuple[str, ...], error: Exception | str) -> LocatedProblem:
     spot = loaded.places.value(path)
     return LocatedProblem(spot.line, spot.column, f"{path[-1]}: {error}", file=spot.file)
+
+
+def _plain(path: Path) -> str:
+    return os.path.normpath(path.absolute())

@@ -13,13 +13,16 @@ import sys
 import tempfile
 
 from consent_rules.config.load import Config
+from proxy.cookies.preference_cookie import KeyRing
 
 
 class LastGood:
-    """Made before the workers part ways. It lies in memory, for it may hold secrets."""
+    """A config and its signing keys. Made before the workers part ways; it lies in memory, for it
+    holds secrets.
+    """
 
-    def __init__(self, config: Config, digest: bytes) -> None:
-        self.first = config
+    def __init__(self, config: Config, keys: KeyRing, digest: bytes) -> None:
+        self._first = config, keys
         self._digest = digest
         if sys.platform == "linux":
             self._descriptor = os.memfd_create("consent-proxy-config")
@@ -27,14 +30,14 @@ class LastGood:
             with tempfile.TemporaryFile() as file:
                 self._descriptor = os.dup(file.fileno())
 
-    def keep(self, config: Config, digest: bytes) -> None:
+    def keep(self, config: Config, keys: KeyRing, digest: bytes) -> None:
         """Say that a worker serves by this config now."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
         try:
             if self._stored()[: len(digest)] == digest:
                 return
             # Our own objects, never anybody's bytes.
-            content = digest + pickle.dumps(config)
+            content = digest + pickle.dumps((config, keys))
             os.ftruncate(self._descriptor, 0)
             written = 0
             while written < len(content):
@@ -42,19 +45,20 @@ class LastGood:
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
-    def take(self) -> tuple[Config, bytes]:
-        """The config in force, and its digest."""
+    def take(self) -> tuple[Config, KeyRing, bytes]:
+        """The config in force, its keys, and its digest."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_SH)
         try:
             stored = self._stored()
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
         if not stored:
-            return self.first, self._digest
+            return *self._first, self._digest
         size = len(self._digest)
-        config = pickle.loads(stored[size:])  # noqa: S301 - what `keep` wrote
+        config, keys = pickle.loads(stored[size:])  # noqa: S301 - what `keep` wrote
         assert isinstance(config, Config)
-        return config, stored[:size]
+        assert isinstance(keys, KeyRing)
+        return config, keys, stored[:size]
 
     def _stored(self) -> bytes:
         size = os.fstat(self._descriptor).st_size

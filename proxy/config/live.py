@@ -8,6 +8,7 @@ import datetime
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
@@ -15,6 +16,7 @@ from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.watcher import watch
 from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.cookies.signing_keys import read_keys
 from proxy.geoip import RegionFileError
 from proxy.observability.metrics import Metrics
 from proxy.runtime import Runtime, build_runtime
@@ -63,12 +65,12 @@ class LiveRuntime:
 
     def catch_up(self) -> None:
         """Take what the other workers serve by, where that is another config than at the start."""
-        config, digest = self._last_good.take()
+        config, keys, digest = self._last_good.take()
         if digest == self._digest:
             return
         with contextlib.suppress(*NOT_STARTED):
             folder = folder_of(self._file.path)
-            self.runtime = build_runtime(config, folder, _now(), self.runtime)
+            self.runtime = build_runtime(config, folder, lambda: keys, self.runtime)
             self._digest = digest
 
     async def keep_up(self) -> None:
@@ -110,7 +112,8 @@ class LiveRuntime:
         if not forced and file.digest() == self._digest:
             return loaded, None
         folder = folder_of(file.path)
-        runtime = build_runtime(config, folder, _now(), self.runtime, loaded.vendors)
+        keys = partial(read_keys, folder / config.preferences.keys)
+        runtime = build_runtime(config, folder, keys, self.runtime, loaded.vendors)
         file.used(config)
         return loaded, runtime
 
@@ -133,7 +136,7 @@ class LiveRuntime:
         self._watched = self._file.folders
         self._digest = self._file.digest()
         self._taken_at = time.time()
-        self._last_good.keep(config, self._digest)
+        self._last_good.keep(config, self.runtime.keys, self._digest)
         self._good()
         _log.info("config reloaded from %s", self._file.path)
         for problem in loaded.problems:  # expired tags and warnings, as at the start
@@ -152,8 +155,10 @@ class LiveRuntime:
             self._problems = [f"{name}: {detail or error}"]
         self._metrics.config_refused()
         # All workers find the same: one tells it all.
-        why = "\n".join(self._problems) if self._worker == 0 else "worker 0 tells why"
-        _log.error("config not taken, the last good one goes on serving:\n%s", why)
+        why = "see worker 0's log for the reason"
+        if self._worker == 0:
+            why = "\n".join(self._problems)
+        _log.error("config rejected, still serving the last good one:\n%s", why)
 
     def _cached(self) -> tuple[int, int]:
         cache = self.runtime.cache

@@ -16,7 +16,12 @@ from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import expiring, names_in
-from proxy.cookies.preference_cookie import set_cookie, set_load_once_cookie
+from proxy.cookies.preference_cookie import (
+    MAX_COOKIE_SECONDS,
+    cookie_name,
+    set_cookie,
+    set_load_once_cookie,
+)
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.error_pages import error_response
 from proxy.resolve import decision_after
@@ -93,7 +98,9 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
     allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
     earlier = context.visitor.preferences
     if choice.action is Action.VENDOR:
-        if earlier is None or earlier.only_vendors:
+        if context.visitor.unreadable_choice:
+            pass  # what it refused is not known: all but this vendor stays refused
+        elif earlier is None or earlier.only_vendors:
             only_vendors = True
         else:
             effective = context.site_decision.categories
@@ -102,9 +109,14 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
             vendors = {**_still_held(earlier, context, runtime), **vendors}
     elif choice.action in {Action.OPT_OUT, Action.LIMIT}:
         allowed, vendors = _narrowed(choice.action, context, runtime)
+    elif earlier is not None and runtime.config.preferences.cookie_domain:
+        # The form asked of this site's vendors; what was refused of another's stays refused.
+        listed = site_vendors(context.site)
+        elsewhere = (v for v, yes in earlier.vendors.items() if not yes and v not in listed)
+        vendors = {**dict.fromkeys(elsewhere, False), **vendors}
     now = int(context.received_at)
     until = now + policy.max_age_days * 86_400
-    if choice.action is Action.VENDOR and earlier is not None:
+    if choice.action is Action.VENDOR and earlier is not None and not earlier.lapsed:
         until = min(until, earlier.expires_at)  # what is carried on does not last longer for it
     return Preferences(
         allowed=allowed,
@@ -139,7 +151,7 @@ def _still_held(earlier: Preferences, context: RequestContext, runtime: Runtime)
     The new one is made under today's policy and the present signal: a yes that either of them
     has ended must not come back with it.
     """
-    ended = earlier.policy_version != runtime.rules.policy_version
+    ended = earlier.lapsed or earlier.policy_version != runtime.rules.policy_version
     signalled = context.visitor.gpc and not earlier.under_gpc
     known = site_vendors(context.site)
     return {
@@ -167,14 +179,18 @@ def _stored(
             there = preferences_url(runtime.prefix, there, saved=True)
         response = web.Response(status=303, headers={"Location": there})
     response.headers.update(NO_STORE)
+    domain = runtime.config.preferences.cookie_domain
+    if context.several_choices:
+        # Another one of the name, put there by another host or path, would go on counting.
+        name = cookie_name(domain, secure=context.secure)
+        for value in expiring([name], context.host, choice.return_to):
+            response.headers.add("Set-Cookie", value)
+    # A refusal holds as long as a browser keeps it. When we ask again, the token says.
+    refuses = choice.action is not Action.ACCEPT_ALL or not all(preferences.vendors.values())
+    lasts = MAX_COOKIE_SECONDS if refuses else preferences.expires_at - int(context.received_at)
     # What the browser has fetched or made ahead was written for the earlier choice.
     response.headers["Clear-Site-Data"] = '"prefetchCache", "prerenderCache"'
-    cookie = set_cookie(
-        token,
-        runtime.config.preferences.cookie_domain,
-        preferences.expires_at - int(context.received_at),
-        secure=context.secure,
-    )
+    cookie = set_cookie(token, domain, lasts, secure=context.secure)
     response.headers.add("Set-Cookie", cookie)
     decision = decision_after(context, preferences, runtime)
     response.headers["Consent-Key"] = decision_key(context.site, decision)

@@ -1,18 +1,20 @@
 """The signed preference cookie: a compact JWS with EdDSA (RFC 7515, RFC 8037).
 
-Whatever is wrong with a cookie (its signature, its key, its age, its site), it counts as no
-choice at all.
+Its text, its signature and its attributes. What a request's cookies come down to, whatever is
+wrong with them, is `stored_choice`.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
-from itertools import islice
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import jwt
@@ -21,14 +23,39 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from consent_rules.categories import Category
 from consent_rules.preferences import ChoiceSource, Preferences
-from proxy.cookies.cookie_header import value_in, values_in
+from proxy.cookies.cookie_header import value_in
 
 _ALGORITHM = "EdDSA"
 _MAX_LENGTH = 3500
 """Characters. Browsers drop cookies over 4096 bytes; a longer token is none of ours."""
+_SHAPE = re.compile(r"[\w-]{2,200}\.[\w-]{2,}\.[\w-]{85}[AQgw]", re.ASCII)
+"""Three parts in base64url. An Ed25519 signature has 64 bytes: the bits that its last character has
+to spare are zero, so that one signature has one text."""
 _REMEMBERED = 8192
 LOAD_ONCE_SECONDS = 60
 """How long "load once" waits for the page it was asked for."""
+
+
+MAX_COOKIE_SECONDS = 400 * 86_400
+"""Browsers keep no cookie longer (RFC 6265bis, 5.5)."""
+CLOCK_SKEW_SECONDS = 300
+"""By how much a choice may seem to be made in the future: clocks of nodes differ."""
+
+
+class Unreadable(StrEnum):
+    """Why nothing can be read from a preference cookie."""
+
+    UNKNOWN_KEY = "unknown_key"
+    """It has the form of one, but none of our keys signed it."""
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedChoice:
+    """What a well-signed cookie says, whatever its age. `site` is where the choice was made."""
+
+    preferences: Preferences
+    site: str
 
 
 class KeyFaultError(Exception):
@@ -55,13 +82,29 @@ class KeyRing:
 
     def __init__(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
         """`keys` by file name; at least one."""
+        self._private = dict(keys)
+        self._ids: dict[str, str] = {}
         self._public: dict[str, Ed25519PublicKey] = {}
         for name in sorted(keys):
             public = keys[name].public_key()
             self._signing_id = key_id(public)
             self._signing = keys[name]
             self._public[self._signing_id] = public
-        self._verified: OrderedDict[tuple[str, str], Preferences] = OrderedDict()
+            self._ids[name] = self._signing_id
+        self._verified: OrderedDict[str, SignedChoice] = OrderedDict()
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """The keys' ids by file name, in the order of the names."""
+        return self._ids
+
+    @property
+    def signing_id(self) -> str:
+        return self._signing_id
+
+    def __reduce__(self) -> tuple[object, tuple[dict[str, bytes]]]:
+        """For a pickle that never leaves the machine's memory: the private keys in the clear."""
+        return _key_ring, ({n: key.private_bytes_raw() for n, key in self._private.items()},)
 
     def sign(self, preferences: Preferences, site: str) -> str:
         """The cookie's text for a choice. Raises ValueError when it would not fit a cookie."""
@@ -95,52 +138,69 @@ class KeyRing:
         )
 
     def verify_load_once(self, token: str, site: str, now: float) -> str | None:
-        """The vendor that a token from `sign_once` opens, or None."""
-        claims = self._claims(token, site)
-        if claims is None or not isinstance(claims.get("once"), str):
+        """The vendor that a token from `sign_load_once` opens, or None."""
+        claims = None if self.rejection(token) else self._claims(token)
+        if claims is None or claims["iss"] != site or not isinstance(claims.get("once"), str):
             return None
-        return claims["once"] if claims["iat"] - 300 <= now < claims["exp"] else None
+        in_time = claims["iat"] - CLOCK_SKEW_SECONDS <= now < claims["exp"]
+        return claims["once"] if in_time else None
 
     def verify(self, token: str, site: str, now: float) -> Preferences | None:
-        """The choice that a cookie proves, or None. `now` is seconds since 1970.
-
-        A good signature is checked once and remembered by the cookie's text. Bad ones are not:
-        whoever makes them up would push everybody else's out.
+        """The choice that a token proves to be made on a site and in force at `now` (seconds since
+        1970), or None.
         """
-        remembered = (token, site)
-        preferences = self._verified.get(remembered)
-        if preferences is not None:
-            self._verified.move_to_end(remembered)
-        else:
-            preferences = self._check(token, site)
-            if preferences is not None:
-                self._verified[remembered] = preferences
-            if len(self._verified) > _REMEMBERED:
-                self._verified.popitem(last=False)
-        if preferences is None or not preferences.made_at - 300 <= now < preferences.expires_at:
+        signed = self.remembered(token) or self.read(token)
+        if signed is None or signed.site != site:
             return None
-        return preferences
+        chosen = signed.preferences
+        in_time = chosen.made_at - CLOCK_SKEW_SECONDS <= now < chosen.expires_at
+        return chosen if in_time else None
 
-    def _check(self, token: str, site: str) -> Preferences | None:
-        claims = self._claims(token, site)
+    def remembered(self, token: str) -> SignedChoice | None:
+        """What a token says whose signature was found good before."""
+        known = self._verified.get(token)
+        if known is not None:
+            self._verified.move_to_end(token)
+        return known
+
+    def rejection(self, token: str) -> Unreadable | None:
+        """Why a token cannot be ours, as far as that is seen without checking its signature."""
+        if len(token) > _MAX_LENGTH or not _SHAPE.fullmatch(token):
+            return Unreadable.DAMAGED
+        header = _header(token)
+        if header is None:
+            return Unreadable.DAMAGED
+        kid = header.get("kid")
+        return None if isinstance(kid, str) and kid in self._public else Unreadable.UNKNOWN_KEY
+
+    def read(self, token: str) -> SignedChoice | None:
+        """Check a token's signature: what it says, or None. Neither age nor site is judged.
+
+        A good one is remembered by the cookie's text. Bad ones are not: whoever makes them up would
+        push everybody else's out.
+        """
+        if self.rejection(token):
+            return None
+        claims = self._claims(token)
         try:
-            return None if claims is None else _preferences(claims)
+            found = None if claims is None else SignedChoice(_preferences(claims), claims["iss"])
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
+        if found is not None:
+            self._verified[token] = found
+            if len(self._verified) > _REMEMBERED:
+                self._verified.popitem(last=False)
+        return found
 
-    def _claims(self, token: str, site: str) -> dict[str, Any] | None:
-        if len(token) > _MAX_LENGTH:
-            return None
+    def _claims(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token that `rejection` does not reject, if its signature is good."""
         try:
-            key = self._public.get(str(jwt.get_unverified_header(token).get("kid")))
-            if key is None:
-                return None
+            kid = (_header(token) or {})["kid"]
             claims: dict[str, Any] = jwt.decode(
                 token,
-                key,
+                self._public[kid],
                 algorithms=[_ALGORITHM],
-                issuer=site,
-                # The clock is the caller's; the signature and the issuer are checked here.
+                # The clock and the site are the caller's; the signature is checked here.
                 options={
                     "require": ["exp", "iat", "iss"],
                     "verify_exp": False,
@@ -149,10 +209,10 @@ class KeyRing:
                     "verify_aud": False,
                 },
             )
-        except (jwt.PyJWTError, TypeError, ValueError, AttributeError, RecursionError):
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return None  # RecursionError: JSON nested a thousand deep
         whole = isinstance(claims["iat"], int) and isinstance(claims["exp"], int)
-        return claims if whole else None
+        return claims if whole and isinstance(claims["iss"], str) else None
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JWK Set (RFC 7517), so that others can read the cookie."""
@@ -169,6 +229,20 @@ class KeyRing:
                 for kid, key in self._public.items()
             ]
         }
+
+
+def _header(token: str) -> dict[str, Any] | None:
+    """The header of a token of the right shape, unproved."""
+    text = token.partition(".")[0]
+    try:
+        found = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), "-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _key_ring(raw: Mapping[str, bytes]) -> KeyRing:
+    return KeyRing({n: Ed25519PrivateKey.from_private_bytes(key) for n, key in raw.items()})
 
 
 def _preferences(claims: Mapping[str, Any]) -> Preferences:
@@ -220,40 +294,6 @@ def set_cookie(token: str, domain: str, max_age: int, *, secure: bool) -> str:
     if secure:
         parts.append("Secure")
     return "; ".join(parts)
-
-
-_MAX_CANDIDATES = 4
-"""Cookies of one name that are looked at: each may cost a signature check."""
-
-
-def stored_preferences(
-    cookie_header: str,
-    keys: KeyRing,
-    site: str,
-    domain: str,
-    now: float,
-    *,
-    lasts: int,
-    secure: bool,
-) -> Preferences | None:
-    """The choice in the visitor's cookie; None when there is none or it proves nothing.
-
-    `lasts` is how long a choice lasts under the present config, in seconds: one made when it was
-    longer ends with it.
-
-    Two cookies of the name (one of this host, one of a parent domain) come in no order that says
-    which is newer: of those that are valid, the latest choice counts.
-    """
-    name = cookie_name(domain, secure=secure)
-    if name not in cookie_header:
-        return None
-    tokens = islice(dict.fromkeys(values_in(cookie_header, name)), _MAX_CANDIDATES)
-    choices = [p for token in tokens if (p := keys.verify(token, site, now)) is not None]
-    latest = max(choices, key=lambda choice: choice.made_at, default=None)
-    if latest is None or latest.expires_at <= latest.made_at + lasts:
-        return latest
-    until = latest.made_at + lasts
-    return replace(latest, expires_at=until) if now < until else None
 
 
 def load_once_vendors(

@@ -1,10 +1,15 @@
-"""Ed25519 signing keys on disk."""
+"""Ed25519 signing keys on disk: `*.pem` files in one folder.
+
+Reading never writes. A key is made by `first_keys` (the start of `run`) and `make_key`
+(`keys rotate`) only.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,24 +20,37 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.cookies.preference_cookie import KeyFaultError, KeyRing, key_id
 
+_log = logging.getLogger("consent_proxy.cookies")
 
-def load_keys(folder: Path, now: datetime.datetime) -> KeyRing:
-    """Read the Ed25519 private keys (`*.pem`) of a folder; make the first one if there is none.
 
-    Raises KeyFaultError when a file is not such a key, or others may read it.
+class NoKeysError(KeyFaultError):
+    """The folder holds no key, or is not there."""
+
+
+def read_keys(folder: Path) -> KeyRing:
+    """Read the Ed25519 private keys of a folder.
+
+    Raises KeyFaultError when a file is not such a key or others may read it, NoKeysError when
+    there is none.
     """
-    files = _key_files(folder) or _make_first_key(folder, now)
+    _check_folder(folder)
+    files = key_files(folder)
+    if not files:
+        raise NoKeysError(
+            f"{folder}: there is no key in this folder. A choice is only read with the key that "
+            "signed it: copy the *.pem files of the folder used so far, or make a first key with "
+            "`consent-proxy keys rotate --config FILE`"
+        )
     return KeyRing({path.name: _read_key(path) for path in files})
 
 
 def check_keys(folder: Path) -> None:
-    """Read the keys of a folder and make none. Raises KeyFaultError as `load_keys` would.
-
-    A key that the user of this process may not read is passed over: the proxy's user may.
+    """Raise KeyFaultError for what keeps a folder's keys from being used. No key is no fault: the
+    first is made by `run`. A key that the user of this process may not read is passed over: the
+    proxy's user may.
     """
-    if folder.exists() and not folder.is_dir():
-        raise KeyFaultError(f"{folder}: not a folder; remove it, or set preferences.keys")
-    for path in _key_files(folder):
+    _check_folder(folder)
+    for path in key_files(folder):
         try:
             _read_key(path)
         except KeyFaultError as error:
@@ -40,17 +58,51 @@ def check_keys(folder: Path) -> None:
                 raise
 
 
-def _key_files(folder: Path) -> list[Path]:
+def first_keys(folder: Path, now: datetime.datetime) -> KeyRing:
+    """As `read_keys`; where there is no key, make the first one.
+
+    The folder or its parent must exist. On a fault (KeyFaultError) nothing is left of the attempt.
+    """
+    try:
+        return read_keys(folder)
+    except NoKeysError:
+        made = _make_first_key(folder, now)
+    if made is not None:
+        _log.warning(
+            "no signing key found: made the first key, %s. Choices that other keys signed cannot "
+            "be read: whoever brings one is asked again, and what asks for consent stays closed "
+            "until then. All nodes of a site need the same keys",
+            made,
+        )
+    return read_keys(folder)
+
+
+def key_files(folder: Path) -> list[Path]:
+    """The files of a folder's keys. The last one signs."""
     return sorted(folder.glob("*.pem")) if folder.is_dir() else []
 
 
-def _make_first_key(folder: Path, now: datetime.datetime) -> list[Path]:
+def _check_folder(folder: Path) -> None:
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise KeyFaultError(
+            f"{folder}: not a folder; name one in preferences.keys, or remove what stands there"
+        )
+
+
+def _make_first_key(folder: Path, now: datetime.datetime) -> Path | None:
+    """The key's file; None where another process has made one meanwhile."""
+    made_folder = False
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # also when another process is quicker
+            folder.mkdir(mode=0o700)
+            made_folder = True
         with _alone_in(folder):
-            # Workers reload at the same moment: one makes the key, the others find it.
-            return _key_files(folder) or [make_key(folder, now)]
+            # Nodes that share a volume start together: one makes the key, the others find it.
+            return None if key_files(folder) else make_key(folder, now)
     except OSError as error:
+        if made_folder:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise KeyFaultError(
             f"{folder}: no key can be made here ({error.strerror}); create the folder and let "
             "the proxy's user write to it, or set preferences.keys"
@@ -69,7 +121,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def make_key(folder: Path, now: datetime.datetime) -> Path:
-    """Write a new signing key into a folder. Raises OSError."""
+    """Write a new signing key into a folder that exists. Raises OSError."""
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(
         serialization.Encoding.PEM,
@@ -79,9 +131,17 @@ def make_key(folder: Path, now: datetime.datetime) -> Path:
     path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
     # Under another name until it is complete: whoever reads the folder finds no half of a key.
     unfinished = path.with_suffix(".new")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
-    return unfinished.rename(path)
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+        if os.geteuid() == 0:  # made for the proxy's user, whose folder it is
+            owner = folder.stat()
+            os.chown(unfinished, owner.st_uid, owner.st_gid)
+        return unfinished.rename(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:

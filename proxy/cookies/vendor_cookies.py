@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from consent_rules.vendors import Vendor
+
+_MAX_REMEMBERED = 4096
+_MAX_REMEMBERED_LENGTH = 256
+"""Characters of a cookie's name."""
 
 
 class CookieIndex:
     """Whose is a cookie? From its name to the vendors that set it; made once per config."""
 
-    __slots__ = ("_beginnings", "_exact", "_lengths")
+    __slots__ = ("_beginnings", "_exact", "_lengths", "_remembered")
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
         self._exact: dict[str, list[str]] = {}
@@ -26,9 +31,16 @@ class CookieIndex:
                 tail = f".*{'.*'.join(map(re.escape, rest.split('*')))}" if rest else ""
                 self._beginnings.setdefault(head, []).append((tail, vendor.id))
         self._lengths = tuple(sorted({len(head) for head in self._beginnings}))
+        # Of this index, not of the module: with it they go, when a reload makes another.
+        self._remembered = lru_cache(maxsize=_MAX_REMEMBERED)(self._find)
 
-    def vendors_of(self, name: str) -> list[str]:
+    def vendors_of(self, name: str) -> tuple[str, ...]:
         """Ids of the vendors that set a cookie of this name; several share `_gcl_au`."""
+        if len(name) > _MAX_REMEMBERED_LENGTH:
+            return self._find(name)
+        return self._remembered(name)
+
+    def _find(self, name: str) -> tuple[str, ...]:
         found = list(self._exact.get(name, ()))
         for length in self._lengths:
             if length > len(name):
@@ -36,7 +48,7 @@ class CookieIndex:
             for tail, vendor_id in self._beginnings.get(name[:length], ()):
                 if not tail or re.fullmatch(tail, name[length:]):  # re remembers a few hundred
                     found.append(vendor_id)
-        return found
+        return tuple(found)
 
     def is_closed(self, name: str, is_open: frozenset[str]) -> bool:
         """Whether a cookie belongs to vendors none of which may act."""

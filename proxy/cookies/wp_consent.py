@@ -28,8 +28,10 @@ _CATEGORIES: Mapping[str, Category] = {
 
 
 def wp_cookies(preferences: Preferences | None, decision: Decision) -> Mapping[str, str]:
-    """The cookies that should be there, name -> value. None at all before a choice."""
-    if preferences is None or preferences.only_vendors:
+    """The cookies that should be there, name -> value. None at all before a choice; where one is
+    there but cannot be read, those of a refusal.
+    """
+    if not decision.unreadable_choice and (preferences is None or preferences.only_vendors):
         return {}
     patient = decision.audience is Audience.PATIENT
 
@@ -55,11 +57,13 @@ def set_wp_cookies(
     if context.secure:
         end += "; Secure"
     left = 0 if preferences is None else max(0, preferences.expires_at - int(context.received_at))
+    # Without a choice in force they last no longer than the browser runs.
+    lasts = f"; Max-Age={left}" if left else ""
     stray = [n for n in dict.fromkeys(names_in(sent)) if n.startswith(_PREFIX) and n not in wanted]
     wrong = {name: value for name, value in wanted.items() if value_in(sent, name) != value}
     return [
         *(f"{name}=; Max-Age=0{end}" for name in stray),
-        *(f"{name}={value}; Max-Age={left}{end}" for name, value in wrong.items()),
+        *(f"{name}={value}{lasts}{end}" for name, value in wrong.items()),
     ]
 
 

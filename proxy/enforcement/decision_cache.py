@@ -70,6 +70,9 @@ def decisions(rules: Rules) -> Decide:
             None if chosen is None else chosen.key,
             visitor.gpc,
             visitor.once,
+            visitor.unreadable_choice,
+            visitor.ask_later,
+            visitor.bot,
             rules.terms_of(visitor.region),
         )
         known = made.get(key)

@@ -7,31 +7,13 @@ to a closed vendor's path is answered by us, with nothing, and the site's server
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from aiohttp import hdrs, web
 
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
 from consent_rules.matching.vendor_index import VendorIndex
-from consent_rules.vendors import Vendor
 from proxy.context import RequestContext
-
-_MAX_REMEMBERED = 512
-"""Characters of a path."""
-
-
-def first_party_trackers(context: RequestContext, index: VendorIndex) -> tuple[Vendor, ...]:
-    """The vendors to whom a path of the site's own belongs, whichever way it is read."""
-    path = context.path
-    if len(path) > _MAX_REMEMBERED:
-        return index.vendors_of_own_request(path)
-    return _remembered(index, path)
-
-
-@lru_cache(maxsize=4096)
-def _remembered(index: VendorIndex, path: str) -> tuple[Vendor, ...]:
-    return index.vendors_of_own_request(path)
 
 
 def block_first_party_tracker(
@@ -43,7 +25,7 @@ def block_first_party_tracker(
     """The answer to what would reach a closed vendor; None where the request may pass.
     `patient_decision` gives the visitor's decision for patient pages.
     """
-    vendors = first_party_trackers(context, index)
+    vendors = index.vendors_of_own_request(context.path)
     if not vendors or not context.decision.enforce or _is_navigation(request):
         return None
     need_consent = {vendor.id for vendor in vendors if vendor.category is not Category.NECESSARY}

@@ -19,6 +19,7 @@ from consent_rules.matching.urls import Target, resolve
 from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.cmp_markup import marks_of
 from proxy.html.gates import Embed
+from proxy.html.inline_script_owners import vendors_of_script
 from proxy.html.owners import (
     MARKETING_ONLY,
     RESERVED,
@@ -32,7 +33,6 @@ from proxy.html.owners import (
 )
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan
-from proxy.html.script_code import vendors_of_script
 from proxy.html.source import Source
 from proxy.html.tree import is_html
 

@@ -27,6 +27,12 @@ class PageRecord(NamedTuple):
 PAGE = web.RequestKey("page", PageRecord)
 """What was sent, if it was a page."""
 
+UNREADABLE_CHOICE = web.RequestKey("unreadable_choice", str)
+"""Why nothing could be read from the visitor's preference cookie, where that is so."""
+
+
+DEVICE = web.RequestKey("device", str)
+"""The class of device that the User-Agent names (`proxy.http.device_class`)."""
 
 LOGGED_PATH = web.RequestKey("logged_path", str)
 """What stands in logs for the path of a patient page (`RequestContext.logged_path`)."""
@@ -35,7 +41,8 @@ LOGGED_PATH = web.RequestKey("logged_path", str)
 class Access(NamedTuple):
     """One answered request, for logs and counters. `status` 499: the visitor left. `target` is raw,
     `size` the bytes sent, `peer` the address at the other end ("" for a Unix socket); `site`,
-    `cache`, `page` and `logged_path` are what was noted under the keys of those names.
+    `cache`, `page`, `unreadable_choice`, `logged_path` and `device` are what was noted under the
+    keys of those names.
     """
 
     id: str
@@ -49,7 +56,9 @@ class Access(NamedTuple):
     site: str
     cache: str
     page: PageRecord | None
+    unreadable_choice: str = ""
     logged_path: str = ""
+    device: str = ""
 
 
 AccessHook = Callable[[Access], None]

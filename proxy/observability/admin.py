@@ -67,7 +67,7 @@ def make_admin(
         reading = request.method in {"GET", "HEAD"}
         if request.path in _HEALTH and reading:
             taken = status()["taken"]
-            text = "ok\n" if taken else "ok\nThe config was not taken, see /config\n"
+            text = "ok\n" if taken else "ok\nThe config was rejected, see /config\n"
             return web.Response(text=text, headers={"Cache-Control": "no-store"})
         if request.path == "/config" and reading:
             headers = {"Cache-Control": "no-store"}

@@ -86,14 +86,14 @@ class Metrics:
         self._requests: dict[tuple[str, int, str], int] = {}
         self._bytes: dict[str, int] = {}
         self._pages: dict[tuple[str, PageRecord], int] = {}
+        self._devices: dict[tuple[str, str], int] = {}
         self._watched: dict[str, Callable[[], float]] = {}
 
     def begin(self, index: int) -> None:
         """Say which worker this is, and go on from what the one before it had counted."""
         self._index = index
         before = self._read(index)
-        if before is not None:
-            self._own = Counts(before.counters, before.seconds)
+        self._own = Counts() if before is None else Counts(before.counters, before.seconds)
         self.gauge("worker_start_timestamp_seconds", time.time())
 
     # --- counting ---------------------------------------------------------------------------
@@ -108,6 +108,10 @@ class Metrics:
         page = access.page
         if page is not None:
             self._pages[site, page] = self._pages.get((site, page), 0) + 1
+            device = site, access.device
+            self._devices[device] = self._devices.get(device, 0) + 1
+            if access.unreadable_choice:
+                self.count("unreadable_choices", site, access.unreadable_choice)
         times = self._own.seconds.get(site)
         if times is None:
             times = self._own.seconds[site] = [0.0] * (len(BOUNDS) + 2)
@@ -133,7 +137,7 @@ class Metrics:
         self.gauge("config_last_good_timestamp_seconds", time.time() if at is None else at)
 
     def config_refused(self) -> None:
-        """The config file has a fault: the last good one goes on serving."""
+        """The config file was rejected: the last good one is still served."""
         self.gauge("config_last_reload_successful", 0)
         self.count("config_refusals")
 
@@ -179,7 +183,10 @@ class Metrics:
             count("pages", site, page.audience, banner, by=number)
             count("gates", site, "open", by=number * page.open_gates)
             count("gates", site, "closed", by=number * page.closed_gates)
+        for (site, device), number in self._devices.items():
+            count("pages_by_device", site, device or "other", by=number)
         self._requests.clear()
+        self._devices.clear()
         self._bytes.clear()
         self._pages.clear()
         for name, value in self._watched.items():

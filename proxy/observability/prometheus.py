@@ -25,7 +25,21 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "response_bytes": ("Bytes of answers, heads included, as sent.", ("site",)),
     "pages": ("Pages that were gated and sent.", ("site", "audience", "banner")),
+    "pages_by_device": (
+        "The same pages by class of device: phone, tablet, desktop, bot, other.",
+        ("site", "device"),
+    ),
     "gates": ("Resources on pages sent, by whether they were let through.", ("site", "state")),
+    "unreadable_choices": (
+        "Pages sent to visitors whose preference cookie could not be read. cause: unknown_key, or "
+        "damaged.",
+        ("site", "cause"),
+    ),
+    "keys_made": (
+        "First keys made, as preferences.keys held none: choices that other keys signed cannot be "
+        "read.",
+        (),
+    ),
     "config_refusals": ("Reloads of a config with a fault.", ()),
 }
 """Counters: what each tells, and the names of its labels."""
@@ -33,7 +47,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
 GAUGES: dict[str, str] = {
     "worker_start_timestamp_seconds": "When the worker began.",
     "config_last_reload_successful": "1 if the worker serves by the config file as it is, 0 if "
-    "that has a fault and the last good one goes on serving.",
+    "that was rejected, and the last good one is still served.",
     "config_last_good_timestamp_seconds": "When the worker took the config that it serves by.",
     "cache_bytes": "Bytes that the worker's shared cache holds.",
     "cache_entries": "Answers that the worker's shared cache holds.",

@@ -17,7 +17,7 @@ from proxy.banner.assets import assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
 from proxy.banner.declaration import declaration, declaration_part
 from proxy.banner.gpp_script import gpp_script
-from proxy.banner.inline_scripts import Script, disable_webrtc, guard, restore, stubs
+from proxy.banner.injected_scripts import Script, disable_webrtc, guard, restore, stubs
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.presenters import banner_view, page_state, sells, used_categories
 from proxy.banner.texts import Texts

@@ -9,7 +9,6 @@ from proxy.cache import Entry, StoredResponse, send_stored
 from proxy.cache.policy import WANTS_NOTHING, Use, freshness
 from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
-from proxy.enforcement.first_party_trackers import first_party_trackers
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page
 from proxy.http.access_record import LOGGED_PATH, PAGE
@@ -68,7 +67,7 @@ def make_ready(
     entry, fast_path, site = origin.stored, runtime.fast_path, runtime.site(context)
     if fast_path is None or sent.status not in {entry.status, 304}:
         return
-    if first_party_trackers(context, site.boundary.index):
+    if site.boundary.index.vendors_of_own_request(context.path):
         return  # asked each time whether its vendor may act
     if freshness(entry.policy, entry.age(origin.now), WANTS_NOTHING) is not Use.FRESH:
         return  # to be asked about again, each time or soon

@@ -96,6 +96,10 @@ def bare_config(host: str) -> Config:
     )
 
 
+UNREADABLE = "unreadable"
+"""Stands for the choice of a visitor whose preference cookie cannot be read."""
+
+
 def read_choice(accept: str | None, policy_version: str) -> Preferences | None:
     """`--accept analytics,advertising|all|none`; None when the visitor has not chosen.
 
@@ -113,7 +117,8 @@ def read_choice(accept: str | None, policy_version: str) -> Preferences | None:
         wrong = [name for name in names if name not in known]
         if wrong:
             raise InvalidRequestError(
-                f"no category {wrong[0]!r}; choose from {', '.join(CHOOSABLE)}, or all, or none"
+                f"no category {wrong[0]!r}; choose from {', '.join(CHOOSABLE)}, or all, or none, "
+                f"or {UNREADABLE}"
             )
         allowed = frozenset(Category(name) for name in names)
     return Preferences(allowed=allowed, policy_version=policy_version)
@@ -150,12 +155,12 @@ def preview_request(
         first = rules.sites[0]
         own = (*first.own_patterns, host)
         site = replace(first, own=HostSet(own), own_patterns=own)
-    preferences = read_choice(accept, rules.policy_version)
+    unreadable = accept == UNREADABLE
+    preferences = None if unreadable else read_choice(accept, rules.policy_version)
     if preferences is not None and gpc:
         preferences = replace(preferences, under_gpc=True)
-    return PreviewRequest(
-        config, rules, site, given, url, Visitor(preferences, gpc=gpc, region=region), today
-    )
+    visitor = Visitor(preferences, gpc=gpc, region=region, unreadable_choice=unreadable)
+    return PreviewRequest(config, rules, site, given, url, visitor, today)
 
 
 def source_of(body: bytes, content_type: str) -> Source:

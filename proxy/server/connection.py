@@ -19,8 +19,18 @@ from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooL
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.cache.fast_path import FastPathEntry
-from proxy.http.access_record import CACHE, LOGGED_PATH, PAGE, REQUEST_ID, SITE, Access, AccessHook
+from proxy.cache.fast_path import FastPathHit
+from proxy.http.access_record import (
+    CACHE,
+    DEVICE,
+    LOGGED_PATH,
+    PAGE,
+    REQUEST_ID,
+    SITE,
+    UNREADABLE_CHOICE,
+    Access,
+    AccessHook,
+)
 from proxy.http.adapters.writer import ExactWriter
 from proxy.http.error_pages import error_response
 
@@ -31,7 +41,7 @@ if sys.platform != "win32":
 _log = logging.getLogger("consent_proxy.server")
 
 
-FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathEntry | None]
+FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | None]
 """(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
 
 
@@ -59,7 +69,9 @@ class ProxyRequest(web.BaseRequest):
             self.get(SITE, ""),
             self.get(CACHE, ""),
             self.get(PAGE),
+            self.get(UNREADABLE_CHOICE, ""),
             self.get(LOGGED_PATH, ""),
+            self.get(DEVICE, ""),
         )
 
     @property
@@ -161,9 +173,10 @@ class FrontConnection(RequestHandler):
         ):
             return False
         now = time.time()
-        reply = self._memory(message, self._peer, self.ssl_context is not None, now)
-        if reply is None:
+        hit = self._memory(message, self._peer, self.ssl_context is not None, now)
+        if hit is None:
             return False
+        reply, device = hit
         began = self._loop.time()
         head = reply.head_at(now)
         transport.writelines((head, reply.body) if reply.body else (head,))
@@ -175,7 +188,7 @@ class FrontConnection(RequestHandler):
                 Access(
                     new_request_id(), message.method, message.path, reply.status, size,
                     self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
-                    reply.page, reply.logged_path,
+                    reply.page, reply.unreadable_choice, reply.logged_path, device,
                 )
             )  # fmt: skip
         return True

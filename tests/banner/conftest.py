@@ -8,8 +8,8 @@ import pytest
 
 from proxy.banner.texts import Texts, languages
 from proxy.banner.views import CategoryView
-from tests.banner.host_page import banner_categories
-from tests.banner.host_page import host_page as page_with_markup
+from tests.support.host_page import banner_categories
+from tests.support.host_page import host_page as page_with_markup
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo.running import REPOSITORY, Ports, StartError, config_text, is_free, settle
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +101,7 @@ async def test_ctrl_c_stops_it_at_any_time(until: bytes, free: Ports) -> None:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(4 * PATIENCE):
         said = await process.stdout.readuntil(until)
         process.send_signal(signal.SIGINT)
         # To the end: every process that holds its output, the proxy too, is gone then.

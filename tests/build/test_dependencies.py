@@ -92,7 +92,6 @@ _NOT_IMPORTED = {
     "pytest-asyncio": "a plugin",
     "pytest-xdist": "a plugin",
     "ruff": "a command",
-    "ua-parser": "device classes",
     "uvicorn": "a command: serves the ASGI origins of the tests",
     "uvloop": "its loop is asked for by name",
     "yarl": "aiohttp's URLs",

@@ -45,6 +45,16 @@ def test_each_link_leads_to_a_file(page: Path) -> None:
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: page.name)
+def test_each_file_that_a_document_names_exists(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # of earlier days
+    named = set(
+        re.findall(r"`((?:proxy|consent_rules|tests|e2e|static|bench)/[\w./-]*)`", page.read_text())
+    )
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
 def test_the_readme_leads_to_the_other_papers() -> None:
     for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"):
         assert f"]({name})" in README

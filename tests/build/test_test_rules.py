@@ -108,3 +108,38 @@ def test_browser_tests_share_one_browser() -> None:
         if Path(file).name.startswith("test_") and imports(tree) & own
     ]
     assert found == []
+
+
+NOT_MIRRORED = {"build": "the project itself", "support": "helpers", "system": "the whole product"}
+
+
+def _imported_modules(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_test_module_imports_another() -> None:
+    wrong = {
+        (file, module)
+        for file, tree in _modules("tests", "e2e")
+        for module in _imported_modules(tree)
+        if module.startswith(("tests.", "e2e.")) and ".test_" in module
+    }
+    assert sorted(wrong) == [], "what tests share stands in tests/support"
+
+
+def test_tests_mirror_the_tree() -> None:
+    folders = {
+        path.parent.relative_to(ROOT / "tests").as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+    }
+    assert (
+        sorted(
+            folder
+            for folder in folders - set(NOT_MIRRORED)
+            if not (ROOT / "proxy" / folder).is_dir() and not (ROOT / folder).is_dir()
+        )
+        == []
+    )

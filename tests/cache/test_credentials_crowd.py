@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cache.credentials_crowd import crowd
+from tests.support.credentials_crowd import crowd
 
 
 async def test_no_body_is_somebody_elses(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import ClientError, web
 
-from tests.cache.harness import Bench, bench, until
+from tests.support.cache_bench import Bench, bench, until
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow

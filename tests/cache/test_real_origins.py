@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.app.site import Answer, Proxied, in_front_of
 from tests.support.servers import SERVERS, Running, Server, install, running
+from tests.support.site import Answer, Proxied, in_front_of
 
 OWNER = re.compile(rb'owner"?:?\s*"?([a-z]+)')
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.site import Proxied, proxied, reply
-from tests.forwarding.harness import Visit
+from tests.support.forwarding import Visit
+from tests.support.site import Proxied, proxied, reply
 
 NAMES = tuple(
     name

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.site import PAGE, config_text
-from tests.cli.commands import run
+from tests.support.commands import run
+from tests.support.site import PAGE, config_text
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,119 @@
+"""What the preference cookies of a request come down to.
+
+A cookie that nothing can be read from is not the same as none: it may hold a refusal, so it closes
+what a choice would close (`Visitor.unreadable_choice`). One that is well signed but out of date,
+dated in the future or another site's keeps its refusals and loses its acceptances
+(`Preferences.lapsed`). Of several the strictest counts (`consent_rules.preferences.strictest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+from consent_rules.preferences import Preferences, strictest
+from proxy.cookies.cookie_header import values_in
+from proxy.cookies.preference_cookie import (
+    CLOCK_SKEW_SECONDS,
+    KeyRing,
+    SignedChoice,
+    Unreadable,
+    cookie_name,
+)
+
+_MAX_CHECKS = 8
+"""Signatures checked for one request; each costs about 100 microseconds. What was found good before
+is looked up first and costs none, nor does what has another form, or another key's id."""
+_MAX_HEADER = 65_536
+"""Characters of a Cookie header that are searched. No browser sends as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChoice:
+    """`preferences` are those in force, None where there are none; `unreadable` tells why none
+    could be read though there is a cookie. From `until` on (seconds since 1970) the same cookies
+    say something else. `several` tells that more than one cookie bore the name.
+    """
+
+    preferences: Preferences | None = None
+    unreadable: Unreadable | None = None
+    until: float = inf
+    several: bool = False
+
+
+NO_CHOICE = StoredChoice()
+
+
+def stored_choice(
+    cookie_header: str,
+    keys: KeyRing,
+    sites: Collection[str],
+    domain: str,
+    now: float,
+    *,
+    lasts: int,
+    secure: bool,
+) -> StoredChoice:
+    """Read the visitor's choice. `sites` are those whose choices are this one's: its own, and with
+    a cookie domain the others that share it. `lasts` is how long a choice lasts under the present
+    config, in seconds: one made when it was longer ends with it.
+
+    Where `cookie_domain` was changed, refusals under the cookie's former name hold until the
+    visitor chooses anew.
+    """
+    name = cookie_name(domain, secure=secure)
+    former = cookie_name("" if domain else "example.com", secure=secure)
+    if name not in cookie_header and former not in cookie_header:
+        return NO_CHOICE
+    if len(cookie_header) > _MAX_HEADER:
+        return StoredChoice(unreadable=Unreadable.DAMAGED)
+    tokens = list(dict.fromkeys(values_in(cookie_header, name)))
+    signed, unreadable = _signed(tokens, keys)
+    if signed:
+        found = [_dated(one, sites, now, lasts) for one in signed]
+        chosen = strictest([choice for choice, _ in found])
+        return StoredChoice(chosen, None, min(until for _, until in found), len(tokens) > 1)
+    if unreadable is not None:
+        return StoredChoice(unreadable=unreadable, several=len(tokens) > 1)
+    if former != name:
+        # Not ours any more: what cannot be read may be somebody else's of that name.
+        signed, _ = _signed(list(dict.fromkeys(values_in(cookie_header, former))), keys)
+        found = [_dated(one, sites, now, lasts) for one in signed if one.site in sites]
+        chosen = strictest([replace(choice, lapsed=True) for choice, _ in found])
+        return StoredChoice(chosen, until=min((until for _, until in found), default=inf))
+    return NO_CHOICE
+
+
+def _signed(tokens: Sequence[str], keys: KeyRing) -> tuple[list[SignedChoice], Unreadable | None]:
+    """What is well signed, and what is wrong with the rest where nothing is."""
+    found = [known for token in tokens if (known := keys.remembered(token)) is not None]
+    wrong: Unreadable | None = None
+    checks = 0
+    for token in tokens:
+        if keys.remembered(token) is not None:
+            continue
+        rejected = keys.rejection(token)
+        if rejected is None and checks < _MAX_CHECKS:
+            checks += 1
+            read = keys.read(token)
+            if read is not None:
+                found.append(read)
+                continue
+        if wrong is not Unreadable.UNKNOWN_KEY:
+            wrong = rejected or Unreadable.DAMAGED
+    return found, wrong
+
+
+def _dated(
+    signed: SignedChoice, sites: Collection[str], now: float, lasts: int
+) -> tuple[Preferences, float]:
+    """A choice as it stands at `now`, and until when it stands so."""
+    chosen = signed.preferences
+    ends = min(chosen.expires_at, chosen.made_at + lasts)
+    begins = chosen.made_at - CLOCK_SKEW_SECONDS
+    lapsed = signed.site not in sites or not begins <= now < ends
+    if lapsed or ends != chosen.expires_at:
+        chosen = replace(chosen, expires_at=ends, lapsed=lapsed, ask_again=now >= ends)
+    until = next((moment for moment in (begins, ends) if now < moment), inf)
+    return chosen, until

@@ -1,0 +1,120 @@
+"""The class of device that a User-Agent names (RFC 9110, 10.1.5), by ua-parser's rules.
+
+Parsing takes about half a millisecond, so what is found is remembered by the header's text. Nothing
+is decided by it but whether a bot is asked: a User-Agent is anybody's to make up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING
+
+from proxy.http.recent import Recent
+
+if TYPE_CHECKING:
+    from ua_parser.core import PartialResult
+
+MAX_LENGTH = 300
+"""Characters of a User-Agent that are read; browsers' have 60 to 250. ua-parser's expressions take
+up to 6 ms for as many that were chosen to be slow."""
+MAX_REMEMBERED = 8192
+"""User-Agents that a worker remembers: 4 MB at most, about 1 MB of those that browsers send."""
+
+
+class DeviceClass(StrEnum):
+    PHONE = "phone"
+    TABLET = "tablet"
+    DESKTOP = "desktop"
+    BOT = "bot"
+    """A crawler, or what makes previews of links."""
+    OTHER = "other"
+
+
+class DeviceClasses:
+    """The classes of the User-Agents seen lately. `may_parse` limits how many new ones are parsed
+    in a time: whoever makes up another for each request must not keep the worker busy.
+    """
+
+    def __init__(self, may_parse: Callable[[], bool]) -> None:
+        self._may_parse = may_parse
+        self._known: Recent[DeviceClass] = Recent(MAX_REMEMBERED)
+
+    def known(self, raw: bytes) -> DeviceClass | None:
+        """The class of a header's value as it was sent, if it is remembered."""
+        return self._known.get(raw[:MAX_LENGTH])
+
+    def of(self, agent: str) -> DeviceClass:
+        """The class of a User-Agent; OTHER where too many new ones came of late."""
+        raw = agent.encode("utf-8", "surrogateescape")[:MAX_LENGTH]
+        found = self._known.get(raw)
+        if found is None:
+            if not self._may_parse():
+                return DeviceClass.OTHER
+            found = classify(raw.decode("utf-8", "replace"))
+            self._known.put(raw, found)
+        return found
+
+
+_PREVIEWS = re.compile(
+    r"facebookexternalhit|meta-external|applebot|urlpreview|uripreview|vkshare|embedly|iframely"
+    r"|cardyb|mastodon|pleroma|misskey|chatgpt-user|claude-user|perplexity-user|google-read-aloud"
+    r"|bitlybot|linkpreview|link-preview",
+    re.IGNORECASE,
+)
+"""Crawlers and previews that ua-parser takes for browsers or does not know."""
+_SCREENS = re.compile(
+    r"smart-?tv|\btv\b|googletv|hbbtv|web0s|bravia|\baft[a-z]{1,4}\b|roku|playstation|xbox|nintendo"
+    r"|crkey|oculus|quest \d",
+    re.IGNORECASE,
+)
+"""Televisions, consoles, headsets: some name Android or Windows beside."""
+_DESKTOP = {
+    "Windows", "Mac OS X", "Linux", "Ubuntu", "Chrome OS", "Fedora", "Debian", "FreeBSD", "OpenBSD",
+    "NetBSD", "Red Hat", "SUSE", "Mandriva", "Arch Linux", "Linux Mint", "Gentoo", "CentOS",
+    "Slackware", "Solaris",
+}  # fmt: skip
+_PHONE = {
+    "Windows Phone", "Windows Mobile", "KaiOS", "Firefox OS", "BlackBerry OS", "Symbian OS",
+    "Symbian^3", "Bada", "HarmonyOS",
+}  # fmt: skip
+
+
+@cache
+def _parser() -> Callable[[str], PartialResult]:
+    """Imported and set up when first needed: most commands have no use for it."""
+    from ua_parser import BasicResolver, Domain
+    from ua_parser.loaders import load_lazy_builtins
+
+    resolve = BasicResolver(load_lazy_builtins())
+    return lambda agent: resolve(agent, Domain.DEVICE | Domain.OS)
+
+
+def classify(agent: str) -> DeviceClass:
+    """The class of a User-Agent, by its text alone."""
+    if not agent:
+        return DeviceClass.OTHER
+    found = _parser()(agent)
+    device = found.device.family if found.device else ""
+    system = found.os.family if found.os else ""
+    if device == "Spider" or _PREVIEWS.search(agent):
+        return DeviceClass.BOT
+    if _SCREENS.search(agent):
+        return DeviceClass.OTHER
+    if device == "iPad" or "Tablet" in device:
+        return DeviceClass.TABLET
+    if system == "iOS" or system in _PHONE or device.endswith(("Smartphone", "Feature Phone")):
+        return DeviceClass.PHONE
+    if system == "Android":
+        # https://developer.chrome.com/docs/multidevice/user-agent: "Mobile" is a phone.
+        return DeviceClass.PHONE if "Mobile" in agent else DeviceClass.TABLET
+    if system in _DESKTOP and agent.startswith(("Mozilla/", "Opera/")):
+        return DeviceClass.DESKTOP
+    return DeviceClass.OTHER
+
+
+def warm_up() -> None:
+    """Compile the expressions, which takes a tenth of a second, before the first visitor comes."""
+    classify("Mozilla/5.0")

@@ -1,0 +1,39 @@
+"""A bounded mapping that is quick to read."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Recent(Generic[_T]):
+    """A mapping that forgets what was not used for a while: two halves, the older one dropped when
+    the younger is full. A look-up costs one of a dictionary, and no lock-step list of uses.
+    """
+
+    __slots__ = ("_limit", "_old", "_size", "_young")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit // 2
+        self._size = 0
+        self._young: dict[Hashable, tuple[_T, int]] = {}
+        self._old: dict[Hashable, tuple[_T, int]] = {}
+
+    def get(self, key: Hashable) -> _T | None:
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.pop(key, None)
+            if found is None:
+                return None
+            self.put(key, *found)
+        return found[0]
+
+    def put(self, key: Hashable, value: _T, size: int = 1) -> None:
+        if size > self._limit:
+            return
+        if self._size + size > self._limit:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._size += size
+        self._young[key] = (value, size)

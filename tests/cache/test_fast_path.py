@@ -1,0 +1,295 @@
+"""Replies made ready: the same as the full path gives, for as long as it would."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from consent_rules.categories import Category
+from consent_rules.preferences import Preferences
+from proxy.cache.fast_path import FastPath, FastPathEntry
+from tests.support.one_connection import connected
+from tests.support.region_files import write_region_file
+from tests.support.site import HOST, PAGE, Answer, Proxied, proxied, reply
+
+pytestmark = pytest.mark.slow
+
+FRESH = "Cache-Control: public, max-age=600"
+SCRIPT = reply(b"let site = 1;" * 300, "Content-Type: text/javascript", FRESH, html=False)
+LINKED = reply(
+    b"body{}", "Content-Type: text/css", FRESH,
+    "Link: <https://connect.facebook.net>; rel=preconnect", html=False,
+)  # fmt: skip
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[FastPathEntry | None]:
+    """What memory was asked for, and had."""
+    seen: list[FastPathEntry | None] = []
+    find = FastPath.find
+
+    def spied(self: FastPath, *args: object) -> FastPathEntry | None:
+        seen.append(find(self, *args))  # type: ignore[arg-type]
+        return seen[-1]
+
+    monkeypatch.setattr(FastPath, "find", spied)
+    return seen
+
+
+def said(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
+    """An answer without what differs from one moment, or one way of asking, to the next."""
+    kept = [(n, v) for n, v in answer.headers if n.lower() not in {"age", "date", "connection"}]
+    return answer.status, sorted(kept), answer.body
+
+
+async def visitors(site: Proxied) -> list[tuple[str, ...]]:
+    """Header fields of visitors who differ in one thing each."""
+    analytics = site.cookie("analytics")
+    expired = Preferences(
+        allowed=frozenset({Category.ADVERTISING}), policy_version="2026-01-01",
+        made_at=1, expires_at=2,
+    )  # fmt: skip
+    return [
+        (),
+        ("Sec-GPC: 1",),
+        ("X-Country: US",),
+        ("X-Country: US", "Sec-GPC: 1"),
+        ("X-Country: DE",),
+        ("Accept-Encoding: gzip",),
+        ("Accept-Encoding: br, gzip",),
+        ("Accept-Encoding: zstd",),
+        ("Accept-Language: de",),
+        ("Accept-Language: ar;q=0.9, en;q=0.1",),
+        ("Sec-Fetch-Dest: document",),
+        ("Sec-Fetch-Dest: iframe",),
+        ("Sec-Fetch-Dest: script",),
+        ("Sec-Fetch-Dest: worker",),
+        (f"Cookie: {analytics}",),
+        (f"Cookie: {analytics}", "Sec-GPC: 1"),
+        (f"Cookie: {site.cookie('advertising', 'social', 'analytics')}",),
+        (f"Cookie: {site.cookie('advertising', under_gpc=True)}", "Sec-GPC: 1"),
+        (f"Cookie: {site.cookie(vendors={'meta-pixel': True})}",),
+        (f"Cookie: {site.cookie('advertising', version='2020-01-01')}", "X-Country: US"),
+        (f"Cookie: consent={site.running.keys.sign(expired, 'www')}",),
+        (f"Cookie: {analytics[:-4]}AAAA",),
+        ("Cookie: _ga=1; _fbp=2",),
+        ("Cookie: _fbp=2; _ga=1; _hjid=3", "Sec-Fetch-Dest: document"),
+        (f"Cookie: _ga=1; _fbp=2; {analytics}",),
+        ("Cookie: basket=17",),
+        ("Cookie: basket=17", "Sec-Fetch-Dest: document"),
+        ("Cookie: session=1",),
+        ("Cookie: session=1", "Sec-Fetch-Dest: document"),
+        ("X-Forwarded-Proto: https",),
+        ("X-Forwarded-Host: localhost",),
+        ("X-Forwarded-Host: elsewhere.example",),
+        ("Referer: https://www.example.com/", "User-Agent: one"),
+        ("Cache-Control: max-age=0",),
+        ("Range: bytes=0-9",),
+        ("If-Modified-Since: Wed, 25 Nov 2026 00:00:00 GMT",),
+        ("If-None-Match: *",),
+    ]
+
+
+PATHS = ("/", "/app.js", "/linked.css", "/patients/one")
+PAGES = {"": reply(PAGE, FRESH), "app.js": SCRIPT, "linked.css": LINKED,
+         "patients/one": reply(PAGE, FRESH)}  # fmt: skip
+
+
+def no_sign_in(text: str) -> str:
+    return text.replace('[[site.page]]\nwhen_cookie = "session"\naudience = "patient"\n', "", 1)
+
+
+@pytest.mark.parametrize("change", [str, no_sign_in])
+async def test_the_fast_path_gives_what_the_full_path_gives(
+    tmp_path: Path, found: list[FastPathEntry | None], change: Callable[[str], str]
+) -> None:
+    async with proxied(tmp_path, PAGES, change=change) as site, connected(site) as kept:
+        everyone = await visitors(site)
+        etags: dict[str, set[str]] = {}
+        for _ in range(3):
+            for path in PATHS:
+                for headers in everyone:
+                    quick = await kept.ask(path, *headers)
+                    # "Connection: close" always takes the full path.
+                    slow = await site.ask(path, *headers, dest="")
+                    assert said(quick) == said(slow), (path, headers)
+                    etags.setdefault(path, set()).update(quick.all("ETag"))
+        # Each with the validators that others were given.
+        for path in PATHS:
+            for etag in etags[path]:
+                for headers in everyone:
+                    for _ in range(2):
+                        quick = await kept.ask(path, *headers, f"If-None-Match: {etag}")
+                    slow = await site.ask(path, *headers, f"If-None-Match: {etag}", dest="")
+                    assert said(quick) == said(slow), (path, headers, etag)
+        ready = [one for one in found if one is not None]
+        assert len(ready) > 300 and {one.status for one in ready} == {200, 304}
+        assert not any(one.entry.key.target == "/patients/one" for one in ready)
+
+
+async def test_an_asset_is_ready_for_all_whatever_their_cookies(
+    tmp_path: Path, found: list[FastPathEntry | None]
+) -> None:
+    async with proxied(tmp_path, PAGES, change=no_sign_in) as site, connected(site) as kept:
+        for path in ("/app.js", "/linked.css"):
+            for _ in range(2):
+                await kept.ask(path)
+            found.clear()
+            await kept.ask(path, "Cookie: basket=1; _fbp=2")
+            # A header that is held to the decision makes it each visitor's own.
+            assert (found[-1] is not None) is (path == "/app.js")
+
+
+async def test_age_is_told_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxied(tmp_path, PAGES) as site, connected(site) as kept:
+        for _ in range(3):
+            first = await kept.ask("/app.js")
+        start = time.time()
+        monkeypatch.setattr(time, "time", lambda: start + 42)
+        later = await kept.ask("/app.js")
+        assert int(later.one("Age")) - int(first.one("Age")) in {42, 43}
+        monkeypatch.setattr(time, "time", lambda: start + 700)
+        assert len(site.asked) == 1
+        await kept.ask("/app.js")
+        assert len(site.asked) == 2  # no longer fresh
+
+
+async def test_a_choice_ends_when_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = reply(PAGE, "Cache-Control: public, max-age=86000")
+    async with proxied(tmp_path, {"": long}) as site, connected(site) as kept:
+        cookie = f"Cookie: {site.cookie('analytics')}"
+        for _ in range(3):
+            assert (await kept.ask("/", cookie)).shows() == {"google-analytics"}
+        start = time.time()
+        monkeypatch.setattr(time, "time", lambda: start + 601)
+        assert (await kept.ask("/", cookie)).shows() == set()
+
+
+async def test_a_tag_expires_in_the_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    night = (time.time() // 86400 + 1) * 86400
+    monkeypatch.setattr(time, "time", lambda: night - 100)
+    today = time.strftime("%Y-%m-%d", time.gmtime(night))
+    long = reply(PAGE, "Cache-Control: public, max-age=86000")
+
+    def until_tonight(text: str) -> str:
+        return text.replace("2999-01-01", today)
+
+    async with (
+        proxied(tmp_path, {"": long}, change=until_tonight) as site,
+        connected(site) as kept,
+    ):
+        cookie = f"Cookie: {site.cookie('analytics')}"
+        for _ in range(3):
+            assert (await kept.ask("/", cookie)).shows() == {"google-analytics"}
+        monkeypatch.setattr(time, "time", lambda: night + 100)
+        assert (await kept.ask("/", cookie)).shows() == set()
+        assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("purged", ["www.example.com/", "www.example.com/app.js"])
+async def test_what_is_purged_is_not_ready(tmp_path: Path, purged: str) -> None:
+    async with proxied(tmp_path, PAGES) as site, connected(site) as kept:
+        for _ in range(3):
+            await kept.ask("/app.js")
+        assert site.running.cache is not None
+        if purged.endswith("/"):
+            site.running.cache.store.purge_prefix(purged)
+        else:
+            site.running.cache.store.invalidations.invalidate(purged)  # as another worker does
+        await kept.ask("/app.js")
+        assert len(site.asked) == 2
+
+
+async def test_requests_in_a_row_are_answered_in_order(tmp_path: Path) -> None:
+    async with proxied(tmp_path, PAGES) as site, connected(site) as kept:
+        for path in ("/", "/app.js") * 3:
+            await kept.ask(path)
+        for path in ("/", "/new", "/app.js", "/") * 3:
+            kept.send(path)
+        statuses = [(await kept.read()).status for _ in range(12)]
+        assert statuses == [200, 404, 200, 200] * 3
+        # One behind a request that the origin has not answered yet.
+        kept.send("/slow")
+        await asyncio.sleep(0.05)
+        kept.send("/app.js")
+        assert [(await kept.read()).status for _ in range(2)] == [404, 200]
+
+
+async def test_a_head_in_two_parts_is_answered(tmp_path: Path) -> None:
+    async with proxied(tmp_path, PAGES) as site, connected(site) as kept:
+        for _ in range(3):
+            whole = await kept.ask("/app.js")
+        request = f"GET /app.js HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+        for cut in range(1, len(request)):
+            kept.writer.write(request[:cut])
+            await asyncio.sleep(0)
+            kept.writer.write(request[cut:])
+            assert said(await kept.read()) == said(whole)
+
+
+async def test_a_visitor_who_takes_nothing_is_not_fed_for_ever(
+    tmp_path: Path, found: list[FastPathEntry | None]
+) -> None:
+    large = reply(b"x" * 400_000, "Content-Type: text/css", FRESH, html=False)
+    async with proxied(tmp_path, {"large.css": large}) as site, connected(site) as kept:
+        for _ in range(3):
+            await kept.ask("/large.css")
+        found.clear()
+        kept.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        for _ in range(200):
+            kept.send("/large.css")
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.3)
+        # 80 MB are asked for. What was given is what fits the buffers between the two.
+        assert len(found) < 60
+
+
+async def test_who_may_be_signed_in_gets_the_origins_own_page(tmp_path: Path) -> None:
+    async with proxied(tmp_path, PAGES, change=no_sign_in) as site, connected(site) as kept:
+        for _ in range(3):
+            await kept.ask("/", "Cookie: consent=no-token")
+        for _ in range(3):
+            await kept.ask("/linked.css", "Cookie: basket=17")
+        asked = len(site.asked)
+        for more in (1, 2, 3):
+            await kept.ask("/", "Cookie: basket=17")
+            assert len(site.asked) == asked + more
+
+
+async def test_the_region_of_an_address_chooses(
+    tmp_path: Path, found: list[FastPathEntry | None]
+) -> None:
+    write_region_file(tmp_path / "regions.mmdb")
+
+    def by_address(text: str) -> str:
+        return text.replace('country_header = "X-Country"', 'database = "regions.mmdb"')
+
+    async with proxied(tmp_path, PAGES, change=by_address) as site, connected(site) as kept:
+        for _ in range(3):
+            for address, shown in (
+                ("198.51.100.7", {"google-analytics", "meta-pixel", "youtube"}),
+                ("192.0.2.1", set()),
+                ("198.51.100.8, 192.0.2.9", set()),
+            ):
+                answer = await kept.ask("/", f"X-Forwarded-For: {address}")
+                assert answer.shows() == shown, address
+        assert len([one for one in found if one is not None]) >= 3
+
+
+@pytest.mark.parametrize(
+    "terms", ["no-cache", "no-cache, max-age=600", "max-age=0", "max-age=600, private", "no-store"]
+)
+async def test_what_must_be_asked_about_is_never_ready(
+    tmp_path: Path, found: list[FastPathEntry | None], terms: str
+) -> None:
+    old = "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT"
+    page = reply(PAGE, f"Cache-Control: {terms}", 'ETag: "1"', old)
+    async with proxied(tmp_path, {"": page}) as site, connected(site) as kept:
+        for asked in range(1, 5):
+            await kept.ask("/")
+            assert len(site.asked) == asked
+        assert not any(found)

@@ -1,0 +1,99 @@
+"""`import`: other tools' files become config that passes the check; no file gives a traceback."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consent_rules.catalogue.load import catalogue
+from consent_rules.importers.convert import as_config, read_foreign_config
+from consent_rules.importers.js_literals import UNREADABLE, Regex, objects_in
+from consent_rules.importers.service import NothingToImportError, Tool
+from tests.support.commands import run
+from tests.support.tags_config import CONFIG, TODAY
+
+pytestmark = pytest.mark.slow
+
+FOREIGN = Path(__file__).parent / "foreign"
+EXPECTED = {
+    Tool.KLARO: {"googleAnalytics": "google-analytics", "matomo": "matomo", "our-chat": ""},
+    Tool.COOKIECONSENT: {"analytics": "google-analytics", "facebookPixel": "meta-pixel"},
+    Tool.TARTEAUCITRON: {
+        "gtag": "google-analytics",
+        "youtube": "youtube",
+        "facebookpixel": "meta-pixel",
+        "smalltool": "",
+    },
+}
+
+
+@pytest.mark.parametrize("tool", list(Tool))
+def test_what_is_found(tool: Tool) -> None:
+    found = read_foreign_config((FOREIGN / f"{tool}.js").read_text(), tool, catalogue())
+    assert {service.name: service.vendor for service in found.services} == EXPECTED[tool]
+    assert found.left_out
+
+
+def test_what_is_left_out_is_said() -> None:
+    told = json.loads(run("import", FOREIGN / "klaro.js", "--from", "klaro", "--json").stdout)
+    said = "\n".join(told["left_out"])
+    for words in ("(callback)", "/[a-z]+x/", '"our-chat" is required', "translations"):
+        assert words in said
+    assert "/^_ga_.*/" not in said
+    assert told["services"][0]["cookies"] == ["_ga*", "_ga_*", "_gid"]
+
+
+@pytest.mark.parametrize("tool", list(Tool))
+def test_it_passes_the_check_once_somebody_approves(tmp_path: Path, tool: Tool) -> None:
+    file = FOREIGN / f"{tool}.js"
+    without = run("import", file, "--from", tool)
+    assert without.exit_code == 0
+    assert "tag" not in tomllib.loads(without.stdout), "nothing is approved by pasting"
+    done = run("import", file, "--from", tool, "--site", "shop", "--approved-by", "jane@x.example")
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG + done.stdout)
+    assert run("check", config).exit_code == 0
+    vendors = [tag["vendor"] for tag in tomllib.loads(done.stdout)["tag"]]
+    assert vendors == list(dict.fromkeys(v for v in EXPECTED[tool].values() if v))
+
+
+def test_files_of_another_tool_and_none() -> None:
+    done = run("import", FOREIGN / "klaro.js", "--from", "tarteaucitron")
+    assert (done.exit_code, "no tarteaucitron.init" in done.stderr) == (1, True)
+    assert run("import", "missing.js", "--from", "klaro").exit_code == 2
+    assert run("import", FOREIGN / "klaro.js", "--from", "nothing").exit_code == 2
+    assert run("import", FOREIGN / "klaro.js").exit_code == 2
+    done = run("import", "-", "--from", "klaro", stdin=b'{"services": [{"name": "matomo"}]}')
+    assert "matomo" in done.stdout
+
+
+def test_literals() -> None:
+    (found,) = objects_in(
+        "export default {a: 'x\\u0041\\n', \"b\": [1, -2, 3.5, , true, null], c: /^a\\/b/g, "
+        "d() {}, e: `t`, f: `${x}`, [g]: 1, ...h, i, 'j': {k: function () {}}}"
+    )
+    assert found["a"] == "xA\n"
+    assert found["c"] == Regex("^a\\/b")
+    assert found["e"] == "t"
+    assert found["d"] is found["f"] is found["j"]["k"] is UNREADABLE
+    assert "g" not in found
+
+
+@given(st.binary(max_size=80), st.sampled_from(list(Tool)), st.integers(0, 1500))
+@settings(max_examples=150, deadline=None)
+def test_no_file_gives_a_traceback(noise: bytes, tool: Tool, cut: int) -> None:
+    content = (FOREIGN / f"{tool}.js").read_bytes()
+    source = (content[:cut] + noise + content[cut + len(noise) :]).decode("utf-8", "replace")
+    try:
+        found = read_foreign_config(source, tool, catalogue())
+    except NothingToImportError:
+        return
+    text = as_config(
+        found, catalogue(), site="www", approved_by="x", today=TODAY, expires=TODAY.replace(day=1)
+    )
+    tomllib.loads(text)

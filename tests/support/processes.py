@@ -1,0 +1,111 @@
+"""The proxy as a process of its own, and a local origin for it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.support.site import PAGE, config_text
+from tests.support.waiting import PATIENCE
+
+ROOT = Path(__file__).parents[2]
+
+
+class LocalOrigin(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(PAGE)))
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Process:
+    """The command, and what it wrote to stderr so far."""
+
+    def __init__(self, config: Path) -> None:
+        self._log = (config.parent / "log").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "run", "--config", str(config)],
+            cwd=ROOT,
+            stderr=self._log,
+        )
+
+    @property
+    def log(self) -> str:
+        return Path(self._log.name).read_text()
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        end = time.monotonic() + PATIENCE
+        while self.log.count(text) < times:
+            assert time.monotonic() < end, self.log
+            assert self.process.poll() is None, self.log
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@contextlib.contextmanager
+def running(folder: Path, workers: int) -> Iterator[tuple[Process, Path, str, int]]:
+    """The process, its config file and text, and its port."""
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), LocalOrigin)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    port, admin = free_ports(2)
+    text = config_text(upstream.server_address[1]).replace(
+        'listen = "127.0.0.1:0"',
+        f'listen = "127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"\nworkers = {workers}\n'
+        'admin_hosts = ["admin.example.com"]',
+    )
+    config = folder / "c.toml"
+    config.write_text(text)
+    process = Process(config)
+    try:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and process.process.poll() is None:
+            with contextlib.suppress(OSError):
+                if ask(port)[0] == 200:
+                    break
+            time.sleep(0.1)
+        yield process, config, text, port
+    finally:
+        if process.process.poll() is None:
+            process.process.kill()
+            process.process.wait()
+        upstream.shutdown()
+        upstream.server_close()
+
+
+def ask(port: int, path: str = "/", **headers: str) -> tuple[int, bytes, list[str]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"Host": "www.example.com", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    method, body = ("POST", "action=accept_all") if path.endswith("/choice") else ("GET", None)
+    try:
+        connection.request(method, path, body, headers)
+        reply = connection.getresponse()
+        return reply.status, reply.read(), reply.headers.get_all("Set-Cookie") or []
+    finally:
+        connection.close()

@@ -1,0 +1,91 @@
+"""What visitors send is remembered as long as it is short: none of them can fill the memory."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consent_rules.categories import Category
+from consent_rules.matching import urls
+from consent_rules.matching.vendor_index import VendorIndex
+from consent_rules.rules import SiteRules
+from consent_rules.vendors import Vendor
+from proxy import origin
+from proxy.cookies.vendor_cookies import CookieIndex
+from proxy.html.boundary import Boundary
+from proxy.http import addresses, request_fields
+from proxy.observability import access_log
+from proxy.runtime import Runtime
+from tests.support.site import PAGE, proxied, reply
+
+LONG = "a" * 30_000
+VENDOR = Vendor(
+    id="acme", name="Acme", category=Category.ANALYTICS, cookies=("_acme",), paths=("/collect",)
+)
+
+
+COOKIES = CookieIndex([VENDOR])
+INDEX = VendorIndex([VENDOR])
+
+CASES: dict[str, tuple[Callable[[str], object], Any]] = {
+    "target": (lambda text: access_log._path(f"/{text}"), access_log._known_path),
+    "Host": (urls.host_of_authority, urls._known_host),
+    "base": (lambda text: urls.resolve("/x", f"http://a.example/{text}"), urls._known_origin),
+    "X-Forwarded-For": (addresses.parse_address, addresses._parsed),
+    "field name": (request_fields.is_unknown, request_fields._known_name),
+    "cookie": (COOKIES.vendors_of, COOKIES._remembered),
+    "own request": (INDEX.vendors_of_own_request, INDEX._own_requests),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_long_texts_are_not_remembered(case: str) -> None:
+    ask, cache = CASES[case]
+    cache.cache_clear()
+    ask(LONG)
+    assert cache.cache_info().currsize == 0
+    ask("a.example")
+    assert cache.cache_info().currsize == 1
+
+
+def test_a_long_name_is_read_all_the_same() -> None:
+    assert urls.host_of_authority(LONG) == ""
+    assert urls.host_of_authority("%61" * 30 + ".example:80") == "a" * 30 + ".example"
+    assert addresses.parse_address(" " * 1000 + "192.0.2.1") == addresses.parse_address("192.0.2.1")
+    assert addresses.parse_address(LONG) is None
+    assert request_fields.is_unknown(LONG)
+    assert not origin._only_known((LONG,), COOKIES, "")
+    assert partial(urls.resolve, "/x")(f"http://a.example/{LONG}") == urls.resolve(
+        "http://a.example/x", None
+    )
+
+
+OF_A_CONFIG = (Runtime, VendorIndex, CookieIndex, SiteRules, Boundary)
+
+
+def _alive() -> dict[type, int]:
+    gc.collect()
+    found = Counter(map(type, gc.get_objects()))
+    return {kind: found[kind] for kind in OF_A_CONFIG}
+
+
+async def test_a_configuration_that_was_replaced_is_freed(tmp_path: Path) -> None:
+    """All that visitors' requests leave in memory belongs to the configuration they came under."""
+    pages = {"": reply(PAGE, "Cache-Control: max-age=60"), "a.js": reply(b"x", html=False)}
+    seen = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with proxied(folder, pages) as site:
+            for cookie in ("", "_ga=1", "session=1", f"other={number}"):
+                for path in ("/", "/a.js", "/g/collect?v=2", f"/{number}"):
+                    await site.ask(path, cookie=cookie)
+        del site
+        seen.append(_alive())
+    assert seen[1] == seen[2]

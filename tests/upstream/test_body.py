@@ -1,0 +1,76 @@
+"""Bodies that are to be rewritten are read as a whole where that is possible, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.upstream.body import LiveBody, read_body
+from proxy.upstream.pool import open_session
+from tests.support.forwarding import Script, Visit, answers, ok, origin
+
+pytestmark = pytest.mark.slow
+
+LIMIT = 1000
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def in_pieces(*pieces: bytes, pause: float) -> Script:
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        for piece in pieces:
+            await visit.send(piece)
+            await asyncio.sleep(pause)
+
+    return script
+
+
+BIG = b"x" * 5000
+BIG_CHUNKED = CHUNKED + b"1388\r\n" + BIG + b"\r\n0\r\n\r\n"
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst"
+
+CASES = [
+    ("whole", answers(ok(b"page")), "whole", b"page"),
+    ("empty", answers(ok(b"")), "whole", b""),
+    ("chunked", answers(CHUNKED + b"4\r\npage\r\n0\r\n\r\n"), "whole", b"page"),
+    ("in pieces", in_pieces(HALF, b"later", pause=0.05), "whole", b"firstlater"),
+    ("until the end", answers(b"HTTP/1.0 200 OK\r\n\r\npage"), "whole", b"page"),
+    ("too large by its length", answers(ok(BIG)), "too_large", BIG),
+    ("too large in chunks", answers(BIG_CHUNKED), "too_large", BIG),
+    ("too large until the end", answers(b"HTTP/1.0 200 OK\r\n\r\n" + BIG), "too_large", BIG),
+    ("stalls, then goes on", in_pieces(HALF, b"later", pause=0.4), "stalled", b"firstlater"),
+    (
+        "comes, but too slowly",
+        in_pieces(ok(b"")[:-21] + b"Content-Length: 8\r\n\r\n", *[b"x"] * 8, pause=0.12),
+        "stalled",
+        b"x" * 8,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("script", "ending", "body"), [row[1:] for row in CASES], ids=[row[0] for row in CASES]
+)
+async def test_what_was_read_and_what_is_left(script: Script, ending: str, body: bytes) -> None:
+    async with (
+        origin(script) as upstream,
+        open_session() as session,
+        session.get(upstream.url) as response,
+    ):
+        result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
+        assert result.ending == ending
+        assert result.body + await response.content.read() == body
+
+
+@pytest.mark.parametrize(
+    "answer", [HALF, CHUNKED + b"5\r\nfirst\r\n", CHUNKED + b"9\r\nfirst"], ids=range(3)
+)
+async def test_a_part_is_not_passed_off_as_the_whole(answer: bytes) -> None:
+    async with (
+        origin(answers(answer)) as upstream,
+        open_session() as session,
+        session.get(upstream.url) as response,
+    ):
+        result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
+        assert (result.body, result.ending) == (b"first", "broken")
