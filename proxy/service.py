@@ -17,7 +17,7 @@ from consent_rules.config.load import LoadedConfig
 from proxy.app import fast_path_lookup, make_handler
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
-from proxy.config.live import NOT_STARTED, LiveRuntime
+from proxy.config.reload import NOT_STARTED, LiveRuntime
 from proxy.cookies.signing_keys import first_keys, key_files
 from proxy.http.access_record import Access, AccessHook
 from proxy.http.device_class import warm_up

@@ -15,7 +15,8 @@ from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
-from proxy.cookies.cookie_header import expiring, names_in
+from proxy.cookies.cookie_header import names_in
+from proxy.cookies.expiry import expiring
 from proxy.cookies.preference_cookie import (
     MAX_COOKIE_SECONDS,
     cookie_name,

@@ -16,7 +16,8 @@ from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
 from consent_rules.rules import says_patient
 from proxy.context import RequestContext
-from proxy.cookies.cookie_header import expiring, names_in
+from proxy.cookies.cookie_header import names_in
+from proxy.cookies.expiry import expiring
 from proxy.cookies.preference_cookie import set_load_once_cookie
 from proxy.cookies.vendor_cookies import allowed_set_cookies
 from proxy.cookies.wp_consent import set_wp_cookies

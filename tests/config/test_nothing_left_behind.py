@@ -15,7 +15,7 @@ from proxy import service
 from proxy.cli.app import app
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
-from proxy.config.live import LiveRuntime
+from proxy.config.reload import LiveRuntime
 from proxy.cookies.signing_keys import first_keys, make_key
 from proxy.observability.metrics import Metrics
 from proxy.runtime import build_runtime
@@ -52,6 +52,15 @@ def tree(folder: Path, *, came_and_went: bool = False) -> Tree:
         time = 0 if came_and_went and path.is_dir() else told.st_mtime_ns
         found[str(path)] = (told.st_mode, time, content, link)
     return found
+
+
+def _on_free_ports(text: str) -> str:
+    """Ports that a text names stay; the defaults may be taken by another program."""
+    text = text if "[proxy]" in text else f"[proxy]\n{text}"
+    for key in ("admin_listen", "listen"):
+        if f"\n{key} = " not in text:
+            text = text.replace("[proxy]\n", f'[proxy]\n{key} = "127.0.0.1:0"\n')
+    return text
 
 
 def _write_text(text: str) -> Write:
@@ -231,7 +240,7 @@ async def test_what_only_run_finds_leaves_nothing(
     folder.mkdir()
     (folder / "file").write_text("")
     config = folder / "c.toml"
-    config.write_text(more.replace("{folder}", str(folder)) + GOOD)
+    config.write_text(_on_free_ports(more.replace("{folder}", str(folder))) + GOOD)
     prepare(folder)
     before = tree(tmp_path, came_and_went=True)
     result = CliRunner().invoke(app, ["run", "--config", str(config)])
@@ -250,7 +259,7 @@ async def test_what_only_a_reload_finds_leaves_nothing(name: str, tmp_path: Path
     (folder / "file").write_text("")
     at_work = await live(folder)
     prepare(folder)
-    (folder / "c.toml").write_text(more.replace("{folder}", str(folder)) + GOOD)
+    (folder / "c.toml").write_text(_on_free_ports(more.replace("{folder}", str(folder))) + GOOD)
     before = tree(tmp_path)
     await at_work.reload()
     assert at_work.status()["taken"] is False

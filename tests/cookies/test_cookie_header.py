@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import Category
 from consent_rules.vendors import Vendor
-from proxy.cookies.cookie_header import (
-    cookie_domains,
-    expiring,
-    names_in,
-    paths_above,
-    value_in,
-    values_in,
-)
+from proxy.cookies.cookie_header import names_in, value_in, values_in
+from proxy.cookies.expiry import cookie_domains, expiring, paths_above
 from proxy.cookies.vendor_cookies import CookieIndex, allowed_set_cookies, without_closed
 
 

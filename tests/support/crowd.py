@@ -16,7 +16,8 @@ from consent_rules.decision import Decision, Visitor, ask_again_from, decide
 from consent_rules.preferences import Preferences, strictest
 from consent_rules.rules import PageContext
 from proxy.banner.texts import texts_for
-from proxy.cookies.cookie_header import expiring, names_in
+from proxy.cookies.cookie_header import names_in
+from proxy.cookies.expiry import expiring
 from proxy.cookies.preference_cookie import (
     KeyRing,
     cookie_name,

@@ -1,4 +1,4 @@
-"""The configuration in force in one worker, and its reload."""
+"""Reload, on SIGHUP or a saved file: the configuration in force in one worker."""
 
 from __future__ import annotations
 

@@ -1,0 +1,83 @@
+"""Expire cookies: `Set-Cookie` values that end them wherever they may have been put."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from publicsuffixlist import PublicSuffixList
+
+_SUFFIXES = PublicSuffixList(accept_unknown=True)
+_GONE = "Max-Age=0"
+# Proxies in front read 4 or 8 KB of headers by default. What is left over goes with the next page.
+_MAX_EXPIRED = 4096
+_MAX_DEPTH = 4
+_PATH_PART = re.compile(r"[\w.~%!$&'()*+,=:@-]+", re.ASCII)
+
+
+def cookie_domains(host: str) -> tuple[str, ...]:
+    """The domains a script on `host` may set cookies for: the host and its parents, down to the
+    one below the public suffix. Empty for an address or a bare suffix.
+    """
+    if not host or host.replace(".", "").isdigit() or ":" in host:
+        return ()
+    registrable = _SUFFIXES.privatesuffix(host)
+    if registrable is None:
+        return ()
+    labels = host.split(".")
+    deepest = len(labels) - len(registrable.split("."))
+    return tuple(".".join(labels[start:]) for start in range(deepest + 1))
+
+
+def paths_above(path: str) -> tuple[str, ...]:
+    """Where a cookie that is sent for `path` may have been put: `/`, and each part of the path,
+    with a slash at its end and without (RFC 6265, 5.1.4). The likeliest first.
+    """
+    found = ["/"]
+    way = ""
+    for part in path.split("/")[1 : _MAX_DEPTH + 1]:
+        # What would end the attribute ends the search.
+        if not _PATH_PART.fullmatch(part):
+            break
+        way = f"{way}/{part}"
+        found += (way, f"{way}/")
+    return tuple(found)
+
+
+def expiring(
+    names: Iterable[str], host: str, path: str = "/", *, secure: bool = False
+) -> list[str]:
+    """Set-Cookie values that end cookies wherever a page at `path` of `host` could have put them.
+
+    Scripts' and HttpOnly ones alike: a Set-Cookie header reaches both. With `secure`, those that
+    are kept apart by top-level site as well (https://github.com/privacycg/CHIPS). About 4 KB at
+    most, the likeliest places first: what is left is for the next answer, when these are gone.
+    """
+    names = tuple(dict.fromkeys(names))
+    domains = cookie_domains(host)
+    values: list[str] = []
+    left = _MAX_EXPIRED
+    for partitioned in (False, True) if secure else (False,):
+        for where in paths_above(path):
+            for name in names:
+                for value in _ends(name, where, domains, partitioned=partitioned):
+                    left -= len(value) + len("Set-Cookie: \r\n")
+                    if left < 0:
+                        return values
+                    values.append(value)
+    return values
+
+
+def _ends(name: str, path: str, domains: Sequence[str], *, partitioned: bool) -> Iterator[str]:
+    base = f"{name}=; Path={path}; {_GONE}"
+    flags = "; Secure; Partitioned" if partitioned else ""
+    # A prefix in the name demands attributes (RFC 6265bis, 4.1.3).
+    if name.startswith("__Host-"):
+        if path == "/":
+            yield f"{base}{flags or '; Secure'}"
+        return
+    if name.startswith("__Secure-"):
+        flags = flags or "; Secure"
+    yield f"{base}{flags}"
+    for domain in domains:
+        yield f"{base}; Domain={domain}{flags}"
