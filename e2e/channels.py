@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Playwright
 from playwright.sync_api import Error as BrowserError
@@ -27,7 +26,7 @@ from tests.support.waiting import PATIENCE
 SCRIPT = Path(__file__).with_name("channels.js").read_bytes()
 APPROVED = "approved.example"
 UNKNOWN = "unknown.example"
-WATCH_SECONDS = 1.5
+WATCH_SECONDS = 2.0
 """How long hosts are watched once everything was tried."""
 
 _PAGE = b"""<!doctype html><html lang=en><head><meta charset=utf-8><title>x</title>
@@ -36,7 +35,9 @@ _WORKER = b"fetch(decodeURIComponent(location.hash.slice(1)))"
 _SERVICE_WORKER = b"if (location.search) fetch(decodeURIComponent(location.search.slice(1)))"
 _GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
 _SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><circle r="9"/></svg>'
-_PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>"
+_PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>"
+)
 
 
 async def _hang_up(_: Visit) -> None:
@@ -68,7 +69,7 @@ PAGES: Mapping[str, Reply] = {
 }
 ADDRESSES = (
     "/page", "/patients/page", "/robots.txt", "/data.json", "/a.css", "/a.js", "/a.gif", "/a.svg",
-    "/a.xml", "/a.pdf", "/no-such-page", "/hangs-up", "/.consent/state", "/.consent/jwks.json",
+    "/a.xml", "/no-such-page", "/hangs-up", "/.consent/state", "/.consent/jwks.json",
     "/.consent/preferences", "/.well-known/gpc.json",
 )  # fmt: skip
 KINDS = (
@@ -76,11 +77,16 @@ KINDS = (
     "srcdoc", "blob", "javascript", "popup-blank", "popup-blob", "data-alone", "srcdoc-alone",
     "sandbox-alone", "blob-alone",
 )  # fmt: skip
-WINDOWS = (
-    *((kind, "") for kind in KINDS),
-    *((kind, address) for address in ADDRESSES for kind in ("frame", "popup")),
-)
-"""(kind, address) of each window; `channels.js` opens them."""
+Window = tuple[str, str]
+"""(kind, address); `channels.js` opens it."""
+
+
+def both(*addresses: str) -> tuple[Window, ...]:
+    """Addresses of the site in a frame each, and in a window each."""
+    return tuple((kind, address) for address in addresses for kind in ("frame", "popup"))
+
+
+WINDOWS: tuple[Window, ...] = (*((kind, "") for kind in KINDS), *both(*ADDRESSES))
 
 
 def with_vendor(config: str) -> str:
@@ -98,11 +104,17 @@ policy_url = "https://{APPROVED}/privacy"
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What came over one channel: requests (or a datagram, a handshake), or connections alone."""
+    """What came to a channel's host: first lines of requests (a handshake, a datagram) and how
+    many connections."""
 
-    channel: str
     requests: tuple[str, ...]
     connections: int
+
+
+Counts = Mapping[str, tuple[int, int]]
+"""Requests and connections by channel."""
+Targets = Mapping[str, tuple[str, int]]
+"""By channel: where it shall lead (a URL without its path), and the port behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,33 +123,28 @@ class ClosedHosts:
 
     by_channel: Mapping[str, ClosedHost]
 
-    def targets(self, domain: str, *without: str) -> dict[str, tuple[str, int]]:
-        """What `tryChannels` takes: where each channel shall lead, and the port behind."""
+    def targets(self, domain: str, channels: Iterable[str]) -> Targets:
         return {
             name: (f"http://c{host.port}x.{domain}", host.port)
-            for name, host in self.by_channel.items()
-            if name not in without
+            for name in channels
+            for host in (self.by_channel[name],)
         }
 
     def flag(self) -> str:
         return resolver_rules((f"c{h.port}x", h.port) for h in self.by_channel.values())
 
-    def counts(self) -> dict[str, tuple[int, int]]:
+    def counts(self) -> Counts:
         return {
             name: (len(host.arrivals.requests), host.arrivals.connections)
             for name, host in self.by_channel.items()
         }
 
-    def since(self, before: Mapping[str, tuple[int, int]]) -> dict[str, Arrived]:
+    def since(self, before: Counts) -> dict[str, Arrived]:
         """What has arrived since, by channel."""
         found = {}
-        for name, host in self.by_channel.items():
-            requests, connections = before[name]
-            one = Arrived(
-                name,
-                tuple(host.arrivals.requests[requests:]),
-                host.arrivals.connections - connections,
-            )
+        for name, (requests, connections) in before.items():
+            arrivals = self.by_channel[name].arrivals
+            one = Arrived(tuple(arrivals.requests[requests:]), arrivals.connections - connections)
             if one.requests or one.connections:
                 found[name] = one
         return found
@@ -175,57 +182,28 @@ def profile(playwright: Playwright, folder: Path, hosts: ClosedHosts) -> Iterato
         context.close()
 
 
-Targets = Mapping[str, tuple[str, int]]
-
-
-def try_window(page: Page, kind: str, address: str, targets: Targets) -> dict[str, str]:
-    """Try channels in a window. Returns the faults of those that could not be tried."""
-    found: dict[str, str] = page.evaluate(
-        "([kind, address, name, targets]) => tryWindow(kind, address, name, targets)",
-        [kind, address, f"{kind}{address}", targets],
-    )
-    return found
-
-
 def try_windows(
-    context: BrowserContext,
-    hosts: ClosedHosts,
-    url: str,
-    windows: Sequence[tuple[str, str]],
-    targets: Targets,
-    sparing: Targets,
-) -> tuple[dict[tuple[str, str], Arrived], dict[str, dict[str, str]]]:
-    """Try the channels of `targets` in the page itself, and of `sparing` in the other windows."""
-    page = context.new_page()
-    page.goto(url)
-    arrived: dict[tuple[str, str], Arrived] = {}
-    faults: dict[str, dict[str, str]] = {}
+    page: Page, windows: Iterable[Window], targets: Targets
+) -> dict[Window, dict[str, str]]:
+    """Try channels in windows that a page opens. Returns by window the faults of those that could
+    not be tried; "*" stands for all."""
+    faults: dict[Window, dict[str, str]] = {}
+    others = {*page.context.pages}
     for kind, address in windows:
-        before = hosts.counts()
-        name = f"{kind}{address}"
-        try:
-            faults[name] = try_window(page, kind, address, targets if kind == "top" else sparing)
-        except BrowserError as error:
-            faults[name] = {"*": str(error)}
-        page.wait_for_timeout(150)
-        if (kind, address) == windows[-1]:
-            page.wait_for_timeout(1000 * WATCH_SECONDS)
-        for channel, one in hosts.since(before).items():
-            arrived[channel, name] = one
-        for other in context.pages:
-            if other not in (page, context.pages[0]):
-                with contextlib.suppress(BrowserError):
-                    other.close()
-    return arrived, faults
+        faults[kind, address] = page.evaluate(
+            "([kind, address, name, targets]) => tryWindow(kind, address, name, targets)",
+            [kind, address, f"{kind}{address}", targets],
+        )
+        page.wait_for_timeout(100)
+        for opened in {*page.context.pages} - others:
+            with contextlib.suppress(BrowserError):
+                opened.close()
+    return faults
 
 
-def wait_for(hosts: ClosedHosts, before: Mapping[str, tuple[int, int]], page: Page,
-             channels: set[str], seconds: float) -> set[str]:
-    """The channels over which something came, at the latest after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not channels <= set(hosts.since(before)) and time.monotonic() < deadline:
+def wait_for(hosts: ClosedHosts, before: Counts, page: Page, channels: set[str]) -> set[str]:
+    """Wait until something has come over each of these channels; returns those that did not."""
+    deadline = time.monotonic() + PATIENCE
+    while (missing := channels - set(hosts.since(before))) and time.monotonic() < deadline:
         page.wait_for_timeout(50)
-    return set(hosts.since(before))
-
-
-Any_ = Any
+    return missing
