@@ -99,12 +99,11 @@ FEW: tuple[Window, ...] = (("top", ""), ("blank", ""), ("srcdoc-alone", ""), *bo
 OPEN_WINDOWS: Mapping[str, tuple[Window, ...]] = {"PDF": PDF, "opens a marketing page": MARKETING}
 """Windows that the page's policy does not hold, by the words that README.md has for them."""
 
-WITHOUT_PEERS: frozenset[Window] = frozenset(
-    {(kind, "") for kind in ("top", "blank", "blank-at-once", "blank-in-blank", "blank-in-object",
-                             "srcdoc", "blob", "javascript", "popup-blank")}
-    | {window for window in WINDOWS if window[0] == "frame"}
-    | {("popup", path) for path in ("/page", "/patients/page", "/no-such-page")}
-)  # fmt: skip
+WITHOUT_PEERS = frozenset(
+    window
+    for window in WINDOWS
+    if window[0] != "blank-by-index" and not window[0].endswith("-alone")
+)
 """Where the script that takes WebRTC away comes before the page's own."""
 REFUSED = frozenset(
     ("frame", address)
