@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -72,7 +72,7 @@ class Visitor:
     `unreadable_choice` tells that the browser brought a preference cookie that nothing can be read
     from: it may hold a refusal. `ask_later` tells that the law of the region does not let us ask
     again yet (`ask_again_from`). `bot` is a crawler or the maker of a link preview: it is not
-    asked, and no yes of it counts.
+    asked, and nothing else is different.
     """
 
     preferences: Preferences | None = None
@@ -132,8 +132,6 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
     """Decide for one page and one visitor. Pure: the same values give the same decision."""
     terms = rules.terms_of(visitor.region)
     regime = terms.regime
-    if visitor.bot:
-        visitor = _without_yes(visitor)
     preferences = visitor.preferences
     categories: dict[Category, Answer] = {
         category: _category(category, rules, visitor, regime) for category in Category
@@ -194,12 +192,6 @@ def ask_again_from(site: SiteRules, preferences: Preferences | None, terms: Regi
 def _is_current(preferences: Preferences, policy_version: str) -> bool:
     """Whether what the visitor allowed still counts: given to this policy, and not out of date."""
     return preferences.policy_version == policy_version and not preferences.lapsed
-
-
-def _without_yes(visitor: Visitor) -> Visitor:
-    chosen = visitor.preferences
-    refusals = None if chosen is None else replace(chosen, lapsed=True)
-    return replace(visitor, preferences=refusals, once=frozenset())
 
 
 def _tag(

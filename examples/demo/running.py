@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import errno
 import os
 import socket
@@ -18,6 +19,7 @@ from aiohttp import web
 
 from examples.demo.origin import origin_app
 from examples.demo.vendors import Ledger, local_addresses, vendor_stubs
+from proxy.cookies.signing_keys import key_files, make_key
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("consent-proxy.toml")
@@ -159,6 +161,13 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def make_keys(folder: Path) -> None:
+    """Make the first signing key, where there is none: here its absence is no fault to warn of."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not key_files(folder):
+        make_key(folder, datetime.datetime.now(datetime.UTC))
+
+
 @asynccontextmanager
 async def demo(
     ports: Ports,
@@ -174,6 +183,7 @@ async def demo(
     """
     at = local_addresses(ports.vendors)
     _make_folder(state)
+    make_keys(state / "keys")
     async with AsyncExitStack() as stack:
         tell("starting the stand-ins for the vendors")
         await stack.enter_async_context(vendor_stubs(ports.vendors, ledger, at))

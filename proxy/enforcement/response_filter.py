@@ -77,6 +77,7 @@ def enforce(
     if kind is ResponseKind.INTERIM:
         _filter_interim(headers, context, site)
         return ""
+    _redirect_to_preferences(headers, context, site)
     differs = _filter(headers, context, site) if context.decision.enforce else False
     if kind in _DOCUMENTS and context.decision.enforce:
         _restrict_document(headers, context, site)
@@ -103,6 +104,18 @@ def _filter_interim(
     filter_fetching_headers(
         headers, lambda url: boundary.owner(url, context.url) is not None, Audience.MARKETING
     )
+
+
+def _redirect_to_preferences(
+    headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
+) -> None:
+    """A 307 or 308 repeats the visitor's POST where it leads to: through a redirect of the origin's
+    a form of the page, or of another site, would choose in the visitor's name.
+    """
+    boundary = site.boundary
+    values = headers.getall("Location", ())
+    if any(boundary.is_own_endpoint(value, context.url) for value in values):
+        headers["Location"] = boundary.preferences_url
 
 
 def _filter(headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement) -> bool:

@@ -72,6 +72,14 @@ class Boundary:
                 self._judged[digest] = known
         return known
 
+    def is_own_endpoint(self, url: str, base: str) -> bool:
+        """Whether a form or a redirect that leads to a URL could choose in the visitor's name."""
+        target = resolve(url, base)
+        if target is None or not self.own.holds(target.host, target.port):
+            return False
+        prefix = self.preferences_url.rpartition("/")[0]
+        return target.path.startswith(f"{prefix}/") and target.path != self.preferences_url
+
     def owner(self, url: str, base: str) -> Owner | None:
         """Who answers for a URL; None for the site itself."""
         target = resolve(url, base)
@@ -134,17 +142,7 @@ class CompileContext:
                     yield owner
 
     def is_own_endpoint(self, url: str) -> bool:
-        """Whether a form that leads to a URL would choose in the visitor's name."""
-        own = self.boundary.own
-        preferences = self.boundary.preferences_url
-        prefix = preferences.rpartition("/")[0]
-        for base in self.bases:
-            target = resolve(url, base)
-            if target is None or not own.holds(target.host, target.port):
-                continue
-            if target.path.startswith(f"{prefix}/") and target.path != preferences:
-                return True
-        return False
+        return any(self.boundary.is_own_endpoint(url, base) for base in self.bases)
 
     def is_own(self, url: str) -> bool:
         return next(self.owners((url,)), None) is None

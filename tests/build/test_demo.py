@@ -15,7 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from examples.demo.running import REPOSITORY, Ports, StartError, config_text, is_free, settle
+from examples.demo.running import (
+    REPOSITORY,
+    Ports,
+    StartError,
+    config_text,
+    is_free,
+    make_keys,
+    settle,
+)
+from proxy.cookies.signing_keys import key_files, read_keys
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -111,3 +120,11 @@ async def test_ctrl_c_stops_it_at_any_time(until: bytes, free: Ports) -> None:
     assert b"Traceback" not in said
     assert b"warning" not in said.lower()
     assert all(map(is_free, asdict(free).values()))
+
+
+def test_the_first_start_makes_a_key_and_the_next_one_keeps_it(tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys")
+    first = key_files(tmp_path / "keys")
+    make_keys(tmp_path / "keys")
+    assert key_files(tmp_path / "keys") == first
+    assert read_keys(tmp_path / "keys")

@@ -52,7 +52,9 @@ def test_each_file_that_a_document_names_exists(page: Path) -> None:
     named = set(
         re.findall(r"`((?:proxy|consent_rules|tests|e2e|static|bench)/[\w./-]*)`", page.read_text())
     )
-    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+    made = "bench/output"  # by a run
+    missing = [name for name in named if not (ROOT / name).exists() and made not in name]
+    assert sorted(missing) == []
 
 
 def test_the_readme_leads_to_the_other_papers() -> None:

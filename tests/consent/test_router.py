@@ -13,7 +13,7 @@ import pytest
 
 from consent_rules.categories import Category
 from tests.support.choices import FORM, OWN, post, stored
-from tests.support.site import HOST, Proxied, proxied
+from tests.support.site import HOST, Proxied, proxied, reply
 
 # --- Choices
 
@@ -436,3 +436,26 @@ async def test_own_words_are_shown_on_pages_and_in_the_preferences(tmp_path: Pat
         preferences = (await site.ask("/.consent/preferences", german)).text
         assert b">Nichts erlauben</button>" in preferences
         assert b">Alle erlauben</button>" in preferences
+
+
+@pytest.mark.parametrize(
+    "status", ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"]
+)
+@pytest.mark.parametrize("mode", ["enforce", "observe"])
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/.consent/choice", "/.consent/preferences"),
+        ("http://www.example.com/.consent/choice?action=accept_all", "/.consent/preferences"),
+        ("//www.example.com/x/../.consent/%63hoice", "/.consent/preferences"),
+        ("/.consent/preferences", "/.consent/preferences"),
+        ("/blog/.consent/choice", "/blog/.consent/choice"),
+    ],
+)
+async def test_no_redirect_of_the_origin_leads_to_a_choice(
+    tmp_path: Path, status: str, mode: str, location: str, expected: str
+) -> None:
+    pages = {"go": reply(b"", f"Location: {location}", status=status)}
+    async with proxied(tmp_path, pages, mode=mode) as site:
+        answer = await site.ask("/go", FORM, method="POST", body=b"action=accept_all")
+        assert answer.one("Location") == expected

@@ -20,11 +20,9 @@ from proxy.http.access_record import Access
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
 from tests.support.choices import post
-from tests.support.clock import DAY, Clock, clock
+from tests.support.clock import DAY, Clock
 from tests.support.one_connection import connected
 from tests.support.site import BANNER, PAGE, Answer, Proxied, proxied, reply
-
-__all__ = ["clock"]  # a fixture
 
 US = "X-Country: US"
 FRESH = {"": reply(PAGE, "Cache-Control: public, max-age=600")}

@@ -20,7 +20,8 @@ OWN = {"www.example.com", "cdn.example.com"}
 # know a <form> within a <select>, after which another form is none. And turbohtml does not give
 # the page the attributes of an <html> within a <frameset>; there the policy header must do.
 READ_OTHERWISE = re.compile(
-    r"<template.*<(?:html|head|body|frameset|frame)\b|<select.*<form.*<form|<frameset.*<html",
+    r"<template.*<(?:html|head|body|frameset|frame)\b|<template.*<table.*<form"
+    r"|<select.*<form.*<form|<frameset.*<html",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -18,8 +18,3 @@ class Clock:
 
     def after(self, seconds: float) -> None:
         self.now = self.began + seconds
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
