@@ -26,7 +26,7 @@ SHORTEST = 0.7
 _LOADED = 4.0
 
 # Flags for tests that switch off what visitors' browsers do.
-_UNWANTED = ["--disable-background-networking", "--no-pings"]
+UNWANTED_FLAGS = ["--disable-background-networking", "--no-pings"]
 
 
 def resolver_rules(ports: Iterable[tuple[str, int]]) -> str:
@@ -43,8 +43,8 @@ async def launch(playwright: Playwright, profile: Path, flags: Sequence[str]) ->
     return await playwright.chromium.launch_persistent_context(
         profile,
         executable_path=executable(playwright),
-        args=[*(f for f in FLAGS if f not in _UNWANTED), *flags],
-        ignore_default_args=_UNWANTED,
+        args=[*(f for f in FLAGS if f not in UNWANTED_FLAGS), *flags],
+        ignore_default_args=UNWANTED_FLAGS,
     )
 
 
