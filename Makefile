@@ -70,6 +70,7 @@ test-e2e: $(READY) browser ## tests in real Chromium
 
 browser: $(READY) ## install what the browser tests need, where it is missing: Chromium, npm packages
 	@scripts/npm-install e2e
+	@scripts/playwright-driver $(PY)
 	@scripts/find-chromium $(PY) >/dev/null
 
 lighthouse: $(READY) browser ## Lighthouse on the demo, with the banner and without
