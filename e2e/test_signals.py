@@ -81,19 +81,20 @@ def visiting(
     *,
     allowed: tuple[str, ...] | None,
     country: str = "",
+    page: bytes = PAGE,
 ) -> Iterator[tuple[Proxied, Page]]:
     """A visitor who chose these categories (None: has yet to choose), on the page."""
-    with serving(folder, {"": reply(PAGE)}, change=with_tags(*VENDORS)) as site:
+    with serving(folder, {"": reply(page)}, change=with_tags(*VENDORS)) as site:
         home = f"http://localhost:{site.port}"
         context = browser.new_context(extra_http_headers={"X-Country": country} if country else {})
         if allowed is not None:
             name, _, value = site.cookie(*allowed).partition("=")
             context.add_cookies([{"name": name, "value": value, "url": home}])
         context.route(lambda url: any(host in url for host in QUEUES), library)
-        page = context.new_page()
-        page.goto(home)
-        page.wait_for_load_state("networkidle")
-        yield site, page
+        tab = context.new_page()
+        tab.goto(home)
+        tab.wait_for_load_state("networkidle")
+        yield site, tab
         context.close()
 
 
@@ -177,3 +178,204 @@ def test_a_choice_without_reload_is_told_as_an_update(
         ]  # fmt: skip
         assert page.evaluate("[...fbq.queue.at(-1)]") == ["consent", "grant"]
         assert page.evaluate("ttq.at(-1)") == ["grantConsent"]
+
+
+GTM = "https://www.googletagmanager.com/gtm.js?id=GTM-1"
+# Google's own snippet, with the name of its queue.
+SNIPPET = """(function(w,d,s,l,i){w[l]=w[l]||[];w[l].push({'gtm.start':1,event:'gtm.js'});
+var j=d.createElement(s),dl=l!='dataLayer'?'&l='+l:'';j.async=true;
+j.src='https://www.googletagmanager.com/gtm.js?id='+i+dl;d.head.append(j)})
+(window,document,'script','NAME','GTM-1');"""
+GRANTED = """{ad_storage:'granted',ad_user_data:'granted',ad_personalization:'granted'}"""
+
+
+def by_snippet(before: str, after: str = "", name: str = "dataLayer") -> str:
+    snippet = SNIPPET.replace("NAME", name)
+    return f"<script>{before}</script><script>{snippet}</script><script>{after}</script>"
+
+
+WIPES: dict[str, str] = {
+    "assigned": by_snippet("dataLayer = [{page: 1}]"),
+    "declared": by_snippet("var dataLayer = [{page: 1}]"),
+    "declared for good": by_snippet("", "const dataLayer = window.dataLayer; dataLayer.length = 0"),
+    "assigned after the snippet": by_snippet("", "window.dataLayer = [{page: 1}]"),
+    "assigned twice": by_snippet("dataLayer = [1]; dataLayer = [2]", "dataLayer = []"),
+    "unset": by_snippet("dataLayer = undefined", "dataLayer = null; dataLayer = dataLayer || []"),
+    "emptied": by_snippet("", "dataLayer.length = 0"),
+    "emptied one by one": by_snippet("", "while (dataLayer.length) dataLayer.pop()"),
+    "shifted": by_snippet("", "while (dataLayer.length) dataLayer.shift()"),
+    "spliced": by_snippet("dataLayer.splice(0)", "dataLayer.splice(0, 99, {page: 1})"),
+    "filtered": by_snippet("", "dataLayer = dataLayer.filter((one) => one.event)"),
+    "emptied by a reference": by_snippet("const kept = dataLayer; kept.length = 0", "kept.pop()"),
+    "deleted": by_snippet("delete window.dataLayer; window.dataLayer = [1]"),
+    "deleted after the snippet": by_snippet("", "delete window.dataLayer"),
+    "moved": by_snippet("", "dataLayer.reverse().unshift({page: 1})"),
+    "gtag made anew": by_snippet("window.gtag = () => {}", "gtag = null; dataLayer = []"),
+    "gtag declared": by_snippet("function gtag() {} dataLayer = []"),
+    "push made anew": by_snippet("dataLayer.push = () => 0", "dataLayer.length = 0"),
+    "granted by the page": by_snippet(
+        "function gtag(){dataLayer.push(arguments)}"
+        f"gtag('consent','default',{GRANTED});gtag('consent','update',{GRANTED})"
+    ),
+    "granted for a region": by_snippet(
+        "function gtag(){dataLayer.push(arguments)}"
+        f"gtag('consent','default',{{...{GRANTED},region:['DE']}})"
+    ),
+    "granted past push": by_snippet(
+        f"(function(){{dataLayer.unshift(arguments)}})('consent','update',{GRANTED});"
+        f"(function(){{dataLayer[dataLayer.length]=arguments}})('consent','default',{GRANTED})"
+    ),
+    "granted in the array": by_snippet(
+        f"(function(){{dataLayer=[arguments]}})('consent','default',{GRANTED})"
+    ),
+    "another queue": by_snippet("", name="myLayer"),
+    "another queue, assigned": by_snippet("myLayer = [1]", "myLayer = [2]", name="myLayer"),
+    "another queue, emptied": by_snippet("", "myLayer.length = 0", name="myLayer"),
+    "another queue in markup": f"""<script>myLayer = [1]</script>
+        <script async src="{GTM}&amp;l=myLayer"></script><script>myLayer = [2]</script>""",
+    "another queue in markup that waits": f"""<script src="{GTM}&l=myLayer"></script>""",
+    "another queue, by an attribute": f"""<script>var s = document.createElement('script');
+        s.setAttribute('src', '{GTM}&l=myLayer'); document.head.append(s); myLayer = []</script>""",
+    "another queue, written": f"""<script>
+        document.write('<script src="{GTM}&l=myLayer"></scr' + 'ipt>')</script>""",
+    "another queue, late": """<script>addEventListener('load', () => setTimeout(() => {
+        SNIPPET; myLayer.length = 0 }, 50))</script>""".replace(
+        "SNIPPET", SNIPPET.replace("NAME", "myLayer")
+    ),
+    "two queues": by_snippet("") + by_snippet("", "myLayer.length = 0", name="myLayer"),
+}
+"""What a page's own scripts do to the queue of Google's tags before a tag reads it."""
+
+READS = """(() => {
+  const name = new URL(document.currentScript.src).searchParams.get('l') || 'dataLayer';
+  const found = window[name] = window[name] || [];
+  window.read = window.read || [];
+  read.push(found.slice(0).map((one) => one && one.length ? [...one] : one));
+  const { push } = found;
+  found.push = function (...all) {
+    for (const one of all) read.at(-1).push(one && one.length ? [...one] : one);
+    return push.apply(found, all);
+  };
+})()"""
+"""What a container's script does first: it reads its queue, and takes over what is pushed later."""
+
+
+@contextmanager
+def with_container(
+    folder: Path, browser: Browser, body: str, *, allowed: tuple[str, ...] | None, country: str = ""
+) -> Iterator[Page]:
+    """A page whose open tag manager is a stand-in."""
+    text = f"<!doctype html><title>x</title><body>{body}<p>Hello</body>".encode()
+    change = with_tags("google-tag-manager", "google-analytics", "google-ads")
+    with serving(folder, {"": reply(text)}, change=change) as site:
+        home = f"http://localhost:{site.port}"
+        context = browser.new_context(extra_http_headers={"X-Country": country} if country else {})
+        if allowed is not None:
+            name, _, value = site.cookie(*allowed).partition("=")
+            context.add_cookies([{"name": name, "value": value, "url": home}])
+        context.route(
+            lambda url: "googletagmanager.com" in url,
+            lambda route: route.fulfill(body=READS, content_type="text/javascript"),
+        )
+        page = context.new_page()
+        page.goto(home)
+        page.wait_for_function("window.read")
+        page.wait_for_load_state("networkidle")
+        yield page
+        context.close()
+
+
+@pytest.mark.parametrize("wipe", WIPES)
+def test_whatever_the_page_does_to_the_queue_the_tag_reads_the_choice(
+    tmp_path: Path, browser: Browser, wipe: str
+) -> None:
+    told = consent_mode(ad=False, analytics=True, functional=False)
+    with with_container(tmp_path, browser, WIPES[wipe], allowed=(Category.ANALYTICS,)) as page:
+        for read in page.evaluate("read"):
+            calls = [one for one in read if isinstance(one, list)]
+            assert [call for call in calls if call[0] == "consent"] == [
+                ["consent", "default", told]
+            ]
+            assert (
+                read[:3]
+                == [
+                    ["consent", "default", told],
+                    ["set", "ads_data_redaction", True],
+                    ["set", "url_passthrough", False],
+                ]
+                or wipe == "moved"
+            )
+        assert len(page.evaluate("read")) == (2 if wipe == "two queues" else 1)
+
+
+def test_what_the_page_grants_after_the_tag_has_read_does_not_count(
+    tmp_path: Path, browser: Browser
+) -> None:
+    told = consent_mode(ad=False, analytics=True, functional=False)
+    with with_container(tmp_path, browser, by_snippet(""), allowed=(Category.ANALYTICS,)) as page:
+        page.evaluate(
+            "() => { const call = function () { dataLayer.push(arguments) };"
+            f"call('consent', 'update', {GRANTED}); call('event', 'x');"
+            "call('consent', 'update', {analytics_storage: 'denied'}); dataLayer.push({a: 1}) }"
+        )
+        (read,) = page.evaluate("read")
+        assert read[0] == ["consent", "default", told]
+        assert "granted" not in json.dumps(read[1:])
+        assert read[-3:] == [
+            ["event", "x"],
+            ["consent", "update", {"analytics_storage": "denied"}],
+            {"a": 1},
+        ]
+
+
+def test_a_choice_is_told_though_the_page_has_a_gtag_and_a_queue_of_its_own(
+    tmp_path: Path, browser: Browser
+) -> None:
+    body = by_snippet("dataLayer = []; gtag = () => {}", "gtag = null")
+    with with_container(tmp_path, browser, body, allowed=None, country="US") as page:
+        page.get_by_role("button", name="Choose").click()
+        page.wait_for_timeout(550)  # before, a press counts as one of two at "Choose"
+        page.get_by_role("button", name="Save").click()
+        page.locator("#yc").wait_for(state="detached")
+        (read,) = page.evaluate("read")
+        told = consent_mode(ad=True, analytics=True, functional=False)
+        assert read[-1] == ["consent", "update", told]
+
+
+OTHER_QUEUES = {
+    "uetq": ("uetq = [1]; uetq = []; delete window.uetq", "uetq.length = 0"),
+    "ttq": ("var ttq = [1]", "while (ttq.length) ttq.pop()"),
+    "fbq": (
+        "fbq = function () { fbq.queue.push(arguments) }; fbq.queue = [];"
+        "var other = function () { other.queue.push(arguments) }; other.queue = []; fbq = other",
+        "",
+    ),
+    "pintrk": (
+        "pintrk = function () {}; pintrk.queue = []; window.pintrk = undefined",
+        "",
+    ),
+    "clarity": ("clarity = function () { (clarity.q = clarity.q || []).push([...arguments]) }", ""),
+}
+
+
+def test_other_vendors_queues_are_held_as_well(tmp_path: Path, browser: Browser) -> None:
+    first = "".join(before for before, _ in OTHER_QUEUES.values()).encode()
+    last = ";".join(after for _, after in OTHER_QUEUES.values()).encode()
+    text = PAGE.replace(b"<title>x</title>", b"<title>x</title><script>" + first + b"</script>")
+    # Their snippets ask for the library where their global is not there yet.
+    text = text.replace(
+        b"</head>",
+        b"<script>"
+        + last
+        + b""";
+        for (const one of ['connect.facebook.net/en_US/fbevents.js', 's.pinimg.com/ct/core.js']) {
+          const s = document.createElement('script'); s.src = `https://${one}`;
+          document.head.append(s) }</script></head>""",
+    )
+    with visiting(tmp_path, browser, allowed=tuple(CHOOSABLE), page=text) as (_, page):
+        heard = seen(page)
+    assert heard["uet"][:3] == ["consent", "default", {"ad_storage": "granted"}]
+    assert heard["tiktok"][0] == ["grantConsent"]
+    assert heard["meta"][0] == ["consent", "grant"]
+    assert heard["pinterest"][0] == ["setconsent", True]
+    assert heard["clarity"][0][0] == "consentv2"

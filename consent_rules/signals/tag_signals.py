@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from consent_rules.categories import Category
+from consent_rules.signals.held_globals import CALLED, HOLD, LAYERS, MADE, QUEUE
 from consent_rules.vendors import Vendor
 
 _ITSELF = ""
@@ -32,16 +33,18 @@ class Signal:
     `call` has MODE where the vendor distinguishes a first state ("default") from a later one
     ("update"), and STATE where the state stands. `types` are the vendor's names for parts of the
     choice; a type of None stands for the vendor's own category. `words` are the script's words for
-    yes and no. `setup` makes the queue that the tag empties when it loads; a vendor whose snippet
-    does nothing where its global is there already has `queue` instead, the property in which the
-    snippet's own global queues its calls. `limited` is an additional call where the visitor allowed
-    the vendor but not its category.
+    yes and no. `needs` are the definitions that a script with such calls has first, each once.
+    `setup` makes the function that `call` calls, which adds to the queue that the tag empties when
+    it loads. A vendor whose snippet does nothing where its global is there already has `name` and
+    `queue` instead, the global and the property of it that queues calls. `limited` is an additional
+    call where the visitor allowed the vendor but not its category.
     """
 
     call: str
     types: Mapping[str, Category | None]
     words: tuple[str, str] = ('"granted"', '"denied"')
     setup: str = ""
+    needs: tuple[str, ...] = ()
     name: str = ""
     queue: str = ""
     limited: str = ""
@@ -54,10 +57,8 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
         # All seven types: one that is not set counts as neither. `url_passthrough` would carry
         # click identifiers from page to page.
         "consent-mode": Signal(
-            setup=(
-                "window.dataLayer=window.dataLayer||[];"
-                "window.gtag=window.gtag||function(){dataLayer.push(arguments)};"
-            ),
+            needs=(HOLD, QUEUE),
+            setup=LAYERS,
             call="gtag('consent','MODE',STATE)",
             types={
                 "ad_storage": _AD,
@@ -70,8 +71,9 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
             },
         ),
         "uet": Signal(
-            setup="window.uetq=window.uetq||[];",
-            call="uetq.push('consent','MODE',STATE)",
+            needs=(HOLD, QUEUE),
+            setup="const uetq=adds('uetq');",
+            call="uetq('consent','MODE',STATE)",
             types={"ad_storage": _AD},
         ),
         "clarity": Signal(
@@ -79,10 +81,13 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
                 "window.clarity=window.clarity||"
                 "function(){(clarity.q=clarity.q||[]).push(arguments)};"
             ),
+            needs=(HOLD, CALLED),
+            name="clarity",
             call="clarity('consentv2',STATE)",
             types={"ad_Storage": _AD, "analytics_Storage": None},
         ),
         "meta": Signal(
+            needs=(HOLD, MADE),
             name="fbq",
             queue="queue",
             call="fbq('consent',STATE)",
@@ -91,12 +96,14 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
             limited="fbq('dataProcessingOptions',['LDU'],0,0)",
         ),
         "tiktok": Signal(
-            setup="window.ttq=window.ttq||[];",
-            call="ttq.push([STATE])",
+            needs=(HOLD, QUEUE),
+            setup="const ttq=adds('ttq');",
+            call="ttq([STATE])",
             types={_ITSELF: None},
             words=("'grantConsent'", "'revokeConsent'"),
         ),
         "pinterest": Signal(
+            needs=(HOLD, MADE),
             name="pintrk",
             queue="queue",
             call="pintrk('setconsent',STATE)",
@@ -104,14 +111,16 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
             words=("true", "false"),
         ),
         "xandr": Signal(
+            needs=(HOLD, MADE),
             name="pixie",
             queue="actionQueue",
             call="pixie('consent','MODE',STATE)",
             types={"ad_storage": None},
         ),
         "hubspot": Signal(
-            setup="window._hsp=window._hsp||[];",
-            call="_hsp.push(['setHubSpotConsent',STATE])",
+            needs=(HOLD, QUEUE),
+            setup="const _hsp=adds('_hsp');",
+            call="_hsp(['setHubSpotConsent',STATE])",
             types={"analytics": _ANALYTICS, "advertisement": _AD, "functionality": _FUNCTIONAL},
             words=("true", "false"),
         ),
@@ -119,19 +128,6 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
 )
 """The consent calls we know, by the name that a vendor of the catalogue has as its `signal`."""
 
-# Tells a vendor that makes its own global, as soon as that global can be called.
-_WHEN_MADE = (
-    "const made=(n,q,t)=>{"
-    "const o=Object,d=(on,k,v)=>"
-    "o.defineProperty(on,k,{value:v,writable:true,configurable:true,enumerable:true});"
-    "if(window[n])return t();"
-    "o.defineProperty(window,n,{configurable:true,get(){},set(f){"
-    "d(window,n,f);"
-    "if(o(f)!==f)return;"
-    "if(f[q])return t();"
-    "o.defineProperty(f,q,{configurable:true,get(){},set(v){d(f,q,v);t()}})"
-    "}})};"
-)
 _CONSENT_MODE_EXTRAS = "gtag('set','ads_data_redaction',true);gtag('set','url_passthrough',false);"
 
 
@@ -184,9 +180,8 @@ def signal_script(signals: Iterable[SignalState], *, asks: bool) -> str:
     signals = tuple(signals)
     if not signals:
         return ""
-    text = "".join(SIGNALS[one.signal].setup for one in signals)
-    if any(SIGNALS[one.signal].queue for one in signals):
-        text += _WHEN_MADE
+    text = "".join(dict.fromkeys(part for one in signals for part in SIGNALS[one.signal].needs))
+    text += "".join(SIGNALS[one.signal].setup for one in signals)
     text += "".join(_default(one) for one in signals)
     if asks:
         updates = "".join(_update(one) for one in signals)
@@ -207,9 +202,11 @@ def _default(one: SignalState) -> str:
         calls += f"{signal.limited};"
     if one.signal == "consent-mode":
         calls += _CONSENT_MODE_EXTRAS
-    if not signal.queue:
-        return calls
-    return f"made('{signal.name}','{signal.queue}',()=>{{{calls}}});"
+    if signal.queue:
+        return f"made('{signal.name}','{signal.queue}',()=>{{{calls}}});"
+    if signal.name:
+        return f"{calls}called('{signal.name}',()=>{{{calls}}});"
+    return calls
 
 
 def _update(one: SignalState) -> str:

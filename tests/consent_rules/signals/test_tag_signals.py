@@ -77,7 +77,7 @@ def test_consent_mode_script() -> None:
         t: "granted" if c in {Category.ANALYTICS, Category.NECESSARY} else "denied"
         for t, c in TYPES.items()
     }
-    assert script.index("dataLayer=") < script.index("gtag('consent'")
+    assert script.index("queue('dataLayer'") < script.index("gtag('consent'")
     assert "gtag('set','url_passthrough',false)" in script
     assert "gtag('set','ads_data_redaction',true)" in script
 
@@ -85,18 +85,18 @@ def test_consent_mode_script() -> None:
 @pytest.mark.parametrize(
     ("vendor", "call"),
     [
-        ("microsoft-ads", """uetq.push('consent','default',{"ad_storage":"granted"})"""),
+        ("microsoft-ads", """uetq('consent','default',{"ad_storage":"granted"})"""),
         (
             "microsoft-clarity",
             """clarity('consentv2',{"ad_Storage":"granted","analytics_Storage":"granted"})""",
         ),
         ("meta-pixel", "fbq('consent','grant')"),
-        ("tiktok-pixel", "ttq.push(['grantConsent'])"),
+        ("tiktok-pixel", "ttq(['grantConsent'])"),
         ("pinterest-tag", "pintrk('setconsent',true)"),
         ("xandr", """pixie('consent','default',{"ad_storage":"granted"})"""),
         (
             "hubspot",
-            "_hsp.push(['setHubSpotConsent',"
+            "_hsp(['setHubSpotConsent',"
             '{"analytics":true,"advertisement":true,"functionality":true}])',
         ),
     ],
@@ -124,7 +124,7 @@ def test_only_those_that_may_act_are_told() -> None:
 
 
 def test_a_later_choice_is_told_where_one_can_be_made() -> None:
-    assert "'update'" not in said("google-analytics")
+    assert "'consent','update'" not in said("google-analytics")
     script = said("google-analytics", "meta-pixel", asks=True)
     assert "addEventListener('consent:change'" in script
     found = re.search(r"gtag\('consent','update',(\{[^}]*\})\)", script)
