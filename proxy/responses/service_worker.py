@@ -1,7 +1,8 @@
 """The reply with the site's own service worker.
 
 What it makes up or takes from the Cache API never passes the proxy. So its script is sent with a
-few lines of ours behind it, which put our policy on every page it answers with.
+few lines of ours behind it, which hold every page it answers with to the visitor's choice: see
+`static/banner/worker.js`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from proxy.banner.assets import minified_script
+from proxy.banner.presenters import decision_key
 from proxy.cache import OriginResponse
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
@@ -27,13 +29,20 @@ _MAX_BYTES = 4_000_000
 _READ_SECONDS = 30.0
 
 
-def with_policy(script: bytes, policy: str, mark: str) -> bytes:
-    """The script with our lines at its end: in front they would undo its "use strict"."""
-    ours = (
-        minified_script("worker.js")
-        .replace("POLICY", json.dumps(policy))
-        .replace("MARK", json.dumps(mark))
-    )
+def with_policy(script: bytes, policy: str, closed: str, key: str, prefix: str) -> bytes:
+    """The script with our lines at its end: in front they would undo its "use strict".
+
+    `policy` is what the visitor's state allows, whose digest is `key` (`decision_key`); `closed` is
+    the policy under which no third party acts.
+    """
+    data = {
+        "policy": policy,
+        "closed": closed,
+        "key": key,
+        "mark": f"{prefix}/report",
+        "state": f"{prefix}/state",
+    }
+    ours = minified_script("worker.js").replace("DATA", json.dumps(data))
     return b"%s\n;%s" % (script, ours.encode("ascii"))
 
 
@@ -48,7 +57,7 @@ async def service_worker_reply(
         read = await read_body(origin.body, _MAX_BYTES, runtime.timeouts.idle, _READ_SECONDS)
         already = read.body
         if read.whole:
-            return _with_policy(read.body, context, runtime.prefix)
+            return _with_policy(read.body, context, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         return await stream(
@@ -58,13 +67,18 @@ async def service_worker_reply(
     return Reply(ResponseKind.SERVICE_WORKER, context, send)
 
 
-def _with_policy(script: bytes, context: RequestContext, prefix: str) -> Reply[web.StreamResponse]:
+def _with_policy(
+    script: bytes, context: RequestContext, runtime: Runtime
+) -> Reply[web.StreamResponse]:
+    closed = runtime.sites[context.site.name].enforcement.policy(None)
+    key = decision_key(context.site, context.site_decision)
+
     async def send(headers: CIMultiDict[str], policy: str) -> web.StreamResponse:
         remove_origin_metadata(headers)
         # Browsers compare the script byte by byte: a new choice makes a new one.
         headers[hdrs.CACHE_CONTROL] = "private, no-cache"
         remove_cdn_directives(headers)
-        body = with_policy(script, policy, f"{prefix}/report")
+        body = with_policy(script, policy, closed, key, runtime.prefix)
         return web.Response(status=200, body=body, headers=headers)
 
     return Reply(ResponseKind.SERVICE_WORKER, context, send)

@@ -1,3 +1,4 @@
+const doc = document;
 //@keep
 // Elements may bear such names as `querySelector`, and then hide the document's own: what is needed
 // of it later is taken before there are any.
@@ -63,10 +64,9 @@ event.preventDefault();
 // Whoever pressed twice did not press what came under the pointer in between.
 if (busy || performance.now() - opened < 500) return;
 busy = true;
-const body = new URLSearchParams(new FormData(target));
+const body = new URLSearchParams(new FormData(target, submitter));
 const action = submitter.value;
 const chosen = body.getAll("category");
-body.set("action", action);
 fetch(target.getAttribute("action"), { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } })
 .then((reply) => reply.status == 204 && reply, () => {})
 .then((reply) => {

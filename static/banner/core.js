@@ -1,10 +1,9 @@
 // The page's own API. State comes from attributes of this very script element, so that its text
 // (and with it its hash in the CSP) is the same for every visitor.
 (() => {
-const doc = document;
-const data = doc.currentScript.dataset;
+const data = document.currentScript.dataset;
 const state = JSON.parse(data.state);
-let open = () => { location = data.at + "preferences?return_to=" + encodeURIComponent(location.pathname + location.search); };
+let open = () => { location = data.at + "preferences?" + new URLSearchParams({ return_to: location.pathname + location.search }); };
 let heard = (names) => { for (const name in names) if (data.extra || names[name] < state.categories[name]) location.reload(); };
 let act;
 const link = new BroadcastChannel("consent");
@@ -14,12 +13,13 @@ const link = new BroadcastChannel("consent");
 link.onmessage = (event) => heard(event.data);
 // One that was not may be older than the choice all the same: it was made elsewhere, say.
 addEventListener("pageshow", (event) => event.persisted && fetch(data.at + "state").then((reply) => reply.text()).then((text) => text.includes(data.key) || location.reload(), () => {}));
-// What is ours always navigates in full: no library for partial loads gets to see it.
-const ours = (event) => {
-if (event.target.closest?.("#yc,#yc-l,#yc-o,.yc-h")) event.stopImmediatePropagation(act?.(event));
-};
+// What is ours always navigates in full: no library for partial loads gets to see it, be it one that
+// follows a link before the button is up again. A closed embed that such a library has put into a
+// page without its form gets it by a full load.
+const ours = (event) => event.target.closest?.("#yc,#yc-l,#yc-o,.yc-h") && event.stopImmediatePropagation(event.target.form === null ? location.reload() : act?.(event));
 addEventListener("click", ours, true);
 addEventListener("submit", ours, true);
+addEventListener("mousedown", ours, true);
 consent = {
 get: () => structuredClone(state),
 open: () => open(),

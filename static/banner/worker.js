@@ -1,20 +1,52 @@
-// A page that a service worker makes up, or takes from a cache, comes with no policy of ours: it
-// gets the one that this script was sent with. Pages from the network have theirs.
+// A page that a service worker makes up, or takes from a cache, never passes the proxy. What it has
+// kept was sent for an earlier choice, maybe: it is shown while the visitor's state is the one that
+// it was made for. Else the page comes from the network, or, where there is none, under a policy by
+// which no third party acts. What it makes up has the policy that this script was sent with, while
+// that was for the visitor's state.
 {
-  const policy = POLICY;
-  const answer = FetchEvent.prototype.respondWith;
-  const held = (response) => {
-    const given = response.headers.get("content-security-policy") || "";
-    if (response.type === "opaqueredirect" || response.type === "error" || given.includes(MARK)) {
-      return response;
-    }
+  const { policy, closed, key, mark, state } = DATA;
+  const field = "content-security-policy";
+  const ask = fetch;
+  const { clone } = Response.prototype;
+  const { respondWith } = FetchEvent.prototype;
+  const preload = Object.getOwnPropertyDescriptor(FetchEvent.prototype, "preloadResponse");
+  const fresh = new WeakSet();
+  const noted = (response) => {
+    if (response) fresh.add(response);
+    return response;
+  };
+  self.fetch = (...asked) => ask(...asked).then(noted);
+  Response.prototype.clone = function () {
+    const made = clone.call(this);
+    return fresh.has(this) ? noted(made) : made;
+  };
+  if (preload) {
+    Object.defineProperty(FetchEvent.prototype, "preloadResponse", {
+      ...preload,
+      get() { return preload.get.call(this).then(noted); },
+    });
+  }
+  const under = (response, policy) => {
     const headers = new Headers(response.headers);
-    headers.append("content-security-policy", policy);
+    headers.append(field, policy);
     const { status, statusText } = response;
     return new Response(response.body, { status, statusText, headers });
   };
+  const held = async (response, request) => {
+    if (response.type === "opaqueredirect" || response.type === "error" || fresh.has(response)) {
+      return response;
+    }
+    const now = await ask(state).then((reply) => reply.json()).then((found) => found.key, () => "");
+    if (now && now !== key) registration.update().catch(() => {});
+    if (!(response.headers.get(field) || "").includes(mark)) {
+      return under(response, now === key ? policy : closed);
+    }
+    if (now && (await clone.call(response).text()).includes(`data-key="${now}"`)) return response;
+    return ask(request).catch(() => under(response, closed));
+  };
   FetchEvent.prototype.respondWith = function (response) {
-    const shown = this.request.mode === "navigate";
-    return answer.call(this, shown ? Promise.resolve(response).then(held) : response);
+    const { request } = this;
+    const shown = request.mode === "navigate";
+    return respondWith.call(this, shown ? Promise.resolve(response).then((one) => held(one, request)) : response);
   };
 }
