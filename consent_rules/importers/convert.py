@@ -14,13 +14,21 @@ from collections.abc import Mapping
 from consent_rules.config.toml.editing import Value, as_toml
 from consent_rules.importers.cookieconsent import read_cookieconsent
 from consent_rules.importers.klaro import read_klaro
-from consent_rules.importers.service import ImportResult, Service, Tool
+from consent_rules.importers.service import ImportResult, NothingToImportError, Service, Tool
 from consent_rules.importers.tarteaucitron import read_tarteaucitron
 from consent_rules.vendors import Vendor
 
+MAX_CHARACTERS = 1_000_000
+"""Of a file. A larger one is a bundle: the part of it that configures the tool is what to give."""
+
 
 def read_foreign_config(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> ImportResult:
-    """Read another tool's configuration. Raises NothingToImportError."""
+    """Read another tool's configuration. Raises NothingToImportError, for a file larger than
+    MAX_CHARACTERS too."""
+    if len(source) > MAX_CHARACTERS:
+        raise NothingToImportError(
+            f"larger than {MAX_CHARACTERS:,} characters; give the part with the configuration alone"
+        )
     reader = {
         Tool.KLARO: read_klaro,
         Tool.COOKIECONSENT: read_cookieconsent,

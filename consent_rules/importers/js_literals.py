@@ -17,6 +17,9 @@ import tree_sitter_javascript
 from tree_sitter import Language, Node, Parser
 
 _MAX_DEPTH = 60
+"""Objects and lists within each other. What is deeper is UNREADABLE."""
+_MAX_NAME = 200
+"""Bytes. A longer name of a call or an assignment is an expression that no tool gives a meaning."""
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|[\s\S])")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
@@ -55,6 +58,11 @@ def _text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
+def _is_name(node: Node) -> bool:
+    # In a chain of calls each name has all that stand before it.
+    return node.end_byte - node.start_byte <= _MAX_NAME
+
+
 def objects_in(source: str) -> Iterator[dict[str, Any]]:
     """Every object that is not within another one, in the order of the file. JSON is one, too."""
     for node in _outermost(_root(source), "object"):
@@ -67,7 +75,7 @@ def calls_in(source: str) -> Iterator[Call]:
     """Every call, with its arguments as far as they are literals."""
     for node in _all(_root(source), "call_expression"):
         name, arguments = (node.child_by_field_name(f) for f in ("function", "arguments"))
-        if name is not None and arguments is not None:
+        if name is not None and arguments is not None and _is_name(name):
             values = (_value(child, 0) for child in arguments.named_children)
             yield Call(_text(name), tuple(values))
 
@@ -76,7 +84,7 @@ def assignments_in(source: str) -> Iterator[tuple[str, Any]]:
     """Every `left = right`, the left side as it is written."""
     for node in _all(_root(source), "assignment_expression"):
         left, right = (node.child_by_field_name(field) for field in ("left", "right"))
-        if left is not None and right is not None:
+        if left is not None and right is not None and _is_name(left):
             yield _text(left), _value(right, 0)
 
 

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.importers.convert import as_config, read_foreign_config
+from consent_rules.importers.convert import MAX_CHARACTERS, as_config, read_foreign_config
 from consent_rules.importers.service import NothingToImportError, Tool
 from proxy.cli.options import PROBLEMS, USAGE, JsonOption, print_json, stop, today
 from proxy.cli.tag import read_day
 
-_MAX_BYTES = 5_000_000
+_MAX_BYTES = 4 * MAX_CHARACTERS
 
 
 def import_config(
@@ -33,7 +33,8 @@ def import_config(
 ) -> None:
     """Turn a configuration of Klaro, cookieconsent or tarteaucitron into ours, on stdout."""
     try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         stop(f"{file}: cannot be read: {error.strerror}", USAGE)
     if len(content) > _MAX_BYTES:

@@ -9,6 +9,7 @@ import http.client
 import socket
 import threading
 import time
+import zlib
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -209,6 +210,48 @@ async def test_a_document_in_xml_whose_body_comes_behind_its_head(
             answer = await site.ask("/a")
             assert answer.status == 200 and answer.body == b"<x><link/><y/></x>"
         assert len(site.asked) == 1
+
+
+def _in_chunks(body: bytes, size: int) -> list[bytes]:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return [b"%x\r\n%b\r\n" % (len(part), part) for part in parts] + [b"0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("caching", [FRESH, "Cache-Control: no-store", "ETag: x"])
+@pytest.mark.parametrize("coding", ["", "gzip", "deflate"])
+@pytest.mark.parametrize("framing", ["length", "chunked", "end of connection"])
+async def test_a_document_in_xml_in_many_packets(
+    tmp_path: Path, caching: str, coding: str, framing: str
+) -> None:
+    document = b'<x><link rel="preconnect" href="https://pixel.example/"/>%b</x>' % (b"<y/>" * 300)
+    pack = {"": bytes, "gzip": gzip.compress, "deflate": zlib.compress}[coding]
+    body = pack(document)
+    headers = [caching, "Content-Type: application/xhtml+xml"]
+    headers += [f"Content-Encoding: {coding}"] if coding else []
+    match framing:
+        case "length":
+            parts, headers = [body[:7], body[7:40], body[40:]], [
+                *headers, f"Content-Length: {len(body)}",
+            ]  # fmt: skip
+        case "chunked":
+            parts, headers = _in_chunks(body, 11), [*headers, "Transfer-Encoding: chunked"]
+        case _:
+            parts = [body[:1], body[1:50], body[50:]]
+    head = "\r\n".join(["HTTP/1.1 200 OK", *headers, "", ""]).encode()
+
+    async def slowly(visit: Visit) -> None:
+        for part in (head[:20], head[20:], *parts):
+            await visit.send(part)
+            await asyncio.sleep(0.002)
+        if framing == "end of connection":
+            visit.writer.close()
+
+    async with proxied(tmp_path, {"a": slowly}) as site:
+        for _ in range(2):
+            answer = await site.ask("/a", "Accept-Encoding: gzip, deflate")
+            assert answer.status == 200
+            assert answer.text == b"<x><link/>%b</x>" % (b"<y/>" * 300)
+        assert len(site.asked) == (1 if caching == FRESH else 2)
 
 
 async def test_redirects_to_the_closed_are_kept_and_stopped(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,43 @@ def test_literals() -> None:
     assert found["e"] == "t"
     assert found["d"] is found["f"] is found["j"]["k"] is UNREADABLE
     assert "g" not in found
+
+
+COSTLY = {
+    "a chain of calls": "a" + "()" * 60_000,
+    "lists": "[" * 100_000,
+    "objects": "services = " + "{a:" * 50_000,
+    "calls": "f(" * 80_000,
+    "templates": "`${" * 50_000,
+    "functions": "function f(){" * 20_000,
+    "a number": "{services: [" + "9" * 400_000 + "]}",
+    "an assignment": "tarteaucitron.user.x = " + "a = " * 50_000 + "1",
+}
+
+
+@pytest.mark.parametrize("tool", list(Tool))
+@pytest.mark.parametrize("kind", COSTLY)
+def test_no_file_costs_much(tool: Tool, kind: str) -> None:
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(NothingToImportError):
+            read_foreign_config(COSTLY[kind], tool, catalogue())
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("tool", list(Tool))
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, tool: Tool) -> None:
+    file = tmp_path / "bundle.js"
+    file.write_text((FOREIGN / f"{tool}.js").read_text() + "//" + "x" * 1_000_000)
+    for done in (
+        run("import", file, "--from", tool),
+        run("import", "/dev/zero", "--from", tool),
+        run("import", "-", "--from", tool, stdin=b"[" * 5_000_000),
+    ):
+        assert done.exit_code == 1
+        assert "larger than" in done.stderr
 
 
 @given(st.binary(max_size=80), st.sampled_from(list(Tool)), st.integers(0, 1500))
