@@ -160,7 +160,7 @@ class SiteRules:
         patient page is one (`path_readings`). A mark is a whole header or attribute: `patient`, or
         a list with commas that holds it.
         """
-        if self.audience is Audience.PATIENT or says_patient(marked):
+        if self.audience is Audience.PATIENT or has_patient_mark(marked):
             return Audience.PATIENT
         if self.patient_cookies and not self.patient_cookies.isdisjoint(cookies):
             return Audience.PATIENT
@@ -180,13 +180,13 @@ def why_patient(
         return f"no honest link is spelled so: {found.spelling}"
     if found is not None:
         return f"rule {quoted(found.rule)}, read as {quoted(found.reading)}"
-    if says_patient(marked):
+    if has_patient_mark(marked):
         return "the origin says so"
     named = sorted(site.patient_cookies.intersection(cookies))
     return f"cookie {quoted(named[0])}" if named else ""
 
 
-def says_patient(marks: Iterable[str]) -> bool:
+def has_patient_mark(marks: Iterable[str]) -> bool:
     """Whether what an origin says of a page's audience names patients."""
     return any(
         word.strip().lower() == Audience.PATIENT for mark in marks for word in mark.split(",")

@@ -20,7 +20,7 @@ from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.origin import Pools, origin_response
-from proxy.resolve import note_logged_path, resolve, with_audience
+from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.respond import respond
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
@@ -33,9 +33,10 @@ _log = logging.getLogger("consent_proxy.app")
 def make_handler(
     current: Callable[[], Runtime], session: ClientSession, tunnels: ClientSession
 ) -> Handler:
-    """The handler of all visitors' requests. `current` gives the configuration in force.
+    """The handler of all visitors' requests.
 
-    `tunnels` is a pool without a bound, for connections that are upgraded and held for hours.
+    `current` returns the configuration in force. `tunnels` is a connection pool without a limit: an
+    upgraded connection is held for hours.
     """
     pools = Pools(session, tunnels)
 
@@ -45,7 +46,7 @@ def make_handler(
         if context is None:
             return error_response(request, 421)
         request[SITE] = context.site.name
-        note_logged_path(request, context)
+        set_logged_path(request, context)
         for local in _LOCAL:  # consent endpoints, click-id redirect, first-party trackers
             if (response := await local(request, context, runtime)) is not None:
                 return _own_reply(response)
@@ -72,7 +73,7 @@ def _log_failure(request: web.BaseRequest, context: RequestContext, error: Upstr
 
 
 def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
-    """What is ready to be sent under the configuration in force."""
+    """The fast path's lookup under the configuration in force."""
 
     def memory(
         message: RawRequestMessage, peer: str, secure: bool, now: float

@@ -48,7 +48,7 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
     secure = scheme == "https"
     stored = _stored_choice(cookie_header, runtime, rules, now, secure=secure)
     if stored.unreadable is not None:
-        _note_unreadable(request, runtime, rules, stored.unreadable, now)
+        _count_unreadable_choice(request, runtime, rules, stored.unreadable, now)
     once = load_once_vendors(cookie_header, runtime.keys, rules.name, now, secure=secure)
     region = region_of(headers, runtime.config.policy.region_from, trusted=trusted)
     if not region and runtime.region_file is not None:
@@ -100,7 +100,7 @@ def with_audience(context: RequestContext, audience: Audience, runtime: Runtime)
     return replace(context, page_context=page_context, decision=decision)
 
 
-def note_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
+def set_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
     """Keep the path of a patient page out of the access log: to be called whenever a context may
     have become a patient page's.
     """
@@ -108,7 +108,9 @@ def note_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
         request[LOGGED_PATH] = context.logged_path
 
 
-def decision_after(context: RequestContext, preferences: Preferences, runtime: Runtime) -> Decision:
+def decision_for_preferences(
+    context: RequestContext, preferences: Preferences, runtime: Runtime
+) -> Decision:
     """What holds on the whole site once these preferences are in force."""
     chosen = replace(
         context.visitor, preferences=preferences, once=frozenset(), unreadable_choice=False
@@ -127,9 +129,9 @@ def _stored_choice(
     domain = config.preferences.cookie_domain
     # All hosts of the config are below the cookie's domain (`check` sees to it): they share it.
     sites = runtime.sites if domain else (rules.name,)
-    lasts = config.policy.max_age_days * 86_400
+    max_age = config.policy.max_age_days * 86_400
     return stored_choice(
-        cookie_header, runtime.keys, sites, domain, now, lasts=lasts, secure=secure
+        cookie_header, runtime.keys, sites, domain, now, max_age=max_age, secure=secure
     )
 
 
@@ -140,7 +142,7 @@ _UNREADABLE_WORDS = {
 }
 
 
-def _note_unreadable(
+def _count_unreadable_choice(
     request: web.BaseRequest, runtime: Runtime, rules: SiteRules, why: Unreadable, now: float
 ) -> None:
     """Count a visitor whose choice cannot be read, and say so now and then."""

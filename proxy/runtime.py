@@ -104,7 +104,7 @@ class Runtime:
     fast_path: FastPath | None
 
     @property
-    def tells_gpp(self) -> bool:
+    def includes_gpp(self) -> bool:
         """Whether pages for visitors from the United States carry the `__gpp` API."""
         return self.config.signals.gpp is not GppApproach.OFF
 

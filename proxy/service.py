@@ -22,7 +22,7 @@ from proxy.cookies.signing_keys import first_keys, key_files
 from proxy.http.access_record import Access, AccessHook
 from proxy.http.device_class import warm_up
 from proxy.observability.access_log import AccessLog
-from proxy.observability.admin import admin_names, make_admin
+from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
 from proxy.runtime import build_runtime
@@ -56,7 +56,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
             runtime = build_runtime(config, folder, keys, vendors=loaded.vendors)
     except NOT_STARTED as error:
         return _FAULTS, f"{file.path}: {error}"
-    file.used(config)
+    file.track_files(config)
     last_good = LastGood(config, runtime.keys, file.digest())
     workers = config.proxy.workers or os.cpu_count() or 1
     warm_up()
@@ -115,12 +115,12 @@ async def _serve_worker(
         return shared.get(address) or open_listener(address, reuse_port=True)
 
     _freeze_startup_objects()
-    current.catch_up()
+    current.adopt_last_good()
     runtime = current.runtime
     at_work = [
         asyncio.create_task(_keep_discoveries(current)),
-        asyncio.create_task(metrics.keep_publishing()),
-        asyncio.create_task(current.keep_up()),
+        asyncio.create_task(metrics.publish_periodically()),
+        asyncio.create_task(current.watch_files()),
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
@@ -128,7 +128,7 @@ async def _serve_worker(
         lambda: current.runtime.cache,
         metrics,
         current.status,
-        lambda: admin_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
+        lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
     )
     access = _access_log(current) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:

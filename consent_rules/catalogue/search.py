@@ -19,7 +19,7 @@ _USUAL = {Category.ANALYTICS: 0, Category.ADVERTISING: 1, Category.SESSION_REPLA
 _VAGUE = frozenset({"com", "net", "org", "www", "cdn", "tag", "js", "io", "the", "inc", "llc"})
 
 
-def meant_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
+def closest_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
     """Ids of the vendors that are most likely meant, the best first; at most three."""
     words = _words(word)
     if not words:

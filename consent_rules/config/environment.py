@@ -89,7 +89,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Su
             continue
         messages: list[str] = []
 
-        def put_in(found: re.Match[str], messages: list[str] = messages) -> str:
+        def substitute(found: re.Match[str], messages: list[str] = messages) -> str:
             if found[0] == "$${":
                 return "${"
             name = found[1] or ""
@@ -108,7 +108,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Su
                 values[name] = value
             return value
 
-        made = _VARIABLE.sub(put_in, table[key])
+        made = _VARIABLE.sub(substitute, table[key])
         if messages:
             problems += [Problem(path, f"{path[-1]}: {message}") for message in messages]
             incomplete.add(path)

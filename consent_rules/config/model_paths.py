@@ -90,6 +90,6 @@ def _headers() -> Mapping[str, type[BaseModel]]:
     return found
 
 
-def homes_of(key: str) -> list[str]:
+def tables_with_key(key: str) -> list[str]:
     """The headers of the tables that have such a key."""
     return [header for header, model in _headers().items() if key in toml_keys(model)]

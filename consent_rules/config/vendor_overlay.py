@@ -19,7 +19,7 @@ _CHANGED = (
 
 def all_vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
     """Every vendor by id: the catalogue's, those of the config laid over them."""
-    return lay_over(config.vendors, catalogue)
+    return overlay_vendors(config.vendors, catalogue)
 
 
 def partial_vendors(tables: PartialTables, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
@@ -40,7 +40,7 @@ def partial_vendors(tables: PartialTables, catalogue: Mapping[str, Vendor]) -> M
     return vendors
 
 
-def lay_over(
+def overlay_vendors(
     tables: Iterable[VendorTable], catalogue: Mapping[str, Vendor]
 ) -> Mapping[str, Vendor]:
     """As `all_vendors`. Tables that are not whole (a new id without a category) are left out."""

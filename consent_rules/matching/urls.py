@@ -89,7 +89,7 @@ def resolve(url: str, base: str | None) -> Target | None:
     `data:`, `blob:`, `about:`, `javascript:`, `mailto:` and their like.
     """
     plain = _PLAIN_ABSOLUTE.match(url)
-    if plain is not None and fits_dns(plain[2]):
+    if plain is not None and is_dns_name(plain[2]):
         scheme, host, port, path = plain.groups()
         if scheme is None:
             scheme = _scheme_of(base)
@@ -103,7 +103,7 @@ def resolve(url: str, base: str | None) -> Target | None:
     return _resolve_fully(url, base)
 
 
-def fits_dns(host: str) -> bool:
+def is_dns_name(host: str) -> bool:
     """Whether a name may be in the DNS. One that may not is no known host: it counts as broken."""
     if len(host) <= MAX_LABEL_LENGTH:
         return True
@@ -158,7 +158,7 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
         return None
     port = int(parsed.port) if parsed.port else None
     host = parsed.hostname.rstrip(".")
-    if not fits_dns(host):
+    if not is_dns_name(host):
         return BROKEN
     return Target(scheme, host, port, normal_path(parsed.pathname))
 

@@ -244,14 +244,14 @@ class FastPath:
         page: PageRecord | None,
         logged_path: str,
         may_share_pages: bool,
-        asks_for_page: bool,
+        expects_page: bool,
     ) -> None:
         """Add a reply that was made of a fresh stored response. `response` has been sent;
         `may_share_pages` is whether this visitor may be given stored pages.
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
-        asset = not entry.is_page and not asks_for_page and not context.site.patient_cookies
+        asset = not entry.is_page and not expects_page and not context.site.patient_cookies
         # A guessed lifetime does not count for a visitor with credentials.
         asset = asset and entry.policy.explicit
         # The stored fields as well: one that was taken out for this visitor is another's.

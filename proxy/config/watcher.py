@@ -26,9 +26,9 @@ _LOOK_AGAIN_MS = 5_000
 
 
 async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIterator[None]:
-    """Yield whenever it is worth to look. `folders` are asked for again after each time.
+    """Yield whenever the files may have changed.
 
-    Where the system cannot tell (no inotify, or too many watches), it goes over to polling.
+    `folders` is called again after each event. Where inotify is missing or out of watches, polls.
     """
     while how is Watch.NOTIFY:
         watched = folders()
@@ -48,7 +48,7 @@ async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIter
 
 
 async def _notices(folders: frozenset[Path]) -> AsyncGenerator[None]:
-    """Yield once the folders are watched, and after each change in them."""
+    """Yield once the folders are watched, and after each event in them."""
     changes = awatch(
         *folders,
         watch_filter=None,

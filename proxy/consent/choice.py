@@ -16,7 +16,7 @@ from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
-from proxy.cookies.expiry import expiring
+from proxy.cookies.expiry import expiring_set_cookies
 from proxy.cookies.preference_cookie import (
     MAX_COOKIE_SECONDS,
     cookie_name,
@@ -25,7 +25,7 @@ from proxy.cookies.preference_cookie import (
 )
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.error_pages import error_response
-from proxy.resolve import decision_after
+from proxy.resolve import decision_for_preferences
 from proxy.runtime import Runtime
 
 _MAX_FORM_BYTES = 32_768
@@ -34,8 +34,8 @@ _MAX_FORM_BYTES = 32_768
 def is_own_post(request: web.BaseRequest, context: RequestContext) -> bool:
     """Whether a form was sent from a page of the site itself.
 
-    By fetch metadata where the browser sends it, else by Origin, else by Referer; without any
-    of them it was no browser's form of ours (https://owasp.org, CSRF prevention).
+    Judged by fetch metadata where the browser sends it, else by Origin, else by Referer; a request
+    with none of them is refused (OWASP, CSRF prevention).
     """
     fetched_from = request.headers.get("Sec-Fetch-Site")
     if fetched_from is not None:
@@ -84,7 +84,9 @@ def _once(
     *,
     named: bool,
 ) -> web.Response:
-    """Back to the page, which shows one vendor's content this time. Nothing is chosen for good."""
+    """Redirect back to the page, which shows one vendor's content this time. No choice
+    is stored.
+    """
     vendor = next(iter(choice.vendors))
     token = runtime.keys.sign_load_once(vendor, context.site.name, int(context.received_at))
     there = choice.return_to if named else return_target(request, context, None, runtime.prefix)
@@ -94,7 +96,7 @@ def _once(
 
 
 def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Preferences:
-    """The preferences after a choice. One for a single vendor adds to what holds already."""
+    """The preferences after a choice. A choice for a single vendor adds to the earlier ones."""
     policy = runtime.config.policy
     allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
     earlier = context.visitor.preferences
@@ -135,7 +137,7 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
 def _narrowed(
     action: Action, context: RequestContext, runtime: Runtime
 ) -> tuple[frozenset[Category], dict[str, bool]]:
-    """What holds already, less what an opt-out or a limit closes."""
+    """The earlier preferences without what an opt-out or a limit closes."""
     effective = context.site_decision.categories
     left = {category for category in used_categories(context.site) if effective[category]}
     left = left & LIMITED if action is Action.LIMIT else left - SALE_OR_SHARING
@@ -147,10 +149,10 @@ def _narrowed(
 
 
 def _still_held(earlier: Preferences, context: RequestContext, runtime: Runtime) -> dict[str, bool]:
-    """The exceptions of an earlier choice that a new one may carry on.
+    """The exceptions of an earlier choice that a new one carries over.
 
-    The new one is made under today's policy and the present signal: a yes that either of them
-    has ended must not come back with it.
+    The new choice is made under today's policy and the present opt-out signal: an acceptance that
+    either of them has ended must not return with it.
     """
     ended = earlier.lapsed or earlier.policy_version != runtime.rules.policy_version
     signalled = context.visitor.gpc and not earlier.under_gpc
@@ -182,23 +184,25 @@ def _stored(
     response.headers.update(NO_STORE)
     domain = runtime.config.preferences.cookie_domain
     if context.several_choices:
-        # Another one of the name, put there by another host or path, would go on counting.
+        # A cookie of the same name set by another host or path would still be read.
         name = cookie_name(domain, secure=context.secure)
-        for value in expiring([name], context.host, choice.return_to):
+        for value in expiring_set_cookies([name], context.host, choice.return_to):
             response.headers.add("Set-Cookie", value)
-    # A refusal holds as long as a browser keeps it. When we ask again, the token says.
+    # A refusal holds as long as a browser stores it. The token says when the banner is due again.
     refuses = choice.action is not Action.ACCEPT_ALL or not all(preferences.vendors.values())
     lasts = MAX_COOKIE_SECONDS if refuses else preferences.expires_at - int(context.received_at)
-    # What the browser has fetched or made ahead was written for the earlier choice.
+    # Prefetched and prerendered pages were rendered for the earlier choice.
     response.headers["Clear-Site-Data"] = '"prefetchCache", "prerenderCache"'
     cookie = set_cookie(token, domain, lasts, secure=context.secure)
     response.headers.add("Set-Cookie", cookie)
-    decision = decision_after(context, preferences, runtime)
+    decision = decision_for_preferences(context, preferences, runtime)
     response.headers["Consent-Key"] = decision_key(context.site, decision)
     if not decision.enforce:
         return response
     index, sent = runtime.cookies, names_in(context.cookie_header)
-    for value in expiring([n for n in sent if index.is_closed(n, decision.open)], context.host):
+    for value in expiring_set_cookies(
+        [n for n in sent if index.is_closed(n, decision.open)], context.host
+    ):
         response.headers.add("Set-Cookie", value)
     if runtime.config.signals.wp_consent_cookies:
         domain = runtime.config.preferences.cookie_domain

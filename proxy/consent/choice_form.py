@@ -21,7 +21,7 @@ _AGAIN = "Please open the preferences page and choose again."
 
 
 class Action(StrEnum):
-    """What the visitor pressed."""
+    """The button that the visitor pressed."""
 
     ACCEPT_ALL = "accept_all"
     REJECT_ALL = "reject_all"
@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where the visitor pressed it."""
+    """The surface on which the visitor pressed it."""
 
     BANNER = "banner"
     PREFERENCES = "preferences"
@@ -41,7 +41,7 @@ class Origin(StrEnum):
 
 
 class ChoiceError(ValueError):
-    """A form that says nothing clear. The message is a sentence for the visitor."""
+    """An invalid form. The message is a sentence for the visitor."""
 
 
 class MultiForm(Protocol):
@@ -131,8 +131,10 @@ def _categories(names: Sequence[str], categories: Collection[Category]) -> froze
 def _exceptions(
     form: Form, vendors: Mapping[str, Category], allowed: Collection[Category]
 ) -> Mapping[str, bool]:
-    """The page has both boxes for each vendor and shows the one that goes against its category,
-    so a ticked box that agrees with the category says nothing."""
+    """Vendor exceptions to their categories. The page has both boxes for each vendor and shows the
+    one that contradicts its category, so a ticked box that agrees with the category is no
+    exception.
+    """
     found: dict[str, bool] = {}
     for name, yes in (("vendor", True), ("vendor_off", False)):
         for vendor_id in _all(form, name):

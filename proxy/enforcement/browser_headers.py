@@ -52,7 +52,7 @@ _ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
 
 
 def without_closed_links(field: str, closed: Closed) -> str:
-    """A Link header without the fetching links that lead to the closed; "" when none is left."""
+    """A Link header without the fetching links to closed vendors; "" when none is left."""
     remaining = []
     for match in _LINK.finditer(field):
         parameters: dict[str, str] = {}
@@ -102,19 +102,21 @@ def restrict_document(
 
 
 def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:
-    """Take out of an answer's headers whatever would make the browser ask the closed."""
+    """Remove response header fields that would make the browser send a request to a
+    closed vendor.
+    """
     for name in ("Link", "Refresh", *_REPORTING, *_CSP):
         if name not in headers:
             continue
         held = [_held(name, value, closed) for value in headers.getall(name)]
         replace_values(headers, name, [value for value in held if value])
     if audience is Audience.PATIENT:
-        # The address of a patient page is nobody's business, the next page's tags included.
+        # A patient page's address must not reach third parties, nor the next page's tags.
         headers[REFERRER_POLICY] = "no-referrer"
 
 
 def replace_values(headers: CIMultiDict[str], name: str, values: list[str]) -> None:
-    """Give a field these values. Where they are the ones that it has, it keeps its place."""
+    """Give a field these values. Where they are its present ones, its position is unchanged."""
     if values != headers.getall(name):
         headers.popall(name)
         for value in values:
@@ -154,8 +156,9 @@ def _endpoints(report_to: str) -> list[str]:
 
 
 def _own_reports(policy: str, closed: Closed) -> str:
-    """A Content-Security-Policy whose reports, with the page's address in them, go to none of the
-    closed."""
+    """A Content-Security-Policy whose reports, which hold the page's address, go to no closed
+    vendor.
+    """
 
     def remaining(directive: str) -> str:
         words = directive.split()

@@ -240,7 +240,7 @@ def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
         target.host
         for target in targets(one for one in resources if one.kind is Kind.HINT)
         if isinstance(boundary.owner_of(target), UnknownHost)
-        and boundary.index.knows_paths_of(target.host)
+        and boundary.index.has_path_rules(target.host)
     }
     if not hosts:
         return {}

@@ -16,7 +16,9 @@ CACHE = web.RequestKey("cache", str)
 
 
 class PageRecord(NamedTuple):
-    """A page that was sent: for whom it is, whether it asked, and how many gates were open."""
+    """A page that was sent: its audience, whether the banner was shown, and the number of open and
+    closed gates.
+    """
 
     audience: str
     banner_shown: bool
@@ -39,10 +41,12 @@ LOGGED_PATH = web.RequestKey("logged_path", str)
 
 
 class Access(NamedTuple):
-    """One answered request, for logs and counters. `status` 499: the visitor left. `target` is raw,
-    `size` the bytes sent, `peer` the address at the other end ("" for a Unix socket); `site`,
-    `cache`, `page`, `unreadable_choice`, `logged_path` and `device` are what was noted under the
-    keys of those names.
+    """One request with its response, for logs and counters.
+
+    `status` 499: the visitor closed the connection. `target` is raw, `size` the bytes sent, `peer`
+    the address at the other end ("" for a Unix socket); `site`, `cache`, `page`,
+    `unreadable_choice`, `logged_path` and `device` are the request's values under the keys of those
+    names.
     """
 
     id: str

@@ -1,6 +1,6 @@
 """Content codings of a streamed body, chunk by chunk.
 
-`proxy.compression` does the same for whole bodies, and knows the formats.
+`proxy.http.content_coding` does the same for whole bodies, and documents the formats.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Undoing(Protocol):
 
 
 class StreamDecoder:
-    """What undoes a Content-Encoding header's codings. Raises CodingError, for what is broken."""
+    """Decodes the codings of a Content-Encoding header. Raises CodingError for malformed bytes."""
 
     def __init__(self, content_encoding: str) -> None:
         self._steps: list[_Undoing] = [
@@ -37,11 +37,11 @@ class StreamDecoder:
         ]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The plain bytes that some coded ones stand for, in parts of a bounded size."""
+        """Decode some bytes, in parts of a bounded size."""
         yield from self._through(data, 0)
 
     def end(self) -> None:
-        """All has come. Raises CodingError where the coded bytes do not end here."""
+        """The body is complete. Raises CodingError where the coded bytes are truncated."""
         for step in self._steps:
             step.end()
 
@@ -58,7 +58,7 @@ class StreamDecoder:
 
 
 class _Gunzip:
-    """A gzip body may have several members; what else follows one is overlooked."""
+    """A gzip body may have several members; other trailing bytes are ignored."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -174,9 +174,9 @@ _UNDOING: dict[str, Callable[[], _Undoing]] = {
 
 
 class StreamEncoder:
-    """What does a coding that `negotiated` gives; "" leaves the bytes as they are.
+    """Encodes with a coding that `negotiated` returns; "" leaves the bytes as they are.
 
-    Each chunk comes out as a whole: the visitor can read all that was given so far.
+    Each chunk is flushed: the visitor can decode everything sent so far.
     """
 
     def __init__(self, coding: str) -> None:

@@ -1,4 +1,4 @@
-"""Representation fields: what is removed when the bytes of a representation change (RFC 9110, 8).
+"""Representation fields: what is removed when the bytes of a representation change.
 
 RFC 9110, 8 (representation data and metadata) and 14 (ranges); RFC 9530 and its predecessors
 (digests); RFC 9842 (dictionaries). Pure data, and functions on header fields.
@@ -34,7 +34,9 @@ def remove_fields(headers: CIMultiDict[str], names: tuple[str, ...]) -> None:
 
 
 def remove_origin_metadata(headers: CIMultiDict[str]) -> None:
-    """Take out what the origin says of its own bytes, for a response whose body is rewritten."""
+    """Remove the fields that describe the origin's bytes, for a response whose body is
+    rewritten.
+    """
     remove_fields(headers, OF_BYTES)
 
 
@@ -43,5 +45,5 @@ OWN_ETAG = '"cp-'
 
 
 def is_own_etag(value: str) -> bool:
-    """Whether an If-None-Match names a page that the proxy wrote: no upstream would know it."""
+    """Whether an If-None-Match holds an entity tag of the proxy, which no upstream knows."""
     return OWN_ETAG in value

@@ -23,7 +23,7 @@ CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 
 _HANDLED = frozenset(
     {
-        # The cache reads these itself, or they are part of its key.
+        # Read by the cache itself, or part of its key.
         "host", "origin", "cookie", "cache-control", "pragma", "range", "if-range", "if-match",
         "if-none-match", "if-modified-since", "if-unmodified-since", "accept-encoding",
         "x-forwarded-host", "x-forwarded-proto",

@@ -32,7 +32,7 @@ def split_target(raw: str) -> Target:
 
 
 def requested_host(request: web.BaseRequest) -> str:
-    """The host (and port) that the visitor asks for; "" when an HTTP/1.0 client names none.
+    """The host (and port) of a request; "" when an HTTP/1.0 client names none.
 
     A whole URL in the request line wins over the Host header (RFC 9112 3.2.2).
     """

@@ -56,7 +56,7 @@ GAUGES: dict[str, str] = {
 
 
 def metrics_text(metrics: Metrics) -> bytes:
-    """All that is counted."""
+    """All metrics in the text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics))
     return generate_latest(registry)

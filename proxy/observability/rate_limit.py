@@ -6,7 +6,7 @@ from cachetools import LRUCache
 
 
 class RateLimit:
-    """A bucket for each key (such as a network). `allow` takes a token if there is one."""
+    """A bucket for each key (such as a network)."""
 
     def __init__(self, *, a_second: float, at_once: float, keys: int = 10_000) -> None:
         self._a_second = a_second
@@ -14,7 +14,7 @@ class RateLimit:
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(keys)
 
     def allow(self, key: str, now: float) -> bool:
-        """Whether one more is allowed; `now` is any clock's seconds that only go forward."""
+        """Take a token; False where the bucket is empty. `now` is a monotonic clock's seconds."""
         tokens, then = self._buckets.get(key, (self._at_once, now))
         tokens = min(self._at_once, tokens + (now - then) * self._a_second)
         if tokens < 1:

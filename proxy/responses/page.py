@@ -26,7 +26,7 @@ from proxy.http.media_types import UNTYPED, media_type
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, variant_key, write_variant
-from proxy.responses.page_reader import heed_page, note_served
+from proxy.responses.page_reader import record_served_page, with_page_audience
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
@@ -48,7 +48,7 @@ def page_reply(
 ) -> Reply[web.StreamResponse]:
     """The reply with a page that was read: gated, or as it is where it cannot be."""
     if page.compiled is not None:
-        return whole_page(request, page.compiled.page, origin.status, context, runtime)
+        return compiled_page_reply(request, page.compiled.page, origin.status, context, runtime)
     kind = ResponseKind.UNGATED_PAGE if page.is_html else ResponseKind.FILE
     if page.is_html:
         _log.warning(
@@ -58,7 +58,7 @@ def page_reply(
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         if page.is_html:
-            note_served(origin.status, context, runtime)
+            record_served_page(origin.status, context, runtime)
             remove_fields(headers, _NOT_STORED)
         already = page.read.body
         return await stream(
@@ -86,7 +86,7 @@ def injection_for(
     """How much of our own goes into a page for this request."""
     injection = _injection(request, page)
     decision = context.decision
-    if runtime.tells_gpp and decision.audience is Audience.MARKETING:
+    if runtime.includes_gpp and decision.audience is Audience.MARKETING:
         sections = sections_for(runtime.config.signals.gpp, context.visitor.region)
         injection = replace(injection, gpp=sections)
     if context.has_saved_form and injection.visible and decision.audience is Audience.MARKETING:
@@ -126,7 +126,7 @@ def _variant(
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
     known = runtime.variants.get(key)
     if known is None or known.page is not page:
-        note_served(status, context, runtime)
+        record_served_page(status, context, runtime)
         known = write_variant(
             page,
             context.site,
@@ -144,13 +144,13 @@ def _variant(
     return known
 
 
-def whole_page(
+def compiled_page_reply(
     request: web.BaseRequest, page: Page, status: int, context: RequestContext, runtime: Runtime
 ) -> Reply[ProxyResponse]:
     """The reply with a compiled page, as the visitor may see it. `context` is the one by the
     page's headers.
     """
-    context = heed_page(page, context, runtime)
+    context = with_page_audience(page, context, runtime)
     accept_language = request.headers.get("Accept-Language", "")
     texts = runtime.wording.texts_for(page.language, accept_language)
     variant = _variant(request, page, status, context, runtime, texts)

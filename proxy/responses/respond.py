@@ -15,12 +15,12 @@ from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, marked_audience
 from proxy.http.fetch_metadata import is_service_worker, is_worker
 from proxy.http.media_types import is_page, is_xml_document
-from proxy.resolve import note_logged_path, with_audience
+from proxy.resolve import set_logged_path, with_audience
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
 from proxy.responses.reply import Reply, deliver
 from proxy.responses.service_worker import service_worker_reply
-from proxy.responses.stored import make_ready, stored_reply
+from proxy.responses.stored import add_to_fast_path, stored_reply
 from proxy.responses.stream import stream
 from proxy.responses.streamed_page import streamed_page
 from proxy.responses.xml_document import xml_reply
@@ -45,7 +45,7 @@ def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) ->
     return ResponseKind.WORKER if is_worker(request) else ResponseKind.FILE
 
 
-def heed(
+def with_origin_audience(
     request: web.BaseRequest,
     headers: CIMultiDict[str],
     context: RequestContext,
@@ -54,11 +54,11 @@ def heed(
     """The context once the origin's `X-Page-Audience` is heard."""
     audience = marked_audience(headers.getall("X-Page-Audience", ()), context)
     context = with_audience(context, audience, runtime)
-    note_logged_path(request, context)
+    set_logged_path(request, context)
     return context
 
 
-def nothing() -> web.Response:
+def no_content() -> web.Response:
     """In place of what would lead to a closed vendor."""
     headers = {hdrs.CACHE_CONTROL: "no-store", CSP: OWN_REPLY_POLICY}
     return web.Response(status=204, headers=headers)
@@ -68,16 +68,16 @@ async def respond(
     request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> web.StreamResponse:
     """Send the origin's response on as this visitor may have it."""
-    resolved, context = context, heed(request, origin.headers, context, runtime)
+    resolved, context = context, with_origin_audience(request, origin.headers, context, runtime)
     site = runtime.site(context).enforcement
     # Before anything else: the body of a redirect is mostly HTML, or has no type.
     if leads_to_closed(request, origin.headers, context, site):
-        return nothing()
+        return no_content()
     if isinstance(origin, StoredResponse):
         kind = kind_of(request, _stored_status(request, origin), origin.headers)
         stored = await stored_reply(request, context, origin, kind, runtime)
         sent = await deliver(request, stored, origin.headers, site)
-        make_ready(request, resolved, origin, sent, runtime)
+        add_to_fast_path(request, resolved, origin, sent, runtime)
         return sent
     kind = kind_of(request, origin.status, origin.headers)
     live = await _reply(request, context, origin, kind, runtime)

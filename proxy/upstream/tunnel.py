@@ -87,7 +87,7 @@ async def relay_tunnel(
     response.force_close()
 
     ended = asyncio.Event()
-    clock = _Clock()
+    clock = _IdleTimer()
     visitor, far = request.protocol, connection.protocol
     to_upstream = _Direction(visitor, far, clock, ended.set)
     to_visitor = _Direction(far, visitor, clock, ended.set)
@@ -101,7 +101,7 @@ async def relay_tunnel(
     return response
 
 
-class _Clock:
+class _IdleTimer:
     """When a byte last moved, in either direction."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class _Direction:
         self,
         source: BaseProtocol,
         sink: BaseProtocol,
-        clock: _Clock,
+        clock: _IdleTimer,
         on_end: Callable[[], None],
     ) -> None:
         self._source = source

@@ -90,7 +90,7 @@ async def live(folder: Path) -> LiveRuntime:
     loaded, _ = file.read(NOW.date())
     keys = first_keys(folder / loaded.config.preferences.keys, NOW)
     runtime = build_runtime(loaded.config, folder_of(path), lambda: keys)
-    file.used(loaded.config)
+    file.track_files(loaded.config)
     last_good = LastGood(loaded.config, keys, file.digest())
     return LiveRuntime(file, runtime, last_good, Metrics())
 

@@ -12,7 +12,7 @@ from proxy.http.adapters.writer import ExactWriter
 
 
 class NotSentError(ServerDisconnectedError):
-    """The kept connection was found unusable before a byte of the request was written."""
+    """The reused connection was unusable before a byte of the request was written."""
 
 
 class ExactRequest(ClientRequest):
@@ -31,8 +31,8 @@ class ExactRequest(ClientRequest):
         self.reused = getattr(protocol, "served_before", False)
         protocol.served_before = True  # type: ignore[attr-defined]
         if self.reused and protocol.should_close:
-            # Something came while the connection was idle, such as the body of an answer to HEAD.
-            # It would pass for the answer to this request: another visitor's, perhaps.
+            # Bytes arrived while the connection was idle, such as the body of a response to HEAD.
+            # They would be taken for the response to this request: another visitor's, perhaps.
             raise NotSentError("the upstream sent something that nobody had asked for")
 
         attach_interim(protocol)
