@@ -31,7 +31,7 @@ _log = logging.getLogger("consent_proxy.resolve")
 
 
 def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
-    """The context of a request. None when no site answers to its host."""
+    """The context of a request. None where no site has its host."""
     trusted = bool(runtime.trusted) and peer_is_trusted(request, runtime.trusted)
     headers = request.headers
     authority = forwarded_authority(request, peer_is_trusted=trusted)
@@ -90,7 +90,7 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
 
 
 def with_audience(context: RequestContext, audience: Audience, runtime: Runtime) -> RequestContext:
-    """The same request once it is known for whom its page is: never a looser audience."""
+    """The same context once the page's audience is known: never a looser audience."""
     if audience is context.page_context.audience:
         return context
     page_context = runtime.page_context(
@@ -101,8 +101,8 @@ def with_audience(context: RequestContext, audience: Audience, runtime: Runtime)
 
 
 def set_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
-    """Keep the path of a patient page out of the access log: to be called whenever a context may
-    have become a patient page's.
+    """Hide the path of a patient page from the access log: to be called whenever a context may have
+    become a patient page's.
     """
     if context.page_context.audience is Audience.PATIENT:
         request[LOGGED_PATH] = context.logged_path
@@ -111,7 +111,7 @@ def set_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
 def decision_for_preferences(
     context: RequestContext, preferences: Preferences, runtime: Runtime
 ) -> Decision:
-    """What holds on the whole site once these preferences are in force."""
+    """The decision for the whole site under these preferences."""
     chosen = replace(
         context.visitor, preferences=preferences, once=frozenset(), unreadable_choice=False
     )
@@ -145,7 +145,7 @@ _UNREADABLE_WORDS = {
 def _count_unreadable_choice(
     request: web.BaseRequest, runtime: Runtime, rules: SiteRules, why: Unreadable, now: float
 ) -> None:
-    """Count a visitor whose choice cannot be read, and say so now and then."""
+    """Count a visitor whose preference cookie cannot be read, and log it at most once a minute."""
     request[UNREADABLE_CHOICE] = str(why)
     if runtime.unreadable_warnings.allow(f"{rules.name} {why}", now):
         _log.warning(
@@ -161,7 +161,7 @@ def sends_gpc(headers: Mapping[str, str]) -> bool:
 
 
 def region_of(headers: Mapping[str, str], source: RegionFrom, *, trusted: bool) -> str:
-    """The visitor's region as a trusted proxy tells it: "US", "US-CA", or ""."""
+    """The visitor's region from a trusted proxy's header: "US", "US-CA", or ""."""
     if not trusted:
         return ""
     country = _code(headers.get(source.country_header, "")) if source.country_header else ""

@@ -41,17 +41,16 @@ def _now() -> datetime.datetime:
 
 
 def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
-    """Serve until status to stop. `file` was just read and gave `loaded`.
-
-    Returns the exit code and, on a fault, what is wrong.
+    """Serve until stopped. `file` was just read and gave `loaded`. Returns the exit code and, on
+    failure, the reason.
     """
     config, folder = loaded.config, folder_of(file.path)
     key_folder = folder / config.preferences.keys
     keys = partial(first_keys, key_folder, _now())
     has_keys = bool(key_files(key_folder))
     try:
-        # Before the workers part ways: they must not each make a first key. Last of all: nothing
-        # is left of a config that does not come to serve.
+        # Before the workers are forked: they must not each create a first key. As the last step: a
+        # config that cannot be served leaves nothing behind.
         with _shared_listeners(config.proxy.listen, config.proxy.admin_listen) as shared:
             runtime = build_runtime(config, folder, keys, vendors=loaded.vendors)
     except NOT_STARTED as error:
@@ -76,11 +75,11 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
-    """Make sure that the addresses can be had, and open the Unix sockets among them. They stay
-    open, unless the block fails: then they are taken away again.
+    """Check that the addresses can be bound, and open the Unix sockets among them. They stay open,
+    unless the block fails: then they are removed again.
 
     A Unix socket is shared by all workers; of a TCP port each opens its own, which the parent tries
-    without `reuse_port` first: a second proxy must not quietly take half of the visitors.
+    without `reuse_port` first: a second proxy must not silently take half of the visitors.
     """
     shared: dict[str, socket.socket] = {}
     with contextlib.ExitStack() as undo:
@@ -98,7 +97,7 @@ def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
 
 
 def _freeze_startup_objects() -> None:
-    """Let Python look for cycles less often, and never among what is there for good.
+    """Freeze the objects of the start, and collect cycles less often.
 
     A page makes thousands of small objects without a cycle: by default they set off a full
     collection every few pages, a tenth of the time that compiling takes.
@@ -169,7 +168,7 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
 
 
 async def _keep_discoveries(current: LiveRuntime) -> None:
-    """Write what is discovered every few seconds, and once more at the end."""
+    """Write discoveries every few seconds, and once more at the end."""
     try:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)

@@ -29,22 +29,24 @@ from proxy.upstream.body import ReadResult, read_body
 
 _READ_SECONDS = 30.0
 _PATIENCE = 0.2
-"""Seconds in which a page that has begun must be here, or it is sent while it comes."""
+"""Seconds in which the rest of a page must arrive, or it is streamed."""
 _OFF_LOOP = 400_000
 """Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
 
 _MAX_MISSES = 8
-"""Pages of an address in a row that were not alike: then likeness is no longer looked for."""
+"""Failed patches of a URL in a row, after which no more are tried."""
 
 
 _INCOMPLETE = frozenset({"too_large", "slow", "stalled"})
-"""How reading ends of a page of which the rest may still come."""
+"""Endings of a read after which the rest of the page may still arrive."""
 
 
 async def prepare_page(
     origin: OriginResponse, context: RequestContext, runtime: Runtime
 ) -> PreparedPage:
-    """Read a page and compile it, if all of it comes soon: nothing here depends on the visitor."""
+    """Read a page and compile it, where all of it arrives soon. Nothing here depends on the
+    visitor.
+    """
     limit, headers = runtime.config.proxy.max_page_bytes, origin.headers
     read = await _read(origin, context, runtime)
     if not read.whole:
@@ -77,14 +79,16 @@ async def _read(origin: OriginResponse, context: RequestContext, runtime: Runtim
 async def compile_body(
     body: bytes, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
 ) -> Page:
-    """Compile a page of which all is here. Raises CodingError or UndecodableError."""
+    """Compile a page that is complete. Raises CodingError or UndecodableError."""
     limit = runtime.config.proxy.max_page_bytes
     plain = decoded(body, headers.get("Content-Encoding", ""), limit)
     return await _compiled(plain, headers, context, runtime)
 
 
 def page_audience(page: Page, context: RequestContext) -> Audience:
-    """A page that shows a patient page within itself is one: its scripts can read what is there."""
+    """The audience of a page by its marks and its frames: scripts of a page that frames a patient
+    page can read that one.
+    """
     rules = context.site
     if any(rules.audience_of(path, ()) is Audience.PATIENT for path in page.frames):
         return Audience.PATIENT
@@ -92,22 +96,24 @@ def page_audience(page: Page, context: RequestContext) -> Audience:
 
 
 def with_page_audience(page: Page, context: RequestContext, runtime: Runtime) -> RequestContext:
-    """The context once it is heard what the page itself says of its audience."""
+    """The context with the audience that the page itself declares."""
     if context.page_context.audience is Audience.PATIENT:
         return context
     return with_audience(context, page_audience(page, context), runtime)
 
 
 def record_served_page(status: int, context: RequestContext, runtime: Runtime) -> None:
-    """Note a page that reports may be about. Anybody can ask for as many errors as they like."""
+    """Record a page that CSP reports may be about. Errors are not recorded: anybody can request any
+    number of them.
+    """
     if status < 400:
         audience = context.page_context.audience
         runtime.served_pages.add(context.site.name, context.path, audience)
 
 
 def _was_late_patient_page(context: RequestContext, runtime: Runtime) -> bool:
-    """Whether the page, or one that some server takes for the same, once said too late that it is
-    for patients.
+    """Whether the page, or one that some server takes for the same, once declared too late that it
+    is for patients.
     """
     late = runtime.late_patient_pages
     if not late:
@@ -117,7 +123,9 @@ def _was_late_patient_page(context: RequestContext, runtime: Runtime) -> bool:
 
 
 def record_late_patient_page(context: RequestContext, runtime: Runtime) -> None:
-    """The next visitor's page is read as a whole before any of it is sent."""
+    """Record a page that declared its audience too late: from now on it is read as a whole before
+    any of it is sent.
+    """
     late = runtime.late_patient_pages
     for reading in readings(context.path) or ():
         late[context.site.name, reading] = None
@@ -156,8 +164,8 @@ async def _compiled(
 
 
 def count_unapproved(owners: frozenset[Owner], context: RequestContext, runtime: Runtime) -> None:
-    """Count what has no tag on this site: once for each distinct page, not for each visitor.
-    `context` is the one by all that the page says of its audience.
+    """Count third parties without a tag on this site: once for each distinct page, not for each
+    visitor. `context` has the audience that the whole page declares.
     """
     tagged = {tag.vendor for tag in context.site.tags}
     patient = context.page_context.audience is Audience.PATIENT

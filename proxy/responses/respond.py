@@ -1,7 +1,7 @@
 """Dispatch the origin's response by kind, and enforce the decision on it.
 
-What is to be gated is read first, for a page may say within that it is for patients; then the
-decision is applied to the head, once, by `deliver`; then it is sent.
+What is gated is read first, for a page may declare its audience in its markup; then the decision is
+applied to the head, once, by `deliver`; then it is sent.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from proxy.upstream.tunnel import relay_tunnel
 
 
 def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> ResponseKind:
-    """What a response is, as far as its head tells; a page may turn out to be none that can be
-    gated.
+    """The kind of a response by its head; a page may still turn out to be one that
+    cannot be gated.
     """
     if status == 101:
         return ResponseKind.UPGRADE
@@ -51,7 +51,7 @@ def with_origin_audience(
     context: RequestContext,
     runtime: Runtime,
 ) -> RequestContext:
-    """The context once the origin's `X-Page-Audience` is heard."""
+    """The context with the audience of the origin's `X-Page-Audience`."""
     audience = marked_audience(headers.getall("X-Page-Audience", ()), context)
     context = with_audience(context, audience, runtime)
     set_logged_path(request, context)
@@ -59,7 +59,7 @@ def with_origin_audience(
 
 
 def no_content() -> web.Response:
-    """In place of what would lead to a closed vendor."""
+    """The response in place of a redirect to a closed vendor."""
     headers = {hdrs.CACHE_CONTROL: "no-store", CSP: OWN_REPLY_POLICY}
     return web.Response(status=204, headers=headers)
 
@@ -67,10 +67,10 @@ def no_content() -> web.Response:
 async def respond(
     request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> web.StreamResponse:
-    """Send the origin's response on as this visitor may have it."""
+    """Send the origin's response, gated and enforced, to the visitor."""
     resolved, context = context, with_origin_audience(request, origin.headers, context, runtime)
     site = runtime.site(context).enforcement
-    # Before anything else: the body of a redirect is mostly HTML, or has no type.
+    # Checked first: the body of a redirect is mostly HTML, or has no type.
     if leads_to_closed(request, origin.headers, context, site):
         return no_content()
     if isinstance(origin, StoredResponse):
@@ -85,7 +85,7 @@ async def respond(
 
 
 def _stored_status(request: web.BaseRequest, origin: StoredResponse) -> int:
-    # A range that is not satisfied gets the whole, under the policy of a part.
+    # An unsatisfiable range gets the whole, under the policy of a part.
     return 206 if "Range" in request.headers else origin.status
 
 

@@ -30,7 +30,7 @@ async def stored_reply(
     kind: ResponseKind,
     runtime: Runtime,
 ) -> Reply[ProxyResponse]:
-    """The reply with a stored response: gated, whole, a part of it, or "not modified"."""
+    """The reply with a stored response: gated, whole, a part of it, or 304."""
     entry = origin.stored
     if entry.is_page:
         page = await _page(entry, context, runtime)
@@ -61,20 +61,20 @@ def add_to_fast_path(
     sent: ProxyResponse,
     runtime: Runtime,
 ) -> None:
-    """Let the fast path have what was sent, where the next visitor of this kind may get the same.
+    """Add what was sent to the fast path, where the next visitor of this class may get the same.
     `context` is the one that the request was resolved to.
     """
     entry, fast_path, site = origin.stored, runtime.fast_path, runtime.site(context)
     if fast_path is None or sent.status not in {entry.status, 304}:
         return
     if site.boundary.index.vendors_of_own_request(context.path):
-        return  # asked each time whether its vendor may act
+        return  # whether its vendor may act is decided for each request
     if freshness(entry.policy, entry.age(origin.now), WANTS_NOTHING) is not Use.FRESH:
-        return  # to be asked about again, each time or soon
+        return  # to be validated, each time or soon
     if is_xml_document(request, entry.status, entry.headers):
         return  # gated for each visitor anew
     if destination(request) is None and "Location" in entry.headers:
-        return  # what it is asked for shows in a field that is no part of the key
+        return  # its destination is in a field that is not part of the key
     if not isinstance(request, ProxyRequest):
         return
     key = fast_path.question(request.message, request.remote or "", secure=request.secure)

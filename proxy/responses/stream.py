@@ -29,11 +29,11 @@ async def stream(
     already_read: bytes = b"",
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> web.StreamResponse:
-    """Relay a response as it comes, under `headers`, with `body` where it is not the origin's own;
-    `already_read` is the part of the body that `read_body` took.
+    """Relay a response as it arrives, under `headers`, with `body` where it is not the origin's
+    own; `already_read` is the part of the body that `read_body` took.
 
-    When the upstream breaks off, so does the visitor's connection, by a reset: no client can take
-    the part for the whole, not even one of HTTP/1.0, to which an orderly close means the end.
+    When the upstream's connection breaks, the visitor's is reset: no client can take the part for
+    the whole, not even one of HTTP/1.0, to which an orderly close means the end.
     """
     response = ProxyResponse(status=origin.status, reason=origin.reason, headers=headers)
     if body is None:
@@ -69,7 +69,7 @@ async def stream(
 
 
 class DownstreamDisconnectedError(Exception):
-    """The visitor is gone."""
+    """The visitor closed the connection."""
 
 
 async def _begin(request: web.BaseRequest, response: web.StreamResponse) -> None:
@@ -80,8 +80,8 @@ async def _begin(request: web.BaseRequest, response: web.StreamResponse) -> None
 
 
 async def _send(response: web.StreamResponse, chunk: bytes) -> None:
-    # Waits when the visitor is slow; a visitor who takes nothing at all is cut off by
-    # `proxy.connection`, for every kind of answer alike.
+    # Waits when the visitor reads slowly; `proxy.server.connection` closes the connection of one
+    # who reads nothing, for every kind of response.
     try:
         await response.write(chunk)
     except ConnectionError as exc:
@@ -118,7 +118,7 @@ def _give_up(
 
 
 def reset(request: web.BaseRequest) -> None:
-    """End the visitor's connection so that nobody takes the answer for complete."""
+    """Reset the visitor's connection, so that the response cannot be taken for complete."""
     transport = request.transport
     if transport is None:
         return

@@ -1,7 +1,7 @@
 """The reply with a page that is large or slow: gated and sent chunk by chunk.
 
-The head of the answer is decided by the first piece, in which the body has begun: charset,
-language, <base> and the mark of a patient page. From there on each piece is sent as it is gated.
+The first chunk, in which the body has begun, decides the head of the response: charset, language,
+<base> and the mark of a patient page. From there on each chunk is sent as it is gated.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
 
 _STEP = 64 * 1024
-"""Bytes that are gathered before they are gated, if they come quickly."""
+"""Bytes that are buffered before they are gated, if they arrive quickly."""
 _FLUSH_SECONDS = 0.1
-"""After so long what has come is gated, however little it is."""
+"""After so long the buffer is gated, however small it is."""
 _OFF_LOOP = 256 * 1024
 """Bytes. More is compiled in a thread, so that other visitors need not wait for it."""
 
@@ -59,8 +59,8 @@ _log = logging.getLogger("consent_proxy.responses")
 
 
 class _DecodedBody:
-    """The upstream's body without its codings, as it comes. `raw` is what came, until it is let go;
-    `start` how the body begins.
+    """The upstream's body without its content codings, as it arrives. `raw` are the coded bytes,
+    until `release_raw`; `start` is the beginning of the decoded body.
     """
 
     def __init__(self, source: BodySource, coding: str, already_read: bytes) -> None:
@@ -73,9 +73,9 @@ class _DecodedBody:
         self.at_end = False
 
     async def next(self, seconds: float | None = None) -> bytes:
-        """Some more bytes; b"" at the end (then it is `at_end`) or when none came in time.
+        """Some more bytes; b"" at the end (then `at_end` is set) or when none arrived in time.
 
-        Raises what the upstream's failure raises, and CodingError.
+        Raises the upstream's failure, and CodingError.
         """
         while True:
             for part in self._parts:
@@ -100,7 +100,7 @@ class _DecodedBody:
             self._parts = self._decoder.feed(chunk)
 
     def release_raw(self) -> None:
-        """Collect what comes no longer."""
+        """Stop retaining the coded bytes."""
         self.raw, self._retains_raw = [], False
 
     def ended_by_reset(self) -> bool:
@@ -108,20 +108,20 @@ class _DecodedBody:
 
 
 class _ChunkReader:
-    """The page in pieces, each as soon as it can be told."""
+    """The compiled chunks of the page, each as soon as it is complete."""
 
     def __init__(self, decoded_body: _DecodedBody, compiler: IncrementalCompiler) -> None:
         self.decoded_body = decoded_body
         self._compiler = compiler
         self.at_end = False
-        """Whether the last piece is out."""
+        """Whether the last chunk was returned."""
 
     async def next(self) -> CompiledChunk:
-        """The next piece."""
+        """The next chunk."""
         compiler, loop = self._compiler, asyncio.get_running_loop()
         due = loop.time() + _FLUSH_SECONDS
         while True:
-            # What is here already is gated at once when there is nothing more to be had soon.
+            # The buffer is gated at once when no more bytes arrive soon.
             data = await self.decoded_body.next(
                 max(due - loop.time(), 0) if compiler.held else None
             )
@@ -141,7 +141,7 @@ class _ChunkReader:
 
 
 class _GatedBody:
-    """The visitor's page as a body: a `BodySource`. Its first chunk is here."""
+    """The visitor's page as a body: a `BodySource`. Its first chunk is buffered."""
 
     declared_length = None
 
@@ -178,8 +178,8 @@ class _GatedBody:
 
 
 class _ChunkWriter:
-    """What one visitor may see of a page, and our own markup in it. `context` is the one by all
-    that has come.
+    """Renders the chunks of a page for one visitor, with our own markup. `context` has the audience
+    that the chunks so far declare.
     """
 
     def __init__(
@@ -202,12 +202,12 @@ class _ChunkWriter:
         self.open = self.closed = 0
 
     def write(self, chunk: CompiledChunk, *, last: bool) -> bytes:
-        """A piece as the visitor may see it; in the order in which they come."""
+        """Render a chunk for the visitor; in the order in which they arrive."""
         page = chunk.page
         if self._head_written and not self._began_as_patient:
             page = self._with_late_audience(page)
         if not last:
-            # The banner is to be seen with the first of the content, not after the last.
+            # The banner shows with the first of the content, not after the last.
             page = replace(page, foot_at=chunk.body_at)
         foot = self._banner if last or chunk.body_at is not None else b""
         if foot:
@@ -230,9 +230,9 @@ class _ChunkWriter:
         )
 
     def _with_late_audience(self, page: Page) -> Page:
-        """A later piece may say that the page is a patient's: from there on it is one, and the next
-        visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
-        one is left out, for the scripts that run already could read it.
+        """A later chunk may declare that the page is for patients: from there on it is a patient
+        page, and the next visitor's is read as a whole first. It may do so by framing a patient
+        page: that frame is removed, for the scripts that run already could read it.
         """
         context = self.context
         if page_audience(page, context) is not Audience.PATIENT:
@@ -267,7 +267,8 @@ async def streamed_page(
     already_read: bytes,
     runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
-    """The reply with a page that is sent while it comes. `already_read` is what was read of it.
+    """The reply with a page that is sent as it arrives. `already_read` is the part of it that was
+    read.
 
     Raises UpstreamError where the upstream fails before anything could be sent.
     """
@@ -342,8 +343,8 @@ def _reply(
 def _markup(
     request: web.BaseRequest, first: Page, context: RequestContext, runtime: Runtime
 ) -> tuple[OwnMarkup, Callable[[], bytes]]:
-    """Our own markup for a page of which only the beginning is known: whatever the site has a tag
-    for may be on the rest of it. And what makes the cookie declaration, should the page ask for it.
+    """Our own markup for a page of which only the beginning is known, so for all vendors that the
+    site has a tag for; and a function that renders the cookie declaration, if the page has one.
     """
     site, decision = context.site, context.decision
     texts = runtime.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))

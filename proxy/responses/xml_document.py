@@ -1,8 +1,8 @@
 """The reply with an XML document that a browser shows as a page.
 
-Most XML is data, an image or a feed and passes as it is. Only where a browser says that it will
-show the answer as a page, or transform one by it, is it read and written again. That is rare, so
-nothing of it is stored.
+Most XML is data, an image or a feed and is sent unchanged. It is gated only where the browser says
+that it will show the response as a page, or apply it to one (XSLT). That is rare, so no gated
+document is stored.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ async def xml_body_reply(
     context: RequestContext,
     runtime: Runtime,
 ) -> Reply[ProxyResponse]:
-    """The reply with a whole document, `body`, coded as its headers say."""
+    """The reply with a complete document, `body`, coded as its headers say."""
     headers, status = origin.headers, origin.status
     kind = ResponseKind.XML_DOCUMENT
     no_longer_true: tuple[str, ...] = (*OF_BYTES, *FRESHNESS)

@@ -1,6 +1,6 @@
-"""The parent process: start, watch, restart, reload and end workers.
+"""The parent process: start, watch, restart, reload and stop workers.
 
-The parent serves nothing and has no event loop: it waits for signals, so it cannot be slow.
+The parent serves no requests and has no event loop: it waits for signals, so it is never slow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_FALSE_STARTS = 3  # of workers that never served, before the parent gives u
 
 @dataclass(eq=False)
 class Worker:
-    """What a worker's `serve` gets: who it is, when to stop, what to call on SIGHUP.
+    """What a worker's `serve` gets: its number, when to stop, the hook for SIGHUP.
 
     `serve` calls `ready()` once it accepts connections, sets `on_reload` if it can reload, and
     returns after `stop` was set and its requests are done.
@@ -43,7 +43,7 @@ class Worker:
         self._report()
 
     def reload(self) -> None:
-        """Call the hook; a failure is logged and the worker goes on with what it has."""
+        """Call the hook; a failure is logged and the worker keeps its configuration."""
         task = asyncio.get_running_loop().create_task(self._reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
@@ -79,7 +79,9 @@ def run_workers(serve: Serve, workers: int, *, grace: float = 30.0) -> int:
 
 
 def _raise_file_limit() -> None:
-    """Each request holds two sockets; the usual soft limit of 1024 files is soon reached."""
+    """Raise the soft limit of open files: each request holds two sockets, and 1024 are soon
+    reached.
+    """
     try:
         import resource
     except ImportError:
@@ -107,7 +109,8 @@ def _run(serve: Serve, index: int, report: Callable[[], None], parent_gone: int 
 
 
 def _stop_alone(loop: asyncio.AbstractEventLoop, pipe: int, worker: Worker) -> None:
-    # The parent's end of the pipe is closed: it was killed, and nobody would stop this worker.
+    # The parent's end of the pipe is closed: it was killed, and nothing else would stop this
+    # worker.
     loop.remove_reader(pipe)
     worker.stop.set()
 
@@ -122,7 +125,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 @dataclass
 class _Slot:
-    """A worker's place: what runs there now, and when it may be started again."""
+    """A worker's slot: the process that runs in it, and when it may be restarted."""
 
     index: int
     pid: int = 0

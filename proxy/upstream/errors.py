@@ -15,7 +15,7 @@ from proxy.upstream.timeouts import Timeouts
 
 
 class UpstreamError(Exception):
-    """There is no upstream answer. `status` is for the visitor, `reason` only for the log."""
+    """There is no upstream response. `status` is for the visitor, `reason` only for the log."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -24,10 +24,10 @@ class UpstreamError(Exception):
 
 
 def failure_kind(exc: BaseException) -> str:
-    """What kind of failure an exception is, for logs: never what it was raised about.
+    """The kind of an exception, for logs, without its message.
 
-    The messages of aiohttp's exceptions quote the bytes that could not be read: they may be part
-    of a page, or of another visitor's header. Its parser's own words before them are constants.
+    The messages of aiohttp's exceptions quote the bytes that could not be read: they may be part of
+    a page, or of another visitor's header. Its parser's own words before them are constants.
     """
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
@@ -47,7 +47,7 @@ _PARSER_WORDS = re.compile(
 def explain_error(
     exc: Exception, request: web.BaseRequest, origin: URL, timeouts: Timeouts, *, stalled: bool
 ) -> UpstreamError:
-    """What failed, where, and what to look at, for the operator's log."""
+    """What failed, where, and what to check, for the operator's log."""
     if stalled:
         return UpstreamError(
             504, f"{origin} took none of the request's body for {timeouts.write:g} s"

@@ -29,7 +29,7 @@ _PROTOCOL = "websocket"
 
 def is_upgrade(request: web.BaseRequest) -> bool:
     """Whether a request is the handshake of a WebSocket (RFC 6455, 4.1): the only one that is
-    passed on as an upgrade. In any other the Upgrade field stops here.
+    forwarded as an upgrade. In any other the Upgrade field is removed.
 
     A GET of HTTP/1.1 without a body, `upgrade` among the options of Connection, and the protocol
     `websocket` among those of Upgrade, which is a list of names that may have a version behind a
@@ -64,10 +64,10 @@ async def relay_tunnel(
     *,
     idle: float = IDLE_SECONDS,
 ) -> web.StreamResponse:
-    """Send a 101 on, then relay bytes both ways until either end is done. `headers` are those of
-    the 101 as the visitor may have them.
+    """Relay a 101, then bytes both ways until either end closes. `headers` are those of the 101
+    after enforcement.
 
-    Each tunnel keeps a connection of the upstream's pool for its whole life. Raises UpstreamError
+    Each tunnel holds a connection of the upstream's pool for its whole life. Raises UpstreamError
     for a 101 that switches to nothing, or to another protocol.
     """
     connection = upstream.connection
@@ -102,7 +102,7 @@ async def relay_tunnel(
 
 
 class _IdleTimer:
-    """When a byte last moved, in either direction."""
+    """When a byte was last transferred, in either direction."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -112,7 +112,7 @@ class _IdleTimer:
         self._last = self._loop.time()
 
     async def watch(self, ended: asyncio.Event, idle: float) -> None:
-        """Return once the tunnel has ended or nothing has moved for `idle` seconds."""
+        """Return once the tunnel has ended or was idle for `idle` seconds."""
         while not ended.is_set():
             left = self._last + idle - self._loop.time()
             if left <= 0:
@@ -126,9 +126,8 @@ class _IdleTimer:
 
 
 class _Direction:
-    """Bytes from one connection to the other, in the shape of an aiohttp payload parser.
-
-    aiohttp hands each protocol's incoming bytes to such a parser after an upgrade.
+    """Bytes from one connection to the other, as an aiohttp payload parser, to which aiohttp feeds
+    each protocol's incoming bytes after an upgrade.
     """
 
     def __init__(
@@ -157,7 +156,7 @@ class _Direction:
         return False, b""
 
     async def _resume(self) -> None:
-        """Read on once the other side has taken what it got: memory stays bounded."""
+        """Resume reading once the other side has read its bytes: memory stays bounded."""
         try:
             await self._writer.drain()
         except ConnectionError:
@@ -168,7 +167,7 @@ class _Direction:
         self._source.resume_reading()
 
     def feed_eof(self) -> None:
-        """The source sends no more: tell the sink, which may still have something to say."""
+        """The source has closed its sending side: half-close the sink, which may still send."""
         if self._finished:
             return
         self._finished = True
