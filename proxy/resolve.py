@@ -149,8 +149,8 @@ def _count_unreadable_choice(
     request[UNREADABLE_CHOICE] = str(why)
     if runtime.unreadable_warnings.allow(f"{rules.name} {why}", now):
         _log.warning(
-            "site %s: preference cookies of visitors cannot be read: they %s. Who brings one gets "
-            "no more than a refusal would open, and is asked again",
+            "site %s: preference cookies of visitors cannot be read: they %s. Such visitors get no "
+            "more than a refusal would open, and see the banner again",
             rules.name, _UNREADABLE_WORDS[why],
         )  # fmt: skip
 

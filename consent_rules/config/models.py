@@ -533,7 +533,7 @@ class Tag(Table):
     """Whether a business associate agreement covers it. Only then may a necessary or functional
     vendor act on patient pages."""
     owner: Text | None = None
-    """Who answers for it day by day: a name, a team or a mail address."""
+    """Who is responsible for it day by day: a name, a team or a mail address."""
     purpose: Text | None = None
     """What it is for on these pages, in plain words."""
     scripts: Annotated[tuple[ScriptPin, ...], Field(validation_alias="script")] = ()

@@ -21,10 +21,11 @@ _UNCACHEABLE_URLS = 16384
 
 
 class Flight(Generic[Outcome, Shared]):
-    """One fetch in flight, in a task of its own: a visitor who leaves does not end it.
+    """One fetch in flight, in a task of its own: a visitor who disconnects does not cancel it.
 
     `outcome` is for the leader, whose request began it; `shared` for the followers: None when they
-    must send their own. The leader sets `leader_done` when done with what the outcome holds open.
+    must send their own. The leader sets `leader_done` when it no longer needs what the outcome
+    holds open.
     """
 
     def __init__(self) -> None:
@@ -42,7 +43,7 @@ class Flight(Generic[Outcome, Shared]):
             self.shared.set_result(shared)
 
     def fail(self, error: BaseException, *, for_all: bool) -> None:
-        """The fetch failed; unless `for_all`, the followers try for themselves."""
+        """The fetch failed; unless `for_all`, the followers send their own requests."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
             self.outcome.exception()  # seen, so that asyncio does not complain
@@ -57,7 +58,7 @@ class Flight(Generic[Outcome, Shared]):
         return await asyncio.shield(self.outcome)
 
     async def follower_result(self) -> Shared | None:
-        """What the followers get. Cancelling this does not cancel the fetch."""
+        """The followers' result. Cancelling this does not cancel the fetch."""
         return await asyncio.shield(self.shared)
 
 
@@ -82,7 +83,7 @@ class Flights(Generic[Outcome, Shared]):
         key: Hashable | None,
         fetch: Callable[[Flight[Outcome, Shared]], Coroutine[object, object, None]],
     ) -> Flight[Outcome, Shared]:
-        """Start a fetch. Without a key no other request can wait for it."""
+        """Start a fetch. Without a key no other request can follow it."""
         flight: Flight[Outcome, Shared] = Flight()
         if key is not None:
             self._in_flight[key] = flight
@@ -106,7 +107,7 @@ class Flights(Generic[Outcome, Shared]):
         return flight
 
     def mark_uncacheable(self, key: Hashable) -> None:
-        """Remember that a URL's response could not be stored."""
+        """Record that a URL's response could not be stored."""
         self._uncacheable[key] = None
 
     def forget_uncacheable(self, key: Hashable) -> None:
@@ -116,7 +117,7 @@ class Flights(Generic[Outcome, Shared]):
         return key in self._uncacheable
 
     async def close(self) -> None:
-        """End what is in flight."""
+        """Cancel what is in flight."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

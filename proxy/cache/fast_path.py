@@ -1,9 +1,9 @@
 """The fast path: finished responses for fresh hits, by class of visitor.
 
-A fresh hit comes down to a few header fields of the request. Their values are the key; the reply is
-bytes. It is sent from where the request was read, without a task, a request object or a decision,
-for as long as all that it was made from holds: the configuration, the stored response, the day
-(tags expire) and the visitor's choice. Everything out of the ordinary takes the full path.
+A fresh hit depends on a few header fields of the request. Their values are the key; the entry is
+the response's bytes. It is sent from where the request was read, without a task, a request object
+or a decision, while everything that it was made from is unchanged: the configuration, the stored
+response, the day (tags expire) and the visitor's choice. All other requests take the full path.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BUDGET = 32 * 2**20
 """Bytes of replies that a worker keeps ready, about, beside the variants."""
 _MAX_STATES = 20_000
 _MAX_COOKIE_LENGTH = 4096
-# What a response may be selected by (`Vary`): all of it is part of the key.
+# Fields that `Vary` may name: all of them are part of the key.
 _SELECTING = frozenset(
     {"accept-encoding", "accept-language", "host", "sec-gpc", "sec-fetch-dest", "x-forwarded-host"}
 )
@@ -41,14 +41,14 @@ _MAX_NAMES = 1000
 
 
 class _Role(IntEnum):
-    """What a request's header field means for a reply from memory."""
+    """How a request's header field affects the fast path."""
 
     NOTHING = 0
-    SITE = 1  # says which site, and how it was reached
-    CHOOSES = 2  # chooses among replies
+    SITE = 1  # names the site, and how it was reached
+    CHOOSES = 2  # selects among entries
     COOKIE = 3
-    AGENT = 4  # which class of device
-    LONG_WAY = 5  # asks for something that is decided request by request
+    AGENT = 4  # names the class of device
+    LONG_WAY = 5  # is decided request by request
 
 
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
@@ -56,12 +56,12 @@ _CHOOSES = (
     "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
     "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
-# A stored response depends on none of these. What is not named here takes the full path.
+# A stored response depends on none of these. A field that is not named here takes the full path.
 _NOTHING = NEUTRAL | REWRITING | {"te"}
 _NOTHING_UNDER = ("sec-ch-",)
 
-# The header fields that are the same for everyone whatever the decision; an asset that has only
-# these is not asked whose it is.
+# Response fields that do not depend on the decision; an asset that has only these is the same for
+# all.
 _SAME_FOR_ALL = frozenset(
     {
         "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
@@ -82,8 +82,10 @@ def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
 
 
 class FastPathKey(NamedTuple):
-    """A request as far as a reply from memory depends on it. `cookie` and `device` are not part of
-    `key`; the class of the device is None where its User-Agent is not known yet.
+    """The parts of a request that select an entry.
+
+    `cookie` and `device` are not part of `key`; the class of the device is None where its
+    User-Agent is not cached yet.
     """
 
     key: tuple[Hashable, ...]
@@ -94,8 +96,8 @@ class FastPathKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Visitor:
-    """What a Cookie header comes down to. Equal keys, equal replies; `until` is when the choice in
-    it ends (seconds since 1970).
+    """The class of a Cookie header. Equal keys, equal responses; `until` is when its choice expires
+    (seconds since 1970).
     """
 
     key: Hashable
@@ -108,9 +110,11 @@ _ANYONE = _Visitor("anyone")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FastPathEntry:
-    """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
-    `until` is when what it was made from is no longer fresh. `site`, `page`, `logged_path` and
-    `unreadable_choice` are for counters and logs.
+    """A response as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111,
+    5.1).
+
+    `until` is when the stored response is no longer fresh. `site`, `page`, `logged_path` and
+    `unreadable_choice` are for metrics and logs.
     """
 
     status: int
@@ -135,9 +139,11 @@ FastPathHit = tuple[FastPathEntry, str]
 
 
 class FastPath:
-    """The replies that are ready under one configuration. `region_headers` are those that tell a
-    visitor's region, `trusted` the proxies whose word counts, `region_of_address` tells it where no
-    header does. `device_of` gives the class of a User-Agent that was seen before.
+    """The finished responses of one configuration.
+
+    `region_headers` are those that name a visitor's region, `trusted` the trusted proxies,
+    `region_of_address` gives the region where no header does. `device_of` gives the class of a
+    User-Agent that was seen before.
     """
 
     def __init__(
@@ -166,7 +172,7 @@ class FastPath:
     def question(
         self, message: RawRequestMessage, peer: str, *, secure: bool
     ) -> FastPathKey | None:
-        """What a request asks of memory; None when it has to take the full path."""
+        """The key of a request; None when it has to take the full path."""
         if (
             message.method != "GET"
             or message.version != HttpVersion11
@@ -215,7 +221,7 @@ class FastPath:
         return role
 
     def find(self, question: FastPathKey, now: float) -> FastPathEntry | None:
-        """The reply that is ready, if all that it was made from holds."""
+        """The entry of a key, if everything that it was made from is unchanged."""
         reply = self._replies.get((_ANYONE.key, question.key))
         if reply is None:
             if question.device is None:
@@ -246,15 +252,16 @@ class FastPath:
         may_share_pages: bool,
         expects_page: bool,
     ) -> None:
-        """Add a reply that was made of a fresh stored response. `response` has been sent;
-        `may_share_pages` is whether this visitor may be given stored pages.
+        """Add an entry made of a fresh stored response.
+
+        `response` has been sent; `may_share_pages` is whether this visitor may get stored pages.
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
         asset = not entry.is_page and not expects_page and not context.site.patient_cookies
-        # A guessed lifetime does not count for a visitor with credentials.
+        # A heuristic lifetime does not count for a visitor with credentials.
         asset = asset and entry.policy.explicit
-        # The stored fields as well: one that was taken out for this visitor is another's.
+        # The stored fields as well: one that was removed for this visitor may be sent to another.
         fields = (*entry.headers.items(), *response.headers.items())
         closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
@@ -278,7 +285,7 @@ class FastPath:
             response.status, head, rest, response.sent, entry, until, context.site.name, page,
             context.unreadable_cause, logged_path,
         )  # fmt: skip
-        # The body is a variant's, or the store's, as long as that lives: counted all the same.
+        # The body is shared with a variant or the store while those hold it, but counted here too.
         self._replies.put(key, reply, len(head) + len(response.sent) + 1000)
 
     def _visitor(
@@ -298,7 +305,7 @@ class FastPath:
         if not question.cookie:
             return _NO_COOKIE
         if site.wp_consent_cookies:
-            return None  # what is to be put right, and for how long, is each visitor's own
+            return None  # which cookies are corrected, and for how long, differs by visitor
         visitor, chosen = context.visitor, context.visitor.preferences
         names = names_in(context.cookie_header)
         vendors = tuple(sorted(n for n in names if site.cookies.vendors_of(n)))

@@ -46,7 +46,7 @@ _AGE = re.compile(r"[0-9]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class FreshnessPolicy:
-    """For how long a stored response may be used, and how. Seconds."""
+    """Freshness lifetimes of a stored response, in seconds."""
 
     lifetime: float
     stale_while_revalidate: float = 0.0
@@ -63,7 +63,7 @@ class FreshnessPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RequestDirectives:
-    """What a request says about caches."""
+    """The caching directives of a request."""
 
     no_store: bool = False
     no_cache: bool = False
@@ -76,7 +76,7 @@ WANTS_NOTHING = RequestDirectives()
 
 
 class Use(enum.Enum):
-    """What may be done with a stored response."""
+    """How a stored response may be used."""
 
     FRESH = "fresh"
     WHILE_REVALIDATING = "stale-while-revalidate"
@@ -84,11 +84,11 @@ class Use(enum.Enum):
 
 
 def wants(headers: MultiMapping[str]) -> RequestDirectives:
-    """The caching directives of a request (RFC 9111, 5.2.1). `Pragma` counts where there is no
+    """The caching directives of a request (RFC 9111, 5.2.1). `Pragma` applies without
     Cache-Control.
 
-    `max-stale` counts for nothing, as in Varnish and nginx: how old a response may be is between
-    the origin and its cache. Whoever sends it would reach what waits to be validated.
+    `max-stale` is ignored, as in Varnish and nginx: how old a response may be is between the origin
+    and its cache. A client could request what waits to be validated with it.
     """
     if "Cache-Control" not in headers:
         pragma = headers.get("Pragma", "")
@@ -106,7 +106,7 @@ def wants(headers: MultiMapping[str]) -> RequestDirectives:
 
 
 def response_directives(headers: MultiMapping[str]) -> tuple[Directives, bool]:
-    """The directives that count for us, and whether they are CDN-Cache-Control's.
+    """The directives that apply, and whether they are CDN-Cache-Control's.
 
     A targeted field replaces Cache-Control and Expires altogether (RFC 9213, 2.2).
     """
@@ -205,14 +205,14 @@ def is_static(headers: CIMultiDict[str]) -> bool:
 
 
 def has_validator(headers: MultiMapping[str]) -> bool:
-    """Whether a response can be validated: has it changed?"""
+    """Whether a response can be validated."""
     return "ETag" in headers or "Last-Modified" in headers
 
 
 def freshness_policy(
     status: int, headers: MultiMapping[str], now: float, *, is_page: bool = False
 ) -> FreshnessPolicy:
-    """For how long a response that came at `now` may be used, and how."""
+    """The freshness lifetimes of a response that was received at `now`."""
     given, is_targeted = response_directives(headers)
     shared = given.seconds("s-maxage")
     lifetime = float(shared) if shared is not None else None
@@ -267,7 +267,7 @@ def _date(headers: MultiMapping[str], now: float) -> float:
 
 
 def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float) -> float:
-    """How old a response was when it came (RFC 9111, 4.2.3)."""
+    """The age of a response when it was received (RFC 9111, 4.2.3)."""
     apparent = max(0.0, answered_at - _date(headers, answered_at))
     if apparent < 1:
         apparent = 0.0  # dates have whole seconds
@@ -277,7 +277,7 @@ def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float)
 
 
 def freshness(policy: FreshnessPolicy, age: float, want: RequestDirectives) -> Use:
-    """What may be done with a stored response of this age."""
+    """How a stored response of this age may be used."""
     if want.no_cache or policy.no_cache:
         return Use.VALIDATE
     if want.max_age is not None and age > want.max_age:
@@ -345,7 +345,7 @@ _OF_THE_BYTES = frozenset(map(str.lower, (*OF_CONTENT, "Transfer-Encoding", "ETa
 def updated_headers(
     stored: CIMultiDict[str], newer: CIMultiDict[str], now: float
 ) -> CIMultiDict[str]:
-    """Stored header fields after a 304, or a 200 to HEAD, said that the bytes are the same."""
+    """Stored header fields, updated by a 304, or by a 200 to HEAD for the same bytes."""
     fresh = stored_headers(newer, now)
     result = CIMultiDict(stored)
     changing = [(name, value) for name, value in fresh.items() if name.lower() not in _OF_THE_BYTES]
@@ -357,7 +357,7 @@ def updated_headers(
 
 
 def describes_same(stored: MultiMapping[str], head: MultiMapping[str]) -> bool:
-    """Whether a 200 to HEAD is about the bytes that are stored (RFC 9111, 4.3.5)."""
+    """Whether a 200 to HEAD is about the stored bytes (RFC 9111, 4.3.5)."""
     for name in ("ETag", "Last-Modified", "Content-Length"):
         new = head.get(name)
         if new is None:

@@ -132,7 +132,7 @@ class LiveRuntime:
             config.proxy.workers,
             config.proxy.watch,
         ):
-            _log.warning("listen, admin_listen, workers and watch change with a restart only")
+            _log.warning("listen, admin_listen, workers and watch take effect after a restart only")
         self.runtime.sightings.write()
         self.runtime = runtime
         self._watched = self._file.folders

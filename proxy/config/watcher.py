@@ -40,7 +40,7 @@ async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIter
                         break
         except (OSError, RuntimeError) as error:
             if all(folder.is_dir() for folder in watched):
-                _log.warning("changes of the config are not told (%s): it is polled", error)
+                _log.warning("config changes are not reported by the system (%s): polling", error)
                 break
     while how is not Watch.OFF:
         yield

@@ -70,9 +70,9 @@ def first_keys(folder: Path, now: datetime.datetime) -> KeyRing:
         made = _make_first_key(folder, now)
     if made is not None:
         _log.warning(
-            "no signing key found: made the first key, %s. Choices that other keys signed cannot "
-            "be read: whoever brings one is asked again, and what asks for consent stays closed "
-            "until then. All nodes of a site need the same keys",
+            "no signing key found: created the first key, %s. Choices signed by other keys cannot "
+            "be read: visitors who have one see the banner again, and what needs consent stays "
+            "closed until then. All nodes of a site need the same keys",
             made,
         )
     return read_keys(folder)

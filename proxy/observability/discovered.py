@@ -139,7 +139,7 @@ class Sightings:
             self._failed = False
         except (sqlite3.Error, OSError) as error:
             if not self._failed:
-                _log.error("%s: discoveries cannot be kept: %s", self._path, error)
+                _log.error("%s: discoveries cannot be written: %s", self._path, error)
             self._failed = True
 
 

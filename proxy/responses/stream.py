@@ -63,7 +63,7 @@ async def stream(
         what = f"{origin.upstream_origin} fell silent for {timeouts.idle:g} s"
         _give_up(request, response, sent, what, logging.WARNING)
     except (aiohttp.ClientError, OSError) as exc:
-        what = f"{origin.upstream_origin} broke off ({failure_kind(exc)})"
+        what = f"{origin.upstream_origin} broke the connection ({failure_kind(exc)})"
         _give_up(request, response, sent, what, logging.WARNING)
     return response
 
@@ -76,7 +76,7 @@ async def _begin(request: web.BaseRequest, response: web.StreamResponse) -> None
     try:
         await response.prepare(request)
     except ConnectionError as exc:
-        raise DownstreamDisconnectedError("went away before the answer") from exc
+        raise DownstreamDisconnectedError("disconnected before the response") from exc
 
 
 async def _send(response: web.StreamResponse, chunk: bytes) -> None:
@@ -85,14 +85,14 @@ async def _send(response: web.StreamResponse, chunk: bytes) -> None:
     try:
         await response.write(chunk)
     except ConnectionError as exc:
-        raise DownstreamDisconnectedError("went away") from exc
+        raise DownstreamDisconnectedError("disconnected") from exc
 
 
 async def _end(response: web.StreamResponse) -> None:
     try:
         await response.write_eof()
     except ConnectionError as exc:
-        raise DownstreamDisconnectedError("went away at the end") from exc
+        raise DownstreamDisconnectedError("disconnected at the end") from exc
 
 
 def _promised(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> int | None:
@@ -107,7 +107,7 @@ def _give_up(
 ) -> None:
     _log.log(
         level,
-        "%s for %s cut off after %d bytes of the body: %s",
+        "%s for %s aborted after %d bytes of the body: %s",
         request.method,
         requested_host(request),
         sent,

@@ -247,7 +247,7 @@ class FrontConnection(RequestHandler):
             return
         untaken = _unsent(transport)
         if untaken >= self._untaken:
-            _log.debug("a visitor took nothing for %g s: cut off", self._write_seconds)
+            _log.debug("a visitor read nothing for %g s: connection closed", self._write_seconds)
             transport.abort()
             return
         self._untaken = untaken
@@ -293,7 +293,7 @@ class FrontConnection(RequestHandler):
         """
         if isinstance(exc, ConnectionResetError):
             # The visitor closed the connection while the response was written: no error.
-            _log.info("request %s: the visitor went away", request.get(REQUEST_ID, ""))
+            _log.info("request %s: the visitor disconnected", request.get(REQUEST_ID, ""))
         elif status >= 500:
             _log.error("request %s failed: %s", request.get(REQUEST_ID, ""), _where(exc))
         else:

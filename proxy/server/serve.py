@@ -122,7 +122,9 @@ async def _drain(server: FrontServer, grace: float) -> None:
         if not server.connections:
             return
         if loop.time() >= end:
-            _log.warning("%d connections cut after %g s of grace", len(server.connections), grace)
+            _log.warning(
+                "%d connections closed after a grace period of %g s", len(server.connections), grace
+            )
             return
         await asyncio.sleep(0.05)
 

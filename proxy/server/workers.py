@@ -56,7 +56,9 @@ class Worker:
             if inspect.isawaitable(result):
                 await result
         except Exception:
-            _log.exception("worker %d: the reload failed; the old state stays", self.index)
+            _log.exception(
+                "worker %d: reload failed; still serving the previous configuration", self.index
+            )
 
 
 Serve = Callable[[Worker], Coroutine[Any, Any, None]]

@@ -50,7 +50,7 @@ def explain_error(
     """What failed, where, and what to check, for the operator's log."""
     if stalled:
         return UpstreamError(
-            504, f"{origin} took none of the request's body for {timeouts.write:g} s"
+            504, f"{origin} read none of the request's body for {timeouts.write:g} s"
         )
     match exc:
         case aiohttp.ConnectionTimeoutError():
@@ -80,19 +80,17 @@ def explain_error(
                 502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
             )
         case aiohttp.ClientResponseError():
-            return UpstreamError(
-                502, f"{origin} answered with malformed HTTP ({failure_kind(exc)})"
-            )
+            return UpstreamError(502, f"{origin} sent a malformed response ({failure_kind(exc)})")
         case Unanswered():
             return UpstreamError(
                 502,
-                f"{origin} closed the connection before it answered ({failure_kind(exc)}): "
+                f"{origin} closed the connection before its response ({failure_kind(exc)}): "
                 "see its own log",
             )
         case ValueError():
             return UpstreamError(
                 400,
-                f"the request for host {requested_host(request)!r} cannot be sent on: its address "
+                f"the request for host {requested_host(request)!r} cannot be forwarded: its target "
                 "or a header field has characters that HTTP does not allow",
             )
-    return UpstreamError(502, f"asking {origin} failed ({failure_kind(exc)})")
+    return UpstreamError(502, f"the request to {origin} failed ({failure_kind(exc)})")

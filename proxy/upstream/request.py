@@ -65,7 +65,7 @@ class DownstreamBody:
                 self._fail(400, "the visitor's body is malformed")
             except (aiohttp.ClientError, OSError, RuntimeError) as exc:
                 self._fail(
-                    400, f"the visitor went away after {received} bytes ({failure_kind(exc)})"
+                    400, f"the visitor disconnected after {received} bytes ({failure_kind(exc)})"
                 )
             if not chunk:
                 return
@@ -142,7 +142,7 @@ async def send_request(
 
     try:
         if response.status == 101 and not upgrade:
-            raise UpstreamError(502, f"{origin} switched protocols (101) although not asked to")
+            raise UpstreamError(502, f"{origin} switched protocols (101) without a request for it")
         if has_control(response.headers.values()):
             raise UpstreamError(502, f"{origin} sent a header with a control character in it")
         connection = response.connection

@@ -73,10 +73,12 @@ async def relay_tunnel(
     connection = upstream.connection
     if connection is None or connection.protocol is None or not connection.protocol.upgraded:
         raise UpstreamError(
-            502, f"{upstream.url.origin()} answered 101 without Upgrade and Connection fields"
+            502, f"{upstream.url.origin()} sent 101 without Upgrade and Connection fields"
         )
     if _members(upstream.headers, hdrs.UPGRADE) != {_PROTOCOL}:
-        raise UpstreamError(502, f"{upstream.url.origin()} switched to another protocol than asked")
+        raise UpstreamError(
+            502, f"{upstream.url.origin()} switched to another protocol than requested"
+        )
     headers[hdrs.CONNECTION] = "Upgrade"
     headers[hdrs.UPGRADE] = _PROTOCOL
     response = ProxyResponse(status=101, reason=upstream.reason, headers=headers)
@@ -116,7 +118,7 @@ class _IdleTimer:
         while not ended.is_set():
             left = self._last + idle - self._loop.time()
             if left <= 0:
-                _log.debug("a tunnel was silent for %g s: closed", idle)
+                _log.debug("a tunnel was idle for %g s: closed", idle)
                 return
             try:
                 async with asyncio.timeout(left):
