@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 
 class Category(StrEnum):
-    """What a vendor is for. Every vendor has exactly one."""
+    """The purpose of a vendor. Every vendor has exactly one."""
 
     NECESSARY = "necessary"
     FUNCTIONAL = "functional"
@@ -19,7 +19,7 @@ class Category(StrEnum):
 
 
 class Regime(StrEnum):
-    """What holds while a visitor has not chosen."""
+    """The default while a visitor has not chosen."""
 
     OPT_IN = "opt_in"
     OPT_OUT = "opt_out"
@@ -28,7 +28,7 @@ class Regime(StrEnum):
 
 
 class Audience(StrEnum):
-    """For whom a page is made."""
+    """Whom a page is for."""
 
     MARKETING = "marketing"
     PATIENT = "patient"

@@ -1,7 +1,7 @@
 """The tables of the config file as frozen models, with the constraints of each value.
 
-What several values must be together (a tag's vendor exists, sites do not overlap) is in
-`config_checks`. The sentence under a field is its help: editors show it through the JSON Schema.
+Constraints across values (a tag's vendor exists, sites do not overlap) are in `checks`. The
+sentence under a field is its help: editors show it through the JSON Schema.
 """
 
 from __future__ import annotations

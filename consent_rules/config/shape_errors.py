@@ -26,7 +26,7 @@ from consent_rules.wording import join_or, quoted
 
 
 def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
-    """Every value in `data` (the file's) that the models refuse, as pydantic reports it."""
+    """Every schema problem of `data` (the file's values), in sentences."""
     errors = [
         one
         for one in error.errors(include_url=False)
@@ -228,7 +228,7 @@ def _named(path: Path, data: Mapping[str, Any]) -> str:
 
 
 def _choices(path: Path) -> list[str]:
-    """The words that may stand at a path whose type is an enumeration, alone or in a list."""
+    """The allowed words at a path whose type is an enumeration, alone or in a list."""
     key_path = path[:-1] if isinstance(path[-1], int) else path
     model = model_at(key_path[:-1])
     field = field_of(model, str(key_path[-1])) if model else None

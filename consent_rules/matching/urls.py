@@ -49,11 +49,11 @@ tokens, and anybody may send them.
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads: lower-case ASCII host without a trailing dot, port, decoded path.
+    """A resolved URL: lower-case ASCII host without a trailing dot, port, decoded path.
 
-    `port` is None for the scheme's default. `path` starts with `/`, has no query, no dot
-    segments and no percent-encoded ASCII: it is for matching, never for asking.
-    `host` is "" where a browser would find no host (the URL is broken).
+    `port` is None for the scheme's default. `path` starts with `/`, has no query, no dot segments
+    and no percent-encoded ASCII: it is for matching, never for requests. `host` is "" where a
+    browser would find no host (the URL is invalid).
     """
 
     scheme: str
@@ -67,7 +67,7 @@ BROKEN = Target("", "", None, "/")
 
 
 def host_of_authority(authority: str) -> str:
-    """The normalised host of `host[:port]` as a Host header or config gives it; "" if broken."""
+    """The normalised host of `host[:port]` as a Host header or config has it; "" if invalid."""
     return _known_host(authority) if len(authority) <= _MAX_AUTHORITY else ""
 
 
@@ -85,8 +85,8 @@ def strip_url(url: str) -> str:
 def resolve(url: str, base: str | None) -> Target | None:
     """Resolve `url` against `base` (an absolute URL, or None).
 
-    Returns None when nothing is asked for over the network: an empty reference, a fragment,
-    `data:`, `blob:`, `about:`, `javascript:`, `mailto:` and their like.
+    Returns None where no network request follows: an empty reference, a fragment, `data:`, `blob:`,
+    `about:`, `javascript:`, `mailto:` and other such schemes.
     """
     plain = _PLAIN_ABSOLUTE.match(url)
     if plain is not None and is_dns_name(plain[2]):
@@ -104,14 +104,14 @@ def resolve(url: str, base: str | None) -> Target | None:
 
 
 def is_dns_name(host: str) -> bool:
-    """Whether a name may be in the DNS. One that may not is no known host: it counts as broken."""
+    """Whether a name may be in the DNS. Any other counts as invalid."""
     if len(host) <= MAX_LABEL_LENGTH:
         return True
     return len(host) <= MAX_HOST_LENGTH and max(map(len, host.split("."))) <= MAX_LABEL_LENGTH
 
 
 def request_target(url: str, base: str | None) -> str:
-    """The path and query that a browser asks for, as it spells them; "/" where for nothing."""
+    """The path and query of a browser's request for a URL; "/" where there is none."""
     wrapped = _WRAPPED.match(strip_url(url))
     if wrapped is not None:
         return request_target(wrapped[1], None)
@@ -146,7 +146,7 @@ _remembered = lru_cache(maxsize=4096)(_parse)
 
 
 def _filesystem_or_none(url: str, scheme: str) -> Target | None:
-    # These wrap another URL; the wrapped one says whose it is.
+    # These wrap another URL; the wrapped one has the owner.
     if scheme in {"filesystem", "view-source"}:
         return _resolve_fully(url.partition(":")[2], None)
     return None
@@ -166,8 +166,8 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
 def normal_path(path: str) -> str:
     """A path for matching: percent-decoded, slashes merged, no dot segments, no parameters.
 
-    Servers differ in how they read `/%70atients`, `//patients` and `/x/../patients`; the rules
-    must hold whichever way the site's server takes it.
+    Servers differ in how they read `/%70atients`, `//patients` and `/x/../patients`; the rules must
+    hold for every reading.
     """
     decoded = unquote(path, errors="replace") if "%" in path else path
     if "%" in decoded:  # some servers decode twice

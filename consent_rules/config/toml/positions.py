@@ -23,12 +23,12 @@ _NO_VALUES = frozenset({"comment", "ERROR"})
 
 @cache
 def toml_parser() -> Parser:
-    """Reads TOML into a tree with places; never fails: what is no TOML becomes ERROR nodes."""
+    """Parses TOML into a tree with positions; never fails: invalid text becomes ERROR nodes."""
     return Parser(Language(tree_sitter_toml.language()))
 
 
 class TomlLines:
-    """The places of one text. Where a path is not found, its nearest known parent stands in.
+    """The positions of one text. For an unknown path, its nearest known parent's.
 
     The text is parsed on the first look-up: a file without problems never is.
     """
