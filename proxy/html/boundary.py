@@ -60,8 +60,8 @@ class Boundary:
     )
 
     def vendors_of_script(self, script: str) -> tuple[str, ...]:
-        """The vendors whose code an inline script holds, remembered by its hash: it stands on many
-        pages, and to parse it costs as much as to compile a small one.
+        """The vendors whose code an inline script contains, cached by its hash: the same script is
+        on many pages, and parsing it costs as much as compiling a small page.
         """
         digest = hashlib.sha256(script.encode("utf-8", "replace")).digest()
         with _JUDGING:
@@ -73,7 +73,9 @@ class Boundary:
         return known
 
     def is_own_endpoint(self, url: str, base: str) -> bool:
-        """Whether a form or a redirect that leads to a URL could choose in the visitor's name."""
+        """Whether the target of a form or redirect is an endpoint that could choose in the
+        visitor's name.
+        """
         target = resolve(url, base)
         if target is None or not self.own.holds(target.host, target.port):
             return False
@@ -81,7 +83,7 @@ class Boundary:
         return target.path.startswith(f"{prefix}/") and target.path != self.preferences_url
 
     def owner(self, url: str, base: str) -> Owner | None:
-        """Who answers for a URL; None for the site itself."""
+        """The owner of a URL; None for the site itself."""
         target = resolve(url, base)
         return None if target is None else self.owner_of(target)
 
@@ -95,7 +97,7 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class OwnedResource:
-    """A resource with its place and owners, for gates and for `explain`."""
+    """A resource with its owners, for gates and for `explain`."""
 
     kind: Kind
     tag: str
@@ -158,7 +160,7 @@ _SCRIPT = b"<script"
 
 
 def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext) -> OwnedResource:
-    """The finding of a script held to its pin, if it has one."""
+    """A pinned script with the gate that its pin requires; any other unchanged."""
     pins = context.boundary.pins
     wanted = {pins.integrity_of(url, base) for url in found.urls for base in context.bases} - {""}
     if not wanted:
@@ -214,7 +216,7 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     if kind is Kind.IMPORT_MAP:
         return frozenset(context.owners(filter(is_url_text, _strings_in_json(resource.text))))
     if kind is Kind.SPECULATION_RULES:
-        # Every word may be an address, relative to a base that may be another's.
+        # Every word may be a URL, relative to a base that may be another host's.
         return frozenset(context.owners(_strings_in_json(resource.text)))
     owners = frozenset(context.owners(resource.urls))
     if kind is Kind.HINT and context.hinted:
@@ -224,7 +226,9 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
 
 
 def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
-    """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
+    """The possible owners of a hint without a path: those of the page's own requests to
+    that host.
+    """
     boundary = context.boundary
 
     def targets(resources: Iterable[Resource]) -> Iterator[Target]:
@@ -263,8 +267,8 @@ def _vendors_of_inline(resource: Resource, context: CompileContext) -> tuple[str
 
 
 def _held_to_pins(vendor: str, resource: Resource, context: CompileContext) -> Owner:
-    """The owner of an inline script that holds a vendor's code: one that is pinned to other scripts
-    does not have it.
+    """The owner of an inline script with a vendor's code: a pinned vendor's only where its hash is
+    pinned.
     """
     pins = context.boundary.pins
     if pins.inline and (changed := pins.changed(vendor, inline_code(resource, context))):
@@ -296,12 +300,12 @@ def _strings_in_json(text: str) -> list[str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        # A browser does not use it, unless it is whole once something within it is closed.
+        # Browsers ignore it, unless it is complete once something within it is closed.
         return _JSON_STRING.findall(text)
     return list(_strings(value))
 
 
-# Possessive, and one that never ends is taken with all that follows: each is read once.
+# Possessive, and an unclosed one includes all that follows: each is read once.
 _JSON_STRING = re.compile(r'"(?:((?:[^"\\]++|\\.)*+)"|(?:[^"\\]++|\\.)*+\\?\Z)', re.DOTALL)
 
 
@@ -323,6 +327,6 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def inline_code(resource: Resource, context: CompileContext) -> str:
-    """The text of an inline script as a browser reads it."""
+    """The text of an inline script as a browser decodes it."""
     text = resource.text
     return text if resource.attribute or text.isascii() else context.source.word(text)
