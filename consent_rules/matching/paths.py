@@ -29,7 +29,7 @@ class PathGlob:
     """In every path that is named: most paths are told apart by it, at once."""
 
     def match(self, path: str) -> bool:
-        """Whether the whole path matches."""
+        """Whether the whole path is named."""
         if self._within not in path:
             return False
         for pieces in self._spellings:  # noqa: SIM110 - a page asks this 1,500 times
@@ -130,12 +130,12 @@ def path_covers(outer: str, inner: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def paths_overlap(one: str, other: str) -> bool:
+def paths_meet(one: str, other: str) -> bool:
     """Whether some path matches both globs."""
-    return any(_globs_overlap(a, b) for a in spellings(one) for b in spellings(other))
+    return any(_globs_meet(a, b) for a in spellings(one) for b in spellings(other))
 
 
-def _globs_overlap(a: str, b: str) -> bool:
+def _globs_meet(a: str, b: str) -> bool:
     # meets[j]: whether the rest of `a` and the rest `b[j:]` can be the same text.
     below = [False] * len(b) + [True]
     for j in range(len(b) - 1, -1, -1):

@@ -1,9 +1,9 @@
-"""Compare two configs by the decisions that follow from them, not by their text.
+"""Compare two configs by the decisions that they lead to, not by their text.
 
 For every site, every vendor with a tag there and every pattern of pages, both configs decide for
-the states of a visitor: nothing chosen, one category allowed, all of them, in each region that a
-rule names. The states in which a vendor is open are its `ExposureCondition`; two conditions that
-differ are a `Change`.
+the states that a visitor can be in: nothing chosen, one category allowed, all of them, in each
+region that a rule names. The states in which a vendor is open are its `ExposureCondition`; two
+conditions that differ are a `Change`.
 """
 
 from __future__ import annotations
@@ -73,8 +73,10 @@ class ExposureCondition:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference for visitors. `effect` is "more" where a vendor newly receives data or the
-    banner is shown less, "less" where the reverse. `pages` are patterns of paths.
+    """One thing that is different for visitors.
+
+    `effect` is "more" where a vendor newly receives data or a visitor is asked less, "less" where
+    the reverse. `pages` are patterns of paths.
     """
 
     kind: ChangeKind
@@ -94,7 +96,7 @@ def diff_configs(
     *,
     today: datetime.date,
 ) -> tuple[Change, ...]:
-    """Every change for visitors from `old` to `new`, what opens more first."""
+    """Everything that `new` changes for visitors, what opens more first."""
     old_rules, new_rules = rules_of_tags(old, catalogue), rules_of_tags(new, catalogue)
     found = [*_vendors(old, new, old_rules, new_rules, today)]
     found += _sites(old, new)
@@ -261,7 +263,7 @@ def _not_for(site: SiteRules | None, shown: Iterable[str]) -> str:
 
 
 def _widest(pages: Iterable[str]) -> tuple[str, ...]:
-    """The patterns that no other one of them covers."""
+    """The patterns that no other one of them takes in."""
     every = list(pages)
     return tuple(
         page

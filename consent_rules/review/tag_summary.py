@@ -11,7 +11,7 @@ from consent_rules.categories import Audience, Category
 from consent_rules.config.models import Config, Site, Tag
 from consent_rules.config.warnings import EXPIRES_SOON_DAYS
 from consent_rules.decision import may_act_for_patients
-from consent_rules.matching.paths import paths_overlap
+from consent_rules.matching.paths import paths_meet
 from consent_rules.review.diff import ELSEWHERE, ExposureCondition, exposure_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import CookieDetail, Vendor
@@ -99,7 +99,7 @@ def _patient(tag: Tag, vendor: Vendor, site: Site) -> str:
             for rule in site.pages
             if rule.path is not None
             and rule.audience is Audience.PATIENT
-            and any(paths_overlap(page.lower(), rule.path.lower()) for page in tag.pages)
+            and any(paths_meet(page.lower(), rule.path.lower()) for page in tag.pages)
         ]
         cookies = [
             f"pages seen with the cookie {rule.when_cookie}"

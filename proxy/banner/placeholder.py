@@ -1,10 +1,10 @@
 """The placeholder of a closed embed: a box of its size with the reason and a button to open it.
 
-The markup is phrasing content only (an `<iframe>` may be in a `<p>`, where a `<div>` or a `<form>`
-would end the paragraph and change the page) and has no `<a>`, which would end a link around it. So
-its buttons belong to the form that `link_html(placeholders=True)` puts at the end of the body, and
-the return path is that form's. The size is that of an empty `<svg>` underneath, because a strict
-CSP allows no `style` attribute.
+The markup is phrasing content only (an `<iframe>` may stand in a `<p>`, where a `<div>` or a
+`<form>` would end the paragraph and change the page) and has no `<a>`, which would end a link
+around it. So its buttons belong to the form that `link_html(placeholders=True)` puts at the end
+of the body, and the page to return to is that form's. The size is that of an empty `<svg>`
+underneath, because a strict CSP allows no `style` attribute.
 """
 
 from __future__ import annotations

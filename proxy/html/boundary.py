@@ -83,7 +83,7 @@ class Boundary:
         return target.path.startswith(f"{prefix}/") and target.path != self.preferences_url
 
     def owner(self, url: str, base: str) -> Owner | None:
-        """The owner of a URL; None for the site itself."""
+        """Who answers for a URL; None for the site itself."""
         target = resolve(url, base)
         return None if target is None else self.owner_of(target)
 
@@ -226,9 +226,7 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
 
 
 def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
-    """The possible owners of a hint without a path: those of the page's own requests to
-    that host.
-    """
+    """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
     boundary = context.boundary
 
     def targets(resources: Iterable[Resource]) -> Iterator[Target]:
@@ -244,7 +242,7 @@ def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
         target.host
         for target in targets(one for one in resources if one.kind is Kind.HINT)
         if isinstance(boundary.owner_of(target), UnknownHost)
-        and boundary.index.has_path_rules(target.host)
+        and boundary.index.knows_paths_of(target.host)
     }
     if not hosts:
         return {}

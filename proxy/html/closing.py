@@ -20,7 +20,7 @@ _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 
 
 def opened_bytes(resource: Resource, start: int, end: int, context: CompileContext) -> bytes | None:
-    """The bytes of an open resource, where they differ from the page's."""
+    """What stands in an open resource's place, where that is not what the page has."""
     if resource.kind is not Kind.MARKED_SCRIPT:
         return None
     location = location_of(resource.element)
@@ -59,7 +59,7 @@ def code_position(resource: Resource) -> int:
 
 
 def closed_form(resource: Resource, owners: frozenset[Owner], context: CompileContext) -> Closing:
-    """How to close a resource: what is invisible is removed, content leaves a placeholder."""
+    """How to close this very resource: what shows nothing goes whole, content leaves its place."""
     closing = resource.closing
     if resource.tag in _SHAPING and resource.attribute and _shapes(resource.element, context):
         return closing if closing is Closing.NESTED else Closing.EMPTY
@@ -79,22 +79,20 @@ _SHAPING = frozenset({"img", "embed", "meta", "iframe"})
 
 
 def _shapes(element: Element, context: CompileContext) -> bool:
-    """Whether the rest of the page may be parsed differently without the element."""
+    """Whether what follows may be parsed differently without the element."""
     scanned = context.scan
     return scanned.fragile or (scanned.has_templates and element.closest("template") is not None)
 
 
 def _shows_something(element: Element) -> bool:
-    """Whether an image that is not fetched still takes space: it has an alternative text, or a
-    size.
-    """
+    """Whether a picture leaves a gap or a word when it is not fetched: a text for it, or a size."""
     return bool((element.attr("alt") or "").strip()) or (
         element.attr("width") is not None and element.attr("height") is not None
     )
 
 
 def _is_tiny(element: Element) -> bool:
-    """A tracking pixel: invisible."""
+    """A pixel: no visitor sees it."""
     attributes = element.attrs
     if "hidden" in attributes:
         return True
@@ -109,9 +107,7 @@ def _is_tiny(element: Element) -> bool:
 def gate_span(
     resource: Resource, closing: Closing, context: CompileContext
 ) -> tuple[int, int] | None:
-    """The span to replace, in offsets of the parsed text; None for a copy that the tree builder
-    made.
-    """
+    """The span to replace, in offsets of the parsed text; None for a copy that the tree made."""
     location = location_of(resource.element)
     if location is None:
         return _merged_span(resource, context)
@@ -166,7 +162,7 @@ def _merged_span(resource: Resource, context: CompileContext) -> tuple[int, int]
         if location is None or span is None or location.start_tag.start_offset:
             continue
         first, end = start + span.start_offset, start + span.end_offset
-        # It is this tag if its attribute's value is the element's.
+        # It is this tag if what is written there is what the element gets.
         probed = parse(f'{text[:first]}{name}="probe"{text[end:]}', scripting=resource.scripting)
         element = probed.find(tag)
         if element is not None and element.attr(name) == "probe":
@@ -187,7 +183,7 @@ def closed_bytes(
 ) -> bytes:
     body = context.source.body
     if closing is Closing.REMOVE or closing is Closing.PLACEHOLDER:
-        # The bytes on both sides must not become a tag: `<` and `img src=...`.
+        # What stood apart must not become a tag: `<` and `img src=...`.
         return b"<!---->" if body[start - 1 : start] == b"<" else b""
     if closing is Closing.INERT:
         return body[start:end]
@@ -216,7 +212,7 @@ def _closed_value(
 
 
 def _own_style(value: str, context: CompileContext) -> str:
-    """A style attribute without URLs of other hosts."""
+    """A style attribute without the URLs that lead elsewhere."""
     parts: list[str] = []
     position = 0
     for found in css_urls(value, relative=True):
@@ -228,7 +224,7 @@ def _own_style(value: str, context: CompileContext) -> str:
 
 
 def _own_import_map(text: str, context: CompileContext) -> str:
-    """An import map without entries of other hosts."""
+    """An import map without the entries that lead elsewhere."""
 
     def owned(key: str, value: Any) -> bool:
         urls = [key, value] if isinstance(value, str) else [key]

@@ -1,7 +1,7 @@
 """Compile resources to gates, once for each distinct body.
 
-A gate is a span of the page's bytes and its closed form. Whether it is open is decided later, for
-each decision: nothing here depends on the visitor.
+A gate is a span of the page's bytes and what stands there when it is closed. Whether it is
+open is asked later, for each outcome of the decision: nothing here depends on the visitor.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def gates_of(
     found: Iterable[OwnedResource], body: bytes, boundary: Boundary, *, is_part: bool = False
 ) -> tuple[Gate, ...]:
     """Gates for resources with owners, in order of their start, outer before inner. `is_part`: the
-    page continues after `body`.
+    page goes on behind `body`.
     """
     gates = _without_overlaps(
         [
@@ -87,7 +87,7 @@ _SHOWING = frozenset({Kind.FRAME, Kind.OBJECT})
 
 
 def own_frames(scanned: Scan, bases: tuple[str, ...], boundary: Boundary) -> tuple[str, ...]:
-    """Raw request targets of the site's own pages that a page frames."""
+    """Raw request targets of the site's own pages that a page shows within."""
     shown = (
         (address, base)
         for resource in scanned.resources
@@ -120,7 +120,7 @@ def findings(
     is_part = bool(bases)
     bases = bases or base_urls(scanned, url)
     context = CompileContext(source, scanned, boundary, url, bases, depth)
-    # In a part of a page the requests of the rest are unknown: there such a hint stays closed.
+    # Of a part nobody knows whom the rest asks: there such a hint stays closed.
     context.hinted = {} if is_part else hint_owners(context)
     for resource in scanned.resources:
         owners = owners_of(resource, context)
@@ -173,7 +173,7 @@ def _finding(
 def _with_remains(
     gates: list[Gate], body: bytes, boundary: Boundary, *, is_part: bool
 ) -> list[Gate]:
-    """The gates, with the remnants of closed scripts that the rest of the page needs."""
+    """The gates, with what the rest of the page needs of a closed script in its place."""
     if not any(gate.code_at for gate in gates):
         return gates
 
@@ -236,7 +236,7 @@ def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owne
         for base in context.bases
     ]
     owners = frozenset[Owner]().union(*(page.owners for page in pages))
-    # Where two readings close different resources, neither may be used for both.
+    # Of two readings that close different things, neither may stand for both.
     closed = {_all_closed(page) for page in pages}
     return owners, closed.pop() if len(closed) == 1 else b""
 

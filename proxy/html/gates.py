@@ -1,4 +1,4 @@
-"""A compiled page: its gates, and their closed forms."""
+"""A compiled page: its gates, and what closes them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A span of `Page.body`, open when all owners in `needs` may act.
+    """A span of `Page.body` that is there or not.
 
-    `closed` replaces it otherwise; for a frame with content, a placeholder is made for `embed`
-    instead.
+    It is open when all owners in `needs` may act. `closed` is what stands there otherwise; for a
+    frame with content, a placeholder is made for `embed` instead.
     """
 
     start: int
@@ -63,7 +63,7 @@ class Page:
     frames: tuple[str, ...] = ()
     """Raw targets of the site's own pages that it shows within: its scripts can read them."""
     declaration_at: tuple[int, ...] = ()
-    """Where the page requests the cookie declaration."""
+    """Where the page asks for the cookie declaration."""
     passing: bool = False
     """Whether it is one of many that are alike, each seen once: what is made of it is not kept."""
     vendors: frozenset[str] = field(init=False)

@@ -1,9 +1,9 @@
 """Patch a compiled page onto a body that differs by a few words: a token, a time, a count.
 
-Such a page need not be parsed again as a whole. The words that differ are found by comparing bytes;
-the context of each is found by the parser once. If no word in that context can change how the page
-is parsed or what it fetches, the earlier page's gates apply to this one, at moved offsets. In any
-doubt the result is None, and the page is compiled like any other.
+Such a page need not be read again as a whole. The words that differ are found by comparing bytes;
+where each stands is asked of the parser once. If no word in that place can change how the page is
+read or what it reaches for, the earlier page's gates hold for this one, moved along. In any doubt
+the answer is None, and the page is compiled like any other.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _MAX_SCRIPT_LENGTH = 64_000
 _STEP = 4096
 _BEGINNING = 4096
 
-# Characters of a word. None of these begins or ends a tag, a value or a character reference.
+# What a word is made of. None of these begins or ends a tag, a value or a character reference.
 _WORD = re.compile(rb"[A-Za-z0-9_+/=.:%,~-]*")
 _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=.:%,~-")
 _NUMBER = re.compile(rb"[0-9.]+\Z")
 _PROBE = "consent-probe"
 _PROBE_MARKUP = f"<{_PROBE}></{_PROBE}>"
 
-# Attributes that do not affect what an element fetches, whatever their value.
+# Attributes that say nothing of what an element asks for, whatever their value.
 _PLAIN_ATTRIBUTES = frozenset(
     {"alt", "aria-controls", "aria-describedby", "aria-label", "aria-labelledby", "for", "id",
      "nonce", "title"}
@@ -50,21 +50,21 @@ _WITH_DATA = frozenset(
      "textarea", "th", "time", "tr", "ul"}
 )  # fmt: skip
 _MARKERS = re.compile(r"data-consent")
-# The query of their URL does not affect the owner. Not a frame's: a front controller may name the
+# Whose URL's query says nothing of whom it leads to. Not a frame's: a front controller may name the
 # page there, and with it the audience.
 _QUERIES = {"script": "src", "link": "href", "img": "src", "form": "action"}
 _PLAIN_URL = re.compile(r"(?:https?:)?//|/|[\w.-]+[/?]", re.IGNORECASE)
 _RESERVED = re.compile(RESERVED_ID.pattern.encode())
 _META_OF_NOTE = frozenset({"page-audience", "referrer"})
 
-# Closed forms that contain no word of the page that may have changed.
+# What is closed by these does not hold a word of the page's own that may have changed.
 _KEEPS_NOTHING = frozenset(
     {Closing.REMOVE, Closing.PLACEHOLDER, Closing.EMPTY, Closing.FORM_ACTION}
 )
 
 
 class _Place(Enum):
-    """The context of a word."""
+    """Where a word stands."""
 
     SOMEWHERE = auto()  # where it may matter
     TEXT = auto()
@@ -75,7 +75,7 @@ class _Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A word of the earlier page and its replacement. Offsets of the two pages."""
+    """A word of the earlier page and the one in its stead. Offsets of the two pages."""
 
     start: int
     end: int
@@ -85,7 +85,7 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class _Zone:
-    """The context of a word of the earlier page; `script` is the element around it."""
+    """What is known of a word of the earlier page; `script` is the element around it."""
 
     place: _Place
     script: tuple[int, int] = (0, 0)
@@ -93,8 +93,8 @@ class _Zone:
 
 @dataclass(slots=True)
 class PageTemplate:
-    """A compiled page that later bodies of its URL are compared with. `misses` counts the failed
-    patches since the last that succeeded.
+    """A page, to compare later ones of its address with. `missed` counts those that were not alike
+    since the last that was.
     """
 
     page: Page
@@ -107,7 +107,7 @@ class PageTemplate:
     _views: bool | None = None
 
     def patch(self, body: bytes) -> Page | None:
-        """The page with this body, if the body differs by a few words only; else None."""
+        """The page with this body, if it is like the one that is known; else None."""
         page = self.page
         if body == page.body:
             self.misses = 0
@@ -125,7 +125,7 @@ class PageTemplate:
         return same_charset and all(self._is_harmless(change, body) for change in changes)
 
     def _is_same_charset(self, first: _Change, body: bytes) -> bool:
-        # Browsers look for a <meta charset> in the first kilobyte: it may have moved out of it.
+        # Browsers look for a <meta charset> in the beginning: it may have been pushed out of there.
         if first.start > _BEGINNING:
             return True
         kind = self.content_type
@@ -145,7 +145,7 @@ class PageTemplate:
             return True
         was = old[change.start : change.end]
         was, word = _trimmed(was, body[change.new_start : change.new_end])
-        # `--` and adjacent characters end comments and change how scripts are parsed.
+        # `--` and what stands beside it end comments and change how scripts are read.
         if any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in (was, word)):
             return False
         if zone.place is _Place.COMMENT:
@@ -155,7 +155,7 @@ class PageTemplate:
         return bool(quoted or numbers) and self._is_same_script(zone, change, body)
 
     def _is_same_script(self, zone: _Zone, change: _Change, body: bytes) -> bool:
-        """Whether a script with another word in it has the same owner."""
+        """Whether a script with another word in it is whose it was."""
         start, end = zone.script
         if end - start > _MAX_SCRIPT_LENGTH:
             return False
@@ -216,7 +216,7 @@ class PageTemplate:
 
 
 def _is_probe_found(text: str, start: int, end: int, before: str, after: str) -> bool:
-    """Whether an element inserted at a word would be parsed as one: then the word is text."""
+    """Whether an element that is put in a word's place would be one: then the word is text."""
     probed = f"{text[:start]}{before}{_PROBE_MARKUP}{after}{text[end:]}"
     for element in parse(probed, scripting=False).select(_PROBE):
         location = location_of(element)
@@ -228,7 +228,7 @@ def _is_probe_found(text: str, start: int, end: int, before: str, after: str) ->
 
 
 def _is_plain_value(document: Document, text: str, opened: int, start: int, end: int) -> bool:
-    """Whether a word is in the quoted value of an attribute that has no effect on resources."""
+    """Whether a word stands within quotes in an attribute that says nothing of note."""
     name = re.match(r"<([a-zA-Z][a-zA-Z0-9-]*)[\s/]", text[opened : opened + 40])
     if name is None:
         return False
@@ -258,7 +258,7 @@ def _is_plain_value(document: Document, text: str, opened: int, start: int, end:
 
 
 def _says_nothing(element: Element, attribute: str, before: str) -> bool:
-    """Whether the text after `before` in an attribute's value has no effect on resources."""
+    """Whether what follows `before` in an attribute's value is of no consequence."""
     if not is_html(element):
         return False
     tag = element.tag
@@ -313,7 +313,7 @@ def _word_end(text: bytes, at: int) -> int:
 
 
 def _same_length(old: bytes, at: int, new: bytes, there: int) -> int:
-    """The number of equal bytes from two offsets on."""
+    """How many bytes are the same from two places on."""
     limit = min(len(old) - at, len(new) - there)
     same = 0
     while same < limit:
@@ -333,7 +333,7 @@ def _same_length(old: bytes, at: int, new: bytes, there: int) -> int:
 
 
 def _trimmed(old: bytes, new: bytes) -> tuple[bytes, bytes]:
-    """Two words without their common ends."""
+    """Two words without what they have in common at both ends."""
     head = _same_length(old, 0, new, 0)
     old, new = old[head:], new[head:]
     tail = _same_length(old[::-1], 0, new[::-1], 0)
@@ -341,7 +341,7 @@ def _trimmed(old: bytes, new: bytes) -> tuple[bytes, bytes]:
 
 
 def _moved(page: Page, body: bytes, changes: list[_Change]) -> Page | None:
-    """The page's gates at their offsets in the new body."""
+    """The page's gates at their places in the new body."""
     ends = [change.end for change in changes]
 
     def there(offset: int) -> int:
@@ -369,12 +369,12 @@ def _moved(page: Page, body: bytes, changes: list[_Change]) -> Page | None:
 
 
 def _is_disturbed(gate: Gate, change: _Change) -> bool:
-    """Whether a gate's closed form may differ now."""
+    """Whether what stands in a closed gate's place may be another now."""
     if change.end <= gate.start or gate.end <= change.start:
         return False
     if gate.closing not in _KEEPS_NOTHING:
         return True
     if gate.closing is Closing.REMOVE and gate.closed not in (b"", b"<!---->"):
         return True
-    # The rest of the page may need the remnants of a script.
+    # Of a script's code the rest of the page may need something.
     return 0 < gate.code_at < change.end

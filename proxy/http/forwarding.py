@@ -228,8 +228,8 @@ def end_to_end(incoming: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     return headers
 
 
-def proxy_hops(headers: CIMultiDictProxy[str]) -> int:
-    """How often this request has already passed through a consent-proxy (RFC 8586)."""
+def passes(headers: CIMultiDictProxy[str]) -> int:
+    """How often this request has been through a consent-proxy already (RFC 8586)."""
     return sum(
         member.partition(";")[0].strip().lower() == PSEUDONYM
         for value in headers.getall(_CDN_LOOP, ())

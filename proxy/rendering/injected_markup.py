@@ -19,7 +19,7 @@ from proxy.banner.declaration import declaration, declaration_part
 from proxy.banner.gpp_script import gpp_script
 from proxy.banner.injected_scripts import Script, disable_webrtc, guard, restore, stubs
 from proxy.banner.placeholder import placeholder_html
-from proxy.banner.presenters import banner_view, has_sale_or_sharing, page_state, used_categories
+from proxy.banner.presenters import banner_view, page_state, sells, used_categories
 from proxy.banner.texts import Texts
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.gates import Embed, Page
@@ -124,7 +124,7 @@ def own_markup(
     if injection.visible and decision.enforce:
         decided = not decision.show_banner
         state = page_state(site, decision, decided=decided)
-        choices = decision.opt_out_link and has_sale_or_sharing(site)
+        choices = decision.opt_out_link and sells(site)
         more = {
             "placeholders": placeholders,
             "save_form": placeholders and decision.audience is Audience.MARKETING,

@@ -195,7 +195,7 @@ class _ChunkWriter:
         self._own = own
         self._banner = own.banner
         self._placeholder = own.placeholder
-        self._head_written = False
+        self._begun = False
         self._began_as_patient = context.decision.audience is Audience.PATIENT
         self._open = open_owners(context.decision)
         self.owners: frozenset[Owner] = frozenset()
@@ -204,7 +204,7 @@ class _ChunkWriter:
     def write(self, chunk: CompiledChunk, *, last: bool) -> bytes:
         """Render a chunk for the visitor; in the order in which they arrive."""
         page = chunk.page
-        if self._head_written and not self._began_as_patient:
+        if self._begun and not self._began_as_patient:
             page = self._with_late_audience(page)
         if not last:
             # The banner shows with the first of the content, not after the last.
@@ -217,8 +217,8 @@ class _ChunkWriter:
         closed = 0 if everything else sum(not gate.needs <= self._open for gate in page.gates)
         self.closed += closed
         self.open += len(page.gates) - closed
-        head = b"" if self._head_written else self._own.head
-        self._head_written = True
+        head = b"" if self._begun else self._own.head
+        self._begun = True
         return render(
             page,
             self._open,

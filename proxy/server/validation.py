@@ -11,13 +11,13 @@ import re
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from proxy.http.forwarding import proxy_hops
+from proxy.http.forwarding import passes
 from proxy.http.targets import requested_host, split_target
 
 # RFC 3986 3.2.2 without the sub-delimiters, which no host name in use has; an optional port.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+)(?::[0-9]{0,5})?")
 
-# Two instances in a row may be intended; a third pass is a loop.
+# One proxy in front of another is a plan; a third time round is a loop.
 _MAX_PASSES = 2
 
 
@@ -65,6 +65,6 @@ def rejection_status(request: web.BaseRequest) -> int | None:
     expect = headers.get(hdrs.EXPECT)
     if expect is not None and expect.lower() != "100-continue":
         return 417
-    if proxy_hops(headers) >= _MAX_PASSES:
+    if passes(headers) >= _MAX_PASSES:
         return 508
     return None

@@ -139,14 +139,10 @@ REPLACED: Mapping[str, str] = {
     "is_own_name": "is_admin_host",
     "catch_up": "adopt_last_good",
     "keep_up": "watch_files",
-    "knows_paths_of": "has_path_rules",
     "homes_of": "tables_with_key",
     "lay_over": "overlay_vendors",
-    "paths_meet": "paths_overlap",
-    "globs_meet": "globs_overlap",
     "fits_dns": "is_dns_name",
     "meant_vendors": "closest_vendors",
-    "sells": "has_sale_or_sharing",
 }
 
 
