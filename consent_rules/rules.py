@@ -34,7 +34,7 @@ class TagRule:
 
 
 PATIENT_PAGE = "(patient page)"
-"""Stands in logs for the path of a page that no rule about paths makes a patient page."""
+"""The path in logs of a patient page that no path rule matches."""
 
 _MAX_MIXES = 8192
 

@@ -20,7 +20,7 @@ from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.origin import Pools, origin_response
-from proxy.resolve import resolve, set_logged_path, with_audience
+from proxy.resolve import note_logged_path, resolve, with_audience
 from proxy.responses.respond import respond
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
@@ -120,4 +120,4 @@ async def _first_party_tracker(
 
 
 _LOCAL = (_consent_endpoint, _click_id_redirect, _first_party_tracker)
-"""What answers without the upstream, in this order; each gives None for what is not its own."""
+"""Local handlers, in this order; each returns None for a request that is not its own."""

@@ -55,7 +55,7 @@ _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
 _ALIKE_BUDGET = 16 * 2**20
 _VARIANTS_BUDGET = 96 * 2**20
-"""Bytes a worker may keep of compiled pages and of variants."""
+"""Bytes of compiled pages and of variants that a worker may cache."""
 _NEW_AGENTS_A_SECOND, _NEW_AGENTS_AT_ONCE = 20, 200
 """User-Agents not seen before that a worker parses: 0.6 ms each, up to 3 ms for made-up ones."""
 
@@ -88,7 +88,7 @@ class Runtime:
     decide: Decide
     pages: LRUCache[object, Page]
     late_patient_pages: LRUCache[tuple[str, str], None]
-    """Pages that said only after their beginning that they are for patients: sites and paths."""
+    """Pages that declared too late that they are for patients: sites and paths."""
     variants: Variants
     markup: LRUCache[object, OwnMarkup]
     templates: LRUCache[object, PageTemplate]

@@ -19,7 +19,7 @@ MAX_LENGTH = 2048
 MAX_READINGS = 128
 """Of one path. Links that people make have fewer than twenty."""
 _MAX_REMEMBERED = 512
-"""Characters of a path whose readings are remembered: nobody may fill the memory with long ones."""
+"""Characters of a path whose readings are cached: long ones would fill the memory."""
 
 Step = Callable[[str], Iterable[str]]
 

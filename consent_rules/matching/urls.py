@@ -42,8 +42,8 @@ MAX_LABEL_LENGTH = 63
 _MAX_AUTHORITY = 1024
 """Characters of a host, each of them percent-encoded, and a port."""
 _MAX_REMEMBERED = 2048
-"""Characters of a URL and its base that are remembered: pages bring megabytes in `data:` and
-tokens, and anybody may send them.
+"""Characters of a URL and its base that are cached: pages contain megabytes in `data:` and tokens,
+and anybody may send them.
 """
 
 
@@ -63,7 +63,7 @@ class Target:
 
 
 BROKEN = Target("", "", None, "/")
-"""A URL with a network scheme that cannot be parsed: no browser is known to ask for it."""
+"""A URL with a network scheme that cannot be parsed: no known browser requests it."""
 
 
 def host_of_authority(authority: str) -> str:

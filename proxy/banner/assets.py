@@ -27,11 +27,11 @@ class Kind(StrEnum):
     DECIDED = "decided"
     """Only the link and the script's API."""
     PREFERENCES = "preferences"
-    """The preferences page: a style of its own, and a script that works without being run."""
+    """The preferences page: a style of its own, and a script that the page works without."""
     PLACEHOLDER = "placeholder"
     """Closed embeds on the page: a style in addition."""
     KEEPS = "keeps"
-    """Closed embeds that can be opened: a script that keeps what was typed."""
+    """Closed embeds that can be opened: a script that saves form fields."""
 
 
 @dataclass(frozen=True, slots=True)

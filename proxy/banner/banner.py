@@ -98,7 +98,7 @@ def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) 
     data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
     # Our own names only: nothing in it needs to be escaped.
     data += f" data-key=\"{state.key}\" data-state='{json.dumps(known, separators=(',', ':'))}'"
-    # What the others hear of clicks they must hear before that script keeps them to itself.
+    # The other scripts must get click events before that script stops their propagation.
     return f"{style}{rest}<script{data}>{found.script}</script>"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 LIMIT = 2048
-"""Characters. A longer path is given up for the home page."""
+"""Characters. A longer path is replaced by the home page."""
 
 # Characters of a path, query or fragment (RFC 3986), and `%` for encoded ones.
 _KEPT = "/?#%:@!$&'()*+,;=-._~[]"

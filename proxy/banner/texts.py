@@ -57,8 +57,9 @@ class Texts:
     def count(self, key: str, number: int, slot: str) -> str:
         """The sentence in the number's plural form, `{slot}` filled with the number.
 
-        A key with forms has one each for those that the language tells apart: `key.one`,
-        `key.few`, `key.other` (https://cldr.unicode.org, plural rules)."""
+        A key with forms has one each for those that the language has: `key.one`, `key.few`,
+        `key.other` (https://cldr.unicode.org, plural rules).
+        """
         form = f"{key}.{plural_of(self.lang, number)}"
         return self.say(form if form in self.values else f"{key}.other", **{slot: number})
 

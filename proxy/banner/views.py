@@ -96,11 +96,11 @@ class BannerView:
 class PreferencesView:
     """The preferences page.
 
-    `contact` is a mail address or a link, `key` what the script tells the site's other open pages
-    (`state_key`). `chosen_on` is the day of the present choice (None: not yet), `saved` asks for
-    the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long
-    a choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask
-    for the forms of US laws, `opted_out` and `limited` tell that nothing is left to be done.
+    `contact` is a mail address or a link, `key` what the script sends to the site's other open
+    pages (`state_key`). `chosen_on` is the day of the present choice (None: not yet), `saved` asks
+    for the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long a
+    choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask for
+    the forms of US laws, `opted_out` and `limited` are set where nothing is left to be done.
     """
 
     controller: str

@@ -16,7 +16,8 @@ Shared = TypeVar("Shared")
 
 _UNCACHEABLE_SECONDS = 120.0
 """For how long requests for a URL whose response could not be stored are not collapsed (Varnish
-calls it "hit-for-miss"): its visitors would only queue behind each other."""
+calls it "hit-for-miss"): its requests would only be serialised.
+"""
 _UNCACHEABLE_URLS = 16384
 
 

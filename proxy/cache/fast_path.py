@@ -30,7 +30,7 @@ from proxy.http.request_fields import NEUTRAL, REWRITING
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
-"""Bytes of replies that a worker keeps ready, about, beside the variants."""
+"""Approximate bytes of a worker's entries, in addition to the variants."""
 _MAX_STATES = 20_000
 _MAX_COOKIE_LENGTH = 4096
 # Fields that `Vary` may name: all of them are part of the key.
@@ -135,7 +135,7 @@ class FastPathEntry:
 
 
 FastPathHit = tuple[FastPathEntry, str]
-"""What is sent, and the class of the device that asked ("" where that is not known)."""
+"""The entry, and the class of the requesting device ("" where that is not known)."""
 
 
 class FastPath:

@@ -62,7 +62,7 @@ _OF_THE_VISITOR = frozenset(
     {"authorization", "request no-store", "credentials", "cookies", "request field"}
 )
 _STEP = 256 * 1024
-"""Bytes that a body of unknown length is counted in."""
+"""Bytes by which the reservation for a body of unknown length grows."""
 _NOTHING_READ = ReadResult(b"", "slow")
 
 
@@ -214,7 +214,7 @@ async def fetch_response(
         return
     each_time = entry is not None and (entry.policy.no_cache or entry.policy.lifetime <= 0)
     if lookup.is_alone or each_time:
-        # Validated for each visitor: another visitor's response cannot be used.
+        # To be asked about for each visitor anew: no other visitor's response would do.
         async with _fetched(lookup, entry, want) as outcome, _pumped(lookup, outcome):
             yield _leader_response(lookup, outcome)
         return
@@ -236,7 +236,7 @@ async def fetch_response(
 
 @asynccontextmanager
 async def _pumped(lookup: Lookup, outcome: Outcome) -> AsyncIterator[None]:
-    """Collect a body that is still arriving while the visitor reads it."""
+    """Collect a body that is still coming while the visitor reads it."""
     if not isinstance(outcome, Streaming):
         yield
         return
@@ -292,8 +292,8 @@ def _begin(
 async def _fetched(
     lookup: Lookup, base: Entry | None, want: RequestDirectives
 ) -> AsyncIterator[Outcome]:
-    """Send the request upstream; the outcome, for as long as the block lasts. `base` is the stale
-    entry.
+    """Ask the upstream; what comes of it, for as long as the block lasts. `base` is what is stored
+    and stale.
     """
     headers = lookup.headers
     why = "miss" if base is None else "stale"

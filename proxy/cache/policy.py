@@ -22,7 +22,7 @@ from proxy.http.representation import OF_CONTENT
 from proxy.http.request_fields import TRACING, unknown_fields
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
-"""What may be stored without a word of the origin (RFC 9110, 15.1), but for 206."""
+"""Statuses that are heuristically cacheable (RFC 9110, 15.1), without 206."""
 
 _UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307}
 _NEVER_STORED = frozenset({206, 304, 412, 416})
@@ -34,8 +34,9 @@ ERRORS = frozenset({500, 502, 503, 504})
 
 MAX_HEURISTIC_LIFETIME = 3600.0
 MAX_HEURISTIC_PAGE_LIFETIME = 60.0
-"""Seconds. The tenth of a file's age (RFC 9111, 4.2.2) can be days; who changes a page and says
-nothing of caching expects to see it soon."""
+"""Seconds. The tenth of a file's age (RFC 9111, 4.2.2) can be days; an editor who changes a page
+without caching directives expects to see it soon.
+"""
 
 UNREACHABLE = 86400.0
 """Seconds that a stale response may stand in for an upstream that cannot be reached, where the
@@ -58,7 +59,7 @@ class FreshnessPolicy:
     shared_lifetime: bool = False
     """s-maxage forbids staleness too, unless the origin itself says `stale-*` beside it."""
     explicit: bool = False
-    """The lifetime is the origin's own word, not a guess of ours."""
+    """The lifetime is the origin's own, not a heuristic one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +298,9 @@ def allows_stale_on_error(
 ) -> bool:
     """Whether a stored response may stand in for a failure of the upstream.
 
-    `reached` tells an error status (500, 502, 503, 504) from an upstream that gave no response:
-    only for the latter may a cache decide itself (RFC 9111, 4.2.4). What has no lifetime of the
-    origin's own stands in for nothing.
+    `reached` distinguishes an error status (500, 502, 503, 504) from an upstream that gave no
+    response: only for the latter may a cache decide itself (RFC 9111, 4.2.4). What has no lifetime
+    of the origin's own stands in for nothing.
     """
     if (
         not policy.explicit

@@ -21,9 +21,9 @@ from proxy.http.media_types import media_type
 from proxy.http.request_fields import TRACING
 
 _MIN_LENGTH = 6
-"""Characters. A shorter value stands in many a page by chance."""
+"""Characters. A shorter value is in many pages by chance."""
 _MAX_DECODED = 8 * 2**20
-"""Bytes of a decoded body that are looked through."""
+"""Bytes of a decoded body that are searched."""
 _ORIGIN_ONLY = re.compile(r"https?://[^/?#]+/?\Z", re.IGNORECASE)
 _BINARY = ("image/", "audio/", "video/", "font/", "application/font", "application/wasm")
 UNREFLECTED = frozenset(
@@ -35,7 +35,7 @@ UNREFLECTED = frozenset(
     }
 )  # fmt: skip
 _SENT_BACK = frozenset({"access-control-allow-origin", "vary", "set-cookie", "server", *TRACING})
-"""Response fields that are not looked at: keyed, or not stored."""
+"""Response fields that are not searched: keyed, or not stored."""
 _WORDS = frozenset(
     {
         "document", "iframe", "script", "style", "image", "navigate", "no-cors", "same-origin",
@@ -43,7 +43,7 @@ _WORDS = frozenset(
         "no-store", "max-age=0", "only-if-cached", "cloudflare", PSEUDONYM,
     }
 )  # fmt: skip
-"""What many visitors send and many bodies say."""
+"""Values that many visitors send and many bodies contain."""
 
 
 def visitor_values(

@@ -14,7 +14,7 @@ from aiohttp import ClientPayloadError
 from proxy.upstream.body import BodySource
 
 _SLICE = 256 * 1024
-"""Bytes handed out at once of what is here already."""
+"""Maximum bytes of one read."""
 
 
 class SharedBody:

@@ -14,9 +14,9 @@ from proxy.cache.policy import FreshnessPolicy
 from proxy.html import Boundary, Page
 
 _OVERHEAD = 1500
-"""Bytes that an entry takes beside its texts, about."""
+"""Approximate bytes of an entry without its texts."""
 _MAX_VARIANTS = 64
-"""Stored for one URL. `Vary: User-Agent` has thousands, each asked for once."""
+"""Stored for one URL. `Vary: User-Agent` has thousands, each requested once."""
 _SHARE = 16
 """A response larger than this part of the budget is not stored: it would evict too many others."""
 

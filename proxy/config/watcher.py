@@ -13,16 +13,18 @@ from watchfiles import awatch
 from consent_rules.config.models import Watch
 
 _log = logging.getLogger("consent_proxy.config")
-# It tells each change. With the log in the same folder that would be one more, without end.
+# It logs each change. With the log in the same folder that would be one more, without end.
 logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 _SETTLED_MS = 50
-"""A change is told once nothing else has changed for so long: editors write in several steps."""
+"""An event is reported once nothing else has changed for so long: editors write in
+several steps.
+"""
 _MAX_MS = 300
-"""But no later than this: a file that something writes all the time must not hide the others."""
+"""But no later than this: a file that is written all the time must not hide the others."""
 _POLL_SECONDS = 0.25
 _LOOK_AGAIN_MS = 5_000
-"""Looked at even when nothing was told: a change between two watches, a folder on a network."""
+"""Checked even without an event: for changes between two watches, and network folders."""
 
 
 async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIterator[None]:

@@ -21,7 +21,7 @@ from proxy.runtime import Runtime
 
 _MAX_REPORT_BYTES = 65_536
 _MAX_REPORTS = 50
-"""In one request: browsers gather them, but not that many."""
+"""In one request: browsers batch them, but not that many."""
 
 
 async def report_endpoint(

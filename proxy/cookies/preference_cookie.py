@@ -32,13 +32,13 @@ _SHAPE = re.compile(r"[\w-]{2,200}\.[\w-]{2,}\.[\w-]{85}[AQgw]", re.ASCII)
 to spare are zero, so that one signature has one text."""
 _REMEMBERED = 8192
 LOAD_ONCE_SECONDS = 60
-"""How long "load once" waits for the page it was asked for."""
+"""Lifetime of a "load once" token."""
 
 
 MAX_COOKIE_SECONDS = 400 * 86_400
-"""Browsers keep no cookie longer (RFC 6265bis, 5.5)."""
+"""Browsers store no cookie longer (RFC 6265bis, 5.5)."""
 CLOCK_SKEW_SECONDS = 300
-"""By how much a choice may seem to be made in the future: clocks of nodes differ."""
+"""By how much a choice may be dated in the future: clocks of nodes differ."""
 
 
 class Unreadable(StrEnum):
@@ -273,8 +273,9 @@ def cookie_name(domain: str, *, secure: bool) -> str:
 
 
 SAVED_FORM_COOKIE = "consent-kept"
-"""Asks for the script that puts back what was typed before a choice loaded the page anew. It is
-set and taken away by our scripts, and says nothing else."""
+"""Requests the script that restores form fields after a choice reloaded the page. It is set and
+removed by our scripts, and has no other meaning.
+"""
 
 
 def load_once_cookie_name(*, secure: bool) -> str:

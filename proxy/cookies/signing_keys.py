@@ -130,7 +130,7 @@ def make_key(folder: Path, now: datetime.datetime) -> Path:
         serialization.NoEncryption(),
     )
     path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
-    # Under another name until it is complete: whoever reads the folder finds no half of a key.
+    # Under another name until it is complete: readers of the folder never find half of a key.
     unfinished = path.with_suffix(".new")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

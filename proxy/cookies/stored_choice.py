@@ -23,8 +23,9 @@ from proxy.cookies.preference_cookie import (
 )
 
 _MAX_CHECKS = 8
-"""Signatures checked for one request; each costs about 100 microseconds. What was found good before
-is looked up first and costs none, nor does what has another form, or another key's id."""
+"""Signatures checked for one request; each costs about 100 microseconds. Tokens that were verified
+before are cached and cost none, nor do malformed ones, or those of unknown keys.
+"""
 _MAX_HEADER = 65_536
 """Characters of a Cookie header that are searched. No browser sends as much."""
 
@@ -77,7 +78,7 @@ def stored_choice(
     if unreadable is not None:
         return StoredChoice(unreadable=unreadable, several=len(tokens) > 1)
     if former != name:
-        # Not ours any more: what cannot be read may be somebody else's of that name.
+        # Not ours any more: an unreadable one may be another application's cookie of that name.
         signed, _ = _signed(list(dict.fromkeys(values_in(cookie_header, former))), keys)
         found = [_dated(one, sites, now, max_age) for one in signed if one.site in sites]
         chosen = strictest([replace(choice, lapsed=True) for choice, _ in found])

@@ -16,7 +16,7 @@ from consent_rules.categories import Audience
 from consent_rules.config.models import Sensor
 
 Closed = Callable[[str], bool]
-"""Whether a URL, resolved against the page's, leads to someone who may not act."""
+"""Whether a URL, resolved against the page's, has an owner that may not act."""
 
 _LINK = re.compile(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
 _PARAMETER = re.compile(
@@ -41,8 +41,9 @@ PERMISSIONS_POLICY = istr("Permissions-Policy")
 OPENER_POLICY = istr("Cross-Origin-Opener-Policy")
 X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
 
-# What a browser itself tells advertisers (https://privacysandbox.google.com). Chromium took most of
-# them out again and warns in the console of names that it no longer knows; older ones still obey.
+# Features by which a browser itself reports to advertisers (https://privacysandbox.google.com).
+# Chromium took most of them out again and warns in the console of names that it no longer knows;
+# older ones still obey.
 _AD_FEATURES = (
     "browsing-topics", "attribution-reporting", "join-ad-interest-group", "run-ad-auction",
     "shared-storage", "private-aggregation",

@@ -20,7 +20,7 @@ CSP = "Content-Security-Policy"
 CSP_REPORT_ONLY = "Content-Security-Policy-Report-Only"
 
 OWN_REPLY_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""For what the proxy answers itself, where no page of its own says more."""
+"""The policy of the proxy's own responses, except its pages."""
 
 # The site's own inline code is not what a consent policy is about: hosts are.
 _OWN = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"

@@ -37,7 +37,7 @@ class ResponseKind(Enum):
     """What a response is to a browser, as far as its head depends on it."""
 
     PAGE = "page"
-    """HTML that is gated, sent as a whole or while it comes."""
+    """HTML that is gated, sent as a whole or streamed."""
     UNGATED_PAGE = "ungated page"
     """A page, in HTML or XML, that could not be gated, or only by leaving markup out."""
     XML_DOCUMENT = "XML document"
@@ -47,7 +47,7 @@ class ResponseKind(Enum):
     PART = "part"
     """206: bytes of a whole that the proxy has not seen."""
     FILE = "file"
-    """All else: scripts, styles, images, data, redirects, errors without a page, 304."""
+    """All others: scripts, styles, images, data, redirects, errors without a page, 304."""
     UPGRADE = "upgrade"
     """101."""
     INTERIM = "interim"
@@ -184,10 +184,10 @@ def _governing(kind: ResponseKind, context: RequestContext) -> Decision | None:
     party acts.
 
     What is no page gets the closed one, for it may be shown in a frame or a window all the same,
-    whose globals are then free to whoever opened it; a script may be run as a worker later, from
-    the browser's own cache. It is the same for everyone, so that any cache may store it. A worker
-    is held to the policy of its script, whatever page starts it: on a site with patient pages it
-    may do no more than all of its pages may.
+    whose globals its opener can then read; a script may be run as a worker later, from the
+    browser's own cache. It is the same for everyone, so that any cache may store it. A worker is
+    held to the policy of its script, whatever page starts it: on a site with patient pages it may
+    do no more than all of its pages may.
     """
     if kind in _GATED:
         return context.decision

@@ -41,7 +41,7 @@ class SiteEnforcement:
 
 
 def site_boundary(site: SiteRules, config: Config, rules: Rules) -> Boundary:
-    """A site's boundary, as far as the config and the catalogue tell."""
+    """A site's boundary, by the config and the catalogue."""
     prefix = config.proxy.prefix
     hosts = next(one.hosts for one in config.sites if one.name == site.name)
     return Boundary(

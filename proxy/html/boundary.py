@@ -37,7 +37,7 @@ from proxy.html.source import Source
 from proxy.html.tree import is_html
 
 _MAX_JUDGED = 2048
-"""Inline scripts of a site whose owners are remembered."""
+"""Inline scripts of a site whose owners are cached."""
 _JUDGING = Lock()  # pages are compiled in threads, too
 
 

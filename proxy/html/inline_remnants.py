@@ -29,8 +29,9 @@ _PIECE = re.compile(
 _MAX_BYTES = 16_384
 """Bytes. A script beyond that is a library or a bundle."""
 _BYTES_A_STEP = 20
-"""The parser asks some 2 times in 100 bytes whether it shall go on; where its search for a reading
-of what is none goes over all again and again, as often as there are bytes (`case a:case a:`)."""
+"""The parser calls its progress callback some 2 times in 100 bytes; where error recovery
+backtracks, as often as there are bytes (`case a:case a:`).
+"""
 _MAX_OPEN = 2000
 """Braces that are open. The parser takes 100 bytes of the stack for each, which may have 512 KB."""
 _MAX_PAIRED = 200

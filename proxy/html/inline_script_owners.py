@@ -33,7 +33,7 @@ from proxy.html.inline_remnants import Node, parse_script
 _MAX_LENGTH = 400_000
 """Characters. A syntax tree takes up to 450 times as many bytes."""
 _MAX_NODES = 60_000
-"""Nodes of the syntax tree that are looked at: some 50 ms."""
+"""Nodes of the syntax tree that are analysed: some 50 ms."""
 
 _Span = tuple[int, int]
 """Start and end in bytes, quotes included."""
@@ -47,7 +47,7 @@ class _Use(Enum):
     QUEUED = auto()
     """In a framework's queue, which the script never reads."""
     STARTING = auto()
-    """In what a framework is started with."""
+    """In the arguments that start a framework."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,11 @@ class _Script:
     names: set[bytes] = field(default_factory=set)
     makers: set[bytes] = field(default_factory=set)
     hands_window: bool = False
-    """The window is handed to something, or has another name."""
+    """The window is passed on, or has another name."""
     has_made_index: bool = False
-    """Something is read by a name that stands in a variable."""
+    """Something is read by a computed name."""
     runs_made_text: bool = False
-    """A timer gets a text that is put together."""
+    """A timer gets a computed text."""
     comments: list[_Span] = field(default_factory=list)
     texts: list[_Text] = field(default_factory=list)
     left: int = _MAX_NODES
@@ -126,7 +126,7 @@ _ACTS = re.compile(
 _WORDS_THAT_LOAD = re.compile(rb"src|script|style|import|fetch|on\w+|location")
 _TIMERS = frozenset({b"setTimeout", b"setInterval", b"setImmediate"})
 _WALKS = frozenset({b"each", b"forIn", b"forOwn", b"assign", b"extend", b"merge", b"stringify"})
-"""By these a script looks at all that an object has."""
+"""With these a script enumerates an object's properties."""
 _OWN_SCRIPT = frozenset({b"currentScript", b"scripts"})
 _SELECTS = frozenset({b"getElementsByTagName", b"querySelector", b"querySelectorAll"})
 _TEXT_OF = frozenset(
@@ -135,7 +135,7 @@ _TEXT_OF = frozenset(
         b"childNodes", b"firstChild", b"lastChild",
     }
 )  # fmt: skip
-"""By these it could read itself."""
+"""With these a script can read its own text."""
 _GLOBALS = frozenset({b"window", b"self", b"globalThis", b"top", b"parent", b"frames", b"this"})
 _OF_WINDOW = frozenset({b"window", b"self", b"globalThis"})
 

@@ -120,7 +120,7 @@ def _one_newline(text: str) -> str:
 def _transcoded(body: bytes, codec: str, label: str) -> Source:
     try:
         text = body.decode(codec)
-        # Only bytes that come back the same may go out in the origin's encoding.
+        # Only bytes that survive a round trip may be sent in the origin's encoding.
         exact = text.encode(codec) == body
     except UnicodeError as error:
         if codec != "iso2022_jp":

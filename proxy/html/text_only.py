@@ -32,7 +32,7 @@ _ATTRIBUTES = _words("""
     datetime align valign name
 """)
 _RAW = frozenset({"script", "style", "iframe", "noembed", "noframes", "textarea", "title", "xmp"})
-"""Elements whose content is no text of the page: left out up to their end tag."""
+"""Elements whose content is no text of the page: removed up to their end tag."""
 _MAX_TAG_LENGTH = 65_536
 
 _NAME = r"[A-Za-z][^\s/>\0]*"

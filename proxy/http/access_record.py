@@ -12,7 +12,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 SITE = web.RequestKey("site", str)
 """The site that a request is for."""
 CACHE = web.RequestKey("cache", str)
-"""How the shared cache came to the answer: "hit", or the reason why the upstream was asked."""
+"""The shared cache's result: "hit", or why the request was forwarded (RFC 9211)."""
 
 
 class PageRecord(NamedTuple):
@@ -30,14 +30,14 @@ PAGE = web.RequestKey("page", PageRecord)
 """What was sent, if it was a page."""
 
 UNREADABLE_CHOICE = web.RequestKey("unreadable_choice", str)
-"""Why nothing could be read from the visitor's preference cookie, where that is so."""
+"""Why the visitor's preference cookie could not be read, if so."""
 
 
 DEVICE = web.RequestKey("device", str)
 """The class of device that the User-Agent names (`proxy.http.device_class`)."""
 
 LOGGED_PATH = web.RequestKey("logged_path", str)
-"""What stands in logs for the path of a patient page (`RequestContext.logged_path`)."""
+"""The path in logs of a patient page (`RequestContext.logged_path`)."""
 
 
 class Access(NamedTuple):

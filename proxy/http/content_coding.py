@@ -21,7 +21,7 @@ except ImportError:  # a platform without it: the same format, slower
     from zlib import compress as _fast_deflate
 
 UPSTREAM_CODINGS = ("br", "gzip", "zstd", "deflate")
-"""What may be asked of an upstream: we can undo all of them."""
+"""Codings that may be requested of an upstream: the proxy can decode all of them."""
 
 _MAX_CODINGS = 2
 _MAX_HEADER_LENGTH = 300
@@ -155,7 +155,7 @@ _ENCODERS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "br": _brotli, 
 """In the order of preference: smaller for the same time first."""
 
 _WORTH_IT = 860
-"""Bytes. Below, a packet is saved by nobody."""
+"""Bytes. Below, compression saves no packet."""
 
 
 def encoded(body: bytes, coding: str) -> bytes:

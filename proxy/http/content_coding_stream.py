@@ -15,7 +15,7 @@ import zstandard
 from proxy.http.content_coding import CodingError, codings_in
 
 _MAX_OUT = 256 * 1024
-"""Bytes given at once. A few bytes of a coded body may stand for a thousand times as many."""
+"""Maximum bytes of one part. A few coded bytes may decode to a thousand times as many."""
 _ZSTD_IN = 256
 """A zstd decoder gives all that its input stands for at once: it is fed in small chunks, of which
 each may hold so many blocks of 128 KB as it has times three bytes (RFC 8878, 3.1.1.2)."""

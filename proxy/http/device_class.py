@@ -21,7 +21,7 @@ MAX_LENGTH = 300
 """Characters of a User-Agent that are read; browsers' have 60 to 250. ua-parser's expressions take
 up to 6 ms for as many that were chosen to be slow."""
 MAX_REMEMBERED = 8192
-"""User-Agents that a worker remembers: 4 MB at most, about 1 MB of those that browsers send."""
+"""User-Agents that a worker caches: 4 MB at most, about 1 MB of those that browsers send."""
 
 
 class DeviceClass(StrEnum):
@@ -29,7 +29,7 @@ class DeviceClass(StrEnum):
     TABLET = "tablet"
     DESKTOP = "desktop"
     BOT = "bot"
-    """A crawler, or what makes previews of links."""
+    """A crawler, or a link preview."""
     OTHER = "other"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _QVALUE = re.compile(r"(?:0(?:\.[0-9]*)?|1(?:\.0*)?|\.[0-9]+)", re.ASCII)
-"""The grammar, with as many digits as somebody likes, and none before the point."""
+"""The grammar, with any number of digits, and none required before the point."""
 
 
 def weighted(value: str) -> list[tuple[str, float]]:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
-"""Fields that say who asks. `Cookie` is judged by the names in it."""
+"""Fields that identify the visitor. `Cookie` is judged by the names in it."""
 
 _HANDLED = frozenset(
     {
@@ -90,8 +90,8 @@ REWRITING = frozenset(
         "proxy", "proxy-host",
     }
 )  # fmt: skip
-"""Fields by which frameworks take a request for one of another URL, host, port or scheme. What was
-understood of them goes on as X-Forwarded-Host and X-Forwarded-Proto.
+"""Fields by which frameworks take a request for one of another URL, host, port or scheme. The
+values that the proxy used are forwarded as X-Forwarded-Host and X-Forwarded-Proto.
 """
 
 IDENTITY = frozenset(

@@ -22,7 +22,7 @@ from proxy.http.targets import split_target
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
 _MAX_REMEMBERED = 512
-"""Characters of a request target: nobody may fill the memory with long ones."""
+"""Characters of a request target: longer ones are not cached."""
 
 
 def without_query(target: str) -> str:

@@ -26,8 +26,9 @@ Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, str, Seen]
 
 _MAX_ROWS: Mapping[Seen, int] = {"page": 5000, "report": 2000}
-"""Of each kind: different sightings a worker keeps between two writes, and rows a site may have.
-Anybody can send reports: they may neither fill a disk nor take the place of what was in pages."""
+"""Of each kind: different sightings a worker buffers between two writes, and rows a site may have.
+Anybody can send reports: they may neither fill a disk nor take the place of what was in pages.
+"""
 _ROOM = 50
 """Rows that go at once to make room for new ones."""
 _MAX_HOST = 300
@@ -36,7 +37,7 @@ _MAX_PAGES = 50
 FLUSH_SECONDS = 2.0
 MORE_PAGES = "(more pages)"
 PATIENT_PAGES = "(patient pages)"
-"""Stands for the path of a patient page, which may itself tell something."""
+"""Replaces the path of a patient page, which may itself be sensitive."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sightings (

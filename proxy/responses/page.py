@@ -34,8 +34,7 @@ from proxy.runtime import Runtime
 _log = logging.getLogger("consent_proxy.responses")
 
 _NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
-"""What goes where the origin's bytes are sent as they are, and no browser may ask for them again.
-"""
+"""Fields removed where the origin's bytes are sent unchanged but must not be validated later."""
 _ORIGIN_ONLY = (*OF_BYTES, *FRESHNESS)
 
 

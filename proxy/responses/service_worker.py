@@ -23,7 +23,7 @@ from proxy.runtime import Runtime
 from proxy.upstream.body import read_body
 
 _MAX_BYTES = 4_000_000
-"""Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
+"""Bytes. Browsers reject far smaller scripts; a larger one is sent unchanged."""
 _READ_SECONDS = 30.0
 
 

@@ -97,7 +97,7 @@ def bare_config(host: str) -> Config:
 
 
 UNREADABLE = "unreadable"
-"""Stands for the choice of a visitor whose preference cookie cannot be read."""
+"""The choice of a visitor whose preference cookie cannot be read."""
 
 
 def read_choice(accept: str | None, policy_version: str) -> Preferences | None:

@@ -42,7 +42,7 @@ _log = logging.getLogger("consent_proxy.server")
 
 
 FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | None]
-"""(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
+"""(request head, peer's address, over TLS?, seconds since 1970) -> the finished response."""
 
 
 class ProxyRequest(web.BaseRequest):

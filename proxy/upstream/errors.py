@@ -72,7 +72,7 @@ def explain_error(
                 f"({exc.certificate_error}): fix it, or name the upstream as it is certified",
             )
         case aiohttp.ClientConnectorSSLError():
-            return UpstreamError(502, f"{origin} does not speak TLS properly: {exc.os_error}")
+            return UpstreamError(502, f"{origin} failed the TLS handshake: {exc.os_error}")
         case aiohttp.ClientConnectorDNSError():
             return UpstreamError(502, f"the name of {origin} cannot be resolved: {exc.os_error}")
         case aiohttp.ClientConnectorError():

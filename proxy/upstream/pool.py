@@ -34,7 +34,7 @@ def open_session(
         limit=0,
         limit_per_host=connections,
         # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
-        # requests go out on connections that are being closed.
+        # requests are sent on connections that are being closed.
         keepalive_timeout=4.0,
         ttl_dns_cache=30,
         ssl=verify_tls,

@@ -17,7 +17,7 @@ Place = tuple[int, int]
 
 _KEYS = frozenset({"bare_key", "quoted_key", "dotted_key"})
 _MAX_DEPTH = 100
-"""Parts of a key that are looked at. No table of ours lies deeper than three."""
+"""Parts of a key that are read. No table of ours lies deeper than three."""
 _NO_VALUES = frozenset({"comment", "ERROR"})
 
 
@@ -101,7 +101,7 @@ class _Places:
                 path = (*path, index)
                 self._note(path, place, place)
             elif path in self._lengths:
-                # A header below an array of tables speaks of its latest element.
+                # A header below an array of tables refers to its latest element.
                 path = (*path, self._lengths[path] - 1)
         for child in node.children:
             if child.type == "pair":

@@ -18,8 +18,8 @@ class NotSentError(ServerDisconnectedError):
 class ExactRequest(ClientRequest):
     """A request to an upstream: written by an `ExactWriter`, target and headers as given.
 
-    `reused` tells whether it last went out on a connection that had already served another one:
-    only then can "the upstream closed the connection" mean "it never saw this request".
+    `reused` is set where it was last sent on a connection that had already served another one: only
+    then can "the upstream closed the connection" mean "it never saw this request".
     """
 
     reused = False
@@ -33,7 +33,7 @@ class ExactRequest(ClientRequest):
         if self.reused and protocol.should_close:
             # Bytes arrived while the connection was idle, such as the body of a response to HEAD.
             # They would be taken for the response to this request: another visitor's, perhaps.
-            raise NotSentError("the upstream sent something that nobody had asked for")
+            raise NotSentError("the upstream sent bytes without a request")
 
         attach_interim(protocol)
         writer = ExactWriter(protocol, self.loop)

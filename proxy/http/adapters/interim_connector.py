@@ -15,9 +15,9 @@ from aiohttp.streams import StreamReader
 OnInterim = Callable[[RawResponseMessage], None]
 
 ON_INTERIM: web.RequestKey[OnInterim] = web.RequestKey("on_interim")
-"""On a visitor's request: who is told of interim responses to it."""
+"""On a visitor's request: the callback for interim responses to it."""
 interim_listener: ContextVar[OnInterim | None] = ContextVar("interim_listener", default=None)
-"""Who is told of the interim responses to the request that this task is about to make."""
+"""The callback for interim responses to the request that this task is about to send."""
 
 
 class InterimConnector(TCPConnector):
