@@ -34,7 +34,7 @@ from proxy.http.fetch_metadata import is_navigation
 
 
 class ResponseKind(Enum):
-    """What a response is to a browser, as far as its head depends on it."""
+    """What a response is to a browser, as far as its head depends on that."""
 
     PAGE = "page"
     """HTML that is gated, sent as a whole or streamed."""

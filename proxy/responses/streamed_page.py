@@ -32,7 +32,7 @@ from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
 from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
 from proxy.rendering.open_owners import open_owners
-from proxy.resolve import set_logged_path, with_audience
+from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
 from proxy.responses.page_reader import (
     compile_body,
@@ -331,7 +331,7 @@ def _reply(
             return await stream(request, origin, headers, body, timeouts=runtime.timeouts)
         finally:
             record_served_page(origin.status, writer.context, runtime)
-            set_logged_path(request, writer.context)
+            note_logged_path(request, writer.context)
             count_unapproved(writer.owners, writer.context, runtime)
             audience = str(writer.context.decision.audience)
             request[PAGE] = PageRecord(audience, bool(own.banner), writer.open, writer.closed)

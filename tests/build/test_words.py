@@ -117,7 +117,6 @@ REPLACED: Mapping[str, str] = {
     "let_go": "release_raw",
     "note_unapproved": "count_unapproved",
     "note_served": "record_served_page",
-    "note_logged_path": "set_logged_path",
     "remember_late": "record_late_patient_page",
     "whole_page": "compiled_page_reply",
     "whole_xml": "xml_body_reply",
