@@ -20,7 +20,7 @@ from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.origin import Pools, origin_response
-from proxy.resolve import resolve, with_audience
+from proxy.resolve import note_logged_path, resolve, with_audience
 from proxy.responses.respond import respond
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
