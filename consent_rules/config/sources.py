@@ -102,7 +102,7 @@ class Sources:
 
 
 def parse_toml(text: str) -> dict[str, Any] | LocatedProblem:
-    """The values of a TOML text, or its first syntax error."""
+    """The values of a TOML text, or its first mistake of syntax."""
     with contextlib.suppress(ValueError, RecursionError):
         return tomli.loads(text)  # tomllib compiled to machine code: a third of the time
     try:

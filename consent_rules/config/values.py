@@ -143,7 +143,7 @@ def normal_origin(text: str) -> str:
     text = text.strip()
     if not re.match(r"https?://", text, re.IGNORECASE):
         if _URL.match(text):
-            raise ValueError(f"{quoted(text)}: the scheme of an upstream is http:// or https://")
+            raise ValueError(f"{quoted(text)}: an upstream speaks http:// or https://")
         raise ValueError(f"{quoted(text)} has no scheme; did you mean {quoted('http://' + text)}?")
     if any(c.isspace() for c in text):
         raise ValueError(f"{quoted(text)} has a space in it")

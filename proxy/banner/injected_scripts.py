@@ -1,8 +1,8 @@
 """Inline scripts that enforce a page's decision after it was rendered.
 
-`stubs` replace the globals of closed vendors, so that the site's own calls do not fail. The `guard`
-turns a client-side navigation into a patient page into a full load: scripts that already run must
-not continue there.
+`stubs` stand in for what a closed vendor's code would have defined, so that the site's own calls
+do not fail. The `guard` turns a client-side navigation into a patient page into a full load: the
+scripts that already run must not come along.
 """
 
 from __future__ import annotations

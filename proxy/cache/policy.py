@@ -133,7 +133,7 @@ def storage_refusal(
     Stricter than the RFC where what was made for one visitor may be in a response:
 
     - A page that sets a cookie is never stored; anything else that does only if it says `public`.
-    - `has_credentials`: the request said who asks (a session cookie, `Authorization`). No page is
+    - `has_credentials`: the request has a session cookie or `Authorization`. No page is
       stored then, and nothing else without a lifetime that the origin itself gives, be it styles,
       scripts, fonts, images, sound or film; all other types only with `public` or `s-maxage`.
     - A request field that is not in the cache key may have changed the response, unless `Vary`

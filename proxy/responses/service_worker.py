@@ -1,7 +1,7 @@
 """The reply with the site's own service worker.
 
-Responses that it generates or reads from the Cache API never pass the proxy. So a few lines of ours
-are appended to its script, which add our policy to every page it responds with.
+What it makes up or takes from the Cache API never passes the proxy. So its script is sent with a
+few lines of ours behind it, which put our policy on every page it answers with.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _READ_SECONDS = 30.0
 
 
 def with_policy(script: bytes, policy: str, mark: str) -> bytes:
-    """The script with our lines appended: in front they would disable its "use strict"."""
+    """The script with our lines at its end: in front they would undo its "use strict"."""
     ours = (
         minified_script("worker.js")
         .replace("POLICY", json.dumps(policy))
