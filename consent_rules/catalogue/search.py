@@ -24,7 +24,7 @@ def closest_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]
     words = _words(word)
     if not words:
         return ()
-    for search in (_same, _close, _sharing_words, _initials, _perhaps):
+    for search in (_same, _close, _by_words, _initials, _fuzzy):
         found = search(word[:100], words, vendors)
         if found:
             return tuple(found[:_MAX_COUNT])
@@ -57,11 +57,11 @@ def _close(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[s
     return _near(word, vendors, _SURE)[:1]
 
 
-def _perhaps(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+def _fuzzy(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
     return _near(word, vendors, _MAYBE)
 
 
-def _sharing_words(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+def _by_words(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
     """Vendors that share words: of id and name first, then of company and hosts ("facebook" for
     Meta).
     """

@@ -45,7 +45,7 @@ class LiveRuntime:
         self._last_good = last_good
         self._metrics = metrics
         self._worker = worker
-        self._one_at_a_time = asyncio.Lock()
+        self._reload_lock = asyncio.Lock()
         self._problems: list[str] = []
         self._taken_at = time.time()
         metrics.config_accepted()
@@ -77,13 +77,13 @@ class LiveRuntime:
         """Reload on every change of the files, until cancelled."""
         how = self.runtime.config.proxy.watch
         async for _ in watch(lambda: self._watched, how):
-            async with self._one_at_a_time:
+            async with self._reload_lock:
                 if await asyncio.to_thread(self._file.changed):
                     await self._reload(forced=False)
 
     async def reload(self) -> None:
         """Reload from the files, even where none has changed."""
-        async with self._one_at_a_time:
+        async with self._reload_lock:
             await self._reload(forced=True)
 
     async def _reload(self, *, forced: bool) -> None:

@@ -35,7 +35,7 @@ async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIter
     while how is Watch.NOTIFY:
         watched = folders()
         try:
-            async with contextlib.aclosing(_notices(watched)) as notices:
+            async with contextlib.aclosing(_events(watched)) as notices:
                 async for _ in notices:
                     yield
                     if folders() != watched:
@@ -49,7 +49,7 @@ async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIter
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _notices(folders: frozenset[Path]) -> AsyncGenerator[None]:
+async def _events(folders: frozenset[Path]) -> AsyncGenerator[None]:
     """Yield once the folders are watched, and after each event in them."""
     changes = awatch(
         *folders,

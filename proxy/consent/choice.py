@@ -12,7 +12,7 @@ from consent_rules.matching.urls import resolve
 from consent_rules.preferences import ChoiceSource, Preferences
 from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
-from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
+from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
@@ -66,8 +66,8 @@ async def choice_endpoint(
         )
         choice = parse_choice(form, site_vendors(context.site), used_categories(context.site))
         if choice.action is Action.ONCE:
-            return _once(request, context, runtime, choice, named=bool(form.get("return_to")))
-        preferences = _chosen(choice, context, runtime)
+            return _load_once(request, context, runtime, choice, named=bool(form.get("return_to")))
+        preferences = _preferences_after(choice, context, runtime)
         token = runtime.keys.sign(preferences, context.site.name)
     except (ChoiceError, ValueError) as error:
         nosniff = {"X-Content-Type-Options": "nosniff"}
@@ -76,7 +76,7 @@ async def choice_endpoint(
     return _stored(request, context, runtime, choice, preferences, token, named=named)
 
 
-def _once(
+def _load_once(
     request: web.BaseRequest,
     context: RequestContext,
     runtime: Runtime,
@@ -95,7 +95,7 @@ def _once(
     return response
 
 
-def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Preferences:
+def _preferences_after(choice: Choice, context: RequestContext, runtime: Runtime) -> Preferences:
     """The preferences after a choice. A choice for a single vendor adds to the earlier ones."""
     policy = runtime.config.policy
     allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
@@ -109,9 +109,9 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
             effective = context.site_decision.categories
             allowed = frozenset(category for category in earlier.allowed if effective[category])
         if earlier is not None:
-            vendors = {**_still_held(earlier, context, runtime), **vendors}
+            vendors = {**_carried_over(earlier, context, runtime), **vendors}
     elif choice.action in {Action.OPT_OUT, Action.LIMIT}:
-        allowed, vendors = _narrowed(choice.action, context, runtime)
+        allowed, vendors = _without_closed_categories(choice.action, context, runtime)
     elif earlier is not None and runtime.config.preferences.cookie_domain:
         # The form asked of this site's vendors; what was refused of another's stays refused.
         listed = site_vendors(context.site)
@@ -124,7 +124,9 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
     return Preferences(
         allowed=allowed,
         policy_version=policy.version,
-        source=ChoiceSource.BANNER if choice.origin is Origin.BANNER else ChoiceSource.PREFERENCES,
+        source=ChoiceSource.BANNER
+        if choice.origin is ChoiceSurface.BANNER
+        else ChoiceSource.PREFERENCES,
         vendors=vendors,
         under_gpc=context.visitor.gpc,
         only_vendors=only_vendors,
@@ -134,7 +136,7 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
     )
 
 
-def _narrowed(
+def _without_closed_categories(
     action: Action, context: RequestContext, runtime: Runtime
 ) -> tuple[frozenset[Category], dict[str, bool]]:
     """The earlier preferences without what an opt-out or a limit closes."""
@@ -143,12 +145,14 @@ def _narrowed(
     left = left & LIMITED if action is Action.LIMIT else left - SALE_OR_SHARING
     earlier, kinds = context.visitor.preferences, site_vendors(context.site)
     closed = set(CHOOSABLE) - LIMITED if action is Action.LIMIT else SALE_OR_SHARING
-    held = {} if earlier is None else _still_held(earlier, context, runtime)
+    held = {} if earlier is None else _carried_over(earlier, context, runtime)
     vendors = {v: yes for v, yes in held.items() if not yes or kinds.get(v) not in closed}
     return frozenset(left), vendors
 
 
-def _still_held(earlier: Preferences, context: RequestContext, runtime: Runtime) -> dict[str, bool]:
+def _carried_over(
+    earlier: Preferences, context: RequestContext, runtime: Runtime
+) -> dict[str, bool]:
     """The exceptions of an earlier choice that a new one carries over.
 
     The new choice is made under today's policy and the present opt-out signal: an acceptance that
@@ -178,7 +182,7 @@ def _stored(
         response = web.Response(status=204)
     else:
         there = choice.return_to if named else return_target(request, context, None, runtime.prefix)
-        if choice.origin is Origin.PREFERENCES:
+        if choice.origin is ChoiceSurface.PREFERENCES:
             there = preferences_url(runtime.prefix, there, saved=True)
         response = web.Response(status=303, headers={"Location": there})
     response.headers.update(NO_STORE)

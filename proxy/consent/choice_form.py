@@ -32,7 +32,7 @@ class Action(StrEnum):
     LIMIT = "limit"
 
 
-class Origin(StrEnum):
+class ChoiceSurface(StrEnum):
     """The surface on which the visitor pressed it."""
 
     BANNER = "banner"
@@ -68,7 +68,7 @@ class Choice:
     allowed: frozenset[Category] = frozenset()
     vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
     return_to: str = "/"
-    origin: Origin = Origin.BANNER
+    origin: ChoiceSurface = ChoiceSurface.BANNER
 
 
 def parse_choice(
@@ -89,7 +89,7 @@ def parse_choice(
         if vendor_id not in vendors:
             raise ChoiceError(f"This site has no tool called {vendor_id[:60]!r}. {_AGAIN}")
         only = MappingProxyType({vendor_id: True})
-        return Choice(Action(action), frozenset(), only, return_to, Origin.PLACEHOLDER)
+        return Choice(Action(action), frozenset(), only, return_to, ChoiceSurface.PLACEHOLDER)
     if actions[0] == Action.ACCEPT_ALL:
         return Choice(Action.ACCEPT_ALL, frozenset(categories), _NO_EXCEPTIONS, return_to, origin)
     if actions[0] == Action.REJECT_ALL:
@@ -114,9 +114,9 @@ def _all(form: Form, key: str) -> list[str]:
     return [v for v in values if isinstance(v, str)]
 
 
-def _origin(values: Sequence[str]) -> Origin:
-    known = [o for o in Origin if o in values]
-    return known[0] if known else Origin.BANNER
+def _origin(values: Sequence[str]) -> ChoiceSurface:
+    known = [o for o in ChoiceSurface if o in values]
+    return known[0] if known else ChoiceSurface.BANNER
 
 
 def _categories(names: Sequence[str], categories: Collection[Category]) -> frozenset[Category]:

@@ -39,12 +39,12 @@ async def answer(
         return (
             preferences_endpoint(request, context, runtime)
             if reading
-            else _see(request, context, runtime)
+            else _redirect_to_preferences(request, context, runtime)
         )
     if name == "/choice":
         if request.method == "POST":
             return await choice_endpoint(request, context, runtime)
-        return _see(request, context, runtime)
+        return _redirect_to_preferences(request, context, runtime)
     if name == "/report":
         if request.method == "POST":
             return await report_endpoint(request, context, runtime)
@@ -84,6 +84,8 @@ def _state(context: RequestContext, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _see(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> web.Response:
+def _redirect_to_preferences(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.Response:
     there = preferences_url(runtime.prefix, return_target(request, context, None, runtime.prefix))
     return web.Response(status=303, headers={"Location": there, **NO_STORE})

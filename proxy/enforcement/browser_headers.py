@@ -131,7 +131,7 @@ def _held(name: str, value: str, closed: Closed) -> str:
         target = _REFRESH.match(value)
         return "" if target and target[1] and closed(target[1].strip()) else value
     if name in _CSP:
-        return _own_reports(value, closed)
+        return _without_closed_reports(value, closed)
     if name in {"NEL", "Speculation-Rules"}:
         # What these lead to stands elsewhere: in a group of Report-To, in a file.
         return ""
@@ -156,7 +156,7 @@ def _endpoints(report_to: str) -> list[str]:
     return [end["url"] for end in ends if isinstance(end, dict) and isinstance(end.get("url"), str)]
 
 
-def _own_reports(policy: str, closed: Closed) -> str:
+def _without_closed_reports(policy: str, closed: Closed) -> str:
     """A Content-Security-Policy whose reports, which hold the page's address, go to no closed
     vendor.
     """

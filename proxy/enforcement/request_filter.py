@@ -69,14 +69,14 @@ def upstream_request_headers(
     )
     if is_service_worker(request):
         headers[hdrs.ACCEPT_ENCODING] = "identity"
-    if _becomes_page(request):
+    if _needs_whole_response(request):
         remove_fields(headers, (hdrs.RANGE, hdrs.IF_RANGE))
-    if may_become_page(request) or _becomes_page(request):
+    if may_become_page(request) or _needs_whole_response(request):
         remove_fields(headers, (hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE))
     return headers
 
 
-def _becomes_page(request: web.BaseRequest) -> bool:
+def _needs_whole_response(request: web.BaseRequest) -> bool:
     """Whether the request must be sent upstream without conditions and ranges.
 
     A part of a page cannot be gated, and a 304 would leave the visitor with a page rendered for an

@@ -255,10 +255,10 @@ def as_config(found: Discovery, today: datetime.date) -> str:
         f'# sites = ["{found.site}"]',
         '# approved_by = "..."',
         f"# approved_on = {today.isoformat()}",
-        f"# expires = {_a_year_after(today).isoformat()}",
+        f"# expires = {_one_year_after(today).isoformat()}",
     ]
     return "\n".join(lines)
 
 
-def _a_year_after(day: datetime.date) -> datetime.date:
+def _one_year_after(day: datetime.date) -> datetime.date:
     return day + datetime.timedelta(days=365)

@@ -80,7 +80,7 @@ class Metrics:
         self._memory = mmap.mmap(-1, workers * _ROOM)
         self._workers = workers
         self._index = 0
-        self._told_of_size = False
+        self._size_logged = False
         self._own = Counts()
         self._requests: dict[tuple[str, int, str], int] = {}
         self._bytes: dict[str, int] = {}
@@ -146,12 +146,12 @@ class Metrics:
 
     def publish(self) -> None:
         """Write this worker's counts into shared memory."""
-        self._sum_up()
+        self._update_totals()
         text = self._own.as_text()
         if _HEAD.size + len(text) > _ROOM:
-            if not self._told_of_size:
+            if not self._size_logged:
                 _log.error("the metrics of a worker no longer fit into %d bytes", _ROOM)
-            self._told_of_size = True
+            self._size_logged = True
             return
         at = self._index * _ROOM
         # A reader between these two lines sees a wrong checksum, and reads again.
@@ -173,7 +173,7 @@ class Metrics:
         found = ((index, self._read(index)) for index in range(self._workers))
         return {index: counts for index, counts in found if counts is not None}
 
-    def _sum_up(self) -> None:
+    def _update_totals(self) -> None:
         count = self.count
         for (site, hundreds, cache), number in self._requests.items():
             count("requests", site, f"{hundreds}xx", cache, by=number)

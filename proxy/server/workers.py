@@ -143,7 +143,7 @@ class _Parent:
         self._grace = grace
         self._kill_at: float | None = None
         self._false_starts = 0
-        self._someone_served = False
+        self._any_served = False
         self._exit_code = 0
 
     def run(self) -> int:
@@ -225,14 +225,14 @@ class _Parent:
                 return
             self._stop()
         elif number == signal.SIGHUP:
-            self._tell(signal.SIGHUP)
+            self._send_signal(signal.SIGHUP)
 
     def _stop(self) -> None:
         if not self._stopping:
             self._kill_at = time.monotonic() + self._grace
-        self._tell(signal.SIGTERM)
+        self._send_signal(signal.SIGTERM)
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _send_signal(self, number: signal.Signals) -> None:
         for slot in self._slots:
             if slot.pid:
                 with contextlib.suppress(ProcessLookupError):
@@ -241,7 +241,7 @@ class _Parent:
     def _read_reports(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while os.read(self._ready_pipe[0], 64):
-                self._someone_served = True
+                self._any_served = True
                 self._false_starts = 0
 
     def _reap(self) -> None:
@@ -262,7 +262,7 @@ class _Parent:
         slot.start_at = time.monotonic() + wait
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         _log.error("worker %d (pid %d) %s; it restarts in %g s", slot.index, pid, how, wait)
-        if not self._someone_served:
+        if not self._any_served:
             self._false_starts += 1
             if self._false_starts >= _MAX_FALSE_STARTS:
                 _log.error("no worker could start: giving up. The reason is in the lines above.")
@@ -271,5 +271,5 @@ class _Parent:
 
     def _kill_late(self) -> None:
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self._tell(signal.SIGKILL)
+            self._send_signal(signal.SIGKILL)
             self._kill_at = time.monotonic() + 1.0
