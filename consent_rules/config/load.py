@@ -87,8 +87,9 @@ class LoadedConfig:
     """A valid config, with its warnings. `problems` holds no errors: only expired tags and
     warnings, sorted by file and line.
 
-    `places` has the line of each table: `places.key(("tag", 3))`. `vendors` are the catalogue's
-    with the config's laid over them, by id.
+    `problems` holds no errors: only expired tags and warnings, sorted by file and line. `places`
+    has the line of each table: `places.key(("tag", 3))`. `vendors` are the config's laid over
+    the catalogue, by id.
     """
 
     config: Config
