@@ -73,7 +73,7 @@ def _log_failure(request: web.BaseRequest, context: RequestContext, error: Upstr
 
 
 def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
-    """The fast path's lookup under the configuration in force."""
+    """What is ready to be sent under the configuration in force."""
 
     def memory(
         message: RawRequestMessage, peer: str, secure: bool, now: float

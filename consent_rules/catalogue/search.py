@@ -19,7 +19,7 @@ _USUAL = {Category.ANALYTICS: 0, Category.ADVERTISING: 1, Category.SESSION_REPLA
 _VAGUE = frozenset({"com", "net", "org", "www", "cdn", "tag", "js", "io", "the", "inc", "llc"})
 
 
-def closest_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
+def meant_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
     """Ids of the vendors closest to a search term, the best first; at most three."""
     words = _words(word)
     if not words:

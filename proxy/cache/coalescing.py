@@ -108,7 +108,7 @@ class Flights(Generic[Outcome, Shared]):
         return flight
 
     def mark_uncacheable(self, key: Hashable) -> None:
-        """Record that a URL's response could not be stored."""
+        """Remember that a URL's response could not be stored."""
         self._uncacheable[key] = None
 
     def forget_uncacheable(self, key: Hashable) -> None:

@@ -44,11 +44,11 @@ class _Role(IntEnum):
     """How a request's header field affects the fast path."""
 
     NOTHING = 0
-    SITE = 1  # names the site, and how it was reached
-    CHOOSES = 2  # selects among entries
+    SITE = 1  # says which site, and how it was reached
+    CHOOSES = 2  # chooses among replies
     COOKIE = 3
-    AGENT = 4  # names the class of device
-    LONG_WAY = 5  # is decided request by request
+    AGENT = 4  # which class of device
+    LONG_WAY = 5  # asks for something that is decided request by request
 
 
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
@@ -56,7 +56,7 @@ _CHOOSES = (
     "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
     "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
-# A stored response depends on none of these. A field that is not named here takes the full path.
+# A stored response depends on none of these. What is not named here takes the full path.
 _NOTHING = NEUTRAL | REWRITING | {"te"}
 _NOTHING_UNDER = ("sec-ch-",)
 
@@ -172,7 +172,7 @@ class FastPath:
     def question(
         self, message: RawRequestMessage, peer: str, *, secure: bool
     ) -> FastPathKey | None:
-        """The key of a request; None when it has to take the full path."""
+        """What a request asks of memory; None when it has to take the full path."""
         if (
             message.method != "GET"
             or message.version != HttpVersion11
@@ -221,7 +221,7 @@ class FastPath:
         return role
 
     def find(self, question: FastPathKey, now: float) -> FastPathEntry | None:
-        """The entry of a key, if everything that it was made from is unchanged."""
+        """The reply that is ready, if all that it was made from holds."""
         reply = self._replies.get((_ANYONE.key, question.key))
         if reply is None:
             if question.device is None:

@@ -206,7 +206,7 @@ def _group(lookup: Lookup) -> tuple[Key, bool, bool]:
 async def fetch_response(
     lookup: Lookup, entry: Entry | None, want: RequestDirectives
 ) -> AsyncIterator[OriginResponse]:
-    """The response to a request for which nothing fresh is stored. `entry` is the stale one."""
+    """The response to a request for which nothing fresh is stored. `entry` is what is stale."""
     flights, group = lookup.cache.flights, _group(lookup)
     if entry is None and flights.is_uncacheable(group):
         async with bypass(lookup, "miss") as response:

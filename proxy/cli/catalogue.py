@@ -13,7 +13,7 @@ from rich.table import Table
 
 from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.catalogue.load import catalogue
-from consent_rules.catalogue.search import closest_vendors
+from consent_rules.catalogue.search import meant_vendors
 from consent_rules.vendors import Vendor
 from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, stop
 
@@ -51,7 +51,7 @@ def search(query: str, vendors: Iterable[Vendor]) -> list[Vendor]:
     found = [vendor for vendor in every if all(_holds(vendor, word) for word in words)]
     if not found:
         by_id = {vendor.id: vendor for vendor in every}
-        return [by_id[vendor] for vendor in closest_vendors(query, by_id)]
+        return [by_id[vendor] for vendor in meant_vendors(query, by_id)]
     return sorted(
         found, key=lambda v: -sum(word in f"{v.id} {v.name}".casefold() for word in words)
     )
@@ -80,7 +80,7 @@ def _print_one(vendor_id: str, as_json: bool) -> None:
     known = catalogue()
     vendor = known.get(vendor_id)
     if vendor is None:
-        meant = closest_vendors(vendor_id, known)
+        meant = meant_vendors(vendor_id, known)
         hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
         stop(f"no vendor {vendor_id!r} in the catalogue{hint}", PROBLEMS)
     details = details_of(vendor)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.catalogue.search import closest_vendors
+from consent_rules.catalogue.search import meant_vendors
 from consent_rules.config.load import Config, LoadedConfig, Site, Tag, all_vendors, format_problem
 from consent_rules.config.problems import did_you_mean
 from consent_rules.config.toml.editing import (
@@ -256,7 +256,7 @@ def _vendor(word: str, file: ConfigEdit, interactive: bool) -> Vendor:
     vendors = all_vendors(file.loaded.config, catalogue())
     if word in vendors:
         return vendors[word]
-    meant = closest_vendors(word, vendors)
+    meant = meant_vendors(word, vendors)
     if not meant:
         stop(
             f"no vendor {quoted(word)} is known; look for it with "

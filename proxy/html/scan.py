@@ -30,10 +30,10 @@ class Scan:
     `resources`.
 
     `bases` are the page's <base href> as written: none, one, or one for each kind of browser.
-    `marks` are the values of <meta name="page-audience">. `head_at` and `foot_at` are where our own
-    markup may be inserted without changing how the rest is parsed; None where there is no such
-    offset. `fragile` pages are parsed differently when an element is missing; those with templates
-    (`has_templates`), within these.
+    `marks` are the values of <meta name="page-audience">. `head_at` and `foot_at` are where
+    our own markup may stand without changing how the rest is parsed; None where there is no
+    such place. `fragile` pages are parsed differently when an element is missing; those with
+    templates (`has_templates`), within these.
     """
 
     resources: tuple[Resource, ...]

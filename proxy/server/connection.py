@@ -163,8 +163,8 @@ class FrontConnection(RequestHandler):
             self._head_deadline = None
 
     def _answer(self, message: RawRequestMessage) -> bool:
-        """Send a response from the fast path. Not while another request is queued, nor when the
-        visitor does not read.
+        """Answer a request from memory, here and now. Not while another one waits for its turn,
+        nor when the visitor takes nothing.
         """
         transport = self.transport
         if (

@@ -57,9 +57,10 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
 
-    `handler` gets only valid requests; its exceptions become error pages. What `memory` (the fast
-    path) finds is sent without calling it. `admin` is a second listener with a handler of its own,
-    up until the drain is over. `ready` is called when both accept connections.
+    `handler` sees only requests in good order; its exceptions become error pages. What `memory` has
+    ready is sent without asking it. `admin` is a
+    second listener with a handler of its own, up until the drain is over. `ready` is called when
+    both accept connections.
     """
     async with contextlib.AsyncExitStack() as stack:
         if admin is not None:

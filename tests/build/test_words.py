@@ -145,7 +145,6 @@ REPLACED: Mapping[str, str] = {
     "homes_of": "tables_with_key",
     "lay_over": "overlay_vendors",
     "fits_dns": "is_dns_name",
-    "meant_vendors": "closest_vendors",
 }
 
 
@@ -211,7 +210,6 @@ PHRASES: Mapping[str, str] = {
     "serves by": "serves",
     "gives away": "identifies, discloses",
     "comes down to": "class, key",
-    "in good order": "valid",
     "broke off": "broke the connection; truncated",
     "broken off": "truncated",
     "who asks": "the visitor; credentials",

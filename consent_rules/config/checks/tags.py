@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
-from consent_rules.catalogue.search import closest_vendors
+from consent_rules.catalogue.search import meant_vendors
 from consent_rules.categories import PATIENT_CATEGORIES, Audience
 from consent_rules.config.checks.context import CheckContext
 from consent_rules.config.models import PageRule
@@ -40,7 +40,7 @@ def _meant_vendor(word: str, context: CheckContext) -> str:
             f": {shared.name} serves what anybody publishes, so it is no vendor; write a "
             f"[[vendor]] with the files that you use, such as {narrower_pattern(shared)}"
         )
-    meant = closest_vendors(word, context.vendors)
+    meant = meant_vendors(word, context.vendors)
     if meant:
         named = " or ".join(f'"{vendor}" ({context.vendors[vendor].name})' for vendor in meant)
         return f"; did you mean {named}?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consent_rules.catalogue.search import closest_vendors
+from consent_rules.catalogue.search import meant_vendors
 from consent_rules.categories import PATIENT_CATEGORIES, SALE_OR_SHARING
 from consent_rules.config.checks.context import CheckContext, vendor_name
 from consent_rules.config.checks.public_suffixes import icann_suffixes, is_wide
@@ -62,7 +62,7 @@ def _perhaps_known(table: PartialTable, context: CheckContext) -> str:
     """
     if "name" not in table.values:
         return ""
-    near = closest_vendors(table.get("id"), context.catalogue)[:1]
+    near = meant_vendors(table.get("id"), context.catalogue)[:1]
     return f'; to add to {vendor_name(near[0], context)} write id = "{near[0]}"' if near else ""
 
 

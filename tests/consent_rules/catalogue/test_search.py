@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.catalogue.search import closest_vendors
+from consent_rules.catalogue.search import meant_vendors
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ from consent_rules.catalogue.search import closest_vendors
     ],
 )
 def test_the_vendor_that_is_meant_is_among_the_three(word: str, vendor: str) -> None:
-    found = closest_vendors(word, catalogue())
+    found = meant_vendors(word, catalogue())
     assert vendor in found
     assert len(found) <= 3
 
 
 @pytest.mark.parametrize("word", ["", "  ", "***", "quuxquuxquux"])
 def test_nothing_is_made_up(word: str) -> None:
-    assert closest_vendors(word, catalogue()) == ()
+    assert meant_vendors(word, catalogue()) == ()
