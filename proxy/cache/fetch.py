@@ -166,7 +166,7 @@ async def bypass(
 def _notice_storable(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> None:
     """Let the next visitor fetch for all again, where a response can be stored by now."""
     flights, group = lookup.cache.flights, _group(lookup)
-    if not flights.is_uncacheable(group):
+    if not flights.is_due_again(group):
         return
     policy = _policy(upstream.status, headers, time.time())
     if not _storage_refusal(lookup, upstream, headers, policy):
@@ -207,26 +207,37 @@ def _group(lookup: Lookup) -> tuple[Key, bool, bool]:
     return lookup.key, lookup.may_share, bool(lookup.unknown)
 
 
-@asynccontextmanager
-async def fetch_response(
+def fetch_response(
     lookup: Lookup, entry: Entry | None, want: RequestDirectives
-) -> AsyncIterator[OriginResponse]:
+) -> AbstractAsyncContextManager[OriginResponse]:
     """The response to a request for which nothing fresh is stored. `entry` is what is stale."""
-    flights, group = lookup.cache.flights, _group(lookup)
-    if entry is None and flights.is_uncacheable(group):
-        async with bypass(lookup, "miss") as response:
-            yield response
-        return
+    if entry is None and lookup.cache.flights.is_uncacheable(_group(lookup)):
+        return bypass(lookup, "miss")
     each_time = entry is not None and (entry.policy.no_cache or entry.policy.lifetime <= 0)
     if lookup.is_alone or each_time:
         # To be asked about for each visitor anew: no other visitor's response would do.
-        async with _Fetched(lookup, entry, want) as outcome:
-            if isinstance(outcome, Streaming):
-                async with _pumped(lookup, outcome):
-                    yield _leader_response(lookup, outcome)
-            else:
+        return _fetched_alone(lookup, entry, want)
+    return _coalesced(lookup, entry, want)
+
+
+@asynccontextmanager
+async def _fetched_alone(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives
+) -> AsyncIterator[OriginResponse]:
+    async with _Fetched(lookup, entry, want) as outcome:
+        if isinstance(outcome, Streaming):
+            async with _pumped(lookup, outcome):
                 yield _leader_response(lookup, outcome)
-        return
+        else:
+            yield _leader_response(lookup, outcome)
+
+
+@asynccontextmanager
+async def _coalesced(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives
+) -> AsyncIterator[OriginResponse]:
+    """The response to the first of the requests for it that are under way."""
+    flights, group = lookup.cache.flights, _group(lookup)
     where = (group, lookup.cache.store.selecting_of(lookup.key, lookup.headers))
     in_flight = flights.in_flight(where)
     if in_flight is not None:
