@@ -73,21 +73,21 @@ def _log_failure(request: web.BaseRequest, context: RequestContext, error: Upstr
 
 
 def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
-    """What is ready to be sent under the configuration in force."""
+    """The lookup of finished responses under the configuration in force."""
 
-    def memory(
+    def lookup(
         message: RawRequestMessage, peer: str, secure: bool, now: float
     ) -> FastPathHit | None:
-        ready = current().fast_path
-        if ready is None:
+        fast_path = current().fast_path
+        if fast_path is None:
             return None
-        question = ready.question(message, peer, secure=secure)
-        if question is None:
+        key = fast_path.key_of(message, peer, secure=secure)
+        if key is None:
             return None
-        reply = ready.find(question, now)
-        return None if reply is None else (reply, question.device or "")
+        reply = fast_path.find(key, now)
+        return None if reply is None else (reply, key.device or "")
 
-    return memory
+    return lookup
 
 
 async def _consent_endpoint(
