@@ -47,22 +47,14 @@ class Pools:
     tunnels: ClientSession
 
 
-@asynccontextmanager
-async def origin_response(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime, pools: Pools
-) -> AsyncIterator[OriginResponse]:
-    """The origin's response to a request, open for as long as the block lasts.
-
-    Raises UpstreamError where there is none, NotStoredError for a request that is `only-if-cached`.
-    """
-    with _interim_responses(request, context, runtime):
-        async with _source(request, context, runtime, pools) as origin:
-            yield origin
-
-
-def _source(
+def origin_response(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime, pools: Pools
 ) -> AbstractAsyncContextManager[OriginResponse]:
+    """The origin's response to a request, open for as long as the block lasts.
+
+    Raises NotStoredError for a request that is `only-if-cached`; on entering, UpstreamError where
+    there is no response.
+    """
     if is_upgrade(request):
         return _handshake(request, context, runtime, pools.tunnels)
     if runtime.cache is None or is_service_worker(request):
@@ -172,7 +164,7 @@ def _own_cookies(domain: str) -> frozenset[str]:
 
 
 @contextmanager
-def _interim_responses(
+def interim_responses(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> Iterator[None]:
     """Relay the upstream's interim responses (1xx), with the decision applied, to the visitor."""

@@ -137,7 +137,7 @@ async def _serve_worker(
             stop=worker.stop,
             ready=worker.ready,
             access=_both(metrics, access),
-            memory=fast_path_lookup(lambda: current.runtime),
+            fast_path=fast_path_lookup(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:

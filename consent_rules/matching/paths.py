@@ -25,12 +25,12 @@ class PathGlob:
 
     pattern: str
     _spellings: tuple[tuple[str, ...], ...]
-    _within: str
-    """In every path that is named: most paths are told apart by it, at once."""
+    within: str
+    """The longest text that every matching path contains; "" if there is none."""
 
     def match(self, path: str) -> bool:
         """Whether the whole path is named."""
-        if self._within not in path:
+        if self.within not in path:
             return False
         for pieces in self._spellings:  # noqa: SIM110 - a page asks this 1,500 times
             if _fits(pieces, path):

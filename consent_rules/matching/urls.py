@@ -98,7 +98,7 @@ def resolve(url: str, base: str | None) -> Target | None:
             number = None
         return Target(scheme, host, number, path or "/")
     if base is not None and (rooted := _PLAIN_ROOTED.match(url)) is not None:
-        scheme, host, number = _origin_of(base)
+        scheme, host, number = origin_of(base)
         return Target(scheme, host, number, rooted[1])
     return _resolve_fully(url, base)
 
@@ -189,7 +189,8 @@ def normal_path(path: str) -> str:
     return "/" + "/".join(segments_left) + tail
 
 
-def _origin_of(base: str) -> tuple[str, str, int | None]:
+def origin_of(base: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of a URL; the port is None for the scheme's default."""
     return _known_origin(base) if len(base) <= _MAX_REMEMBERED else _find_origin(base)
 
 
@@ -206,5 +207,5 @@ _known_origin = lru_cache(maxsize=1024)(_find_origin)
 def _scheme_of(base: str | None) -> str:
     if base is None:
         return "https"
-    scheme = _origin_of(base)[0]
+    scheme = origin_of(base)[0]
     return scheme if scheme in _DEFAULT_PORT else "https"

@@ -69,7 +69,7 @@ class VendorIndex:
 
     __slots__ = (
         "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings",
-        "_own_requests", "_owners", "globals",
+        "_own_requests", "_own_with_star", "_owners", "globals",
     )  # fmt: skip
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
@@ -92,6 +92,10 @@ class VendorIndex:
                 self._add_path(text, vendor)
             for text in vendor.inline:
                 signatures.setdefault(text, vendor.id)
+        # Most paths hold no literal part of any of these: one search instead of one a pattern.
+        self._own_with_star = re.compile(
+            "|".join(re.escape(glob.within) for glob, _ in self._own.get("*", ()))
+        )
         self._own_readings = GlobSet(
             (folded(text), vendor)
             for vendor in vendors
@@ -169,10 +173,14 @@ class VendorIndex:
         if not self._own:
             return None
         first = path[1:].partition("/")[0]
-        for key in (first, "*"):
-            for glob, vendor in self._own.get(key, ()):
-                if glob.match(path):
-                    return vendor
+        for glob, vendor in self._own.get(first, ()):
+            if glob.match(path):
+                return vendor
+        if self._own_with_star.search(path) is None:
+            return None
+        for glob, vendor in self._own.get("*", ()):
+            if glob.match(path):
+                return vendor
         return None
 
     def vendors_of_own_request(self, path: str) -> tuple[Vendor, ...]:

@@ -19,6 +19,7 @@ _UNCACHEABLE_SECONDS = 120.0
 calls it "hit-for-miss"): its requests would only be serialised.
 """
 _UNCACHEABLE_URLS = 16384
+_JUDGED_EVERY = 1.0
 
 
 class Flight(Generic[Outcome, Shared]):
@@ -69,7 +70,7 @@ class Flights(Generic[Outcome, Shared]):
     def __init__(self) -> None:
         self._in_flight: dict[Hashable, Flight[Outcome, Shared]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._uncacheable: TTLCache[Hashable, None] = TTLCache(
+        self._uncacheable: TTLCache[Hashable, list[float]] = TTLCache(
             _UNCACHEABLE_URLS, _UNCACHEABLE_SECONDS, timer=time.monotonic
         )
 
@@ -109,7 +110,17 @@ class Flights(Generic[Outcome, Shared]):
 
     def mark_uncacheable(self, key: Hashable) -> None:
         """Remember that a URL's response could not be stored."""
-        self._uncacheable[key] = None
+        self._uncacheable[key] = [0.0]
+
+    def is_due_again(self, key: Hashable) -> bool:
+        """Whether a response of a URL whose last one could not be stored is to be judged again:
+        once in `_JUDGED_EVERY` seconds, not for each request.
+        """
+        due = self._uncacheable.get(key)
+        if due is None or time.monotonic() < due[0]:
+            return False
+        due[0] = time.monotonic() + _JUDGED_EVERY
+        return True
 
     def forget_uncacheable(self, key: Hashable) -> None:
         self._uncacheable.pop(key, None)

@@ -43,22 +43,22 @@ _MAX_NAMES = 1000
 class _Role(IntEnum):
     """How a request's header field affects the fast path."""
 
-    NOTHING = 0
+    IGNORED = 0
     SITE = 1  # says which site, and how it was reached
-    CHOOSES = 2  # chooses among replies
+    SELECTS = 2  # among the replies for a URL
     COOKIE = 3
     AGENT = 4  # which class of device
-    LONG_WAY = 5  # asks for something that is decided request by request
+    FULL_PATH = 5  # decided request by request
 
 
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
-_CHOOSES = (
+_SELECTING_FIELDS = (
     "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
     "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
 # A stored response depends on none of these. What is not named here takes the full path.
-_NOTHING = NEUTRAL | REWRITING | {"te"}
-_NOTHING_UNDER = ("sec-ch-",)
+_IGNORED = NEUTRAL | REWRITING | {"te"}
+_IGNORED_UNDER = ("sec-ch-",)
 
 # Response fields that do not depend on the decision; an asset that has only these is the same for
 # all.
@@ -161,18 +161,16 @@ class FastPath:
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
         self._visitors: Recent[_Visitor] = Recent(_MAX_STATES)
-        self._by_name = dict.fromkeys(_NOTHING, _Role.NOTHING)
+        self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
-        self._by_name |= dict.fromkeys(_CHOOSES, _Role.CHOOSES)
-        self._by_name |= {name.lower(): _Role.CHOOSES for name in region_headers}
+        self._by_name |= dict.fromkeys(_SELECTING_FIELDS, _Role.SELECTS)
+        self._by_name |= {name.lower(): _Role.SELECTS for name in region_headers}
         self._by_name["cookie"] = _Role.COOKIE
         self._by_name["user-agent"] = _Role.AGENT
         self._roles: dict[bytes, _Role] = {}
 
-    def question(
-        self, message: RawRequestMessage, peer: str, *, secure: bool
-    ) -> FastPathKey | None:
-        """What a request asks of memory; None when it has to take the full path."""
+    def key_of(self, message: RawRequestMessage, peer: str, *, secure: bool) -> FastPathKey | None:
+        """The key of a request; None when it has to take the full path."""
         if (
             message.method != "GET"
             or message.version != HttpVersion11
@@ -185,10 +183,10 @@ class FastPath:
         site: list[Hashable] = [secure]
         if self._trusted:
             site.append(address_is_trusted(peer, self._trusted))
-        chosen: list[Hashable] = [message.path]
+        selected: list[Hashable] = [message.path]
         if self._region_of_address is not None:
             address = address_behind(peer, message.headers, self._trusted)
-            chosen.append(self._region_of_address(address))
+            selected.append(self._region_of_address(address))
         cookie = b""
         agent: bytes | None = None
         for name, value in message.raw_headers:
@@ -197,8 +195,8 @@ class FastPath:
                 role = self._role_of(name)
             if not role:
                 continue
-            if role is _Role.CHOOSES:
-                chosen += (name, value)
+            if role is _Role.SELECTS:
+                selected += (name, value)
             elif role is _Role.SITE:
                 site += (name, value)
             elif role is _Role.COOKIE and not cookie and len(value) <= _MAX_COOKIE_LENGTH:
@@ -209,30 +207,30 @@ class FastPath:
                 return None
         of_site = tuple(site)
         device = self._device_of(agent) if agent else DeviceClass.OTHER
-        return FastPathKey((of_site, *chosen), of_site, cookie, device)
+        return FastPathKey((of_site, *selected), of_site, cookie, device)
 
     def _role_of(self, name: bytes) -> _Role:
         text = name.decode("latin-1").lower()
         role = self._by_name.get(text)
         if role is None:
-            role = _Role.NOTHING if text.startswith(_NOTHING_UNDER) else _Role.LONG_WAY
+            role = _Role.IGNORED if text.startswith(_IGNORED_UNDER) else _Role.FULL_PATH
         if len(self._roles) < _MAX_NAMES:
             self._roles[name] = role
         return role
 
-    def find(self, question: FastPathKey, now: float) -> FastPathEntry | None:
+    def find(self, request: FastPathKey, now: float) -> FastPathEntry | None:
         """The reply that is ready, if all that it was made from holds."""
-        reply = self._replies.get((_ANYONE.key, question.key))
+        reply = self._replies.get((_ANYONE.key, request.key))
         if reply is None:
-            if question.device is None:
+            if request.device is None:
                 return None
             who: _Visitor | None = _NO_COOKIE
-            if question.cookie:
-                who = self._visitors.get((question.site, question.cookie))
+            if request.cookie:
+                who = self._visitors.get((request.site, request.cookie))
             if who is None or now >= who.until:
                 return None
-            bot = question.device is DeviceClass.BOT
-            reply = self._replies.get((who.key, question.key, bot))
+            bot = request.device is DeviceClass.BOT
+            reply = self._replies.get((who.key, request.key, bot))
             if reply is None:
                 return None
         if now >= reply.until or not self._store.still_has(reply.entry):
@@ -241,7 +239,7 @@ class FastPath:
 
     def add(
         self,
-        question: FastPathKey,
+        request: FastPathKey,
         context: RequestContext,
         entry: Entry,
         response: ProxyResponse,
@@ -265,12 +263,12 @@ class FastPath:
         fields = (*entry.headers.items(), *response.headers.items())
         closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
-            key: Hashable = (_ANYONE.key, question.key)
+            key: Hashable = (_ANYONE.key, request.key)
         else:
-            who = self._visitor(question, context, site, may_share_pages=may_share_pages)
+            who = self._visitor(request, context, site, may_share_pages=may_share_pages)
             if who is None:
                 return
-            key = (who.key, question.key, context.visitor.bot)
+            key = (who.key, request.key, context.visitor.bot)
         now = context.received_at
         until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
@@ -290,7 +288,7 @@ class FastPath:
 
     def _visitor(
         self,
-        question: FastPathKey,
+        request: FastPathKey,
         context: RequestContext,
         site: SiteEnforcement,
         *,
@@ -302,7 +300,7 @@ class FastPath:
             or context.page_context.audience is Audience.PATIENT
         ):
             return None
-        if not question.cookie:
+        if not request.cookie:
             return _NO_COOKIE
         if site.wp_consent_cookies:
             return None  # which cookies are corrected, and for how long, differs by visitor
@@ -318,5 +316,5 @@ class FastPath:
             tuple(sorted(names)) if context.site.patient_cookies else (),
         )
         found = _Visitor(key, context.choice_until)
-        self._visitors.put((question.site, question.cookie), found)
+        self._visitors.put((request.site, request.cookie), found)
         return found

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from types import TracebackType
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, web
@@ -31,6 +32,7 @@ from proxy.cache.policy import (
     ERRORS,
     SAFE_METHODS,
     WANTS_NOTHING,
+    FreshnessPolicy,
     RequestDirectives,
     Use,
     allows_stale_on_error,
@@ -164,7 +166,10 @@ async def bypass(
 def _notice_storable(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> None:
     """Allow coalescing for a URL again, where its response can be stored by now."""
     flights, group = lookup.cache.flights, _group(lookup)
-    if flights.is_uncacheable(group) and not _storage_refusal(lookup, upstream, headers):
+    if not flights.is_due_again(group):
+        return
+    policy = _policy(upstream.status, headers, time.time())
+    if not _storage_refusal(lookup, upstream, headers, policy):
         flights.forget_uncacheable(group)
 
 
@@ -202,22 +207,37 @@ def _group(lookup: Lookup) -> tuple[Key, bool, bool]:
     return lookup.key, lookup.may_share, bool(lookup.unknown)
 
 
-@asynccontextmanager
-async def fetch_response(
+def fetch_response(
     lookup: Lookup, entry: Entry | None, want: RequestDirectives
-) -> AsyncIterator[OriginResponse]:
+) -> AbstractAsyncContextManager[OriginResponse]:
     """The response to a request for which nothing fresh is stored. `entry` is what is stale."""
-    flights, group = lookup.cache.flights, _group(lookup)
-    if entry is None and flights.is_uncacheable(group):
-        async with bypass(lookup, "miss") as response:
-            yield response
-        return
+    if entry is None and lookup.cache.flights.is_uncacheable(_group(lookup)):
+        return bypass(lookup, "miss")
     each_time = entry is not None and (entry.policy.no_cache or entry.policy.lifetime <= 0)
     if lookup.is_alone or each_time:
         # To be asked about for each visitor anew: no other visitor's response would do.
-        async with _fetched(lookup, entry, want) as outcome, _pumped(lookup, outcome):
+        return _fetched_alone(lookup, entry, want)
+    return _coalesced(lookup, entry, want)
+
+
+@asynccontextmanager
+async def _fetched_alone(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives
+) -> AsyncIterator[OriginResponse]:
+    async with _Fetched(lookup, entry, want) as outcome:
+        if isinstance(outcome, Streaming):
+            async with _pumped(lookup, outcome):
+                yield _leader_response(lookup, outcome)
+        else:
             yield _leader_response(lookup, outcome)
-        return
+
+
+@asynccontextmanager
+async def _coalesced(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives
+) -> AsyncIterator[OriginResponse]:
+    """The response to the first of the requests for it that are under way."""
+    flights, group = lookup.cache.flights, _group(lookup)
     where = (group, lookup.cache.store.selecting_of(lookup.key, lookup.headers))
     in_flight = flights.in_flight(where)
     if in_flight is not None:
@@ -235,11 +255,8 @@ async def fetch_response(
 
 
 @asynccontextmanager
-async def _pumped(lookup: Lookup, outcome: Outcome) -> AsyncIterator[None]:
+async def _pumped(lookup: Lookup, outcome: Streaming) -> AsyncIterator[None]:
     """Collect a body that is still coming while the visitor reads it."""
-    if not isinstance(outcome, Streaming):
-        yield
-        return
     pump = asyncio.create_task(_pump(lookup, outcome))
     try:
         yield
@@ -267,7 +284,7 @@ def _begin(
 ) -> Flight[Outcome, Stored | Streaming]:
     async def fetch(flight: Flight[Outcome, Stored | Streaming]) -> None:
         try:
-            async with _fetched(lookup, entry, want) as outcome:
+            async with _Fetched(lookup, entry, want) as outcome:
                 flight.settle(outcome)
                 if isinstance(outcome, Uncacheable):
                     flight.share(None)
@@ -288,40 +305,54 @@ def _begin(
     return lookup.cache.flights.begin(where, fetch)
 
 
-@asynccontextmanager
-async def _fetched(
-    lookup: Lookup, base: Entry | None, want: RequestDirectives
-) -> AsyncIterator[Outcome]:
-    """Ask the upstream; what comes of it, for as long as the block lasts. `base` is what is stored
-    and stale.
+@dataclass(slots=True)
+class _Fetched:
+    """The upstream asked; what comes of it, for as long as the block lasts. `base` is what is
+    stored and stale.
+
+    A class: an asynchronous generator costs each request 4 µs more.
     """
-    headers = lookup.headers
-    why = "miss" if base is None else "stale"
-    if base is not None:
-        headers = CIMultiDict(headers)
-        for name in RANGE_FIELDS:
-            headers.popall(name, None)
-        if lookup.may_validate(base):
-            headers.update(validators(base.headers))
-    asked = time.time(), time.monotonic()
-    try:
+
+    lookup: Lookup
+    base: Entry | None
+    want: RequestDirectives
+    _opened: AbstractAsyncContextManager[ClientResponse] | None = None
+
+    async def __aenter__(self) -> Outcome:
+        lookup, base, want = self.lookup, self.base, self.want
+        headers = lookup.headers
+        why = "miss" if base is None else "stale"
+        if base is not None:
+            headers = CIMultiDict(headers)
+            for name in RANGE_FIELDS:
+                headers.popall(name, None)
+            if lookup.may_validate(base):
+                headers.update(validators(base.headers))
+        asked = time.time(), time.monotonic()
         opened = _ask(lookup, headers)
-        upstream = await opened.__aenter__()
-    except UpstreamError:
-        now = time.time()
-        if base is None or not allows_stale_on_error(
-            base.policy, base.age(now), want, reached=False
-        ):
+        try:
+            upstream = await opened.__aenter__()
+        except UpstreamError:
+            age = 0.0 if base is None else base.age(time.time())
+            if base is None or not allows_stale_on_error(base.policy, age, want, reached=False):
+                raise
+            return Stored(base, why, covers_error=True)
+        try:
+            outcome = await _judged(lookup, base, want, why, upstream, asked)
+        except BaseException as error:
+            await opened.__aexit__(type(error), error, error.__traceback__)
             raise
-        yield Stored(base, why, covers_error=True)
-        return
-    try:
-        yield await _judged(lookup, base, want, why, upstream, asked)
-    except BaseException as error:
-        if not await opened.__aexit__(type(error), error, error.__traceback__):
-            raise
-    else:
-        await opened.__aexit__(None, None, None)
+        self._opened = opened
+        return outcome
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.__aexit__(kind, error, traceback)
 
 
 async def _judged(
@@ -342,14 +373,15 @@ async def _judged(
             base.policy, base.age(now), want, reached=True
         ):
             return Stored(base, why, status, covers_error=True)
-    reason = _storage_refusal(lookup, upstream, headers)
+    policy = _policy(status, headers, now)
+    reason = _storage_refusal(lookup, upstream, headers, policy)
     if reason:
         if base is not None and status not in ERRORS and not lookup.is_alone:
             store.remove(base)  # the response that it continues was replaced
         if reason not in _OF_THE_VISITOR and status not in ERRORS:
             lookup.cache.flights.mark_uncacheable(_group(lookup))
         return Uncacheable(live, why)
-    entry = _entry(lookup, live, asked, now)
+    entry = _entry(lookup, live, policy, asked, now)
     if not entry.is_page:
         return _collected(lookup, live, entry, why)
     page = live.page = await lookup.prepare(live)
@@ -365,7 +397,12 @@ async def _judged(
     return Stored(entry, why, status, _put(lookup, entry), headers)
 
 
-def _storage_refusal(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> str:
+def _storage_refusal(
+    lookup: Lookup,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    policy: FreshnessPolicy,
+) -> str:
     status = upstream.status
     page = is_page(status, headers)
     reason = storage_refusal(
@@ -373,7 +410,7 @@ def _storage_refusal(lookup: Lookup, upstream: ClientResponse, headers: CIMultiD
         lookup.headers,
         status,
         headers,
-        time.time(),
+        policy,
         is_page=page,
         has_credentials=not lookup.may_share,
     )
@@ -389,7 +426,17 @@ def _storage_refusal(lookup: Lookup, upstream: ClientResponse, headers: CIMultiD
     return ""
 
 
-def _entry(lookup: Lookup, live: LiveResponse, asked: tuple[float, float], now: float) -> Entry:
+def _policy(status: int, headers: CIMultiDict[str], now: float) -> FreshnessPolicy:
+    return freshness_policy(status, headers, now, is_page=is_page(status, headers))
+
+
+def _entry(
+    lookup: Lookup,
+    live: LiveResponse,
+    policy: FreshnessPolicy,
+    asked: tuple[float, float],
+    now: float,
+) -> Entry:
     headers = live.headers
     page = is_page(live.status, headers)
     names = selecting_names(headers, is_page=page) or ()
@@ -400,7 +447,7 @@ def _entry(lookup: Lookup, live: LiveResponse, asked: tuple[float, float], now: 
         reason=live.reason,
         headers=stored_headers(headers, now),
         body=b"",
-        policy=freshness_policy(live.status, headers, now, is_page=page),
+        policy=policy,
         born=now - initial_age(headers, asked[0], now),
         asked_at=asked[1],
         is_page=page,
@@ -411,6 +458,18 @@ def _entry(lookup: Lookup, live: LiveResponse, asked: tuple[float, float], now: 
 def _put(lookup: Lookup, entry: Entry) -> bool:
     """Store a response whose body is complete. False where it is not stored."""
     if reflects(_visitor_values(lookup, entry), entry.headers, entry.body):
+        return False
+    return lookup.cache.store.put(entry)
+
+
+def _put_validated(lookup: Lookup, base: Entry, entry: Entry) -> bool:
+    """Store a response that was validated. The body was made before this request was: only the
+    fields that the 304 brought can repeat what it said.
+    """
+    known = base.headers
+    changed = CIMultiDict((n, v) for n, v in entry.headers.items() if v not in known.getall(n, ()))
+    changed.popall("Date", None)
+    if changed and shown_in_headers(_visitor_values(lookup, entry), changed):
         return False
     return lookup.cache.store.put(entry)
 
@@ -436,11 +495,13 @@ def _validated(
         lookup.headers,
         entry.status,
         entry.headers,
-        now,
+        entry.policy,
         is_page=entry.is_page,
         has_credentials=not lookup.may_share,
     )
-    stored = not reason and lookup.is_storable(entry.headers) and _put(lookup, entry)
+    stored = (
+        not reason and lookup.is_storable(entry.headers) and _put_validated(lookup, base, entry)
+    )
     if not stored:
         lookup.cache.store.remove(base)
     return Stored(entry, "stale", 304, stored, for_visitor)

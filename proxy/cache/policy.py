@@ -123,12 +123,13 @@ def storage_refusal(
     request: MultiMapping[str],
     status: int,
     headers: CIMultiDict[str],
-    now: float,
+    policy: FreshnessPolicy,
     *,
     is_page: bool = False,
     has_credentials: bool = False,
 ) -> str:
-    """Why a response may not be stored for all visitors; "" when it may (RFC 9111, 3).
+    """Why a response may not be stored for all visitors; "" when it may (RFC 9111, 3). `policy` is
+    what `freshness_policy` makes of it.
 
     Stricter than the RFC where what was made for one visitor may be in a response:
 
@@ -166,7 +167,6 @@ def storage_refusal(
         return "vary"
     if not set(unknown_fields(request)) <= set(varies):
         return "request field"
-    policy = freshness_policy(status, headers, now, is_page=is_page)
     if has_credentials:
         for_all = "public" in given or "s-maxage" in given
         # A lifetime of 0 would be validated with other visitors' requests: an origin whose

@@ -7,7 +7,7 @@ responses, interim ones (1xx) and switches of protocol (101) alike.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import StrEnum
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -33,7 +33,7 @@ from proxy.html.owners import KnownVendor, Owner
 from proxy.http.fetch_metadata import is_navigation
 
 
-class ResponseKind(Enum):
+class ResponseKind(StrEnum):
     """What a response is to a browser, as far as its head depends on that."""
 
     PAGE = "page"

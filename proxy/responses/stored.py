@@ -77,7 +77,7 @@ def add_to_fast_path(
         return  # its destination is in a field that is not part of the key
     if not isinstance(request, ProxyRequest):
         return
-    key = fast_path.question(request.message, request.remote or "", secure=request.secure)
+    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
     if key is not None:
         fast_path.add(
             key,

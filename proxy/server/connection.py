@@ -104,9 +104,9 @@ class FrontConnection(RequestHandler):
     __slots__ = (
         "_access",
         "_answered",
+        "_fast_path",
         "_head_deadline",
         "_head_seconds",
-        "_memory",
         "_peer",
         "_untaken",
         "_write_deadline",
@@ -121,16 +121,16 @@ class FrontConnection(RequestHandler):
         head_seconds: float,
         write_seconds: float,
         access: AccessHook | None,
-        memory: FastPathLookup | None,
+        fast_path: FastPathLookup | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)
         self.draining = False
         self._access = access
-        self._memory = memory
+        self._fast_path = fast_path
         self._answered = False
         self._peer = ""
-        if memory is not None:
+        if fast_path is not None:
             self._parser = _AnsweringParser(self._parser, self._answer)  # type: ignore[assignment]
         self._head_seconds = head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
@@ -163,12 +163,12 @@ class FrontConnection(RequestHandler):
             self._head_deadline = None
 
     def _answer(self, message: RawRequestMessage) -> bool:
-        """Answer a request from memory, here and now. Not while another one waits for its turn,
-        nor when the visitor takes nothing.
+        """Send the finished response to a request, here and now. Not while another one waits for
+        its turn, nor when the visitor takes nothing.
         """
         transport = self.transport
         if (
-            self._memory is None
+            self._fast_path is None
             or transport is None
             or self._waiter is None
             or self._waiter.done()
@@ -178,7 +178,7 @@ class FrontConnection(RequestHandler):
         ):
             return False
         now = time.time()
-        hit = self._memory(message, self._peer, self.ssl_context is not None, now)
+        hit = self._fast_path(message, self._peer, self.ssl_context is not None, now)
         if hit is None:
             return False
         reply, device = hit

@@ -52,20 +52,20 @@ async def serve(
     reuse_port: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     access: AccessHook | None = None,
-    memory: FastPathLookup | None = None,
+    fast_path: FastPathLookup | None = None,
     admin: tuple[Handler, str | socket.socket] | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
 
-    `handler` sees only requests in good order; its exceptions become error pages. What `memory` has
-    ready is sent without asking it. `admin` is a
+    `handler` sees only requests in good order; its exceptions become error pages. A response that
+    `fast_path` finds is sent without calling it. `admin` is a
     second listener with a handler of its own, up until the drain is over. `ready` is called when
     both accept connections.
     """
     async with contextlib.AsyncExitStack() as stack:
         if admin is not None:
             await _start(stack, admin[0], admin[1], limits, None, None, reuse_port)
-        site, server = await _start(stack, handler, listen, limits, access, memory, reuse_port)
+        site, server = await _start(stack, handler, listen, limits, access, fast_path, reuse_port)
         if ready is not None:
             ready()
         await stop.wait()
@@ -79,7 +79,7 @@ async def _start(
     listen: str | socket.socket,
     limits: Limits,
     access: AccessHook | None,
-    memory: FastPathLookup | None,
+    fast_path: FastPathLookup | None,
     reuse_port: bool,
 ) -> tuple[web.BaseSite, FrontServer]:
     if isinstance(listen, str):
@@ -88,7 +88,7 @@ async def _start(
     server = FrontServer(
         _guarded(handler, access),
         access=access,
-        memory=memory,
+        fast_path=fast_path,
         head_seconds=limits.head,
         write_seconds=limits.write,
         keepalive_timeout=limits.keepalive,
