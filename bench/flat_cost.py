@@ -31,7 +31,7 @@ from consent_rules.decision import Visitor
 from consent_rules.preferences import Preferences
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor
-from proxy.cookies.vendor_cookies import CookieIndex, without_closed
+from proxy.cookies.vendor_cookies import CookieIndex, without_closed_cookies
 from proxy.enforcement.decision_cache import decisions, path_contexts
 from proxy.html import Boundary, compile_page
 
@@ -107,7 +107,7 @@ class _Subject:
         for path in paths:
             audience = site.audience_of(path, ())
             decision = self._decide(self._context(site, path, audience, _TODAY), visitor)
-            without_closed(_COOKIES, self.cookies, decision.open)
+            without_closed_cookies(_COOKIES, self.cookies, decision.open)
 
 
 def measure(steps: Iterable[tuple[int, int]] = _STEPS) -> list[FlatCost]:

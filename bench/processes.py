@@ -68,14 +68,14 @@ def cpu_seconds(pid: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class FastPathLookup:
+class MemoryUse:
     """Of a process and all below it, in KB. `pss` shares out shared pages."""
 
     rss: int
     pss: int
 
 
-def memory(pid: int) -> FastPathLookup:
+def memory(pid: int) -> MemoryUse:
     """What a server holds now (proc_pid_smaps_rollup(5))."""
     sums = {"Rss": 0, "Pss": 0}
     for each in _tree(pid):
@@ -83,7 +83,7 @@ def memory(pid: int) -> FastPathLookup:
             name, _, value = line.partition(":")
             if name in sums:
                 sums[name] += int(value.split()[0])
-    return FastPathLookup(sums["Rss"], sums["Pss"])
+    return MemoryUse(sums["Rss"], sums["Pss"])
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 
 class Category(StrEnum):
-    """What a vendor is for. Every vendor has exactly one."""
+    """The purpose of a vendor. Every vendor has exactly one."""
 
     NECESSARY = "necessary"
     FUNCTIONAL = "functional"
@@ -19,7 +19,7 @@ class Category(StrEnum):
 
 
 class Regime(StrEnum):
-    """What holds while a visitor has not chosen."""
+    """The default while a visitor has not chosen."""
 
     OPT_IN = "opt_in"
     OPT_OUT = "opt_out"
@@ -28,7 +28,7 @@ class Regime(StrEnum):
 
 
 class Audience(StrEnum):
-    """For whom a page is made."""
+    """Whom a page is for."""
 
     MARKETING = "marketing"
     PATIENT = "patient"
@@ -41,14 +41,18 @@ SALE_OR_SHARING: frozenset[Category] = frozenset({Category.ADVERTISING, Category
 """What an opt-out preference signal (GPC) closes. 11 CCR 7025; design rule 4."""
 
 LIMITED: frozenset[Category] = frozenset({Category.FUNCTIONAL})
-"""What may stay open once a visitor limits the use of sensitive information (11 CCR 7027): which
-pages are read here can tell of someone's health, so nothing that learns of it for its own ends."""
+"""What may stay open once a visitor limits the use of sensitive information (11 CCR 7027): the
+pages that a visitor reads can reveal a health condition, so no vendor that uses this for its own
+purposes.
+"""
 
 PATIENT_CATEGORIES: frozenset[Category] = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
 """What may act on a patient page, given a business associate agreement (design rule 1)."""
 
 ALWAYS_ASKS: frozenset[Category] = frozenset({Category.SESSION_REPLAY})
-"""Never open without a yes, in any regime: recordings draw wiretap suits (CIPA and kin)."""
+"""Never open without consent, in any regime: recordings draw wiretap suits (CIPA and
+similar laws).
+"""
 
 FOREIGN_NAMES: Mapping[str, Category] = MappingProxyType(
     {

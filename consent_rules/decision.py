@@ -22,7 +22,7 @@ from consent_rules.vendors import Vendor
 
 
 class Reason(StrEnum):
-    """Why a vendor is open or closed. The text is what `explain` shows."""
+    """Why a vendor is open or closed. The text is shown by `explain`."""
 
     NECESSARY = "necessary: needs no choice"
     CHOSEN_VENDOR = "the visitor allowed this vendor"
@@ -66,13 +66,13 @@ UNCHOOSABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks. `region` is an ISO 3166-1 or 3166-2 code ("US", "US-CA") or "".
+    """The visitor's class. `region` is an ISO 3166-1 or 3166-2 code ("US", "US-CA") or "".
 
-    `once` are ids of vendors that the visitor asked for on this one page ("load once").
-    `unreadable_choice` tells that the browser brought a preference cookie that nothing can be read
-    from: it may hold a refusal. `ask_later` tells that the law of the region does not let us ask
-    again yet (`ask_again_from`). `bot` is a crawler or the maker of a link preview: it is not
-    asked, and nothing else is different.
+    `once` are ids of vendors that the visitor requested for this one page ("load once").
+    `unreadable_choice` is set where a preference cookie cannot be read: it may hold a refusal.
+    `ask_later` is set where the law of the region forbids showing the banner again yet
+    (`ask_again_from`). `bot` is a crawler or a link preview: it gets no banner, and nothing else
+    differs.
     """
 
     preferences: Preferences | None = None
@@ -99,7 +99,7 @@ _PATIENT = Answer(False, Reason.PATIENT_PAGE)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What may act on a page. Equal decisions give equal pages.
+    """The vendors that may act on a page. Equal decisions give equal pages.
 
     `signalled` are those open vendors whose tags get a consent call (`Vendor.signal`).
     """
@@ -119,7 +119,7 @@ class Decision:
     signalled: frozenset[str]
 
     def answer(self, vendor_id: str | None) -> Answer:
-        """The answer for a vendor, or for an unknown third party (None)."""
+        """The result for a vendor, or for an unknown third party (None)."""
         if vendor_id is None:
             return _PATIENT if self.audience is Audience.PATIENT else _UNKNOWN
         known = self.answers.get(vendor_id)
@@ -169,8 +169,8 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
 def must_ask(preferences: Preferences | None, policy_version: str) -> bool:
     """Whether the visitor has yet to choose under the current policy.
 
-    A new policy version asks again whoever allowed something. Who refused everything stays
-    refused and is not asked again: a refusal survives the policy.
+    A new policy version shows the banner again to visitors who allowed something. A visitor who
+    refused everything does not see it again: a refusal outlives the policy.
     """
     if preferences is None or preferences.only_vendors or preferences.ask_again:
         return True
@@ -178,8 +178,8 @@ def must_ask(preferences: Preferences | None, policy_version: str) -> bool:
 
 
 def ask_again_from(site: SiteRules, preferences: Preferences | None, terms: RegionTerms) -> float:
-    """From when on the law of the region permits asking this visitor again (seconds since 1970; 0:
-    at any time): `ask_again_days` must have passed since an opt-out of sale or sharing.
+    """When the law of the region permits showing the banner to this visitor again (seconds since
+    1970; 0: at any time): `ask_again_days` after an opt-out of sale or sharing.
     """
     if not terms.ask_again_days or preferences is None or preferences.only_vendors:
         return 0
@@ -190,7 +190,7 @@ def ask_again_from(site: SiteRules, preferences: Preferences | None, terms: Regi
 
 
 def _is_current(preferences: Preferences, policy_version: str) -> bool:
-    """Whether what the visitor allowed still counts: given to this policy, and not out of date."""
+    """Whether an acceptance still holds: given to the present policy version, and not expired."""
     return preferences.policy_version == policy_version and not preferences.lapsed
 
 
@@ -221,9 +221,9 @@ def _tag(
 
 
 def may_act_for_patients(vendor: Vendor, *, baa: bool) -> bool:
-    """Rule 1: on a patient page a third party needs `baa = true`, and may only be of use there.
+    """Rule 1: on a patient page a third party needs `baa = true`, and a category for patients.
 
-    A tag manager is of none: whatever else it loads would come with it.
+    A tag manager has none: whatever else it loads would come with it.
     """
     return baa and vendor.category in PATIENT_CATEGORIES and not vendor.is_tag_manager
 
@@ -240,7 +240,7 @@ def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
     if not allowed:
         return Answer(False, Reason.REFUSED_VENDOR)
     if vendor.is_tag_manager:
-        return None  # a yes to it alone would say nothing: it follows what it serves
+        return None  # an exception for it has no effect: it follows the vendors that it serves
     if not _is_current(chosen, rules.policy_version):
         return None
     if visitor.gpc and vendor.category in SALE_OR_SHARING and not chosen.under_gpc:
@@ -273,5 +273,5 @@ def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime
 
 
 def _chose_after_gpc(chosen: Preferences | None, rules: Rules) -> bool:
-    """Rule 4: only a choice made while the signal was on is a later choice."""
+    """Rule 4: only a choice made while the signal was on overrides it."""
     return chosen is not None and chosen.under_gpc and _is_current(chosen, rules.policy_version)

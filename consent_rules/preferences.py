@@ -1,4 +1,4 @@
-"""A visitor's preferences: what was allowed and refused, when, under which policy version."""
+"""A visitor's preferences: what was allowed and refused, when, and under which policy version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NO_EXCEPTIONS: Mapping[str, bool] = MappingProxyType({})
 
 
 class ChoiceSource(StrEnum):
-    """How a choice was made."""
+    """The surface on which a choice was made."""
 
     BANNER = "banner"
     PREFERENCES = "preferences"
@@ -50,7 +50,7 @@ class Preferences:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What the choice comes down to: equal keys, equal decisions."""
+        """Equal keys, equal decisions."""
         return (
             self.policy_version,
             "gpc" if self.under_gpc else "",
@@ -67,10 +67,10 @@ class Preferences:
 
 
 def strictest(choices: Sequence[Preferences]) -> Preferences | None:
-    """One choice of several that a browser brings at once; None of none.
+    """The strictest of several choices that one request carries; None of none.
 
-    What any of them refuses is refused. What is allowed is what the latest allows, one in force
-    before one that lapsed, and none of the others refuses. Where one allows a vendor as an
+    A vendor or category that any of them refuses is refused. Allowed is what the latest allows (one
+    in force before a lapsed one) and none of the others refuses. Where one allows a vendor as an
     exception and another refuses its category, the vendor is refused as well.
     """
     if len(choices) < 2:

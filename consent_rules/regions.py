@@ -13,10 +13,10 @@ from consent_rules.categories import Regime
 
 @dataclass(frozen=True, slots=True)
 class RegionLaw:
-    """What the law of a region requires. None: it does not say.
+    """The requirements of a region's law. None: it has no such requirement.
 
-    `signal` is set where opt-out preference signals must be honoured. It is for people to
-    read: we honour them everywhere.
+    `signal` is set where opt-out preference signals must be honoured. For documentation only: we
+    honour them everywhere.
     """
 
     name: str
@@ -39,12 +39,12 @@ class RegionOverride:
 
 @dataclass(frozen=True, slots=True)
 class RegionTerms:
-    """What holds for a visitor of a region.
+    """The terms for visitors of a region.
 
-    `opt_out_link` asks for "Your Privacy Choices" with its icon and a form that opts out of sale
-    and sharing (11 CCR 7013, 7015, 7026), `limit_link` for a form that limits the use of
-    sensitive information (11 CCR 7014, 7027). `ask_again_days` must have passed after an opt-out
-    before the visitor may be asked again (0: the law names no time).
+    `opt_out_link` requires "Your Privacy Choices" with its icon and a form that opts out of sale
+    and sharing (11 CCR 7013, 7015, 7026), `limit_link` a form that limits the use of sensitive
+    information (11 CCR 7014, 7027). `ask_again_days` is the time after an opt-out before the banner
+    may be shown again (0: the law has no such time).
     """
 
     regime: Regime
@@ -56,7 +56,7 @@ class RegionTerms:
 @cache
 def region_laws() -> Mapping[str, RegionLaw]:
     """The built-in table, by code of ISO 3166-1 or 3166-2."""
-    import tomllib  # for the table alone: the decision needs no parser
+    import tomllib  # for the table only: the decision needs no parser
 
     text = files("consent_rules").joinpath("regions.toml").read_text(encoding="utf-8")
     found = {}
@@ -86,7 +86,7 @@ class Regions:
         known = self._known.get(region)
         if known is None:
             known = self._terms(region)
-            if len(self._known) < 4096:  # headers of a proxy may hold anything
+            if len(self._known) < 4096:  # a proxy's header may hold any text
                 self._known[region] = known
         return known
 

@@ -34,15 +34,16 @@ class TagRule:
 
 
 PATIENT_PAGE = "(patient page)"
-"""Stands in logs for the path of a page that no rule about paths makes a patient page."""
+"""The path in logs of a patient page that no path rule matches."""
 
 _MAX_MIXES = 8192
 
 
 class TagIndex:
-    """A site's tags by the paths that they name: what a page costs does not grow with the tags.
+    """A site's tags, indexed by the paths that they name: the cost of a page does not grow with the
+    tags.
 
-    Equal mixes of tags are the same tuple, as long as there are not too many.
+    Equal sets of tags are the same tuple, up to a limit.
     """
 
     __slots__ = ("_by_segment", "_everywhere", "_loose", "_mixes", "_tags")
@@ -56,7 +57,7 @@ class TagIndex:
             if "/*" in tag.pages:
                 everywhere.append(number)
                 continue
-            # `/x*` may name any segment that begins with x; `/x/*` and `/x` only x itself.
+            # `/x*` may match any segment that begins with x; `/x/*` and `/x` only x itself.
             firsts = [pattern[1:].partition("/")[0] for pattern in tag.pages]
             if any("*" in first for first in firsts):
                 self._loose.append(number)
@@ -69,12 +70,12 @@ class TagIndex:
         }
 
     def at(self, path: str) -> tuple[TagRule, ...]:
-        """The tags that name a path (normal, without query), in the order of the config."""
+        """The tags that match a path (normal form, without query), in the order of the config."""
         return self._mix(self._special(path))
 
     def on(self, path: str) -> tuple[TagRule, ...]:
         """The tags of a page. `path` is raw, without query: where a server may take it for one of
-        several pages, a tag must name all of them.
+        several pages, a tag must match all of them.
         """
         pages = pages_named(path)
         if pages is None:
@@ -103,10 +104,8 @@ class TagIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteRules:
-    """A site as the decision sees it.
-
-    `hosts` answer to the site; `own` are its hosts and the config's `first_party`. `asks` tells
-    whether any tag of the site needs a choice at all.
+    """A site as decisions read it. `hosts` are the site's hosts; `own` are these and the config's
+    `first_party`. `asks` is set where any tag of the site needs a choice.
     """
 
     name: str
@@ -138,13 +137,13 @@ class SiteRules:
 
     @property
     def has_patient_pages(self) -> bool:
-        """Whether any page of the site may be for patients, as far as the config tells."""
+        """Whether the config makes any page of the site a patient page."""
         by_rule = bool(self.patient_paths or self.patient_cookies)
         return by_rule or self.audience is Audience.PATIENT
 
     def logged_path(self, target: str, audience: Audience) -> str:
-        """The path of a raw request target as logs may have it: that of a patient page may itself
-        tell something, so the rule that names it stands for it.
+        """The path of a raw request target for logs: a patient page's path may itself be sensitive,
+        so the rule that matches it is logged instead.
         """
         if audience is Audience.PATIENT:
             found = self.patient_paths.find(target)
@@ -154,13 +153,14 @@ class SiteRules:
     def audience_of(
         self, target: str, cookies: Collection[str], marked: Iterable[str] = ()
     ) -> Audience:
-        """The strictest of what the site, the target, the visitor's cookies and the origin say.
+        """The strictest audience by the site, the target, the visitor's cookies and the origin's
+        marks.
 
         `target` is a raw path, with its query if there is one: what some server would take for a
         patient page is one (`path_readings`). A mark is a whole header or attribute: `patient`, or
-        a list with commas that holds it.
+        a list with commas that contains it.
         """
-        if self.audience is Audience.PATIENT or says_patient(marked):
+        if self.audience is Audience.PATIENT or has_patient_mark(marked):
             return Audience.PATIENT
         if self.patient_cookies and not self.patient_cookies.isdisjoint(cookies):
             return Audience.PATIENT
@@ -172,7 +172,7 @@ class SiteRules:
 def why_patient(
     site: SiteRules, target: str, cookies: Collection[str], marked: Iterable[str] = ()
 ) -> str:
-    """What makes a page one for patients, in words; "" for a marketing page."""
+    """Why a page is a patient page, in words; "" for a marketing page."""
     if site.audience is Audience.PATIENT:
         return "the whole site is for patients"
     found = site.patient_paths.find(target)
@@ -180,14 +180,14 @@ def why_patient(
         return f"no honest link is spelled so: {found.spelling}"
     if found is not None:
         return f"rule {quoted(found.rule)}, read as {quoted(found.reading)}"
-    if says_patient(marked):
+    if has_patient_mark(marked):
         return "the origin says so"
     named = sorted(site.patient_cookies.intersection(cookies))
     return f"cookie {quoted(named[0])}" if named else ""
 
 
-def says_patient(marks: Iterable[str]) -> bool:
-    """Whether what an origin says of a page's audience names patients."""
+def has_patient_mark(marks: Iterable[str]) -> bool:
+    """Whether an origin's audience marks contain `patient`."""
     return any(
         word.strip().lower() == Audience.PATIENT for mark in marks for word in mark.split(",")
     )
@@ -195,7 +195,9 @@ def says_patient(marks: Iterable[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """What is asked for: the site, for whom the page is, which tags name its path, and the day."""
+    """The page that is decided for: its site and audience, the tags that match its path, and the
+    day.
+    """
 
     site: SiteRules
     audience: Audience
@@ -205,7 +207,7 @@ class PageContext:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """Everything a decision needs. Immutable; a reload makes a new one."""
+    """Everything that decisions read. Immutable; a reload builds new ones."""
 
     sites: tuple[SiteRules, ...]
     vendors: Mapping[str, Vendor]
@@ -221,14 +223,14 @@ class Rules:
         return None
 
     def logged_path(self, target: str) -> str:
-        """`SiteRules.logged_path` for a request to none of the sites: it may be meant for any."""
+        """`SiteRules.logged_path` for a request to an unknown site: it may be meant for any."""
         for site in self.sites:
             if site.audience_of(target, ()) is Audience.PATIENT:
                 return site.logged_path(target, Audience.PATIENT)
         return target.partition("?")[0]
 
     def terms_of(self, region: str) -> RegionTerms:
-        """What holds for visitors of a region."""
+        """The terms for visitors of a region."""
         return self.regions.terms(region)
 
     def page(

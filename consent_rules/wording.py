@@ -9,8 +9,8 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """Text from outside, safe to print: what moves a terminal's cursor, turns the direction of
-    writing or is not seen stands escaped. `lines`: line breaks stay.
+    """Text from outside, safe to print: terminal control, bidirectional and invisible characters
+    are escaped. `lines`: line breaks are not.
     """
     if text.isprintable():
         return text
@@ -30,7 +30,7 @@ def quoted(text: str) -> str:
 
 
 def category_words(category: str) -> str:
-    """The category as people write it: "session replay"."""
+    """The category in words: "session replay"."""
     return category.replace("_", " ")
 
 

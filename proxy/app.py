@@ -19,7 +19,7 @@ from proxy.enforcement.request_filter import click_id_redirect
 from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
-from proxy.origin import Pools, origin_response
+from proxy.origin import Pools, interim_responses, origin_response
 from proxy.resolve import note_logged_path, resolve, with_audience
 from proxy.responses.respond import respond
 from proxy.runtime import Runtime
@@ -33,9 +33,10 @@ _log = logging.getLogger("consent_proxy.app")
 def make_handler(
     current: Callable[[], Runtime], session: ClientSession, tunnels: ClientSession
 ) -> Handler:
-    """The handler of all visitors' requests. `current` gives the configuration in force.
+    """The handler of all visitors' requests.
 
-    `tunnels` is a pool without a bound, for connections that are upgraded and held for hours.
+    `current` returns the configuration in force. `tunnels` is a connection pool without a limit: an
+    upgraded connection is held for hours.
     """
     pools = Pools(session, tunnels)
 
@@ -50,8 +51,9 @@ def make_handler(
             if (response := await local(request, context, runtime)) is not None:
                 return _own_reply(response)
         try:
-            async with origin_response(request, context, runtime, pools) as origin:
-                return await respond(request, context, origin, runtime)
+            with interim_responses(request, context, runtime):
+                async with origin_response(request, context, runtime, pools) as origin:
+                    return await respond(request, context, origin, runtime)
         except NotStoredError:
             return error_response(request, 504)
         except UpstreamError as error:
@@ -72,21 +74,21 @@ def _log_failure(request: web.BaseRequest, context: RequestContext, error: Upstr
 
 
 def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
-    """What is ready to be sent under the configuration in force."""
+    """The lookup of finished responses under the configuration in force."""
 
-    def memory(
+    def lookup(
         message: RawRequestMessage, peer: str, secure: bool, now: float
     ) -> FastPathHit | None:
-        ready = current().fast_path
-        if ready is None:
+        fast_path = current().fast_path
+        if fast_path is None:
             return None
-        question = ready.question(message, peer, secure=secure)
-        if question is None:
+        key = fast_path.key_of(message, peer, secure=secure)
+        if key is None:
             return None
-        reply = ready.find(question, now)
-        return None if reply is None else (reply, question.device or "")
+        reply = fast_path.find(key, now)
+        return None if reply is None else (reply, key.device or "")
 
-    return memory
+    return lookup
 
 
 async def _consent_endpoint(
@@ -119,4 +121,4 @@ async def _first_party_tracker(
 
 
 _LOCAL = (_consent_endpoint, _click_id_redirect, _first_party_tracker)
-"""What answers without the upstream, in this order; each gives None for what is not its own."""
+"""Local handlers, in this order; each returns None for a request that is not its own."""

@@ -1,4 +1,4 @@
-"""RequestContext: what is known of a request before the upstream is asked, as plain values."""
+"""RequestContext: everything known of a request before it is sent upstream, as plain values."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from consent_rules.rules import PageContext, SiteRules
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Which site, who asks, for whom the page is, what is decided.
+    """The site, the visitor, the audience of the page, and the decision.
 
     `host` is normalised and without port; `target` is raw, `path` raw and without query.
-    `site_decision` is the one for all of the site's tags whatever page they name: cookies are the
-    whole site's. `unreadable_cause` is why the visitor's preference cookie cannot be read ("": it
-    can, or there is none); `several_choices` is set where more than one cookie has its name. Until
-    `choice_until` the same cookies give the same decision. Times are in seconds since 1970.
+    `site_decision` is the decision for all of the site's tags, whatever pages they name: cookies
+    are sent to the whole site. `unreadable_cause` is why the visitor's preference cookie cannot be
+    read ("": it can, or there is none); `several_choices` is set where more than one cookie has its
+    name. Until `choice_until` the same cookies give the same decision. Times are seconds since
+    1970.
     """
 
     site: SiteRules

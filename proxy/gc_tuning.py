@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def gc_disabled() -> Iterator[None]:
-    """While a config is read: it makes a hundred thousand objects, none of them in a cycle, and
-    looking through them again and again takes a third of the time.
+    """No cyclic collection while a config is read: it makes a hundred thousand objects, none of
+    them in a cycle, and traversing them takes a third of the time.
     """
     was_on = gc.isenabled()
     gc.disable()

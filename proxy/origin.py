@@ -11,7 +11,7 @@ from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
-from consent_rules.rules import says_patient
+from consent_rules.rules import has_patient_mark
 from proxy.cache import (
     Key,
     LiveResponse,
@@ -28,7 +28,7 @@ from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.request_filter import upstream_request_headers
 from proxy.enforcement.response_filter import ResponseKind, enforce
 from proxy.http.adapters.interim_connector import ON_INTERIM
-from proxy.http.fetch_metadata import asks_for_page, is_service_worker
+from proxy.http.fetch_metadata import expects_page, is_service_worker
 from proxy.http.forwarding import response_headers
 from proxy.http.request_fields import CREDENTIALS, unknown_fields
 from proxy.http.targets import requested_host
@@ -47,29 +47,21 @@ class Pools:
     tunnels: ClientSession
 
 
-@asynccontextmanager
-async def origin_response(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime, pools: Pools
-) -> AsyncIterator[OriginResponse]:
-    """The origin's response to a request, open for as long as the block lasts.
-
-    Raises UpstreamError where there is none, NotStoredError for a request that is `only-if-cached`.
-    """
-    with _interim_responses(request, context, runtime):
-        async with _source(request, context, runtime, pools) as origin:
-            yield origin
-
-
-def _source(
+def origin_response(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime, pools: Pools
 ) -> AbstractAsyncContextManager[OriginResponse]:
+    """The origin's response to a request, open for as long as the block lasts.
+
+    Raises NotStoredError for a request that is `only-if-cached`; on entering, UpstreamError where
+    there is no response.
+    """
     if is_upgrade(request):
         return _handshake(request, context, runtime, pools.tunnels)
     if runtime.cache is None or is_service_worker(request):
         return _live(request, context, runtime, pools.requests)
     lookup = _lookup(request, context, runtime, runtime.cache, pools.requests)
     patient = context.page_context.audience is Audience.PATIENT
-    if patient or (asks_for_page(request) and not lookup.may_share):
+    if patient or (expects_page(request) and not lookup.may_share):
         # Signed in, or on a page about a patient: nothing of it is stored in shared memory, and no
         # other request waits for it.
         return bypass(lookup, "bypass")
@@ -80,7 +72,7 @@ def _source(
 async def _live(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime, session: ClientSession
 ) -> AsyncIterator[OriginResponse]:
-    """The upstream's response for this visitor alone, past the cache."""
+    """The upstream's response for this visitor only; the cache is bypassed."""
     upstream, headers = runtime.site(context).upstream, _headers(request, context, runtime)
     sent = send_request(session, request, upstream, headers, timeouts=runtime.timeouts)
     async with sent as response:
@@ -91,7 +83,7 @@ async def _live(
 async def _handshake(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime, session: ClientSession
 ) -> AsyncIterator[OriginResponse]:
-    """The upstream's response to the handshake of a tunnel: 101, or its refusal."""
+    """The upstream's response to the handshake of a tunnel: 101, or its rejection."""
     async with send_request(
         session,
         request,
@@ -128,7 +120,7 @@ def _lookup(
 def _headers(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> CIMultiDict[str]:
-    """The header fields that the upstream gets."""
+    """The header fields of the upstream request."""
     return upstream_request_headers(request, context, runtime.site(context).enforcement)
 
 
@@ -142,12 +134,12 @@ def _key(request: web.BaseRequest, context: RequestContext) -> Key:
 
 
 def _is_storable(headers: CIMultiDict[str]) -> bool:
-    """Whether the origin does not say that the response is for patients."""
-    return not says_patient(headers.getall("X-Page-Audience", ()))
+    """Whether the origin does not mark the response as a patient page."""
+    return not has_patient_mark(headers.getall("X-Page-Audience", ()))
 
 
 def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> bool:
-    """Whether a request does not say who asks: no credentials, no cookie that may be a session."""
+    """Whether a request identifies no visitor: no credentials, no cookie that may be a session."""
     if any(name in request.headers for name in CREDENTIALS):
         return False
     if not context.cookie_header or runtime.config.proxy.cache_with_cookies:
@@ -157,8 +149,8 @@ def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runti
 
 
 def _only_known(names: Iterable[str], index: CookieIndex, domain: str) -> bool:
-    """Whether cookies are our own and vendors' only. Any other may be a session: what the origin
-    then sends can be one visitor's, whatever its Cache-Control says.
+    """Whether all cookies are our own or known vendors'. Any other may be a session: the response
+    can then be one visitor's, whatever its Cache-Control says.
     """
     own = _own_cookies(domain)
     return all(name in own or index.vendors_of(name) for name in names)
@@ -172,10 +164,10 @@ def _own_cookies(domain: str) -> frozenset[str]:
 
 
 @contextmanager
-def _interim_responses(
+def interim_responses(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> Iterator[None]:
-    """Send the upstream's interim responses (1xx) on to the visitor, held to the decision."""
+    """Relay the upstream's interim responses (1xx), with the decision applied, to the visitor."""
     site = runtime.site(context).enforcement
     request[ON_INTERIM] = interim_relay(
         request, lambda headers: enforce(headers, ResponseKind.INTERIM, context, site)

@@ -31,7 +31,7 @@ _log = logging.getLogger("consent_proxy.resolve")
 
 
 def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
-    """The context of a request. None when no site answers to its host."""
+    """The context of a request. None where no site has its host."""
     trusted = bool(runtime.trusted) and peer_is_trusted(request, runtime.trusted)
     headers = request.headers
     authority = forwarded_authority(request, peer_is_trusted=trusted)
@@ -48,7 +48,7 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
     secure = scheme == "https"
     stored = _stored_choice(cookie_header, runtime, rules, now, secure=secure)
     if stored.unreadable is not None:
-        _note_unreadable(request, runtime, rules, stored.unreadable, now)
+        _count_unreadable_choice(request, runtime, rules, stored.unreadable, now)
     once = load_once_vendors(cookie_header, runtime.keys, rules.name, now, secure=secure)
     region = region_of(headers, runtime.config.policy.region_from, trusted=trusted)
     if not region and runtime.region_file is not None:
@@ -90,7 +90,7 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
 
 
 def with_audience(context: RequestContext, audience: Audience, runtime: Runtime) -> RequestContext:
-    """The same request once it is known for whom its page is: never a looser audience."""
+    """The same context once the page's audience is known: never a looser audience."""
     if audience is context.page_context.audience:
         return context
     page_context = runtime.page_context(
@@ -101,15 +101,17 @@ def with_audience(context: RequestContext, audience: Audience, runtime: Runtime)
 
 
 def note_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
-    """Keep the path of a patient page out of the access log: to be called whenever a context may
-    have become a patient page's.
+    """Hide the path of a patient page from the access log: to be called whenever a context may have
+    become a patient page's.
     """
     if context.page_context.audience is Audience.PATIENT:
         request[LOGGED_PATH] = context.logged_path
 
 
-def decision_after(context: RequestContext, preferences: Preferences, runtime: Runtime) -> Decision:
-    """What holds on the whole site once these preferences are in force."""
+def decision_for_preferences(
+    context: RequestContext, preferences: Preferences, runtime: Runtime
+) -> Decision:
+    """The decision for the whole site under these preferences."""
     chosen = replace(
         context.visitor, preferences=preferences, once=frozenset(), unreadable_choice=False
     )
@@ -127,9 +129,9 @@ def _stored_choice(
     domain = config.preferences.cookie_domain
     # All hosts of the config are below the cookie's domain (`check` sees to it): they share it.
     sites = runtime.sites if domain else (rules.name,)
-    lasts = config.policy.max_age_days * 86_400
+    max_age = config.policy.max_age_days * 86_400
     return stored_choice(
-        cookie_header, runtime.keys, sites, domain, now, lasts=lasts, secure=secure
+        cookie_header, runtime.keys, sites, domain, now, max_age=max_age, secure=secure
     )
 
 
@@ -140,15 +142,15 @@ _UNREADABLE_WORDS = {
 }
 
 
-def _note_unreadable(
+def _count_unreadable_choice(
     request: web.BaseRequest, runtime: Runtime, rules: SiteRules, why: Unreadable, now: float
 ) -> None:
-    """Count a visitor whose choice cannot be read, and say so now and then."""
+    """Count a visitor whose preference cookie cannot be read, and log it at most once a minute."""
     request[UNREADABLE_CHOICE] = str(why)
     if runtime.unreadable_warnings.allow(f"{rules.name} {why}", now):
         _log.warning(
-            "site %s: preference cookies of visitors cannot be read: they %s. Who brings one gets "
-            "no more than a refusal would open, and is asked again",
+            "site %s: preference cookies of visitors cannot be read: they %s. Such visitors get no "
+            "more than a refusal would open, and see the banner again",
             rules.name, _UNREADABLE_WORDS[why],
         )  # fmt: skip
 
@@ -159,7 +161,7 @@ def sends_gpc(headers: Mapping[str, str]) -> bool:
 
 
 def region_of(headers: Mapping[str, str], source: RegionFrom, *, trusted: bool) -> str:
-    """The visitor's region as a trusted proxy tells it: "US", "US-CA", or ""."""
+    """The visitor's region from a trusted proxy's header: "US", "US-CA", or ""."""
     if not trusted:
         return ""
     country = _code(headers.get(source.country_header, "")) if source.country_header else ""

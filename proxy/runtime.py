@@ -1,6 +1,6 @@
 """Runtime: one configuration, compiled and shared by all requests.
 
-A reload makes a new `Running`; requests in flight keep the one they began with.
+A reload builds a new `Runtime`; requests in flight keep the one they began with.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
 _ALIKE_BUDGET = 16 * 2**20
 _VARIANTS_BUDGET = 96 * 2**20
-"""Bytes a worker may keep of compiled pages and of variants."""
+"""Bytes of compiled pages and of variants that a worker may cache."""
 _NEW_AGENTS_A_SECOND, _NEW_AGENTS_AT_ONCE = 20, 200
 """User-Agents not seen before that a worker parses: 0.6 ms each, up to 3 ms for made-up ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteRuntime:
-    """What one site needs at hand for every request."""
+    """What every request to one site needs, made once."""
 
     rules: SiteRules
     upstream: URL
@@ -72,7 +72,7 @@ class SiteRuntime:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runtime:
-    """A configuration at work."""
+    """One configuration, ready to serve."""
 
     config: Config
     timeouts: Timeouts
@@ -88,7 +88,7 @@ class Runtime:
     decide: Decide
     pages: LRUCache[object, Page]
     late_patient_pages: LRUCache[tuple[str, str], None]
-    """Pages that said only after their beginning that they are for patients: sites and paths."""
+    """Pages that declared too late that they are for patients: sites and paths."""
     variants: Variants
     markup: LRUCache[object, OwnMarkup]
     templates: LRUCache[object, PageTemplate]
@@ -104,8 +104,8 @@ class Runtime:
     fast_path: FastPath | None
 
     @property
-    def tells_gpp(self) -> bool:
-        """Whether pages for visitors from the United States carry the `__gpp` API."""
+    def includes_gpp(self) -> bool:
+        """Whether pages for visitors from the United States have the `__gpp` API."""
         return self.config.signals.gpp is not GppApproach.OFF
 
     @property
@@ -113,7 +113,7 @@ class Runtime:
         return self.config.proxy.prefix
 
     def site(self, context: RequestContext) -> SiteRuntime:
-        """What the site of a request needs at hand."""
+        """The parts of a request's site."""
         return self.sites[context.site.name]
 
 
@@ -124,13 +124,13 @@ def build_runtime(
     before: Runtime | None = None,
     vendors: Mapping[str, Vendor] | None = None,
 ) -> Runtime:
-    """Make everything a configuration needs. `folder` is where its file lies: relative paths in
-    it count from there. `keys` gives the signing keys; it is called once all else is found
-    good, as it may make the first one. `before` is what ran until now: what it has cached lives on,
-    as long as the sites are the same. `vendors` are those of the config laid over the catalogue, if
-    known.
+    """Build everything that a configuration needs. Relative paths are resolved against `folder`,
+    that of the config file.
 
-    Raises KeyFaultError or RegionFileError; then nothing has changed.
+    `keys` returns the signing keys; it is called once all else is valid, as it may create the first
+    one. `before` is the previous runtime: its cache is reused while the sites are the same.
+    `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError or
+    RegionFileError; then nothing has changed.
     """
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
@@ -140,7 +140,7 @@ def build_runtime(
     sites = {site.name: _site_runtime(site, config, rules, cookies) for site in rules.sites}
     theme = theme_of(vars(config.theme))
     ring = keys()
-    # From here on nothing fails: what `before` shares with the new one may be touched.
+    # From here on nothing fails: what `before` shares with the new one may be changed.
     invalidations = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, invalidations, before)
     devices = _device_classes() if before is None else before.devices
@@ -214,7 +214,7 @@ def _cache(
             proxy.cache_bytes,
             proxy.cache_with_cookies,
         )
-        if same:  # else a page that is a patient's now might still be kept
+        if same:  # else a page that is a patient page now might still be stored
             before.cache.adds_cache_status = proxy.cache_status
             return before.cache
     return SharedCache(proxy.cache_bytes, invalidations, adds_cache_status=proxy.cache_status)
@@ -226,7 +226,7 @@ def _fast_path(
     region_file: RegionFile | None,
     devices: DeviceClasses,
 ) -> FastPath | None:
-    # `Cache-Status` tells how long an answer is still fresh: other bytes for each request.
+    # `Cache-Status` has the remaining freshness lifetime: other bytes for each request.
     if cache is None or config.proxy.cache_status:
         return None
     source = config.policy.region_from

@@ -22,7 +22,7 @@ from proxy.cookies.signing_keys import first_keys, key_files
 from proxy.http.access_record import Access, AccessHook
 from proxy.http.device_class import warm_up
 from proxy.observability.access_log import AccessLog
-from proxy.observability.admin import admin_names, make_admin
+from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
 from proxy.runtime import build_runtime
@@ -41,22 +41,21 @@ def _now() -> datetime.datetime:
 
 
 def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
-    """Serve until status to stop. `file` was just read and gave `loaded`.
-
-    Returns the exit code and, on a fault, what is wrong.
+    """Serve until stopped. `file` was just read and gave `loaded`. Returns the exit code and, on
+    failure, the reason.
     """
     config, folder = loaded.config, folder_of(file.path)
     key_folder = folder / config.preferences.keys
     keys = partial(first_keys, key_folder, _now())
     has_keys = bool(key_files(key_folder))
     try:
-        # Before the workers part ways: they must not each make a first key. Last of all: nothing
-        # is left of a config that does not come to serve.
+        # Before the workers are forked: they must not each create a first key. As the last step: a
+        # config that cannot be served leaves nothing behind.
         with _shared_listeners(config.proxy.listen, config.proxy.admin_listen) as shared:
             runtime = build_runtime(config, folder, keys, vendors=loaded.vendors)
     except NOT_STARTED as error:
         return _FAULTS, f"{file.path}: {error}"
-    file.used(config)
+    file.track_files(config)
     last_good = LastGood(config, runtime.keys, file.digest())
     workers = config.proxy.workers or os.cpu_count() or 1
     warm_up()
@@ -76,11 +75,11 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
-    """Make sure that the addresses can be had, and open the Unix sockets among them. They stay
-    open, unless the block fails: then they are taken away again.
+    """Check that the addresses can be bound, and open the Unix sockets among them. They stay open,
+    unless the block fails: then they are removed again.
 
     A Unix socket is shared by all workers; of a TCP port each opens its own, which the parent tries
-    without `reuse_port` first: a second proxy must not quietly take half of the visitors.
+    without `reuse_port` first: a second proxy must not silently take half of the visitors.
     """
     shared: dict[str, socket.socket] = {}
     with contextlib.ExitStack() as undo:
@@ -98,7 +97,7 @@ def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
 
 
 def _freeze_startup_objects() -> None:
-    """Let Python look for cycles less often, and never among what is there for good.
+    """Freeze the objects of the start, and collect cycles less often.
 
     A page makes thousands of small objects without a cycle: by default they set off a full
     collection every few pages, a tenth of the time that compiling takes.
@@ -115,12 +114,12 @@ async def _serve_worker(
         return shared.get(address) or open_listener(address, reuse_port=True)
 
     _freeze_startup_objects()
-    current.catch_up()
+    current.adopt_last_good()
     runtime = current.runtime
     at_work = [
         asyncio.create_task(_keep_discoveries(current)),
-        asyncio.create_task(metrics.keep_publishing()),
-        asyncio.create_task(current.keep_up()),
+        asyncio.create_task(metrics.publish_periodically()),
+        asyncio.create_task(current.watch_files()),
     ]
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
@@ -128,7 +127,7 @@ async def _serve_worker(
         lambda: current.runtime.cache,
         metrics,
         current.status,
-        lambda: admin_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
+        lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
     )
     access = _access_log(current) if proxy.access_log else None
     async with open_session() as session, open_session(connections=0) as tunnels:
@@ -138,7 +137,7 @@ async def _serve_worker(
             stop=worker.stop,
             ready=worker.ready,
             access=_both(metrics, access),
-            memory=fast_path_lookup(lambda: current.runtime),
+            fast_path=fast_path_lookup(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:
@@ -169,7 +168,7 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
 
 
 async def _keep_discoveries(current: LiveRuntime) -> None:
-    """Write what is discovered every few seconds, and once more at the end."""
+    """Write discoveries every few seconds, and once more at the end."""
     try:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)

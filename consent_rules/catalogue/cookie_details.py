@@ -71,7 +71,7 @@ def known_details() -> Mapping[str, tuple[CookieDetail, ...]]:
 
 
 def details_of(vendor: Vendor) -> tuple[CookieDetail, ...]:
-    """Every cookie of a vendor, with what is known of it: the config's word before ours."""
+    """Every cookie of a vendor, with its details: the config's before the catalogue's."""
     known = {detail.name: detail for detail in known_details().get(vendor.id, ())}
     known |= {detail.name: detail for detail in vendor.cookie_details}
     return tuple(known.get(name, CookieDetail(name)) for name in vendor.cookies)

@@ -38,7 +38,7 @@ def _catalogue_tables() -> Iterator[Mapping[str, Any]]:
 
 @cache
 def catalogue() -> Mapping[str, Vendor]:
-    """The vendors we know, by id, in the order of the catalogue's files."""
+    """The catalogue's vendors by id, in the order of its files."""
     found: dict[str, Vendor] = {}
     for table in _catalogue_tables():
         vendor = vendor_from_table(table)

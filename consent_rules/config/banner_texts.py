@@ -96,7 +96,7 @@ def _slots(needed: set[str]) -> str:
 
 
 def text_warnings(texts: Mapping[str, Mapping[str, Any]], known: KnownTexts) -> Iterator[Problem]:
-    """What regulators would object to in words that are otherwise fine."""
+    """Warnings of texts that are valid but that regulators would object to."""
     for lang, words in texts.items():
         given = {".".join(map(str, path[2:])): path for path, _ in _leaves(words, ("texts", lang))}
         current = {**known[lang], **{k: _value(words, p[2:]) for k, p in given.items()}}

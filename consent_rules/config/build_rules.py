@@ -1,4 +1,4 @@
-"""A config and the catalogue, compiled to rules once for fast and pure decisions."""
+"""Compile a config and the catalogue to rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def build_rules(
     catalogue: Mapping[str, Vendor],
     vendors: Mapping[str, Vendor] | None = None,
 ) -> Rules:
-    """`vendors` are those of the config laid over the catalogue, where they are known."""
+    """`vendors` are the catalogue's with the config's laid over them, if they are known already."""
     vendors = all_vendors(config, catalogue) if vendors is None else vendors
     return Rules(
         sites=tuple(_site_rules(site, config.tags, vendors) for site in config.sites),
@@ -33,7 +33,7 @@ def build_rules(
 
 
 def regions_of(policy: Policy) -> Regions:
-    """The terms of every region, as the policy and the law's table have them."""
+    """The terms of every region, from the config's policy and the table of laws."""
     overrides = {
         code: RegionOverride(rule.regime, rule.opt_out_link, rule.limit_link)
         for rule in policy.regions
@@ -43,7 +43,7 @@ def regions_of(policy: Policy) -> Regions:
 
 
 def pins_of(tags: Iterable[Tag]) -> ScriptPins:
-    """The pins of a site's tags, taken together."""
+    """The pins of all of a site's tags."""
     every = tuple(tags)
     return script_pins(
         ((pin.url, pin.integrity) for tag in every for pin in tag.scripts),

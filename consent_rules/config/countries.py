@@ -1,7 +1,7 @@
-"""ISO 3166 codes: the countries (3166-1 alpha-2), and the subdivisions of the United States.
+"""ISO 3166 codes: countries (3166-1 alpha-2), and the subdivisions of the United States.
 
-Subdivisions of other countries are held to their shape only (ISO 3166-2: one to three letters
-or digits).
+Of subdivisions of other countries only the format is checked (ISO 3166-2: one to three letters or
+digits).
 """
 
 from __future__ import annotations

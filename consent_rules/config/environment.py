@@ -1,8 +1,8 @@
 """Environment variables in a config: `"postgresql://consent:${DB_PASSWORD}@db/consent"`.
 
-Only in values that say where the proxy runs and what it reaches (fields marked FROM_ENVIRONMENT):
-what visitors read, and what decides about them, stands in the file, where it can be reviewed.
-`$${` is a plain `${`.
+Only in values that define where the proxy runs and what it connects to (fields marked
+FROM_ENVIRONMENT): texts for visitors, and values that decisions depend on, are written in the file,
+where they can be reviewed. `$${` is a literal `${`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ MIN_REDACTED_LENGTH = 3
 
 @dataclass(frozen=True, slots=True)
 class Substitutions:
-    """What was substituted, and where. No message shows a variable's value: see `redacted`."""
+    """The substituted variables and their positions. No message shows a variable's value: see
+    `redacted`.
+    """
 
     problems: tuple[Problem, ...]
     _paths: frozenset[Path]
@@ -34,7 +36,7 @@ class Substitutions:
     _values: Mapping[str, str]
 
     def schema_problem(self, problem: Problem) -> Problem | None:
-        """A problem of a value's kind: without the value, if variables are in it. None where a
+        """A schema problem of a value, without the value if variables are in it. None where a
         variable is missing, which is reported already.
         """
         if problem.path in self._incomplete:
@@ -52,7 +54,9 @@ class Substitutions:
         )
 
     def written_passwords(self, store: str) -> Iterator[Problem]:
-        """A warning where the address of the receipts has a password that is in the file itself."""
+        """A warning where the receipts' address has a password that is written in the
+        file itself.
+        """
         path: Path = ("receipts", "store")
         if path not in self._paths and re.match(r"[a-z+]+://[^/@:]*:[^/@]+@", store):
             yield Problem(
@@ -78,7 +82,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Su
     paths: set[Path] = set()
     incomplete: set[Path] = set()
     values: dict[str, str] = {}
-    # The code of a vendor may well hold the same characters.
+    # A vendor's code may contain the same characters.
     looked_at = {key: value for key, value in data.items() if key not in {"vendor", "include"}}
     for path, table, key in _texts(looked_at, ()):
         if "${" not in table[key]:
@@ -89,7 +93,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Su
             continue
         messages: list[str] = []
 
-        def put_in(found: re.Match[str], messages: list[str] = messages) -> str:
+        def substitute(found: re.Match[str], messages: list[str] = messages) -> str:
             if found[0] == "$${":
                 return "${"
             name = found[1] or ""
@@ -108,7 +112,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Su
                 values[name] = value
             return value
 
-        made = _VARIABLE.sub(put_in, table[key])
+        made = _VARIABLE.sub(substitute, table[key])
         if messages:
             problems += [Problem(path, f"{path[-1]}: {message}") for message in messages]
             incomplete.add(path)

@@ -84,7 +84,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A config that can be run, with its warnings.
+    """A valid config, with its warnings. `problems` holds no errors: only expired tags and
+    warnings, sorted by file and line.
 
     `problems` holds no errors: only expired tags and warnings, sorted by file and line. `places`
     has the line of each table: `places.key(("tag", 3))`. `vendors` are the config's laid over
@@ -107,14 +108,14 @@ def load_config(
     includes: Includes | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
-    """Read a config. Raises ConfigError with every problem, sorted by file and line.
+    """Parse and check a config. Raises ConfigError with every problem, sorted by file and line.
 
-    `texts` are the banner's words by language and key, which [texts] may replace; without them
-    [texts] is not looked into. `includes` finds the files that it includes; without it there are
-    none. `environment` holds the variables that it may name.
+    `texts` are the banner's texts by language and key, which [texts] may override; without them
+    [texts] is not checked. `includes` finds the files that it includes; without it there are none.
+    `environment` holds the variables that it may name.
 
-    Expired tags do not refuse a config: a proxy must start again on the day after one ran out.
-    Warnings are given once there are no errors.
+    Expired tags do not make a config invalid: a proxy must start again on the day after one
+    expired. Warnings are returned once there are no errors.
     """
     text = text.removeprefix("\ufeff")
     data = parse_toml(text)

@@ -64,7 +64,7 @@ def is_table(path: Path) -> bool:
 
 
 def header_of(path: Path) -> str:
-    """How a table is headed in the file: `[policy]`, `[[site.page]]`."""
+    """The TOML header of a table: `[policy]`, `[[site.page]]`."""
     names = [part for part in path if isinstance(part, str)]
     is_list = model_at(path) is None or isinstance(path[-1], int)
     dotted = ".".join(names)
@@ -90,6 +90,6 @@ def _headers() -> Mapping[str, type[BaseModel]]:
     return found
 
 
-def homes_of(key: str) -> list[str]:
-    """The headers of the tables that have such a key."""
+def tables_with_key(key: str) -> list[str]:
+    """The headers of the tables that have a key."""
     return [header for header, model in _headers().items() if key in toml_keys(model)]

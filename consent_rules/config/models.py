@@ -1,7 +1,7 @@
 """The tables of the config file as frozen models, with the constraints of each value.
 
-What several values must be together (a tag's vendor exists, sites do not overlap) is in
-`config_checks`. The sentence under a field is its help: editors show it through the JSON Schema.
+Constraints across values (a tag's vendor exists, sites do not overlap) are in `checks`. The
+sentence under a field is its help: editors show it through the JSON Schema.
 """
 
 from __future__ import annotations
@@ -533,7 +533,7 @@ class Tag(Table):
     """Whether a business associate agreement covers it. Only then may a necessary or functional
     vendor act on patient pages."""
     owner: Text | None = None
-    """Who answers for it day by day: a name, a team or a mail address."""
+    """Who is responsible for it day by day: a name, a team or a mail address."""
     purpose: Text | None = None
     """What it is for on these pages, in plain words."""
     scripts: Annotated[tuple[ScriptPin, ...], Field(validation_alias="script")] = ()

@@ -1,6 +1,6 @@
-"""The valid part of a config file that has problems.
+"""The valid part of an invalid config file.
 
-The checks across tables look at partial tables: one broken table hides no mistake in another.
+The checks across tables read partial tables: an invalid table hides no problem in another.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from consent_rules.config.toml.positions import Path
 
 @dataclass(frozen=True, slots=True)
 class PartialTable:
-    """The valid values of one table, by field name. A broken item of a list is None."""
+    """The valid values of one table, by field name. An invalid item of a list is None."""
 
     path: Path
     model: type[BaseModel]
     values: Mapping[str, Any]
 
     def get(self, name: str) -> Any:
-        """The value, its default, or None when it is missing or broken."""
+        """The value, its default, or None when it is missing or invalid."""
         return self.values.get(name)
 
     def at(self, name: str) -> Path:
@@ -54,7 +54,7 @@ class PartialTable:
 
 @dataclass(frozen=True, slots=True)
 class PartialTables:
-    """The tables that the checks look at."""
+    """The tables that the checks read."""
 
     proxy: PartialTable
     preferences: PartialTable
@@ -66,7 +66,7 @@ class PartialTables:
 
 
 def whole_tables(config: Config) -> PartialTables:
-    """The tables of a file whose shape is right."""
+    """The tables of a file without schema problems."""
     return PartialTables(
         proxy=PartialTable(("proxy",), Proxy, vars(config.proxy)),
         preferences=PartialTable(("preferences",), PreferenceStore, vars(config.preferences)),
@@ -79,7 +79,7 @@ def whole_tables(config: Config) -> PartialTables:
 
 
 def partial_tables(data: Mapping[str, Any]) -> PartialTables:
-    """What is valid in a file whose shape is wrong somewhere."""
+    """The valid part of a file with schema problems."""
     policy = data.get("policy")
     regions = policy.get("region") if isinstance(policy, dict) else None
     return PartialTables(

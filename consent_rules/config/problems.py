@@ -15,12 +15,12 @@ Severity = Literal["error", "warning", "expired"]
 
 @dataclass(frozen=True, slots=True)
 class LocatedProblem:
-    """One thing wrong. `line` and `column` count from 1; columns count characters. `file` is the
-    included file in which it stands, "" for the config file itself.
+    """One problem. `line` and `column` count from 1; columns count characters. `file` is the
+    included file in which it is, "" for the config file itself.
 
-    error    the file is refused
-    expired  a tag's approval has run out: `check` fails, `run` goes on with the tag closed
-    warning  a risk; nothing is refused
+    error    the file is rejected
+    expired  a tag's approval has expired: `check` fails, `run` goes on with the tag closed
+    warning  a risk; nothing is rejected
     """
 
     line: int
@@ -31,7 +31,7 @@ class LocatedProblem:
 
 
 class Spot(NamedTuple):
-    """A place in one of the files; `file` is "" for the config file itself."""
+    """A position in one of the files; `file` is "" for the config file itself."""
 
     file: str
     line: int
@@ -39,7 +39,7 @@ class Spot(NamedTuple):
 
 
 class Places(Protocol):
-    """Where the values of a config stand. Paths are those of all its files taken as one."""
+    """Positions of a config's values. Paths are those of all its files, merged."""
 
     def key(self, path: Path) -> Spot:
         """Of the key, or of the header of a table."""
@@ -60,8 +60,9 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem whose place is still a path of the file. `at`: the place of the key, or of
-    its value."""
+    """A problem whose position is still a path of the file. `at`: the position of the key, or of
+    its value.
+    """
 
     path: Path
     message: str
@@ -72,8 +73,8 @@ class Problem:
 def located(
     problems: Iterable[Problem], places: Places, more: Iterable[LocatedProblem] = ()
 ) -> tuple[LocatedProblem, ...]:
-    """The problems with their lines, and those that have lines already: in the order of the files
-    and lines, without duplicates.
+    """The problems with their lines, and those that have lines already: in the order of files and
+    lines, without duplicates.
     """
     found: dict[LocatedProblem, None] = dict.fromkeys(more)
     for problem in problems:
@@ -84,7 +85,7 @@ def located(
 
 
 class ConfigError(Exception):
-    """The config file is refused. `problems` holds everything found, sorted by line."""
+    """The config file is invalid. `problems` holds all of them, sorted by line."""
 
     def __init__(self, problems: Sequence[LocatedProblem], filename: str = "") -> None:
         self.problems: tuple[LocatedProblem, ...] = tuple(problems)
@@ -93,14 +94,14 @@ class ConfigError(Exception):
 
 
 def format_problem(problem: LocatedProblem, filename: str) -> str:
-    """`file:line: what is wrong`, with "warning:" before what is none."""
+    """`file:line: message`, with "warning:" before warnings."""
     label = "warning: " if problem.severity == "warning" else ""
     return f"{problem.file or filename}:{problem.line}: {label}{problem.message}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most likely meant, or None."""
-    word = word[:100]  # no word of ours is longer, and closeness costs the square
+    """The known word closest to a misspelt one, or None."""
+    word = word[:100]  # no known word is longer, and the comparison takes quadratic time
     by_form = {_form(candidate): candidate for candidate in known}
     if (same := by_form.get(_form(word))) is not None:
         return same

@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 from consent_rules.config.model_paths import (
     field_of,
     header_of,
-    homes_of,
     is_table,
     model_at,
+    tables_with_key,
     toml_key,
     toml_keys,
 )
@@ -26,7 +26,7 @@ from consent_rules.wording import join_or, quoted
 
 
 def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
-    """Every value in `data` (the file's) that the models refuse, as pydantic reports it."""
+    """Every schema problem of `data` (the file's values), in sentences."""
     errors = [
         one
         for one in error.errors(include_url=False)
@@ -88,11 +88,11 @@ def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
         what = (
             f"unknown table [{quoted(word)[1:-1]}]" if as_table else f"unknown key {quoted(word)}"
         )
-        if not as_table and (homes := homes_of(word)):
+        if not as_table and (homes := tables_with_key(word)):
             hint = f"; it belongs in {join_or(homes)}"
         return f"{what}{hint}"
     what = f"unknown key {quoted(word)} in {header_of(tuple(table))}"
-    homes = [home for home in homes_of(word) if home != header_of(tuple(table))]
+    homes = [home for home in tables_with_key(word) if home != header_of(tuple(table))]
     parent = header_of(tuple(table[:1]))
     if homes and len(table) > 2 and parent in homes:
         return f"{what}; it belongs in {parent}: move it above the first {header_of(tuple(table))}"
@@ -228,7 +228,7 @@ def _named(path: Path, data: Mapping[str, Any]) -> str:
 
 
 def _choices(path: Path) -> list[str]:
-    """The words that may stand at a path whose type is an enumeration, alone or in a list."""
+    """The allowed words at a path whose type is an enumeration, alone or in a list."""
     key_path = path[:-1] if isinstance(path[-1], int) else path
     model = model_at(key_path[:-1])
     field = field_of(model, str(key_path[-1])) if model else None

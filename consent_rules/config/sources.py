@@ -1,6 +1,6 @@
-"""The text of a config: the file itself and its includes, read as one.
+"""The text of a config: the file itself and its includes, merged.
 
-Nothing here opens a file: whoever loads a config hands in `Includes`.
+Nothing here opens a file: the caller passes `Includes`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ listens, stands in the one file that its owners review."""
 
 @dataclass(frozen=True, slots=True)
 class IncludedFile:
-    """One file that a pattern found, or one reason why it found none.
+    """One file that matched a pattern, or one reason why none did.
 
-    `name` is how problems call it, `identity` is equal for two names of one file.
+    `name` is how problems name it, `identity` is equal for two names of one file.
     """
 
     name: str = ""
@@ -42,8 +42,8 @@ class IncludedFile:
 
 @dataclass(frozen=True, slots=True)
 class Includes:
-    """How included files are found. `identity` is that of the config file itself; `named` gives
-    what a pattern of a file names, in a fixed order: (pattern, name of that file) -> files.
+    """Finds included files. `identity` is that of the config file itself; `named` returns the files
+    that a pattern matches, in a fixed order: (pattern, name of the file that has it) -> files.
     """
 
     identity: str
@@ -58,10 +58,10 @@ class _SourceFile:
 
 @dataclass(slots=True)
 class Sources:
-    """All files as one table of values, and where each value stands.
+    """All files merged into one table of values, and the position of each value.
 
-    `problems` are those of the files as such. `whole` is False where some file could not be read:
-    what seems to be missing may stand there.
+    `problems` are those of the files as such. `whole` is False where some file could not be read: a
+    value that seems to be missing may be in it.
     """
 
     data: dict[str, Any]
@@ -104,7 +104,7 @@ class Sources:
 def parse_toml(text: str) -> dict[str, Any] | LocatedProblem:
     """The values of a TOML text, or its first mistake of syntax."""
     with contextlib.suppress(ValueError, RecursionError):
-        return tomli.loads(text)  # tomllib made to machine code: a third of the time
+        return tomli.loads(text)  # tomllib compiled to machine code: a third of the time
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -128,7 +128,9 @@ def decode_text(content: bytes) -> str | LocatedProblem:
 
 
 def read_sources(text: str, data: dict[str, Any], filename: str, includes: Includes) -> Sources:
-    """The file's values with those of all files that it includes. No problem stops the others."""
+    """The file's values merged with those of all files that it includes. No problem stops the
+    others.
+    """
     found = Sources(data, variables="${" in text, _parts=[_SourceFile("", TomlLines(text))])
     for table in SHARED:
         entries = data.get(table)
@@ -147,7 +149,7 @@ class _SourceReader:
     read: set[str]
 
     def include(self, data: Mapping[str, Any], number: int, above: tuple[str, ...]) -> None:
-        """Read what a file includes. `above` are the files that led to it."""
+        """Read the files that a file includes. `above` are the files that led to it."""
         for index, pattern in _patterns(data):
             path: Path = ("include", index)
             try:
@@ -159,7 +161,7 @@ class _SourceReader:
             for opened in self.includes.named(pattern, part.name or self.filename):
                 if opened.problem:
                     self._fault(number, path, f"include: {opened.problem}", opened.severity)
-                    # A warning is of a pattern that has nothing yet.
+                    # A warning is for a pattern that matches nothing yet.
                     self.sources.whole &= opened.severity != "error"
                 elif opened.identity in above:
                     what = (

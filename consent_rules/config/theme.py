@@ -1,6 +1,6 @@
-"""The `[theme]` table: its values as CSS, and the contrast that its colours must have.
+"""The `[theme]` table: its values as CSS, and the required contrast of its colours.
 
-The only model of the theme: `check` judges by it, and the banner is made from it.
+The only model of the theme: `check` validates by it, and the banner is made from it.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ def _is_family(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours of one scheme, each `#rgb` or `#rrggbb`. `on_accent` is the site's own for the text
-    on the buttons, or ""."""
+    """Colours of one scheme, each `#rgb` or `#rrggbb`. `on_accent` is the configured text colour of
+    buttons, or "".
+    """
 
     background: str
     text: str
@@ -78,7 +79,7 @@ class Palette:
 
     @property
     def text_on_accent(self) -> str:
-        """The buttons' text: the site's own colour where it has 4.5:1, else black or white."""
+        """The buttons' text colour: the configured one where it has 4.5:1, else black or white."""
         own = self.on_accent
         if own and contrast(own, self.accent) >= MIN_TEXT_CONTRAST:
             return own
@@ -122,7 +123,7 @@ def theme_of(table: Mapping[str, str | None]) -> Theme:
 
 
 def contrast_errors(table: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    """The colours of a table that cannot be used together: the key to change, and why."""
+    """The keys whose colours have too little contrast, with the reason."""
     theme = theme_of(table)
     for prefix, palette in (("", theme.light), ("dark_", theme.dark)):
         if prefix and palette is theme.light:
@@ -146,7 +147,7 @@ def contrast_errors(table: Mapping[str, str | None]) -> Iterator[tuple[str, str]
 
 
 def contrast_warning(table: Mapping[str, str | None]) -> str | None:
-    """What to know about `accent_text`, where it cannot be used."""
+    """A warning where `accent_text` cannot be used."""
     palette = theme_of(table).light
     if palette.on_accent in {"", palette.text_on_accent}:
         return None
@@ -165,7 +166,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def text_on(colour: str) -> str:
-    """Black or white, whichever reads better on the colour; one of them has at least 4.5:1."""
+    """Black or white, whichever has the higher contrast to the colour: at least 4.5:1."""
     return max(("#fff", "#000"), key=lambda text: contrast(text, colour))
 
 

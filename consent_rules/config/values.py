@@ -1,7 +1,7 @@
-"""Parse and normalise patterns of the config: hosts, paths, addresses. Raises with a reason.
+"""Parse and normalise values of the config: hosts, paths, addresses.
 
-Every `normal_*` function returns the one spelling that the matching expects, or raises
-ValueError with a sentence that says what is wrong and what to write instead.
+Every `normal_*` function returns the normal form that matching expects, or raises ValueError with a
+sentence that says what is wrong and what to write instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def plain_text(text: str) -> str:
-    """Text on one line, stripped, not empty: it ends up in headers, pages and logs."""
+    """Text on one line, stripped, not empty: it is used in headers, pages and logs."""
     stripped = text.strip()
     if not stripped:
         raise ValueError("it is empty; write something or leave the key out")
@@ -36,7 +36,7 @@ def plain_text(text: str) -> str:
 
 
 def normal_host(text: str) -> str:
-    """A host name in the spelling of browsers: lower case, IDN as punycode, no final dot."""
+    """A host name as browsers normalise it: lower case, IDN as punycode, no trailing dot."""
     if _PLAIN_HOST.fullmatch(text) and len(text) <= 253:
         return text
     if any(c in text for c in "/\\?#@%") or any(c.isspace() for c in text):
@@ -168,7 +168,7 @@ def normal_origin(text: str) -> str:
 
 
 def normal_include(text: str) -> str:
-    """A pattern of files below the folder of the file that says it: `tags/*.toml`."""
+    """A pattern of files below the folder of the including file: `tags/*.toml`."""
     text = text.strip()
     if not text or CONTROL_CHARACTER.search(text):
         raise ValueError('a name of a file is missing; write one such as "tags/*.toml"')
@@ -249,7 +249,9 @@ def _is_ip(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a normal host (IPv6 without brackets) never leaves this machine (RFC 6761, 6.3)."""
+    """Whether a normalised host (IPv6 without brackets) is a loopback address or name (RFC 6761,
+    6.3).
+    """
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

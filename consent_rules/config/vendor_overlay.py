@@ -18,12 +18,12 @@ _CHANGED = (
 
 
 def all_vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
-    """Every vendor by id: the catalogue's, those of the config laid over them."""
-    return lay_over(config.vendors, catalogue)
+    """Every vendor by id: the catalogue's, with those of the config laid over them."""
+    return overlay_vendors(config.vendors, catalogue)
 
 
 def partial_vendors(tables: PartialTables, catalogue: Mapping[str, Vendor]) -> Mapping[str, Vendor]:
-    """As `all_vendors`, of a broken file; a vendor that is not whole is left out."""
+    """As `all_vendors`, of an invalid file; an incomplete vendor is left out."""
     vendors = dict(catalogue)
     for table in tables.vendors:
         if table.get("id") is None:
@@ -40,10 +40,10 @@ def partial_vendors(tables: PartialTables, catalogue: Mapping[str, Vendor]) -> M
     return vendors
 
 
-def lay_over(
+def overlay_vendors(
     tables: Iterable[VendorTable], catalogue: Mapping[str, Vendor]
 ) -> Mapping[str, Vendor]:
-    """As `all_vendors`. Tables that are not whole (a new id without a category) are left out."""
+    """As `all_vendors`. Incomplete tables (a new id without a category) are left out."""
     vendors = dict(catalogue)
     for table in tables:
         vendor = merged(vendors.get(table.id), table)
@@ -53,9 +53,9 @@ def lay_over(
 
 
 def merged(known: Vendor | None, table: VendorTable) -> Vendor | None:
-    """What a table makes of a vendor of the catalogue, or a new vendor (None if not whole).
+    """A table merged into a vendor of the catalogue, or a new vendor (None if incomplete).
 
-    Lists are added to, single values replaced, what the table does not give stays.
+    Lists are extended, single values replaced, absent ones unchanged.
     """
     if known is None:
         return _new(table)

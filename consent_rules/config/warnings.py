@@ -39,8 +39,9 @@ def lint(
     *,
     today: datetime.date,
 ) -> Iterator[Problem]:
-    """Every risk in a valid config, as warnings. Places are paths of the config file. `vendors`
-    are those of the config laid over the catalogue.
+    """Every risk of a valid config, as warnings. Positions are paths of the config file.
+
+    `vendors` are the catalogue's with those of the config laid over them.
     """
     yield from _proxy(config)
     yield from _policy(config)
@@ -120,7 +121,7 @@ def _policy(config: Config) -> Iterator[Problem]:
 
 
 def _states_not_known(config: Config) -> Iterator[Problem]:
-    """A rule for a country as a whole, where some of its parts ask for more."""
+    """A rule for a whole country, where the law of some of its states requires more."""
     source = config.policy.region_from
     if source.country_header is None:
         return
@@ -214,7 +215,7 @@ MAX_STARS = 2
 
 
 def _glob(path: Path, key: str, glob: str) -> Iterator[Problem]:
-    """What is easily misjudged about a pattern of paths."""
+    """Frequent misunderstandings of a path pattern."""
     stars = glob.count("*")
     if stars > MAX_STARS:
         yield _warning(

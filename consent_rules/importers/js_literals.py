@@ -64,7 +64,7 @@ def _is_name(node: Node) -> bool:
 
 
 def objects_in(source: str) -> Iterator[dict[str, Any]]:
-    """Every object that is not within another one, in the order of the file. JSON is one, too."""
+    """Every object that is not within another one, in the order of the file; also of JSON."""
     for node in _outermost(_root(source), "object"):
         value = _value(node, 0)
         if isinstance(value, dict):

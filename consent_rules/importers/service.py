@@ -28,7 +28,7 @@ class NothingToImportError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service of the other tool. `vendor` is our id for it, "" where we have none."""
+    """One service of the other tool. `vendor` is our id for it, "" where there is none."""
 
     name: str
     title: str
@@ -39,7 +39,7 @@ class Service:
 
 @dataclass(slots=True)
 class ImportResult:
-    """What was read. `left_out` has a sentence for each thing that could not be carried over."""
+    """The imported services. `left_out` has a sentence for each one that could not be converted."""
 
     tool: Tool
     services: list[Service] = field(default_factory=list)

@@ -1,8 +1,8 @@
 """Click identifiers: query parameters by which an ad, a mail or a link identifies its visitor.
 
-Each entry is what a vendor's own documentation calls its click or campaign identifier. On a
-patient page they are taken off the address: whoever set them could tell from a log, a referrer
-or a script who came to be treated.
+Each entry is documented by its vendor as a click or campaign identifier. On a patient page they are
+removed from the URL: with them the vendor could learn from a log, a referrer or a script which of
+its users came to be treated.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def is_click_id(name: str) -> bool:
 def without_click_ids(target: str) -> str | None:
     """A raw request target without its click identifiers; None when it has none.
 
-    The parameters that stay are not touched, nor is their order.
+    The remaining parameters and their order are unchanged.
     """
     path, found, query = target.partition("?")
     if not found:

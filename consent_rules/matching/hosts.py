@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 def host_covers(outer: str, inner: str) -> bool:
-    """Whether every host that the pattern `inner` names is named by `outer` too."""
+    """Whether every host that the pattern `inner` matches is matched by `outer` too."""
     a, b = HostPattern.parse(outer), HostPattern.parse(inner)
     if a.port is not None and a.port != b.port:
         return False
@@ -17,7 +17,7 @@ def host_covers(outer: str, inner: str) -> bool:
 
 
 def hosts_overlap(one: str, other: str) -> bool:
-    """Whether some host is named by both patterns."""
+    """Whether some host matches both patterns."""
     a, b = HostPattern.parse(one), HostPattern.parse(other)
     if a.port is not None and b.port is not None and a.port != b.port:
         return False
@@ -30,7 +30,7 @@ def _without_port(pattern: str) -> str:
 
 
 def spellings(glob: str) -> tuple[str, ...]:
-    """`/x/*` names `/x` too."""
+    """`/x/*` matches `/x` too."""
     if glob.endswith("/*") and len(glob) > 2:
         return (glob, glob[:-2])
     return (glob,)
@@ -52,7 +52,7 @@ class HostPattern:
 
 
 def domain_suffixes(host: str) -> Iterator[str]:
-    """`a.b.c`, `b.c`, `c`: the host and what it lies below, nearest first."""
+    """`a.b.c`, `b.c`, `c`: the host and its parent domains, nearest first."""
     while True:
         yield host
         _, dot, host = host.partition(".")
@@ -87,7 +87,9 @@ class HostSet:
 
 
 class HostClaims:
-    """Host patterns with the ids of their vendors. Look-ups do not grow with the vendors."""
+    """Host patterns with the ids of their vendors. The cost of a look-up does not grow with the
+    vendors.
+    """
 
     __slots__ = ("_at", "_below")
 
@@ -104,7 +106,7 @@ class HostClaims:
                 self._below.setdefault(parent, []).append((pattern, vendor))
 
     def overlapping(self, pattern: str) -> Iterator[str]:
-        """The vendors of the patterns that share a host with this one, nearest first."""
+        """The vendors of the patterns that overlap a pattern, nearest first."""
         parsed = HostPattern.parse(pattern)
         for host in (parsed.host, *_parents(parsed.host)):
             for other, vendor in self._at.get(host, ()):

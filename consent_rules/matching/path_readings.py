@@ -1,11 +1,10 @@
 """Path readings: every path that a server may take a request target for.
 
-Servers, and the frameworks behind them, differ in what they do to a path before they look it up:
+Servers, and the frameworks behind them, differ in how they normalise a path before they look it up:
 how often they decode it, whether they cut path parameters, merge slashes, resolve dot segments, in
-which order, and what they ignore. A rule about a path holds only if it holds whichever way it is
-read, so a path stands here for all its readings: the closure of the single steps below.
-
-A step is only in this list if some server in use does it; the sources stand beside it.
+which order, and what they ignore. A rule about a path must hold for every reading, so a path is
+represented by all its readings: the closure of the single steps below. A step is only in this list
+if some server in use does it; the sources are in its docstring.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ MAX_LENGTH = 2048
 MAX_READINGS = 128
 """Of one path. Links that people make have fewer than twenty."""
 _MAX_REMEMBERED = 512
-"""Characters of a path whose readings are remembered: nobody may fill the memory with long ones."""
+"""Characters of a path whose readings are cached: long ones would fill the memory."""
 
 Step = Callable[[str], Iterable[str]]
 
@@ -74,10 +73,9 @@ def _shortest(found: re.Match[bytes]) -> bytes:
 
 
 def folded(text: str) -> str:
-    """What is the same for a server or a database that does not look at letter case, accents, full
-    width or characters that are not seen.
-
-    A map of characters, so that a glob that names a path, folded, names it folded too.
+    """The form that is equal for servers and databases that ignore letter case, accents, full width
+    or invisible characters. A map of characters, so that a glob that matches a path, folded,
+    matches it folded too.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text.translate(_BEST_FIT)).casefold()
@@ -108,7 +106,9 @@ _REASONS = {
 
 
 def dubious(path: str) -> str:
-    """Why no honest link spells a path so; "" where one may. `path` is raw, without query."""
+    """Why a path has a spelling that no ordinary link uses; "" where it has none. `path` is raw,
+    without query.
+    """
     if len(path) > MAX_LENGTH:
         return f"longer than {MAX_LENGTH} characters"
     found = _DUBIOUS_RAW.search(path)
@@ -171,8 +171,8 @@ def _segment_parameters(text: str) -> Iterator[str]:
 
 
 def _query(text: str) -> Iterator[str]:
-    """An encoded `?` or `#`, once decoded, ends the path for what parses it again; NUL ends it
-    for what is written in C.
+    """An encoded `?` or `#`, once decoded, ends the path where it is parsed again; NUL ends it in
+    C.
     """
     for char in "?#\0":
         if char in text:
@@ -259,7 +259,9 @@ _ALL: tuple[Step, ...] = (
 
 
 def _closure(start: str, steps: Iterable[Step], change: Callable[[str], str]) -> list[str] | None:
-    """All that the steps lead to, nearest first; None where that is more than is read."""
+    """All readings that the steps produce, nearest first; None where there are more
+    than the limit.
+    """
     steps = (_decode, *steps)
     seen = dict.fromkeys((change(start), change(decoded(start))))
     waiting = list(seen)
@@ -288,13 +290,13 @@ _INDEX_ENDS = tuple(f"/{name}" for name in _INDEX_NAMES)
 
 
 def is_plain(path: str) -> bool:
-    """Whether a path has one reading only, but for its letter case and its last extension."""
+    """Whether a path has one reading only, except for its letter case and its last extension."""
     return _PLAIN.fullmatch(path) is not None
 
 
 def readings(path: str) -> tuple[str, ...] | None:
-    """What a raw path, without query, may be taken for, `folded`, nearest first; None where that
-    is more than can be told (or it is too long): then it may be any page.
+    """The readings of a raw path without query, `folded`, nearest first; None where there are more
+    than the limit (or it is too long): then it may be any page.
     """
     if is_plain(path):
         return (path.lower() or "/",)
@@ -306,7 +308,7 @@ def readings(path: str) -> tuple[str, ...] | None:
 
 
 def _readings(path: str) -> tuple[str, ...] | None:
-    # To decode is the first thing that any server does, where the order changes nothing.
+    # Every server decodes first, where the order makes no difference.
     found = _closure(path if dubious(path) else decoded(path), _ALL, folded)
     return None if found is None else tuple(found)
 
@@ -322,8 +324,8 @@ def has_other_names(reading: str) -> bool:
 def page_names(reading: str) -> Iterator[str]:
     """A reading, and the page's shorter names: without its extensions, without `index`.
 
-    Rails and Spring take any extension; content negotiation (Apache's MultiViews) and
-    `try_files $uri.html` add one; a folder's index is the folder.
+    Rails and Spring accept any extension; content negotiation (Apache's MultiViews) and `try_files
+    $uri.html` add one; a folder's index is the folder.
     """
     yield reading
     bare = reading.rstrip("/")
@@ -344,9 +346,10 @@ def page_names(reading: str) -> Iterator[str]:
 
 def pages_named(path: str) -> tuple[str, ...] | None:
     """The pages, in their normal spelling, that a raw path without query may lead to; None where
-    that is more than can be told. Letter case, accents and extensions stay as they are.
+    there are more than the limit.
 
-    Where more than one page may be meant, what opens for a page opens only if all of them have it.
+    Letter case, accents and extensions are unchanged. Where more than one page may be meant, what
+    opens for a page opens only if all of them have it.
     """
     if _PLAIN_NAMES.fullmatch(path) and not _SCRIPT.search(path):
         return (path or "/",)
@@ -392,11 +395,11 @@ _SEPARATORS = re.compile(r"[&;]")
 
 
 def routed_paths(path: str, query: str) -> Iterator[str] | None:
-    """The paths that a front controller at `path` may find in a raw query; None where they are
-    more than is read.
+    """The paths that a front controller at `path` may read from a raw query; None where there are
+    more than the limit.
 
-    Where `path` is no place for one, every path may still be rewritten to it: then only `?/page`
-    counts, for parameters are called `q` or `page` for other reasons as well.
+    Where `path` is no usual place for one, every path may still be rewritten to it: then only
+    `?/page` counts, for parameters are called `q` or `page` for other reasons as well.
     """
     folder, _, name = path.rpartition("/")
     is_front = _FRONT.match(name) is not None

@@ -17,20 +17,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class PathGlob:
-    """A path glob, `*` standing for any run of characters; `/x/*` also matches `/x`.
+    """A path glob, `*` matching any run of characters; `/x/*` also matches `/x`.
 
-    The pieces between the stars are searched for from left to right, each behind the last: the
-    leftmost place of a piece leaves the most to those behind it, so nothing is ever tried twice.
+    The parts between the stars are searched for from left to right, each behind the last: the
+    leftmost match of a part leaves the most to those behind it, so there is no backtracking.
     """
 
     pattern: str
     _spellings: tuple[tuple[str, ...], ...]
-    _within: str
-    """In every path that is named: most paths are told apart by it, at once."""
+    within: str
+    """The longest text that every matching path contains; "" if there is none."""
 
     def match(self, path: str) -> bool:
         """Whether the whole path is named."""
-        if self._within not in path:
+        if self.within not in path:
             return False
         for pieces in self._spellings:  # noqa: SIM110 - a page asks this 1,500 times
             if _fits(pieces, path):
@@ -40,7 +40,7 @@ class PathGlob:
 
 @lru_cache(maxsize=4096)
 def path_glob(pattern: str) -> PathGlob:
-    """A pattern, ready to be matched."""
+    """A compiled pattern."""
     known = tuple(tuple(one.split("*")) for one in spellings(pattern))
     shared = (
         piece
@@ -67,10 +67,10 @@ def _fits(pieces: tuple[str, ...], path: str) -> bool:
 
 
 class GlobSet(Generic[_T]):
-    """Globs held against one path at a cost that does not grow with their number, except for
+    """Globs matched against one path at a cost that does not grow with their number, except for
     those that have a star elsewhere than as a last `/*`.
 
-    Paths are compared without a final slash: servers take `/pay` and `/pay/` for one page.
+    Paths are compared without a trailing slash: servers take `/pay` and `/pay/` for one page.
     """
 
     __slots__ = ("_below", "_deepest", "_exact", "_loose")
@@ -94,7 +94,7 @@ class GlobSet(Generic[_T]):
         return bool(self._exact or self._below or self._loose)
 
     def find(self, path: str) -> _T | None:
-        """What belongs to a glob that names the path; None when none does."""
+        """The value of a glob that matches the path; None when none does."""
         bare = path.rstrip("/")
         found = self._exact.get(bare)
         if found is not None:
@@ -124,14 +124,14 @@ class GlobSet(Generic[_T]):
 
 @lru_cache(maxsize=4096)
 def path_covers(outer: str, inner: str) -> bool:
-    """Whether every path that the glob `inner` names is named by `outer` too."""
+    """Whether every path that the glob `inner` matches is matched by `outer` too."""
     glob = path_glob(outer)
     return all(glob.match(spelling.replace("*", _ANYTHING)) for spelling in spellings(inner))
 
 
 @lru_cache(maxsize=4096)
 def paths_meet(one: str, other: str) -> bool:
-    """Whether some path is named by both globs."""
+    """Whether some path matches both globs."""
     return any(_globs_meet(a, b) for a in spellings(one) for b in spellings(other))
 
 

@@ -24,7 +24,7 @@ _MAX_REMEMBERED = 512
 
 @dataclass(frozen=True, slots=True)
 class PatientPath:
-    """Why a path is a patient page: a rule that names a reading of it, or how it is spelled."""
+    """Why a path is a patient page: a rule that matches a reading of it, or its spelling."""
 
     rule: str
     reading: str
@@ -32,7 +32,7 @@ class PatientPath:
 
 
 class PatientPaths:
-    """The rules of a site that make a path a patient page's."""
+    """The rules of a site that make a path a patient page."""
 
     __slots__ = ("_globs", "_remembered", "patterns")
 
@@ -47,9 +47,8 @@ class PatientPaths:
         return bool(self.patterns)
 
     def find(self, target: str) -> PatientPath | None:
-        """Why a raw request target is a patient page's; None where it is none.
-
-        A path that no honest link spells is one at once.
+        """Why a raw request target is a patient page; None where it is none. A path with a dubious
+        spelling is one at once.
         """
         if not self.patterns:
             return None
@@ -93,7 +92,7 @@ class PatientPaths:
 
 
 def _rule_names(pattern: str) -> Iterator[str]:
-    """A rule for one page holds for the page's other names too."""
+    """A rule for one page applies to the page's other names too."""
     pattern = folded(pattern)
     yield pattern
     if "*" not in pattern:

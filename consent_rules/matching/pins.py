@@ -1,4 +1,4 @@
-"""Script pins: hashes that a vendor's script must keep."""
+"""Script pins: hashes that a vendor's script must have."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from consent_rules.matching.script_hashes import inline_hash
 
 @dataclass(frozen=True, slots=True)
 class ScriptPins:
-    """The pins of one site.
-
-    `scripts` are integrity attributes by address, without its scheme; `inline` the hashes of the
-    inline scripts that a vendor may run: vendors that are not in it may run any.
+    """The pins of one site. `scripts` are integrity attributes by URL without scheme; `inline` the
+    hashes of the inline scripts that a vendor may run: vendors that are not in it may run any.
     """
 
     scripts: Mapping[str, str] = field(default_factory=dict)
     inline: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def integrity_of(self, url: str, base: str) -> str:
-        """What the integrity of a script must be; "" where it is not pinned."""
+        """The required integrity of a script; "" where it is not pinned."""
         return self.scripts.get(_address(url, base), "")
 
     def changed(self, vendor: str, script: str) -> str:
-        """The hash of an inline script that is none of the pinned ones; "" where it may run."""
+        """The hash of an inline script that is not pinned; "" where it may run."""
         pinned = self.inline.get(vendor)
         if pinned is None:
             return ""
@@ -40,9 +38,11 @@ NO_PINS = ScriptPins()
 def script_pins(
     scripts: Iterable[tuple[str, str]], inline: Iterable[tuple[str, Iterable[str]]]
 ) -> ScriptPins:
-    """Pins of pairs: a script's URL and its integrity attribute; a vendor's id and the hashes of
-    its inline scripts. Several for one script or vendor are taken together: a browser runs a
-    script that meets one of them (https://www.w3.org/TR/SRI/#does-response-match-metadatalist).
+    """Build pins from pairs: a script's URL and its integrity attribute; a vendor's id and the
+    hashes of its inline scripts.
+
+    Several for one script or vendor are merged: a browser runs a script that matches one of them
+    (https://www.w3.org/TR/SRI/#does-response-match-metadatalist).
     """
     attributes: dict[str, list[str]] = {}
     for url, integrity in scripts:

@@ -34,7 +34,7 @@ def normal_inline_hash(text: str) -> str:
 
 
 def inline_hash(script: str) -> str:
-    """The hash of an inline script's text, as CSP takes it: of its UTF-8 (CSP 3, 6.7.3.3)."""
+    """The CSP hash of an inline script's text, of its UTF-8 (CSP 3, 6.7.3.3)."""
     return sha256_source(script.encode("utf-8", "replace"))
 
 

@@ -1,9 +1,9 @@
 """Hosts on which anybody may publish: package CDNs, object storage, hosted sites.
 
-Whoever lets all of such a host in lets in the scripts and pages of whoever has an account there.
-So the catalogue names none of them as a whole, and the config should not either: only the paths,
-or the hosts below them, that are one publisher's alone. Hosts of images alone are not listed: what
-a stranger puts there cannot run, and tells the stranger nothing.
+A pattern for such a host as a whole admits the scripts and pages of everyone who has an account
+there. So the catalogue has none, and the config should not either: only the paths, or the hosts
+below them, of one publisher. Hosts of images only are not listed: an image cannot run, and its
+request discloses nothing to whoever published it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class SharedHost:
     """A host whose content has many publishers.
 
     `prefixes` are the paths below which the next segment is the publisher's ("/npm/" of
-    "/npm/bootstrap@5.3.3/..."). Without any, each publisher has a host below `hosts`.
-    `example` is a pattern that one publisher has to itself.
+    "/npm/bootstrap@5.3.3/..."). Without any, each publisher has a host below `hosts`. `example` is
+    a pattern of one publisher.
     """
 
     id: str
@@ -271,8 +271,10 @@ SHARED_HOSTS = (
 
 
 def opened_path(path: str) -> str:
-    """What of a path glob a Content-Security-Policy can express (CSP 3, 6.7.2.12): a whole path,
-    or a directory with everything below it. A glob is cut back to its last whole directory.
+    """The part of a path glob that a Content-Security-Policy can express (CSP 3, 6.7.2.12): a whole
+    path, or a directory with everything below it.
+
+    A glob is cut back to its last whole directory.
     """
     literal, star, _ = path.partition("*")
     return literal[: literal.rfind("/") + 1] if star else literal
@@ -316,7 +318,7 @@ def narrower_pattern(shared: SharedHost) -> str:
 
 
 def shared_hosts_named(word: str) -> Iterator[SharedHost]:
-    """The shared hosts that a word may mean: by id or name, without regard to case or hyphens."""
+    """The shared hosts that match a word by id or name, without regard to case or hyphens."""
     wanted = _plain(word)
     for shared in SHARED_HOSTS:
         if wanted in {_plain(shared.id), _plain(shared.name)}:

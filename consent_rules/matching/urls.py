@@ -42,18 +42,18 @@ MAX_LABEL_LENGTH = 63
 _MAX_AUTHORITY = 1024
 """Characters of a host, each of them percent-encoded, and a port."""
 _MAX_REMEMBERED = 2048
-"""Characters of a URL and its base that are remembered: pages bring megabytes in `data:` and
-tokens, and anybody may send them.
+"""Characters of a URL and its base that are cached: pages contain megabytes in `data:` and tokens,
+and anybody may send them.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads: lower-case ASCII host without a trailing dot, port, decoded path.
+    """A resolved URL: lower-case ASCII host without a trailing dot, port, decoded path.
 
-    `port` is None for the scheme's default. `path` starts with `/`, has no query, no dot
-    segments and no percent-encoded ASCII: it is for matching, never for asking.
-    `host` is "" where a browser would find no host (the URL is broken).
+    `port` is None for the scheme's default. `path` starts with `/`, has no query, no dot segments
+    and no percent-encoded ASCII: it is for matching, never for requests. `host` is "" where a
+    browser would find no host (the URL is invalid).
     """
 
     scheme: str
@@ -63,11 +63,11 @@ class Target:
 
 
 BROKEN = Target("", "", None, "/")
-"""A URL with a network scheme that cannot be parsed: no browser is known to ask for it."""
+"""A URL with a network scheme that cannot be parsed: no known browser requests it."""
 
 
 def host_of_authority(authority: str) -> str:
-    """The normalised host of `host[:port]` as a Host header or config gives it; "" if broken."""
+    """The normalised host of `host[:port]` as a Host header or config has it; "" if invalid."""
     return _known_host(authority) if len(authority) <= _MAX_AUTHORITY else ""
 
 
@@ -85,11 +85,11 @@ def strip_url(url: str) -> str:
 def resolve(url: str, base: str | None) -> Target | None:
     """Resolve `url` against `base` (an absolute URL, or None).
 
-    Returns None when nothing is asked for over the network: an empty reference, a fragment,
-    `data:`, `blob:`, `about:`, `javascript:`, `mailto:` and their like.
+    Returns None where no network request follows: an empty reference, a fragment, `data:`, `blob:`,
+    `about:`, `javascript:`, `mailto:` and other such schemes.
     """
     plain = _PLAIN_ABSOLUTE.match(url)
-    if plain is not None and fits_dns(plain[2]):
+    if plain is not None and is_dns_name(plain[2]):
         scheme, host, port, path = plain.groups()
         if scheme is None:
             scheme = _scheme_of(base)
@@ -98,20 +98,20 @@ def resolve(url: str, base: str | None) -> Target | None:
             number = None
         return Target(scheme, host, number, path or "/")
     if base is not None and (rooted := _PLAIN_ROOTED.match(url)) is not None:
-        scheme, host, number = _origin_of(base)
+        scheme, host, number = origin_of(base)
         return Target(scheme, host, number, rooted[1])
     return _resolve_fully(url, base)
 
 
-def fits_dns(host: str) -> bool:
-    """Whether a name may be in the DNS. One that may not is no known host: it counts as broken."""
+def is_dns_name(host: str) -> bool:
+    """Whether a name may be in the DNS. Any other counts as invalid."""
     if len(host) <= MAX_LABEL_LENGTH:
         return True
     return len(host) <= MAX_HOST_LENGTH and max(map(len, host.split("."))) <= MAX_LABEL_LENGTH
 
 
 def request_target(url: str, base: str | None) -> str:
-    """The path and query that a browser asks for, as it spells them; "/" where for nothing."""
+    """The path and query of a browser's request for a URL; "/" where there is none."""
     wrapped = _WRAPPED.match(strip_url(url))
     if wrapped is not None:
         return request_target(wrapped[1], None)
@@ -146,7 +146,7 @@ _remembered = lru_cache(maxsize=4096)(_parse)
 
 
 def _filesystem_or_none(url: str, scheme: str) -> Target | None:
-    # These wrap another URL; the wrapped one says whose it is.
+    # These wrap another URL; the wrapped one has the owner.
     if scheme in {"filesystem", "view-source"}:
         return _resolve_fully(url.partition(":")[2], None)
     return None
@@ -158,7 +158,7 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
         return None
     port = int(parsed.port) if parsed.port else None
     host = parsed.hostname.rstrip(".")
-    if not fits_dns(host):
+    if not is_dns_name(host):
         return BROKEN
     return Target(scheme, host, port, normal_path(parsed.pathname))
 
@@ -166,8 +166,8 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
 def normal_path(path: str) -> str:
     """A path for matching: percent-decoded, slashes merged, no dot segments, no parameters.
 
-    Servers differ in how they read `/%70atients`, `//patients` and `/x/../patients`; the rules
-    must hold whichever way the site's server takes it.
+    Servers differ in how they read `/%70atients`, `//patients` and `/x/../patients`; the rules must
+    hold for every reading.
     """
     decoded = unquote(path, errors="replace") if "%" in path else path
     if "%" in decoded:  # some servers decode twice
@@ -189,7 +189,8 @@ def normal_path(path: str) -> str:
     return "/" + "/".join(segments_left) + tail
 
 
-def _origin_of(base: str) -> tuple[str, str, int | None]:
+def origin_of(base: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of a URL; the port is None for the scheme's default."""
     return _known_origin(base) if len(base) <= _MAX_REMEMBERED else _find_origin(base)
 
 
@@ -206,5 +207,5 @@ _known_origin = lru_cache(maxsize=1024)(_find_origin)
 def _scheme_of(base: str | None) -> str:
     if base is None:
         return "https"
-    scheme = _origin_of(base)[0]
+    scheme = origin_of(base)[0]
     return scheme if scheme in _DEFAULT_PORT else "https"

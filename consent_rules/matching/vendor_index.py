@@ -1,8 +1,8 @@
 """VendorIndex: the vendor of a URL or an inline script, at a cost that does not grow with the
 number of vendors.
 
-Hosts are looked up label by label in dictionaries; inline text runs once through an
-Aho-Corasick automaton that holds every signature.
+Hosts are looked up label by label in dictionaries; inline text is searched once by an Aho-Corasick
+automaton that holds every signature.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from consent_rules.matching.paths import GlobSet, PathGlob, path_glob
 from consent_rules.matching.urls import normal_path
 from consent_rules.vendors import Vendor
 
-# A script that names a tracker's host is its loader when it also does one of these. A host name
-# alone is not enough: state that a framework writes into the page names hosts too.
+# A script that contains a tracker's host is its loader when it also contains one of these. A host
+# name alone is not enough: state that a framework writes into the page names hosts too.
 _LOADER_IDIOM = re.compile(
     r"createElement|\.src\s*=|document\s*\.\s*write|new\s+Image|importScripts|import\s*\(|"
     r"sendBeacon|fetch\s*\(|XMLHttpRequest|setAttribute|insertAdjacentHTML|innerHTML|EventSource|WebSocket|Worker"
@@ -54,22 +54,22 @@ def _automaton(texts: list[str]) -> ahocorasick_rs.AhoCorasick | None:
 
 @dataclass(slots=True)
 class _Node:
-    """What is known of one host (or of all below it)."""
+    """The vendors of one host (or of all below it)."""
 
     vendors: list[tuple[int | None, Vendor, str]] = field(default_factory=list)
     paths: list[tuple[int | None, PathGlob, Vendor, str]] = field(default_factory=list)
 
 
 class VendorIndex:
-    """All vendors' patterns, made once per configuration.
+    """All vendors' patterns, indexed once per configuration.
 
-    Where several patterns match, a path rule wins over a host rule, an exact host over a
-    wildcard, the longer wildcard over the shorter; then the order of the vendors.
+    Where several patterns match, a path rule takes precedence over a host rule, an exact host over
+    a wildcard, the longer wildcard over the shorter; then the order of the vendors.
     """
 
     __slots__ = (
         "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings",
-        "_own_requests", "_owners", "globals",
+        "_own_requests", "_own_with_star", "_owners", "globals",
     )  # fmt: skip
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
@@ -92,6 +92,10 @@ class VendorIndex:
                 self._add_path(text, vendor)
             for text in vendor.inline:
                 signatures.setdefault(text, vendor.id)
+        # Most paths hold no literal part of any of these: one search instead of one a pattern.
+        self._own_with_star = re.compile(
+            "|".join(re.escape(glob.within) for glob, _ in self._own.get("*", ()))
+        )
         self._own_readings = GlobSet(
             (folded(text), vendor)
             for vendor in vendors
@@ -149,12 +153,14 @@ class VendorIndex:
         return None
 
     def knows_paths_of(self, host: str) -> bool:
-        """Whether some vendor owns only a part of a host."""
+        """Whether some vendor has paths of a host, not the whole host."""
         nodes = self._known.get(host)
         return any(node.paths for node in (self._remembered(host) if nodes is None else nodes))
 
     def _remembered(self, host: str) -> tuple[_Node, ...]:
-        """What is known of a host, most exact first. Pages name a few hosts over and over."""
+        """The nodes of a host, most exact first, cached: pages contain a few hosts
+        again and again.
+        """
         if len(self._known) >= _REMEMBERED_HOSTS:
             self._known.clear()
         exact = self._exact.get(host)
@@ -163,19 +169,23 @@ class VendorIndex:
         return nodes
 
     def vendor_of_own_path(self, path: str) -> Vendor | None:
-        """The vendor served in disguise from the site's own host at `path`, or None."""
+        """The vendor whose tracker is served from the site's own host at `path`, or None."""
         if not self._own:
             return None
         first = path[1:].partition("/")[0]
-        for key in (first, "*"):
-            for glob, vendor in self._own.get(key, ()):
-                if glob.match(path):
-                    return vendor
+        for glob, vendor in self._own.get(first, ()):
+            if glob.match(path):
+                return vendor
+        if self._own_with_star.search(path) is None:
+            return None
+        for glob, vendor in self._own.get("*", ()):
+            if glob.match(path):
+                return vendor
         return None
 
     def vendors_of_own_request(self, path: str) -> tuple[Vendor, ...]:
-        """The vendors to whom a request to the site's own host may go, whichever way the site's
-        server reads its raw path.
+        """The vendors that a request to the site's own host may reach, by every reading of its raw
+        path.
         """
         if not self._own:
             return ()
@@ -193,9 +203,7 @@ class VendorIndex:
         return tuple(dict.fromkeys(vendor for vendor, _ in self.match_text(text)))
 
     def vendors_named(self, text: str) -> frozenset[str]:
-        """Ids of the vendors of whom a text holds a signature or a tracker's host, whatever it does
-        with that.
-        """
+        """Ids of the vendors of which a text contains a signature or a tracker's host."""
         if self._automaton is None:
             return frozenset()
         hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
@@ -206,7 +214,7 @@ class VendorIndex:
         )
 
     def match_text(self, text: str) -> list[tuple[str, str]]:
-        """Vendor ids with the text that gives each away, in the order of the script."""
+        """Vendor ids with the matched text of each, in the order of the script."""
         if self._automaton is None:
             return []
         hits = self._automaton.find_matches_as_indexes(text, overlapping=True)

@@ -1,4 +1,4 @@
-"""Summarise a tag for marketing: what it means for visitors, and its state today."""
+"""Summarise a tag for marketing: its effect for visitors, and its state today."""
 
 from __future__ import annotations
 
@@ -29,10 +29,8 @@ WHAT_IT_DOES: Mapping[Category, str] = {
 
 @dataclass(frozen=True, slots=True)
 class TagSummary:
-    """One vendor's tag on one site.
-
-    `patient` is in words what happens on the site's patient pages; `records` whether visits are
-    recorded, and how sure that is.
+    """One vendor's tag on one site. `patient` is a sentence on the site's patient pages; `records`
+    whether visits are recorded, and how certain that is.
     """
 
     vendor: str
@@ -118,7 +116,7 @@ def _patient(tag: Tag, vendor: Vendor, site: Site) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TagState:
-    """How a tag stands on a day. `days` are those left until it expires, negative after that."""
+    """The state of a tag on a day. `days` are those left until it expires, negative after that."""
 
     state: str
     days: int

@@ -1,1 +1,1 @@
-"""Consent signals that open tags are sent: Consent Mode, UET, Clarity, Meta, IAB GPP."""
+"""Consent signals for open tags: Consent Mode, UET, Clarity, Meta, IAB GPP."""

@@ -21,7 +21,7 @@ Value = int | bool | list[int]
 
 
 class GppApproach(StrEnum):
-    """Which sections a visitor from the United States gets."""
+    """The sections for a visitor from the United States."""
 
     OFF = "off"
     NATIONAL = "national"
@@ -71,7 +71,7 @@ def _state(
     additional: bool = True,
     gpc: bool = True,
 ) -> Section:
-    """The states from Virginia on are laid out alike."""
+    """The states from Virginia on have the same layout."""
     core = _fields(
         "Version",
         notice,
@@ -89,7 +89,7 @@ def _state(
 
 
 def _later_state(number: int, *, children: bool, second: tuple[Field, ...]) -> Section:
-    """Those of 2025 and after are laid out otherwise."""
+    """The states of 2025 and later have a layout of their own."""
     core = _fields(
         "MspaVersion",
         "MspaCoveredTransaction",
@@ -199,9 +199,9 @@ def sections_for(approach: GppApproach, region: str) -> tuple[str, ...]:
 def gpp(sections: Iterable[str], *, opted_out: bool | None, signal: bool) -> Gpp:
     """The string of these sections.
 
-    `opted_out` is of sale, sharing and targeted advertising, None where the site does none of
-    them. `signal` is the browser's opt-out preference signal (GPC). Raises KeyError for a section
-    that there is not.
+    `opted_out` is of sale, sharing and targeted advertising, None where the site does none of them.
+    `signal` is the browser's opt-out preference signal (GPC). Raises KeyError for an unknown
+    section.
     """
     names = sorted(set(sections), key=lambda name: SECTIONS[name].number)
     values = {name: _values(SECTIONS[name], opted_out, signal) for name in names}

@@ -1,4 +1,4 @@
-"""The inline style and script: constant for a theme, so that the CSP can name them by hash."""
+"""The inline styles and scripts: constant for a theme, so that the CSP can name them by hash."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ _DECLARATION = re.compile(r"(?<=[{;])([a-z-]+:[^;{}]+)(?=[;}])")
 
 
 class Kind(StrEnum):
-    """Which set of assets a page needs."""
+    """The set of assets that a page needs."""
 
     UNDECIDED = "undecided"
     """The visitor has yet to choose: banner, link and the whole script."""
     DECIDED = "decided"
     """Only the link and the script's API."""
     PREFERENCES = "preferences"
-    """The preferences page: a style of its own, and a script that works without being run."""
+    """The preferences page: a style of its own, and a script that the page works without."""
     PLACEHOLDER = "placeholder"
     """Closed embeds on the page: a style in addition."""
     KEEPS = "keeps"
-    """Closed embeds that can be opened: a script that keeps what was typed."""
+    """Closed embeds that can be opened: a script that saves form fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """Contents of `<style>` and `<script>` ("" where there is none) and their hashes, in base64
-    as CSP writes them: `'sha256-<hash>'` (CSP 3, 2.3.1)."""
+    """Contents of `<style>` and `<script>` ("" where there is none) and their hashes, in base64 as
+    in CSP: `'sha256-<hash>'` (CSP 3, 2.3.1).
+    """
 
     style: str
     script: str
@@ -84,15 +85,17 @@ def _css(name: str) -> str:
 
 
 def _with_high_specificity(css: str) -> str:
-    """Every declaration !important and every id twice, because the style stands on pages whose
-    rules are not ours, and a page may well say `#main button{...!important}`."""
+    """Every declaration !important and every id twice, for the style is used on pages whose own
+    rules may include `#main button{...!important}`.
+    """
     return _DECLARATION.sub(r"\1!important", _ID.sub(r"\g<0>\g<0>", css))
 
 
 @cache
 def minified_script(name: str, **parts: str) -> str:
-    """One of our scripts, made small; each of `parts`, in their order, stands in for its `//@name`,
-    or for nothing."""
+    """One of our scripts, minified; each of `parts`, in order, replaces its `//@name`,
+    or nothing.
+    """
     text = _read(name)
     for part, content in parts.items():
         text = text.replace(f"//@{part}\n", content)

@@ -1,8 +1,8 @@
-"""The markup: the banner, the link at the end of each page, and the preferences page.
+"""The markup of the banner, the link at the end of each page, and the preferences page.
 
-The same arguments give the same bytes: no nonces, no random ids. What goes into a page of the
-site is valid wherever flow content is, has no `style` or `on*` attribute, and uses ids and
-classes that start with `yc` so that neither the page's rules nor content blockers know them.
+The same arguments give the same bytes: no nonces, no random ids. Markup for pages of the site is
+valid wherever flow content is, has no `style` or `on*` attribute, and uses ids and classes that
+start with `yc`, which neither the page's rules nor content blockers match.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from proxy.banner.views import (
     allowed_vendors,
 )
 
-# Stands for the return path while a banner is rendered, so that one rendering serves all paths.
+# Replaces the return path while a banner is rendered, so that one rendering serves all paths.
 _PATH = "/\ue000path"
 
 
 def safe_url(url: str) -> str:
-    """The URL if it leads to a page (http, https, or a path of this site); else ""."""
+    """The URL if it is a page's (http, https, or a path of this site); else ""."""
     if url.startswith(("https://", "http://")):
         return url
     return url if url.startswith("/") and not url.startswith(("//", "/\\")) else ""
@@ -63,17 +63,17 @@ def head_html(
     placeholders: bool = False,
     save_form: bool = False,
 ) -> str:
-    """For the page's head: the style and the script. Blocks nothing, loads nothing.
+    """The style and the script for the page's head. Neither blocks rendering nor loads anything.
 
-    `placeholders` adds what pages with closed embeds need, `keeps` the script that keeps what was
-    typed when one of them is opened (never on patient pages).
+    `placeholders` adds the assets of pages with closed embeds, `keeps` the script that saves form
+    fields when one of them is opened (never on patient pages).
     """
     kinds = head_kinds(state.decided, placeholders=placeholders, save_form=save_form)
     return _head(theme, state, kinds, prefix)
 
 
 def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[Kind, ...]:
-    """The assets that `head_html` puts into a page."""
+    """The kinds of assets that `head_html` adds to a page."""
     kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
     kinds += [Kind.PLACEHOLDER] if placeholders else []
     kinds += [Kind.KEEPS] if save_form else []
@@ -96,9 +96,9 @@ def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) 
         "extra": "1" if allowed_vendors(state.exceptions) else "",
     }
     data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
-    # Names of ours and nothing else: nothing in it needs to be escaped.
+    # Our own names only: nothing in it needs to be escaped.
     data += f" data-key=\"{state.key}\" data-state='{json.dumps(known, separators=(',', ':'))}'"
-    # What the others hear of clicks they must hear before that script keeps them to itself.
+    # The other scripts must get click events before that script stops their propagation.
     return f"{style}{rest}<script{data}>{found.script}</script>"
 
 
@@ -130,7 +130,7 @@ def _with_path(html: str, return_to: str) -> str:
 
 
 def _sentences(categories: Sequence[CategoryView], texts: Texts) -> list[str]:
-    """What happens, from the categories that the site uses and their present state."""
+    """The banner's sentences, by the categories that the site uses and their present state."""
 
     def purposes(on: bool) -> str:
         keys = (f"category.{c.category}.purpose" for c in categories if c.on is on)
@@ -156,7 +156,7 @@ def link_html(
 ) -> str:
     """The "Cookie preferences" link, for the end of the body, before the banner.
 
-    `placeholders` adds the form that their buttons send, `asks` the place where the banner says
+    `placeholders` adds the form of their buttons, `asks` the element in which the banner confirms
     that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
     """
     html = _link(texts, _PATH if return_to else "", prefix, placeholders, asks, choices)
@@ -218,7 +218,7 @@ def _current(view: PreferencesView, texts: Texts) -> str:
     titles: dict[bool, list[str]] = {True: [], False: []}
     for c in view.categories:
         if c.category is not Category.NECESSARY:
-            # What the browser's signal holds back was not refused: the card itself says so.
+            # A category that the browser's signal closes was not refused: its card says so.
             titles[c.on or c.held_by_gpc].append(texts[f"category.{c.category}.title"])
     if not titles[True]:
         return texts.say("preferences.refused_all", date=day)

@@ -1,7 +1,7 @@
 """The cookie declaration: which companies have tools on a site, what they store and for how long.
 
-It is made from the config and the catalogue: a page of its own, JSON, and a part for the site's own
-policy page. It says the same to every visitor.
+Made from the config and the catalogue: a page, JSON, and a part for the site's own policy page. It
+is the same for every visitor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PART_LEVEL = 3
 
 @dataclass(frozen=True, slots=True)
 class DeclaredCookie:
-    """One cookie in the visitor's language. `purpose` is "" where nobody says."""
+    """One cookie in the visitor's language. `purpose` is "" where it is unknown."""
 
     name: str
     purpose: str
@@ -49,7 +49,7 @@ class DeclaredVendor:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredCategory:
-    """What runs under one switch."""
+    """The vendors of one category."""
 
     category: Category
     title: str
@@ -67,7 +67,7 @@ def vendors_on(site: SiteRules, today: datetime.date) -> tuple[str, ...]:
 def declaration(
     site: SiteRules, config: Config, texts: Texts, vendors: Collection[str]
 ) -> tuple[DeclaredCategory, ...]:
-    """What the site declares, by category. `vendors` are ids, as `vendors_on` gives them."""
+    """The site's declaration, by category. `vendors` are ids, from `vendors_on`."""
     listed = [vendor for vendor in site.listed if vendor.id in vendors]
     found = []
     for category in Category:
@@ -81,7 +81,7 @@ def declaration(
 
 
 def _own(config: Config, texts: Texts) -> DeclaredVendor:
-    """The site itself, for the cookie that remembers the choice."""
+    """The site itself, for the preference cookie."""
     name = "__Secure-consent" if config.preferences.cookie_domain else "__Host-consent"
     days = config.policy.max_age_days
     cookie = CookieDetail(name, f"{days} days", CookiePurpose.CONSENT)
@@ -151,5 +151,5 @@ def _rendered(
 
 
 def declaration_json(found: tuple[DeclaredCategory, ...], texts: Texts) -> dict[str, Any]:
-    """For a site that shows it in a way of its own."""
+    """For a site that renders the declaration itself."""
     return {"language": texts.lang, "categories": [asdict(category) for category in found]}

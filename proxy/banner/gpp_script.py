@@ -1,4 +1,4 @@
-"""The `__gpp` API for a page: the decision as a GPP string, and the script that tells it."""
+"""The `__gpp` API for a page: the decision as a GPP string, and the script that provides it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def gpp_script(
 ) -> Script:
     """The script with the string of these sections.
 
-    `used` are the categories that the site asks about: the visitor is opted out while any of
-    those that sell or share is closed. `asks` tells that the banner stands on the page.
+    `used` are the categories that the site uses: the visitor is opted out while any of those that
+    sell or share is closed. `asks` is set where the banner is on the page.
     """
     sold = [category for category in used if category in SALE_OR_SHARING]
     out = not all(decision.categories[category] for category in sold)

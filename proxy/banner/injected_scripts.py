@@ -1,4 +1,4 @@
-"""Inline scripts that hold a page to its decision after it was rendered.
+"""Inline scripts that enforce a page's decision after it was rendered.
 
 `stubs` stand in for what a closed vendor's code would have defined, so that the site's own calls
 do not fail. The `guard` turns a client-side navigation into a patient page into a full load: the
@@ -31,14 +31,14 @@ class Script:
 
 
 def inline_script(content: str, data: dict[str, str]) -> Script:
-    """A script of ours with what it must know in `data-` attributes: then its hash is constant."""
+    """A script of ours with its parameters in `data-` attributes, so that its hash is constant."""
     attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
     element = f"<script{attributes}>{content}</script>"
     return Script(element, sha256_source(content.encode("ascii")))
 
 
 def stubs(names: Iterable[str]) -> Script | None:
-    """Stand-ins for globals of closed vendors; None when there are none to stand in for."""
+    """Stubs for globals of closed vendors; None when there are none."""
     good = sorted({name for name in names if _NAME.match(name)})
     if not good:
         return None
@@ -50,12 +50,12 @@ def stubs(names: Iterable[str]) -> Script | None:
 
 
 def disable_webrtc() -> Script:
-    """Takes WebRTC away from a page: browsers have no header yet that could."""
+    """Remove WebRTC from a page: browsers have no header yet that could."""
     return inline_script(minified_script("peers.js"), {})
 
 
 def restore() -> Script:
-    """Puts back what a visitor had typed before a choice loaded the page anew."""
+    """Restore the form fields that a visitor had filled in before a choice reloaded the page."""
     return inline_script(minified_script("restore.js"), {})
 
 

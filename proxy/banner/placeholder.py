@@ -1,4 +1,4 @@
-"""The placeholder of a closed embed: a box of its size with the reason and a way to open it.
+"""The placeholder of a closed embed: a box of its size with the reason and a button to open it.
 
 The markup is phrasing content only (an `<iframe>` may stand in a `<p>`, where a `<div>` or a
 `<form>` would end the paragraph and change the page) and has no `<a>`, which would end a link
@@ -21,7 +21,7 @@ _PIXELS = re.compile(r"\s*([0-9]{1,5})(?:\.[0-9]*)?(?:px)?\s*\Z")
 
 
 def _pixels(value: str | None) -> str | None:
-    """A `width` or `height` attribute in whole pixels; None for per cent, nothing or nonsense."""
+    """A `width` or `height` attribute in whole pixels; None for any other value."""
     found = _PIXELS.match(value or "")
     return found[1] if found else None
 
@@ -39,8 +39,8 @@ def placeholder_html(
 ) -> str:
     """The placeholder of one embed; `width` and `height` are the attributes it had, if any.
 
-    A `kind` that is not in KINDS counts as "other". `allow=False` on patient pages: nothing
-    that the visitor chooses opens it there, so no button says so.
+    A `kind` that is not in KINDS counts as "other". `allow=False` on patient pages: no choice opens
+    it there, so there is no button.
     """
     # The 300 by 150 of an iframe without attributes (HTML Standard, 15.4.1) are too small for
     # the text, so what is not in pixels fills the width and gets room for four lines.

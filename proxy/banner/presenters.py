@@ -1,4 +1,4 @@
-"""Decision -> the values that the banner and the preferences page show."""
+"""Decision -> the view models of the banner and the preferences page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from proxy.banner.views import (
 
 
 def used_categories(site: SiteRules) -> tuple[Category, ...]:
-    """The categories that the site's tags make a choice of, in their order."""
+    """The choosable categories of the site's tags, in order."""
     used = {vendor.category for vendor in site.listed if not vendor.is_tag_manager}
     if not used:
         used = {vendor.category for vendor in site.listed}
@@ -37,7 +37,9 @@ def sells(site: SiteRules) -> bool:
 
 
 def _opted_out(site: SiteRules, decision: Decision, preferences: Preferences | None) -> bool:
-    """Whether nothing that sells or shares can run because the visitor, or the browser, said so."""
+    """Whether nothing that sells or shares can run because of the visitor's choice or the browser's
+    signal.
+    """
     if preferences is None and not decision.gpc:
         return False
     kinds = site_vendors(site)
@@ -95,7 +97,7 @@ def _vendor_view(vendor: Vendor, exceptions: Mapping[str, bool]) -> VendorView:
 
 
 def page_state(site: SiteRules, decision: Decision, *, decided: bool) -> PageState:
-    """What the page's script knows."""
+    """The state for the page's script."""
     used = used_categories(site)
     return PageState(
         on=tuple(category for category in used if decision.categories[category]),
@@ -108,9 +110,11 @@ def page_state(site: SiteRules, decision: Decision, *, decided: bool) -> PageSta
 
 
 def decision_key(site: SiteRules, decision: Decision) -> str:
-    """A digest of what a decision comes to on the site's marketing pages; "" on a patient page,
-    where no choice counts. Equal on every page and node while neither the choice nor the site's
-    tags change: a page that was kept is told by it from one that would be sent now.
+    """A digest of a decision for the site's marketing pages; "" on a patient page, where no choice
+    counts.
+
+    Equal on every page and node while neither the choice nor the site's tags change: by it the
+    script detects that a page from the browser's cache is out of date.
     """
     if decision.audience is Audience.PATIENT:
         return ""
@@ -166,7 +170,7 @@ def preferences_view(
         limit=decision.limit_link and not LIMITED.issuperset(used_categories(site)),
         limited=_limited(site, decision, preferences),
         key=_key(site, decision) if preferences is not None else "",
-        # Whoever allowed it all the same, later, would read here that it is off.
+        # A visitor who allowed it later, in spite of the signal, would read here that it is off.
         gpc=decision.gpc and _opted_out(site, decision, preferences),
         chosen_on=chosen_on,
         saved=saved,

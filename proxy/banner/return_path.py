@@ -1,22 +1,22 @@
-"""The path to return to after a choice: a path of this site, never another site."""
+"""The path to return to after a choice: a path of this site, never another site's."""
 
 from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
 LIMIT = 2048
-"""Characters. A longer path is given up for the home page."""
+"""Characters. A longer path is replaced by the home page."""
 
-# What may stand in a path, query or fragment as it is (RFC 3986), and `%` for what is encoded.
+# Characters of a path, query or fragment (RFC 3986), and `%` for encoded ones.
 _KEPT = "/?#%:@!$&'()*+,;=-._~[]"
 
 
 def safe_return_to(value: str | None, default: str = "/") -> str:
-    """The value if it is a path of this site, in ASCII; else `default`.
+    r"""The value if it is a path of this site, in ASCII; else `default`.
 
-    A path starts with one `/`, its path part has no `//`, and nowhere stands a backslash or a
-    control character: browsers read `/\\host`, `//host` and `/<tab>/host` as another host
-    (WHATWG URL Standard, 4.4). What follows `?` or `#` may name any URL: it leads nowhere.
+    A path starts with one `/`, its path part has no `//`, and it contains no backslash or control
+    character: browsers read `/\host`, `//host` and `/<tab>/host` as another host (WHATWG URL
+    Standard, 4.4). After `?` or `#` any URL is allowed: it is not navigated to.
     """
     if not value or len(value) > LIMIT or not value.startswith("/"):
         return default
@@ -32,7 +32,7 @@ def safe_return_to(value: str | None, default: str = "/") -> str:
 
 
 def preferences_url(prefix: str, return_to: str = "", *, saved: bool = False) -> str:
-    """The address of the preferences page; `return_to` must be safe already."""
+    """The URL of the preferences page; `return_to` must be safe already."""
     query: dict[str, str] = {}
     if return_to:
         query["return_to"] = return_to

@@ -34,10 +34,10 @@ _HEADER_LIMIT = 512
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts:
-    """One language. Keys are dotted (`banner.title`); each exists, from English if need be.
+    """One language. Keys are dotted (`banner.title`); each exists, with English as fallback.
 
-    `lang` is the BCP 47 tag for the `lang` attribute, `dir` is `ltr` or `rtl`. Equal only to
-    itself, so that it is cheap as a cache key: there is one object a language.
+    `lang` is the BCP 47 tag for the `lang` attribute, `dir` is `ltr` or `rtl`. Compared by
+    identity, so that it is cheap as a cache key: there is one object a language.
     """
 
     lang: str
@@ -49,15 +49,17 @@ class Texts:
         return self.values[key]
 
     def say(self, key: str, **slots: object) -> str:
-        """The sentence with its `{slots}` filled. Values are inserted as they are: not escaped,
-        and a brace inside a value is never a slot."""
+        """The sentence with its `{slots}` filled. Values are inserted unescaped, and a brace inside
+        a value is never a slot.
+        """
         return _SLOT.sub(lambda m: str(slots.get(m[1], m[0])), self.values[key])
 
     def count(self, key: str, number: int, slot: str) -> str:
         """The sentence in the number's plural form, `{slot}` filled with the number.
 
-        A key with forms has one each for those that the language tells apart: `key.one`,
-        `key.few`, `key.other` (https://cldr.unicode.org, plural rules)."""
+        A key with forms has one each for those that the language has: `key.one`, `key.few`,
+        `key.other` (https://cldr.unicode.org, plural rules).
+        """
         form = f"{key}.{plural_of(self.lang, number)}"
         return self.say(form if form in self.values else f"{key}.other", **{slot: number})
 
@@ -88,7 +90,7 @@ def read_texts(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
 
 @cache
 def languages() -> Mapping[str, Texts]:
-    """Every language we have, by code. Read from the disk once."""
+    """Every language by code. Read from the disk once."""
     folder = static_root() / "banner" / "texts"
     english, english_months = read_texts(folder / f"{FALLBACK}.toml")
     found: dict[str, Texts] = {}
@@ -103,7 +105,7 @@ def languages() -> Mapping[str, Texts]:
 
 
 class Wording:
-    """Every language, with a config's own words in place of ours."""
+    """Every language, with the config's texts in place of ours."""
 
     def __init__(self, own: Mapping[str, Mapping[str, Any]] = _NOTHING) -> None:
         """`own` is the config's [texts]: tables by language, as in the files of texts."""
@@ -146,7 +148,7 @@ class Wording:
 
 @cache
 def default_texts() -> Wording:
-    """Our own words, where no config has its say."""
+    """Our own texts, without a config."""
     return Wording()
 
 
@@ -157,5 +159,5 @@ def texts_for(page_lang: str | None, accept_language: str) -> Texts:
 
 @cache
 def known_texts() -> Mapping[str, Mapping[str, str]]:
-    """Every language's words by dotted key: what a config may put its own in place of."""
+    """Every language's texts by dotted key: those that a config may override."""
     return MappingProxyType({lang: texts.values for lang, texts in languages().items()})

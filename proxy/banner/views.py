@@ -1,4 +1,4 @@
-"""The values that the templates of the banner and the preferences page take."""
+"""The view models of the banner's and the preferences page's templates."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ class VendorView:
 
 @dataclass(frozen=True, slots=True)
 class CategoryView:
-    """A category with its present state: the visitor's choice, or what holds without one.
-
-    `held_by_gpc` tells that it is off because of the browser's opt-out preference signal.
+    """A category with its present state: the visitor's choice, or the default without one.
+    `held_by_gpc` is set where the browser's opt-out preference signal closes it.
     """
 
     category: Category
@@ -47,10 +46,10 @@ class CategoryView:
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """What the page's script knows: `window.consent.get()`, and whether a choice needs a reload.
+    """The state for the page's script: `window.consent.get()`, and whether a choice needs a reload.
 
-    `on` and `off` are the choosable categories by state, `exceptions` the vendors chosen for
-    themselves. `key` is a digest of the whole decision (`presenters.decision_key`), "" where
+    `on` and `off` are the choosable categories by state, `exceptions` the vendors chosen
+    individually. `key` is a digest of the whole decision (`presenters.decision_key`), "" where
     nothing depends on one.
     """
 
@@ -63,8 +62,9 @@ class PageState:
 
 
 def state_key(on: Iterable[str], off: Iterable[str], exceptions: Iterable[tuple[str, bool]]) -> str:
-    """What was chosen, as JSON: the site's open pages see by it what must stop. `necessary` is
-    false where a vendor was refused for itself: they do not know which of theirs it is.
+    """The choice as JSON, by which the site's other open pages detect what must stop.
+
+    `necessary` is false where a vendor was refused individually: the pages do not know which one.
     """
     refused = not all(allowed for _, allowed in exceptions)
     states = {**dict.fromkeys(on, True), **dict.fromkeys(off, False)}
@@ -72,7 +72,7 @@ def state_key(on: Iterable[str], off: Iterable[str], exceptions: Iterable[tuple[
 
 
 def allowed_vendors(exceptions: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
-    """The vendors that were allowed whatever their category says."""
+    """The vendors allowed as exceptions to their category."""
     return tuple(vendor for vendor, allowed in exceptions if allowed)
 
 
@@ -96,11 +96,11 @@ class BannerView:
 class PreferencesView:
     """The preferences page.
 
-    `contact` is a mail address or a link, `key` what the script tells the site's other open pages
-    (`state_key`). `chosen_on` is the day of the present choice (None: not yet), `saved` asks for
-    the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long
-    a choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask
-    for the forms of US laws, `opted_out` and `limited` tell that nothing is left to be done.
+    `contact` is a mail address or a link, `key` what the script sends to the site's other open
+    pages (`state_key`). `chosen_on` is the day of the present choice (None: not yet), `saved` asks
+    for the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long a
+    choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask for
+    the forms of US laws, `opted_out` and `limited` are set where nothing is left to be done.
     """
 
     controller: str

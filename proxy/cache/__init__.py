@@ -1,11 +1,11 @@
 """The shared cache (RFC 9111): lookup, coalescing, fetch, storage.
 
-What is stored is the origin's response, before anything in it depends on a visitor.
-`lookup.py` finds a stored response or has it fetched; `fetch.py` asks the origin and stores;
-`origin_response.py` is what both give: live, shared or stored. `policy.py`, `conditional.py`,
-`keys.py` and `directives.py` are rules on values (RFC 9111, 9110, 9213, 5861); `store.py` keeps
-entries within a budget; `invalidation.py` tells all workers what is out of date; `coalescing.py`
-and `shared_body.py` let many visitors wait for one fetch.
+What is stored is the origin's response, before anything in it depends on a visitor. `lookup.py`
+finds a stored response or has it fetched; `fetch.py` sends the request upstream and stores the
+response; `origin_response.py` is what both return: live, shared or stored. `policy.py`,
+`conditional.py`, `keys.py` and `directives.py` are rules on values (RFC 9111, 9110, 9213, 5861);
+`store.py` holds entries within a budget; `invalidation.py` shares invalidations among workers;
+`coalescing.py` and `shared_body.py` let many visitors wait for one fetch.
 """
 
 from proxy.cache.fetch import Lookup, SharedCache, bypass

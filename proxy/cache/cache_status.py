@@ -6,7 +6,7 @@ NAME = "consent-proxy"
 
 
 def hit(ttl: float, *, detail: str = "") -> str:
-    """A stored response was used; a negative `ttl` tells that it is stale."""
+    """A stored response was used; a negative `ttl` means that it was stale."""
     suffix = f"; detail={detail}" if detail else ""
     return f"{NAME}; hit; ttl={int(ttl)}{suffix}"
 
@@ -14,7 +14,7 @@ def hit(ttl: float, *, detail: str = "") -> str:
 def forwarded(
     why: str, *, status: int | None = None, stored: bool = False, collapsed: bool = False
 ) -> str:
-    """Asked of the upstream. `why` is one of RFC 9211's: bypass, method, uri-miss, vary-miss,
+    """The request was forwarded. `why` is one of RFC 9211's: bypass, method, uri-miss, vary-miss,
     miss, request, stale, partial.
     """
     parts = [NAME, f"fwd={why}"]

@@ -16,15 +16,18 @@ Shared = TypeVar("Shared")
 
 _UNCACHEABLE_SECONDS = 120.0
 """For how long requests for a URL whose response could not be stored are not collapsed (Varnish
-calls it "hit-for-miss"): its visitors would only queue behind each other."""
+calls it "hit-for-miss"): its requests would only be serialised.
+"""
 _UNCACHEABLE_URLS = 16384
+_JUDGED_EVERY = 1.0
 
 
 class Flight(Generic[Outcome, Shared]):
-    """One fetch in flight, in a task of its own: a visitor who leaves does not end it.
+    """One fetch in flight, in a task of its own: a visitor who disconnects does not cancel it.
 
     `outcome` is for the leader, whose request began it; `shared` for the followers: None when they
-    must send their own. The leader sets `leader_done` when done with what the outcome holds open.
+    must send their own. The leader sets `leader_done` when it no longer needs what the outcome
+    holds open.
     """
 
     def __init__(self) -> None:
@@ -42,7 +45,7 @@ class Flight(Generic[Outcome, Shared]):
             self.shared.set_result(shared)
 
     def fail(self, error: BaseException, *, for_all: bool) -> None:
-        """The fetch failed; unless `for_all`, the followers try for themselves."""
+        """The fetch failed; unless `for_all`, the followers send their own requests."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
             self.outcome.exception()  # seen, so that asyncio does not complain
@@ -57,7 +60,7 @@ class Flight(Generic[Outcome, Shared]):
         return await asyncio.shield(self.outcome)
 
     async def follower_result(self) -> Shared | None:
-        """What the followers get. Cancelling this does not cancel the fetch."""
+        """The followers' result. Cancelling this does not cancel the fetch."""
         return await asyncio.shield(self.shared)
 
 
@@ -67,7 +70,7 @@ class Flights(Generic[Outcome, Shared]):
     def __init__(self) -> None:
         self._in_flight: dict[Hashable, Flight[Outcome, Shared]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._uncacheable: TTLCache[Hashable, None] = TTLCache(
+        self._uncacheable: TTLCache[Hashable, list[float]] = TTLCache(
             _UNCACHEABLE_URLS, _UNCACHEABLE_SECONDS, timer=time.monotonic
         )
 
@@ -82,7 +85,7 @@ class Flights(Generic[Outcome, Shared]):
         key: Hashable | None,
         fetch: Callable[[Flight[Outcome, Shared]], Coroutine[object, object, None]],
     ) -> Flight[Outcome, Shared]:
-        """Start a fetch. Without a key no other request can wait for it."""
+        """Start a fetch. Without a key no other request can follow it."""
         flight: Flight[Outcome, Shared] = Flight()
         if key is not None:
             self._in_flight[key] = flight
@@ -107,7 +110,17 @@ class Flights(Generic[Outcome, Shared]):
 
     def mark_uncacheable(self, key: Hashable) -> None:
         """Remember that a URL's response could not be stored."""
-        self._uncacheable[key] = None
+        self._uncacheable[key] = [0.0]
+
+    def is_due_again(self, key: Hashable) -> bool:
+        """Whether a response of a URL whose last one could not be stored is to be judged again:
+        once in `_JUDGED_EVERY` seconds, not for each request.
+        """
+        due = self._uncacheable.get(key)
+        if due is None or time.monotonic() < due[0]:
+            return False
+        due[0] = time.monotonic() + _JUDGED_EVERY
+        return True
 
     def forget_uncacheable(self, key: Hashable) -> None:
         self._uncacheable.pop(key, None)
@@ -116,7 +129,7 @@ class Flights(Generic[Outcome, Shared]):
         return key in self._uncacheable
 
     async def close(self) -> None:
-        """End what is in flight."""
+        """Cancel what is in flight."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Conditions and ranges, evaluated against a stored response (RFC 9110, 13 and 14)."""
+"""Conditional and range requests, evaluated against a stored response (RFC 9110, 13 and 14)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*\Z", re.IGNORECASE | re
 
 
 def opaque_tag(tag: str) -> str:
-    """An entity tag without its weakness."""
+    """The opaque-tag of an entity tag, without the weakness mark."""
     tag = tag.strip()
     return tag[2:] if tag[:2] in {"W/", "w/"} else tag
 
@@ -25,7 +25,7 @@ def is_weak(tag: str) -> bool:
 
 
 def tags_in(value: str) -> list[str]:
-    """The entity tags of a list. What follows a malformed one is not read."""
+    """The entity tags of a list, up to the first malformed one."""
     found: list[str] = []
     at = 0
     while at < len(value):
@@ -38,7 +38,9 @@ def tags_in(value: str) -> list[str]:
 
 
 def not_modified(request: MultiMapping[str], stored: MultiMapping[str], now: float) -> bool:
-    """Whether the visitor has the stored response. If-None-Match wins (RFC 9110, 13.2.2)."""
+    """Whether the visitor's condition makes the response a 304. If-None-Match takes precedence (RFC
+    9110, 13.2.2).
+    """
     if "If-None-Match" in request:
         value = ",".join(request.getall("If-None-Match"))
         if value.strip() == "*":
@@ -54,13 +56,13 @@ def not_modified(request: MultiMapping[str], stored: MultiMapping[str], now: flo
 
 
 def headers_of_304(headers: CIMultiDict[str]) -> None:
-    """Take out what a 304 does not say."""
+    """Remove the fields that a 304 does not have."""
     remove_fields(headers, OF_REPRESENTATION)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes `start` to `end` (exclusive) of a whole."""
+    """Bytes `start` to `end` (exclusive) of a representation."""
 
     start: int
     end: int
@@ -69,10 +71,8 @@ class Part:
 def wanted_part(
     request: MultiMapping[str], stored: MultiMapping[str], size: int, now: float
 ) -> Part | bool | None:
-    """The one part a request asks for.
-
-    None: the whole (no range, one that cannot be read, several, or a stale If-Range).
-    False: no byte of it exists (416).
+    """The single range of a request. None: the whole (no range, an invalid one, several, or an
+    If-Range that does not match). False: unsatisfiable (416).
     """
     if "Range" not in request:
         return None
@@ -101,12 +101,12 @@ def _same_for_range(condition: str, stored: MultiMapping[str], now: float) -> bo
     modified = stored.get("Last-Modified", "")
     when, asked = http_date(modified, now), http_date(condition, now)
     sent = http_date(stored.get("Date", ""), now)
-    # Within its second a file may have changed again (RFC 9110, 8.8.2.2).
+    # A file may change twice within one second (RFC 9110, 8.8.2.2).
     return when is not None and when == asked and sent is not None and sent - when >= 1
 
 
 def validators(stored: MultiMapping[str]) -> dict[str, str]:
-    """The conditions that ask the upstream whether the stored response is still good."""
+    """The conditional fields that validate a stored response with the upstream."""
     conditions: dict[str, str] = {}
     if "ETag" in stored:
         conditions["If-None-Match"] = stored["ETag"]

@@ -34,7 +34,7 @@ _MAX_LENGTH = 40
 def http_date(text: str, now: float) -> float | None:
     """Seconds since 1970, or None when the text is no HTTP date.
 
-    `now` decides the century of a two-digit year: more than 50 years ahead means the past.
+    `now` decides the century of a two-digit year: more than 50 years in the future means the past.
     """
     # A day is exact enough for the century, and lets equal texts be remembered.
     return _parsed(text, int(now // 86400)) if len(text) <= _MAX_LENGTH else None
@@ -65,5 +65,5 @@ def _parsed(text: str, day: int) -> float | None:
 
 
 def as_http_date(seconds: float) -> str:
-    """The date as it is written today (IMF-fixdate)."""
+    """The date as an IMF-fixdate."""
     return formatdate(seconds, usegmt=True)

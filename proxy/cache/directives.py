@@ -1,7 +1,7 @@
 """Parse Cache-Control and CDN-Cache-Control (RFC 9111, 5.2; RFC 9213).
 
-RFC 9111, 5.2; RFC 9213 (targeted fields are structured dictionaries, RFC 9651). Whatever is
-malformed is read so that less is stored: an unreadable number of seconds is 0, of two the smaller.
+Targeted fields are structured dictionaries (RFC 9651). Malformed input is read so that less is
+stored: an unreadable number of seconds is 0, of two the smaller.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[0-9]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """Directives by lower-case name, each with all arguments it came with ("" for none)."""
+    """Directives by lower-case name, each with all of its arguments ("" for none)."""
 
     given: Mapping[str, tuple[str, ...]]
 
@@ -87,7 +87,7 @@ def _members(text: str) -> list[str]:
         elif char == "," and not quoted:
             members.append(text[start:at].strip())
             start = at + 1
-    if quoted:  # a quote that never ends must not swallow a `no-store`
+    if quoted:  # an unclosed quote must not hide a `no-store`
         return [part.strip() for part in text.split(",")]
     members.append(text[start:].strip())
     return members
@@ -116,7 +116,7 @@ _MEMBER = re.compile(
 def targeted(values: Iterable[str]) -> Directives | None:
     """The directives of a targeted field such as CDN-Cache-Control.
 
-    None when it is absent, empty or malformed: then Cache-Control counts (RFC 9213, 2.1).
+    None when it is absent, empty or malformed: then Cache-Control applies (RFC 9213, 2.1).
     """
     text = ",".join(values)
     if not text.strip() or len(text) > _MAX_LENGTH:

@@ -1,9 +1,9 @@
 """The fast path: finished responses for fresh hits, by class of visitor.
 
-A fresh hit comes down to a few header fields of the request. Their values are the key; the reply is
-bytes. It is sent from where the request was read, without a task, a request object or a decision,
-for as long as all that it was made from holds: the configuration, the stored response, the day
-(tags expire) and the visitor's choice. Everything out of the ordinary takes the full path.
+A fresh hit depends on a few header fields of the request. Their values are the key; the entry is
+the response's bytes. It is sent from where the request was read, without a task, a request object
+or a decision, while everything that it was made from is unchanged: the configuration, the stored
+response, the day (tags expire) and the visitor's choice. All other requests take the full path.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from proxy.http.request_fields import NEUTRAL, REWRITING
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
-"""Bytes of replies that a worker keeps ready, about, beside the variants."""
+"""Approximate bytes of a worker's entries, in addition to the variants."""
 _MAX_STATES = 20_000
 _MAX_COOKIE_LENGTH = 4096
-# What a response may be selected by (`Vary`): all of it is part of the key.
+# Fields that `Vary` may name: all of them are part of the key.
 _SELECTING = frozenset(
     {"accept-encoding", "accept-language", "host", "sec-gpc", "sec-fetch-dest", "x-forwarded-host"}
 )
@@ -41,27 +41,27 @@ _MAX_NAMES = 1000
 
 
 class _Role(IntEnum):
-    """What a request's header field means for a reply from memory."""
+    """How a request's header field affects the fast path."""
 
-    NOTHING = 0
+    IGNORED = 0
     SITE = 1  # says which site, and how it was reached
-    CHOOSES = 2  # chooses among replies
+    SELECTS = 2  # among the replies for a URL
     COOKIE = 3
     AGENT = 4  # which class of device
-    LONG_WAY = 5  # asks for something that is decided request by request
+    FULL_PATH = 5  # decided request by request
 
 
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
-_CHOOSES = (
+_SELECTING_FIELDS = (
     "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
     "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
 # A stored response depends on none of these. What is not named here takes the full path.
-_NOTHING = NEUTRAL | REWRITING | {"te"}
-_NOTHING_UNDER = ("sec-ch-",)
+_IGNORED = NEUTRAL | REWRITING | {"te"}
+_IGNORED_UNDER = ("sec-ch-",)
 
-# The header fields that are the same for everyone whatever the decision; an asset that has only
-# these is not asked whose it is.
+# Response fields that do not depend on the decision; an asset that has only these is the same for
+# all.
 _SAME_FOR_ALL = frozenset(
     {
         "accept-ranges", "access-control-allow-credentials", "access-control-allow-headers",
@@ -82,8 +82,10 @@ def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
 
 
 class FastPathKey(NamedTuple):
-    """A request as far as a reply from memory depends on it. `cookie` and `device` are not part of
-    `key`; the class of the device is None where its User-Agent is not known yet.
+    """The parts of a request that select an entry.
+
+    `cookie` and `device` are not part of `key`; the class of the device is None where its
+    User-Agent is not cached yet.
     """
 
     key: tuple[Hashable, ...]
@@ -94,8 +96,8 @@ class FastPathKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Visitor:
-    """What a Cookie header comes down to. Equal keys, equal replies; `until` is when the choice in
-    it ends (seconds since 1970).
+    """The class of a Cookie header. Equal keys, equal responses; `until` is when its choice expires
+    (seconds since 1970).
     """
 
     key: Hashable
@@ -108,9 +110,11 @@ _ANYONE = _Visitor("anyone")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FastPathEntry:
-    """A reply as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111, 5.1).
-    `until` is when what it was made from is no longer fresh. `site`, `page`, `logged_path` and
-    `unreadable_choice` are for counters and logs.
+    """A response as bytes. With `rest`, `head` ends where the value of `Age` belongs (RFC 9111,
+    5.1).
+
+    `until` is when the stored response is no longer fresh. `site`, `page`, `logged_path` and
+    `unreadable_choice` are for metrics and logs.
     """
 
     status: int
@@ -131,13 +135,15 @@ class FastPathEntry:
 
 
 FastPathHit = tuple[FastPathEntry, str]
-"""What is sent, and the class of the device that asked ("" where that is not known)."""
+"""The entry, and the class of the requesting device ("" where that is not known)."""
 
 
 class FastPath:
-    """The replies that are ready under one configuration. `region_headers` are those that tell a
-    visitor's region, `trusted` the proxies whose word counts, `region_of_address` tells it where no
-    header does. `device_of` gives the class of a User-Agent that was seen before.
+    """The finished responses of one configuration.
+
+    `region_headers` are those that name a visitor's region, `trusted` the trusted proxies,
+    `region_of_address` gives the region where no header does. `device_of` gives the class of a
+    User-Agent that was seen before.
     """
 
     def __init__(
@@ -155,18 +161,16 @@ class FastPath:
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
         self._visitors: Recent[_Visitor] = Recent(_MAX_STATES)
-        self._by_name = dict.fromkeys(_NOTHING, _Role.NOTHING)
+        self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
-        self._by_name |= dict.fromkeys(_CHOOSES, _Role.CHOOSES)
-        self._by_name |= {name.lower(): _Role.CHOOSES for name in region_headers}
+        self._by_name |= dict.fromkeys(_SELECTING_FIELDS, _Role.SELECTS)
+        self._by_name |= {name.lower(): _Role.SELECTS for name in region_headers}
         self._by_name["cookie"] = _Role.COOKIE
         self._by_name["user-agent"] = _Role.AGENT
         self._roles: dict[bytes, _Role] = {}
 
-    def question(
-        self, message: RawRequestMessage, peer: str, *, secure: bool
-    ) -> FastPathKey | None:
-        """What a request asks of memory; None when it has to take the full path."""
+    def key_of(self, message: RawRequestMessage, peer: str, *, secure: bool) -> FastPathKey | None:
+        """The key of a request; None when it has to take the full path."""
         if (
             message.method != "GET"
             or message.version != HttpVersion11
@@ -179,10 +183,10 @@ class FastPath:
         site: list[Hashable] = [secure]
         if self._trusted:
             site.append(address_is_trusted(peer, self._trusted))
-        chosen: list[Hashable] = [message.path]
+        selected: list[Hashable] = [message.path]
         if self._region_of_address is not None:
             address = address_behind(peer, message.headers, self._trusted)
-            chosen.append(self._region_of_address(address))
+            selected.append(self._region_of_address(address))
         cookie = b""
         agent: bytes | None = None
         for name, value in message.raw_headers:
@@ -191,8 +195,8 @@ class FastPath:
                 role = self._role_of(name)
             if not role:
                 continue
-            if role is _Role.CHOOSES:
-                chosen += (name, value)
+            if role is _Role.SELECTS:
+                selected += (name, value)
             elif role is _Role.SITE:
                 site += (name, value)
             elif role is _Role.COOKIE and not cookie and len(value) <= _MAX_COOKIE_LENGTH:
@@ -203,30 +207,30 @@ class FastPath:
                 return None
         of_site = tuple(site)
         device = self._device_of(agent) if agent else DeviceClass.OTHER
-        return FastPathKey((of_site, *chosen), of_site, cookie, device)
+        return FastPathKey((of_site, *selected), of_site, cookie, device)
 
     def _role_of(self, name: bytes) -> _Role:
         text = name.decode("latin-1").lower()
         role = self._by_name.get(text)
         if role is None:
-            role = _Role.NOTHING if text.startswith(_NOTHING_UNDER) else _Role.LONG_WAY
+            role = _Role.IGNORED if text.startswith(_IGNORED_UNDER) else _Role.FULL_PATH
         if len(self._roles) < _MAX_NAMES:
             self._roles[name] = role
         return role
 
-    def find(self, question: FastPathKey, now: float) -> FastPathEntry | None:
+    def find(self, request: FastPathKey, now: float) -> FastPathEntry | None:
         """The reply that is ready, if all that it was made from holds."""
-        reply = self._replies.get((_ANYONE.key, question.key))
+        reply = self._replies.get((_ANYONE.key, request.key))
         if reply is None:
-            if question.device is None:
+            if request.device is None:
                 return None
             who: _Visitor | None = _NO_COOKIE
-            if question.cookie:
-                who = self._visitors.get((question.site, question.cookie))
+            if request.cookie:
+                who = self._visitors.get((request.site, request.cookie))
             if who is None or now >= who.until:
                 return None
-            bot = question.device is DeviceClass.BOT
-            reply = self._replies.get((who.key, question.key, bot))
+            bot = request.device is DeviceClass.BOT
+            reply = self._replies.get((who.key, request.key, bot))
             if reply is None:
                 return None
         if now >= reply.until or not self._store.still_has(reply.entry):
@@ -235,7 +239,7 @@ class FastPath:
 
     def add(
         self,
-        question: FastPathKey,
+        request: FastPathKey,
         context: RequestContext,
         entry: Entry,
         response: ProxyResponse,
@@ -244,26 +248,27 @@ class FastPath:
         page: PageRecord | None,
         logged_path: str,
         may_share_pages: bool,
-        asks_for_page: bool,
+        expects_page: bool,
     ) -> None:
-        """Add a reply that was made of a fresh stored response. `response` has been sent;
-        `may_share_pages` is whether this visitor may be given stored pages.
+        """Add an entry made of a fresh stored response.
+
+        `response` has been sent; `may_share_pages` is whether this visitor may get stored pages.
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
-        asset = not entry.is_page and not asks_for_page and not context.site.patient_cookies
-        # A guessed lifetime does not count for a visitor with credentials.
+        asset = not entry.is_page and not expects_page and not context.site.patient_cookies
+        # A heuristic lifetime does not count for a visitor with credentials.
         asset = asset and entry.policy.explicit
-        # The stored fields as well: one that was taken out for this visitor is another's.
+        # The stored fields as well: one that was removed for this visitor may be sent to another.
         fields = (*entry.headers.items(), *response.headers.items())
         closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
-            key: Hashable = (_ANYONE.key, question.key)
+            key: Hashable = (_ANYONE.key, request.key)
         else:
-            who = self._visitor(question, context, site, may_share_pages=may_share_pages)
+            who = self._visitor(request, context, site, may_share_pages=may_share_pages)
             if who is None:
                 return
-            key = (who.key, question.key, context.visitor.bot)
+            key = (who.key, request.key, context.visitor.bot)
         now = context.received_at
         until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
@@ -278,12 +283,12 @@ class FastPath:
             response.status, head, rest, response.sent, entry, until, context.site.name, page,
             context.unreadable_cause, logged_path,
         )  # fmt: skip
-        # The body is a variant's, or the store's, as long as that lives: counted all the same.
+        # The body is shared with a variant or the store while those hold it, but counted here too.
         self._replies.put(key, reply, len(head) + len(response.sent) + 1000)
 
     def _visitor(
         self,
-        question: FastPathKey,
+        request: FastPathKey,
         context: RequestContext,
         site: SiteEnforcement,
         *,
@@ -295,10 +300,10 @@ class FastPath:
             or context.page_context.audience is Audience.PATIENT
         ):
             return None
-        if not question.cookie:
+        if not request.cookie:
             return _NO_COOKIE
         if site.wp_consent_cookies:
-            return None  # what is to be put right, and for how long, is each visitor's own
+            return None  # which cookies are corrected, and for how long, differs by visitor
         visitor, chosen = context.visitor, context.visitor.preferences
         names = names_in(context.cookie_header)
         vendors = tuple(sorted(n for n in names if site.cookies.vendors_of(n)))
@@ -311,5 +316,5 @@ class FastPath:
             tuple(sorted(names)) if context.site.patient_cookies else (),
         )
         found = _Visitor(key, context.choice_until)
-        self._visitors.put((question.site, question.cookie), found)
+        self._visitors.put((request.site, request.cookie), found)
         return found

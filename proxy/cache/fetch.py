@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from types import TracebackType
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, web
@@ -31,6 +32,7 @@ from proxy.cache.policy import (
     ERRORS,
     SAFE_METHODS,
     WANTS_NOTHING,
+    FreshnessPolicy,
     RequestDirectives,
     Use,
     allows_stale_on_error,
@@ -57,18 +59,19 @@ from proxy.upstream.timeouts import Timeouts
 
 CACHE_STATUS = "Cache-Status"
 RANGE_FIELDS = ("Range", *CONDITIONAL)
-# True for one visitor's request only: other visitors of the URL are waited for all the same.
+# True for one visitor's request only: other visitors of the URL still coalesce.
 _OF_THE_VISITOR = frozenset(
     {"authorization", "request no-store", "credentials", "cookies", "request field"}
 )
 _STEP = 256 * 1024
-"""Bytes that a body of unknown length is counted in."""
+"""Bytes by which the reservation for a body of unknown length grows."""
 _NOTHING_READ = ReadResult(b"", "slow")
 
 
 class SharedCache:
-    """What one worker has stored, and what it is fetching. `adds_cache_status` adds the
-    `Cache-Status` field (RFC 9211) to responses.
+    """One worker's stored responses, and its fetches in flight.
+
+    `adds_cache_status` adds the `Cache-Status` field (RFC 9211) to responses.
     """
 
     def __init__(
@@ -85,13 +88,13 @@ class SharedCache:
 
 @dataclass(slots=True, eq=False)
 class Lookup:
-    """A request, as far as the cache is concerned with it.
+    """A request, as the cache reads it.
 
-    `make_headers` gives the header fields for the upstream; a hit mostly needs none. `may_share`:
-    the request does not say who asks, by credentials or by cookies but ours and known vendors'.
-    `unknown` are its fields that are not in the cache key, for which an origin may answer
-    differently. `is_storable` tells by response fields whether all else but HTTP allows to store
-    it. `prepare` reads a page.
+    `make_headers` returns the header fields for the upstream; a hit rarely needs them. `may_share`:
+    the request identifies no visitor, by credentials or by cookies other than ours and known
+    vendors'. `unknown` are its fields that are not in the cache key, for which an origin may send
+    another response. `is_storable` decides by response fields what HTTP does not: the page's
+    audience. `prepare` reads and compiles a page.
     """
 
     cache: SharedCache
@@ -109,27 +112,27 @@ class Lookup:
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other request may wait for this one's response, nor this one for another's."""
+        """Whether the request is excluded from coalescing, in both directions."""
         return not self.may_share or bool(self.unknown)
 
     def may_use(self, entry: Entry) -> bool:
-        """Whether a stored response is one for this request at all, fresh or not."""
+        """Whether a stored response may be used for this request, fresh or not."""
         if self.unknown and not {name for name, _ in entry.selecting}.issuperset(self.unknown):
             return False
         if self.may_share:
             return True
-        # A guess of ours is not good enough for who may be signed in.
+        # A heuristic lifetime is not enough for a visitor who may be signed in.
         return entry.policy.explicit and not entry.is_page
 
     def may_validate(self, entry: Entry) -> bool:
-        """Whether the origin may be asked on this request's behalf if the entry is still good: its
-        "not modified" is said to this visitor, and counts for all others.
+        """Whether an entry may be validated with this request: a 304 applies to this visitor, and
+        counts for all others.
         """
         return self.may_share and not entry.has_credentials
 
     @property
     def headers(self) -> CIMultiDict[str]:
-        """What the upstream gets. Not to be changed."""
+        """The header fields for the upstream. Not to be changed."""
         if self._headers is None:
             self._headers = self.make_headers()
         return self._headers
@@ -139,8 +142,7 @@ class Lookup:
 async def bypass(
     lookup: Lookup, why: str, entry: Entry | None = None
 ) -> AsyncIterator[OriginResponse]:
-    """The upstream's response, asked for this visitor alone. `entry` is what a HEAD may tell
-    something about.
+    """The upstream's response for this visitor only. `entry` is what a response to HEAD may update.
 
     `why` is one of RFC 9211's words. Raises UpstreamError when there is no response.
     """
@@ -162,9 +164,12 @@ async def bypass(
 
 
 def _notice_storable(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> None:
-    """Let the next visitor fetch for all again, where a response can be stored by now."""
+    """Allow coalescing for a URL again, where its response can be stored by now."""
     flights, group = lookup.cache.flights, _group(lookup)
-    if flights.is_uncacheable(group) and not _storage_refusal(lookup, upstream, headers):
+    if not flights.is_due_again(group):
+        return
+    policy = _policy(upstream.status, headers, time.time())
+    if not _storage_refusal(lookup, upstream, headers, policy):
         flights.forget_uncacheable(group)
 
 
@@ -198,26 +203,41 @@ def _learn_from_head(
 
 
 def _group(lookup: Lookup) -> tuple[Key, bool, bool]:
-    """Whose responses are stored or not alike."""
+    """The key of the uncacheable mark: requests whose responses are stored or not alike."""
     return lookup.key, lookup.may_share, bool(lookup.unknown)
 
 
-@asynccontextmanager
-async def fetch_response(
+def fetch_response(
     lookup: Lookup, entry: Entry | None, want: RequestDirectives
-) -> AsyncIterator[OriginResponse]:
+) -> AbstractAsyncContextManager[OriginResponse]:
     """The response to a request for which nothing fresh is stored. `entry` is what is stale."""
-    flights, group = lookup.cache.flights, _group(lookup)
-    if entry is None and flights.is_uncacheable(group):
-        async with bypass(lookup, "miss") as response:
-            yield response
-        return
+    if entry is None and lookup.cache.flights.is_uncacheable(_group(lookup)):
+        return bypass(lookup, "miss")
     each_time = entry is not None and (entry.policy.no_cache or entry.policy.lifetime <= 0)
     if lookup.is_alone or each_time:
         # To be asked about for each visitor anew: no other visitor's response would do.
-        async with _fetched(lookup, entry, want) as outcome, _pumped(lookup, outcome):
+        return _fetched_alone(lookup, entry, want)
+    return _coalesced(lookup, entry, want)
+
+
+@asynccontextmanager
+async def _fetched_alone(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives
+) -> AsyncIterator[OriginResponse]:
+    async with _Fetched(lookup, entry, want) as outcome:
+        if isinstance(outcome, Streaming):
+            async with _pumped(lookup, outcome):
+                yield _leader_response(lookup, outcome)
+        else:
             yield _leader_response(lookup, outcome)
-        return
+
+
+@asynccontextmanager
+async def _coalesced(
+    lookup: Lookup, entry: Entry | None, want: RequestDirectives
+) -> AsyncIterator[OriginResponse]:
+    """The response to the first of the requests for it that are under way."""
+    flights, group = lookup.cache.flights, _group(lookup)
     where = (group, lookup.cache.store.selecting_of(lookup.key, lookup.headers))
     in_flight = flights.in_flight(where)
     if in_flight is not None:
@@ -235,11 +255,8 @@ async def fetch_response(
 
 
 @asynccontextmanager
-async def _pumped(lookup: Lookup, outcome: Outcome) -> AsyncIterator[None]:
+async def _pumped(lookup: Lookup, outcome: Streaming) -> AsyncIterator[None]:
     """Collect a body that is still coming while the visitor reads it."""
-    if not isinstance(outcome, Streaming):
-        yield
-        return
     pump = asyncio.create_task(_pump(lookup, outcome))
     try:
         yield
@@ -253,7 +270,7 @@ async def _pumped(lookup: Lookup, outcome: Outcome) -> AsyncIterator[None]:
 
 
 def refresh(lookup: Lookup, entry: Entry) -> None:
-    """Ask again while the visitor already has the stale response (RFC 5861, 3)."""
+    """Revalidate in the background, after the stale response was sent (RFC 5861, 3)."""
     where: tuple[object, ...]
     where = (_group(lookup), lookup.cache.store.selecting_of(lookup.key, lookup.headers))
     if lookup.is_alone:
@@ -267,7 +284,7 @@ def _begin(
 ) -> Flight[Outcome, Stored | Streaming]:
     async def fetch(flight: Flight[Outcome, Stored | Streaming]) -> None:
         try:
-            async with _fetched(lookup, entry, want) as outcome:
+            async with _Fetched(lookup, entry, want) as outcome:
                 flight.settle(outcome)
                 if isinstance(outcome, Uncacheable):
                     flight.share(None)
@@ -288,40 +305,54 @@ def _begin(
     return lookup.cache.flights.begin(where, fetch)
 
 
-@asynccontextmanager
-async def _fetched(
-    lookup: Lookup, base: Entry | None, want: RequestDirectives
-) -> AsyncIterator[Outcome]:
-    """Ask the upstream; what comes of it, for as long as the block lasts. `base` is what is stored
-    and stale.
+@dataclass(slots=True)
+class _Fetched:
+    """The upstream asked; what comes of it, for as long as the block lasts. `base` is what is
+    stored and stale.
+
+    A class: an asynchronous generator costs each request 4 µs more.
     """
-    headers = lookup.headers
-    why = "miss" if base is None else "stale"
-    if base is not None:
-        headers = CIMultiDict(headers)
-        for name in RANGE_FIELDS:
-            headers.popall(name, None)
-        if lookup.may_validate(base):
-            headers.update(validators(base.headers))
-    asked = time.time(), time.monotonic()
-    try:
+
+    lookup: Lookup
+    base: Entry | None
+    want: RequestDirectives
+    _opened: AbstractAsyncContextManager[ClientResponse] | None = None
+
+    async def __aenter__(self) -> Outcome:
+        lookup, base, want = self.lookup, self.base, self.want
+        headers = lookup.headers
+        why = "miss" if base is None else "stale"
+        if base is not None:
+            headers = CIMultiDict(headers)
+            for name in RANGE_FIELDS:
+                headers.popall(name, None)
+            if lookup.may_validate(base):
+                headers.update(validators(base.headers))
+        asked = time.time(), time.monotonic()
         opened = _ask(lookup, headers)
-        upstream = await opened.__aenter__()
-    except UpstreamError:
-        now = time.time()
-        if base is None or not allows_stale_on_error(
-            base.policy, base.age(now), want, reached=False
-        ):
+        try:
+            upstream = await opened.__aenter__()
+        except UpstreamError:
+            age = 0.0 if base is None else base.age(time.time())
+            if base is None or not allows_stale_on_error(base.policy, age, want, reached=False):
+                raise
+            return Stored(base, why, covers_error=True)
+        try:
+            outcome = await _judged(lookup, base, want, why, upstream, asked)
+        except BaseException as error:
+            await opened.__aexit__(type(error), error, error.__traceback__)
             raise
-        yield Stored(base, why, covers_error=True)
-        return
-    try:
-        yield await _judged(lookup, base, want, why, upstream, asked)
-    except BaseException as error:
-        if not await opened.__aexit__(type(error), error, error.__traceback__):
-            raise
-    else:
-        await opened.__aexit__(None, None, None)
+        self._opened = opened
+        return outcome
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.__aexit__(kind, error, traceback)
 
 
 async def _judged(
@@ -342,14 +373,15 @@ async def _judged(
             base.policy, base.age(now), want, reached=True
         ):
             return Stored(base, why, status, covers_error=True)
-    reason = _storage_refusal(lookup, upstream, headers)
+    policy = _policy(status, headers, now)
+    reason = _storage_refusal(lookup, upstream, headers, policy)
     if reason:
         if base is not None and status not in ERRORS and not lookup.is_alone:
-            store.remove(base)  # what it was a response to has another one now
+            store.remove(base)  # the response that it continues was replaced
         if reason not in _OF_THE_VISITOR and status not in ERRORS:
             lookup.cache.flights.mark_uncacheable(_group(lookup))
         return Uncacheable(live, why)
-    entry = _entry(lookup, live, asked, now)
+    entry = _entry(lookup, live, policy, asked, now)
     if not entry.is_page:
         return _collected(lookup, live, entry, why)
     page = live.page = await lookup.prepare(live)
@@ -357,7 +389,7 @@ async def _judged(
         lookup.cache.flights.mark_uncacheable(_group(lookup))
         return Uncacheable(live, why)
     if page.goes_on:
-        # What has come is read again from where all of it is gathered.
+        # The bytes so far are read again from the shared body.
         begun = page.read.body
         live.page = replace(page, read=_NOTHING_READ)
         return _collected(lookup, live, entry, why, begun)
@@ -365,7 +397,12 @@ async def _judged(
     return Stored(entry, why, status, _put(lookup, entry), headers)
 
 
-def _storage_refusal(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> str:
+def _storage_refusal(
+    lookup: Lookup,
+    upstream: ClientResponse,
+    headers: CIMultiDict[str],
+    policy: FreshnessPolicy,
+) -> str:
     status = upstream.status
     page = is_page(status, headers)
     reason = storage_refusal(
@@ -373,7 +410,7 @@ def _storage_refusal(lookup: Lookup, upstream: ClientResponse, headers: CIMultiD
         lookup.headers,
         status,
         headers,
-        time.time(),
+        policy,
         is_page=page,
         has_credentials=not lookup.may_share,
     )
@@ -382,14 +419,24 @@ def _storage_refusal(lookup: Lookup, upstream: ClientResponse, headers: CIMultiD
     if not lookup.is_storable(headers):
         return "private"
     if "Cookie" in lookup.headers and "cookie" in (selecting_names(headers, is_page=page) or ()):
-        return "cookies"  # no other visitor will ever have the same ones
+        return "cookies"  # no other visitor sends the same ones
     length = upstream.content_length
     if length is not None and length > lookup.cache.store.largest:
         return "too large"
     return ""
 
 
-def _entry(lookup: Lookup, live: LiveResponse, asked: tuple[float, float], now: float) -> Entry:
+def _policy(status: int, headers: CIMultiDict[str], now: float) -> FreshnessPolicy:
+    return freshness_policy(status, headers, now, is_page=is_page(status, headers))
+
+
+def _entry(
+    lookup: Lookup,
+    live: LiveResponse,
+    policy: FreshnessPolicy,
+    asked: tuple[float, float],
+    now: float,
+) -> Entry:
     headers = live.headers
     page = is_page(live.status, headers)
     names = selecting_names(headers, is_page=page) or ()
@@ -400,7 +447,7 @@ def _entry(lookup: Lookup, live: LiveResponse, asked: tuple[float, float], now: 
         reason=live.reason,
         headers=stored_headers(headers, now),
         body=b"",
-        policy=freshness_policy(live.status, headers, now, is_page=page),
+        policy=policy,
         born=now - initial_age(headers, asked[0], now),
         asked_at=asked[1],
         is_page=page,
@@ -409,8 +456,20 @@ def _entry(lookup: Lookup, live: LiveResponse, asked: tuple[float, float], now: 
 
 
 def _put(lookup: Lookup, entry: Entry) -> bool:
-    """Store a response whose body is here. False where it is not stored."""
+    """Store a response whose body is complete. False where it is not stored."""
     if reflects(_visitor_values(lookup, entry), entry.headers, entry.body):
+        return False
+    return lookup.cache.store.put(entry)
+
+
+def _put_validated(lookup: Lookup, base: Entry, entry: Entry) -> bool:
+    """Store a response that was validated. The body was made before this request was: only the
+    fields that the 304 brought can repeat what it said.
+    """
+    known = base.headers
+    changed = CIMultiDict((n, v) for n, v in entry.headers.items() if v not in known.getall(n, ()))
+    changed.popall("Date", None)
+    if changed and shown_in_headers(_visitor_values(lookup, entry), changed):
         return False
     return lookup.cache.store.put(entry)
 
@@ -436,11 +495,13 @@ def _validated(
         lookup.headers,
         entry.status,
         entry.headers,
-        now,
+        entry.policy,
         is_page=entry.is_page,
         has_credentials=not lookup.may_share,
     )
-    stored = not reason and lookup.is_storable(entry.headers) and _put(lookup, entry)
+    stored = (
+        not reason and lookup.is_storable(entry.headers) and _put_validated(lookup, base, entry)
+    )
     if not stored:
         lookup.cache.store.remove(base)
     return Stored(entry, "stale", 304, stored, for_visitor)
@@ -468,7 +529,7 @@ def _refreshed(
 def _collected(
     lookup: Lookup, live: LiveResponse, entry: Entry, why: str, begun: bytes = b""
 ) -> Outcome:
-    """Take what has come of a body: mostly all of it; of a page only its beginning, `begun`."""
+    """Read the beginning of a body: mostly all of it; of a page only `begun`."""
     store, source = lookup.cache.store, live.body
     body = SharedBody(source)
     try:
@@ -478,12 +539,12 @@ def _collected(
             entry.body = chunk
             return Stored(entry, why, entry.status, _put(lookup, entry), live.headers)
     except (aiohttp.ClientError, OSError) as error:
-        what = f"{live.upstream_origin} broke off ({failure_kind(error)})"
+        what = f"{live.upstream_origin} broke the connection ({failure_kind(error)})"
         raise UpstreamError(502, what) from error
     values = _visitor_values(lookup, entry)
     coding = entry.headers.get("Content-Encoding", "identity").lower()
     if shown_in_headers(values, entry.headers) or coding != "identity":
-        body.make_private()  # what is coded cannot be looked through before it is whole
+        body.make_private()  # a coded body cannot be searched before it is complete
     if chunk:
         body.add(chunk, values)
     length = source.declared_length or 0
@@ -494,8 +555,8 @@ def _collected(
 
 
 async def _pump(lookup: Lookup, streaming: Streaming) -> bool:
-    """Read a body as fast as the upstream sends it, and store it once it is whole. Returns whether
-    other visitors may have it.
+    """Read a body as fast as the upstream sends it, and store it once it is complete. Returns
+    whether other visitors may have it.
     """
     store, body, entry = lookup.cache.store, streaming.body, streaming.entry
     reserved = streaming.reserved
@@ -526,7 +587,7 @@ async def _pump(lookup: Lookup, streaming: Streaming) -> bool:
 
 
 async def _complete(lookup: Lookup, entry: Entry) -> bool:
-    """Store a response of which all has come. A page is compiled first."""
+    """Store a complete response. A page is compiled first."""
     if entry.is_page:
         whole = StoredResponse(entry, entry.headers, time.time(), lookup.may_share)
         page: PreparedPage = await lookup.prepare(whole)
@@ -538,7 +599,7 @@ async def _complete(lookup: Lookup, entry: Entry) -> bool:
 
 
 def _check_whole(source: BodySource, size: int) -> None:
-    """Raise for a body that ended too early: half of it is not stored."""
+    """Raise for a truncated body, which is not stored."""
     length = source.declared_length
     if length is not None and size != length:
         raise aiohttp.ClientPayloadError(f"{length} bytes were promised, {size} came")
@@ -547,7 +608,7 @@ def _check_whole(source: BodySource, size: int) -> None:
 
 
 def _suits(lookup: Lookup, shared: Stored | Streaming, want: RequestDirectives) -> bool:
-    """Whether what another visitor fetched will do for this one."""
+    """Whether another visitor's response may be used for this request."""
     entry = shared.entry
     names = tuple(name for name, _ in entry.selecting)
     if selecting(names, lookup.headers) != entry.selecting or not lookup.may_use(entry):
@@ -559,7 +620,7 @@ def _suits(lookup: Lookup, shared: Stored | Streaming, want: RequestDirectives) 
 
 
 def _follower_response(lookup: Lookup, shared: Stored | Streaming) -> OriginResponse:
-    """What a visitor gets who waited for another's request."""
+    """The response of a follower."""
     now = time.time()
     lookup.request[CACHE] = "collapsed"
     headers = aged_headers(shared.entry, now)
@@ -572,7 +633,7 @@ def _follower_response(lookup: Lookup, shared: Stored | Streaming) -> OriginResp
 
 
 def _leader_response(lookup: Lookup, outcome: Outcome) -> OriginResponse:
-    """What the visitor gets whose request was sent to the upstream."""
+    """The response of the leader."""
     adds = lookup.cache.adds_cache_status
     lookup.request[CACHE] = outcome.why
     match outcome:

@@ -1,12 +1,10 @@
 """Invalidations that all workers share: purged URLs and unsafe methods (RFC 9111, 4.4).
 
 Each worker stores its own responses, but a purge reaches one of them only. So the times of purges
-and invalidations stand in memory that is shared by all workers: made before they are forked, read
+and invalidations are in memory that is shared by all workers: made before they are forked, read
 before every use. A response that was requested before its URL's time is not used, whether it is
-stored already or still in flight.
-
-URLs share slots by a hash: two that meet cost one request more to the upstream, nothing else.
-Times are CLOCK_MONOTONIC, which all processes of a machine share.
+stored already or still in flight. URLs share slots by a hash: a collision costs one more request to
+the upstream, nothing else. Times are CLOCK_MONOTONIC, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ _SIZE = _COUNT_AT + _COUNT.size
 
 @dataclass(frozen=True, slots=True)
 class PrefixPurge:
-    """Everything under a prefix ("host/path") that was asked for before `at` is out of date."""
+    """A purge of everything under a prefix ("host/path") that was requested before `at`."""
 
     at: float
     prefix: str
@@ -43,20 +41,20 @@ class InvalidationTable:
         self._memory = mmap.mmap(-1, _SIZE)
 
     def slot(self, place: str) -> int:
-        """Where the time of a URL ("host/path?query") stands."""
+        """The slot of a URL ("host/path?query")."""
         return (crc32(place.encode("utf-8", "surrogatepass")) & (_SLOTS - 1)) * _TIME.size
 
     def invalidated_at(self, slot: int) -> float:
-        """When a URL was last declared out of date; 0.0 for never."""
+        """When a URL was last invalidated; 0.0 for never."""
         time_: float = _TIME.unpack_from(self._memory, slot)[0]
         return time_
 
     def invalidate(self, place: str) -> None:
-        """Declare a URL out of date."""
+        """Invalidate a URL."""
         _TIME.pack_into(self._memory, self.slot(place), time.monotonic())
 
     def purge_prefix(self, prefix: str) -> None:
-        """Declare everything that starts so out of date; a very long prefix is shortened."""
+        """Invalidate everything that starts so; a very long prefix is shortened."""
         text = prefix.encode("utf-8", "surrogatepass")[:_PREFIX]
         count = self.count()
         # Two purges at the same moment may take the same place. The admin listener is one
@@ -66,14 +64,13 @@ class InvalidationTable:
         _COUNT.pack_into(self._memory, _COUNT_AT, count + 1)
 
     def count(self) -> int:
-        """How many prefixes were purged, ever."""
+        """The number of prefix purges so far."""
         number: int = _COUNT.unpack_from(self._memory, _COUNT_AT)[0]
         return number
 
     def prefixes(self, since: int = 0) -> list[PrefixPurge]:
-        """The purges after the first `since`, as far as they are remembered.
-
-        When some are forgotten, the first one given is for everything.
+        """The purges after the first `since`. Where some were overwritten, the first one returned
+        covers everything.
         """
         count = self.count()
         found: list[PrefixPurge] = []

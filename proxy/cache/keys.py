@@ -11,10 +11,10 @@ from proxy.http.quality import weighted
 
 
 class Key(NamedTuple):
-    """The resource, as the upstream can tell it apart.
+    """The resource, as the upstream distinguishes it.
 
-    `authority` and `target` are exactly as asked: an upstream may build links from either, and a
-    spelling of one visitor must not become another's.
+    `authority` and `target` are exactly as requested: an upstream may build links from either, and
+    one visitor's spelling must not reach another.
     """
 
     upstream: str
@@ -30,7 +30,9 @@ Selecting = tuple[tuple[str, str | None], ...]
 
 
 def vary_names(headers: MultiMapping[str]) -> tuple[str, ...] | None:
-    """The field names of `Vary`, lower case, sorted, each once. None for `*`: never the same."""
+    """The field names of `Vary`, lower case, sorted, each once. None for `*`, which
+    never matches.
+    """
     names: set[str] = set()
     for value in headers.getall("Vary", ()):
         names.update(name.strip().lower() for name in value.split(","))
@@ -40,7 +42,7 @@ def vary_names(headers: MultiMapping[str]) -> tuple[str, ...] | None:
 
 
 def selecting(names: tuple[str, ...], request: MultiMapping[str]) -> Selecting:
-    """What a request has in the named fields."""
+    """A request's values of the named fields."""
     return tuple((name, _value(name, request.getall(name, ()))) for name in names)
 
 
@@ -65,21 +67,20 @@ def _listed(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _weighted(text: str) -> str:
-    """Preferences in one spelling: their order says nothing (RFC 9110, 12.5.4), nor does case."""
+    """Preferences in normal form: neither order (RFC 9110, 12.5.4) nor case counts."""
     return ",".join(f"{what};q={weight:g}" for weight, what in _preferences(text))
 
 
 def _preferences(text: str) -> list[tuple[float, str]]:
-    """Weights and members, most wanted first, then by name."""
+    """Weights and members, by descending weight, then by name."""
     return sorted(
         ((weight, what) for what, weight in weighted(text)), key=lambda one: (-one[0], one[1])
     )
 
 
 def wants_language(request: MultiMapping[str], language: str) -> bool:
-    """Whether a request asks for exactly this language before all others.
-
-    Then a response in it is what the origin would choose, whatever comes second.
+    """Whether exactly this language is a request's first choice. Then a response in it is the one
+    that the origin would select, whatever the second choice is.
     """
     text = ",".join(request.getall("Accept-Language", ()))
     if not text or not language or len(text) > 300:

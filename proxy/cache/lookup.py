@@ -13,8 +13,8 @@ from proxy.cache.store import Entry
 from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
 
-# A GET with one of these is not the GET that its URL names: an origin that obeys it would fill the
-# cache with the response to something else.
+# A GET with one of these may be taken for another method: an origin that obeys it would fill the
+# cache with the response to another request.
 _NOT_THIS_REQUEST = (
     "If-Match",
     "If-Unmodified-Since",
@@ -26,9 +26,7 @@ _NOT_THIS_REQUEST = (
 
 
 class NotStoredError(Exception):
-    """The request is `only-if-cached`, and nothing is stored that it may have: a 504 (RFC 9111,
-    5.2.1.7).
-    """
+    """An `only-if-cached` request without a usable stored response: a 504 (RFC 9111, 5.2.1.7)."""
 
 
 def find_or_fetch(lookup: Lookup) -> AbstractAsyncContextManager[OriginResponse]:

@@ -1,7 +1,7 @@
 """The origin's response, live or stored: what everything behind the cache reads.
 
-Live: the upstream is sending it, for this visitor alone. Shared: its body is still coming, and is
-stored once it is whole; several visitors read along. Stored: it is here.
+Live: the upstream is sending it, for this visitor only. Shared: its body is still arriving, and is
+stored once it is complete; several visitors read it meanwhile. Stored: complete.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from proxy.upstream.body import BodySource, LiveBody, ReadResult, StoredBody
 
 @dataclass(frozen=True, slots=True)
 class PreparedPage:
-    """What came of reading a page: `compiled`, or `why` not.
+    """The result of reading a page: `compiled`, or `why` not.
 
-    `is_html` is False where bytes without a type turned out to be something else; `goes_on` where
-    it is to be sent while it comes. `may_store`: nothing in it, as far as it was read, makes it a
-    page for patients, and it could be stored once all of it is here.
+    `is_html` is False where sniffing showed that bytes without a type are no page; `goes_on` where
+    it is to be streamed. `may_store`: no mark in it, as far as it was read, makes it a patient
+    page, and it may be stored once it is complete.
     """
 
     read: ReadResult
@@ -38,10 +38,10 @@ class PreparedPage:
 
 
 class OriginResponse(Protocol):
-    """A response of the origin. `headers` are its end-to-end ones, for one visitor, to be changed.
+    """A response of the origin. `headers` are its end-to-end ones, a copy for one visitor.
 
-    `stored` is the stored response, where it is one; `page` is what was made of a page that was
-    read already.
+    `stored` is the stored response, where it is one; `page` is the prepared page, where it was read
+    already.
     """
 
     @property
@@ -101,7 +101,7 @@ class LiveResponse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedResponse:
-    """A response whose body several visitors read while it comes. An `OriginResponse`."""
+    """A response whose body several visitors read as it arrives. An `OriginResponse`."""
 
     live: LiveResponse
     headers: CIMultiDict[str]
@@ -130,8 +130,8 @@ class SharedResponse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredResponse:
-    """A response that is here. An `OriginResponse`. `now` is when it was looked up, in seconds
-    since 1970; `may_share` whether the request does not say who asks.
+    """A complete response. An `OriginResponse`. `now` is when it was looked up, in seconds since
+    1970; `may_share` whether the request identifies no visitor.
     """
 
     stored: Entry

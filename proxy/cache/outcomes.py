@@ -13,7 +13,7 @@ from proxy.cache.store import Entry
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """A response that is here as a whole. `headers` are the upstream's, for whoever fetched it."""
+    """A complete response. `headers` are the upstream's, for the leader."""
 
     entry: Entry
     why: str
@@ -25,8 +25,8 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Streaming:
-    """A response to be stored whose body is still coming. `entry` has no body yet; `reserved` are
-    the bytes that the store counts for it.
+    """A response to be stored whose body is still arriving. `entry` has no body yet; `reserved` are
+    the bytes that the store has reserved for it.
     """
 
     entry: Entry
@@ -38,7 +38,7 @@ class Streaming:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Uncacheable:
-    """A response that is not stored: for the one who asked."""
+    """A response that is not stored: for the leader only."""
 
     live: LiveResponse
     why: str

@@ -22,7 +22,7 @@ from proxy.http.representation import OF_CONTENT
 from proxy.http.request_fields import TRACING, unknown_fields
 
 HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
-"""What may be stored without a word of the origin (RFC 9110, 15.1), but for 206."""
+"""Statuses that are heuristically cacheable (RFC 9110, 15.1), without 206."""
 
 _UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307}
 _NEVER_STORED = frozenset({206, 304, 412, 416})
@@ -34,8 +34,9 @@ ERRORS = frozenset({500, 502, 503, 504})
 
 MAX_HEURISTIC_LIFETIME = 3600.0
 MAX_HEURISTIC_PAGE_LIFETIME = 60.0
-"""Seconds. The tenth of a file's age (RFC 9111, 4.2.2) can be days; who changes a page and says
-nothing of caching expects to see it soon."""
+"""Seconds. The tenth of a file's age (RFC 9111, 4.2.2) can be days; an editor who changes a page
+without caching directives expects to see it soon.
+"""
 
 UNREACHABLE = 86400.0
 """Seconds that a stale response may stand in for an upstream that cannot be reached, where the
@@ -46,7 +47,7 @@ _AGE = re.compile(r"[0-9]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class FreshnessPolicy:
-    """For how long a stored response may be used, and how. Seconds."""
+    """Freshness lifetimes of a stored response, in seconds."""
 
     lifetime: float
     stale_while_revalidate: float = 0.0
@@ -58,12 +59,12 @@ class FreshnessPolicy:
     shared_lifetime: bool = False
     """s-maxage forbids staleness too, unless the origin itself says `stale-*` beside it."""
     explicit: bool = False
-    """The lifetime is the origin's own word, not a guess of ours."""
+    """The lifetime is the origin's own, not a heuristic one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDirectives:
-    """What a request says about caches."""
+    """The caching directives of a request."""
 
     no_store: bool = False
     no_cache: bool = False
@@ -76,7 +77,7 @@ WANTS_NOTHING = RequestDirectives()
 
 
 class Use(enum.Enum):
-    """What may be done with a stored response."""
+    """How a stored response may be used."""
 
     FRESH = "fresh"
     WHILE_REVALIDATING = "stale-while-revalidate"
@@ -84,11 +85,11 @@ class Use(enum.Enum):
 
 
 def wants(headers: MultiMapping[str]) -> RequestDirectives:
-    """The caching directives of a request (RFC 9111, 5.2.1). `Pragma` counts where there is no
+    """The caching directives of a request (RFC 9111, 5.2.1). `Pragma` applies without
     Cache-Control.
 
-    `max-stale` counts for nothing, as in Varnish and nginx: how old a response may be is between
-    the origin and its cache. Whoever sends it would reach what waits to be validated.
+    `max-stale` is ignored, as in Varnish and nginx: how old a response may be is between the origin
+    and its cache. A client could request what waits to be validated with it.
     """
     if "Cache-Control" not in headers:
         pragma = headers.get("Pragma", "")
@@ -106,7 +107,7 @@ def wants(headers: MultiMapping[str]) -> RequestDirectives:
 
 
 def response_directives(headers: MultiMapping[str]) -> tuple[Directives, bool]:
-    """The directives that count for us, and whether they are CDN-Cache-Control's.
+    """The directives that apply, and whether they are CDN-Cache-Control's.
 
     A targeted field replaces Cache-Control and Expires altogether (RFC 9213, 2.2).
     """
@@ -122,17 +123,18 @@ def storage_refusal(
     request: MultiMapping[str],
     status: int,
     headers: CIMultiDict[str],
-    now: float,
+    policy: FreshnessPolicy,
     *,
     is_page: bool = False,
     has_credentials: bool = False,
 ) -> str:
-    """Why a response may not be stored for all visitors; "" when it may (RFC 9111, 3).
+    """Why a response may not be stored for all visitors; "" when it may (RFC 9111, 3). `policy` is
+    what `freshness_policy` makes of it.
 
     Stricter than the RFC where what was made for one visitor may be in a response:
 
     - A page that sets a cookie is never stored; anything else that does only if it says `public`.
-    - `has_credentials`: the request said who asks (a session cookie, `Authorization`). No page is
+    - `has_credentials`: the request has a session cookie or `Authorization`. No page is
       stored then, and nothing else without a lifetime that the origin itself gives, be it styles,
       scripts, fonts, images, sound or film; all other types only with `public` or `s-maxage`.
     - A request field that is not in the cache key may have changed the response, unless `Vary`
@@ -165,7 +167,6 @@ def storage_refusal(
         return "vary"
     if not set(unknown_fields(request)) <= set(varies):
         return "request field"
-    policy = freshness_policy(status, headers, now, is_page=is_page)
     if has_credentials:
         for_all = "public" in given or "s-maxage" in given
         # A lifetime of 0 would be validated with other visitors' requests: an origin whose
@@ -205,14 +206,14 @@ def is_static(headers: CIMultiDict[str]) -> bool:
 
 
 def has_validator(headers: MultiMapping[str]) -> bool:
-    """Whether a response can be validated: has it changed?"""
+    """Whether a response can be validated."""
     return "ETag" in headers or "Last-Modified" in headers
 
 
 def freshness_policy(
     status: int, headers: MultiMapping[str], now: float, *, is_page: bool = False
 ) -> FreshnessPolicy:
-    """For how long a response that came at `now` may be used, and how."""
+    """The freshness lifetimes of a response that was received at `now`."""
     given, is_targeted = response_directives(headers)
     shared = given.seconds("s-maxage")
     lifetime = float(shared) if shared is not None else None
@@ -267,7 +268,7 @@ def _date(headers: MultiMapping[str], now: float) -> float:
 
 
 def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float) -> float:
-    """How old a response was when it came (RFC 9111, 4.2.3)."""
+    """The age of a response when it was received (RFC 9111, 4.2.3)."""
     apparent = max(0.0, answered_at - _date(headers, answered_at))
     if apparent < 1:
         apparent = 0.0  # dates have whole seconds
@@ -277,7 +278,7 @@ def initial_age(headers: MultiMapping[str], asked_at: float, answered_at: float)
 
 
 def freshness(policy: FreshnessPolicy, age: float, want: RequestDirectives) -> Use:
-    """What may be done with a stored response of this age."""
+    """How a stored response of this age may be used."""
     if want.no_cache or policy.no_cache:
         return Use.VALIDATE
     if want.max_age is not None and age > want.max_age:
@@ -297,9 +298,9 @@ def allows_stale_on_error(
 ) -> bool:
     """Whether a stored response may stand in for a failure of the upstream.
 
-    `reached` tells an error status (500, 502, 503, 504) from an upstream that gave no response:
-    only for the latter may a cache decide itself (RFC 9111, 4.2.4). What has no lifetime of the
-    origin's own stands in for nothing.
+    `reached` distinguishes an error status (500, 502, 503, 504) from an upstream that gave no
+    response: only for the latter may a cache decide itself (RFC 9111, 4.2.4). What has no lifetime
+    of the origin's own stands in for nothing.
     """
     if (
         not policy.explicit
@@ -345,7 +346,7 @@ _OF_THE_BYTES = frozenset(map(str.lower, (*OF_CONTENT, "Transfer-Encoding", "ETa
 def updated_headers(
     stored: CIMultiDict[str], newer: CIMultiDict[str], now: float
 ) -> CIMultiDict[str]:
-    """Stored header fields after a 304, or a 200 to HEAD, said that the bytes are the same."""
+    """Stored header fields, updated by a 304, or by a 200 to HEAD for the same bytes."""
     fresh = stored_headers(newer, now)
     result = CIMultiDict(stored)
     changing = [(name, value) for name, value in fresh.items() if name.lower() not in _OF_THE_BYTES]
@@ -357,7 +358,7 @@ def updated_headers(
 
 
 def describes_same(stored: MultiMapping[str], head: MultiMapping[str]) -> bool:
-    """Whether a 200 to HEAD is about the bytes that are stored (RFC 9111, 4.3.5)."""
+    """Whether a 200 to HEAD is about the stored bytes (RFC 9111, 4.3.5)."""
     for name in ("ETag", "Last-Modified", "Content-Length"):
         new = head.get(name)
         if new is None:

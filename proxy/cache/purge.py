@@ -10,9 +10,9 @@ from proxy.cache.fetch import SharedCache
 
 
 def purge(request: web.BaseRequest, cache: SharedCache | None) -> web.Response:
-    """Throw out a URL, all that begin so (`*` at the end), or everything (`*`), in all workers.
+    """Purge a URL, a prefix (`*` at the end), or everything (`*`), in all workers.
 
-    The reply tells how many entries this worker, one of several, had.
+    The reply has the number of entries in this worker, one of several.
     """
     if request.method != "POST":
         return _refused(405, "purging is a POST: /purge?url=https://www.example.com/page")

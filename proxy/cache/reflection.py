@@ -1,8 +1,8 @@
 """Detect a response that repeats values of its request: it is not stored, whatever its directives.
 
 An origin that writes a request's `Referer`, its identifiers or the visitor's address into a page
-which it calls cacheable gives that to the next visitor: by mistake, or made to by an attacker.
-Pure functions.
+that it marks as cacheable discloses them to the next visitor: by mistake, or made to by an
+attacker. Pure functions.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from proxy.http.media_types import media_type
 from proxy.http.request_fields import TRACING
 
 _MIN_LENGTH = 6
-"""Characters. A shorter value stands in many a page by chance."""
+"""Characters. A shorter value is in many pages by chance."""
 _MAX_DECODED = 8 * 2**20
-"""Bytes of a decoded body that are looked through."""
+"""Bytes of a decoded body that are searched."""
 _ORIGIN_ONLY = re.compile(r"https?://[^/?#]+/?\Z", re.IGNORECASE)
 _BINARY = ("image/", "audio/", "video/", "font/", "application/font", "application/wasm")
 UNREFLECTED = frozenset(
@@ -35,7 +35,7 @@ UNREFLECTED = frozenset(
     }
 )  # fmt: skip
 _SENT_BACK = frozenset({"access-control-allow-origin", "vary", "set-cookie", "server", *TRACING})
-"""Response fields that are not looked at: keyed, or not stored."""
+"""Response fields that are not searched: keyed, or not stored."""
 _WORDS = frozenset(
     {
         "document", "iframe", "script", "style", "image", "navigate", "no-cors", "same-origin",
@@ -43,13 +43,13 @@ _WORDS = frozenset(
         "no-store", "max-age=0", "only-if-cached", "cloudflare", PSEUDONYM,
     }
 )  # fmt: skip
-"""What many visitors send and many bodies say."""
+"""Values that many visitors send and many bodies contain."""
 
 
 def visitor_values(
     request: MultiMapping[str], own_site: str, keyed: Iterable[str] = ()
 ) -> tuple[bytes, ...]:
-    """What only this request said, in each form in which it may stand in a body.
+    """The values of this request only, in each form in which they may appear in a body.
 
     `request` are the fields that the origin got, `own_site` is the site's scheme and authority
     ("https://www.example.com"), `keyed` are the field names of `Vary`, lower case.
@@ -59,7 +59,7 @@ def visitor_values(
 
 
 def reflects(values: Sequence[bytes], headers: CIMultiDict[str], body: bytes) -> bool:
-    """Whether a response shows one of `visitor_values`."""
+    """Whether a body contains one of `visitor_values`."""
     if shown_in_headers(values, headers):
         return True
     if not values or media_type(headers).startswith(_BINARY):
@@ -72,7 +72,7 @@ def reflects(values: Sequence[bytes], headers: CIMultiDict[str], body: bytes) ->
 
 
 def shown_in_headers(values: Sequence[bytes], headers: CIMultiDict[str]) -> bool:
-    """Whether response fields show one of `visitor_values`."""
+    """Whether response fields contain one of `visitor_values`."""
     fields = "\n".join(v for name, v in headers.items() if name.lower() not in _SENT_BACK)
     text = fields.encode("utf-8", "surrogateescape")
     return any(value in text for value in values)
@@ -97,7 +97,7 @@ def _values(
 
 
 def _says_nothing(value: str, own_site: str) -> bool:
-    """Whether a value is no visitor's secret: an origin, a URL of the site, this machine."""
+    """Whether a value identifies no visitor: an origin, a URL of the site, this machine."""
     if "://" in value:
         own = value.startswith(f"{own_site}/") and "?" not in value
         return own or _ORIGIN_ONLY.match(value) is not None
@@ -110,6 +110,6 @@ def _says_nothing(value: str, own_site: str) -> bool:
 
 
 def _forms(value: str) -> set[bytes]:
-    """How a value stands in a body: as it is, in HTML, in JSON."""
+    """The forms of a value in a body: as it is, in HTML, in JSON."""
     forms = {value, html.escape(value), json.dumps(value)[1:-1]}
     return {form.encode("utf-8", "surrogateescape") for form in forms}

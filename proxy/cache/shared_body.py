@@ -1,7 +1,7 @@
 """A body that is still arriving, read by several visitors at once.
 
-The fetch reads as fast as the upstream sends; each visitor takes it at a pace of their own. A body
-that turns out too large to store goes on for the visitor who asked first only, at that pace.
+The fetch reads as fast as the upstream sends; each visitor reads at their own pace. A body that
+turns out too large to store is streamed to the leader only, at that visitor's pace.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from aiohttp import ClientPayloadError
 from proxy.upstream.body import BodySource
 
 _SLICE = 256 * 1024
-"""Bytes handed out at once of what is here already."""
+"""Maximum bytes of one read."""
 
 
 class SharedBody:
-    """What has come of a body so far.
+    """The bytes of a body so far.
 
-    `whole`: all of it is here. `too_large`: it is collected no further. `private`: it shows what
-    the visitor who asked first said, so that no other may read on. `failure`: it broke off.
+    `whole`: it is complete. `too_large`: it is collected no further. `private`: it contains values
+    of the leader's request, so that followers may not read on. `failure`: the upstream's connection
+    broke.
     """
 
     def __init__(self, source: BodySource) -> None:
@@ -36,7 +37,7 @@ class SharedBody:
         self._changed: asyncio.Event = asyncio.Event()
 
     def add(self, chunk: bytes, values: Sequence[bytes] = ()) -> None:
-        """Add what has come; where one of `values` stands in it, the body is private."""
+        """Append bytes; where they contain one of `values`, the body is private."""
         if values and not self.private:
             text = self._tail + chunk
             if any(value in text for value in values):
@@ -47,14 +48,14 @@ class SharedBody:
         self._wake()
 
     def finish(self) -> bytes:
-        """All has come. Returns the body."""
+        """The body is complete. Returns it."""
         body = b"".join(self.chunks)
         self.whole = True
         self._wake()
         return body
 
     def give_up(self) -> None:
-        """Collect no further."""
+        """Stop collecting."""
         self.too_large = True
         self._wake()
 
@@ -76,8 +77,8 @@ class SharedBody:
 
 
 class SharedBodyReader:
-    """One visitor's place in a shared body. A `BodySource`. `is_leader` is for the visitor who
-    asked first.
+    """One visitor's position in a shared body. A `BodySource`. `is_leader` is for the visitor whose
+    request is in flight.
     """
 
     __slots__ = ("_body", "_is_leader", "_next")
@@ -114,7 +115,7 @@ class SharedBodyReader:
         return body.whole
 
     async def readany(self) -> bytes:
-        """The next bytes; b"" at the end. Raises what the upstream's failure raised."""
+        """The next bytes; b"" at the end. Raises the upstream's failure."""
         body = self._body
         while self._next >= len(body.chunks) and not self._is_withdrawn():
             if body.too_large:

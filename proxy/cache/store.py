@@ -1,4 +1,4 @@
-"""The store: responses of one worker, within a budget of bytes."""
+"""The store: one worker's responses, within a budget of bytes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from proxy.cache.policy import FreshnessPolicy
 from proxy.html import Boundary, Page
 
 _OVERHEAD = 1500
-"""Bytes that an entry takes beside its texts, about."""
+"""Approximate bytes of an entry without its texts."""
 _MAX_VARIANTS = 64
-"""Stored for one URL. `Vary: User-Agent` has thousands, each asked for once."""
+"""Stored for one URL. `Vary: User-Agent` has thousands, each requested once."""
 _SHARE = 16
 """A response larger than this part of the budget is not stored: it would evict too many others."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledPage:
-    """What was made of a stored page. A reload makes new boundaries: then it is compiled anew."""
+    """A stored page's compiled form. A reload makes new boundaries, for which it is
+    compiled anew.
+    """
 
     page: Page
     boundary: Boundary
 
     def cost(self, body: bytes) -> int:
-        """Bytes that it takes beside the body, about."""
+        """Approximate bytes, without the body."""
         page = self.page
         return 400 * len(page.gates) + 1024 + (0 if page.body is body else len(page.body))
 
@@ -38,8 +40,8 @@ class CompiledPage:
 class Entry:
     """A stored response of the origin, the same for all visitors. Only `compiled` ever changes.
 
-    `born` is when its age was 0 (seconds since 1970), `asked_at` when it was asked for
-    (CLOCK_MONOTONIC). `compiled` is what was made of a page.
+    `born` is when its age was 0 (seconds since 1970), `asked_at` when it was requested
+    (CLOCK_MONOTONIC). `compiled` is the compiled form of a page.
     """
 
     key: Key
@@ -53,7 +55,7 @@ class Entry:
     asked_at: float
     is_page: bool = False
     has_credentials: bool = False
-    """Fetched by a request that said who asks: never validated for another."""
+    """Fetched by a request with credentials or a session: never validated for another."""
     compiled: CompiledPage | None = None
     slot: int = field(default=0, init=False)
     gone: bool = field(default=False, init=False)
@@ -64,7 +66,7 @@ class Entry:
 
     @property
     def cost(self) -> int:
-        """Bytes, about."""
+        """Approximate bytes."""
         texts = sum(len(name) + len(value) + 200 for name, value in self.headers.items())
         chosen = sum(len(value or "") for _, value in self.selecting)
         compiled = self.compiled.cost(self.body) if self.compiled is not None else 0
@@ -80,9 +82,9 @@ def place_of(key: Key) -> str:
 
 
 def selecting_names(headers: MultiMapping[str], *, is_page: bool) -> tuple[str, ...] | None:
-    """The request fields that select among a URL's responses. None when no request is like another.
+    """The request fields that select among a URL's responses. None when no request matches another.
 
-    A coded body is for those who can decode it, whether its origin says so or not. A page is
+    A coded body is for those who can decode it, whether its origin declares so or not. A page is
     decoded here, so its coding does not matter.
     """
     names = vary_names(headers)
@@ -96,7 +98,7 @@ def selecting_names(headers: MultiMapping[str], *, is_page: bool) -> tuple[str, 
 
 
 class Store:
-    """Entries, most recently used last. Not for several threads."""
+    """Entries, least recently used first. Not thread-safe."""
 
     def __init__(self, budget: int, invalidations: InvalidationTable | None = None) -> None:
         self.budget = budget
@@ -119,11 +121,11 @@ class Store:
         return self.budget // _SHARE
 
     def selecting_of(self, key: Key, request: MultiMapping[str]) -> tuple[Selecting, ...]:
-        """What a request has in the fields by which the stored responses of a URL were selected."""
+        """A request's values of the fields by which the stored responses of a URL were selected."""
         return tuple(selecting(names, request) for names in self._names.get(key, ()))
 
     def get(self, key: Key, request: Callable[[], MultiMapping[str]]) -> Entry | None:
-        """The stored response for a request, if any. `request` gives its header fields, as the
+        """The stored response for a request, if any. `request` returns its header fields, as the
         upstream would get them; it is only called where they matter.
         """
         if self.invalidations.count() != self._purges_seen:
@@ -144,7 +146,7 @@ class Store:
         return found
 
     def still_has(self, entry: Entry) -> bool:
-        """Whether an entry that was found earlier may still be used; counts as a use of it."""
+        """Whether an entry that was found earlier is still valid; counts as a use of it."""
         if self.invalidations.count() != self._purges_seen:
             self._obey_purges()
         if entry.gone or entry.asked_at <= self.invalidations.invalidated_at(entry.slot):
@@ -195,7 +197,7 @@ class Store:
         return True
 
     def set_compiled(self, entry: Entry, compiled: CompiledPage) -> None:
-        """Keep what was made of a stored page with it."""
+        """Store the compiled form of a stored page."""
         entry.compiled = compiled
         place = (entry.key, entry.selecting)
         if self._entries.get(place) is entry:
@@ -210,19 +212,19 @@ class Store:
             self._forget(place)
 
     def invalidate(self, key: Key) -> None:
-        """Everything that is known of a URL is out of date, in all workers."""
+        """Invalidate a URL in all workers."""
         self.invalidations.invalidate(place_of(key))
 
     def purge(self, url: str) -> int:
-        """Throw out one URL ("host/path?query"), in all workers. Returns how many responses of it
-        this worker had.
+        """Purge one URL ("host/path?query") in all workers. Returns the number of its responses in
+        this worker.
         """
         place = _lower_host(url)
         self.invalidations.invalidate(place)
         return self._throw_out(entry for entry in self._entries.values() if entry.place == place)
 
     def purge_prefix(self, prefix: str) -> int:
-        """Throw out all URLs that start so; "" is all of them."""
+        """Purge all URLs with this prefix in all workers; "" is all of them."""
         place = _lower_host(prefix)
         self.invalidations.purge_prefix(place)
         before = len(self._entries)
@@ -230,7 +232,7 @@ class Store:
         return before - len(self._entries)
 
     def reserve(self, size: int) -> bool:
-        """Count bytes of a body in flight. False when too much is in flight already."""
+        """Reserve bytes for a body in flight. False when too many are reserved already."""
         if self.in_flight + size > self.budget // 2:
             return False
         self.in_flight += size

@@ -22,9 +22,9 @@ def aged_headers(entry: Entry, now: float) -> CIMultiDict[str]:
 async def send_stored(
     request: web.BaseRequest, entry: Entry, headers: CIMultiDict[str], now: float
 ) -> ProxyResponse:
-    """Send what is stored, as the request's conditions and range ask for it.
+    """Send a stored response, as the request's conditions and range require.
 
-    Several ranges at once get the whole: who asks for them must be ready for that (RFC 9110, 14.2).
+    Several ranges get the whole, which every client must accept (RFC 9110, 14.2).
     """
     status, body = entry.status, entry.body
     part: Part | bool | None = None

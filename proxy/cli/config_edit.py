@@ -77,7 +77,9 @@ class ConfigEdit:
             known = {(problem.message, problem.severity) for problem in self.loaded.problems}
             new = [f.message for f in error.problems if (f.message, f.severity) not in known]
             messages = "\n".join(f"  {message}" for message in new)
-            stop(f"this cannot stand in {self.path}:\n{messages}\nNothing was written.", PROBLEMS)
+            stop(
+                f"the change makes {self.path} invalid:\n{messages}\nNothing was written.", PROBLEMS
+            )
 
     def includes(self, file: Path) -> bool:
         """Whether a file is one that the config includes."""
@@ -135,7 +137,9 @@ def read_for_change(path: Path) -> ConfigEdit:
     try:
         loaded, _ = read_config(path)
     except ConfigError as error:
-        stop(f"{error}\n{path} has problems already; mend them first. Nothing written.", PROBLEMS)
+        stop(
+            f"{error}\n{path} has problems already; fix them first. Nothing was written.", PROBLEMS
+        )
     return ConfigEdit(path, loaded)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from proxy.cli.options import PROBLEMS, ConfigOption, JsonOption, open_config, print_json, stop
 from proxy.config.file import folder_of
-from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import NoKeysError, first_keys, make_key, read_keys
 
 keys = typer.Typer(
@@ -25,7 +25,7 @@ def list_keys(config: ConfigOption, as_json: JsonOption = False) -> None:
     folder = folder_of(config) / loaded.config.preferences.keys
     try:
         ring = read_keys(folder)
-    except KeyFaultError as error:
+    except KeyFileError as error:
         stop(str(error), PROBLEMS)
     rows = [
         {"kid": kid, "file": str(folder / name), "signs": kid == ring.signing_id}
@@ -59,7 +59,7 @@ def rotate(
             before = {}
             first_keys(folder, now)
         ring = read_keys(folder)
-    except (KeyFaultError, OSError) as error:
+    except (KeyFileError, OSError) as error:
         stop(str(error), PROBLEMS)
     name, kid = next((name, kid) for name, kid in ring.ids.items() if name not in before)
     signs = kid == ring.signing_id

@@ -60,8 +60,8 @@ def _request(
         stop(str(error), USAGE)
     if not request.site_given:
         typer.echo(
-            f"note: no site of {config} answers to {urlsplit(url).netloc}; "
-            f"the rules of site {request.site.name!r} are taken",
+            f"note: no site of {config} has the host {urlsplit(url).netloc}; "
+            f"the rules of site {request.site.name!r} are used",
             err=True,
         )
     return request, loaded
@@ -75,7 +75,7 @@ def rewrite(
         typer.Option(
             "--accept",
             help="What the visitor allowed: categories with commas, all, or none; unreadable: "
-            "there is a preference cookie that cannot be read. Left out: no choice yet.",
+            "there is a preference cookie that cannot be read. Default: no choice yet.",
         ),
     ] = None,
     gpc: GpcOption = False,
@@ -106,13 +106,13 @@ def explain(
         typer.Option(
             "--preferences",
             help="What the visitor allowed: categories with commas, all, or none; unreadable: "
-            "there is a preference cookie that cannot be read. Left out: no choice yet.",
+            "there is a preference cookie that cannot be read. Default: no choice yet.",
         ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
-            "--html", help="The page's file, - for stdin. Left out: fetched from the upstream."
+            "--html", help="The page's file, - for stdin. Default: fetched from the upstream."
         ),
     ] = None,
     gpc: GpcOption = False,
@@ -160,7 +160,7 @@ def _page_body(request: PreviewRequest, html: Path | None) -> tuple[bytes, str, 
     try:
         data, headers = _fetched(there, host=urlsplit(request.url).netloc)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        stop(f"{there}: no answer ({error}); give the page with --html FILE", PROBLEMS)
+        stop(f"{there}: no response ({error}); give the page with --html FILE", PROBLEMS)
     try:
         data = decoded(data, headers.get("Content-Encoding", ""), _FETCH_LIMIT)
     except CodingError as error:

@@ -45,7 +45,9 @@ def purge(
     loaded, _ = open_config(config)
     listen = loaded.config.proxy.admin_listen
     if listen.startswith("unix:"):
-        stop(f"{config}: ask {listen} yourself: POST /purge?{urlencode({'url': url})}", USAGE)
+        stop(
+            f"{config}: send it to {listen} yourself: POST /purge?{urlencode({'url': url})}", USAGE
+        )
     host, _, port = listen.rpartition(":")
     host = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(  # noqa: S104
         host, host
@@ -58,7 +60,7 @@ def purge(
     except urllib.error.HTTPError as error:
         stop(error.read(1000).decode("utf-8", "replace").strip(), PROBLEMS)
     except (OSError, ValueError) as error:
-        stop(f"{there}: no answer ({error}): is the proxy running?", PROBLEMS)
+        stop(f"{there}: no response ({error}): is the proxy running?", PROBLEMS)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:

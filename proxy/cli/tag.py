@@ -70,7 +70,7 @@ def add(
         str | None, typer.Option("--approved-by", help="Who approved it: a name or mail address.")
     ] = None,
     owner: Annotated[
-        str | None, typer.Option("--owner", help="Who answers for it day by day.")
+        str | None, typer.Option("--owner", help="Who is responsible for it day by day.")
     ] = None,
     purpose: Annotated[str | None, typer.Option("--purpose", help="What it is for.")] = None,
     baa: Annotated[
@@ -100,7 +100,7 @@ def add(
     }
     for key, given, question in (
         ("purpose", purpose, "What is it for (Enter to leave out)"),
-        ("owner", owner, "Who answers for it day by day (Enter to leave out)"),
+        ("owner", owner, "Who is responsible for it day by day (Enter to leave out)"),
     ):
         text = given if given is not None or not interactive else _prompt(question, "")
         if text:
@@ -428,7 +428,7 @@ def _target(into: Path | None, file: ConfigEdit) -> Path:
         return file.path
     if not file.includes(into):
         stop(
-            f"{into} is no file that {file.path} includes, so a tag in it would never count; "
+            f"{into} is no file that {file.path} includes, so a tag in it would have no effect; "
             f'make the file, and add include = ["{into.parent.name or "tags"}/*.toml"] to '
             f"{file.path}",
             USAGE,

@@ -17,35 +17,35 @@ from consent_rules.config.load import (
 )
 from proxy.banner.texts import known_texts
 from proxy.config.includes import IncludedFiles, Stamp, stamp_of
-from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import check_keys
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile, RegionFileError
 
 
 def folder_of(path: Path) -> Path:
-    """What relative paths in a config file count from: the folder in which it is named, not the
-    one that a link to it leads to (Kubernetes puts config files behind links that change).
+    """The folder that relative paths in a config file are resolved against: that of the path as
+    given, not of a symbolic link's target (Kubernetes mounts config files behind links that
+    change).
     """
     return path.absolute().parent
 
 
 def read_config(path: Path, *, today: datetime.date) -> tuple[LoadedConfig, str]:
-    """Read and check a config file with all that it includes; also give its text.
-
-    Raises ConfigError or OSError.
+    """Read and check a config file with all its includes; also returns its text. Raises ConfigError
+    or OSError.
     """
     return ConfigFile(path).read(today)
 
 
 class ConfigFile:
-    """One reading of a config file. What was looked at is known afterwards, whatever came of it."""
+    """One reading of a config file. Which files were read is recorded even where reading failed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._included = IncludedFiles(path)
         self._content = b""
-        self._beside: dict[Path, Stamp] = {}
+        self._referenced_files: dict[Path, Stamp] = {}
 
     def read(self, today: datetime.date) -> tuple[LoadedConfig, str]:
         """As `read_config`."""
@@ -62,7 +62,7 @@ class ConfigFile:
                 environment=os.environ,
             )
         folder = folder_of(self.path)
-        self._beside = _beside(loaded.config, folder)
+        self._referenced_files = _referenced_files(loaded.config, folder)
         problems = [*_region_file(loaded, folder), *self._keys(loaded, folder)]
         if problems:
             raise ConfigError(problems, str(self.path))
@@ -75,39 +75,41 @@ class ConfigFile:
             return [_located(loaded, where, f"{keys}: not a folder, but a file of the config")]
         try:
             check_keys(keys)
-        except KeyFaultError as error:
+        except KeyFileError as error:
             return [_located(loaded, where, error)]
         return []
 
-    def used(self, config: Config) -> None:
-        """Say that the files beside it (keys, regions) were just read, or made."""
-        self._beside = _beside(config, folder_of(self.path))
+    def track_files(self, config: Config) -> None:
+        """Record the files that the config refers to (keys, region database) as just read or
+        created.
+        """
+        self._referenced_files = _referenced_files(config, folder_of(self.path))
 
     @property
     def folders(self) -> frozenset[Path]:
-        """The folders in which a change may be one of the config."""
-        beside = (path if path.is_dir() else path.parent for path in self._beside)
+        """The folders in which a change may change the config."""
+        beside = (path if path.is_dir() else path.parent for path in self._referenced_files)
         return frozenset(f for f in (*self._included.folders, *beside) if f.is_dir())
 
     def changed(self) -> bool:
-        """Whether a file is no longer as it was read, or another one has come or gone."""
-        stamps = self._included.stamps | self._beside
+        """Whether a file has changed since it was read, or was created or removed."""
+        stamps = self._included.stamps | self._referenced_files
         if any(stamp_of(path) != stamp for path, stamp in stamps.items()):
             return True
         return self._included.names_changed()
 
     def digest(self) -> bytes:
-        """Equal for equal content of the config's files and the same files beside it."""
+        """Equal for equal content of the config's files and unchanged referenced files."""
         found = hashlib.blake2b(self._content, digest_size=16)
         for name, content in sorted(self._included.files.items()):
             found.update(f"{name}\0{len(content)}\0".encode())
             found.update(content)
-        found.update(repr(sorted(self._beside.items())).encode())
+        found.update(repr(sorted(self._referenced_files.items())).encode())
         return found.digest()
 
 
-def _beside(config: Config, folder: Path) -> dict[Path, Stamp]:
-    """The files that a config takes into use: its keys and its database of regions."""
+def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
+    """The files that a config refers to: signing keys and the region database."""
     keys = folder / config.preferences.keys
     found = [keys, *(keys.glob("*.pem") if keys.is_dir() else ())]
     if config.policy.region_from.database is not None:

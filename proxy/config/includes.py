@@ -1,7 +1,7 @@
 """Find and read the files that a config includes.
 
-What lies outside the config's own folder is not read, whatever a symbolic link says: who may write
-one team's file must not make the proxy read another's.
+A file outside the config's own folder is not read, symbolic links resolved: whoever may write one
+team's file must not make the proxy read another's.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def stamp_of(path: Path) -> Stamp:
 
 
 class IncludedFiles:
-    """Finds included files, and remembers where it looked.
+    """Finds included files and records what was looked at.
 
     `folders` are the folders whose change may change the config, `files` the files read so far,
-    `stamps` how each was when it was read.
+    `stamps` the state of each when it was read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class IncludedFiles:
         self.includes = Includes(str(path.resolve()), self._find)
 
     def names_changed(self) -> bool:
-        """Whether a pattern now names other files than it did, or its folder came or went."""
+        """Whether a pattern now matches other files, or its folder was created or removed."""
         return any(_names(*asked) != names for asked, names in self._named.items())
 
     def _find(self, pattern: str, says: str) -> list[IncludedFile]:

@@ -1,7 +1,7 @@
-"""The last good config, shared by the workers.
+"""The last known good config, shared by the workers.
 
-A worker that died is started again from the parent, which knows the config of its own start only.
-The file may have a fault by then: the new worker takes what the others serve by.
+A worker that is restarted is forked from the parent, which only knows the config of its own start.
+The file may be invalid by then, so the new worker loads the config that the others serve.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from proxy.cookies.preference_cookie import KeyRing
 
 
 class LastGood:
-    """A config and its signing keys. Made before the workers part ways; it lies in memory, for it
-    holds secrets.
+    """A config and its signing keys, in shared memory because the keys are secret. Created before
+    the workers are forked.
     """
 
     def __init__(self, config: Config, keys: KeyRing, digest: bytes) -> None:
@@ -30,8 +30,8 @@ class LastGood:
             with tempfile.TemporaryFile() as file:
                 self._descriptor = os.dup(file.fileno())
 
-    def keep(self, config: Config, keys: KeyRing, digest: bytes) -> None:
-        """Say that a worker serves by this config now."""
+    def publish(self, config: Config, keys: KeyRing, digest: bytes) -> None:
+        """Record that a worker now serves this config."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
         try:
             if self._stored()[: len(digest)] == digest:
@@ -45,7 +45,7 @@ class LastGood:
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
-    def take(self) -> tuple[Config, KeyRing, bytes]:
+    def read(self) -> tuple[Config, KeyRing, bytes]:
         """The config in force, its keys, and its digest."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_SH)
         try:
@@ -55,7 +55,7 @@ class LastGood:
         if not stored:
             return *self._first, self._digest
         size = len(self._digest)
-        config, keys = pickle.loads(stored[size:])  # noqa: S301 - what `keep` wrote
+        config, keys = pickle.loads(stored[size:])  # noqa: S301 - what `publish` wrote
         assert isinstance(config, Config)
         assert isinstance(keys, KeyRing)
         return config, keys, stored[:size]

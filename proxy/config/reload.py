@@ -15,7 +15,7 @@ from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.last_known_good import LastGood
 from proxy.config.watcher import watch
-from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import read_keys
 from proxy.geoip import RegionFileError
 from proxy.observability.metrics import Metrics
@@ -23,12 +23,12 @@ from proxy.runtime import Runtime, build_runtime
 
 _log = logging.getLogger("consent_proxy.config")
 
-NOT_STARTED = (KeyFaultError, RegionFileError, OSError, ValueError)
+NOT_STARTED = (KeyFileError, RegionFileError, OSError, ValueError)
 """Why a config without problems may still not be served."""
 
 
 class LiveRuntime:
-    """What this worker serves by. A bad config never replaces a good one."""
+    """The configuration that this worker serves. An invalid config never replaces a valid one."""
 
     def __init__(
         self,
@@ -45,15 +45,15 @@ class LiveRuntime:
         self._last_good = last_good
         self._metrics = metrics
         self._worker = worker
-        self._one_at_a_time = asyncio.Lock()
+        self._reload_lock = asyncio.Lock()
         self._problems: list[str] = []
         self._taken_at = time.time()
-        metrics.config_taken()
+        metrics.config_accepted()
         metrics.watch("cache_bytes", lambda: self._cached()[0])
         metrics.watch("cache_entries", lambda: self._cached()[1])
 
     def status(self) -> Mapping[str, Any]:
-        """For the operator: whether the file as it is now was taken, and if not, why."""
+        """For the operator: whether the current file was accepted, and if not, why."""
         at = datetime.datetime.fromtimestamp(self._taken_at, datetime.UTC)
         return {
             "file": str(self._file.path),
@@ -63,9 +63,9 @@ class LiveRuntime:
             "faults": self._problems,
         }
 
-    def catch_up(self) -> None:
-        """Take what the other workers serve by, where that is another config than at the start."""
-        config, keys, digest = self._last_good.take()
+    def adopt_last_good(self) -> None:
+        """Load the config that the other workers serve, where it is not the one of the start."""
+        config, keys, digest = self._last_good.read()
         if digest == self._digest:
             return
         with contextlib.suppress(*NOT_STARTED):
@@ -73,40 +73,42 @@ class LiveRuntime:
             self.runtime = build_runtime(config, folder, lambda: keys, self.runtime)
             self._digest = digest
 
-    async def keep_up(self) -> None:
-        """Take each change of the files, until cancelled."""
+    async def watch_files(self) -> None:
+        """Reload on every change of the files, until cancelled."""
         how = self.runtime.config.proxy.watch
         async for _ in watch(lambda: self._watched, how):
-            async with self._one_at_a_time:
+            async with self._reload_lock:
                 if await asyncio.to_thread(self._file.changed):
                     await self._reload(forced=False)
 
     async def reload(self) -> None:
-        """Take the files as they are now, even when nothing seems to have changed."""
-        async with self._one_at_a_time:
+        """Reload from the files, even where none has changed."""
+        async with self._reload_lock:
             await self._reload(forced=True)
 
     async def _reload(self, *, forced: bool) -> None:
         file = ConfigFile(self._file.path)
         try:
-            # In a thread: requests are answered meanwhile.
+            # In a thread: the event loop goes on serving requests.
             loaded, runtime = await asyncio.to_thread(self._load, file, forced)
         except (ConfigError, *NOT_STARTED) as error:
             rejected = error
         else:
-            self._looked_at(file)
+            self._track(file)
             if runtime is not None:
                 self._take(loaded, runtime)
             elif self._problems:  # put back as it was
-                self._good()
+                self._clear_problems()
             return
         if not forced and await asyncio.to_thread(file.changed):
-            return  # read while it was being written: what comes of it is seen at once
-        self._looked_at(file)
-        self._refuse(rejected)
+            return  # read while it was being written: the next event reads it again
+        self._track(file)
+        self._reject(rejected)
 
     def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Runtime | None]:
-        """The config, and what is made of it; None where it is the one in force."""
+        """The config and the runtime built from it; the runtime is None where the config is in
+        force already.
+        """
         loaded, _ = file.read(_now().date())
         config = loaded.config
         if not forced and file.digest() == self._digest:
@@ -114,10 +116,10 @@ class LiveRuntime:
         folder = folder_of(file.path)
         keys = partial(read_keys, folder / config.preferences.keys)
         runtime = build_runtime(config, folder, keys, self.runtime, loaded.vendors)
-        file.used(config)
+        file.track_files(config)
         return loaded, runtime
 
-    def _looked_at(self, file: ConfigFile) -> None:
+    def _track(self, file: ConfigFile) -> None:
         self._file = file
         self._watched = file.folders | self._watched
 
@@ -130,31 +132,31 @@ class LiveRuntime:
             config.proxy.workers,
             config.proxy.watch,
         ):
-            _log.warning("listen, admin_listen, workers and watch change with a restart only")
+            _log.warning("listen, admin_listen, workers and watch take effect after a restart only")
         self.runtime.sightings.write()
         self.runtime = runtime
         self._watched = self._file.folders
         self._digest = self._file.digest()
         self._taken_at = time.time()
-        self._last_good.keep(config, self.runtime.keys, self._digest)
-        self._good()
+        self._last_good.publish(config, self.runtime.keys, self._digest)
+        self._clear_problems()
         _log.info("config reloaded from %s", self._file.path)
         for problem in loaded.problems:  # expired tags and warnings, as at the start
             _log.warning("%s", format_problem(problem, str(self._file.path)))
 
-    def _good(self) -> None:
+    def _clear_problems(self) -> None:
         self._problems = []
-        self._metrics.config_taken(self._taken_at)
+        self._metrics.config_accepted(self._taken_at)
 
-    def _refuse(self, error: Exception) -> None:
+    def _reject(self, error: Exception) -> None:
         name = str(self._file.path)
         if isinstance(error, ConfigError):
             self._problems = [format_problem(problem, name) for problem in error.problems]
         else:
             detail = error.strerror if isinstance(error, OSError) else None
             self._problems = [f"{name}: {detail or error}"]
-        self._metrics.config_refused()
-        # All workers find the same: one tells it all.
+        self._metrics.config_rejected()
+        # All workers find the same problems: one logs them.
         why = "see worker 0's log for the reason"
         if self._worker == 0:
             why = "\n".join(self._problems)

@@ -13,42 +13,44 @@ from watchfiles import awatch
 from consent_rules.config.models import Watch
 
 _log = logging.getLogger("consent_proxy.config")
-# It tells each change. With the log in the same folder that would be one more, without end.
+# It logs each change. With the log in the same folder that would be one more, without end.
 logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 _SETTLED_MS = 50
-"""A change is told once nothing else has changed for so long: editors write in several steps."""
+"""An event is reported once nothing else has changed for so long: editors write in
+several steps.
+"""
 _MAX_MS = 300
-"""But no later than this: a file that something writes all the time must not hide the others."""
+"""But no later than this: a file that is written all the time must not hide the others."""
 _POLL_SECONDS = 0.25
 _LOOK_AGAIN_MS = 5_000
-"""Looked at even when nothing was told: a change between two watches, a folder on a network."""
+"""Checked even without an event: for changes between two watches, and network folders."""
 
 
 async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIterator[None]:
-    """Yield whenever it is worth to look. `folders` are asked for again after each time.
+    """Yield whenever the files may have changed.
 
-    Where the system cannot tell (no inotify, or too many watches), it goes over to polling.
+    `folders` is called again after each event. Where inotify is missing or out of watches, polls.
     """
     while how is Watch.NOTIFY:
         watched = folders()
         try:
-            async with contextlib.aclosing(_notices(watched)) as notices:
+            async with contextlib.aclosing(_events(watched)) as notices:
                 async for _ in notices:
                     yield
                     if folders() != watched:
                         break
         except (OSError, RuntimeError) as error:
             if all(folder.is_dir() for folder in watched):
-                _log.warning("changes of the config are not told (%s): it is polled", error)
+                _log.warning("config changes are not reported by the system (%s): polling", error)
                 break
     while how is not Watch.OFF:
         yield
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _notices(folders: frozenset[Path]) -> AsyncGenerator[None]:
-    """Yield once the folders are watched, and after each change in them."""
+async def _events(folders: frozenset[Path]) -> AsyncGenerator[None]:
+    """Yield once the folders are watched, and after each event in them."""
     changes = awatch(
         *folders,
         watch_filter=None,

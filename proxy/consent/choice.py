@@ -12,11 +12,11 @@ from consent_rules.matching.urls import resolve
 from consent_rules.preferences import ChoiceSource, Preferences
 from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
-from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
+from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
-from proxy.cookies.expiry import expiring
+from proxy.cookies.expiry import expiring_set_cookies
 from proxy.cookies.preference_cookie import (
     MAX_COOKIE_SECONDS,
     cookie_name,
@@ -25,7 +25,7 @@ from proxy.cookies.preference_cookie import (
 )
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.error_pages import error_response
-from proxy.resolve import decision_after
+from proxy.resolve import decision_for_preferences
 from proxy.runtime import Runtime
 
 _MAX_FORM_BYTES = 32_768
@@ -34,8 +34,8 @@ _MAX_FORM_BYTES = 32_768
 def is_own_post(request: web.BaseRequest, context: RequestContext) -> bool:
     """Whether a form was sent from a page of the site itself.
 
-    By fetch metadata where the browser sends it, else by Origin, else by Referer; without any
-    of them it was no browser's form of ours (https://owasp.org, CSRF prevention).
+    Judged by fetch metadata where the browser sends it, else by Origin, else by Referer; a request
+    with none of them is refused (OWASP, CSRF prevention).
     """
     fetched_from = request.headers.get("Sec-Fetch-Site")
     if fetched_from is not None:
@@ -66,8 +66,8 @@ async def choice_endpoint(
         )
         choice = parse_choice(form, site_vendors(context.site), used_categories(context.site))
         if choice.action is Action.ONCE:
-            return _once(request, context, runtime, choice, named=bool(form.get("return_to")))
-        preferences = _chosen(choice, context, runtime)
+            return _load_once(request, context, runtime, choice, named=bool(form.get("return_to")))
+        preferences = _preferences_after(choice, context, runtime)
         token = runtime.keys.sign(preferences, context.site.name)
     except (ChoiceError, ValueError) as error:
         nosniff = {"X-Content-Type-Options": "nosniff"}
@@ -76,7 +76,7 @@ async def choice_endpoint(
     return _stored(request, context, runtime, choice, preferences, token, named=named)
 
 
-def _once(
+def _load_once(
     request: web.BaseRequest,
     context: RequestContext,
     runtime: Runtime,
@@ -84,7 +84,9 @@ def _once(
     *,
     named: bool,
 ) -> web.Response:
-    """Back to the page, which shows one vendor's content this time. Nothing is chosen for good."""
+    """Redirect back to the page, which shows one vendor's content this time. No choice
+    is stored.
+    """
     vendor = next(iter(choice.vendors))
     token = runtime.keys.sign_load_once(vendor, context.site.name, int(context.received_at))
     there = choice.return_to if named else return_target(request, context, None, runtime.prefix)
@@ -93,8 +95,8 @@ def _once(
     return response
 
 
-def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Preferences:
-    """The preferences after a choice. One for a single vendor adds to what holds already."""
+def _preferences_after(choice: Choice, context: RequestContext, runtime: Runtime) -> Preferences:
+    """The preferences after a choice. A choice for a single vendor adds to the earlier ones."""
     policy = runtime.config.policy
     allowed, vendors, only_vendors = choice.allowed, dict(choice.vendors), False
     earlier = context.visitor.preferences
@@ -107,9 +109,9 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
             effective = context.site_decision.categories
             allowed = frozenset(category for category in earlier.allowed if effective[category])
         if earlier is not None:
-            vendors = {**_still_held(earlier, context, runtime), **vendors}
+            vendors = {**_carried_over(earlier, context, runtime), **vendors}
     elif choice.action in {Action.OPT_OUT, Action.LIMIT}:
-        allowed, vendors = _narrowed(choice.action, context, runtime)
+        allowed, vendors = _without_closed_categories(choice.action, context, runtime)
     elif earlier is not None and runtime.config.preferences.cookie_domain:
         # The form asked of this site's vendors; what was refused of another's stays refused.
         listed = site_vendors(context.site)
@@ -122,7 +124,9 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
     return Preferences(
         allowed=allowed,
         policy_version=policy.version,
-        source=ChoiceSource.BANNER if choice.origin is Origin.BANNER else ChoiceSource.PREFERENCES,
+        source=ChoiceSource.BANNER
+        if choice.origin is ChoiceSurface.BANNER
+        else ChoiceSource.PREFERENCES,
         vendors=vendors,
         under_gpc=context.visitor.gpc,
         only_vendors=only_vendors,
@@ -132,25 +136,27 @@ def _chosen(choice: Choice, context: RequestContext, runtime: Runtime) -> Prefer
     )
 
 
-def _narrowed(
+def _without_closed_categories(
     action: Action, context: RequestContext, runtime: Runtime
 ) -> tuple[frozenset[Category], dict[str, bool]]:
-    """What holds already, less what an opt-out or a limit closes."""
+    """The earlier preferences without what an opt-out or a limit closes."""
     effective = context.site_decision.categories
     left = {category for category in used_categories(context.site) if effective[category]}
     left = left & LIMITED if action is Action.LIMIT else left - SALE_OR_SHARING
     earlier, kinds = context.visitor.preferences, site_vendors(context.site)
     closed = set(CHOOSABLE) - LIMITED if action is Action.LIMIT else SALE_OR_SHARING
-    held = {} if earlier is None else _still_held(earlier, context, runtime)
+    held = {} if earlier is None else _carried_over(earlier, context, runtime)
     vendors = {v: yes for v, yes in held.items() if not yes or kinds.get(v) not in closed}
     return frozenset(left), vendors
 
 
-def _still_held(earlier: Preferences, context: RequestContext, runtime: Runtime) -> dict[str, bool]:
-    """The exceptions of an earlier choice that a new one may carry on.
+def _carried_over(
+    earlier: Preferences, context: RequestContext, runtime: Runtime
+) -> dict[str, bool]:
+    """The exceptions of an earlier choice that a new one carries over.
 
-    The new one is made under today's policy and the present signal: a yes that either of them
-    has ended must not come back with it.
+    The new choice is made under today's policy and the present opt-out signal: an acceptance that
+    either of them has ended must not return with it.
     """
     ended = earlier.lapsed or earlier.policy_version != runtime.rules.policy_version
     signalled = context.visitor.gpc and not earlier.under_gpc
@@ -176,29 +182,31 @@ def _stored(
         response = web.Response(status=204)
     else:
         there = choice.return_to if named else return_target(request, context, None, runtime.prefix)
-        if choice.origin is Origin.PREFERENCES:
+        if choice.origin is ChoiceSurface.PREFERENCES:
             there = preferences_url(runtime.prefix, there, saved=True)
         response = web.Response(status=303, headers={"Location": there})
     response.headers.update(NO_STORE)
     domain = runtime.config.preferences.cookie_domain
     if context.several_choices:
-        # Another one of the name, put there by another host or path, would go on counting.
+        # A cookie of the same name set by another host or path would still be read.
         name = cookie_name(domain, secure=context.secure)
-        for value in expiring([name], context.host, choice.return_to):
+        for value in expiring_set_cookies([name], context.host, choice.return_to):
             response.headers.add("Set-Cookie", value)
-    # A refusal holds as long as a browser keeps it. When we ask again, the token says.
+    # A refusal holds as long as a browser stores it. The token says when the banner is due again.
     refuses = choice.action is not Action.ACCEPT_ALL or not all(preferences.vendors.values())
     lasts = MAX_COOKIE_SECONDS if refuses else preferences.expires_at - int(context.received_at)
-    # What the browser has fetched or made ahead was written for the earlier choice.
+    # Prefetched and prerendered pages were rendered for the earlier choice.
     response.headers["Clear-Site-Data"] = '"prefetchCache", "prerenderCache"'
     cookie = set_cookie(token, domain, lasts, secure=context.secure)
     response.headers.add("Set-Cookie", cookie)
-    decision = decision_after(context, preferences, runtime)
+    decision = decision_for_preferences(context, preferences, runtime)
     response.headers["Consent-Key"] = decision_key(context.site, decision)
     if not decision.enforce:
         return response
     index, sent = runtime.cookies, names_in(context.cookie_header)
-    for value in expiring([n for n in sent if index.is_closed(n, decision.open)], context.host):
+    for value in expiring_set_cookies(
+        [n for n in sent if index.is_closed(n, decision.open)], context.host
+    ):
         response.headers.add("Set-Cookie", value)
     if runtime.config.signals.wp_consent_cookies:
         domain = runtime.config.preferences.cookie_domain

@@ -21,7 +21,7 @@ _AGAIN = "Please open the preferences page and choose again."
 
 
 class Action(StrEnum):
-    """What the visitor pressed."""
+    """The button that the visitor pressed."""
 
     ACCEPT_ALL = "accept_all"
     REJECT_ALL = "reject_all"
@@ -32,8 +32,8 @@ class Action(StrEnum):
     LIMIT = "limit"
 
 
-class Origin(StrEnum):
-    """Where the visitor pressed it."""
+class ChoiceSurface(StrEnum):
+    """The surface on which the visitor pressed it."""
 
     BANNER = "banner"
     PREFERENCES = "preferences"
@@ -41,7 +41,7 @@ class Origin(StrEnum):
 
 
 class ChoiceError(ValueError):
-    """A form that says nothing clear. The message is a sentence for the visitor."""
+    """An invalid form. The message is a sentence for the visitor."""
 
 
 class MultiForm(Protocol):
@@ -68,7 +68,7 @@ class Choice:
     allowed: frozenset[Category] = frozenset()
     vendors: Mapping[str, bool] = field(default_factory=lambda: _NO_EXCEPTIONS)
     return_to: str = "/"
-    origin: Origin = Origin.BANNER
+    origin: ChoiceSurface = ChoiceSurface.BANNER
 
 
 def parse_choice(
@@ -89,7 +89,7 @@ def parse_choice(
         if vendor_id not in vendors:
             raise ChoiceError(f"This site has no tool called {vendor_id[:60]!r}. {_AGAIN}")
         only = MappingProxyType({vendor_id: True})
-        return Choice(Action(action), frozenset(), only, return_to, Origin.PLACEHOLDER)
+        return Choice(Action(action), frozenset(), only, return_to, ChoiceSurface.PLACEHOLDER)
     if actions[0] == Action.ACCEPT_ALL:
         return Choice(Action.ACCEPT_ALL, frozenset(categories), _NO_EXCEPTIONS, return_to, origin)
     if actions[0] == Action.REJECT_ALL:
@@ -114,9 +114,9 @@ def _all(form: Form, key: str) -> list[str]:
     return [v for v in values if isinstance(v, str)]
 
 
-def _origin(values: Sequence[str]) -> Origin:
-    known = [o for o in Origin if o in values]
-    return known[0] if known else Origin.BANNER
+def _origin(values: Sequence[str]) -> ChoiceSurface:
+    known = [o for o in ChoiceSurface if o in values]
+    return known[0] if known else ChoiceSurface.BANNER
 
 
 def _categories(names: Sequence[str], categories: Collection[Category]) -> frozenset[Category]:
@@ -131,8 +131,10 @@ def _categories(names: Sequence[str], categories: Collection[Category]) -> froze
 def _exceptions(
     form: Form, vendors: Mapping[str, Category], allowed: Collection[Category]
 ) -> Mapping[str, bool]:
-    """The page has both boxes for each vendor and shows the one that goes against its category,
-    so a ticked box that agrees with the category says nothing."""
+    """Vendor exceptions to their categories. The page has both boxes for each vendor and shows the
+    one that contradicts its category, so a ticked box that agrees with the category is no
+    exception.
+    """
     found: dict[str, bool] = {}
     for name, yes in (("vendor", True), ("vendor_off", False)):
         for vendor_id in _all(form, name):

@@ -54,7 +54,9 @@ def preferences_endpoint(
 def declaration_endpoint(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime, *, as_json: bool
 ) -> web.Response:
-    """The same for every visitor, in the language of `?lang=` or of Accept-Language."""
+    """The cookie declaration in the language of `?lang=` or Accept-Language; the same for every
+    visitor.
+    """
     site = context.site
     texts = runtime.wording.texts_for(
         query_parameter(request).get("lang"), request.headers.get("Accept-Language", "")

@@ -36,7 +36,7 @@ def json_response(value: Any, headers: Mapping[str, str] = NO_STORE) -> web.Resp
 def return_target(
     request: web.BaseRequest, context: RequestContext, given: str | None, prefix: str
 ) -> str:
-    """The page to go back to: the one named, or the one the visitor came from."""
+    """The page to return to: the one that the form names, else the Referer's."""
     if given:
         return safe_return_to(given)
     try:
@@ -61,7 +61,7 @@ def query_parameter(request: web.BaseRequest) -> dict[str, str]:
 
 
 async def read_request_body(request: web.BaseRequest, limit: int) -> bytes | int:
-    """A request's body, or the status to refuse it with: too large, too slow, malformed."""
+    """A request's body, or the status of the rejection: too large, too slow, malformed."""
     parts: list[bytes] = []
     size = 0
     try:

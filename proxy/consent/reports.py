@@ -15,21 +15,23 @@ from proxy.html.owners import KnownVendor
 from proxy.http.addresses import client_address
 from proxy.http.error_pages import error_response
 from proxy.observability.access_log import network_of
-from proxy.observability.csp_reports import page_of, reported
+from proxy.observability.csp_reports import parse_csp_report, reported_target
 from proxy.observability.discovered import PATIENT_PAGES
 from proxy.runtime import Runtime
 
 _MAX_REPORT_BYTES = 65_536
 _MAX_REPORTS = 50
-"""In one request: browsers gather them, but not that many."""
+"""In one request: browsers batch them, but not that many."""
 
 
 async def report_endpoint(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> web.Response:
-    """Take a CSP report: count whom the browser kept from acting, unless everybody knows.
+    """Receive a CSP report and count the hosts that the browser blocked, unless they are well
+    known.
 
-    It counts for a page that was served, and as long as its network names few new hosts.
+    A report counts for a page that was served, and while its network stays below the limit of new
+    hosts.
     """
     sender = network_of(client_address(request, runtime.trusted))
     if not runtime.reports.allow(sender, context.received_at):
@@ -39,8 +41,8 @@ async def report_endpoint(
         return error_response(request, body)
     rules, boundary = context.site, runtime.site(context).boundary
     tagged = {tag.vendor for tag in rules.tags}
-    for page, blocked in islice(reported(body), _MAX_REPORTS):
-        path = _shown_path(page_of(page, context.host), rules, runtime)
+    for page, blocked in islice(parse_csp_report(body), _MAX_REPORTS):
+        path = _shown_path(reported_target(page, context.host), rules, runtime)
         target = resolve(blocked, None)
         owner = boundary.owner_of(target) if target is not None else None
         vendor = owner.id if isinstance(owner, KnownVendor) else ""
@@ -55,7 +57,7 @@ async def report_endpoint(
 
 
 def _shown_path(target: str | None, rules: SiteRules, runtime: Runtime) -> str | None:
-    """The path of a reported page as operators see it; None for what is no page that was served."""
+    """The path of a reported page as operators see it; None where no such page was served."""
     if target is None:
         return None
     path = target.partition("?")[0]

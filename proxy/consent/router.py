@@ -22,14 +22,14 @@ _GPC_PATH = "/.well-known/gpc.json"
 
 
 def is_own_path(path: str, prefix: str) -> bool:
-    """Whether a path is ours to answer. Everything else is the upstream's."""
+    """Whether a path is under the reserved prefix. Everything else is the upstream's."""
     return path.startswith(prefix + "/") or path in {prefix, _GPC_PATH}
 
 
 async def answer(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> web.StreamResponse:
-    """Answer a request to one of our own paths."""
+    """Respond to a request under the reserved prefix."""
     reading = request.method in {"GET", "HEAD"}
     if context.path == _GPC_PATH:
         return _gpc(runtime) if reading else method_not_allowed(request, "GET, HEAD")
@@ -39,12 +39,12 @@ async def answer(
         return (
             preferences_endpoint(request, context, runtime)
             if reading
-            else _see(request, context, runtime)
+            else _redirect_to_preferences(request, context, runtime)
         )
     if name == "/choice":
         if request.method == "POST":
             return await choice_endpoint(request, context, runtime)
-        return _see(request, context, runtime)
+        return _redirect_to_preferences(request, context, runtime)
     if name == "/report":
         if request.method == "POST":
             return await report_endpoint(request, context, runtime)
@@ -70,7 +70,7 @@ def _gpc(runtime: Runtime) -> web.Response:
 
 
 def _state(context: RequestContext, runtime: Runtime) -> dict[str, Any]:
-    """What scripts of the site, or its servers, may know."""
+    """The visitor's state for scripts of the site, or its servers."""
     decision = context.site_decision
     return {
         "site": context.site.name,
@@ -84,6 +84,8 @@ def _state(context: RequestContext, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _see(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> web.Response:
+def _redirect_to_preferences(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.Response:
     there = preferences_url(runtime.prefix, return_target(request, context, None, runtime.prefix))
     return web.Response(status=303, headers={"Location": there, **NO_STORE})

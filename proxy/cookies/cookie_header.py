@@ -11,7 +11,7 @@ def names_in(header: str) -> list[str]:
 
 
 def value_in(header: str, name: str) -> str | None:
-    """A cookie's value: the first of that name, as servers commonly take it."""
+    """A cookie's value: the first of that name, as most servers read it."""
     return next(values_in(header, name), None)
 
 

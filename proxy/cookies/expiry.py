@@ -1,4 +1,4 @@
-"""Expire cookies: `Set-Cookie` values that end them wherever they may have been put."""
+"""Expire cookies: `Set-Cookie` values that delete them for every domain and path they may have."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def cookie_domains(host: str) -> tuple[str, ...]:
 
 
 def paths_above(path: str) -> tuple[str, ...]:
-    """Where a cookie that is sent for `path` may have been put: `/`, and each part of the path,
-    with a slash at its end and without (RFC 6265, 5.1.4). The likeliest first.
+    """The paths under which a cookie that is sent for `path` may be stored: `/` and each parent,
+    with and without a trailing slash (RFC 6265, 5.1.4). The likeliest first.
     """
     found = ["/"]
     way = ""
@@ -44,14 +44,15 @@ def paths_above(path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def expiring(
+def expiring_set_cookies(
     names: Iterable[str], host: str, path: str = "/", *, secure: bool = False
 ) -> list[str]:
-    """Set-Cookie values that end cookies wherever a page at `path` of `host` could have put them.
+    """Set-Cookie values that delete cookies wherever a page at `path` of `host` could have stored
+    them.
 
-    Scripts' and HttpOnly ones alike: a Set-Cookie header reaches both. With `secure`, those that
-    are kept apart by top-level site as well (https://github.com/privacycg/CHIPS). About 4 KB at
-    most, the likeliest places first: what is left is for the next answer, when these are gone.
+    Covers cookies of scripts and HttpOnly ones; with `secure`, partitioned ones as well (CHIPS,
+    https://github.com/privacycg/CHIPS). At most about 4 KB, the likeliest places first: what
+    remains is expired by the next response.
     """
     names = tuple(dict.fromkeys(names))
     domains = cookie_domains(host)

@@ -1,7 +1,6 @@
 """The signed preference cookie: a compact JWS with EdDSA (RFC 7515, RFC 8037).
 
-Its text, its signature and its attributes. What a request's cookies come down to, whatever is
-wrong with them, is `stored_choice`.
+Encoding, signature and attributes of one cookie. `stored_choice` reads all of a request's.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ _SHAPE = re.compile(r"[\w-]{2,200}\.[\w-]{2,}\.[\w-]{85}[AQgw]", re.ASCII)
 to spare are zero, so that one signature has one text."""
 _REMEMBERED = 8192
 LOAD_ONCE_SECONDS = 60
-"""How long "load once" waits for the page it was asked for."""
+"""Lifetime of a "load once" token."""
 
 
 MAX_COOKIE_SECONDS = 400 * 86_400
-"""Browsers keep no cookie longer (RFC 6265bis, 5.5)."""
+"""Browsers store no cookie longer (RFC 6265bis, 5.5)."""
 CLOCK_SKEW_SECONDS = 300
-"""By how much a choice may seem to be made in the future: clocks of nodes differ."""
+"""By how much a choice may be dated in the future: clocks of nodes differ."""
 
 
 class Unreadable(StrEnum):
-    """Why nothing can be read from a preference cookie."""
+    """Why a preference cookie cannot be read."""
 
     UNKNOWN_KEY = "unknown_key"
     """It has the form of one, but none of our keys signed it."""
@@ -52,13 +51,15 @@ class Unreadable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedChoice:
-    """What a well-signed cookie says, whatever its age. `site` is where the choice was made."""
+    """The content of a cookie whose signature is valid, whatever its age. `site` is where the
+    choice was made.
+    """
 
     preferences: Preferences
     site: str
 
 
-class KeyFaultError(Exception):
+class KeyFileError(Exception):
     """A key file cannot be used. The message names the file and says what to do."""
 
 
@@ -103,7 +104,9 @@ class KeyRing:
         return self._signing_id
 
     def __reduce__(self) -> tuple[object, tuple[dict[str, bytes]]]:
-        """For a pickle that never leaves the machine's memory: the private keys in the clear."""
+        """For a pickle that never leaves the machine's memory: it holds the private keys in the
+        clear.
+        """
         return _key_ring, ({n: key.private_bytes_raw() for n, key in self._private.items()},)
 
     def sign(self, preferences: Preferences, site: str) -> str:
@@ -146,7 +149,7 @@ class KeyRing:
         return claims["once"] if in_time else None
 
     def verify(self, token: str, site: str, now: float) -> Preferences | None:
-        """The choice that a token proves to be made on a site and in force at `now` (seconds since
+        """The choice of a token that was made on a site and is in force at `now` (seconds since
         1970), or None.
         """
         signed = self.remembered(token) or self.read(token)
@@ -157,14 +160,14 @@ class KeyRing:
         return chosen if in_time else None
 
     def remembered(self, token: str) -> SignedChoice | None:
-        """What a token says whose signature was found good before."""
+        """The content of a token whose signature was verified before."""
         known = self._verified.get(token)
         if known is not None:
             self._verified.move_to_end(token)
         return known
 
     def rejection(self, token: str) -> Unreadable | None:
-        """Why a token cannot be ours, as far as that is seen without checking its signature."""
+        """Why a token is invalid, as far as that shows without verifying its signature."""
         if len(token) > _MAX_LENGTH or not _SHAPE.fullmatch(token):
             return Unreadable.DAMAGED
         header = _header(token)
@@ -174,10 +177,11 @@ class KeyRing:
         return None if isinstance(kid, str) and kid in self._public else Unreadable.UNKNOWN_KEY
 
     def read(self, token: str) -> SignedChoice | None:
-        """Check a token's signature: what it says, or None. Neither age nor site is judged.
+        """Verify a token's signature and return its content, or None. Neither age nor site is
+        checked.
 
-        A good one is remembered by the cookie's text. Bad ones are not: whoever makes them up would
-        push everybody else's out.
+        Valid tokens are cached by their text. Invalid ones are not: forged tokens would evict the
+        others.
         """
         if self.rejection(token):
             return None
@@ -232,7 +236,7 @@ class KeyRing:
 
 
 def _header(token: str) -> dict[str, Any] | None:
-    """The header of a token of the right shape, unproved."""
+    """The header of a well-formed token, not verified."""
     text = token.partition(".")[0]
     try:
         found = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), "-_", validate=True))
@@ -262,15 +266,16 @@ def _preferences(claims: Mapping[str, Any]) -> Preferences:
 
 
 def cookie_name(domain: str, *, secure: bool) -> str:
-    """The preference cookie's name: its prefix lets browsers hold it to its attributes."""
+    """The preference cookie's name: its prefix makes browsers enforce its attributes."""
     if not secure:
         return "consent"
     return "__Secure-consent" if domain else "__Host-consent"
 
 
 SAVED_FORM_COOKIE = "consent-kept"
-"""Asks for the script that puts back what was typed before a choice loaded the page anew. It is
-set and taken away by our scripts, and says nothing else."""
+"""Requests the script that restores form fields after a choice reloaded the page. It is set and
+removed by our scripts, and has no other meaning.
+"""
 
 
 def load_once_cookie_name(*, secure: bool) -> str:
@@ -299,7 +304,7 @@ def set_cookie(token: str, domain: str, max_age: int, *, secure: bool) -> str:
 def load_once_vendors(
     cookie_header: str, keys: KeyRing, site: str, now: float, *, secure: bool
 ) -> frozenset[str]:
-    """The vendor that the visitor asked for on the next page only, if any."""
+    """The vendor that the visitor requested for the next page only, if any."""
     name = load_once_cookie_name(secure=secure)
     if name not in cookie_header:
         return frozenset()

@@ -1,7 +1,7 @@
 """Ed25519 signing keys on disk: `*.pem` files in one folder.
 
-Reading never writes. A key is made by `first_keys` (the start of `run`) and `make_key`
-(`keys rotate`) only.
+Reading never writes. Keys are created only by `first_keys` (at the start of `run`) and `make_key`
+(`keys rotate`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from proxy.cookies.preference_cookie import KeyFaultError, KeyRing, key_id
+from proxy.cookies.preference_cookie import KeyFileError, KeyRing, key_id
 
 _log = logging.getLogger("consent_proxy.cookies")
 
 
-class NoKeysError(KeyFaultError):
+class NoKeysError(KeyFileError):
     """The folder holds no key, or is not there."""
 
 
@@ -45,23 +45,24 @@ def read_keys(folder: Path) -> KeyRing:
 
 
 def check_keys(folder: Path) -> None:
-    """Raise KeyFaultError for what keeps a folder's keys from being used. No key is no fault: the
-    first is made by `run`. A key that the user of this process may not read is passed over: the
-    proxy's user may.
+    """Raise KeyFileError where a folder's keys cannot be used.
+
+    A missing key is no problem: `run` creates the first one. A key that this process may not read
+    is skipped: the proxy's own user may.
     """
     _check_folder(folder)
     for path in key_files(folder):
         try:
             _read_key(path)
-        except KeyFaultError as error:
+        except KeyFileError as error:
             if not isinstance(error.__cause__, PermissionError):
                 raise
 
 
 def first_keys(folder: Path, now: datetime.datetime) -> KeyRing:
-    """As `read_keys`; where there is no key, make the first one.
+    """As `read_keys`; creates the first key where there is none.
 
-    The folder or its parent must exist. On a fault (KeyFaultError) nothing is left of the attempt.
+    The folder or its parent must exist. On KeyFileError nothing created is left behind.
     """
     try:
         return read_keys(folder)
@@ -69,9 +70,9 @@ def first_keys(folder: Path, now: datetime.datetime) -> KeyRing:
         made = _make_first_key(folder, now)
     if made is not None:
         _log.warning(
-            "no signing key found: made the first key, %s. Choices that other keys signed cannot "
-            "be read: whoever brings one is asked again, and what asks for consent stays closed "
-            "until then. All nodes of a site need the same keys",
+            "no signing key found: created the first key, %s. Choices signed by other keys cannot "
+            "be read: visitors who have one see the banner again, and what needs consent stays "
+            "closed until then. All nodes of a site need the same keys",
             made,
         )
     return read_keys(folder)
@@ -84,34 +85,34 @@ def key_files(folder: Path) -> list[Path]:
 
 def _check_folder(folder: Path) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
-        raise KeyFaultError(
+        raise KeyFileError(
             f"{folder}: not a folder; name one in preferences.keys, or remove what stands there"
         )
 
 
 def _make_first_key(folder: Path, now: datetime.datetime) -> Path | None:
-    """The key's file; None where another process has made one meanwhile."""
+    """The new key's file; None where another process has created one meanwhile."""
     made_folder = False
     try:
         with contextlib.suppress(FileExistsError):  # also when another process is quicker
             folder.mkdir(mode=0o700)
             made_folder = True
-        with _alone_in(folder):
+        with _locked_folder(folder):
             # Nodes that share a volume start together: one makes the key, the others find it.
             return None if key_files(folder) else make_key(folder, now)
     except OSError as error:
         if made_folder:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        raise KeyFaultError(
+        raise KeyFileError(
             f"{folder}: no key can be made here ({error.strerror}); create the folder and let "
             "the proxy's user write to it, or set preferences.keys"
         ) from error
 
 
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock: no other process is in this block meanwhile."""
+def _locked_folder(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock of a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -129,7 +130,7 @@ def make_key(folder: Path, now: datetime.datetime) -> Path:
         serialization.NoEncryption(),
     )
     path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
-    # Under another name until it is complete: whoever reads the folder finds no half of a key.
+    # Under another name until it is complete: readers of the folder never find half of a key.
     unfinished = path.with_suffix(".new")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -148,12 +149,12 @@ def _read_key(path: Path) -> Ed25519PrivateKey:
     try:
         data = path.read_bytes()
         if path.stat().st_mode & 0o077:
-            raise KeyFaultError(f"{path}: others may read this key; run `chmod 600 {path}`")
+            raise KeyFileError(f"{path}: others may read this key; run `chmod 600 {path}`")
         key = serialization.load_pem_private_key(data, password=None)
     except OSError as error:
-        raise KeyFaultError(f"{path}: cannot be read ({error.strerror})") from error
+        raise KeyFileError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyFaultError(f"{path}: not an unencrypted PEM private key; remove it") from error
+        raise KeyFileError(f"{path}: not an unencrypted PEM private key; remove it") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFaultError(f"{path}: not an Ed25519 key; remove it and let the proxy make one")
+        raise KeyFileError(f"{path}: not an Ed25519 key; remove it and let the proxy make one")
     return key

@@ -1,9 +1,9 @@
-"""What the preference cookies of a request come down to.
+"""The visitor's choice, read from all preference cookies of a request.
 
-A cookie that nothing can be read from is not the same as none: it may hold a refusal, so it closes
-what a choice would close (`Visitor.unreadable_choice`). One that is well signed but out of date,
-dated in the future or another site's keeps its refusals and loses its acceptances
-(`Preferences.lapsed`). Of several the strictest counts (`consent_rules.preferences.strictest`).
+An unreadable cookie is not the same as none: it may hold a refusal, so it closes what a refusal
+would close (`Visitor.unreadable_choice`). One that is validly signed but expired, dated in the
+future or another site's keeps its refusals and loses its acceptances (`Preferences.lapsed`). Of
+several the strictest counts (`consent_rules.preferences.strictest`).
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from proxy.cookies.preference_cookie import (
 )
 
 _MAX_CHECKS = 8
-"""Signatures checked for one request; each costs about 100 microseconds. What was found good before
-is looked up first and costs none, nor does what has another form, or another key's id."""
+"""Signatures checked for one request; each costs about 100 microseconds. Tokens that were verified
+before are cached and cost none, nor do malformed ones, or those of unknown keys.
+"""
 _MAX_HEADER = 65_536
 """Characters of a Cookie header that are searched. No browser sends as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChoice:
-    """`preferences` are those in force, None where there are none; `unreadable` tells why none
-    could be read though there is a cookie. From `until` on (seconds since 1970) the same cookies
-    say something else. `several` tells that more than one cookie bore the name.
+    """`preferences` are those in force, None where there are none; `unreadable` is why no cookie
+    could be read though there is one. `until` is when the meaning of the same cookies changes
+    (seconds since 1970). `several` is set where more than one cookie has the name.
     """
 
     preferences: Preferences | None = None
@@ -52,11 +53,11 @@ def stored_choice(
     domain: str,
     now: float,
     *,
-    lasts: int,
+    max_age: int,
     secure: bool,
 ) -> StoredChoice:
     """Read the visitor's choice. `sites` are those whose choices are this one's: its own, and with
-    a cookie domain the others that share it. `lasts` is how long a choice lasts under the present
+    a cookie domain the others that share it. `max_age` is how long a choice lasts under the present
     config, in seconds: one made when it was longer ends with it.
 
     Where `cookie_domain` was changed, refusals under the cookie's former name hold until the
@@ -71,22 +72,22 @@ def stored_choice(
     tokens = list(dict.fromkeys(values_in(cookie_header, name)))
     signed, unreadable = _signed(tokens, keys)
     if signed:
-        found = [_dated(one, sites, now, lasts) for one in signed]
+        found = [_dated(one, sites, now, max_age) for one in signed]
         chosen = strictest([choice for choice, _ in found])
         return StoredChoice(chosen, None, min(until for _, until in found), len(tokens) > 1)
     if unreadable is not None:
         return StoredChoice(unreadable=unreadable, several=len(tokens) > 1)
     if former != name:
-        # Not ours any more: what cannot be read may be somebody else's of that name.
+        # Not ours any more: an unreadable one may be another application's cookie of that name.
         signed, _ = _signed(list(dict.fromkeys(values_in(cookie_header, former))), keys)
-        found = [_dated(one, sites, now, lasts) for one in signed if one.site in sites]
+        found = [_dated(one, sites, now, max_age) for one in signed if one.site in sites]
         chosen = strictest([replace(choice, lapsed=True) for choice, _ in found])
         return StoredChoice(chosen, until=min((until for _, until in found), default=inf))
     return NO_CHOICE
 
 
 def _signed(tokens: Sequence[str], keys: KeyRing) -> tuple[list[SignedChoice], Unreadable | None]:
-    """What is well signed, and what is wrong with the rest where nothing is."""
+    """The validly signed tokens, and what is wrong with the rest where there is none."""
     found = [known for token in tokens if (known := keys.remembered(token)) is not None]
     wrong: Unreadable | None = None
     checks = 0
@@ -106,11 +107,11 @@ def _signed(tokens: Sequence[str], keys: KeyRing) -> tuple[list[SignedChoice], U
 
 
 def _dated(
-    signed: SignedChoice, sites: Collection[str], now: float, lasts: int
+    signed: SignedChoice, sites: Collection[str], now: float, max_age: int
 ) -> tuple[Preferences, float]:
-    """A choice as it stands at `now`, and until when it stands so."""
+    """The state of a choice at `now`, and until when it holds."""
     chosen = signed.preferences
-    ends = min(chosen.expires_at, chosen.made_at + lasts)
+    ends = min(chosen.expires_at, chosen.made_at + max_age)
     begins = chosen.made_at - CLOCK_SKEW_SECONDS
     lapsed = signed.site not in sites or not begins <= now < ends
     if lapsed or ends != chosen.expires_at:

@@ -14,13 +14,13 @@ _MAX_REMEMBERED_LENGTH = 256
 
 
 class CookieIndex:
-    """Whose is a cookie? From its name to the vendors that set it; made once per config."""
+    """Cookie name -> ids of the vendors that set it. Built once per config."""
 
     __slots__ = ("_beginnings", "_exact", "_lengths", "_remembered")
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
         self._exact: dict[str, list[str]] = {}
-        # What stands before the first star, to the rest as an expression ("" for any rest).
+        # Text before the first star -> the rest as a regular expression ("" for any rest).
         self._beginnings: dict[str, list[tuple[str, str]]] = {}
         for vendor in vendors:
             for pattern in vendor.cookies:
@@ -51,12 +51,12 @@ class CookieIndex:
         return tuple(found)
 
     def is_closed(self, name: str, is_open: frozenset[str]) -> bool:
-        """Whether a cookie belongs to vendors none of which may act."""
+        """Whether a cookie has vendors, none of which may act."""
         owners = self.vendors_of(name)
         return bool(owners) and is_open.isdisjoint(owners)
 
 
-def without_closed(
+def without_closed_cookies(
     header: str, index: CookieIndex, is_open: frozenset[str]
 ) -> tuple[str, list[str]]:
     """A Cookie header without the closed vendors' cookies, and the names taken out."""
@@ -81,5 +81,6 @@ def allowed_set_cookies(
 
 
 def _name_set(set_cookie: str) -> str:
-    # One without a name goes out as its value alone, which then reads like a name (RFC 6265bis).
+    # A cookie without a name is sent as its value alone, which then reads like a name (RFC
+    # 6265bis).
     return set_cookie.partition(";")[0].strip().lstrip("= \t").partition("=")[0].strip()

@@ -1,9 +1,9 @@
 """The WP Consent API's cookies (https://github.com/WordPress/wp-consent-level-api).
 
-WordPress plugins that know the API read `wp_consent_<category>`, "allow" or "deny", in PHP and in
-JavaScript. With `wp_consent_cookies` they say the visitor's choice, and nothing but it: they are
-set with it, put right on the next page where something else changed them, and gone with it. What
-the visitor's browser sends is put right before it reaches the site.
+WordPress plugins that support the API read `wp_consent_<category>`, "allow" or "deny", in PHP and
+in JavaScript. With `wp_consent_cookies` these cookies mirror the visitor's choice: they are set
+with it, corrected on the next page where they were changed, and expired with it. The `Cookie` field
+is corrected before it is forwarded to the site.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _CATEGORIES: Mapping[str, Category] = {
 
 
 def wp_cookies(preferences: Preferences | None, decision: Decision) -> Mapping[str, str]:
-    """The cookies that should be there, name -> value. None at all before a choice; where one is
-    there but cannot be read, those of a refusal.
+    """The cookies that mirror a choice, name -> value. None before a choice; those of a refusal
+    where the preference cookie cannot be read.
     """
     if not decision.unreadable_choice and (preferences is None or preferences.only_vendors):
         return {}
@@ -46,9 +46,10 @@ def wp_cookies(preferences: Preferences | None, decision: Decision) -> Mapping[s
 def set_wp_cookies(
     context: RequestContext, preferences: Preferences | None, decision: Decision, domain: str
 ) -> list[str]:
-    """Set-Cookie values that make of what the browser sent what should be there. `preferences` are
-    those in force from now on, `decision` is the whole site's under them; `domain` is that of the
-    preference cookie, or "".
+    """Set-Cookie values that correct the browser's cookies.
+
+    `preferences` are those in force from now on, `decision` is the whole site's under them;
+    `domain` is that of the preference cookie, or "".
     """
     sent, wanted = context.cookie_header, wp_cookies(preferences, decision)
     end = "; Path=/; SameSite=Lax"
@@ -67,8 +68,8 @@ def set_wp_cookies(
     ]
 
 
-def truthful(sent: str, wanted: Mapping[str, str]) -> str:
-    """A Cookie header in which these cookies say the choice, or are not there."""
+def with_wp_cookies(sent: str, wanted: Mapping[str, str]) -> str:
+    """A Cookie header in which these cookies have their correct values."""
     if _PREFIX not in sent and not wanted:
         return sent
     remaining = [

@@ -16,7 +16,7 @@ from consent_rules.categories import Audience
 from consent_rules.config.models import Sensor
 
 Closed = Callable[[str], bool]
-"""Whether a URL, resolved against the page's, leads to someone who may not act."""
+"""Whether a URL, resolved against the page's, has an owner that may not act."""
 
 _LINK = re.compile(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
 _PARAMETER = re.compile(
@@ -41,8 +41,9 @@ PERMISSIONS_POLICY = istr("Permissions-Policy")
 OPENER_POLICY = istr("Cross-Origin-Opener-Policy")
 X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
 
-# What a browser itself tells advertisers (https://privacysandbox.google.com). Chromium took most of
-# them out again and warns in the console of names that it no longer knows; older ones still obey.
+# Features by which a browser itself reports to advertisers (https://privacysandbox.google.com).
+# Chromium took most of them out again and warns in the console of names that it no longer knows;
+# older ones still obey.
 _AD_FEATURES = (
     "browsing-topics", "attribution-reporting", "join-ad-interest-group", "run-ad-auction",
     "shared-storage", "private-aggregation",
@@ -52,7 +53,7 @@ _ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
 
 
 def without_closed_links(field: str, closed: Closed) -> str:
-    """A Link header without the fetching links that lead to the closed; "" when none is left."""
+    """A Link header without the fetching links to closed vendors; "" when none is left."""
     remaining = []
     for match in _LINK.finditer(field):
         parameters: dict[str, str] = {}
@@ -102,19 +103,21 @@ def restrict_document(
 
 
 def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:
-    """Take out of an answer's headers whatever would make the browser ask the closed."""
+    """Remove response header fields that would make the browser send a request to a
+    closed vendor.
+    """
     for name in ("Link", "Refresh", *_REPORTING, *_CSP):
         if name not in headers:
             continue
         held = [_held(name, value, closed) for value in headers.getall(name)]
         replace_values(headers, name, [value for value in held if value])
     if audience is Audience.PATIENT:
-        # The address of a patient page is nobody's business, the next page's tags included.
+        # A patient page's address must not reach third parties, nor the next page's tags.
         headers[REFERRER_POLICY] = "no-referrer"
 
 
 def replace_values(headers: CIMultiDict[str], name: str, values: list[str]) -> None:
-    """Give a field these values. Where they are the ones that it has, it keeps its place."""
+    """Give a field these values. Where they are its present ones, its position is unchanged."""
     if values != headers.getall(name):
         headers.popall(name)
         for value in values:
@@ -128,7 +131,7 @@ def _held(name: str, value: str, closed: Closed) -> str:
         target = _REFRESH.match(value)
         return "" if target and target[1] and closed(target[1].strip()) else value
     if name in _CSP:
-        return _own_reports(value, closed)
+        return _without_closed_reports(value, closed)
     if name in {"NEL", "Speculation-Rules"}:
         # What these lead to stands elsewhere: in a group of Report-To, in a file.
         return ""
@@ -153,9 +156,10 @@ def _endpoints(report_to: str) -> list[str]:
     return [end["url"] for end in ends if isinstance(end, dict) and isinstance(end.get("url"), str)]
 
 
-def _own_reports(policy: str, closed: Closed) -> str:
-    """A Content-Security-Policy whose reports, with the page's address in them, go to none of the
-    closed."""
+def _without_closed_reports(policy: str, closed: Closed) -> str:
+    """A Content-Security-Policy whose reports, which hold the page's address, go to no closed
+    vendor.
+    """
 
     def remaining(directive: str) -> str:
         words = directive.split()

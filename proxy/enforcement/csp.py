@@ -20,7 +20,7 @@ CSP = "Content-Security-Policy"
 CSP_REPORT_ONLY = "Content-Security-Policy-Report-Only"
 
 OWN_REPLY_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""For what the proxy answers itself, where no page of its own says more."""
+"""The policy of the proxy's own responses, except its pages."""
 
 # The site's own inline code is not what a consent policy is about: hosts are.
 _OWN = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
@@ -65,14 +65,14 @@ def _quoted_path(path: str) -> str:
 
 
 def vendor_sources(vendor: Vendor) -> tuple[str, ...]:
-    """Every host-source under which an open vendor may be asked."""
+    """Every host-source of an open vendor."""
     sources = [source for pattern in vendor.hosts for source in host_sources(pattern)]
     sources += [source for pattern in vendor.paths for source in path_sources(pattern)]
     return _without_covered(sources)
 
 
 def _without_covered(sources: Iterable[str]) -> tuple[str, ...]:
-    """The sources without those that another one lets in anyway."""
+    """The sources without those that another one already covers."""
     given = dict.fromkeys(sources)
 
     def covered(source: str) -> bool:
@@ -90,15 +90,14 @@ def _without_covered(sources: Iterable[str]) -> tuple[str, ...]:
 
 
 def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri: str = "") -> str:
-    """The policy that lets the site and the open vendors act, and no other host.
-
-    `own` are the site's host patterns. Without vendors it is the policy for pages that cannot
-    be gated: no third party acts.
+    """The policy that allows the site and the open vendors, and no other host. `own` are the site's
+    host patterns. Without vendors it is the policy for pages that cannot be gated: no third party
+    acts.
 
     It is kept short: proxies in front read 8 KB of headers by default, and dozens of tags name
-    hundreds of hosts. So connections have no directive of their own, and what is only ever
-    asked by a path (pixels on shared hosts) is asked neither by sockets nor, but for tools that
-    visitors use, by forms.
+    hundreds of hosts. So connect-src has no directive of its own, and hosts that are only requested
+    by path (pixels on shared hosts) are allowed neither for sockets nor, except for tools that
+    visitors use, for forms.
     """
     vendors = tuple(vendors)
     # A port is left open for the site's own hosts, as it is where HTML is gated.
@@ -119,7 +118,7 @@ def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri
 
 @dataclass(frozen=True, slots=True)
 class OwnAssets:
-    """The hashes of what we put into a page inline, as `sha256-...` without quotes."""
+    """The hashes of the proxy's own inline assets in a page, as `sha256-...` without quotes."""
 
     scripts: Sequence[str] = ()
     styles: Sequence[str] = ()

@@ -28,7 +28,7 @@ def path_contexts(rules: Rules) -> PathContext:
     def context(
         site: SiteRules, path: str, audience: Audience, today: datetime.date
     ) -> PageContext:
-        # Nobody may fill the memory with long paths.
+        # Long paths are not cached: they would fill the memory.
         known = remembered if len(path) <= _MAX_PATH_LENGTH else made
         return known(site, path, audience, today)
 
@@ -58,8 +58,8 @@ def site_contexts() -> SiteContext:
 
 
 def decisions(rules: Rules) -> Decide:
-    """`decide`, remembered by what a visitor comes down to. Equal questions give the same object,
-    so that what is made from a decision can be remembered by it.
+    """`decide`, memoised by page context and visitor class. Equal arguments return the same object,
+    so that what is derived from a decision can be memoised by identity.
     """
     made: LRUCache[object, tuple[PageContext, Decision]] = LRUCache(_DECISIONS)
 

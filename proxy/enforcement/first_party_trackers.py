@@ -1,7 +1,7 @@
 """Block requests to trackers on the site's own host (`/g/collect`).
 
-A page's markup is gated, and no policy tells one path of the site's own from another. So a request
-to a closed vendor's path is answered by us, with nothing, and the site's server never hears of it.
+A page's markup is gated, but no policy distinguishes one path of the site's own from another. So a
+request to a closed vendor's path gets an empty response from the proxy and is never forwarded.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def block_first_party_tracker(
     index: VendorIndex,
     patient_decision: Callable[[], Decision],
 ) -> web.Response | None:
-    """The answer to what would reach a closed vendor; None where the request may pass.
-    `patient_decision` gives the visitor's decision for patient pages.
+    """The response to a request that would reach a closed vendor; None where the request may pass.
+    `patient_decision` returns the visitor's decision for patient pages.
     """
     vendors = index.vendors_of_own_request(context.path)
     if not vendors or not context.decision.enforce or _is_navigation(request):
@@ -35,7 +35,7 @@ def block_first_party_tracker(
 
 
 def _is_navigation(request: web.BaseRequest) -> bool:
-    """Whether a visitor goes there: that is the visitor's and the site's business."""
+    """Whether a request is the visitor's own navigation, which is never blocked."""
     destination = request.headers.get("Sec-Fetch-Dest")
     if destination is None:
         return request.headers.get(hdrs.ACCEPT, "").startswith("text/html")
@@ -45,9 +45,9 @@ def _is_navigation(request: web.BaseRequest) -> bool:
 def _open(
     request: web.BaseRequest, context: RequestContext, patient_decision: Callable[[], Decision]
 ) -> frozenset[str]:
-    """The vendors that may act on the page that asks: not the path's tags count but that page's.
+    """The vendors that may act on the requesting page: its tags count, not those of the path.
 
-    Patient pages send no referrer, so on a site that has some a request without one is theirs.
+    Patient pages send no referrer, so on a site that has some, a request without one is theirs.
     """
     rules = context.site
     if context.page_context.audience is Audience.PATIENT:

@@ -8,12 +8,12 @@ from multidict import CIMultiDict
 from consent_rules.categories import Audience
 from consent_rules.matching.click_ids import without_click_ids
 from proxy.context import RequestContext
-from proxy.cookies.vendor_cookies import without_closed
-from proxy.cookies.wp_consent import truthful, wp_cookies
+from proxy.cookies.vendor_cookies import without_closed_cookies
+from proxy.cookies.wp_consent import with_wp_cookies, wp_cookies
 from proxy.enforcement.browser_headers import REFERRER_POLICY
 from proxy.enforcement.response_filter import cookie_openings
 from proxy.enforcement.site import SiteEnforcement
-from proxy.http.content_coding import asked_of_upstream
+from proxy.http.content_coding import upstream_accept_encoding
 from proxy.http.fetch_metadata import (
     PAGE_DESTINATIONS,
     destination,
@@ -45,7 +45,7 @@ def click_id_redirect(request: web.BaseRequest, context: RequestContext) -> web.
 def upstream_request_headers(
     request: web.BaseRequest, context: RequestContext, site: SiteEnforcement
 ) -> CIMultiDict[str]:
-    """The header fields that the upstream gets: what the decision closes is not told."""
+    """The header fields of the upstream request, without what the decision closes."""
     headers = request_headers(
         request,
         peer_is_trusted=context.peer_is_trusted,
@@ -54,7 +54,7 @@ def upstream_request_headers(
     )
     if context.decision.enforce and context.cookie_header:
         openings = cookie_openings(context, context.decision)
-        remaining, closed = without_closed(context.cookie_header, site.cookies, openings)
+        remaining, closed = without_closed_cookies(context.cookie_header, site.cookies, openings)
         if closed:
             headers.popall(hdrs.COOKIE, None)
             if remaining:
@@ -62,26 +62,26 @@ def upstream_request_headers(
     if site.wp_consent_cookies and context.decision.enforce:
         sent = headers.popall(hdrs.COOKIE, [])
         consent_cookies = wp_cookies(context.visitor.preferences, context.decision)
-        if remaining := truthful("; ".join(sent), consent_cookies):
+        if remaining := with_wp_cookies("; ".join(sent), consent_cookies):
             headers[hdrs.COOKIE] = remaining
-    headers[hdrs.ACCEPT_ENCODING] = asked_of_upstream(
+    headers[hdrs.ACCEPT_ENCODING] = upstream_accept_encoding(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )
     if is_service_worker(request):
         headers[hdrs.ACCEPT_ENCODING] = "identity"
-    if _becomes_page(request):
+    if _needs_whole_response(request):
         remove_fields(headers, (hdrs.RANGE, hdrs.IF_RANGE))
-    if may_become_page(request) or _becomes_page(request):
+    if may_become_page(request) or _needs_whole_response(request):
         remove_fields(headers, (hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE))
     return headers
 
 
-def _becomes_page(request: web.BaseRequest) -> bool:
-    """Whether the upstream is asked for all of it, whatever the visitor's browser holds.
+def _needs_whole_response(request: web.BaseRequest) -> bool:
+    """Whether the request must be sent upstream without conditions and ranges.
 
-    A part of a page cannot be gated; and "not modified" would leave the visitor with a page written
-    for an earlier choice, or by the origin before there was a proxy. A part of what only may be a
-    page has a policy under which no third party acts: players of films need theirs.
+    A part of a page cannot be gated, and a 304 would leave the visitor with a page rendered for an
+    earlier choice, or by the origin before there was a proxy. A part of what only may be a page has
+    a policy under which no third party acts: video players need ranges.
     """
     if hdrs.UPGRADE in request.headers or is_service_worker(request):
         return True

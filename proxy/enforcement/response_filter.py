@@ -7,17 +7,17 @@ responses, interim ones (1xx) and switches of protocol (101) alike.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import StrEnum
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
-from consent_rules.rules import says_patient
+from consent_rules.rules import has_patient_mark
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
-from proxy.cookies.expiry import expiring
+from proxy.cookies.expiry import expiring_set_cookies
 from proxy.cookies.preference_cookie import set_load_once_cookie
 from proxy.cookies.vendor_cookies import allowed_set_cookies
 from proxy.cookies.wp_consent import set_wp_cookies
@@ -33,11 +33,11 @@ from proxy.html.owners import KnownVendor, Owner
 from proxy.http.fetch_metadata import is_navigation
 
 
-class ResponseKind(Enum):
+class ResponseKind(StrEnum):
     """What a response is to a browser, as far as its head depends on that."""
 
     PAGE = "page"
-    """HTML that is gated, sent as a whole or while it comes."""
+    """HTML that is gated, sent as a whole or streamed."""
     UNGATED_PAGE = "ungated page"
     """A page, in HTML or XML, that could not be gated, or only by leaving markup out."""
     XML_DOCUMENT = "XML document"
@@ -47,7 +47,7 @@ class ResponseKind(Enum):
     PART = "part"
     """206: bytes of a whole that the proxy has not seen."""
     FILE = "file"
-    """All else: scripts, styles, images, data, redirects, errors without a page, 304."""
+    """All others: scripts, styles, images, data, redirects, errors without a page, 304."""
     UPGRADE = "upgrade"
     """101."""
     INTERIM = "interim"
@@ -70,10 +70,10 @@ def enforce(
     site: SiteEnforcement,
     own: OwnAssets = NO_ASSETS,
 ) -> str:
-    """Make the head of a response what this visitor may have, and return our policy.
+    """Apply the decision to the head of a response, in place, and return our policy.
 
-    `context` is the one by all that the response says of its audience. `own` are the assets that
-    were put into a page: the origin's policies are amended for them.
+    `context` has the audience that the whole response declares. `own` are the assets that were
+    added to a page: the origin's policies are amended for them.
     """
     if kind is ResponseKind.INTERIM:
         _filter_interim(headers, context, site)
@@ -98,8 +98,8 @@ def enforce(
 def _filter_interim(
     headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
 ) -> None:
-    """What an interim response names is fetched at once, before it is known whether the page is for
-    patients: its links lead to the site's own hosts, whatever the visitor has allowed.
+    """Filter the links of an interim response, which browsers fetch before the audience of the page
+    is known: only those to the site's own hosts remain, whatever the visitor has allowed.
     """
     boundary = site.boundary
     filter_fetching_headers(
@@ -110,8 +110,8 @@ def _filter_interim(
 def _redirect_to_preferences(
     headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
 ) -> None:
-    """A 307 or 308 repeats the visitor's POST where it leads to: through a redirect of the origin's
-    a form of the page, or of another site, would choose in the visitor's name.
+    """A 307 or 308 repeats the visitor's POST at its target: through the origin's redirect, a form
+    of the page or of another site would choose in the visitor's name.
     """
     boundary = site.boundary
     values = headers.getall("Location", ())
@@ -120,8 +120,8 @@ def _redirect_to_preferences(
 
 
 def _filter(headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement) -> bool:
-    """Filter what reaches out and what sets cookies. Returns whether another visitor would get
-    another head: then no cache in front of us may store it.
+    """Filter fetching fields and `Set-Cookie`. Returns whether another visitor would get another
+    head: then no downstream cache may store it.
     """
     decision, boundary = context.decision, site.boundary
     differs = decision.audience is Audience.PATIENT
@@ -150,7 +150,7 @@ def _filter(headers: CIMultiDict[str], context: RequestContext, site: SiteEnforc
 def _restrict_document(
     headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
 ) -> None:
-    """What a document's own features may do, and the cookies that a document puts right."""
+    """Restrict a document's features, and correct its cookies."""
     decision, rules = context.decision, context.site
     patient = decision.audience is Audience.PATIENT
     restrict_document(
@@ -166,7 +166,7 @@ def _restrict_document(
         openings = cookie_openings(context, decision)
         sent = names_in(context.cookie_header)
         names = [name for name in sent if site.cookies.is_closed(name, openings)]
-        for value in expiring(names, context.host, context.path, secure=context.secure):
+        for value in expiring_set_cookies(names, context.host, context.path, secure=context.secure):
             headers.add("Set-Cookie", value)
     if site.wp_consent_cookies:
         for value in set_wp_cookies(
@@ -184,10 +184,10 @@ def _governing(kind: ResponseKind, context: RequestContext) -> Decision | None:
     party acts.
 
     What is no page gets the closed one, for it may be shown in a frame or a window all the same,
-    whose globals are then free to whoever opened it; a script may be run as a worker later, from
-    the browser's own cache. It is the same for everyone, so that any cache may store it. A worker
-    is held to the policy of its script, whatever page starts it: on a site with patient pages it
-    may do no more than all of its pages may.
+    whose globals its opener can then read; a script may be run as a worker later, from the
+    browser's own cache. It is the same for everyone, so that any cache may store it. A worker is
+    held to the policy of its script, whatever page starts it: on a site with patient pages it may
+    do no more than all of its pages may.
     """
     if kind in _GATED:
         return context.decision
@@ -201,8 +201,8 @@ def _add_policy(
 ) -> str:
     """Add our own policy beside the origin's, and return it.
 
-    Where marketing pages are only observed, it only reports; but what a patient page could use as
-    a way out is closed there too: files in frames, scripts as workers.
+    In observe mode it is report-only on marketing pages; what a patient page could use as a way out
+    (files in frames, scripts as workers) is enforced there too.
     """
     way_out = kind not in _DOCUMENTS and context.site.has_patient_pages
     headers.add(CSP if context.decision.enforce or way_out else CSP_REPORT_ONLY, policy)
@@ -238,9 +238,8 @@ def leads_to_closed(
     context: RequestContext,
     site: SiteEnforcement,
 ) -> bool:
-    """Whether an answer sends an image, a script or a fetch on to someone who may not act.
-
-    Where it sends the visitor's own navigation is the visitor's and the site's business.
+    """Whether a response redirects a subresource request to a vendor that may not act. A redirect
+    of the visitor's own navigation is never blocked.
     """
     decision = context.decision
     if "Location" not in headers or not decision.enforce or is_navigation(request):
@@ -250,17 +249,19 @@ def leads_to_closed(
 
 
 def _may_act(owner: Owner, decision: Decision) -> bool:
-    """Whether the owner of a URL may act: of these only vendors ever may."""
+    """Whether the owner of a URL may act: only vendors ever may."""
     return isinstance(owner, KnownVendor) and owner.id in decision.open
 
 
 def cookie_openings(context: RequestContext, decision: Decision) -> frozenset[str]:
-    """The vendors whose cookies pass. A cookie goes to the whole site, not to one page's tags."""
+    """The vendors whose cookies are forwarded. A cookie goes to the whole site, not to one page's
+    tags.
+    """
     if decision.audience is Audience.PATIENT:
         return decision.open
     return context.site_decision.open
 
 
 def marked_audience(marks: Iterable[str], context: RequestContext) -> Audience:
-    """For whom a page is, once what it says of itself is heard."""
-    return Audience.PATIENT if says_patient(marks) else context.page_context.audience
+    """The audience of a page, given what the page itself declares."""
+    return Audience.PATIENT if has_patient_mark(marks) else context.page_context.audience

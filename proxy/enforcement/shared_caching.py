@@ -18,8 +18,8 @@ _NO_STORE = "no-store"
 
 
 def make_private(headers: CIMultiDict[str]) -> None:
-    """Let an answer that differs by visitor be kept by this visitor's own browser only, and there
-    for as long as the origin says.
+    """Allow storing a response that differs by visitor in this visitor's own browser only, for as
+    long as the origin allows.
     """
     given = ",".join(headers.popall(hdrs.CACHE_CONTROL, ())).split(",")
     remaining = [
@@ -33,7 +33,7 @@ def make_private(headers: CIMultiDict[str]) -> None:
 
 
 def keep_page_private(headers: CIMultiDict[str]) -> None:
-    """Keep one visitor's page from another's: no shared cache, and each visit asks again. The
+    """Forbid shared caches to store a visitor's page, and require validation on each visit. The
     visitor's own browser may store it unless the origin forbids that.
     """
     given = ",".join(headers.popall(hdrs.CACHE_CONTROL, ())).lower()
@@ -43,19 +43,21 @@ def keep_page_private(headers: CIMultiDict[str]) -> None:
 
 
 def make_unstorable(headers: CIMultiDict[str]) -> None:
-    """Let no cache store an answer, not even the browser's."""
+    """Forbid every cache to store a response, the browser's included."""
     headers.popall(hdrs.CACHE_CONTROL, None)
     headers[hdrs.CACHE_CONTROL] = _NO_STORE
     remove_cdn_directives(headers)
 
 
 def is_storable(headers: CIMultiDict[str]) -> bool:
-    """Whether the visitor's own browser may store a page that `keep_page_private` was told of."""
+    """Whether the visitor's own browser may store a page that went through `keep_page_private`."""
     return headers.get(hdrs.CACHE_CONTROL) != _NO_STORE
 
 
 def remove_cdn_directives(headers: CIMultiDict[str]) -> None:
-    """Take out what the origin tells single caches: it would overrule our Cache-Control there."""
+    """Remove the origin's directives for single caches: there they would override our
+    Cache-Control.
+    """
     for name in {name for name in headers if name.lower().endswith(_TARGETED_ALL)}:
         headers.popall(name, None)
     for name in _TARGETED:

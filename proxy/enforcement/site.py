@@ -23,9 +23,11 @@ _MAX_POLICIES = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteEnforcement:
-    """`upstream_host` replaces the visitor's Host on the way to the upstream, if it is not None;
-    `prefix` is the path of our endpoints;
-    `trusted_headers` are fields that only a trusted proxy may set, beside the usual ones.
+    """The settings of one site that enforcement reads.
+
+    `upstream_host` replaces the visitor's Host in the upstream request, if it is not None; `prefix`
+    is the path of our endpoints; `trusted_headers` are additional fields that only a trusted proxy
+    may set.
     """
 
     boundary: Boundary
@@ -39,7 +41,7 @@ class SiteEnforcement:
 
 
 def site_boundary(site: SiteRules, config: Config, rules: Rules) -> Boundary:
-    """Where a site ends, as far as the config and the catalogue tell."""
+    """A site's boundary, by the config and the catalogue."""
     prefix = config.proxy.prefix
     hosts = next(one.hosts for one in config.sites if one.name == site.name)
     return Boundary(

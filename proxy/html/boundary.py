@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.pins import NO_PINS, ScriptPins
-from consent_rules.matching.urls import Target, resolve
+from consent_rules.matching.urls import Target, origin_of, resolve
 from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.cmp_markup import marks_of
 from proxy.html.gates import Embed
@@ -37,8 +37,20 @@ from proxy.html.source import Source
 from proxy.html.tree import is_html
 
 _MAX_JUDGED = 2048
-"""Inline scripts of a site whose owners are remembered."""
+"""Inline scripts of a site whose owners are cached."""
 _JUDGING = Lock()  # pages are compiled in threads, too
+_MAX_OWNERS = 16_384
+"""URLs whose owners are remembered, for each origin that URLs are resolved against."""
+_MAX_ORIGINS = 64
+_MAX_REMEMBERED_URL = 512
+"""Characters: longer URLs are tokens and data, seldom seen twice."""
+# Resolved alike from each page of an origin: the base's path does not count (URL Standard, 4.4).
+_WHEREVER = ("/", "https://", "http://")
+
+HostOwner = tuple[str, "Owner | None"]
+"""The host that a URL leads to and its owner, which is None for the site itself."""
+_NOWHERE: HostOwner = ("", None)
+_OwnersByUrl = dict[str, HostOwner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +70,13 @@ class Boundary:
     _judged: LRUCache[bytes, tuple[str, ...]] = field(
         default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
     )
+    _owners: dict[str, _OwnersByUrl] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def vendors_of_script(self, script: str) -> tuple[str, ...]:
-        """The vendors whose code an inline script holds, remembered by its hash: it stands on many
-        pages, and to parse it costs as much as to compile a small one.
+        """The vendors whose code an inline script contains, cached by its hash: the same script is
+        on many pages, and parsing it costs as much as compiling a small page.
         """
         digest = hashlib.sha256(script.encode("utf-8", "replace")).digest()
         with _JUDGING:
@@ -73,7 +88,9 @@ class Boundary:
         return known
 
     def is_own_endpoint(self, url: str, base: str) -> bool:
-        """Whether a form or a redirect that leads to a URL could choose in the visitor's name."""
+        """Whether the target of a form or redirect is an endpoint that could choose in the
+        visitor's name.
+        """
         target = resolve(url, base)
         if target is None or not self.own.holds(target.host, target.port):
             return False
@@ -82,8 +99,25 @@ class Boundary:
 
     def owner(self, url: str, base: str) -> Owner | None:
         """Who answers for a URL; None for the site itself."""
+        return self.host_and_owner(url, base)[1]
+
+    def host_and_owner(self, url: str, base: str) -> HostOwner:
+        """Where a URL leads and who answers for it; `("", None)` where it leads to no host."""
         target = resolve(url, base)
-        return None if target is None else self.owner_of(target)
+        return _NOWHERE if target is None else (target.host, self.owner_of(target))
+
+    def remembered_owners(self, base: str) -> _OwnersByUrl:
+        """What was found for URLs of pages of one origin. The pages of a site share most of their
+        URLs: to resolve one and to hold it against the patterns costs 20 times as much as to look
+        its text up.
+        """
+        origin = "{}://{}:{}".format(*origin_of(base))
+        known = self._owners.get(origin)
+        if known is None:
+            if len(self._owners) >= _MAX_ORIGINS:
+                self._owners.clear()
+            known = self._owners[origin] = {}
+        return known
 
     def owner_of(self, target: Target) -> Owner | None:
         if self.own.holds(target.host, target.port):
@@ -95,7 +129,7 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class OwnedResource:
-    """A resource with its place and owners, for gates and for `explain`."""
+    """A resource with its owners, for gates and for `explain`."""
 
     kind: Kind
     tag: str
@@ -127,6 +161,11 @@ class CompileContext:
     nested: int = 0
     """Pages within attributes that were met so far."""
 
+    _remembered: tuple[tuple[str, _OwnersByUrl], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._remembered = tuple((one, self.boundary.remembered_owners(one)) for one in self.bases)
+
     @property
     def preferences_url(self) -> str:
         """Where closed forms lead: to this site, whatever the page's base."""
@@ -135,11 +174,22 @@ class CompileContext:
 
     def owners(self, urls: Iterable[str]) -> Iterator[Owner]:
         """Who answers for the URLs, by whichever base a browser goes."""
+        for _, owner in self.hosts_and_owners(urls):
+            if owner is not None:
+                yield owner
+
+    def hosts_and_owners(self, urls: Iterable[str]) -> Iterator[HostOwner]:
+        """Where the URLs lead, and who answers for them, by whichever base a browser goes."""
         for url in urls:
-            for base in self.bases:
-                owner = self.boundary.owner(url, base)
-                if owner is not None:
-                    yield owner
+            for base, remembered in self._remembered:
+                found = remembered.get(url)
+                if found is None:
+                    found = self.boundary.host_and_owner(url, base)
+                    if len(url) <= _MAX_REMEMBERED_URL and url.startswith(_WHEREVER):
+                        if len(remembered) >= _MAX_OWNERS:
+                            remembered.clear()
+                        remembered[url] = found
+                yield found
 
     def is_own_endpoint(self, url: str) -> bool:
         return any(self.boundary.is_own_endpoint(url, base) for base in self.bases)
@@ -158,7 +208,7 @@ _SCRIPT = b"<script"
 
 
 def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext) -> OwnedResource:
-    """The finding of a script held to its pin, if it has one."""
+    """A pinned script with the gate that its pin requires; any other unchanged."""
     pins = context.boundary.pins
     wanted = {pins.integrity_of(url, base) for url in found.urls for base in context.bases} - {""}
     if not wanted:
@@ -214,7 +264,7 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     if kind is Kind.IMPORT_MAP:
         return frozenset(context.owners(filter(is_url_text, _strings_in_json(resource.text))))
     if kind is Kind.SPECULATION_RULES:
-        # Every word may be an address, relative to a base that may be another's.
+        # Every word may be a URL, relative to a base that may be another host's.
         return frozenset(context.owners(_strings_in_json(resource.text)))
     owners = frozenset(context.owners(resource.urls))
     if kind is Kind.HINT and context.hinted:
@@ -225,30 +275,23 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
 
 def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
     """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
-    boundary = context.boundary
-
-    def targets(resources: Iterable[Resource]) -> Iterator[Target]:
-        for resource in resources:
-            for address in resource.urls:
-                for base in context.bases:
-                    target = resolve(address, base)
-                    if target is not None:
-                        yield target
-
-    resources = context.scan.resources
+    index = context.boundary.index
+    hints = (one for one in context.scan.resources if one.kind is Kind.HINT)
     hosts = {
-        target.host
-        for target in targets(one for one in resources if one.kind is Kind.HINT)
-        if isinstance(boundary.owner_of(target), UnknownHost)
-        and boundary.index.knows_paths_of(target.host)
+        host
+        for hint in hints
+        for host, owner in context.hosts_and_owners(hint.urls)
+        if isinstance(owner, UnknownHost) and index.knows_paths_of(host)
     }
     if not hosts:
         return {}
     asked: dict[Owner, set[Owner]] = {}
-    for target in targets(one for one in resources if one.kind is not Kind.HINT):
-        if target.host in hosts:
-            owner = boundary.owner_of(target) or UNREADABLE_HOST
-            asked.setdefault(unknown_host(target.host), set()).add(owner)
+    for resource in context.scan.resources:
+        if resource.kind is Kind.HINT:
+            continue
+        for host, owner in context.hosts_and_owners(resource.urls):
+            if host in hosts:
+                asked.setdefault(unknown_host(host), set()).add(owner or UNREADABLE_HOST)
     return {host: frozenset(owners) for host, owners in asked.items()}
 
 
@@ -263,8 +306,8 @@ def _vendors_of_inline(resource: Resource, context: CompileContext) -> tuple[str
 
 
 def _held_to_pins(vendor: str, resource: Resource, context: CompileContext) -> Owner:
-    """The owner of an inline script that holds a vendor's code: one that is pinned to other scripts
-    does not have it.
+    """The owner of an inline script with a vendor's code: a pinned vendor's only where its hash is
+    pinned.
     """
     pins = context.boundary.pins
     if pins.inline and (changed := pins.changed(vendor, inline_code(resource, context))):
@@ -296,12 +339,12 @@ def _strings_in_json(text: str) -> list[str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        # A browser does not use it, unless it is whole once something within it is closed.
+        # Browsers ignore it, unless it is complete once something within it is closed.
         return _JSON_STRING.findall(text)
     return list(_strings(value))
 
 
-# Possessive, and one that never ends is taken with all that follows: each is read once.
+# Possessive, and an unclosed one includes all that follows: each is read once.
 _JSON_STRING = re.compile(r'"(?:((?:[^"\\]++|\\.)*+)"|(?:[^"\\]++|\\.)*+\\?\Z)', re.DOTALL)
 
 
@@ -323,6 +366,6 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def inline_code(resource: Resource, context: CompileContext) -> str:
-    """The text of an inline script as a browser reads it."""
+    """The text of an inline script as a browser decodes it."""
     text = resource.text
     return text if resource.attribute or text.isascii() else context.source.word(text)

@@ -56,7 +56,7 @@ def charset_of_content_type(content_type: str) -> str:
 
 
 def is_label(label: str) -> bool:
-    """Whether a browser knows a charset by this name (Encoding Standard, 4.2)."""
+    """Whether a label names a charset that browsers support (Encoding Standard, 4.2)."""
     return webencodings.lookup(label) is not None
 
 
@@ -69,7 +69,7 @@ def python_codec(label: str) -> str:
 
 
 def charset_of(body: bytes, content_type: str) -> tuple[str, bool]:
-    """The label in force ("" for none), and whether nothing in the page may still change it."""
+    """The label in force ("" for none), and whether nothing later in the page can change it."""
     for mark, label in _BOMS:
         if body.startswith(mark):
             return label, True
@@ -81,7 +81,7 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, bool]:
             return label, False
     label = _prescan(body[:_PRESCAN])
     if not label:
-        # Chromium goes on looking while it meets nothing but what a head holds. It matters only
+        # Chromium continues the prescan while it meets only elements of a head. It matters only
         # where a tag may not look like one.
         late = _prescan(body[:_LATE_PRESCAN])
         if late in _ISO_2022_JP:
@@ -112,7 +112,7 @@ def _prescan(head: bytes) -> str:
 
 
 def _attributes(head: bytes, position: int) -> tuple[dict[bytes, bytes], int]:
-    """The attributes of a tag from behind its name, and where it ends."""
+    """The attributes of a tag from behind its name, and its end."""
     found: dict[bytes, bytes] = {}
     while (match := _ATTRIBUTE.match(head, position)) is not None:
         found.setdefault(match[1].lower(), match[2] or match[3] or match[4] or b"")

@@ -34,8 +34,8 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 
 
 def marks_of(element: Element) -> frozenset[Owner]:
-    """What must be open for a marked script to run: categories, or a vendor that Klaro calls by its
-    name. Empty where it is not marked, or by words that we do not know.
+    """The condition of a marked script: categories, or a vendor by Klaro's name of it. Empty where
+    it is not marked, or by unknown words.
     """
     if (element.attr("type") or "").strip().lower() != "text/plain":
         return frozenset()
@@ -51,7 +51,9 @@ def marks_of(element: Element) -> frozenset[Owner]:
 
 
 def _categories(words: list[str]) -> frozenset[Owner]:
-    """All of them must be known: `!analytics` (run when refused) or a site's own word is not."""
+    """The categories of a mark, if all are known: `!analytics` (run when refused) or a site's own
+    word is not.
+    """
     known = [_CATEGORY_NAMES.get(word.lower()) for word in words if word]
     if not known or None in known:
         return frozenset()

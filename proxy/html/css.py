@@ -1,8 +1,8 @@
 """URLs in style sheets: `url()`, `@import`, `image-set()` and `src()`, escapes included.
 
-https://drafts.csswg.org/css-syntax-3/#tokenization. Two ways lead to the same URLs: a plain
-search for the names, many times faster than reading every token, and the tokenizer, for style
-sheets that spell a name with escapes or use functions that take URLs as mere strings.
+https://drafts.csswg.org/css-syntax-3/#tokenization. Two methods find the same URLs: a plain search
+for the names, many times faster than tokenizing, and the tokenizer, for style sheets that spell a
+name with escapes or use functions that take URLs as strings.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _IMPORT = rf"@{_name('import')}{_GAP}(?P<imported>{_STRING})"
 _NAMED = re.compile(rf"(?P<url>{_URL})|{_IMPORT}")
 _TOKEN = re.compile(
     r"(?P<skip>/\*[\s\S]*?(?:\*/|\Z))"
-    # A bad URL goes on to the next parenthesis, quotes and all.
+    # A bad URL continues to the next parenthesis, quotes included.
     rf"|(?P<url>{_URL}(?(bare)(?:[^)\\]++|\\[\s\S])*+)(?P<whole>\))?)"
     rf"|{_IMPORT}"
     rf"|(?P<set>(?:{_name('image-set')}|(?<![\w-]){_name('src')}|{_name('image')})\()"
@@ -76,7 +76,7 @@ class CssUrl:
 
 
 def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
-    """Every URL of a style sheet or declaration list that may lead to another host, in order.
+    """Every URL of a style sheet or declaration list that may name another host, in order.
 
     A relative URL counts only if `relative`: where the page's base is another host.
     """
@@ -95,8 +95,10 @@ def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
 
 
 def searched_urls(text: str, lowered: str) -> list[CssUrl]:
-    """What the plain search finds. Strings and comments are not told apart: a `url(` in them is
-    taken for one, because a comment's start may as well stand in a string.
+    """The URLs that the plain search finds.
+
+    It does not recognise strings and comments: a `url(` in them counts as one, because a comment's
+    start may as well be in a string.
     """
     found: list[CssUrl] = []
     for name in _NAMES:
@@ -111,9 +113,9 @@ def searched_urls(text: str, lowered: str) -> list[CssUrl]:
 
 
 def tokenized_urls(text: str) -> list[CssUrl]:
-    """What the tokenizer finds."""
+    """The URLs that the tokenizer finds."""
     found: list[CssUrl] = []
-    functions: list[bool] = []  # those around us; True for one whose strings are URLs
+    functions: list[bool] = []  # enclosing functions; True for one whose strings are URLs
     sets = 0
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup

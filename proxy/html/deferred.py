@@ -1,12 +1,12 @@
 """Deferred resources: URLs in `data-src` and similar attributes, which the page's script loads
 later.
 
-Lazy loaders, galleries and consent tools write an address where no browser looks, and a script
-turns it on later. Whoever it leads to is asked then, so it is a gate like `src`.
+Lazy loaders, galleries and consent tools write a URL into an attribute that browsers ignore, and a
+script activates it later. The request follows then, so it is gated like `src`. It is recognised by
+the attribute's name and a value that is a URL.
 
-What counts is an attribute by its name and a value that is an address. Not here, and left to the
-policy header: settings in JSON, text that names an address, and addresses that a click only leads
-to (`data-href` of a link, a button, or what acts as one).
+Not recognised, and left to the policy header: settings in JSON, text that contains a URL, and URLs
+for navigation (`data-href` of a link, a button, or what acts as one).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOADED = re.compile(
     r"|html|markup)(?:[-_](?:url|uri|src(?:set)?|file|image|img|large|small|webp|mobile|desktop|code"
     r"|html|[0-9]+x?))*"
 )
-# Led to or loaded: the element says which.
+# Navigation or load: depends on the element.
 _LED_TO = re.compile(r"(?:.*[-_])?[a-z]*(?:href|urls?|uri)")
 _NAVIGATION = re.compile(
     r"(?:.*[-_])?(?:share|redirect|permalink|link|canonical|return|back|log-?in|log-?out|checkout"
@@ -64,7 +64,7 @@ _SHOWN = re.compile(
 )
 _HOLDERS = frozenset({"div", "span", "figure", "section", "article"})
 
-# An address that may lead away, not a text in which one is named.
+# A URL that may name another host, not a text that contains one.
 _ADDRESS = re.compile(r"(?:https?|wss?|ftp):|[/\\]{2}", re.IGNORECASE)
 _MARKUP = re.compile(
     r"<(?:script|img|i?frame|embed|object|link|video|audio|source|style|svg|meta|base)\b"
@@ -86,14 +86,14 @@ def is_loaded_name(name: str) -> bool:
 
 _MAX_NAME_LENGTH = 80
 _DATA_NAME = re.compile(rb"data-[a-z0-9_-]+")
-# Searched by its letters, then looked at from behind: many times faster than by what precedes them.
+# Searched by its letters, then matched backwards: many times faster than by what precedes them.
 _SOURCE_NAME = re.compile(rb"src(?<=[a-z0-9_-]src)(?:set)?(?=[\s/]*=)")
 _NAME_BEFORE = re.compile(rb"[a-z0-9_-]+\Z")
 
 
 def deferring_names(lowered: bytes) -> frozenset[str]:
-    """The names in a page, in lower case, of attributes that no browser looks at and that may hold
-    an address: all that begin with `data-`, and `lazy-src`, `nitro-lazy-srcset` and their kin.
+    """The lower-case names of a page's attributes that browsers ignore and that may hold a deferred
+    URL: all that begin with `data-`, and `lazy-src`, `nitro-lazy-srcset` and similar ones.
     """
     found: set[bytes] = set(_DATA_NAME.findall(lowered))
     for match in _SOURCE_NAME.finditer(lowered):
@@ -104,7 +104,7 @@ def deferring_names(lowered: bytes) -> frozenset[str]:
 
 
 def script_addresses(element: Element, reading: Reading) -> Iterator[tuple[str, str]]:
-    """Where a script that is held back says that its code is: `data-src`, `data-rocket-src`."""
+    """The URL attributes of a script that is held back: `data-src`, `data-rocket-src`."""
     for name in element.attrs:
         if name not in _NATIVE and name.endswith("src") and (url := reading.value(element, name)):
             yield name, url
@@ -112,7 +112,7 @@ def script_addresses(element: Element, reading: Reading) -> Iterator[tuple[str, 
 
 @lru_cache(maxsize=8192)
 def _is_deferring(tag: str, name: str) -> bool:
-    """Whether a script may load what an attribute of this name on such an element holds."""
+    """Whether a script may load the value of an attribute of this name on such an element."""
     if tag == "script" or name in _NATIVE:
         return False
     return is_loaded_name(name) or (tag in _SELF_LOADING and name.startswith("data-"))
@@ -121,7 +121,7 @@ def _is_deferring(tag: str, name: str) -> bool:
 def deferred_resources(
     element: Element, tag: str, name: str, reading: Reading
 ) -> Iterator[Resource]:
-    """What an attribute holds ready, if it is one that a script may load."""
+    """The resources of an attribute, if it is a deferred one."""
     if not _is_deferring(tag, name):
         return
     value = reading.value(element, name)
@@ -150,7 +150,7 @@ def _urls(name: str, value: str, reading: Reading) -> Iterable[str]:
 
 
 def _navigates(element: Element, tag: str, name: str) -> bool:
-    """Whether an address is one that a visitor is led to, not one that the page fetches."""
+    """Whether a URL is for navigation, not loaded by the page."""
     if tag in _SELF_LOADING or not _LED_TO.fullmatch(name):
         return False
     if _LOADED.fullmatch(name.removeprefix("data-")):
@@ -162,7 +162,7 @@ def _navigates(element: Element, tag: str, name: str) -> bool:
 
 
 def _is_empty_holder(element: Element, tag: str) -> bool:
-    """Whether an element holds nothing yet, so that a placeholder may stand for it."""
+    """Whether an element is empty, so that a placeholder may replace it."""
     return (
         (tag in _HOLDERS or "-" in tag)
         and not any(isinstance(node, Element) for node in element)

@@ -43,10 +43,9 @@ _TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,pla
 
 
 def resources_in_selects(document: Document) -> Iterator[Resource]:
-    """What stands in a <select> as text but is a tag to browsers before 2025: they leave out the
-    element around it. No one is known to write that, so no one is let.
-
-    Raises CostlyPageError where there is too much of it.
+    """The resources of tags in a <select>, which browsers before 2025 take for text: they leave out
+    the element around them. No real page has them, so all are closed. Raises CostlyPageError where
+    there are too many.
     """
     read = 0
     for element in document.select(_TAGS_AS_TEXT):
@@ -139,7 +138,9 @@ def _marked_script(
     found: list[tuple[str, str]],
     reading: Reading,
 ) -> Iterator[Resource]:
-    """What another consent tool holds back: its vendor's as if it ran, and to be turned on."""
+    """A script that another consent tool holds back: owned by its vendor, and activated when it
+    opens.
+    """
     later = reading.value(element, "data-src") if not found else None
     urls = tuple(url for _, url in found) or ((later,) if later else ())
     text = "" if urls else element.text
@@ -223,7 +224,7 @@ def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
         if document is not None:
             yield Resource(Kind.NESTED_PAGE, element, name, Closing.EMPTY, text=document)
         elif _JAVASCRIPT.match(url):
-            # What such a URL gives is shown as a page: whatever it names may be asked.
+            # The document of such a URL is shown as a page: every URL in it may be fetched.
             text = unquote(url)
             yield Resource(
                 Kind.INLINE_SCRIPT, element, name, Closing.EMPTY, _named_urls(text), text
@@ -282,9 +283,9 @@ _NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
 
 
 def _base(element: Element, reading: Reading) -> Iterator[Resource]:
-    # The first one with a href counts, templates' apart (HTML Standard, 4.2.3).
+    # The first one with a href counts, those in templates excepted (HTML Standard, 4.2.3).
     href = reading.value(element, "href")
-    # One that leads nowhere is passed over for the next.
+    # An invalid one is ignored.
     if href is not None and _NO_BASE.match(strip_url(href)):
         return iter(())
     if reading.base is None and href is not None and element.closest("template") is None:

@@ -59,7 +59,7 @@ class Page:
     wire: str
     """The codec of the rendered bytes where it is not that of `body` (UTF-8 then)."""
     transcoded: bool
-    """Whether the page goes out in UTF-8 though the origin's charset is another."""
+    """Whether the page is sent in UTF-8 though the origin's charset is another."""
     frames: tuple[str, ...] = ()
     """Raw targets of the site's own pages that it shows within: its scripts can read them."""
     declaration_at: tuple[int, ...] = ()

@@ -1,10 +1,10 @@
 """Compile a page that is still arriving, chunk by chunk.
 
-Each piece is compiled like a page of its own, behind the start tags of what is open where it
-begins. A piece ends only where that is all there is to know of what came before: between two
-tags, in the body, and with nothing open but plain elements (no script, comment, <template>,
-<select>, drawing). Whether a place is such a one is not guessed but asked of the parser. So every
-byte is compiled once, whatever the page's length, and no more than one piece is held.
+Each chunk is compiled like a page of its own, after the start tags of the elements that are open at
+its start. A chunk ends only where these are the parser's whole state: between two tags, in the
+body, and with nothing open but plain elements (no script, comment, <template>, <select>, drawing).
+Whether an offset is such a cut is not guessed: the parser decides. So every byte is compiled once,
+whatever the page's length, and no more than one chunk is buffered.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ first 1,024 and for a type in the first 1,445 (HTML Standard 13.2.3.1, MIME Snif
 
 _PROBE = "consent-probe"
 _NOTE = f"<!--{_PROBE}-->"
-# The comment lands where the parser stands, whatever is open. The row becomes an element only
-# within a table: a table that is open but not around the comment holds it by "foster parenting".
+# The comment is inserted at the parser's current node, whatever is open. The row becomes an element
+# only within a table: a table that is open but not around the comment holds it by "foster
+# parenting".
 _PROBED = f"{_NOTE}<tr><td><{_PROBE}></{_PROBE}>"
 _FRAMESET = "<frameset>"
 _TABLES = frozenset(
@@ -50,9 +51,7 @@ _DOCTYPE = re.compile(r"<!doctype[^>]{0,300}>", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class _Surroundings:
-    """What is open where a piece begins. A <form> is carried as a <div>: whether another may
-    begin within it is then told as if it could.
-    """
+    """The elements that are open at the start of a chunk."""
 
     doctype: str
     tags: tuple[str, ...]
@@ -65,10 +64,11 @@ class _Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class CompiledChunk:
-    """A part of a page, compiled: `page.body` and the gates in it. Only the first has a place for
-    the head, only the last one for the foot. `body_at`: where the body's content begins, if that
-    is in this piece. `bases` are what relative URLs go by. `stripped`: it is the page's text, with
-    hardly any markup.
+    """A compiled part of a page: `page.body` and the gates in it. Only the first has an offset for
+    the head, only the last one for the foot.
+
+    `body_at`: where the body's content begins, if that is in this chunk. `bases` are what relative
+    URLs are resolved against. `stripped`: it is the page's text, with hardly any markup.
     """
 
     page: Page
@@ -78,10 +78,10 @@ class CompiledChunk:
 
 
 class IncrementalCompiler:
-    """A page as it comes. Not for several threads at once.
+    """Compiles a page as it arrives. Not thread-safe.
 
-    `limit` bounds what is held: where so many bytes hold no place to cut, the rest of the page
-    goes on as text (`proxy.html.stripped`), or unchanged where `strips` is False.
+    `limit` bounds the buffer: where so many bytes have no cut, the rest of the page is sent as text
+    (`proxy.html.text_only`), or unchanged where `strips` is False.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class IncrementalCompiler:
 
     @property
     def held(self) -> int:
-        """Bytes that have come and are in no piece yet."""
+        """Buffered bytes that are in no chunk yet."""
         return len(self._held) + self._size
 
     def add(self, data: bytes) -> None:
@@ -116,9 +116,9 @@ class IncrementalCompiler:
         self._size += len(self._added[-1])
 
     def take(self, *, last: bool = False) -> CompiledChunk | None:
-        """The next piece; None until there is one. `last`: all has come, and this is the rest.
+        """The next chunk; None until it is complete. `last`: the buffer is the rest of the page.
 
-        Raises UndecodableError, before the first piece only.
+        Raises UndecodableError, before the first chunk only.
         """
         self._held = b"".join((self._held, *self._added))
         self._added, self._size = [], 0
@@ -146,7 +146,7 @@ class IncrementalCompiler:
             return False
         label, certain = charset_of(self._held, self._content_type)
         if not (label or certain or last) and len(self._held) <= self._limit:
-            # What browsers make of a page that names no charset depends on all of it.
+            # How browsers decode a page that names no charset depends on all of it.
             return False
         self._decoding = decoding_of(label or _guessed(self._held, last=last))
         self._held = self._decoding.decode(self._held)
@@ -223,9 +223,10 @@ class IncrementalCompiler:
         return CompiledChunk(page, place(scanned.body_at) if first is None else None, bases)
 
     def _bases_with(self, scanned: Scan) -> tuple[tuple[str, ...], bool]:
-        """What relative URLs go by from here on, and whether a <base> says so. It counts if it is
-        the page's first; one that comes late must be the site's own: what came before it went by
-        another.
+        """The base URLs from here on, and whether a <base> sets them.
+
+        It counts if it is the page's first; a late one must be the site's own: what precedes it was
+        resolved against another.
         """
         if self._has_base or (self._bases and not any(scanned.bases)):
             return self._bases, self._has_base
@@ -237,7 +238,7 @@ class IncrementalCompiler:
     # --- where to cut -----------------------------------------------------------------------
 
     def _cut(self) -> tuple[int, tuple[str, ...]] | None:
-        """Where the next piece ends, and what is open there."""
+        """The end of the next chunk, and the elements that are open there."""
         held = self._held
         if len(held) < self._retry_at and not self._has_come(self._waits_for):
             return None
@@ -250,7 +251,7 @@ class IncrementalCompiler:
             tags = _open_at(around.markup if around is not None else "", text[:end], doctype)
             if tags is not None:
                 return end, tags
-        # Tried again once twice as much is there, or what is open may have ended.
+        # Tried again once the buffer has doubled, or the open construct may have ended.
         unfinished = constructs and constructs[-1].end is None
         self._waits_for = constructs[-1].name if unfinished else ""
         self._retry_at = 2 * len(held)
@@ -310,7 +311,7 @@ class IncrementalCompiler:
 # --- asking the parser ----------------------------------------------------------------------
 
 
-# What may hold a place that looks like one to cut at.
+# Constructs that may contain what looks like a cut.
 _OPENER = re.compile(
     r"<(!--|script|style|svg|math|select|template|noscript|iframe|textarea|title|xmp|noembed"
     r"|noframes|plaintext|table|/body|/html)"
@@ -320,7 +321,7 @@ _PLAIN_TEXT = 2048
 
 
 class _Construct(NamedTuple):
-    """What looks like one from the bytes alone. `end` is None where it is not finished."""
+    """A possible construct, from the bytes only. `end` is None where it is not finished."""
 
     start: int
     end: int | None
@@ -345,7 +346,7 @@ def _constructs(text: str) -> list[_Construct]:
 
 
 def _candidates(text: str, constructs: list[_Construct]) -> Iterator[int]:
-    """Where a text might be cut, latest first; few, for each costs a parse."""
+    """Possible cuts of a text, latest first; few, for each costs a parse."""
     starts = [one.start for one in reversed(constructs[-_TRIES:])]
     behind_tag = text.rfind(">") + 1
     ends = [behind_tag, text.rfind("<")]
@@ -357,8 +358,8 @@ def _candidates(text: str, constructs: list[_Construct]) -> Iterator[int]:
 
 
 def _open_at(around: str, text: str, doctype: str) -> tuple[str, ...] | None:
-    """The elements within the body that are open behind a text; None where more than that is to
-    be known.
+    """The elements within the body that are open at the end of a text; None where the parser's
+    state is more than these.
     """
     tags = _open_tags(around + text, scripting=False)
     if tags is None or not _is_carried(doctype, tags):
@@ -373,7 +374,7 @@ _NOSCRIPT = re.compile("<noscript", re.IGNORECASE)
 
 @lru_cache(maxsize=1024)
 def _is_carried(doctype: str, tags: tuple[str, ...]) -> bool:
-    """Whether start tags alone bring a parser to where these elements are open."""
+    """Whether start tags alone restore a parser's state with these open elements."""
     if len(tags) > _MAX_DEPTH or not all(map(str.isascii, tags)) or any("\0" in t for t in tags):
         return False
     return _open_tags(_Surroundings(doctype, tags).markup, scripting=False) == tags
@@ -403,7 +404,7 @@ def _open_tags(text: str, *, scripting: bool) -> tuple[str, ...] | None:
 
 
 def _may_follow(text: str) -> bool:
-    """Whether an element behind a text is shown, as one of the body's or of something in it."""
+    """Whether an element after a text is shown, as a child of the body or of something in it."""
     for scripting in (False, True):
         tree = parse_unplaced(f"{text}<{_PROBE}>", scripting=scripting)
         probe = tree.select_one(_PROBE)
@@ -426,7 +427,7 @@ def _doctype(text: str) -> str:
 
 
 def _may_become_frames(page: Page) -> bool:
-    """Whether a <frameset> could still take the body's place, as long as all gates are closed."""
+    """Whether a <frameset> could still replace the body, while all gates are closed."""
     closed = text_of(render(page, frozenset()))
     for scripting in (False, True):
         root = parse(closed + _FRAMESET, scripting=scripting).root

@@ -1,7 +1,7 @@
 """Determine the charset of a page that is still arriving, and decode it.
 
-The few charsets that are not ASCII-compatible (UTF-16, ISO-2022-JP) are read by parts and the page
-goes out in UTF-8; in all others a tag looks like a tag.
+The few charsets that are not ASCII-compatible (UTF-16, ISO-2022-JP) are decoded chunk by chunk and
+the page is sent in UTF-8; in all others a tag has the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from proxy.html.charset import UNREADABLE, python_codec
 
 @dataclass(slots=True)
 class Decoding:
-    """`codec` reads what `decode` gives. `is_refused`: browsers do not read the charset."""
+    """`codec` reads the output of `decode`. `is_refused`: browsers do not support the charset."""
 
     codec: str
     label: str
@@ -29,7 +29,7 @@ class Decoding:
         return data if self._decoder is None else _utf8(self._decoder.decode(data))
 
     def end(self) -> bytes:
-        """What an unfinished character at the end becomes."""
+        """The replacement of an unfinished character at the end."""
         return b"" if self._decoder is None else _utf8(self._decoder.decode(b"", final=True))
 
 
@@ -40,7 +40,7 @@ def decoding_of(label: str) -> Decoding:
     codec = python_codec(label or "windows-1252")
     decoder = None
     if codec.startswith("utf-16") or codec == "iso2022_jp":
-        # What cannot be read is replaced in what is sent as well: both are the same.
+        # Malformed bytes are replaced in the output as well: both are the same.
         decoder = codecs.getincrementaldecoder(codec)("replace")
     return Decoding(
         codec if decoder is None else "utf-8", label, is_refused=False, _decoder=decoder

@@ -1,8 +1,8 @@
-"""What stays of a closed inline script: the site's own functions and data in it.
+"""Remnants of a closed inline script: the site's own functions and data in it.
 
-Such a script is closed as a whole, for no part of a vendor's code may run. But what it declares
-beside it the rest of the page may call. So two things stand in its place: the declarations of the
-site's own that the page uses, and names for those that cannot be kept.
+Such a script is closed as a whole, for no part of a vendor's code may run. But the rest of the page
+may call its own declarations. So two things replace it: the declarations of the site's own that the
+page uses, and stubs for those that cannot be preserved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Node", "Remains", "code_of", "is_data", "parse_script", "remnants"]
 
 _LANGUAGE = tree_sitter.Language(tree_sitter_javascript.language())
 
-# A first, quick look at the names that a script declares outside of all brackets.
+# A quick approximation of the names that a script declares outside of all brackets.
 _PIECE = re.compile(
     rb"""(?P<open>[({\[])|(?P<close>[)}\]])"""
     rb"""|(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|//[^\n]*|/\*[\s\S]*?\*/)"""
@@ -29,8 +29,9 @@ _PIECE = re.compile(
 _MAX_BYTES = 16_384
 """Bytes. A script beyond that is a library or a bundle."""
 _BYTES_A_STEP = 20
-"""The parser asks some 2 times in 100 bytes whether it shall go on; where its search for a reading
-of what is none goes over all again and again, as often as there are bytes (`case a:case a:`)."""
+"""The parser calls its progress callback some 2 times in 100 bytes; where error recovery
+backtracks, as often as there are bytes (`case a:case a:`).
+"""
 _MAX_OPEN = 2000
 """Braces that are open. The parser takes 100 bytes of the stack for each, which may have 512 KB."""
 _MAX_PAIRED = 200
@@ -51,7 +52,7 @@ _DATA = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """`code` stands in the script's place; `names` are what must be there to be called."""
+    """`code` replaces the script; `names` are the functions that must exist as stubs."""
 
     code: bytes = b""
     names: frozenset[str] = frozenset()
@@ -59,7 +60,7 @@ class Remains:
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
-    """One name that a script gives the whole page; `own` is its text where it can be kept: a
+    """One global name that a script declares; `own` is its text where it can be preserved: a
     function, or plain data.
     """
 
@@ -75,7 +76,7 @@ _UNTIL = re.compile(rb"[^>]*")
 
 
 def code_of(page: bytes) -> bytes:
-    """The scripts and handlers of a page, roughly: where the names of functions may stand."""
+    """The page's scripts and event handlers, approximately: where function names may be used."""
     lowered = page.lower()
     found = [page[at : lowered.find(b"</script", at)] for at in _places(lowered, b"<script")]
     for mark in _HANDLERS:
@@ -105,9 +106,10 @@ def remnants(
     *,
     all_used: bool = False,
 ) -> Remains:
-    """What must stay of a closed script. `rest` is the code of the page around it (`code_of`);
-    `is_vendors` tells of a text or a name whether it gives a vendor away. `all_used`: more of the
-    page is to come, and may use everything.
+    """The remnants of a closed script.
+
+    `rest` is the code of the page around it (`code_of`); `is_vendors` decides whether a text or
+    name identifies a vendor. `all_used`: more of the page may follow, and may use everything.
     """
     if len(script) > _MAX_BYTES or b"<!--" in script:
         return Remains()
@@ -148,7 +150,7 @@ def _likely(script: bytes) -> Iterator[bytes]:
 
 
 def _is_named(name: bytes, code: bytes) -> bool:
-    """Whether a name stands in the code by itself; a quick look, too."""
+    """Whether a name occurs in the code as a word; an approximation."""
     for at in _places(code, name):
         before, after = code[at - 1 : at], code[at + len(name) : at + len(name) + 1]
         if not (before.isalnum() or before in _JOINED or after.isalnum() or after in _JOINED):
@@ -157,7 +159,7 @@ def _is_named(name: bytes, code: bytes) -> bool:
 
 
 def _used(declared: Mapping[str, _Declared], rest: bytes) -> set[str]:
-    """The names that the page uses, and those that what is kept for it uses in its turn."""
+    """The names that the page uses, transitively through the preserved declarations."""
     used: set[str] = set()
     waiting = [rest]
     while waiting:
@@ -182,7 +184,7 @@ def _text(code: bytes) -> str:
 
 
 def parse_script(script: bytes) -> Node | None:
-    """The syntax tree of a script; None where it cannot be read as a whole, or at no fair cost."""
+    """The syntax tree of a script; None where it has errors or is too expensive to parse."""
     if _is_too_deep(script):
         return None
     left = 200 + len(script) // _BYTES_A_STEP
@@ -202,9 +204,7 @@ def parse_script(script: bytes) -> Node | None:
 
 
 def _is_too_deep(script: bytes) -> bool:
-    """Whether there are more open braces within each other than the parser has stack for, be there
-    pairs as deep as no script has them, too.
-    """
+    """Whether braces are nested deeper than the parser's stack allows."""
     braces = script.translate(None, _NO_BRACES)
     for _ in range(_MAX_PAIRED):
         if len(braces) <= _MAX_OPEN:
@@ -260,7 +260,7 @@ def _assignments(node: Node) -> Iterator[Node]:
 
 
 def is_data(value: Node) -> bool:
-    """Whether nothing runs to make a value."""
+    """Whether evaluating a value runs no code."""
     waiting = [value]
     while waiting:
         node = waiting.pop()

@@ -1,22 +1,22 @@
-"""Which vendors' code an inline script holds, beside what it only carries as data.
+"""The vendors whose code an inline script contains, without those that it only has as data.
 
 The state that a framework writes into a page, React's flight, an allow-list, a shown code sample
-may name a vendor without running anything of it. To take such a script for the vendor's would take
-the page's own script away, and with some frameworks the page.
+may contain a vendor's host without running any of its code. To attribute such a script to the
+vendor would remove the page's own script, and with some frameworks the page.
 
-A text that names a vendor is left out only where the syntax tree shows that the script puts it
-away and does not look at it again:
+A text that contains a signature is ignored only where the syntax tree shows that the script stores
+it and does not read it again:
 
-* in a comment, unless it is all that a function holds: such a function is read as a text;
-* in a list or object that is assigned to a name which the script never reads, neither by itself nor
-  among all that the window or another object has;
-* as a text that is assigned so, handed to a framework as the state of its page (Next.js, React
+* in a comment, unless it is all that a function contains: such a function is read as a text;
+* in a list or object that is assigned to a name which the script never reads, neither by itself
+  nor among the properties of the window or another object;
+* as a text that is assigned so, passed to a framework as the state of its page (Next.js, React
   Router, SvelteKit), or part of a function's call that makes such a state (Nuxt): unless the script
   also does what could run or load it (`innerHTML`, `createElement` ...).
 
-Everything else counts: an address, what a function from elsewhere gets (Next.js runs what is pushed
-to `__next_s`), a script that cannot be read. What other scripts of the site do with a text that
-they find is held by the policy header.
+Everything else counts: a URL, an argument of an external function (Next.js runs what is pushed to
+`__next_s`), a script with syntax errors. What other scripts of the site do with such a text is
+restricted by the policy header.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ from proxy.html.inline_remnants import Node, parse_script
 _MAX_LENGTH = 400_000
 """Characters. A syntax tree takes up to 450 times as many bytes."""
 _MAX_NODES = 60_000
-"""Nodes of the syntax tree that are looked at: some 50 ms."""
+"""Nodes of the syntax tree that are analysed: some 50 ms."""
 
 _Span = tuple[int, int]
 """Start and end in bytes, quotes included."""
 
 
 class _Use(Enum):
-    """Where a script puts a text."""
+    """The position in which a script uses a text."""
 
     STORED = auto()
     """In a name that it never reads."""
     QUEUED = auto()
     """In a framework's queue, which the script never reads."""
     STARTING = auto()
-    """In what a framework is started with."""
+    """In the arguments that start a framework."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
     """A string within data. `depth` counts the lists and objects around it; `names` are those that
-    must not be read elsewhere for it to stay where it is put; `is_made`: a function that the script
-    holds is called with it, or gives it back.
+    must not be read elsewhere for it to be inert; `is_made`: a function of the script is called
+    with it, or returns it.
     """
 
     span: _Span
@@ -66,9 +66,11 @@ class _Text:
 
 @dataclass(slots=True)
 class _Script:
-    """What was read of a script. `words` counts all its words, texts included; `written` those that
-    are only assigned to, or stand for a queue that is pushed to; `names` are the names of variables
-    and properties, `makers` those of `_MAKERS` that data is made with.
+    """The result of analysing a script.
+
+    `words` counts all its words, texts included; `written` those that are only assigned to, or are
+    a queue that is pushed to; `names` are the names of variables and properties, `makers` those of
+    `_MAKERS` that data is made with.
     """
 
     code: bytes
@@ -77,11 +79,11 @@ class _Script:
     names: set[bytes] = field(default_factory=set)
     makers: set[bytes] = field(default_factory=set)
     hands_window: bool = False
-    """The window is handed to something, or has another name."""
+    """The window is passed on, or has another name."""
     has_made_index: bool = False
-    """Something is read by a name that stands in a variable."""
+    """Something is read by a computed name."""
     runs_made_text: bool = False
-    """A timer gets a text that is put together."""
+    """A timer gets a computed text."""
     comments: list[_Span] = field(default_factory=list)
     texts: list[_Text] = field(default_factory=list)
     left: int = _MAX_NODES
@@ -91,10 +93,10 @@ class _Script:
 
 
 class _UnreadableError(Exception):
-    """A script cannot be told apart into code and data."""
+    """Code and data of a script cannot be distinguished."""
 
 
-# What is more than a place to keep a value: it runs, shows or loads what is assigned to it.
+# Properties with a side effect: assigning runs, shows or loads the value.
 _SETTERS = re.compile(
     rb"on\w+|location|href|src|srcset|srcdoc|imagesrcset|data|data[sS]rc|action|form[aA]ction|code"
     rb"|codebase|poster|ping|background\w*|style|cssText|content|text|textContent|innerText|html"
@@ -108,12 +110,12 @@ _ELEMENTS = frozenset({b"style", b"href", b"attributes", b"dataset", b"location"
 _SHOWN = frozenset({b"textContent", b"innerText"})
 """Of these only a script's or a style sheet's is run."""
 
-# By these names a script could read what it does not name.
+# With these names a script can read other names indirectly.
 _READS = re.compile(
     rb"eval|execScript|Function|constructor|prototype|__proto__|Reflect|Proxy|globalEval|keys|values"
     rb"|entries|getOwnProperty\w*|define\w+|arguments"
 )
-# By these it could run or load a text.
+# With these it can run or load a text.
 _ACTS = re.compile(
     rb"write(?:ln)?|innerHTML|outerHTML|srcdoc|set\w*HTML\w*|insert\w+|parseHTML\w*|parseFromString|DOMParser"
     rb"|create(?:Element\w*|ContextualFragment|ObjectURL|Script|HTML\w*)|importNode|cloneNode|Blob"
@@ -124,7 +126,7 @@ _ACTS = re.compile(
 _WORDS_THAT_LOAD = re.compile(rb"src|script|style|import|fetch|on\w+|location")
 _TIMERS = frozenset({b"setTimeout", b"setInterval", b"setImmediate"})
 _WALKS = frozenset({b"each", b"forIn", b"forOwn", b"assign", b"extend", b"merge", b"stringify"})
-"""By these a script looks at all that an object has."""
+"""With these a script enumerates an object's properties."""
 _OWN_SCRIPT = frozenset({b"currentScript", b"scripts"})
 _SELECTS = frozenset({b"getElementsByTagName", b"querySelector", b"querySelectorAll"})
 _TEXT_OF = frozenset(
@@ -133,7 +135,7 @@ _TEXT_OF = frozenset(
         b"childNodes", b"firstChild", b"lastChild",
     }
 )  # fmt: skip
-"""By these it could read itself."""
+"""With these a script can read its own text."""
 _GLOBALS = frozenset({b"window", b"self", b"globalThis", b"top", b"parent", b"frames", b"this"})
 _OF_WINDOW = frozenset({b"window", b"self", b"globalThis"})
 
@@ -159,12 +161,12 @@ _DECLARED = frozenset({"variable_declaration", "lexical_declaration"})
 
 _WORD = re.compile(rb"[\w$\x80-\xff]+")
 _LINE_ENDS = re.compile(r"[\n\r\u2028\u2029]")
-# What no address holds. A text without it that has a dot or a slash may be one.
+# Characters that no URL has. A text without them that has a dot or a slash may be one.
 _NO_ADDRESS = re.compile(r"[\s\"'<>{}\\|]")
 
 
 def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:
-    """The ids of the vendors whose code an inline script holds."""
+    """The ids of the vendors whose code an inline script contains."""
     vendors = index.vendors_of_text(script)
     if not vendors or len(script) > _MAX_LENGTH or "\0" in script:
         return vendors
@@ -179,7 +181,7 @@ def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:
     if not carried:
         return vendors
     rest = _without(code, carried)
-    # Of a host, what would load from it may stand in what was left out.
+    # The code that loads from a host may be in the ignored part.
     found = index.vendors_named(rest)
     return tuple(vendor for vendor in vendors if vendor in found) or (vendors if found else ())
 
@@ -190,8 +192,8 @@ _IN_TEXT = frozenset(
 
 
 def _all_run(matches: Iterable[tuple[str, str]], root: Node, code: bytes) -> bool:
-    """Whether each vendor has a signature outside of texts and comments, as its snippets have:
-    then there is nothing more to find out.
+    """Whether each vendor has a signature outside of texts and comments, as its snippets have: then
+    no further analysis is needed.
     """
     running: set[str] = set()
     named: set[str] = set()
@@ -216,7 +218,7 @@ def _without(code: bytes, spans: Iterable[_Span]) -> str:
 
 
 def _carried(script: _Script, index: VendorIndex) -> list[_Span]:
-    """Comments, and the texts that name a vendor and are only put away."""
+    """Comments, and inert texts that contain a signature."""
     if _reads_unnamed(script):
         return script.comments
     acts = any(map(_ACTS.fullmatch, script.names))
@@ -238,7 +240,7 @@ def _carried(script: _Script, index: VendorIndex) -> list[_Span]:
 
 
 def _reads_unnamed(script: _Script) -> bool:
-    """Whether a script could read what it has put away without naming it."""
+    """Whether a script can read stored values without their names."""
     names = script.names
     if any(map(_READS.fullmatch, names)) or script.runs_made_text:
         return True
@@ -253,14 +255,14 @@ def _reads_unnamed(script: _Script) -> bool:
 
 
 def _may_load(code: bytes) -> bool:
-    """Whether a text, were it run, could load something by itself."""
+    """Whether a text, if it were run, could load something."""
     return b"//" in code or any(
         _ACTS.fullmatch(word) or _WORDS_THAT_LOAD.fullmatch(word) for word in _WORD.findall(code)
     )
 
 
 def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
-    """Whether a text stays where the script puts it."""
+    """Whether a text is inert: never read again."""
     if any(script.words[name] != script.written[name] for name in text.names):
         return False
     if text.use is _Use.STORED and text.depth and not text.is_made and len(text.names) == 1:
@@ -279,7 +281,9 @@ def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
 
 
 def _read(root: Node, code: bytes) -> _Script:
-    """Raises _UnreadableError where a browser may read it otherwise, or it is too much."""
+    """Analyse a script. Raises _UnreadableError where a browser may parse it otherwise, or it is
+    too large.
+    """
     script = _Script(code, Counter(_WORD.findall(code)))
     waiting = [root]
     while waiting:
@@ -296,7 +300,7 @@ def _count(script: _Script) -> None:
 
 
 def _parts(node: Node, script: _Script) -> Iterable[Node]:
-    """Note what a node tells, and return what of it is still to be read."""
+    """Record a node, and return the children that are still to be analysed."""
     match node.type:
         case "comment":
             _comment(node, script)
@@ -353,15 +357,15 @@ def _name(node: Node, script: _Script) -> None:
 
 
 def _is_comment(body: Node) -> bool:
-    """Whether there is nothing but comments in the body of a function or class: the text of one
-    that has line breaks in it is written so (`f.toString()`).
+    """Whether the body of a function or class has comments only: a multi-line text may be written
+    so (`f.toString()`).
     """
     children = body.named_children
     return bool(children) and all(child.type == "comment" for child in children)
 
 
 def _member(node: Node) -> Iterable[Node]:
-    """Of `window.x` the window is not handed on."""
+    """A property access: of `window.x` the window does not count as passed on."""
     of = node.child_by_field_name("object")
     children = node.children
     if of is None or of.type not in {"identifier", "this"}:
@@ -370,7 +374,7 @@ def _member(node: Node) -> Iterable[Node]:
 
 
 def _subscript(node: Node, script: _Script) -> None:
-    """`window["eval"]` names as `window.eval` does. Of the window, a made name may be any."""
+    """`window["eval"]` counts as `window.eval`. A computed name of the window may be any name."""
     index, of = node.child_by_field_name("index"), node.child_by_field_name("object")
     if index is None or of is None:
         raise _UnreadableError
@@ -386,7 +390,7 @@ def _subscript(node: Node, script: _Script) -> None:
 
 
 def _makes_name(index: Node) -> bool:
-    """Whether an index may be put together of pieces: `x["ev" + "al"]`, not `x[x.length - 1]`."""
+    """Whether an index may be a computed string: `x["ev" + "al"]`, not `x[x.length - 1]`."""
     if index.type == "binary_expression":
         return any(child.type == "+" for child in index.children)
     return index.type == "template_string"
@@ -402,7 +406,7 @@ def _declaration(node: Node, script: _Script) -> Iterable[Node]:
 
 
 def _statement(node: Node, script: _Script) -> Iterable[Node]:
-    """Assignments whose value nothing else gets: `a = 1, b.c = {...};`."""
+    """Assignments whose value is not used: `a = 1, b.c = {...};`."""
     rest: list[Node] = []
     waiting = list(node.children)
     while waiting:
@@ -437,7 +441,7 @@ def _assignment(node: Node, script: _Script) -> Iterable[Node]:
 
 
 def _path(target: Node, script: _Script) -> tuple[bytes, ...] | None:
-    """The names of `window.a.b`, without the window; None for what is no path of names."""
+    """The names of `window.a.b`, without the window; None for any other expression."""
     names: list[bytes] = []
     node: Node | None = target
     while node is not None:
@@ -461,7 +465,7 @@ def _path(target: Node, script: _Script) -> tuple[bytes, ...] | None:
 
 
 def _value(value: Node, names: tuple[bytes, ...], script: _Script) -> Iterable[Node]:
-    """What is still to be read of a value that is assigned to `names`."""
+    """The parts of a value assigned to `names` that are still to be analysed."""
     final = names[0]
     if value.type == "binary_expression" and _is_default(value, names, script):
         return ()
@@ -477,7 +481,7 @@ def _value(value: Node, names: tuple[bytes, ...], script: _Script) -> Iterable[N
 
 
 def _is_default(value: Node, names: tuple[bytes, ...], script: _Script) -> bool:
-    """`a = a || []`: nothing is read that is looked at."""
+    """`a = a || []`: reads the name without using it."""
     left, right = value.child_by_field_name("left"), value.child_by_field_name("right")
     if left is None or right is None or script.text(right) not in {b"[]", b"{}"}:
         return False
@@ -492,7 +496,7 @@ def _is_default(value: Node, names: tuple[bytes, ...], script: _Script) -> bool:
 def _texts(
     value: Node, use: _Use, names: tuple[bytes, ...], script: _Script, *, is_made: bool = False
 ) -> list[_Text] | None:
-    """The strings of data; None for what is no data: a function within it may read the rest."""
+    """The strings of data; None for anything else: a function within it may read the rest."""
     found: list[_Text] = []
     identifiers: list[bytes] = []
     waiting = [(value, 0)]
@@ -537,7 +541,7 @@ def _texts(
 
 
 def _maker_arguments(node: Node, script: _Script) -> Node | None:
-    """What a call or `new` of `_MAKERS` gets; None for any other."""
+    """The arguments of a call or `new` of `_MAKERS`; None for any other."""
     function = node.child_by_field_name("function") or node.child_by_field_name("constructor")
     arguments = node.child_by_field_name("arguments")
     if function is None or script.text(function) not in _MAKERS:
@@ -590,7 +594,7 @@ def _parameters(function: Node, script: _Script) -> frozenset[bytes]:
 
 
 def _is_unnamed(data: Node, script: _Script) -> bool:
-    """Whether data is made of literals only."""
+    """Whether data consists of literals only."""
     waiting = [data]
     while waiting:
         node = waiting.pop()
@@ -611,8 +615,8 @@ def _is_unnamed(data: Node, script: _Script) -> bool:
 def _returned_and_set(
     body: Node, parameters: frozenset[bytes], script: _Script
 ) -> Iterator[Node | None]:
-    """The values in a body that only returns and sets properties of its parameters; None for all
-    else.
+    """The values in a body that only returns and sets properties of its parameters; None for any
+    other.
     """
     for statement in body.named_children:
         _count(script)
@@ -638,7 +642,7 @@ def _unwrapped(node: Node) -> Node:
 
 
 def _call(node: Node, script: _Script) -> Iterable[Node]:
-    """A queue that is pushed to, a framework that is started, or any other call."""
+    """A call that pushes to a queue, starts a framework, or any other call."""
     function = node.child_by_field_name("function")
     arguments = node.child_by_field_name("arguments")
     if function is None or arguments is None or arguments.type != "arguments":
@@ -665,12 +669,14 @@ def _call(node: Node, script: _Script) -> Iterable[Node]:
 
 
 def _is_made_text(node: Node) -> bool:
-    """Whether a value may be a text that is put together: code whose names are none of ours."""
+    """Whether a value may be a computed text: code whose names are unknown."""
     return _unwrapped(node).type in {"binary_expression", "template_string", "call_expression"}
 
 
 def _queue(receiver: Node, method: bytes, script: _Script) -> tuple[bytes, ...] | None:
-    """The names of a framework's queue that is filled: `self.q`, or `(self.q = self.q || [])`."""
+    """The names of a framework's queue that is pushed to: `self.q`, or `(self.q =
+    self.q || [])`.
+    """
     node = _unwrapped(receiver)
     value = None
     if node.type == "assignment_expression":

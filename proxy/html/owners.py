@@ -1,9 +1,8 @@
-"""Whom a resource belongs to, as a value.
+"""The owner of a resource, as a value. A gate is open when each of its owners may act.
 
-A gate is open when each of its owners may act. An owner is one of seven kinds, told apart by its
-class: a vendor that the catalogue or the config has, a host that neither knows, or a rule of our
-own that stands where a vendor would. Equal owners are one object, so that sets of them compare by
-identity and cost what sets of strings do.
+An owner is one of seven kinds, distinguished by class: a vendor of the catalogue or the config, an
+unknown host, or a rule of our own in place of a vendor. Equal owners are one object, so that sets
+of them compare by identity and cost what sets of strings do.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class KnownVendor(_Interned):
 @dataclass(frozen=True, slots=True, eq=False)
 class UnknownHost(_Interned):
     """A host that no vendor has and that is not the site's own: never open. `host` is "" for a URL
-    in which a browser would find none.
+    without a valid host.
     """
 
     host: str
@@ -66,8 +65,8 @@ class UnknownHost(_Interned):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AllowedCategory(_Interned):
-    """A category that the page itself asks for, by another consent tool's mark on a script of the
-    site's own; open on marketing pages when the visitor allows the category.
+    """A category that another consent tool's mark on a script of the site's own requires; open on
+    marketing pages when the visitor allows the category.
     """
 
     category: Category
@@ -78,7 +77,7 @@ class AllowedCategory(_Interned):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarketingOnly(_Interned):
-    """What would tell others a patient page's address: open on marketing pages."""
+    """A resource that would disclose a patient page's URL: open on marketing pages."""
 
     def __str__(self) -> str:
         return "@marketing"
@@ -86,8 +85,8 @@ class MarketingOnly(_Interned):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChangedScript(_Interned):
-    """An inline script of a pinned vendor that is none of the approved ones, by the vendor's id and
-    the script's hash (`sha256-...`): never open.
+    """An inline script of a pinned vendor that is not pinned, by the vendor's id and the script's
+    hash (`sha256-...`): never open.
     """
 
     vendor: str
@@ -99,7 +98,7 @@ class ChangedScript(_Interned):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnheldPin(_Interned):
-    """A pinned script where no browser checks the hash: never open."""
+    """A pinned script whose hash no browser checks: never open."""
 
     def __str__(self) -> str:
         return "?script whose pin cannot be held"
@@ -107,7 +106,7 @@ class UnheldPin(_Interned):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reserved(_Interned):
-    """What would pass for a part of our own markup, or keep it from working: never open."""
+    """Markup that would pass for a part of our own, or break it: never open."""
 
     def __str__(self) -> str:
         return "@reserved"
@@ -130,7 +129,7 @@ UNREADABLE_HOST = UnknownHost("")
 """The owner of a URL that no browser can be said to read in one way."""
 
 
-# A page names a few owners over and over.
+# A page has few distinct owners.
 known_vendor = lru_cache(maxsize=8192)(KnownVendor)
 unknown_host = lru_cache(maxsize=4096)(UnknownHost)
 

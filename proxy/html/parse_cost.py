@@ -1,9 +1,9 @@
-"""What a page would cost to parse, told from its bytes before it is parsed.
+"""The cost of parsing a page, estimated from its bytes.
 
-Parsing takes time and memory in proportion to a page's length, but for a few kinds of markup that
-make the tree builder go over what it has again and again. A page with more of these than any real
-page is not parsed: it goes the way of what cannot be compiled. `tests/html/costs.py` has the kinds,
-and measures them.
+Parsing takes time and memory in proportion to a page's length, except for a few kinds of markup for
+which the tree builder takes quadratic time. A page with more of these than any real page is not
+parsed: it is handled like one that cannot be compiled. `tests/html/costs.py` has the kinds, and
+measures them.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class CostlyPageError(UndecodableError):
 
 
 def check_cost(lowered: bytes, roots: Iterable[int]) -> None:
-    """Raise CostlyPageError for a page, in lower case, that is not to be parsed. `roots` is where
-    `<html` and `<body` stand in it.
+    """Raise CostlyPageError for a lower-cased page that must not be parsed. `roots` are the offsets
+    of `<html` and `<body` in it.
     """
     _check_roots(lowered, roots)
     if len(lowered) > _SMALL:
@@ -87,9 +87,10 @@ _FEW = 24
 
 
 def _is_soon_balanced(found: list[bytes]) -> bool:
-    """Whether no more than a few elements are open at any one place. `found` has b"" for each start
-    tag and b"/" for each end tag: pairs are taken out, innermost first, which costs a fraction of
-    counting them one by one.
+    """Whether only a few elements are open at any offset.
+
+    `found` has b"" for each start tag and b"/" for each end tag: pairs are removed, innermost
+    first, which costs a fraction of counting them one by one.
     """
     nesting = b"(".join((b"", *found)).replace(b"(/", b")")
     for _ in range(_FEW):
@@ -101,7 +102,9 @@ def _is_soon_balanced(found: list[bytes]) -> bool:
 
 
 def _reopened(lowered: bytes) -> int:
-    """How many elements the parser makes, at most, to open again what was left open."""
+    """The maximum number of elements that the parser creates to reopen those that were
+    left open.
+    """
     made = open_now = 0
     for tag in _TAG.finditer(lowered):
         formatting = _FORMATTING.match(lowered, tag.start())

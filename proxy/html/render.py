@@ -20,7 +20,7 @@ def render(
     declaration: bytes = _NOTHING,
     placeholder: Callable[[Embed], bytes] | None = None,
 ) -> bytes:
-    """Write a page for one outcome.
+    """Render a page for one set of open owners.
 
     `is_open` are the owners that may act; `everything` opens all gates (observe mode). `head`,
     `foot` and `declaration` are our own markup. Every other byte is the origin's, in its encoding.

@@ -1,4 +1,4 @@
-"""Resource: an element, attribute or rule that reaches out or runs code."""
+"""Resource: an element, attribute or rule that fetches or runs code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.html.tree import Element, location_of, parse_unplaced
 
 
 class Kind(StrEnum):
-    """What a resource is, in the words of `explain`."""
+    """The kind of a resource, as `explain` names it."""
 
     SCRIPT = "script"
     INLINE_SCRIPT = "inline script"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 class Closing(StrEnum):
-    """What stands in a closed resource's place."""
+    """The form of a closed resource."""
 
     REMOVE = "the element is taken out"
     EMPTY = "the attribute is emptied"
@@ -61,11 +61,11 @@ one as its `form` would choose in the visitor's name.
 
 @dataclass(slots=True)
 class Resource:
-    """One thing on a page that reaches out or runs code.
+    """One thing on a page that fetches or runs code.
 
-    `urls` are absolute or relative as written, character references resolved. `text` is set
-    for inline scripts, nested pages and style attributes. `css` is the span of a URL within a
-    <style>, in offsets of the parsed text.
+    `urls` are absolute or relative as written, character references resolved. `text` is set for
+    inline scripts, nested pages and style attributes. `css` is the span of a URL within a <style>,
+    in offsets of the parsed text.
     """
 
     kind: Kind

@@ -1,8 +1,8 @@
 """Scan a body for resources: everything that fetches or runs code, with its span.
 
 The parser builds the tree that a browser builds (WHATWG HTML). A page with <noscript> is read
-twice, as a browser with JavaScript and one without it, because the two see different pages;
-once where what <noscript> holds cannot make a difference.
+twice, as a browser with JavaScript and one without it, because the two see different pages; once
+where the content of <noscript> makes no difference.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _SLOT_MARKUP = f"<{_SLOT}></{_SLOT}>"
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one page holds. Offsets are bytes of `Source.body`, except those of `resources`.
+    """The result of scanning one page. Offsets are bytes of `Source.body`, except those of
+    `resources`.
 
     `bases` are the page's <base href> as written: none, one, or one for each kind of browser.
     `marks` are the values of <meta name="page-audience">. `head_at` and `foot_at` are where
@@ -54,11 +55,11 @@ class Scan:
 
     @property
     def base(self) -> str:
-        """The <base href> that a browser with JavaScript goes by, or ""."""
+        """The <base href> of a browser with JavaScript, or ""."""
         return self.bases[-1] if self.bases else ""
 
     def real(self, offset: int) -> int:
-        """An offset of the parsed text as an offset of the page."""
+        """Convert an offset of the parsed text to one of the page."""
         if self.slot_at is None or offset <= self.slot_at:
             return offset
         return offset - len(_SLOT_MARKUP)
@@ -80,10 +81,10 @@ _SELECTOR = ",".join(
 
 
 def scan(source: Source, *, had_base: bool = False) -> Scan:
-    """Find every resource of a page. Never fails on bad HTML: there is none, for a browser.
-    `had_base`: a <base> stands before what `source` holds of the page.
+    """Find every resource of a page. Never fails on invalid HTML: browsers accept any.
 
-    Raises CostlyPageError, before it parses anything, for a page that costs too much to parse.
+    `had_base`: a <base> precedes `source` in the page. Raises CostlyPageError, before parsing, for
+    a page that costs too much to parse.
     """
     text = source.text
     tags = _tags_of_note(source.body)
@@ -128,7 +129,7 @@ _HOLDERS = ",".join(f"{tag}[{_DECLARATION}]" for tag in ("div", "section", "arti
 
 
 def _declarations(tags: _Tags, views: list[_View]) -> tuple[int, ...]:
-    """The places where every kind of browser sees an element that asks for the declaration."""
+    """The offsets of elements that request the declaration, in every view."""
     if _DECLARATION.encode() not in tags.lowered:
         return ()
     found = []
@@ -156,7 +157,7 @@ def _slot_offset(text: str) -> int:
 
 @dataclass(slots=True)
 class _View:
-    """The page as one kind of browser sees it, with what no view before it saw."""
+    """The page as one kind of browser sees it, without the resources of earlier views."""
 
     document: Document
     reading: Reading
@@ -186,7 +187,7 @@ _HARMLESS_NOSCRIPT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Tags:
-    """Where the tags stand that make a page harder to read, by name; ends as "/name".
+    """The offsets of tags that make a page harder to read, by name; end tags as "/name".
 
     Found in one pass over the lower-cased bytes: each search of its own costs as much.
     """
@@ -230,7 +231,7 @@ def needs_both_views(body: bytes) -> bool:
 
 def _needs_both_views(tags: _Tags) -> bool:
     found = tags.at.get(b"noscript", ())
-    # A frameset counts only while nothing visible stands before it.
+    # A frameset counts only while nothing visible precedes it.
     if found and b"frameset" in tags.at:
         return True
     past = 0
@@ -300,13 +301,13 @@ def _start(element: Element) -> int | None:
 
 
 def _is_foot(slot: Element | None) -> bool:
-    """Whether what stands there is a child of the body, whatever it holds."""
+    """Whether an element is a child of the body, whatever it contains."""
     body = slot.parent if slot is not None else None
     return _is(body, "body") and body is not None and _is(body.parent, "html")
 
 
 def _is_first(slot: Element | None) -> bool:
-    """Whether nothing stands before it in its parent but blanks and comments."""
+    """Whether nothing but blanks and comments precedes an element in its parent."""
     for node in slot.parent if slot is not None and slot.parent is not None else ():
         if node is slot:
             return True
@@ -331,7 +332,7 @@ def _ends_a_noscript(view: _View) -> bool:
 
 
 def _is_fragile(tags: _Tags, views: list[_View]) -> bool:
-    if b"frameset" in tags.at:  # counts only while nothing visible stands before it
+    if b"frameset" in tags.at:  # counts only while nothing visible precedes it
         return True
     if _is_plainly_drawn(tags, b"svg") and _is_plainly_drawn(tags, b"math"):
         return False
@@ -347,8 +348,8 @@ _ENDING = (b"<img", b"<embed", b"<meta")
 
 
 def _is_plainly_drawn(tags: _Tags, tag: bytes) -> bool:
-    """Whether every drawing ends as it should, and holds no tag that could end it sooner: told from
-    the bytes alone, many times faster than from the tree. False where that is not plain.
+    """Whether every drawing (svg, math) ends properly and contains no tag that could end it sooner:
+    decided from the bytes, many times faster than from the tree. False in doubt.
     """
     starts, ends = tags.at.get(tag, []), tags.at.get(b"/" + tag, [])
     if not starts or len(starts) != len(ends):
@@ -362,7 +363,7 @@ def _is_plainly_drawn(tags: _Tags, tag: bytes) -> bool:
 
 
 def _is_broken(foreign: Element, text: str) -> bool:
-    """Whether an HTML tag ended a drawing: without that tag it would go on."""
+    """Whether an HTML tag ended a drawing: without that tag it would continue."""
     location = location_of(foreign)
     if location is None or location.end_tag is not None:
         return False
@@ -371,7 +372,7 @@ def _is_broken(foreign: Element, text: str) -> bool:
 
 @dataclass(slots=True)
 class _Frame:
-    """What a page says of itself outside its content, and where that is."""
+    """What a page declares outside of its content (doctype, head, body), with positions."""
 
     language: str = ""
     is_document: bool = False
@@ -380,7 +381,7 @@ class _Frame:
 
 
 def _agreed(places: Iterable[int | None]) -> int | None:
-    """The place that all views of a page have, or None."""
+    """The offset that all views of a page agree on, or None."""
     known = set(places)
     return known.pop() if len(known) == 1 else None
 

@@ -10,12 +10,12 @@ from proxy.html.charset import UNREADABLE, charset_of, charset_of_content_type, 
 __all__ = ["Source", "UndecodableError", "charset_of_content_type", "read_source"]
 
 # What switches ISO-2022-JP to two bytes a character. In a page that names no charset browsers may
-# take that for the charset (they sniff), and read tags where others see none.
+# detect it by sniffing, and find tags where others see none.
 _SHIFT_TO_KANJI = (b"\x1b$", b"\x1b(")
 
 
 class UndecodableError(Exception):
-    """The page's bytes cannot be read as its charset says."""
+    """The page's bytes are invalid in its charset."""
 
 
 _BYTES = re.compile(r"[\x00-\xff]+")
@@ -25,13 +25,12 @@ _BACKSLASH_IN_CHARACTER = frozenset({"cp932", "gb18030", "big5hkscs"})
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A page ready for the parser.
+    """A page ready for the parser. `body` holds the bytes that spans refer to: the origin's own or,
+    for the few encodings that are not ASCII-compatible, the same text in UTF-8.
 
-    `body` holds the bytes that spans refer to: the origin's own or, for the few encodings that
-    are not ASCII-compatible, the same text in UTF-8. `text` has exactly one character a byte
-    (latin-1), carriage returns turned into newlines, so that a parser's offsets are byte
-    offsets. `wire` names the codec that turns UTF-8 back into the origin's encoding when it is
-    one of those few, else "".
+    `text` has exactly one character a byte (latin-1), carriage returns replaced by newlines, so
+    that a parser's offsets are byte offsets. `wire` is the codec from UTF-8 back to the origin's
+    encoding when it is one of those few, else "".
     """
 
     body: bytes
@@ -42,10 +41,10 @@ class Source:
     """The charset's name as the origin gives it, for a header; "" where none is given."""
 
     def word(self, value: str) -> str:
-        """An attribute's value as the browser sees it: decoded by the page's charset.
+        """An attribute's value as the browser reads it: decoded by the page's charset.
 
-        Where character references and raw bytes meet in one value, or bytes are broken, U+FFFD
-        stands for what cannot be read: no host may hold it, and a URL without a host is closed.
+        Where character references and raw bytes meet in one value, or bytes are invalid, U+FFFD
+        replaces what cannot be decoded: no host may contain it, and a URL without a host is closed.
         """
         if value.isascii():
             return value
@@ -75,9 +74,10 @@ class Source:
 
 
 def read_source(body: bytes, content_type: str = "") -> Source:
-    """Decide the charset as a browser does (BOM, header, <meta>) and prepare the text.
+    """Determine the charset as a browser does (BOM, header, <meta>) and prepare the text.
 
-    Raises UndecodableError where the bytes do not fit or the charset is one browsers refuse.
+    Raises UndecodableError for bytes that are invalid in it, or a charset that browsers do not
+    support.
     """
     label, certain = charset_of(body, content_type)
     if label in UNREADABLE:
@@ -86,7 +86,8 @@ def read_source(body: bytes, content_type: str = "") -> Source:
     if codec.startswith("utf-16") or codec == "iso2022_jp":
         return _transcoded(body, codec, label)
     if not (certain or label) and is_shifted(body):
-        # Browsers may guess what nobody names. The charset that we read it in, the header names.
+        # Browsers may guess a charset that is not declared. The header declares the one that we
+        # used.
         if body.isascii():
             return _transcoded(body, "iso2022_jp", "iso-2022-jp")
         label = "windows-1252"
@@ -94,12 +95,12 @@ def read_source(body: bytes, content_type: str = "") -> Source:
 
 
 def is_shifted(body: bytes) -> bool:
-    """Whether bytes may be ISO-2022-JP to a browser that has to guess."""
+    """Whether a browser that has to guess may read bytes as ISO-2022-JP."""
     return any(shift in body for shift in _SHIFT_TO_KANJI)
 
 
 def text_of(body: bytes) -> str:
-    """Bytes as text of the same length, as the parser takes it."""
+    """Bytes as text of the same length, as the parser expects it."""
     text = body.decode("latin-1")
     if text.startswith(_UTF8_BOM):
         # The mark is not part of the text; blanks keep the offsets.
@@ -119,12 +120,12 @@ def _one_newline(text: str) -> str:
 def _transcoded(body: bytes, codec: str, label: str) -> Source:
     try:
         text = body.decode(codec)
-        # Only bytes that come back the same may go out in the origin's encoding.
+        # Only bytes that survive a round trip may be sent in the origin's encoding.
         exact = text.encode(codec) == body
     except UnicodeError as error:
         if codec != "iso2022_jp":
             raise UndecodableError(f"the page is not valid {label}: {error}") from error
-        # Browsers' decoder knows more than ours; where ours gives up, what it could read is sent.
+        # Browsers decode more than Python's codec; where that fails, its valid part is sent.
         text, exact = body.decode(codec, "replace"), False
     utf8 = text.encode("utf-8")
     latin = utf8.decode("latin-1")

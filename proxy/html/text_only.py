@@ -1,9 +1,9 @@
 """Rewrite markup that cannot be gated to text and plain tags.
 
-Where no place can be found at which a page's state is known (an element of many megabytes that
-never ends), every tag that follows is written anew: one that this module knows to be harmless,
-with harmless attributes, or none. So whatever the bytes are to a browser, it gets no tag that is
-not from here, and nothing of what it gets reaches out or runs.
+Where no offset can be found at which the parser's state is known (an element of many megabytes that
+never ends), every tag that follows is rewritten: as one that this module knows to be harmless, with
+harmless attributes, or removed. So whatever the bytes are to a browser, every tag that it gets is
+from here, and none of its markup fetches or runs anything.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ATTRIBUTES = _words("""
     datetime align valign name
 """)
 _RAW = frozenset({"script", "style", "iframe", "noembed", "noframes", "textarea", "title", "xmp"})
-"""Elements whose content is no text of the page: left out up to their end tag."""
+"""Elements whose content is no text of the page: removed up to their end tag."""
 _MAX_TAG_LENGTH = 65_536
 
 _NAME = r"[A-Za-z][^\s/>\0]*"
@@ -45,7 +45,9 @@ _CONTROLS = re.compile(r"[\0-\x20]")
 
 
 class TextOnlyWriter:
-    """`is_own` tells whether a URL leads to the site itself. Without `strips` all passes."""
+    """`is_own` decides whether a URL is the site's own. Without `strips` all bytes pass
+    unchanged.
+    """
 
     def __init__(self, is_own: Callable[[str], bool], *, strips: bool = True) -> None:
         self._is_own = is_own
@@ -54,7 +56,7 @@ class TextOnlyWriter:
         self._until = ""
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
-        """The next bytes, stripped; what cannot be told yet waits for more."""
+        """The next bytes, rewritten; incomplete tags wait for more."""
         if not self._strips:
             return data
         # Escape sequences would switch some browsers to a charset in which tags look different.

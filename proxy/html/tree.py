@@ -1,7 +1,7 @@
 """The HTML parser: bytes of text -> the tree that a browser builds (WHATWG HTML, 13.2).
 
-The only module that imports turbohtml. What the rest of the pipeline uses of it has a name here, so
-that another parser, or another version, is a change of this file.
+The only module that imports turbohtml. It wraps everything that the rest of the pipeline uses, so
+that another parser, or another version, changes this file only.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ __all__ = [
 
 
 def parse(text: str, *, scripting: bool) -> Document:
-    """The tree of a page, every element with its place in `text`. `scripting`: as a browser that
-    runs scripts builds it, to which what <noscript> holds is text.
+    """The tree of a page, every element with its position in `text`. `scripting`: as a browser that
+    runs scripts builds it, to which the content of <noscript> is text.
     """
     return turbohtml.parse(
         text,
@@ -44,9 +44,10 @@ def parse_unplaced(text: str, *, scripting: bool) -> Document:
 
 
 def location_of(element: Element) -> SourceLocation | None:
-    """Where an element stands, in offsets of the parsed text: its `start_tag`, its `end_tag` (None
-    where the text has none) and its `attrs` by name. None for an element that no tag made: one
-    that the parser implied or copied.
+    """The position of an element, in offsets of the parsed text: its `start_tag`, its `end_tag`
+    (None where the text has none) and its `attrs` by name.
+
+    None for an element without a tag: one that the parser implied or copied.
     """
     location = element.source_location
     # The parser's types promise a start tag; an implied element has a location without one.

@@ -46,16 +46,16 @@ _BOMS = (
 )
 _MAX_ENTITY_LENGTH = 65_536
 _REACHES = re.compile(r"[/:\\]")
-# What an HTML parser would not make of a tag that stands alone.
+# Elements for which an HTML parser handles a lone tag differently.
 _ALONE = {"frame": "iframe"}
 
 
 def gated_xml(
     body: bytes, content_type: str, url: str, boundary: Boundary, is_open: frozenset[Owner]
 ) -> bytes:
-    """The document as a visitor may see it to whom `is_open` may act (`MARKETING_ONLY` included).
+    """The document rendered for a visitor to whom `is_open` may act (`MARKETING_ONLY` included).
 
-    Raises UndecodableError where its bytes are not in the charset that they should be in.
+    Raises UndecodableError where its bytes are invalid in its charset.
     """
     codec = _codec(body, content_type)
     try:
@@ -82,7 +82,7 @@ def _codec(body: bytes, content_type: str) -> str:
 
 @dataclass(slots=True)
 class _Held:
-    """What stands in a <script> or <style>: text, and elements, which act there as elsewhere."""
+    """The content of a <script> or <style>: text, and elements, which act there as elsewhere."""
 
     of: str
     depth: int = 1
@@ -207,7 +207,7 @@ class _Writer:
             name = attribute[2]
             return "" if _local(name) in dropped and not _is_xmlns(name) else attribute[0]
 
-        # Without its address a script would run what it holds.
+        # Without its URL a script would run its content.
         inert = ' type="x"' if _local(token["name"]) == "script" else ""
         return f"<{token['name']}{_ATTRIBUTE.sub(attribute_left, raw)}{inert}{token['close']}>"
 
@@ -218,7 +218,8 @@ class _Writer:
             vendors = map(known_vendor, self.boundary.index.vendors_of_text(resource.text))
             return not self.is_open.issuperset((*vendors, *self._owners(resource.urls, bases)))
         if resource.kind is Kind.NESTED_PAGE:
-            # A page within an attribute of an XML document: nobody writes that.
+            # A page within an attribute of an XML document: always closed, no real document has
+            # one.
             return UNREADABLE_HOST not in self.is_open
         return self._is_closed(resource.urls, bases)
 
@@ -252,12 +253,12 @@ def _expanded(value: str, entities: Mapping[str, str]) -> str:
 
 
 def _plain(reference: re.Match[str], entities: Mapping[str, str]) -> str:
-    """A reference in the text, or nothing where it stands for elements."""
+    """The text of a reference; "" where it stands for elements."""
     return "" if "<" in _expanded(reference[0], entities) else reference[0]
 
 
 def _resources(local: str, attributes: list[tuple[str, str]]) -> Iterator[Resource]:
-    """What an element of that name and those attributes asks for, in HTML or in SVG."""
+    """The resources of an element of that name with those attributes, in HTML or in SVG."""
     if not re.fullmatch(r"[A-Za-z][\w-]*", local):
         local = "i"
     written = "".join(

@@ -12,11 +12,13 @@ REQUEST_ID = web.RequestKey("request_id", str)
 SITE = web.RequestKey("site", str)
 """The site that a request is for."""
 CACHE = web.RequestKey("cache", str)
-"""How the shared cache came to the answer: "hit", or the reason why the upstream was asked."""
+"""The shared cache's result: "hit", or why the request was forwarded (RFC 9211)."""
 
 
 class PageRecord(NamedTuple):
-    """A page that was sent: for whom it is, whether it asked, and how many gates were open."""
+    """A page that was sent: its audience, whether the banner was shown, and the number of open and
+    closed gates.
+    """
 
     audience: str
     banner_shown: bool
@@ -28,21 +30,23 @@ PAGE = web.RequestKey("page", PageRecord)
 """What was sent, if it was a page."""
 
 UNREADABLE_CHOICE = web.RequestKey("unreadable_choice", str)
-"""Why nothing could be read from the visitor's preference cookie, where that is so."""
+"""Why the visitor's preference cookie could not be read, if so."""
 
 
 DEVICE = web.RequestKey("device", str)
 """The class of device that the User-Agent names (`proxy.http.device_class`)."""
 
 LOGGED_PATH = web.RequestKey("logged_path", str)
-"""What stands in logs for the path of a patient page (`RequestContext.logged_path`)."""
+"""The path in logs of a patient page (`RequestContext.logged_path`)."""
 
 
 class Access(NamedTuple):
-    """One answered request, for logs and counters. `status` 499: the visitor left. `target` is raw,
-    `size` the bytes sent, `peer` the address at the other end ("" for a Unix socket); `site`,
-    `cache`, `page`, `unreadable_choice`, `logged_path` and `device` are what was noted under the
-    keys of those names.
+    """One request with its response, for logs and counters.
+
+    `status` 499: the visitor closed the connection. `target` is raw, `size` the bytes sent, `peer`
+    the address at the other end ("" for a Unix socket); `site`, `cache`, `page`,
+    `unreadable_choice`, `logged_path` and `device` are the request's values under the keys of those
+    names.
     """
 
     id: str

@@ -20,7 +20,9 @@ _MAX_ADDRESS = 100
 
 
 def peer_is_trusted(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
-    """Whether the peer's X-Forwarded-* count. A Unix socket's peer was let in by its file mode."""
+    """Whether the peer's X-Forwarded-* fields are trusted. A Unix socket's peers are: its file mode
+    decides who may connect.
+    """
     return address_is_trusted(request.remote or "", tuple(trusted))
 
 
@@ -39,11 +41,11 @@ def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
 
 
 def address_behind(peer: str, headers: CIMultiDictProxy[str], trusted: Sequence[Network]) -> str:
-    """The visitor's address: X-Forwarded-For read from the right, as far as it can be believed.
+    """The visitor's address: X-Forwarded-For read from the right, as far as its hops are trusted.
 
     Each hop was written by the one to its right, so reading stops at the first hop that is not a
-    trusted proxy (that is the visitor) or that is not an address (then the hop before it is the
-    last thing known). "" when nothing is known: a Unix socket whose peer forwards no address.
+    trusted proxy (that is the visitor) or no address (then the hop before it is the last known
+    one). "" when nothing is known: a Unix socket whose peer forwards no address.
     """
     nearest = parse_address(peer)
     if nearest is not None and not _within(nearest, trusted):

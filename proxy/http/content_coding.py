@@ -21,7 +21,7 @@ except ImportError:  # a platform without it: the same format, slower
     from zlib import compress as _fast_deflate
 
 UPSTREAM_CODINGS = ("br", "gzip", "zstd", "deflate")
-"""What may be asked of an upstream: we can undo all of them."""
+"""Codings that may be requested of an upstream: the proxy can decode all of them."""
 
 _MAX_CODINGS = 2
 _MAX_HEADER_LENGTH = 300
@@ -51,10 +51,9 @@ def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
 
 
 def codings_in(content_encoding: str) -> list[str]:
-    """The codings that a header names, in the order in which they were done: "gzip", "deflate",
-    "br", "zstd". With one among them that nobody knows, none: so do browsers.
-
-    Raises CodingError where there are too many.
+    """The codings of a Content-Encoding header, in the order in which they were applied: "gzip",
+    "deflate", "br", "zstd". Empty where one is unknown, as in browsers. Raises CodingError where
+    there are too many.
     """
     codings = [c.strip().lower().removeprefix("x-") for c in content_encoding.split(",")]
     codings = [c for c in codings if c and c != "identity"]
@@ -80,8 +79,8 @@ def _inflate(body: bytes, limit: int, wbits: int) -> bytes:
             break
         if not stream.eof:
             raise EOFError("the stream ends too early")
-        # A gzip body may consist of several members (RFC 1952, 2.2). Browsers overlook whatever
-        # else follows one.
+        # A gzip body may consist of several members (RFC 1952, 2.2). Browsers ignore whatever else
+        # follows one.
         body = stream.unused_data
         if not body.startswith(_GZIP_MAGIC) or wbits <= zlib.MAX_WBITS:
             break
@@ -119,8 +118,7 @@ def _unzstd(body: bytes, limit: int) -> bytes:
     decompressor = zstandard.ZstdDecompressor(max_window_size=2**27)
     reader = decompressor.stream_reader(io.BytesIO(body), read_across_frames=True)
     result = reader.read(limit + 1)
-    # The reader bounds the size but takes the end of the input for that of the frame; this one
-    # tells them apart.
+    # The reader limits the size but accepts a truncated frame; the decompressor object reports it.
     if len(result) <= limit:
         rest = body
         while rest:
@@ -157,11 +155,11 @@ _ENCODERS: dict[str, Callable[[bytes], bytes]] = {"zstd": _zstd, "br": _brotli, 
 """In the order of preference: smaller for the same time first."""
 
 _WORTH_IT = 860
-"""Bytes. Below, a packet is saved by nobody."""
+"""Bytes. Below, compression saves no packet."""
 
 
 def encoded(body: bytes, coding: str) -> bytes:
-    """A body in one of the codings that `negotiated` gives."""
+    """A body in one of the codings that `negotiated` returns."""
     return _ENCODERS[coding](body) if coding else body
 
 
@@ -187,8 +185,8 @@ def _negotiated(accept_encoding: str) -> str:
     return best
 
 
-def asked_of_upstream(accept_encoding: str) -> str:
-    """The visitor's Accept-Encoding, held to the codings that we can undo as well."""
+def upstream_accept_encoding(accept_encoding: str) -> str:
+    """The visitor's Accept-Encoding, limited to the codings that the proxy can decode."""
     return _asked(accept_encoding) if len(accept_encoding) <= _MAX_HEADER_LENGTH else "identity"
 
 

@@ -1,6 +1,6 @@
 """Content codings of a streamed body, chunk by chunk.
 
-`proxy.compression` does the same for whole bodies, and knows the formats.
+`proxy.http.content_coding` does the same for whole bodies, and documents the formats.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import zstandard
 from proxy.http.content_coding import CodingError, codings_in
 
 _MAX_OUT = 256 * 1024
-"""Bytes given at once. A few bytes of a coded body may stand for a thousand times as many."""
+"""Maximum bytes of one part. A few coded bytes may decode to a thousand times as many."""
 _ZSTD_IN = 256
 """A zstd decoder gives all that its input stands for at once: it is fed in small chunks, of which
 each may hold so many blocks of 128 KB as it has times three bytes (RFC 8878, 3.1.1.2)."""
@@ -23,58 +23,58 @@ _WINDOW_BITS = 18
 """256 KB of memory for what the encoders look back on, per visitor: by default it is megabytes."""
 
 
-class _Undoing(Protocol):
+class _Decoder(Protocol):
     def feed(self, data: bytes) -> Iterator[bytes]: ...
     def end(self) -> None: ...
 
 
 class StreamDecoder:
-    """What undoes a Content-Encoding header's codings. Raises CodingError, for what is broken."""
+    """Decodes the codings of a Content-Encoding header. Raises CodingError for malformed bytes."""
 
     def __init__(self, content_encoding: str) -> None:
-        self._steps: list[_Undoing] = [
-            _UNDOING[name]() for name in reversed(codings_in(content_encoding))
+        self._steps: list[_Decoder] = [
+            _DECODERS[name]() for name in reversed(codings_in(content_encoding))
         ]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The plain bytes that some coded ones stand for, in parts of a bounded size."""
-        yield from self._through(data, 0)
+        """Decode some bytes, in parts of a bounded size."""
+        yield from self._decode_from(data, 0)
 
     def end(self) -> None:
-        """All has come. Raises CodingError where the coded bytes do not end here."""
+        """The body is complete. Raises CodingError where the coded bytes are truncated."""
         for step in self._steps:
             step.end()
 
-    def _through(self, data: bytes, at: int) -> Iterator[bytes]:
+    def _decode_from(self, data: bytes, at: int) -> Iterator[bytes]:
         if at == len(self._steps):
             if data:
                 yield data
             return
         try:
             for part in self._steps[at].feed(data):
-                yield from self._through(part, at + 1)
+                yield from self._decode_from(part, at + 1)
         except (zlib.error, brotli.error, zstandard.ZstdError) as error:
             raise CodingError(f"broken body: {error}") from error
 
 
 class _Gunzip:
-    """A gzip body may have several members; what else follows one is overlooked."""
+    """A gzip body may have several members; other trailing bytes are ignored."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        self._over = False
+        self._at_end = False
         self._begun = False
         self._between = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        while data and not self._over:
+        while data and not self._at_end:
             if self._member.eof:
                 data, self._between = self._between + data, b""
                 if len(data) < 2 and b"\x1f\x8b".startswith(data):
                     self._between = data
                     return
                 if not data.startswith(b"\x1f\x8b"):
-                    self._over = True
+                    self._at_end = True
                     return
                 self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
             self._begun = True
@@ -152,20 +152,20 @@ class _Unzstd:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data:
-            spoon, data = data[:_ZSTD_IN], data[_ZSTD_IN:]
-            while spoon:
+            chunk, data = data[:_ZSTD_IN], data[_ZSTD_IN:]
+            while chunk:
                 if self._frame.eof:
                     self._frame = self._decompressor.decompressobj()
                 self._begun = True
-                yield self._frame.decompress(spoon)
-                spoon = self._frame.unused_data if self._frame.eof else b""
+                yield self._frame.decompress(chunk)
+                chunk = self._frame.unused_data if self._frame.eof else b""
 
     def end(self) -> None:
         if self._begun and not self._frame.eof:
             raise CodingError("the zstd body ends too early")
 
 
-_UNDOING: dict[str, Callable[[], _Undoing]] = {
+_DECODERS: dict[str, Callable[[], _Decoder]] = {
     "gzip": _Gunzip,
     "deflate": _Inflate,
     "br": _Unbrotli,
@@ -174,9 +174,9 @@ _UNDOING: dict[str, Callable[[], _Undoing]] = {
 
 
 class StreamEncoder:
-    """What does a coding that `negotiated` gives; "" leaves the bytes as they are.
+    """Encodes with a coding that `negotiated` returns; "" leaves the bytes as they are.
 
-    Each chunk comes out as a whole: the visitor can read all that was given so far.
+    Each chunk is flushed: the visitor can decode everything sent so far.
     """
 
     def __init__(self, coding: str) -> None:

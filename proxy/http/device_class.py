@@ -1,7 +1,7 @@
 """The class of device that a User-Agent names (RFC 9110, 10.1.5), by ua-parser's rules.
 
-Parsing takes about half a millisecond, so what is found is remembered by the header's text. Nothing
-is decided by it but whether a bot is asked: a User-Agent is anybody's to make up.
+Parsing takes about half a millisecond, so the result is cached by the header's text. The only
+decision that depends on it is whether the banner is shown: a User-Agent is easily forged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_LENGTH = 300
 """Characters of a User-Agent that are read; browsers' have 60 to 250. ua-parser's expressions take
 up to 6 ms for as many that were chosen to be slow."""
 MAX_REMEMBERED = 8192
-"""User-Agents that a worker remembers: 4 MB at most, about 1 MB of those that browsers send."""
+"""User-Agents that a worker caches: 4 MB at most, about 1 MB of those that browsers send."""
 
 
 class DeviceClass(StrEnum):
@@ -29,13 +29,15 @@ class DeviceClass(StrEnum):
     TABLET = "tablet"
     DESKTOP = "desktop"
     BOT = "bot"
-    """A crawler, or what makes previews of links."""
+    """A crawler, or a link preview."""
     OTHER = "other"
 
 
 class DeviceClasses:
-    """The classes of the User-Agents seen lately. `may_parse` limits how many new ones are parsed
-    in a time: whoever makes up another for each request must not keep the worker busy.
+    """The device classes of recent User-Agents.
+
+    `may_parse` limits how many new ones are parsed per second: a client that sends a different one
+    with each request must not keep the worker busy.
     """
 
     def __init__(self, may_parse: Callable[[], bool]) -> None:
@@ -43,11 +45,11 @@ class DeviceClasses:
         self._known: Recent[DeviceClass] = Recent(MAX_REMEMBERED)
 
     def known(self, raw: bytes) -> DeviceClass | None:
-        """The class of a header's value as it was sent, if it is remembered."""
+        """The class of a header's value as it was sent, if it is cached."""
         return self._known.get(raw[:MAX_LENGTH])
 
     def of(self, agent: str) -> DeviceClass:
-        """The class of a User-Agent; OTHER where too many new ones came of late."""
+        """The class of a User-Agent; OTHER while the rate limit of new ones is exceeded."""
         raw = agent.encode("utf-8", "surrogateescape")[:MAX_LENGTH]
         found = self._known.get(raw)
         if found is None:
@@ -84,7 +86,7 @@ _PHONE = {
 
 @cache
 def _parser() -> Callable[[str], PartialResult]:
-    """Imported and set up when first needed: most commands have no use for it."""
+    """Imported and set up on first use: most commands do not need it."""
     from ua_parser import BasicResolver, Domain
     from ua_parser.loaders import load_lazy_builtins
 
@@ -93,7 +95,7 @@ def _parser() -> Callable[[str], PartialResult]:
 
 
 def classify(agent: str) -> DeviceClass:
-    """The class of a User-Agent, by its text alone."""
+    """The class of a User-Agent."""
     if not agent:
         return DeviceClass.OTHER
     found = _parser()(agent)
@@ -116,5 +118,7 @@ def classify(agent: str) -> DeviceClass:
 
 
 def warm_up() -> None:
-    """Compile the expressions, which takes a tenth of a second, before the first visitor comes."""
+    """Compile the regular expressions, which takes a tenth of a second, before the
+    first request.
+    """
     classify("Mozilla/5.0")

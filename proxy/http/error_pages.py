@@ -1,7 +1,6 @@
 """The proxy's own error pages.
 
-They say nothing of the machines behind: what went wrong in detail is in the log, found by the
-reference number.
+They do not name the upstream: details are in the log, found by the reference number.
 """
 
 from __future__ import annotations
@@ -58,12 +57,12 @@ small {{ opacity: .75; }}
 </html>
 """
 
-# After these the place where the next request starts is unknown, or not worth waiting for.
+# After these the start of the next request is unknown, or not worth waiting for.
 _LAST_ON_CONNECTION = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
 
 
 def error_response(request: web.BaseRequest, status: int, request_id: str = "") -> web.Response:
-    """A page for browsers, a line of text for everything else; never stored by any cache."""
+    """HTML for page requests, one line of text for all others; never stored by any cache."""
     title, text = _TEXTS.get(status) or _TEXTS[500 if status >= 500 else 400]
     wants_html = "text/html" in request.headers.get(hdrs.ACCEPT, "").lower()
     if wants_html:

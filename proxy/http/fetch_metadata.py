@@ -1,7 +1,7 @@
 """Sec-Fetch-*: the destination and mode of a request (Fetch Metadata Request Headers).
 
 `Sec-Fetch-Dest` is missing in Safari before 16.4 and wherever a site is reached without TLS. Each
-question here says which way it is then answered: the one that cannot open anything.
+function documents its default for that case: the one that cannot open anything.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _HTML = ("text/html", "application/xhtml+xml")
 
 
 def destination(request: web.BaseRequest) -> str | None:
-    """The destination; None where the browser does not say."""
+    """The destination; None where the field is missing."""
     return request.headers.get(SEC_FETCH_DEST)
 
 
-def asks_for_page(request: web.BaseRequest) -> bool:
-    """Whether the browser says that the response becomes a page."""
+def expects_page(request: web.BaseRequest) -> bool:
+    """Whether the fetch metadata says that the response becomes a page."""
     return destination(request) in PAGE_DESTINATIONS
 
 
@@ -34,16 +34,19 @@ def _accept(request: web.BaseRequest) -> str:
 
 
 def is_navigation(request: web.BaseRequest) -> bool:
-    """Whether the response certainly becomes a page. Not said: only where HTML is asked for before
-    all else, as browsers do for pages and for nothing else.
+    """Whether the response certainly becomes a page.
+
+    Without fetch metadata: only where HTML is the first choice of the Accept field, as browsers
+    send it for pages and for nothing else.
     """
     found = destination(request)
     return found in PAGE_DESTINATIONS if found is not None else _accept(request).startswith(_HTML)
 
 
 def may_become_page(request: web.BaseRequest) -> bool:
-    """Whether a browser, or a script of the page, may show the response as a page. Not said: unless
-    the Accept field rules it out.
+    """Whether a browser, or a script of the page, may show the response as a page.
+
+    Without fetch metadata: unless the Accept field rules it out.
     """
     found = destination(request)
     if found is None:
@@ -54,14 +57,15 @@ def may_become_page(request: web.BaseRequest) -> bool:
 
 
 def is_worker(request: web.BaseRequest) -> bool:
-    """Whether the response becomes a worker's script. Not said: it does not, and has the policy of
-    a file, which lets a worker do no more.
+    """Whether the response becomes a worker's script.
+
+    Without fetch metadata: no; it then has the policy of a file, which lets a worker do no more.
     """
     return destination(request) in _WORKERS
 
 
 def is_service_worker(request: web.BaseRequest) -> bool:
-    """Whether a browser asks for the script of a service worker (Service Workers, 4.3): said by a
-    field of its own, which is never missing.
+    """Whether a browser requests a service worker's script (Service Workers, 4.3): by a field of
+    its own, which is never missing.
     """
     return request.headers.get("Service-Worker", "").strip().lower() == "script"

@@ -51,8 +51,8 @@ _UNDERSTOOD_FORWARDED = IDENTITY | {"x-forwarded-for", "x-forwarded-host", "x-fo
 _REGION_CODE = re.compile(r"[A-Za-z0-9-]{1,10}\Z")
 _TRACE_ID = re.compile(r"[\w.:;=/+,@ -]{1,512}\Z", re.ASCII)
 
-# A message may name more hop-by-hop fields in Connection. Naming one of these is not a wish about
-# the connection but an attack on whoever relies on the field ("hop-by-hop header abuse").
+# A message may name more hop-by-hop fields in Connection. Naming one of these is an attack on a
+# server that relies on the field ("hop-by-hop header abuse").
 _NEVER_NOMINATED = frozenset(
     {
         "accept-encoding",
@@ -89,8 +89,10 @@ _NEVER_NOMINATED = frozenset(
 
 
 def forwarded_authority(request: web.BaseRequest, *, peer_is_trusted: bool) -> str:
-    """The host (and port) that the visitor asked for. A trusted peer's `X-Forwarded-Host` counts:
-    the last word of it, which is the nearest proxy's.
+    """The host (and port) of the visitor's request.
+
+    A trusted peer's `X-Forwarded-Host` overrides it, by its last member, which the nearest proxy
+    wrote.
     """
     asked = requested_host(request)
     if not peer_is_trusted:
@@ -99,7 +101,7 @@ def forwarded_authority(request: web.BaseRequest, *, peer_is_trusted: bool) -> s
 
 
 def forwarded_scheme(request: web.BaseRequest, *, peer_is_trusted: bool) -> str:
-    """The visitor's scheme, by the last word of a trusted peer's `X-Forwarded-Proto`."""
+    """The visitor's scheme: the last member of a trusted peer's `X-Forwarded-Proto`."""
     if peer_is_trusted:
         scheme_given = (
             request.headers.getall(_FORWARDED_PROTO, ("",))[-1].rpartition(",")[2].strip().lower()
@@ -116,18 +118,18 @@ def request_headers(
     host: str | None = None,
     trusted_headers: Iterable[str] = (),
 ) -> CIMultiDict[str]:
-    """The headers to send to the upstream.
+    """The headers of the upstream request.
 
-    `host` replaces the Host that the visitor asked for. `trusted_headers` names more fields, such
+    `host` replaces the Host of the visitor's request. `trusted_headers` are additional fields, such
     as a country header, that only a trusted peer may set.
 
-    Where the visitor is and what was asked for is told in one form: X-Forwarded-For, -Host and
-    -Proto. From a trusted peer goes on what was understood of them; every other field by which an
+    The visitor's address and the requested URL are forwarded in one form: X-Forwarded-For, -Host
+    and -Proto, with the values that the proxy itself understood. Every other field by which an
     origin could take the request for one of another URL, host or scheme is removed, whoever sent
-    it: it is not in the cache key, nor was the page's audience judged by it.
+    it: it is not in the cache key, and the page's audience was not decided by it.
 
     There is no `Via`: nginx (`gzip_proxied off`) and IIS stop compressing for requests that carry
-    it, both by default. Loops are found by `CDN-Loop` (RFC 8586), which has no such effect.
+    it, both by default. Loops are detected by `CDN-Loop` (RFC 8586), which has no such effect.
     """
     incoming = request.headers
     headers = CIMultiDict(incoming)
@@ -135,7 +137,7 @@ def request_headers(
         _remove_nominated(headers, incoming.getall(hdrs.CONNECTION))
     for name in _REQUEST_ONLY_HERE:
         headers.popall(name, None)
-    _remove_unvouched(headers, frozenset(map(str.lower, trusted_headers)), peer_is_trusted)
+    _remove_untrusted(headers, frozenset(map(str.lower, trusted_headers)), peer_is_trusted)
 
     peer = parse_address(request.remote or "")
     addresses = _address_chain(incoming.getall(X_FORWARDED_FOR, ())) if peer_is_trusted else []
@@ -153,13 +155,13 @@ def request_headers(
     return headers
 
 
-def _remove_unvouched(
+def _remove_untrusted(
     headers: CIMultiDict[str], regions: frozenset[str], peer_is_trusted: bool
 ) -> None:
-    """Remove what rewrites the request, and what this peer may not say, or not in this form.
+    """Remove fields that rewrite the request, and fields that an untrusted peer may not set.
 
-    A name is taken as CGI and WSGI take it, to which `X_Forwarded_For` is the same field; gunicorn
-    obeys `SCRIPT_NAME` and `PATH_INFO` from this machine.
+    Names are compared as CGI and WSGI map them, to which `X_Forwarded_For` is the same field;
+    gunicorn obeys `SCRIPT_NAME` and `PATH_INFO` from this machine.
     """
     for name in list(headers):
         plain = name.lower()
@@ -196,7 +198,7 @@ def _is_removed(
 
 
 def _address_chain(fields: Iterable[str]) -> list[str]:
-    """X-Forwarded-For as far as it can be read from the right: addresses, each in one spelling."""
+    """The part of X-Forwarded-For that is valid from the right: addresses in normal form."""
     chain: list[str] = []
     for hop in reversed(",".join(fields).split(",")):
         address = parse_address(hop)

@@ -39,19 +39,19 @@ def media_type(headers: CIMultiDict[str]) -> str:
 
 
 def is_page(status: int, headers: CIMultiDict[str]) -> bool:
-    """Whether an answer is one the page pipeline rewrites: whole HTML."""
+    """Whether a response is one that is gated as a page: a complete HTML document."""
     # A part of a page cannot be gated; without a type, browsers look for HTML in the bytes.
     html = media_type(headers) in UNTYPED | {"text/html"}
     return html and status >= 200 and status not in {204, 205, 206, 304}
 
 
 def is_other_than_html(headers: CIMultiDict[str], body: bytes) -> bool:
-    """Whether bytes without a type turn out not to be a page, by how they begin."""
+    """Whether bytes without a media type are not a page, by MIME sniffing."""
     return media_type(headers) in UNTYPED and not _SNIFFED.match(body[:SNIFFED_BYTES])
 
 
 def is_xml_document(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> bool:
-    """Whether a browser shows the answer as a page, or makes one of another document by it."""
+    """Whether a browser shows the response as a page, or applies it to another document (XSLT)."""
     if request.method not in {"GET", "HEAD"} or status in {204, 205, 206, 304}:
         return False
     kind = media_type(headers)

@@ -1,21 +1,16 @@
-"""Quality values of Accept-* fields (RFC 9110, 12.4.2).
-
-RFC 9110, 12.4.2. Pure functions.
-"""
+"""Quality values of Accept-* fields (RFC 9110, 12.4.2). Pure functions."""
 
 from __future__ import annotations
 
 import re
 
 _QVALUE = re.compile(r"(?:0(?:\.[0-9]*)?|1(?:\.0*)?|\.[0-9]+)", re.ASCII)
-"""The grammar, with as many digits as somebody likes, and none before the point."""
+"""The grammar, with any number of digits, and none required before the point."""
 
 
 def weighted(value: str) -> list[tuple[str, float]]:
-    """The members of a field in their order: lower case, without parameters, and their weights
-    from 0 (not wanted) to 1.
-
-    A weight that cannot be read is 0: what is offered by mistake is not sent.
+    """The members of a field in their order, lower case, without parameters, with their weights
+    from 0 (not acceptable) to 1. A weight that cannot be read is 0.
     """
     found: list[tuple[str, float]] = []
     for part in value.split(","):
@@ -27,7 +22,7 @@ def weighted(value: str) -> list[tuple[str, float]]:
 
 
 def most_wanted(value: str) -> list[str]:
-    """The members that are wanted at all, most wanted first; of equal ones the first named."""
+    """The acceptable members by descending weight; of equal ones the first named."""
     wanted = [(name, weight) for name, weight in weighted(value) if weight > 0]
     return [name for name, _ in sorted(wanted, key=lambda one: -one[1])]
 

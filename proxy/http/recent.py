@@ -9,8 +9,9 @@ _T = TypeVar("_T")
 
 
 class Recent(Generic[_T]):
-    """A mapping that forgets what was not used for a while: two halves, the older one dropped when
-    the younger is full. A look-up costs one of a dictionary, and no lock-step list of uses.
+    """A mapping that approximates least-recently-used eviction with two generations: the older one
+    is dropped when the younger is full. A look-up costs one of a dictionary; no list of uses is
+    updated.
     """
 
     __slots__ = ("_limit", "_old", "_size", "_young")

@@ -1,4 +1,4 @@
-"""Representation fields: what is removed when the bytes of a representation change (RFC 9110, 8).
+"""Representation fields: what is removed when the bytes of a representation change.
 
 RFC 9110, 8 (representation data and metadata) and 14 (ranges); RFC 9530 and its predecessors
 (digests); RFC 9842 (dictionaries). Pure data, and functions on header fields.
@@ -16,15 +16,16 @@ DIGESTS = (
     "Unencoded-Digest",  # draft-ietf-httpbis-unencoded-digest; browsers refuse what differs
 )
 OF_CONTENT = ("Content-Length", "Content-Encoding", "Content-Range", *DIGESTS)
-"""True of one body, byte for byte."""
+"""Fields that describe one body, byte for byte."""
 VALIDATORS = ("ETag", "Last-Modified")
 OF_BYTES = (*OF_CONTENT, *VALIDATORS, "Accept-Ranges", "Use-As-Dictionary")
-"""False once a body is rewritten."""
+"""Fields that are wrong once a body is rewritten."""
 FRESHNESS = ("Expires", "Age", "Pragma")
-"""How long a response is good for, beside Cache-Control: the origin's word on the origin's bytes.
-"""
+"""Freshness fields beside Cache-Control: they describe the origin's bytes."""
 OF_REPRESENTATION = (*OF_CONTENT, "Content-Type", "Content-Language")
-"""What a response without a representation, such as a 304, does not send (RFC 9110, 15.4.5)."""
+"""Fields that a response without a representation, such as a 304, does not have (RFC
+9110, 15.4.5).
+"""
 
 
 def remove_fields(headers: CIMultiDict[str], names: tuple[str, ...]) -> None:
@@ -34,14 +35,16 @@ def remove_fields(headers: CIMultiDict[str], names: tuple[str, ...]) -> None:
 
 
 def remove_origin_metadata(headers: CIMultiDict[str]) -> None:
-    """Take out what the origin says of its own bytes, for a response whose body is rewritten."""
+    """Remove the fields that describe the origin's bytes, for a response whose body is
+    rewritten.
+    """
     remove_fields(headers, OF_BYTES)
 
 
 OWN_ETAG = '"cp-'
-"""How the entity tag of a page that the proxy wrote begins."""
+"""Prefix of the entity tags of rendered pages."""
 
 
 def is_own_etag(value: str) -> bool:
-    """Whether an If-None-Match names a page that the proxy wrote: no upstream would know it."""
+    """Whether an If-None-Match holds an entity tag of the proxy, which no upstream knows."""
     return OWN_ETAG in value

@@ -15,15 +15,15 @@ Names are lower case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import lru_cache
 
 CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
-"""Fields that say who asks. `Cookie` is judged by the names in it."""
+"""Fields that identify the visitor. `Cookie` is judged by the names in it."""
 
 _HANDLED = frozenset(
     {
-        # The cache reads these itself, or they are part of its key.
+        # Read by the cache itself, or part of its key.
         "host", "origin", "cookie", "cache-control", "pragma", "range", "if-range", "if-match",
         "if-none-match", "if-modified-since", "if-unmodified-since", "accept-encoding",
         "x-forwarded-host", "x-forwarded-proto",
@@ -90,8 +90,8 @@ REWRITING = frozenset(
         "proxy", "proxy-host",
     }
 )  # fmt: skip
-"""Fields by which frameworks take a request for one of another URL, host, port or scheme. What was
-understood of them goes on as X-Forwarded-Host and X-Forwarded-Proto.
+"""Fields by which frameworks take a request for one of another URL, host, port or scheme. The
+values that the proxy used are forwarded as X-Forwarded-Host and X-Forwarded-Proto.
 """
 
 IDENTITY = frozenset(
@@ -115,6 +115,11 @@ _MAX_NAME = 100
 _KNOWN = _HANDLED | NEUTRAL | REWRITING
 
 
+_plain: set[str] = set()
+"""Spellings of known names that requests had: to look all of a request up in it is one call."""
+_MAX_SPELLINGS = 4096
+
+
 def is_unknown(name: str) -> bool:
     """Whether an origin may answer differently for a field that is not in the cache key."""
     return _known_name(name) if len(name) <= _MAX_NAME else True
@@ -126,6 +131,11 @@ def _known_name(name: str) -> bool:
     return name not in _KNOWN and not name.startswith(_BROWSER_PREFIX)
 
 
-def unknown_fields(names: Iterable[str]) -> tuple[str, ...]:
+def unknown_fields(names: Collection[str]) -> tuple[str, ...]:
     """The unknown ones of a request's field names, lower case."""
-    return tuple(name.lower() for name in names if is_unknown(name))
+    if _plain.issuperset(names):
+        return ()
+    unknown = tuple(name.lower() for name in names if is_unknown(name))
+    if not unknown and len(_plain) < _MAX_SPELLINGS:
+        _plain.update(names)
+    return unknown

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """A request target (RFC 9112 3.2): `authority` is "" unless the target is a whole URL."""
 
     scheme: str
@@ -16,23 +16,23 @@ class Target:
     path: str
 
 
-def split_target(raw: str) -> Target:
+def split_target(raw: str) -> RequestTarget:
     """Split the target of a request line; `path` keeps every byte, query included.
 
     `*` and the `host:port` of CONNECT come back as the path.
     """
     if raw.startswith("/") or "://" not in raw:
-        return Target("", "", raw)
+        return RequestTarget("", "", raw)
     scheme, _, rest = raw.partition("://")
     cut = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
     path = rest[cut:]
     if not path.startswith("/"):
         path = "/" + path
-    return Target(scheme.lower(), rest[:cut], path)
+    return RequestTarget(scheme.lower(), rest[:cut], path)
 
 
 def requested_host(request: web.BaseRequest) -> str:
-    """The host (and port) that the visitor asks for; "" when an HTTP/1.0 client names none.
+    """The host (and port) of a request; "" when an HTTP/1.0 client names none.
 
     A whole URL in the request line wins over the Host header (RFC 9112 3.2.2).
     """

@@ -1,7 +1,7 @@
 """The access log: a line of JSON for each request, without personal data.
 
 No cookies, no query (searches, click identifiers), no referrer; the address is cut to its network.
-Of a patient page the rule that names it stands for its path, which may itself tell something.
+A patient page is logged by the rule that names it, for its path may itself be sensitive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from proxy.http.targets import split_target
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
 _MAX_REMEMBERED = 512
-"""Characters of a request target: nobody may fill the memory with long ones."""
+"""Characters of a request target: longer ones are not cached."""
 
 
 def without_query(target: str) -> str:
@@ -30,9 +30,11 @@ def without_query(target: str) -> str:
 
 
 class AccessLog:
-    """An `AccessHook` that writes to `out`. Lines are gathered for a quarter of a second, so that
-    a busy worker makes one system call for many requests; call `flush` at the end.
-    `path_without_site` gives the path to log of a request that no site was found for.
+    """An `AccessHook` that writes to `out`.
+
+    Lines are buffered for a quarter of a second, so that a busy worker makes one system call for
+    many requests; call `flush` at the end. `path_without_site` gives the path to log of a request
+    to an unknown site.
     """
 
     def __init__(

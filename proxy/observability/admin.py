@@ -1,8 +1,8 @@
 """The admin listener: health, config, metrics, purge.
 
-A page in an operator's browser can point a host name of its own at this listener (DNS rebinding)
-and read it as its own origin. So it answers only to names that nobody else can own: addresses,
-names without a dot (`localhost`, a container's), and those of the config.
+A page in an operator's browser can resolve a host name of its own to this listener (DNS rebinding)
+and read it as its own origin. So it responds only to host names that cannot be registered by
+others: addresses, names without a dot (`localhost`, a container's), and those of the config.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ _NOT_OURS = (
 )
 
 
-def admin_names(listen: str, hosts: Iterable[str]) -> frozenset[str]:
-    """The names of the config: the host of `admin_listen`, and `admin_hosts`."""
+def admin_host_names(listen: str, hosts: Iterable[str]) -> frozenset[str]:
+    """The host names of the config: the host of `admin_listen`, and `admin_hosts`."""
     return frozenset({split_address(listen)[0], *hosts})
 
 
-def is_own_name(authority: str, names: frozenset[str]) -> bool:
-    """Whether nobody else can own the host of a request; "" for none, which no browser sends."""
+def is_admin_host(authority: str, names: frozenset[str]) -> bool:
+    """Whether a request's host is one that cannot be registered by others; "" (none) is, for no
+    browser sends a request without one.
+    """
     if not authority:
         return True
     host = host_of_authority(authority)
@@ -55,14 +57,16 @@ def make_admin(
     status: Callable[[], Mapping[str, Any]] = lambda: {"taken": True},
     names: Callable[[], frozenset[str]] = frozenset,
 ) -> Handler:
-    """The handler of `admin_listen`. `cache` gives the shared cache in use, `status` whether the
-    file as it is now was taken, and the problems that kept it out, `names` the `admin_names`.
+    """The handler of `admin_listen`.
+
+    `cache` returns the shared cache in use, `status` whether the current file was accepted, with
+    the problems of a rejected one, `names` the `admin_host_names`.
     """
 
     async def admin(request: web.BaseRequest) -> web.StreamResponse:
         await asyncio.sleep(0)
-        # No browser asks by a Unix socket, whose peers have no address.
-        if request.remote and not is_own_name(requested_host(request), names()):
+        # No browser connects to a Unix socket, whose peers have no address.
+        if request.remote and not is_admin_host(requested_host(request), names()):
             return web.Response(status=421, text=_NOT_OURS, headers={"Cache-Control": "no-store"})
         reading = request.method in {"GET", "HEAD"}
         if request.path in _HEALTH and reading:

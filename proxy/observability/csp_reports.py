@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 from consent_rules.matching.urls import host_of_authority
 
 
-def reported(body: bytes) -> Iterable[tuple[str, str]]:
-    """The (page, blocked URL) pairs of a CSP report, in either format browsers send.
+def parse_csp_report(body: bytes) -> Iterable[tuple[str, str]]:
+    """The (page, blocked URL) pairs of a CSP report, in either format that browsers send; empty for
+    anything else.
 
     https://www.w3.org/TR/CSP3/#deprecated-serialize-violation and
-    https://www.w3.org/TR/reporting-1/#serialize-reports. What is no report gives nothing.
+    https://www.w3.org/TR/reporting-1/#serialize-reports.
     """
     try:
         found = json.loads(body)
@@ -32,7 +33,7 @@ def reported(body: bytes) -> Iterable[tuple[str, str]]:
             yield page, blocked
 
 
-def page_of(url: str, host: str) -> str | None:
+def reported_target(url: str, host: str) -> str | None:
     """The request target of a reported page, if it is one of this host."""
     try:
         parts = urlsplit(url)

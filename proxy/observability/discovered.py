@@ -1,7 +1,8 @@
-"""What has no approval: resources counted by site, page and vendor or host.
+"""Discovered third parties: resources without an approval, counted by site, page and vendor or
+host.
 
-Seen in pages when they are compiled, and in the browsers' CSP reports. Workers gather counts in
-memory and add them to one SQLite file, from which `consent-proxy discovered` reads.
+Seen in pages when they are compiled, and in the browsers' CSP reports. Workers count in memory and
+add the counts to one SQLite file, which `consent-proxy discovered` reads.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ Seen = Literal["page", "report"]
 _Key = tuple[str, str, str, str, str, Seen]
 
 _MAX_ROWS: Mapping[Seen, int] = {"page": 5000, "report": 2000}
-"""Of each kind: different sightings a worker keeps between two writes, and rows a site may have.
-Anybody can send reports: they may neither fill a disk nor take the place of what was in pages."""
+"""Of each kind: different sightings a worker buffers between two writes, and rows a site may have.
+Anybody can send reports: they may neither fill a disk nor take the place of what was in pages.
+"""
 _ROOM = 50
 """Rows that go at once to make room for new ones."""
 _MAX_HOST = 300
@@ -35,7 +37,7 @@ _MAX_PAGES = 50
 FLUSH_SECONDS = 2.0
 MORE_PAGES = "(more pages)"
 PATIENT_PAGES = "(patient pages)"
-"""Stands for the path of a patient page, which may itself tell something."""
+"""Replaces the path of a patient page, which may itself be sensitive."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sightings (
@@ -80,8 +82,8 @@ ON CONFLICT DO UPDATE SET times = times + excluded.times
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """One vendor or host on one site, safe to print: a host that no vendor has, or the vendor's id
-    as `owner`; the other one is "". `script` is the hash of an inline script that the vendor's tag
+    """One vendor or host on one site, safe to print: `host` is one that no vendor has, `owner` a
+    vendor's id; the other one is "". `script` is the hash of an inline script that the vendor's tag
     does not name.
     """
 
@@ -100,7 +102,7 @@ class Discovery:
 
 
 class Sightings:
-    """A worker's counts, and the file they go to. `path` None: nothing is kept."""
+    """A worker's counts, and the file they are written to. `path` None: nothing is counted."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -126,8 +128,8 @@ class Sightings:
             counts[key] = counts.get(key, 0) + 1
 
     def write(self) -> None:
-        """Add the counts to the file. A fault is logged once, and counts are dropped: what is
-        discovered must never stand in the way of serving.
+        """Add the counts to the file. An error is logged once, and counts are dropped: discovery
+        must never stand in the way of serving.
         """
         counts = self._counts["page"] | self._counts["report"]
         if self._path is None or not counts:
@@ -138,7 +140,7 @@ class Sightings:
             self._failed = False
         except (sqlite3.Error, OSError) as error:
             if not self._failed:
-                _log.error("%s: discoveries cannot be kept: %s", self._path, error)
+                _log.error("%s: discoveries cannot be written: %s", self._path, error)
             self._failed = True
 
 
@@ -163,8 +165,9 @@ def _write(path: Path, counts: Mapping[_Key, int]) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Which pages a site has, and who is on them, is the operator's to read. SQLite makes the files
-    beside the database (`-wal`, `-shm`) with its mode.
+    """Set the file's mode: the sites' pages and third parties are for the operator only.
+
+    SQLite creates the files beside the database (`-wal`, `-shm`) with its mode.
     """
     path.touch(mode=0o600)
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
@@ -188,7 +191,7 @@ def _prepare(database: sqlite3.Connection) -> None:
 
 
 def read_discovered(path: Path, site: str = "") -> list[Discovery]:
-    """Everything found so far, most seen first. A file that is not there yet has nothing."""
+    """Every discovery, most seen first. Empty where the file does not exist yet."""
     if not path.exists():
         return []
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
@@ -217,8 +220,8 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
 
 
 def as_config(found: Discovery, today: datetime.date) -> str:
-    """A discovery as config to paste once somebody has looked at it: commented out, so that
-    pasting alone approves nothing.
+    """A discovery as config to review and paste: commented out, so that pasting alone approves
+    nothing.
     """
     if found.script:
         return "\n".join(
@@ -252,10 +255,10 @@ def as_config(found: Discovery, today: datetime.date) -> str:
         f'# sites = ["{found.site}"]',
         '# approved_by = "..."',
         f"# approved_on = {today.isoformat()}",
-        f"# expires = {_a_year_after(today).isoformat()}",
+        f"# expires = {_one_year_after(today).isoformat()}",
     ]
     return "\n".join(lines)
 
 
-def _a_year_after(day: datetime.date) -> datetime.date:
+def _one_year_after(day: datetime.date) -> datetime.date:
     return day + datetime.timedelta(days=365)

@@ -1,11 +1,9 @@
 """Counters and histograms of the workers, in shared memory.
 
-Each worker counts for itself, in plain dictionaries: well below a microsecond a request. Once a
-second it writes its counts into its part of memory that all workers share, so that whichever worker
-is asked for `/metrics` can tell for all. A worker that is started again goes on from the counts of
-the one before it: a counter never runs backwards.
-
-No label holds anything of a visitor: sites, outcomes and numbers only.
+Each worker counts in plain dictionaries: well below a microsecond a request. Once a second it
+writes its counts into its slot of memory that all workers share, so that any worker can respond to
+`/metrics` for all. A worker that is restarted goes on from the counts of its predecessor: a counter
+never runs backwards. No label holds anything of a visitor: sites, outcomes and numbers only.
 """
 
 from __future__ import annotations
@@ -39,10 +37,10 @@ Labels = tuple[str, ...]
 
 @dataclass(slots=True)
 class Counts:
-    """One worker's counts, or those of all of them together.
+    """Counts of one worker, or their sum.
 
-    `counters` by family and label values; `seconds` by site: a number for each of `BOUNDS`, one for
-    what took longer, and the sum; `gauges` by name.
+    `counters` by family and label values; `seconds` by site: a count for each of `BOUNDS`, one for
+    longer times, and the sum; `gauges` by name.
     """
 
     counters: dict[tuple[str, Labels], float] = field(default_factory=dict)
@@ -72,7 +70,8 @@ class Counts:
 
 
 class Metrics:
-    """Made before the workers are forked; `begin` says in each of them which one it is.
+    """The counts of all workers. Made before the workers are forked; `begin` sets the worker's
+    number.
 
     An `AccessHook`: called once a request.
     """
@@ -81,7 +80,7 @@ class Metrics:
         self._memory = mmap.mmap(-1, workers * _ROOM)
         self._workers = workers
         self._index = 0
-        self._told_of_size = False
+        self._size_logged = False
         self._own = Counts()
         self._requests: dict[tuple[str, int, str], int] = {}
         self._bytes: dict[str, int] = {}
@@ -90,7 +89,7 @@ class Metrics:
         self._watched: dict[str, Callable[[], float]] = {}
 
     def begin(self, index: int) -> None:
-        """Say which worker this is, and go on from what the one before it had counted."""
+        """Set the worker's number, and go on from the counts of its predecessor."""
         self._index = index
         before = self._read(index)
         self._own = Counts() if before is None else Counts(before.counters, before.seconds)
@@ -119,24 +118,26 @@ class Metrics:
         times[-1] += access.seconds
 
     def count(self, family: str, *labels: str, by: float = 1) -> None:
-        """Count something rare. `family` and its labels are named in `metrics_text.FAMILIES`."""
+        """Increment a counter outside of the request path. `prometheus.FAMILIES` has the families
+        and their labels.
+        """
         key = (family, labels)
         self._own.counters[key] = self._own.counters.get(key, 0) + by
 
     def gauge(self, name: str, value: float) -> None:
-        """Set this worker's gauge. `name` is one of `metrics_text.GAUGES`."""
+        """Set this worker's gauge. `name` is one of `prometheus.GAUGES`."""
         self._own.gauges[name] = value
 
     def watch(self, name: str, value: Callable[[], float]) -> None:
-        """A gauge that is looked at whenever counts are published."""
+        """A gauge whose value is read whenever counts are published."""
         self._watched[name] = value
 
-    def config_taken(self, at: float | None = None) -> None:
-        """This worker serves by the config file as it was at `at` (Unix time; now if None)."""
+    def config_accepted(self, at: float | None = None) -> None:
+        """This worker serves the config file as it was at `at` (Unix time; now if None)."""
         self.gauge("config_last_reload_successful", 1)
         self.gauge("config_last_good_timestamp_seconds", time.time() if at is None else at)
 
-    def config_refused(self) -> None:
+    def config_rejected(self) -> None:
         """The config file was rejected: the last good one is still served."""
         self.gauge("config_last_reload_successful", 0)
         self.count("config_refusals")
@@ -144,21 +145,21 @@ class Metrics:
     # --- telling ----------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """Let the other workers see what this one has counted."""
-        self._sum_up()
+        """Write this worker's counts into shared memory."""
+        self._update_totals()
         text = self._own.as_text()
         if _HEAD.size + len(text) > _ROOM:
-            if not self._told_of_size:
+            if not self._size_logged:
                 _log.error("the metrics of a worker no longer fit into %d bytes", _ROOM)
-            self._told_of_size = True
+            self._size_logged = True
             return
         at = self._index * _ROOM
-        # Who reads between these two lines finds that the sum does not fit, and reads again.
+        # A reader between these two lines sees a wrong checksum, and reads again.
         self._memory[at + _HEAD.size : at + _HEAD.size + len(text)] = text
         _HEAD.pack_into(self._memory, at, len(text), crc32(text))
 
-    async def keep_publishing(self) -> None:
-        """Publish every second, for as long as the task lives, and once more at its end."""
+    async def publish_periodically(self) -> None:
+        """Publish every second until cancelled, and once more at the end."""
         try:
             while True:
                 self.publish()
@@ -172,7 +173,7 @@ class Metrics:
         found = ((index, self._read(index)) for index in range(self._workers))
         return {index: counts for index, counts in found if counts is not None}
 
-    def _sum_up(self) -> None:
+    def _update_totals(self) -> None:
         count = self.count
         for (site, hundreds, cache), number in self._requests.items():
             count("requests", site, f"{hundreds}xx", cache, by=number)

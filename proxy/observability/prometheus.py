@@ -19,44 +19,45 @@ _PREFIX = "consent_proxy_"
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "requests": (
-        "Requests answered. status 4xx with the visitor gone counts as 499. cache: hit, or why the "
-        "upstream was asked (RFC 9211); empty where the cache was not asked.",
+        "Requests with a response. status: class of the status code; a visitor who disconnected "
+        "counts as 4xx (499). cache: hit, or why the request was forwarded (RFC 9211); empty where "
+        "the cache was not used.",
         ("site", "status", "cache"),
     ),
-    "response_bytes": ("Bytes of answers, heads included, as sent.", ("site",)),
-    "pages": ("Pages that were gated and sent.", ("site", "audience", "banner")),
+    "response_bytes": ("Bytes of responses as sent, heads included.", ("site",)),
+    "pages": ("Pages gated and sent.", ("site", "audience", "banner")),
     "pages_by_device": (
         "The same pages by class of device: phone, tablet, desktop, bot, other.",
         ("site", "device"),
     ),
-    "gates": ("Resources on pages sent, by whether they were let through.", ("site", "state")),
+    "gates": ("Resources of the pages sent, by the state of their gate.", ("site", "state")),
     "unreadable_choices": (
         "Pages sent to visitors whose preference cookie could not be read. cause: unknown_key, or "
         "damaged.",
         ("site", "cause"),
     ),
     "keys_made": (
-        "First keys made, as preferences.keys held none: choices that other keys signed cannot be "
+        "First keys created, as preferences.keys held none: choices signed by other keys cannot be "
         "read.",
         (),
     ),
-    "config_refusals": ("Reloads of a config with a fault.", ()),
+    "config_refusals": ("Reloads of an invalid config.", ()),
 }
-"""Counters: what each tells, and the names of its labels."""
+"""Counters: help text, and the names of the labels."""
 
 GAUGES: dict[str, str] = {
-    "worker_start_timestamp_seconds": "When the worker began.",
-    "config_last_reload_successful": "1 if the worker serves by the config file as it is, 0 if "
-    "that was rejected, and the last good one is still served.",
-    "config_last_good_timestamp_seconds": "When the worker took the config that it serves by.",
-    "cache_bytes": "Bytes that the worker's shared cache holds.",
-    "cache_entries": "Answers that the worker's shared cache holds.",
+    "worker_start_timestamp_seconds": "Start time of the worker.",
+    "config_last_reload_successful": "1 if the worker serves the config file as it is, 0 if "
+    "that was rejected and the last good one is still served.",
+    "config_last_good_timestamp_seconds": "When the worker loaded the config that it serves.",
+    "cache_bytes": "Bytes stored in the worker's shared cache.",
+    "cache_entries": "Responses stored in the worker's shared cache.",
 }
-"""Gauges, one value a worker: what each tells."""
+"""Gauges, one value a worker: help text."""
 
 
 def metrics_text(metrics: Metrics) -> bytes:
-    """All that is counted."""
+    """All metrics in the text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics))
     return generate_latest(registry)
@@ -90,7 +91,7 @@ def _counters(total: Counts) -> Iterator[Metric]:
 def _seconds(total: Counts) -> Metric:
     family = HistogramMetricFamily(
         f"{_PREFIX}request_seconds",
-        "Time from a request's head to the end of its answer.",
+        "Time from a request's head to the end of its response.",
         labels=("site",),
     )
     for site, times in sorted(total.seconds.items()):

@@ -1,4 +1,4 @@
-"""Budgets of the hosts that CSP reports may name."""
+"""Rate limits of the hosts that CSP reports may add."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _NEW_A_SECOND = 1 / 300
 
 
 class ReportedHosts:
-    """The hosts that were named to this worker. A new one counts as long as its sender, a network,
-    has not named too many: what is on a page is reported by the others who see it, too.
+    """The hosts that were reported to this worker.
+
+    A new one counts while its sender, a network, is within its limit: what is on a page is reported
+    by other visitors, too.
     """
 
     def __init__(self) -> None:

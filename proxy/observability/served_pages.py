@@ -1,12 +1,12 @@
-"""Served pages and their audience, against which reports are checked.
+"""Served pages and their audience, against which CSP reports are checked.
 
-Anybody can send a CSP report, and any worker may get it. So this table stands in memory that all
-workers share: it is made before they are forked. A page is noted when it is rendered for the first
+Anybody can send a CSP report, and any worker may receive it. So this table is in memory that all
+workers share: it is made before they are forked. A page is added when it is rendered for the first
 visitor of a kind, not for each request.
 
-A page is a 64-bit number: a hash under a random key, so that nobody can choose paths that take the
-place of a certain page. It may stand in one of eight places; where all are taken, one of them is
-overwritten. Two workers that write to one place at the same moment lose a page, nothing else.
+A page is a 64-bit number: a keyed hash, so that nobody can choose paths that overwrite a certain
+page. It may stand in one of eight slots; where all are taken, one of them is overwritten. Two
+workers that write to one slot at the same moment lose a page, nothing else.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class ServedPages:
         self._key = secrets.token_bytes(16)
 
     def add(self, site: str, path: str, audience: Audience) -> None:
-        """Note that a page was sent. `path` is raw, without query. A page that is for patients once
-        stays one.
+        """Record that a page was sent. `path` is raw, without query. A page that was once a patient
+        page remains one.
         """
         page = self._number(site, path)
         patient = audience is Audience.PATIENT
@@ -47,14 +47,14 @@ class ServedPages:
         self._words[at] = page | patient
 
     def audience(self, site: str, path: str) -> Audience | None:
-        """For whom a page was; None where it was not sent, or is forgotten."""
+        """The audience of a page; None where it was not sent, or was overwritten."""
         at = self._place(self._number(site, path))
         if at is None:
             return None
         return Audience.PATIENT if self._words[at] & 1 else Audience.MARKETING
 
     def _number(self, site: str, path: str) -> int:
-        """Of a page: even, and never 0. The last bit of a word tells the audience."""
+        """A page's number: even, and never 0. The last bit of a word holds the audience."""
         text = f"{site}\0{path}".encode("utf-8", "surrogatepass")
         digest = blake2b(text, digest_size=_WORD, key=self._key).digest()
         return int.from_bytes(digest, "little") & ~1 or 2

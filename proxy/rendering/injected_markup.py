@@ -29,14 +29,14 @@ from proxy.rendering.open_owners import open_owners
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """How much of our own goes into a page.
+    """What of the proxy's own markup goes into a page.
 
-    `signals` are scripts that tell tags the visitor's state; `visible` is the banner, the
-    "Cookie preferences" link and their style. `origin` ("//host:port") stands before our own paths
-    on a page whose <base> would make them somebody else's. `gpp` are the sections of the GPP string
-    that this visitor's region asks for. `kept` asks for the script that puts back what the visitor
-    had typed before a choice loaded the page anew.
-    `declared` are the vendors that a page's own cookie declaration names.
+    `signals` are scripts that send tags the visitor's state; `visible` is the banner, the "Cookie
+    preferences" link and their style. `origin` ("//host:port") precedes our own paths on a page
+    whose <base> would resolve them to another host. `gpp` are the sections of the GPP string for
+    this visitor's region. `kept` adds the script that restores the form fields that the visitor had
+    filled in before a choice reloaded the page. `declared` are the vendors of a page's own cookie
+    declaration.
     """
 
     signals: bool = True
@@ -54,7 +54,7 @@ def may_be_allowed(decision: Decision, vendor: str) -> bool:
 def declaration_markup(
     site: SiteRules, config: Config, texts: Texts, injection: Injection
 ) -> bytes:
-    """The cookie declaration that a page asks for, of the vendors that `injection` names."""
+    """The markup of a page's cookie declaration, for the vendors that `injection` names."""
     vendors = declaration(site, config, texts, injection.declared)
     prefix = f"{injection.origin}{config.proxy.prefix}"
     return _markup(declaration_part(vendors, texts, prefix=prefix))
@@ -62,8 +62,9 @@ def declaration_markup(
 
 @dataclass(frozen=True, slots=True)
 class OwnMarkup:
-    """What of our own goes into a page: in the head, and the link and the banner at the foot.
-    `placeholder` makes what stands where a closed embed was; None where nothing should.
+    """The proxy's own markup of a page: in the head, and the link and the banner at the foot.
+
+    `placeholder` renders what replaces a closed embed; None where nothing should.
     """
 
     head: bytes
@@ -89,7 +90,9 @@ def own_markup(
     return_to: str,
     placeholders: bool,
 ) -> OwnMarkup:
-    """Our own markup for a page and a decision. `placeholders`: the page has closed embeds."""
+    """The proxy's own markup for a page and a decision. `placeholders`: the page has
+    closed embeds.
+    """
     prefix = f"{injection.origin}{config.proxy.prefix}"
     is_open = open_owners(decision)
     scripts: list[str] = []
@@ -108,7 +111,8 @@ def own_markup(
         own = gpp_script(injection.gpp, used_categories(site), decision, asks=asks)
         head += own.html
         scripts.append(own.sha256)
-    # In observe mode a choice would have no effect: nothing asks, and no consent call is made.
+    # In observe mode a choice would have no effect: no banner is shown, and no consent call is
+    # made.
     if injection.signals and decision.enforce and decision.signalled:
         readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
         script = signal_script(
@@ -156,7 +160,7 @@ def own_markup(
 def _standing_scripts(
     page: Page, site: SiteRules, rules: Rules, decision: Decision, is_open: frozenset[Owner]
 ) -> list[Script]:
-    """The guard of patient pages and the stand-ins for closed vendors: before any other script."""
+    """The guard of patient pages and the stubs of closed vendors: before any other script."""
     found: list[Script | None] = []
     if decision.enforce and not site.webrtc:
         found.append(disable_webrtc())

@@ -10,7 +10,7 @@ from proxy.html.owners import MARKETING_ONLY, AllowedCategory, Owner, known_vend
 
 
 def open_owners(decision: Decision) -> frozenset[Owner]:
-    """What `render` may leave open: vendors, and on marketing pages the categories that are."""
+    """The owners whose gates are open: vendors, and on marketing pages the allowed categories."""
     return frozenset(_open(decision))
 
 

@@ -32,10 +32,10 @@ _NOT_SENT = PageRecord("", banner_shown=False, open_gates=0, closed_gates=0)
 
 @dataclass(slots=True)
 class Variant:
-    """A rendered page for one set of open gates; each coding of it is made once, when asked.
+    """A rendered page for one set of open gates; each content coding is made once, on demand.
 
-    `page` is what it was rendered from: who looks a variant up by its page's id compares it.
-    `record` is what the metrics say of it.
+    `page` is what it was rendered from: a look-up by the page's id compares it. `record` is its
+    entry in the metrics.
     """
 
     page: Page
@@ -46,7 +46,7 @@ class Variant:
     codings: dict[str, bytes] = field(default_factory=dict)
 
     def etag_with(self, policy: str, coding: str) -> str:
-        """The validator of this body, in a coding, under a policy."""
+        """The entity tag of this body, in a coding, under a policy."""
         digest = hashlib.blake2b(f"{self.etag}{policy}{coding}".encode(), digest_size=12)
         return f'{OWN_ETAG}{digest.hexdigest()}"'
 
@@ -61,7 +61,7 @@ class Variant:
 
 
 class Variants:
-    """The most used variants of one configuration, within a budget of bytes."""
+    """The most recently used variants of one configuration, within a budget of bytes."""
 
     def __init__(self, budget: int) -> None:
         # A variant and its compressed forms are together less than twice the plain body.
@@ -80,7 +80,7 @@ class Variants:
 def variant_key(
     page: Page, decision: Decision, texts: Texts, injection: Injection, return_to: str
 ) -> tuple[object, ...]:
-    """Equal keys, equal bytes: what of a decision shows on this page."""
+    """What of a decision shows on this page. Equal keys, equal bytes."""
     return (
         page.vendors & decision.open,
         decision.audience,
@@ -110,7 +110,7 @@ def write_variant(
     return_to: str = "",
     known: KnownMarkup | None = None,
 ) -> Variant:
-    """Render a page for a decision, with our own markup; `known` is where that is remembered."""
+    """Render a page for a decision, with our own markup; `known` is the cache of variants."""
     is_open = open_owners(decision)
     closed = [gate for gate in page.gates if not gate.needs <= is_open]
     placeholders = any(gate.embed is not None for gate in closed)

@@ -26,7 +26,7 @@ from proxy.http.media_types import UNTYPED, media_type
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, variant_key, write_variant
-from proxy.responses.page_reader import heed_page, note_served
+from proxy.responses.page_reader import record_served_page, with_page_audience
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
@@ -34,8 +34,7 @@ from proxy.runtime import Runtime
 _log = logging.getLogger("consent_proxy.responses")
 
 _NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
-"""What goes where the origin's bytes are sent as they are, and no browser may ask for them again.
-"""
+"""Fields removed where the origin's bytes are sent unchanged but must not be validated later."""
 _ORIGIN_ONLY = (*OF_BYTES, *FRESHNESS)
 
 
@@ -46,9 +45,11 @@ def page_reply(
     page: PreparedPage,
     runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
-    """The reply with a page that was read: gated, or as it is where it cannot be."""
+    """The reply with a page that was read: gated, or unchanged under the closed policy where it
+    cannot be.
+    """
     if page.compiled is not None:
-        return whole_page(request, page.compiled.page, origin.status, context, runtime)
+        return compiled_page_reply(request, page.compiled.page, origin.status, context, runtime)
     kind = ResponseKind.UNGATED_PAGE if page.is_html else ResponseKind.FILE
     if page.is_html:
         _log.warning(
@@ -58,7 +59,7 @@ def page_reply(
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         if page.is_html:
-            note_served(origin.status, context, runtime)
+            record_served_page(origin.status, context, runtime)
             remove_fields(headers, _NOT_STORED)
         already = page.read.body
         return await stream(
@@ -83,10 +84,10 @@ def page_head(
 def injection_for(
     request: web.BaseRequest, page: Page, context: RequestContext, runtime: Runtime
 ) -> Injection:
-    """How much of our own goes into a page for this request."""
+    """Which of our own markup goes into a page for this request."""
     injection = _injection(request, page)
     decision = context.decision
-    if runtime.tells_gpp and decision.audience is Audience.MARKETING:
+    if runtime.includes_gpp and decision.audience is Audience.MARKETING:
         sections = sections_for(runtime.config.signals.gpp, context.visitor.region)
         injection = replace(injection, gpp=sections)
     if context.has_saved_form and injection.visible and decision.audience is Audience.MARKETING:
@@ -106,8 +107,8 @@ def _injection(request: web.BaseRequest, page: Page) -> Injection:
     if destination in EMBEDDED_DESTINATIONS:
         # The page around it carries the banner.
         return Injection(visible=False)
-    # Fetched by a script: a whole page may be put in place of the present one, a part of one is
-    # the site's own business.
+    # Fetched by a script: a whole page may replace the present one, a part of one is left to the
+    # site.
     return Injection() if page.is_document else Injection(signals=False, visible=False)
 
 
@@ -121,12 +122,12 @@ def _variant(
 ) -> Variant:
     decision = context.decision
     injection = injection_for(request, page, context, runtime)
-    # Where the browser will not tell where a visitor came from, the form must.
+    # Where the browser will send no referrer, the form must name the page.
     return_to = context.target if decision.audience is Audience.PATIENT else ""
     key = (id(page), variant_key(page, decision, texts, injection, return_to))
     known = runtime.variants.get(key)
     if known is None or known.page is not page:
-        note_served(status, context, runtime)
+        record_served_page(status, context, runtime)
         known = write_variant(
             page,
             context.site,
@@ -144,13 +145,13 @@ def _variant(
     return known
 
 
-def whole_page(
+def compiled_page_reply(
     request: web.BaseRequest, page: Page, status: int, context: RequestContext, runtime: Runtime
 ) -> Reply[ProxyResponse]:
-    """The reply with a compiled page, as the visitor may see it. `context` is the one by the
-    page's headers.
+    """The reply with a compiled page, rendered for the visitor. `context` has the audience that the
+    page's headers declare.
     """
-    context = heed_page(page, context, runtime)
+    context = with_page_audience(page, context, runtime)
     accept_language = request.headers.get("Accept-Language", "")
     texts = runtime.wording.texts_for(page.language, accept_language)
     variant = _variant(request, page, status, context, runtime, texts)
@@ -160,8 +161,8 @@ def whole_page(
         body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
         describe_written_page(headers, page)
         if status == 200 and is_storable(headers):
-            # What the page may do belongs to what the visitor holds: not every browser takes the
-            # policy of a 304 for that of the page it kept.
+            # The policy is part of the representation: not every browser applies the policy of a
+            # 304 to the page that it stored.
             etag = headers["ETag"] = variant.etag_with(policy, coding)
             asked = request.headers.getall("If-None-Match", ())
             if request.method == "GET" and any(etag in value for value in asked):
@@ -176,7 +177,7 @@ def whole_page(
 
 
 def describe_written_page(headers: CIMultiDict[str], page: Page) -> None:
-    """Make the head that of a page that we wrote: nothing of it is about the origin's bytes."""
+    """Set the representation fields of a rendered page, in place of the origin's."""
     remove_fields(headers, _ORIGIN_ONLY)
     _set_type(headers, page)
 
@@ -193,7 +194,7 @@ def _set_type(headers: CIMultiDict[str], page: Page) -> None:
     if not given:
         return  # no browser takes it for HTML
     if len(given) > 1:
-        # Of several the last that is one counts: it alone is passed on, as the page is HTML by it.
+        # Of several the last valid one counts: only that one is sent.
         headers["Content-Type"] = next(
             (v for v in reversed(given) if "html" in v.lower()), given[-1]
         )

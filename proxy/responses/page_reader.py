@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.matching.path_readings import readings
-from consent_rules.rules import says_patient
+from consent_rules.rules import has_patient_mark
 from proxy.cache import OriginResponse, PreparedPage
 from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
@@ -29,27 +29,29 @@ from proxy.upstream.body import ReadResult, read_body
 
 _READ_SECONDS = 30.0
 _PATIENCE = 0.2
-"""Seconds in which a page that has begun must be here, or it is sent while it comes."""
+"""Seconds in which the rest of a page must arrive, or it is streamed."""
 _OFF_LOOP = 400_000
 """Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
 
-_MAX_MISSED = 8
-"""Pages of an address in a row that were not alike: then likeness is no longer looked for."""
+_MAX_MISSES = 8
+"""Failed patches of a URL in a row, after which no more are tried."""
 
 
-_GOES_ON = frozenset({"too_large", "slow", "stalled"})
-"""How reading ends of a page of which the rest may still come."""
+_INCOMPLETE = frozenset({"too_large", "slow", "stalled"})
+"""Endings of a read after which the rest of the page may still arrive."""
 
 
 async def prepare_page(
     origin: OriginResponse, context: RequestContext, runtime: Runtime
 ) -> PreparedPage:
-    """Read a page and compile it, if all of it comes soon: nothing here depends on the visitor."""
+    """Read a page and compile it, where all of it arrives soon. Nothing here depends on the
+    visitor.
+    """
     limit, headers = runtime.config.proxy.max_page_bytes, origin.headers
     read = await _read(origin, context, runtime)
     if not read.whole:
         length = origin.body.declared_length
-        may_store = read.ending in _GOES_ON and (length is None or length <= limit)
+        may_store = read.ending in _INCOMPLETE and (length is None or length <= limit)
         return PreparedPage(read, goes_on=True, may_store=may_store)
     try:
         body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
@@ -61,7 +63,7 @@ async def prepare_page(
     except (CodingError, UndecodableError) as error:
         return PreparedPage(read, why=str(error))
     compiled = CompiledPage(page, runtime.site(context).boundary)
-    return PreparedPage(read, compiled, may_store=not says_patient(page.marks))
+    return PreparedPage(read, compiled, may_store=not has_patient_mark(page.marks))
 
 
 async def _read(origin: OriginResponse, context: RequestContext, runtime: Runtime) -> ReadResult:
@@ -69,45 +71,49 @@ async def _read(origin: OriginResponse, context: RequestContext, runtime: Runtim
         return ReadResult(origin.stored.body, "whole")
     enough, patience = runtime.config.proxy.max_page_bytes, None
     early = runtime.config.proxy.stream_page_bytes
-    if early and not _may_be_late(context, runtime):
+    if early and not _was_late_patient_page(context, runtime):
         enough, patience = min(early, enough), _PATIENCE
     return await read_body(origin.body, enough, runtime.timeouts.idle, _READ_SECONDS, patience)
 
 
-async def page_of(
+async def compile_body(
     body: bytes, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
 ) -> Page:
-    """Compile a page of which all is here. Raises CodingError or UndecodableError."""
+    """Compile a page that is complete. Raises CodingError or UndecodableError."""
     limit = runtime.config.proxy.max_page_bytes
     plain = decoded(body, headers.get("Content-Encoding", ""), limit)
     return await _compiled(plain, headers, context, runtime)
 
 
 def page_audience(page: Page, context: RequestContext) -> Audience:
-    """A page that shows a patient page within itself is one: its scripts can read what is there."""
+    """The audience of a page by its marks and its frames: scripts of a page that frames a patient
+    page can read that one.
+    """
     rules = context.site
     if any(rules.audience_of(path, ()) is Audience.PATIENT for path in page.frames):
         return Audience.PATIENT
     return marked_audience(page.marks, context)
 
 
-def heed_page(page: Page, context: RequestContext, runtime: Runtime) -> RequestContext:
-    """The context once it is heard what the page itself says of its audience."""
+def with_page_audience(page: Page, context: RequestContext, runtime: Runtime) -> RequestContext:
+    """The context with the audience that the page itself declares."""
     if context.page_context.audience is Audience.PATIENT:
         return context
     return with_audience(context, page_audience(page, context), runtime)
 
 
-def note_served(status: int, context: RequestContext, runtime: Runtime) -> None:
-    """Note a page that reports may be about. Anybody can ask for as many errors as they like."""
+def record_served_page(status: int, context: RequestContext, runtime: Runtime) -> None:
+    """Record a page that CSP reports may be about. Errors are not recorded: anybody can request any
+    number of them.
+    """
     if status < 400:
         audience = context.page_context.audience
         runtime.served_pages.add(context.site.name, context.path, audience)
 
 
-def _may_be_late(context: RequestContext, runtime: Runtime) -> bool:
-    """Whether the page, or one that some server takes for the same, once said too late that it is
-    for patients.
+def _was_late_patient_page(context: RequestContext, runtime: Runtime) -> bool:
+    """Whether the page, or one that some server takes for the same, once declared too late that it
+    is for patients.
     """
     late = runtime.late_patient_pages
     if not late:
@@ -116,8 +122,10 @@ def _may_be_late(context: RequestContext, runtime: Runtime) -> bool:
     return known is None or any((name, reading) in late for reading in known)
 
 
-def remember_late(context: RequestContext, runtime: Runtime) -> None:
-    """The next visitor's page is read as a whole before any of it is sent."""
+def record_late_patient_page(context: RequestContext, runtime: Runtime) -> None:
+    """Record a page that declared its audience too late: from now on it is read as a whole before
+    any of it is sent.
+    """
     late = runtime.late_patient_pages
     for reading in readings(context.path) or ():
         late[context.site.name, reading] = None
@@ -130,9 +138,9 @@ async def _compiled(
     content_type = headers.get("Content-Type", "")
     charset = charset_of_content_type(content_type)
     address = (charset, context.site.name, context.scheme, context.path)
-    alike = runtime.templates.get(address)
-    if alike is not None and alike.misses < _MAX_MISSED:
-        page = alike.patch(body)
+    template = runtime.templates.get(address)
+    if template is not None and template.misses < _MAX_MISSES:
+        page = template.patch(body)
         if page is not None:
             return page
     key = (hashlib.sha256(body).digest(), address)
@@ -145,19 +153,19 @@ async def _compiled(
     else:
         page = compile_page(*arguments)
     by_header = marked_audience(headers.getall("X-Page-Audience", ()), context)
-    heard = heed_page(page, with_audience(context, by_header, runtime), runtime)
-    note_unapproved(page.owners, heard, runtime)
+    effective = with_page_audience(page, with_audience(context, by_header, runtime), runtime)
+    count_unapproved(page.owners, effective, runtime)
     if runtime.pages.getsizeof(page) <= runtime.pages.maxsize:
         runtime.pages[key] = page
     if len(body) <= MAX_TEMPLATE_BYTES:
-        misses = 0 if alike is None else alike.misses
+        misses = 0 if template is None else template.misses
         runtime.templates[address] = PageTemplate(page, content_type, context.url, boundary, misses)
     return page
 
 
-def note_unapproved(owners: frozenset[Owner], context: RequestContext, runtime: Runtime) -> None:
-    """Count what has no tag on this site: once for each distinct page, not for each visitor.
-    `context` is the one by all that the page says of its audience.
+def count_unapproved(owners: frozenset[Owner], context: RequestContext, runtime: Runtime) -> None:
+    """Count third parties without a tag on this site: once for each distinct page, not for each
+    visitor. `context` has the audience that the whole page declares.
     """
     tagged = {tag.vendor for tag in context.site.tags}
     patient = context.page_context.audience is Audience.PATIENT

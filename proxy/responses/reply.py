@@ -20,8 +20,8 @@ Sent = TypeVar("Sent", bound=web.StreamResponse, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[Sent]):
-    """What goes to the visitor. `context` is the one by all that the response says of its audience;
-    `own` are the assets that were put into it; `send` takes the enforced head and our policy.
+    """A response to the visitor. `context` has the audience that the whole response declares; `own`
+    are the assets that were added to it; `send` takes the enforced head and our policy.
     """
 
     kind: ResponseKind
@@ -36,7 +36,7 @@ async def deliver(
     headers: CIMultiDict[str],
     site: SiteEnforcement,
 ) -> Sent:
-    """Send a reply under the origin's head, once the decision is applied to it."""
+    """Apply the decision to the origin's head, and send a reply under it."""
     note_logged_path(request, reply.context)
     policy = enforce(headers, reply.kind, reply.context, site, reply.own)
     return await reply.send(headers, policy)

@@ -1,7 +1,7 @@
 """Dispatch the origin's response by kind, and enforce the decision on it.
 
-What is to be gated is read first, for a page may say within that it is for patients; then the
-decision is applied to the head, once, by `deliver`; then it is sent.
+What is gated is read first, for a page may declare its audience in its markup; then the decision is
+applied to the head, once, by `deliver`; then it is sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
 from proxy.responses.reply import Reply, deliver
 from proxy.responses.service_worker import service_worker_reply
-from proxy.responses.stored import make_ready, stored_reply
+from proxy.responses.stored import add_to_fast_path, stored_reply
 from proxy.responses.stream import stream
 from proxy.responses.streamed_page import streamed_page
 from proxy.responses.xml_document import xml_reply
@@ -29,8 +29,8 @@ from proxy.upstream.tunnel import relay_tunnel
 
 
 def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> ResponseKind:
-    """What a response is, as far as its head tells; a page may turn out to be none that can be
-    gated.
+    """The kind of a response by its head; a page may still turn out to be one that
+    cannot be gated.
     """
     if status == 101:
         return ResponseKind.UPGRADE
@@ -45,21 +45,21 @@ def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) ->
     return ResponseKind.WORKER if is_worker(request) else ResponseKind.FILE
 
 
-def heed(
+def with_origin_audience(
     request: web.BaseRequest,
     headers: CIMultiDict[str],
     context: RequestContext,
     runtime: Runtime,
 ) -> RequestContext:
-    """The context once the origin's `X-Page-Audience` is heard."""
+    """The context with the audience of the origin's `X-Page-Audience`."""
     audience = marked_audience(headers.getall("X-Page-Audience", ()), context)
     context = with_audience(context, audience, runtime)
     note_logged_path(request, context)
     return context
 
 
-def nothing() -> web.Response:
-    """In place of what would lead to a closed vendor."""
+def no_content() -> web.Response:
+    """The response in place of a redirect to a closed vendor."""
     headers = {hdrs.CACHE_CONTROL: "no-store", CSP: OWN_REPLY_POLICY}
     return web.Response(status=204, headers=headers)
 
@@ -67,17 +67,17 @@ def nothing() -> web.Response:
 async def respond(
     request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> web.StreamResponse:
-    """Send the origin's response on as this visitor may have it."""
-    resolved, context = context, heed(request, origin.headers, context, runtime)
+    """Send the origin's response, gated and enforced, to the visitor."""
+    resolved, context = context, with_origin_audience(request, origin.headers, context, runtime)
     site = runtime.site(context).enforcement
-    # Before anything else: the body of a redirect is mostly HTML, or has no type.
+    # Checked first: the body of a redirect is mostly HTML, or has no type.
     if leads_to_closed(request, origin.headers, context, site):
-        return nothing()
+        return no_content()
     if isinstance(origin, StoredResponse):
         kind = kind_of(request, _stored_status(request, origin), origin.headers)
         stored = await stored_reply(request, context, origin, kind, runtime)
         sent = await deliver(request, stored, origin.headers, site)
-        make_ready(request, resolved, origin, sent, runtime)
+        add_to_fast_path(request, resolved, origin, sent, runtime)
         return sent
     kind = kind_of(request, origin.status, origin.headers)
     live = await _reply(request, context, origin, kind, runtime)
@@ -85,7 +85,7 @@ async def respond(
 
 
 def _stored_status(request: web.BaseRequest, origin: StoredResponse) -> int:
-    # A range that is not satisfied gets the whole, under the policy of a part.
+    # An unsatisfiable range gets the whole, under the policy of a part.
     return 206 if "Range" in request.headers else origin.status
 
 

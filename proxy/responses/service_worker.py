@@ -25,7 +25,7 @@ from proxy.runtime import Runtime
 from proxy.upstream.body import read_body
 
 _MAX_BYTES = 4_000_000
-"""Bytes. Browsers give up on far smaller scripts; a larger one goes out as it is."""
+"""Bytes. Browsers reject far smaller scripts; a larger one is sent unchanged."""
 _READ_SECONDS = 30.0
 
 
@@ -49,7 +49,7 @@ def with_policy(script: bytes, policy: str, closed: str, key: str, prefix: str) 
 async def service_worker_reply(
     request: web.BaseRequest, context: RequestContext, origin: OriginResponse, runtime: Runtime
 ) -> Reply[web.StreamResponse]:
-    """The reply with a service worker's script. What cannot be read as one goes out as it is."""
+    """The reply with a service worker's script. One that cannot be decoded is sent unchanged."""
     decision = context.decision
     coded = origin.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
     already = b""

@@ -13,12 +13,12 @@ from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page
 from proxy.http.access_record import LOGGED_PATH, PAGE
 from proxy.http.adapters.writer import ProxyResponse
-from proxy.http.fetch_metadata import asks_for_page, destination
+from proxy.http.fetch_metadata import destination, expects_page
 from proxy.http.media_types import is_xml_document
-from proxy.responses.page import whole_page
-from proxy.responses.page_reader import page_of
+from proxy.responses.page import compiled_page_reply
+from proxy.responses.page_reader import compile_body
 from proxy.responses.reply import Reply
-from proxy.responses.xml_document import whole_xml
+from proxy.responses.xml_document import xml_body_reply
 from proxy.runtime import Runtime
 from proxy.server.connection import ProxyRequest
 
@@ -30,13 +30,13 @@ async def stored_reply(
     kind: ResponseKind,
     runtime: Runtime,
 ) -> Reply[ProxyResponse]:
-    """The reply with a stored response: gated, whole, a part of it, or "not modified"."""
+    """The reply with a stored response: gated, whole, a part of it, or 304."""
     entry = origin.stored
     if entry.is_page:
         page = await _page(entry, context, runtime)
-        return whole_page(request, page, entry.status, context, runtime)
+        return compiled_page_reply(request, page, entry.status, context, runtime)
     if kind is ResponseKind.XML_DOCUMENT and context.decision.enforce:
-        return await whole_xml(request, entry.body, origin, context, runtime)
+        return await xml_body_reply(request, entry.body, origin, context, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> ProxyResponse:
         return await send_stored(request, entry, headers, origin.now)
@@ -48,36 +48,36 @@ async def _page(entry: Entry, context: RequestContext, runtime: Runtime) -> Page
     boundary, compiled = runtime.site(context).boundary, entry.compiled
     if compiled is not None and compiled.boundary is boundary:
         return compiled.page
-    page = await page_of(entry.body, entry.headers, context, runtime)
+    page = await compile_body(entry.body, entry.headers, context, runtime)
     if runtime.cache is not None:
         runtime.cache.store.set_compiled(entry, CompiledPage(page, boundary))
     return page
 
 
-def make_ready(
+def add_to_fast_path(
     request: web.BaseRequest,
     context: RequestContext,
     origin: StoredResponse,
     sent: ProxyResponse,
     runtime: Runtime,
 ) -> None:
-    """Let the fast path have what was sent, where the next visitor of this kind may get the same.
+    """Add what was sent to the fast path, where the next visitor of this class may get the same.
     `context` is the one that the request was resolved to.
     """
     entry, fast_path, site = origin.stored, runtime.fast_path, runtime.site(context)
     if fast_path is None or sent.status not in {entry.status, 304}:
         return
     if site.boundary.index.vendors_of_own_request(context.path):
-        return  # asked each time whether its vendor may act
+        return  # whether its vendor may act is decided for each request
     if freshness(entry.policy, entry.age(origin.now), WANTS_NOTHING) is not Use.FRESH:
-        return  # to be asked about again, each time or soon
+        return  # to be validated, each time or soon
     if is_xml_document(request, entry.status, entry.headers):
         return  # gated for each visitor anew
     if destination(request) is None and "Location" in entry.headers:
-        return  # what it is asked for shows in a field that is no part of the key
+        return  # its destination is in a field that is not part of the key
     if not isinstance(request, ProxyRequest):
         return
-    key = fast_path.question(request.message, request.remote or "", secure=request.secure)
+    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
     if key is not None:
         fast_path.add(
             key,
@@ -88,5 +88,5 @@ def make_ready(
             page=request.get(PAGE),
             logged_path=request.get(LOGGED_PATH, ""),
             may_share_pages=origin.may_share,
-            asks_for_page=asks_for_page(request),
+            expects_page=expects_page(request),
         )

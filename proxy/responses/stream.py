@@ -29,11 +29,11 @@ async def stream(
     already_read: bytes = b"",
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> web.StreamResponse:
-    """Relay a response as it comes, under `headers`, with `body` where it is not the origin's own;
-    `already_read` is the part of the body that `read_body` took.
+    """Relay a response as it arrives, under `headers`, with `body` where it is not the origin's
+    own; `already_read` is the part of the body that `read_body` took.
 
-    When the upstream breaks off, so does the visitor's connection, by a reset: no client can take
-    the part for the whole, not even one of HTTP/1.0, to which an orderly close means the end.
+    When the upstream's connection breaks, the visitor's is reset: no client can take the part for
+    the whole, not even one of HTTP/1.0, to which an orderly close means the end.
     """
     response = ProxyResponse(status=origin.status, reason=origin.reason, headers=headers)
     if body is None:
@@ -63,36 +63,36 @@ async def stream(
         what = f"{origin.upstream_origin} fell silent for {timeouts.idle:g} s"
         _give_up(request, response, sent, what, logging.WARNING)
     except (aiohttp.ClientError, OSError) as exc:
-        what = f"{origin.upstream_origin} broke off ({failure_kind(exc)})"
+        what = f"{origin.upstream_origin} broke the connection ({failure_kind(exc)})"
         _give_up(request, response, sent, what, logging.WARNING)
     return response
 
 
 class DownstreamDisconnectedError(Exception):
-    """The visitor is gone."""
+    """The visitor closed the connection."""
 
 
 async def _begin(request: web.BaseRequest, response: web.StreamResponse) -> None:
     try:
         await response.prepare(request)
     except ConnectionError as exc:
-        raise DownstreamDisconnectedError("went away before the answer") from exc
+        raise DownstreamDisconnectedError("disconnected before the response") from exc
 
 
 async def _send(response: web.StreamResponse, chunk: bytes) -> None:
-    # Waits when the visitor is slow; a visitor who takes nothing at all is cut off by
-    # `proxy.connection`, for every kind of answer alike.
+    # Waits when the visitor reads slowly; `proxy.server.connection` closes the connection of one
+    # who reads nothing, for every kind of response.
     try:
         await response.write(chunk)
     except ConnectionError as exc:
-        raise DownstreamDisconnectedError("went away") from exc
+        raise DownstreamDisconnectedError("disconnected") from exc
 
 
 async def _end(response: web.StreamResponse) -> None:
     try:
         await response.write_eof()
     except ConnectionError as exc:
-        raise DownstreamDisconnectedError("went away at the end") from exc
+        raise DownstreamDisconnectedError("disconnected at the end") from exc
 
 
 def _promised(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> int | None:
@@ -107,7 +107,7 @@ def _give_up(
 ) -> None:
     _log.log(
         level,
-        "%s for %s cut off after %d bytes of the body: %s",
+        "%s for %s aborted after %d bytes of the body: %s",
         request.method,
         requested_host(request),
         sent,
@@ -118,7 +118,7 @@ def _give_up(
 
 
 def reset(request: web.BaseRequest) -> None:
-    """End the visitor's connection so that nobody takes the answer for complete."""
+    """Reset the visitor's connection, so that the response cannot be taken for complete."""
     transport = request.transport
     if transport is None:
         return

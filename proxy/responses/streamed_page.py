@@ -1,7 +1,7 @@
 """The reply with a page that is large or slow: gated and sent chunk by chunk.
 
-The head of the answer is decided by the first piece, in which the body has begun: charset,
-language, <base> and the mark of a patient page. From there on each piece is sent as it is gated.
+The first chunk, in which the body has begun, decides the head of the response: charset, language,
+<base> and the mark of a patient page. From there on each chunk is sent as it is gated.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from proxy.rendering.open_owners import open_owners
 from proxy.resolve import note_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
 from proxy.responses.page_reader import (
-    heed_page,
-    note_served,
-    note_unapproved,
+    compile_body,
+    count_unapproved,
     page_audience,
-    page_of,
-    remember_late,
+    record_late_patient_page,
+    record_served_page,
+    with_page_audience,
 )
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
@@ -49,33 +49,33 @@ from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
 
 _STEP = 64 * 1024
-"""Bytes that are gathered before they are gated, if they come quickly."""
+"""Bytes that are buffered before they are gated, if they arrive quickly."""
 _FLUSH_SECONDS = 0.1
-"""After so long what has come is gated, however little it is."""
+"""After so long the buffer is gated, however small it is."""
 _OFF_LOOP = 256 * 1024
 """Bytes. More is compiled in a thread, so that other visitors need not wait for it."""
 
 _log = logging.getLogger("consent_proxy.responses")
 
 
-class _Inflow:
-    """The upstream's body without its codings, as it comes. `raw` is what came, until it is let go;
-    `start` how the body begins.
+class _DecodedBody:
+    """The upstream's body without its content codings, as it arrives. `raw` are the coded bytes,
+    until `release_raw`; `start` is the beginning of the decoded body.
     """
 
-    def __init__(self, source: BodySource, coding: str, already: bytes) -> None:
+    def __init__(self, source: BodySource, coding: str, already_read: bytes) -> None:
         self._source = source
-        self._undo = StreamDecoder(coding)
-        self._parts: Iterator[bytes] = self._undo.feed(already)
-        self.raw: list[bytes] = [already]
-        self._keeps_raw = True
+        self._decoder = StreamDecoder(coding)
+        self._parts: Iterator[bytes] = self._decoder.feed(already_read)
+        self.raw: list[bytes] = [already_read]
+        self._retains_raw = True
         self.start = b""
-        self.over = False
+        self.at_end = False
 
     async def next(self, seconds: float | None = None) -> bytes:
-        """Some more bytes; b"" at the end (then it is `over`) or when none came in time.
+        """Some more bytes; b"" at the end (then `at_end` is set) or when none arrived in time.
 
-        Raises what the upstream's failure raises, and CodingError.
+        Raises the upstream's failure, and CodingError.
         """
         while True:
             for part in self._parts:
@@ -83,7 +83,7 @@ class _Inflow:
                     if len(self.start) < SNIFFED_BYTES:
                         self.start += part[:SNIFFED_BYTES]
                     return part
-            if self.over:
+            if self.at_end:
                 return b""
             try:
                 async with asyncio.timeout(seconds) as clock:
@@ -92,90 +92,94 @@ class _Inflow:
                 if clock.expired():
                     return b""
                 raise  # the upstream was silent for too long
-            if self._keeps_raw:
+            if self._retains_raw:
                 self.raw.append(chunk)
             if not chunk:
-                self._undo.end()
-                self.over = True
-            self._parts = self._undo.feed(chunk)
+                self._decoder.end()
+                self.at_end = True
+            self._parts = self._decoder.feed(chunk)
 
-    def let_go(self) -> None:
-        """Collect what comes no longer."""
-        self.raw, self._keeps_raw = [], False
+    def release_raw(self) -> None:
+        """Stop retaining the coded bytes."""
+        self.raw, self._retains_raw = [], False
 
     def ended_by_reset(self) -> bool:
         return self._source.ended_by_reset()
 
 
-class _Flow:
-    """The page in pieces, each as soon as it can be told."""
+class _ChunkReader:
+    """The compiled chunks of the page, each as soon as it is complete."""
 
-    def __init__(self, inflow: _Inflow, pieces: IncrementalCompiler) -> None:
-        self.inflow = inflow
-        self._pieces = pieces
-        self.is_over = False
-        """Whether the last piece is out."""
+    def __init__(self, decoded_body: _DecodedBody, compiler: IncrementalCompiler) -> None:
+        self.decoded_body = decoded_body
+        self._compiler = compiler
+        self.at_end = False
+        """Whether the last chunk was returned."""
 
     async def next(self) -> CompiledChunk:
-        """The next piece."""
-        pieces, loop = self._pieces, asyncio.get_running_loop()
+        """The next chunk."""
+        compiler, loop = self._compiler, asyncio.get_running_loop()
         due = loop.time() + _FLUSH_SECONDS
         while True:
-            # What is here already is gated at once when there is nothing more to be had soon.
-            data = await self.inflow.next(max(due - loop.time(), 0) if pieces.held else None)
-            pieces.add(data)
-            last = self.inflow.over
-            gathers = pieces.held < _STEP and loop.time() < due
-            if gathers and not last:
+            # The buffer is gated at once when no more bytes arrive soon.
+            data = await self.decoded_body.next(
+                max(due - loop.time(), 0) if compiler.held else None
+            )
+            compiler.add(data)
+            last = self.decoded_body.at_end
+            may_buffer = compiler.held < _STEP and loop.time() < due
+            if may_buffer and not last:
                 continue
-            if pieces.held > _OFF_LOOP:
-                piece = await asyncio.to_thread(pieces.take, last=last)
+            if compiler.held > _OFF_LOOP:
+                chunk = await asyncio.to_thread(compiler.take, last=last)
             else:
-                piece = pieces.take(last=last)
-            if piece is not None:
-                self.is_over = last
-                return piece
+                chunk = compiler.take(last=last)
+            if chunk is not None:
+                self.at_end = last
+                return chunk
             due = loop.time() + _FLUSH_SECONDS
 
 
-class _Gated:
-    """The visitor's page as a body: a `BodySource`. Its first chunk is here."""
+class _GatedBody:
+    """The visitor's page as a body: a `BodySource`. Its first chunk is buffered."""
 
     declared_length = None
 
-    def __init__(self, page: _Page, first: CompiledChunk, flow: _Flow, coding: str) -> None:
+    def __init__(
+        self, page: _ChunkWriter, first: CompiledChunk, reader: _ChunkReader, coding: str
+    ) -> None:
         self._page = page
-        self._flow = flow
-        self._do = StreamEncoder(coding)
+        self._reader = reader
+        self._encoder = StreamEncoder(coding)
         self._chunk = self._written(first)
 
-    def _written(self, piece: CompiledChunk) -> bytes:
-        over = self._flow.is_over
-        chunk = self._do.chunk(self._page.write(piece, last=over))
-        return chunk + self._do.end() if over else chunk
+    def _written(self, chunk: CompiledChunk) -> bytes:
+        at_end = self._reader.at_end
+        coded = self._encoder.chunk(self._page.write(chunk, last=at_end))
+        return coded + self._encoder.end() if at_end else coded
 
     def read_nowait(self) -> bytes:
         chunk, self._chunk = self._chunk, b""
         return chunk
 
     def at_eof(self) -> bool:
-        return self._flow.is_over and not self._chunk
+        return self._reader.at_end and not self._chunk
 
     async def readany(self) -> bytes:
-        while not self._chunk and not self._flow.is_over:
+        while not self._chunk and not self._reader.at_end:
             try:
-                self._chunk = self._written(await self._flow.next())
+                self._chunk = self._written(await self._reader.next())
             except CodingError as error:
                 raise aiohttp.ClientPayloadError(str(error)) from error
         return self.read_nowait()
 
     def ended_by_reset(self) -> bool:
-        return self._flow.inflow.ended_by_reset()
+        return self._reader.decoded_body.ended_by_reset()
 
 
-class _Page:
-    """What one visitor may see of a page, and our own markup in it. `context` is the one by all
-    that has come.
+class _ChunkWriter:
+    """Renders the chunks of a page for one visitor, with our own markup. `context` has the audience
+    that the chunks so far declare.
     """
 
     def __init__(
@@ -192,20 +196,20 @@ class _Page:
         self._banner = own.banner
         self._placeholder = own.placeholder
         self._begun = False
-        self._was_patients = context.decision.audience is Audience.PATIENT
+        self._began_as_patient = context.decision.audience is Audience.PATIENT
         self._open = open_owners(context.decision)
         self.owners: frozenset[Owner] = frozenset()
         self.open = self.closed = 0
 
-    def write(self, piece: CompiledChunk, *, last: bool) -> bytes:
-        """A piece as the visitor may see it; in the order in which they come."""
-        page = piece.page
-        if self._begun and not self._was_patients:
-            page = self._as_late_marked(page)
+    def write(self, chunk: CompiledChunk, *, last: bool) -> bytes:
+        """Render a chunk for the visitor; in the order in which they arrive."""
+        page = chunk.page
+        if self._begun and not self._began_as_patient:
+            page = self._with_late_audience(page)
         if not last:
-            # The banner is to be seen with the first of the content, not after the last.
-            page = replace(page, foot_at=piece.body_at)
-        foot = self._banner if last or piece.body_at is not None else b""
+            # The banner shows with the first of the content, not after the last.
+            page = replace(page, foot_at=chunk.body_at)
+        foot = self._banner if last or chunk.body_at is not None else b""
         if foot:
             self._banner = b""
         everything = not self.context.decision.enforce
@@ -225,16 +229,16 @@ class _Page:
             placeholder=self._placeholder,
         )
 
-    def _as_late_marked(self, page: Page) -> Page:
-        """A later piece may say that the page is a patient's: from there on it is one, and the next
-        visitor's is read as a whole first. It may do so by showing a patient page in a frame: that
-        one is left out, for the scripts that run already could read it.
+    def _with_late_audience(self, page: Page) -> Page:
+        """A later chunk may declare that the page is for patients: from there on it is a patient
+        page, and the next visitor's is read as a whole first. It may do so by framing a patient
+        page: that frame is removed, for the scripts that run already could read it.
         """
         context = self.context
         if page_audience(page, context) is not Audience.PATIENT:
             return page
         if context.decision.audience is not Audience.PATIENT:
-            remember_late(context, self._runtime)
+            record_late_patient_page(context, self._runtime)
             context = self.context = with_audience(context, Audience.PATIENT, self._runtime)
             self._open = open_owners(context.decision)
             self._placeholder = None
@@ -260,29 +264,32 @@ async def streamed_page(
     request: web.BaseRequest,
     context: RequestContext,
     origin: OriginResponse,
-    already: bytes,
+    already_read: bytes,
     runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
-    """The reply with a page that is sent while it comes. `already` is what was read of it.
+    """The reply with a page that is sent as it arrives. `already_read` is the part of it that was
+    read.
 
     Raises UpstreamError where the upstream fails before anything could be sent.
     """
     limit, boundary = runtime.config.proxy.max_page_bytes, runtime.site(context).boundary
     headers = origin.headers
-    raw = [already]
+    raw = [already_read]
     try:
-        inflow = _Inflow(origin.body, headers.get(hdrs.CONTENT_ENCODING, ""), already)
-        raw = inflow.raw
-        pieces = IncrementalCompiler(
+        decoded_body = _DecodedBody(
+            origin.body, headers.get(hdrs.CONTENT_ENCODING, ""), already_read
+        )
+        raw = decoded_body.raw
+        compiler = IncrementalCompiler(
             headers.get(hdrs.CONTENT_TYPE, ""),
             context.url,
             boundary,
             limit,
             strips=context.decision.enforce,
         )
-        flow = _Flow(inflow, pieces)
-        first = await flow.next()
-        if is_other_than_html(headers, inflow.start):
+        reader = _ChunkReader(decoded_body, compiler)
+        first = await reader.next()
+        if is_other_than_html(headers, decoded_body.start):
             page = PreparedPage(ReadResult(b"".join(raw), "too_large"), is_html=False)
             return page_reply(request, context, origin, page, runtime)
     except (CodingError, UndecodableError) as error:
@@ -290,17 +297,17 @@ async def streamed_page(
         return page_reply(request, context, origin, page, runtime)
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
         late = isinstance(error, TimeoutError)
-        what = f"{origin.upstream_origin} broke off ({failure_kind(error)})"
+        what = f"{origin.upstream_origin} broke the connection ({failure_kind(error)})"
         raise UpstreamError(504 if late else 502, what) from error
-    if flow.is_over and len(first.page.body) <= limit:
+    if reader.at_end and len(first.page.body) <= limit:
         body = b"".join(raw)
-        whole = CompiledPage(await page_of(body, headers, context, runtime), boundary)
+        whole = CompiledPage(await compile_body(body, headers, context, runtime), boundary)
         page = PreparedPage(ReadResult(body, "whole"), whole)
         return page_reply(request, context, origin, page, runtime)
-    inflow.let_go()
+    decoded_body.release_raw()
     raw = []
-    context = heed_page(first.page, context, runtime)
-    return _reply(request, context, origin, first, flow, runtime)
+    context = with_page_audience(first.page, context, runtime)
+    return _reply(request, context, origin, first, reader, runtime)
 
 
 def _reply(
@@ -308,26 +315,26 @@ def _reply(
     context: RequestContext,
     origin: OriginResponse,
     first: CompiledChunk,
-    flow: _Flow,
+    reader: _ChunkReader,
     runtime: Runtime,
 ) -> Reply[web.StreamResponse]:
     own, declared = _markup(request, first.page, context, runtime)
-    shown = _Page(context, runtime, own, declared)
+    writer = _ChunkWriter(context, runtime, own, declared)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
         describe_written_page(headers, first.page)
         coding = negotiated(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
         if coding:
             headers[hdrs.CONTENT_ENCODING] = coding
-        body = _Gated(shown, first, flow, coding)
+        body = _GatedBody(writer, first, reader, coding)
         try:
             return await stream(request, origin, headers, body, timeouts=runtime.timeouts)
         finally:
-            note_served(origin.status, shown.context, runtime)
-            note_logged_path(request, shown.context)
-            note_unapproved(shown.owners, shown.context, runtime)
-            audience = str(shown.context.decision.audience)
-            request[PAGE] = PageRecord(audience, bool(own.banner), shown.open, shown.closed)
+            record_served_page(origin.status, writer.context, runtime)
+            note_logged_path(request, writer.context)
+            count_unapproved(writer.owners, writer.context, runtime)
+            audience = str(writer.context.decision.audience)
+            request[PAGE] = PageRecord(audience, bool(own.banner), writer.open, writer.closed)
 
     kind = ResponseKind.UNGATED_PAGE if first.stripped else ResponseKind.PAGE
     return Reply(kind, context, send, own.assets)
@@ -336,8 +343,8 @@ def _reply(
 def _markup(
     request: web.BaseRequest, first: Page, context: RequestContext, runtime: Runtime
 ) -> tuple[OwnMarkup, Callable[[], bytes]]:
-    """Our own markup for a page of which only the beginning is known: whatever the site has a tag
-    for may be on the rest of it. And what makes the cookie declaration, should the page ask for it.
+    """Our own markup for a page of which only the beginning is known, so for all vendors that the
+    site has a tag for; and a function that renders the cookie declaration, if the page has one.
     """
     site, decision = context.site, context.decision
     texts = runtime.wording.texts_for(first.language, request.headers.get("Accept-Language", ""))

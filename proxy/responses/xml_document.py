@@ -1,8 +1,8 @@
 """The reply with an XML document that a browser shows as a page.
 
-Most XML is data, an image or a feed and passes as it is. Only where a browser says that it will
-show the answer as a page, or transform one by it, is it read and written again. That is rare, so
-nothing of it is stored.
+Most XML is data, an image or a feed and is sent unchanged. It is gated only where the browser says
+that it will show the response as a page, or apply it to one (XSLT). That is rare, so no gated
+document is stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from proxy.http.content_coding import CodingError, decoded
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.open_owners import open_owners
 from proxy.resolve import with_audience
-from proxy.responses.page_reader import note_served
+from proxy.responses.page_reader import record_served_page
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
@@ -46,10 +46,10 @@ async def xml_reply(
     limit = runtime.config.proxy.max_page_bytes
     read = await read_body(origin.body, limit, runtime.timeouts.idle, _READ_SECONDS)
     if read.whole:
-        return await whole_xml(request, read.body, origin, context, runtime)
+        return await xml_body_reply(request, read.body, origin, context, runtime)
 
     async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
-        note_served(origin.status, context, runtime)
+        record_served_page(origin.status, context, runtime)
         remove_fields(headers, _NOT_STORED)
         already = read.body
         return await stream(
@@ -60,14 +60,14 @@ async def xml_reply(
     return Reply(ResponseKind.UNGATED_PAGE, context, send)
 
 
-async def whole_xml(
+async def xml_body_reply(
     request: web.BaseRequest,
     body: bytes,
     origin: OriginResponse,
     context: RequestContext,
     runtime: Runtime,
 ) -> Reply[ProxyResponse]:
-    """The reply with a whole document, `body`, coded as its headers say."""
+    """The reply with a complete document, `body`, coded as its headers say."""
     headers, status = origin.headers, origin.status
     kind = ResponseKind.XML_DOCUMENT
     no_longer_true: tuple[str, ...] = (*OF_BYTES, *FRESHNESS)
@@ -88,7 +88,7 @@ async def whole_xml(
         _cannot_be_gated(str(error), context)
 
     async def send(headers: CIMultiDict[str], _: str) -> ProxyResponse:
-        note_served(status, context, runtime)
+        record_served_page(status, context, runtime)
         remove_fields(headers, no_longer_true)
         headers[hdrs.CONTENT_LENGTH] = str(len(body))
         response = ProxyResponse(status=status, headers=headers)

@@ -30,11 +30,12 @@ _SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class ExplainedResource:
-    """One resource: where it stands, whether it stays, and why.
+    """One resource: its position, whether it is open, and why. `line` and `column` count from 1,
+    columns in bytes.
 
-    `line` and `column` count from 1, columns in bytes. `owner` is a vendor's id, "?host" for a
-    host that no vendor claims, or "" for the site itself. `rule` names the pattern by which its
-    owner is known and, for a vendor, where its tag stands in the config.
+    `owner` is a vendor's id, "?host" for a host that no vendor has, or "" for the site itself.
+    `rule` names the pattern that identifies its owner and, for a vendor, the position of its tag in
+    the config.
     """
 
     line: int
@@ -56,7 +57,9 @@ def explain_page(
     decision: Decision,
     tag_places: Mapping[str, str],
 ) -> list[ExplainedResource]:
-    """Every resource of a page in its order. `tag_places`: vendor id -> "file:line" of its tag."""
+    """Every resource of a page, in document order. `tag_places`: vendor id -> "file:line" of its
+    tag.
+    """
     scanned = scan(source)
     base = urljoin(url, scanned.base)
     found = findings(source, scanned, url, boundary, everything=True)
@@ -84,7 +87,7 @@ def _explain(
             "the site's own", _own_rule(found, base, boundary),
         )  # fmt: skip
     answers = {owner: _answer(owner, decision) for owner in sorted(found.owners, key=str)}
-    # One closed owner closes all of it; it is the one to name.
+    # One closed owner closes the resource: that one is named.
     owner = next((o for o, answer in answers.items() if not answer[0]), next(iter(answers)))
     is_open, reason = answers[owner]
     stays = is_open or not decision.enforce
@@ -132,7 +135,7 @@ def _what(found: OwnedResource, source: Source) -> str:
     else:
         text = source.body[found.start : found.end].decode("utf-8", "replace")
         text = text.partition(">")[2] or text
-    # A page may hold what moves a terminal's cursor.
+    # A page may hold terminal control sequences.
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 

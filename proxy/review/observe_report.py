@@ -1,6 +1,7 @@
 """`discovered --report`: what enforcement would close, after a time in observe mode.
 
-Made of the tags, and of what was seen in pages and CSP reports (`proxy.observability.discovered`).
+Made from the tags and from the resources in pages and CSP reports
+(`proxy.observability.discovered`).
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ _OTHER_EMBED = "what it shows becomes a placeholder of the same size, with a but
 
 @dataclass(frozen=True, slots=True)
 class UnapprovedHost:
-    """A third party without approval: who it is, where it was seen, what closing it does, what to
-    do.
+    """A third party without approval: where it was seen, what closing it does, what to do.
 
     `id` is the vendor's, or `host` one that no vendor has; the other is "". `toml` is config to
     paste.
@@ -46,7 +46,7 @@ class UnapprovedHost:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedTag:
-    """One that is approved: what it waits for once the site is enforced."""
+    """An approved tag, and the choice that opens it once the site is enforced."""
 
     id: str
     name: str
@@ -66,7 +66,7 @@ class SiteReport:
 def report(
     config: Config, rules: Rules, found: Iterable[Discovery], today: datetime.date
 ) -> tuple[SiteReport, ...]:
-    """One report a site. `rules` know the whole catalogue."""
+    """One report for each site. `rules` know the whole catalogue."""
     seen = list(found)
     return tuple(_site(site, config, rules, seen, today) for site in config.sites)
 

@@ -35,8 +35,8 @@ class InvalidRequestError(ValueError):
 class PreviewRequest:
     """A page and a visitor, as the command line names them.
 
-    `site_given` is False where no site of the config answers to the URL's host: then the first
-    site's rules are taken, the URL's host counted as its own.
+    `site_given` is False where no site of the config has the URL's host: then the first site's
+    rules are used, and the URL's host counts as its own.
     """
 
     config: Config
@@ -57,8 +57,8 @@ class PreviewRequest:
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def decision(self, marks: tuple[str, ...] = (), frames: Iterable[str] = ()) -> Decision:
-        """The decision for the page; `marks` is what the page says of its audience, `frames` are
-        the targets of the site's own pages that it shows.
+        """The decision for the page; `marks` are the page's audience marks, `frames` the targets of
+        the site's own pages that it frames.
         """
         patient = self.why_patient(marks, frames)
         audience = Audience.PATIENT if patient else Audience.MARKETING
@@ -66,7 +66,7 @@ class PreviewRequest:
         return decide(self.rules, context, self.visitor)
 
     def why_patient(self, marks: tuple[str, ...] = (), frames: Iterable[str] = ()) -> str:
-        """What makes it a patient page, in words; "" for a marketing page."""
+        """Why it is a patient page, in words; "" for a marketing page."""
         why = why_patient(self.site, self.target, (), marks)
         if why:
             return why
@@ -78,7 +78,7 @@ class PreviewRequest:
 
 
 def bare_config(host: str) -> Config:
-    """The config that stands in where none is given: the catalogue, and no approved tag."""
+    """The config where none is given: the catalogue, and no approved tag."""
     return Config.model_validate(
         {
             "policy": {"controller": host, "version": "1", "url": "/privacy"},
@@ -97,7 +97,7 @@ def bare_config(host: str) -> Config:
 
 
 UNREADABLE = "unreadable"
-"""Stands for the choice of a visitor whose preference cookie cannot be read."""
+"""The choice of a visitor whose preference cookie cannot be read."""
 
 
 def read_choice(accept: str | None, policy_version: str) -> Preferences | None:
@@ -133,7 +133,7 @@ def preview_request(
     region: str,
     today: datetime.date,
 ) -> PreviewRequest:
-    """Put a request together. Raises InvalidRequestError."""
+    """Build a request. Raises InvalidRequestError."""
     try:
         parts = urlsplit(url)
         host = host_of_authority(parts.netloc) if parts.scheme in {"http", "https"} else ""
@@ -164,16 +164,15 @@ def preview_request(
 
 
 def source_of(body: bytes, content_type: str) -> Source:
-    """The page's bytes as the pipeline reads them. Raises UndecodableError."""
+    """The page's decoded bytes. Raises UndecodableError."""
     return read_source(body, content_type)
 
 
 def rewrite_page(
     request: PreviewRequest, body: bytes, content_type: str, *, language: str, bare: bool
 ) -> bytes:
-    """The page as the visitor would get it; without our own markup if `bare`.
-
-    Raises UndecodableError.
+    """The page rendered for the visitor; without our own markup if `bare`. Raises
+    UndecodableError.
     """
     page: Page = compile_page(body, content_type, request.url, request.boundary)
     decision = request.decision(page.marks, page.frames)

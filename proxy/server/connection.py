@@ -42,21 +42,23 @@ _log = logging.getLogger("consent_proxy.server")
 
 
 FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | None]
-"""(request head, peer's address, over TLS?, seconds since 1970) -> the reply that is ready."""
+"""(request head, peer's address, over TLS?, seconds since 1970) -> the finished response."""
 
 
 class ProxyRequest(web.BaseRequest):
-    """A request with an identity, which asks for `Connection: close` while the server drains."""
+    """A request with an identifier; its response gets `Connection: close` while the
+    server drains.
+    """
 
     started = 0.0
 
     @property
     def message(self) -> RawRequestMessage:
-        """The head as it was read."""
+        """The request head as it was read."""
         return self._message
 
     def accessed(self, status: int, now: float) -> Access:
-        """What is told of this request once it is over; `now` is the loop's time."""
+        """The access record of this request; `now` is the loop's time."""
         return Access(
             self[REQUEST_ID],
             self.method,
@@ -81,27 +83,30 @@ class ProxyRequest(web.BaseRequest):
         return not self._message.should_close
 
     def answer_in_http_1_1(self) -> None:
-        """For a version that is not spoken here: the answer would claim to be of it."""
+        """Respond in HTTP/1.1 to a version that is not supported: the response would claim to be of
+        it.
+        """
         self._version = HttpVersion11
         self._cache.pop("version", None)
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        # aiohttp names itself and Python where the upstream named nothing.
+        # aiohttp adds a Server field of its own where the upstream sent none.
         if response.headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
             del response.headers[hdrs.SERVER]
 
 
 class FrontConnection(RequestHandler):
-    """One connection. Beyond aiohttp: a deadline for the request head (a trickle of bytes does not
-    extend it), one for a visitor who does not read, half-close for tunnels, plain error pages.
+    """One connection of a visitor. Beyond aiohttp: a deadline for the request head (a trickle of
+    bytes does not extend it), one for a visitor who does not read, half-close for tunnels, plain
+    error pages.
     """
 
     __slots__ = (
         "_access",
         "_answered",
+        "_fast_path",
         "_head_deadline",
         "_head_seconds",
-        "_memory",
         "_peer",
         "_untaken",
         "_write_deadline",
@@ -116,16 +121,16 @@ class FrontConnection(RequestHandler):
         head_seconds: float,
         write_seconds: float,
         access: AccessHook | None,
-        memory: FastPathLookup | None,
+        fast_path: FastPathLookup | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)
         self.draining = False
         self._access = access
-        self._memory = memory
+        self._fast_path = fast_path
         self._answered = False
         self._peer = ""
-        if memory is not None:
+        if fast_path is not None:
             self._parser = _AnsweringParser(self._parser, self._answer)  # type: ignore[assignment]
         self._head_seconds = head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
@@ -158,12 +163,12 @@ class FrontConnection(RequestHandler):
             self._head_deadline = None
 
     def _answer(self, message: RawRequestMessage) -> bool:
-        """Answer a request from memory, here and now. Not while another one waits for its turn,
-        nor when the visitor takes nothing.
+        """Send the finished response to a request, here and now. Not while another one waits for
+        its turn, nor when the visitor takes nothing.
         """
         transport = self.transport
         if (
-            self._memory is None
+            self._fast_path is None
             or transport is None
             or self._waiter is None
             or self._waiter.done()
@@ -173,7 +178,7 @@ class FrontConnection(RequestHandler):
         ):
             return False
         now = time.time()
-        hit = self._memory(message, self._peer, self.ssl_context is not None, now)
+        hit = self._fast_path(message, self._peer, self.ssl_context is not None, now)
         if hit is None:
             return False
         reply, device = hit
@@ -203,7 +208,7 @@ class FrontConnection(RequestHandler):
             self.force_close()
 
     def _fail_body(self) -> None:
-        """Tell the reader of a body that the rest of it is malformed.
+        """Fail the reader of a malformed body.
 
         aiohttp only queues an error page for it, behind the request that waits for its body.
         """
@@ -242,7 +247,7 @@ class FrontConnection(RequestHandler):
             return
         untaken = _unsent(transport)
         if untaken >= self._untaken:
-            _log.debug("a visitor took nothing for %g s: cut off", self._write_seconds)
+            _log.debug("a visitor read nothing for %g s: connection closed", self._write_seconds)
             transport.abort()
             return
         self._untaken = untaken
@@ -252,7 +257,7 @@ class FrontConnection(RequestHandler):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         if self._payload_parser is None:
-            return None  # aiohttp takes a half-closed visitor for one who left
+            return None  # aiohttp takes a half-closed connection for a closed one
         self._payload_parser.feed_eof()
         # A tunnel stays open for the other direction; TLS transports cannot do that.
         return self.ssl_context is None
@@ -283,10 +288,12 @@ class FrontConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """aiohttp's page and log line would show the sender's bytes and name the parser."""
+        """Log and respond without aiohttp's messages, which quote the sender's bytes and name the
+        parser.
+        """
         if isinstance(exc, ConnectionResetError):
-            # The visitor left while the answer was written: nothing is wrong here.
-            _log.info("request %s: the visitor went away", request.get(REQUEST_ID, ""))
+            # The visitor closed the connection while the response was written: no error.
+            _log.info("request %s: the visitor disconnected", request.get(REQUEST_ID, ""))
         elif status >= 500:
             _log.error("request %s failed: %s", request.get(REQUEST_ID, ""), _where(exc))
         else:
@@ -304,7 +311,9 @@ class FrontConnection(RequestHandler):
 
 
 def _where(exc: BaseException | None) -> str:
-    """Which exceptions were raised where. Without their messages: those may quote a page."""
+    """The exceptions of a chain and where each was raised, without their messages, which may quote
+    a page.
+    """
     lines: list[str] = []
     seen: set[int] = set()
     while exc is not None and id(exc) not in seen:
@@ -315,8 +324,8 @@ def _where(exc: BaseException | None) -> str:
 
 
 class _AnsweringParser:
-    """aiohttp's parser, except that it answers what can be answered from memory by itself: its
-    caller never sees such a request.
+    """aiohttp's parser, except that it responds to requests that the fast path can serve itself:
+    its caller never sees them.
     """
 
     def __init__(self, parser: Any, answer: Callable[[RawRequestMessage], bool]) -> None:
@@ -339,15 +348,15 @@ class _AnsweringParser:
 
 
 def new_request_id() -> str:
-    """A name for one request in logs and in headers."""
+    """An identifier for one request in logs and in headers."""
     return f"{random.getrandbits(64):016x}"
 
 
 def _unsent(transport: asyncio.Transport) -> int:
     """Bytes on their way to the visitor: in our buffer and, on Linux, in the kernel's.
 
-    The kernel takes more from us only once a third of its own buffer, megabytes at times, is free;
-    on a slow line that alone may last longer than the deadline.
+    The kernel accepts more from us only once a third of its own buffer, megabytes at times, is
+    free; on a slow line that alone may last longer than the deadline.
     """
     waiting = transport.get_write_buffer_size()
     sock = transport.get_extra_info("socket")
@@ -359,7 +368,7 @@ def _unsent(transport: asyncio.Transport) -> int:
 
 
 def _parse_status(exc: HttpProcessingError) -> int:
-    """The status for a request that aiohttp's parser refuses; it says 400 to all of them."""
+    """The status for a request that aiohttp's parser rejects; aiohttp sends 400 for all of them."""
     if isinstance(exc, LineTooLong):
         line = exc.args[0]
         # Of what can be too long, only a request target begins with a slash.
@@ -372,14 +381,14 @@ def _parse_status(exc: HttpProcessingError) -> int:
 
 
 class FrontServer(web.Server):
-    """The factory of `FrontConnection`s; `draining` is told to all of them."""
+    """The factory of `FrontConnection`s, which read `draining` from it."""
 
     def __init__(self, handler: Any, **kwargs: Any) -> None:
         super().__init__(
             handler,
             request_factory=self._request,
-            # A visitor who leaves ends the request to the upstream too. Work that should go on
-            # (filling a cache) belongs into a task of its own.
+            # A closed connection cancels the upstream request too. Work that should go on (filling
+            # a cache) belongs into a task of its own.
             handler_cancellation=True,
             **kwargs,
         )
@@ -405,7 +414,7 @@ class FrontServer(web.Server):
         return request
 
     def drain(self) -> None:
-        """Close what is idle; what is busy will close after its present answer."""
+        """Close idle connections; busy ones close after their present response."""
         self._draining = True
         for connection in self.connections:
             if isinstance(connection, FrontConnection):

@@ -11,9 +11,9 @@ from pathlib import Path
 def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024) -> socket.socket:
     """A bound socket for "host:port", "[::1]:8080", ":8080" (all addresses) or "unix:/path".
 
-    A Unix socket is opened before the workers are forked, and shared; each worker opens its own
-    TCP socket, with `reuse_port`. Raises ValueError for a malformed address and OSError when the
-    address cannot be had.
+    A Unix socket is opened before the workers are forked, and shared; each worker opens its own TCP
+    socket, with `reuse_port`. Raises ValueError for a malformed address and OSError when it cannot
+    be bound.
     """
     if listen.startswith("unix:"):
         return _open_unix(Path(listen.removeprefix("unix:")), backlog)
@@ -52,7 +52,7 @@ def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024)
 def _open_unix(path: Path, backlog: int) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(path.stat().st_mode):
-            path.unlink()  # left by a process that is gone
+            path.unlink()  # left by a process that has ended
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(str(path))

@@ -34,9 +34,9 @@ class Limits:
     fields: int = 200
     head: float = 15.0  # for the whole head of a request, trickled or not
     keepalive: float = 75.0  # idle between requests; longer than nginx's 60 s in front of us
-    write: float = 60.0  # for a visitor who takes nothing of an answer
-    linger: float = 5.0  # reading on after an answer that came before the request's end
-    grace: float = 25.0  # for requests in flight when told to stop
+    write: float = 60.0  # for a visitor who reads nothing of a response
+    linger: float = 5.0  # reading on after a response that was sent before the request's end
+    grace: float = 25.0  # for requests in flight when the server stops
     backlog: int = 1024
 
 
@@ -52,20 +52,20 @@ async def serve(
     reuse_port: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     access: AccessHook | None = None,
-    memory: FastPathLookup | None = None,
+    fast_path: FastPathLookup | None = None,
     admin: tuple[Handler, str | socket.socket] | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
 
-    `handler` sees only requests in good order; its exceptions become error pages. What `memory` has
-    ready is sent without asking it. `admin` is a
+    `handler` sees only requests in good order; its exceptions become error pages. A response that
+    `fast_path` finds is sent without calling it. `admin` is a
     second listener with a handler of its own, up until the drain is over. `ready` is called when
     both accept connections.
     """
     async with contextlib.AsyncExitStack() as stack:
         if admin is not None:
             await _start(stack, admin[0], admin[1], limits, None, None, reuse_port)
-        site, server = await _start(stack, handler, listen, limits, access, memory, reuse_port)
+        site, server = await _start(stack, handler, listen, limits, access, fast_path, reuse_port)
         if ready is not None:
             ready()
         await stop.wait()
@@ -79,7 +79,7 @@ async def _start(
     listen: str | socket.socket,
     limits: Limits,
     access: AccessHook | None,
-    memory: FastPathLookup | None,
+    fast_path: FastPathLookup | None,
     reuse_port: bool,
 ) -> tuple[web.BaseSite, FrontServer]:
     if isinstance(listen, str):
@@ -88,7 +88,7 @@ async def _start(
     server = FrontServer(
         _guarded(handler, access),
         access=access,
-        memory=memory,
+        fast_path=fast_path,
         head_seconds=limits.head,
         write_seconds=limits.write,
         keepalive_timeout=limits.keepalive,
@@ -100,7 +100,7 @@ async def _start(
         auto_decompress=False,
         access_log=None,
     )
-    # The drain has waited already; what is still there then is cut.
+    # The drain has waited already; connections that are still open are closed.
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -117,13 +117,15 @@ async def _drain(server: FrontServer, grace: float) -> None:
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + grace
-    await asyncio.sleep(0)  # connections just accepted get to their first request
+    await asyncio.sleep(0)  # connections just accepted get to send their first request
     while True:
         server.drain()
         if not server.connections:
             return
         if loop.time() >= end:
-            _log.warning("%d connections cut after %g s of grace", len(server.connections), grace)
+            _log.warning(
+                "%d connections closed after a grace period of %g s", len(server.connections), grace
+            )
             return
         await asyncio.sleep(0.05)
 

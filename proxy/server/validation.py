@@ -1,7 +1,7 @@
 """Validate requests before anything else reads them: framing, Host, target.
 
-aiohttp's parser lets some through that two servers in a row may read differently (the root of
-request smuggling), and some that a reverse proxy has no answer for.
+aiohttp's parser accepts some that two servers in a row may read differently (the cause of request
+smuggling), and some that a reverse proxy has no response for.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _MAX_PASSES = 2
 
 
 def rejection_status(request: web.BaseRequest) -> int | None:
-    """The status to answer with at once, or None for a request in good order.
+    """The status of an immediate response, or None for a valid request.
 
-    204 stands for `OPTIONS *`, which asks about this server itself (RFC 9110 9.3.7).
+    204 is for `OPTIONS *`, which is about this server itself (RFC 9110 9.3.7).
     """
     headers = request.headers
     version = request.version

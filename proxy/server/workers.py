@@ -1,6 +1,6 @@
-"""The parent process: start, watch, restart, reload and end workers.
+"""The parent process: start, watch, restart, reload and stop workers.
 
-The parent serves nothing and has no event loop: it waits for signals, so it cannot be slow.
+The parent serves no requests and has no event loop: it waits for signals, so it is never slow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_FALSE_STARTS = 3  # of workers that never served, before the parent gives u
 
 @dataclass(eq=False)
 class Worker:
-    """What a worker's `serve` gets: who it is, when to stop, what to call on SIGHUP.
+    """What a worker's `serve` gets: its number, when to stop, the hook for SIGHUP.
 
     `serve` calls `ready()` once it accepts connections, sets `on_reload` if it can reload, and
     returns after `stop` was set and its requests are done.
@@ -43,7 +43,7 @@ class Worker:
         self._report()
 
     def reload(self) -> None:
-        """Call the hook; a failure is logged and the worker goes on with what it has."""
+        """Call the hook; a failure is logged and the worker keeps its configuration."""
         task = asyncio.get_running_loop().create_task(self._reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
@@ -56,7 +56,9 @@ class Worker:
             if inspect.isawaitable(result):
                 await result
         except Exception:
-            _log.exception("worker %d: the reload failed; the old state stays", self.index)
+            _log.exception(
+                "worker %d: reload failed; still serving the previous configuration", self.index
+            )
 
 
 Serve = Callable[[Worker], Coroutine[Any, Any, None]]
@@ -79,7 +81,9 @@ def run_workers(serve: Serve, workers: int, *, grace: float = 30.0) -> int:
 
 
 def _raise_file_limit() -> None:
-    """Each request holds two sockets; the usual soft limit of 1024 files is soon reached."""
+    """Raise the soft limit of open files: each request holds two sockets, and 1024 are soon
+    reached.
+    """
     try:
         import resource
     except ImportError:
@@ -107,7 +111,8 @@ def _run(serve: Serve, index: int, report: Callable[[], None], parent_gone: int 
 
 
 def _stop_alone(loop: asyncio.AbstractEventLoop, pipe: int, worker: Worker) -> None:
-    # The parent's end of the pipe is closed: it was killed, and nobody would stop this worker.
+    # The parent's end of the pipe is closed: it was killed, and nothing else would stop this
+    # worker.
     loop.remove_reader(pipe)
     worker.stop.set()
 
@@ -122,7 +127,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 @dataclass
 class _Slot:
-    """A worker's place: what runs there now, and when it may be started again."""
+    """A worker's slot: the process that runs in it, and when it may be restarted."""
 
     index: int
     pid: int = 0
@@ -138,7 +143,7 @@ class _Parent:
         self._grace = grace
         self._kill_at: float | None = None
         self._false_starts = 0
-        self._someone_served = False
+        self._any_served = False
         self._exit_code = 0
 
     def run(self) -> int:
@@ -220,14 +225,14 @@ class _Parent:
                 return
             self._stop()
         elif number == signal.SIGHUP:
-            self._tell(signal.SIGHUP)
+            self._send_signal(signal.SIGHUP)
 
     def _stop(self) -> None:
         if not self._stopping:
             self._kill_at = time.monotonic() + self._grace
-        self._tell(signal.SIGTERM)
+        self._send_signal(signal.SIGTERM)
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _send_signal(self, number: signal.Signals) -> None:
         for slot in self._slots:
             if slot.pid:
                 with contextlib.suppress(ProcessLookupError):
@@ -236,7 +241,7 @@ class _Parent:
     def _read_reports(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while os.read(self._ready_pipe[0], 64):
-                self._someone_served = True
+                self._any_served = True
                 self._false_starts = 0
 
     def _reap(self) -> None:
@@ -257,7 +262,7 @@ class _Parent:
         slot.start_at = time.monotonic() + wait
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         _log.error("worker %d (pid %d) %s; it restarts in %g s", slot.index, pid, how, wait)
-        if not self._someone_served:
+        if not self._any_served:
             self._false_starts += 1
             if self._false_starts >= _MAX_FALSE_STARTS:
                 _log.error("no worker could start: giving up. The reason is in the lines above.")
@@ -266,5 +271,5 @@ class _Parent:
 
     def _kill_late(self) -> None:
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self._tell(signal.SIGKILL)
+            self._send_signal(signal.SIGKILL)
             self._kill_at = time.monotonic() + 1.0

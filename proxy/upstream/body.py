@@ -11,17 +11,19 @@ from aiohttp import ClientResponse, hdrs
 
 
 class BodySource(Protocol):
-    """A body that is coming in, or is here."""
+    """A body that is arriving, or complete."""
 
     @property
     def declared_length(self) -> int | None:
-        """Bytes that the body has by Content-Length; None where it does not say, or has no body."""
+        """The Content-Length; None where there is none, or no body."""
 
     def read_nowait(self) -> bytes:
-        """What has come and was not read yet, or some of it; b"" when that is nothing."""
+        """Bytes that have arrived and were not read yet, or some of them; b"" when
+        there are none.
+        """
 
     def at_eof(self) -> bool:
-        """Whether all has come and was read."""
+        """Whether all bytes have arrived and were read."""
 
     async def readany(self) -> bytes:
         """The next bytes; b"" at the end. Raises ClientError, OSError or TimeoutError."""
@@ -41,7 +43,7 @@ class LiveBody:
         self.at_eof = content.at_eof
         self.readany = content.readany
         self._upstream = upstream
-        # The connection is given back at the end of the body: too late to ask how that was.
+        # The connection is released at the end of the body: later it cannot be asked how it ended.
         self._protocol = upstream.connection.protocol if upstream.connection else None
 
     @property
@@ -55,14 +57,14 @@ class LiveBody:
             self._protocol is None
             or hdrs.CONTENT_LENGTH in headers
             or hdrs.TRANSFER_ENCODING in headers
-        ):  # these say themselves where they end
+        ):  # these have a length of their own
             return False
         failure = self._protocol.exception()
         return isinstance(failure, aiohttp.ClientOSError | ConnectionError)
 
 
 class StoredBody:
-    """A body that is here as a whole. A `BodySource`."""
+    """A complete body. A `BodySource`."""
 
     __slots__ = ("_body", "declared_length")
 
@@ -86,7 +88,7 @@ class StoredBody:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What was read of a body. Unless `ending` is "whole", there may be more to stream."""
+    """The bytes read of a body. Unless `ending` is "whole", there may be more to stream."""
 
     body: bytes
     ending: Literal["whole", "too_large", "slow", "stalled", "broken"]
@@ -104,10 +106,10 @@ async def read_body(
     patience: float | None = None,
 ) -> ReadResult:
     """Read a body that is to be rewritten: up to about `limit` bytes, within the given seconds;
-    within `patience` once the first bytes are here.
+    within `patience` once the first bytes have arrived.
 
-    Unless all of it came, hand what was read to `stream(..., already_read=...)`, which goes on
-    from there (or, where the upstream broke off, cuts the visitor's connection as well).
+    Unless it is complete, pass what was read to `stream(..., already_read=...)`, which goes on from
+    there (or, where the upstream's connection broke, resets the visitor's as well).
     """
     if source.declared_length is not None and source.declared_length > limit:
         return ReadResult(b"", "too_large")

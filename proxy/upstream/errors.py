@@ -15,7 +15,7 @@ from proxy.upstream.timeouts import Timeouts
 
 
 class UpstreamError(Exception):
-    """There is no upstream answer. `status` is for the visitor, `reason` only for the log."""
+    """There is no upstream response. `status` is for the visitor, `reason` only for the log."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -24,10 +24,10 @@ class UpstreamError(Exception):
 
 
 def failure_kind(exc: BaseException) -> str:
-    """What kind of failure an exception is, for logs: never what it was raised about.
+    """The kind of an exception, for logs, without its message.
 
-    The messages of aiohttp's exceptions quote the bytes that could not be read: they may be part
-    of a page, or of another visitor's header. Its parser's own words before them are constants.
+    The messages of aiohttp's exceptions quote the bytes that could not be read: they may be part of
+    a page, or of another visitor's header. Its parser's own words before them are constants.
     """
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
@@ -47,10 +47,10 @@ _PARSER_WORDS = re.compile(
 def explain_error(
     exc: Exception, request: web.BaseRequest, origin: URL, timeouts: Timeouts, *, stalled: bool
 ) -> UpstreamError:
-    """What failed, where, and what to look at, for the operator's log."""
+    """What failed, where, and what to check, for the operator's log."""
     if stalled:
         return UpstreamError(
-            504, f"{origin} took none of the request's body for {timeouts.write:g} s"
+            504, f"{origin} read none of the request's body for {timeouts.write:g} s"
         )
     match exc:
         case aiohttp.ConnectionTimeoutError():
@@ -72,7 +72,7 @@ def explain_error(
                 f"({exc.certificate_error}): fix it, or name the upstream as it is certified",
             )
         case aiohttp.ClientConnectorSSLError():
-            return UpstreamError(502, f"{origin} does not speak TLS properly: {exc.os_error}")
+            return UpstreamError(502, f"{origin} failed the TLS handshake: {exc.os_error}")
         case aiohttp.ClientConnectorDNSError():
             return UpstreamError(502, f"the name of {origin} cannot be resolved: {exc.os_error}")
         case aiohttp.ClientConnectorError():
@@ -80,19 +80,17 @@ def explain_error(
                 502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
             )
         case aiohttp.ClientResponseError():
-            return UpstreamError(
-                502, f"{origin} answered with malformed HTTP ({failure_kind(exc)})"
-            )
+            return UpstreamError(502, f"{origin} sent a malformed response ({failure_kind(exc)})")
         case Unanswered():
             return UpstreamError(
                 502,
-                f"{origin} closed the connection before it answered ({failure_kind(exc)}): "
+                f"{origin} closed the connection before its response ({failure_kind(exc)}): "
                 "see its own log",
             )
         case ValueError():
             return UpstreamError(
                 400,
-                f"the request for host {requested_host(request)!r} cannot be sent on: its address "
+                f"the request for host {requested_host(request)!r} cannot be forwarded: its target "
                 "or a header field has characters that HTTP does not allow",
             )
-    return UpstreamError(502, f"asking {origin} failed ({failure_kind(exc)})")
+    return UpstreamError(502, f"the request to {origin} failed ({failure_kind(exc)})")

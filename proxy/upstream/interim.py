@@ -1,7 +1,7 @@
 """Relay the upstream's interim responses (1xx) to the visitor of the request.
 
-A proxy passes them on (RFC 9110, 15.2). They are never kept, and nobody gets them but the one whose
-request went to the upstream.
+A proxy forwards them (RFC 9110, 15.2). They are never stored, and only the visitor whose request
+was sent upstream gets them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from proxy.http.adapters.interim_connector import OnInterim
 from proxy.http.adapters.writer import head_of
 from proxy.http.forwarding import end_to_end
 
-_MAX_COUNT = 16  # for one request: an upstream that sends them without end would keep us busy
-# True for the final answer only, or nobody's business before it.
+_MAX_COUNT = 16  # for one request: limits an upstream that sends them without end
+# Fields that apply to the final response only, or must not be sent before it.
 _NOT_YET = (
     hdrs.SET_COOKIE, "Set-Cookie2", hdrs.CONTENT_LENGTH, hdrs.CONTENT_TYPE, hdrs.CONTENT_ENCODING,
 )  # fmt: skip
@@ -34,11 +34,12 @@ def interim_relay(
 
     def on_interim(message: RawResponseMessage) -> None:
         nonlocal left
-        # We ask for no 100 and make no connection into something else: neither is the visitor's.
+        # The proxy sends no Expect and no Upgrade here: neither 100 nor 101 is for the visitor.
         if message.code in {HTTPStatus.CONTINUE, HTTPStatus.SWITCHING_PROTOCOLS} or not left:
             return
         transport = request.transport
-        # Once an answer has begun, or the visitor has left, this would be part of another one.
+        # Once the final response has begun, or the visitor has left, the bytes would be part of
+        # another one.
         if transport is None or transport.is_closing() or request.writer.output_size:
             return
         if request.version < HttpVersion11:
@@ -59,4 +60,4 @@ def _block(message: RawResponseMessage, headers: CIMultiDict[str]) -> bytes:
     try:
         return head_of(f"HTTP/1.1 {message.code} {message.reason}".rstrip(), headers)
     except ValueError:
-        return b""  # a control character; the final answer is refused for one
+        return b""  # a control character; the final response is rejected for one

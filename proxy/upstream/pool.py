@@ -25,16 +25,16 @@ def open_session(
 ) -> ClientSession:
     """A pool of connections to upstreams; call inside a running loop, close it at the end.
 
-    `connections` bounds those to one upstream, so that a slow one cannot take all; 0 is without
-    bound, which is right for tunnels: they hold a connection for hours. The limits on answers are
-    wider than those on requests: an upstream that sets large cookies must still get through.
+    `connections` limits those to one upstream, so that a slow one cannot take all; 0 is without
+    limit, for tunnels, which hold a connection for hours. The limits on responses are wider than
+    those on requests: an upstream that sets large cookies must still get through.
     """
     _require_c_parser()
     connector = InterimConnector(
         limit=0,
         limit_per_host=connections,
         # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
-        # requests go out on connections that are being closed.
+        # requests are sent on connections that are being closed.
         keepalive_timeout=4.0,
         ttl_dns_cache=30,
         ssl=verify_tls,
@@ -42,7 +42,8 @@ def open_session(
     )
     return ClientSession(
         connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),  # a real one hands cookies from visitor to visitor
+        # a real one would send one visitor's cookies with another's request
+        cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
         raise_for_status=False,
@@ -67,7 +68,9 @@ def _require_c_parser() -> None:
 
 
 def _upstream_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices a dead peer: event streams and tunnels have no read deadline."""
+    """A socket with TCP keep-alive, to detect a dead peer: event streams and tunnels have no read
+    deadline.
+    """
     family, kind, protocol, _, _ = info
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -78,7 +81,9 @@ def _upstream_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class Unanswered(aiohttp.ClientError):
-    """The connection ended before the answer; kept from aiohttp, which would resend even a PUT."""
+    """The connection ended before the response; a class that aiohttp does not retry, for it would
+    resend even a PUT.
+    """
 
     def __init__(self, cause: BaseException, *, reused: bool) -> None:
         super().__init__(str(cause))
@@ -86,11 +91,11 @@ class Unanswered(aiohttp.ClientError):
 
 
 async def _retry(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """Send again only what the upstream cannot have acted on.
+    """Resend only what the upstream cannot have acted on.
 
     That is a request whose connection could not be made (once, after a pause: an upstream that
-    restarts) or was found unusable before it was written to, and a GET or HEAD without a body that
-    met a kept-alive connection just being closed.
+    restarts) or was found unusable before it was written to, and a GET or HEAD without a body on a
+    reused connection that was just being closed.
     """
     assert isinstance(request, ExactRequest)
     refused = stale = 0

@@ -65,7 +65,7 @@ class DownstreamBody:
                 self._fail(400, "the visitor's body is malformed")
             except (aiohttp.ClientError, OSError, RuntimeError) as exc:
                 self._fail(
-                    400, f"the visitor went away after {received} bytes ({failure_kind(exc)})"
+                    400, f"the visitor disconnected after {received} bytes ({failure_kind(exc)})"
                 )
             if not chunk:
                 return
@@ -78,7 +78,7 @@ class DownstreamBody:
             self._watch_upstream(None)
 
     def _watch_upstream(self, deadline: float | None) -> None:
-        # Once the answer's head is here, its own deadlines take over and this one is spent.
+        # Once the response's head has arrived, its own deadlines apply.
         if not self._stall.expired():
             try:
                 self._stall.reschedule(deadline)
@@ -96,7 +96,7 @@ async def answer_expectation(request: web.BaseRequest) -> None:
     if not expects or request.version < HttpVersion11:
         return
     transport = request.transport
-    # Only while the answer has not begun; straight to the transport, as it is no part of it.
+    # Only while the response has not begun; written to the transport, as it is no part of it.
     if transport is not None and request.writer.output_size == 0:
         transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -111,11 +111,11 @@ async def send_request(
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     upgrade: bool = False,
 ) -> AsyncIterator[ClientResponse]:
-    """Send `request` to `origin` (scheme, host and port) and yield the answer, body unread.
+    """Send `request` to `origin` (scheme, host and port) and yield the response, body unread.
 
-    Method, path and query go as they came, byte for byte; the body is streamed. Raises
-    `UpstreamError`: 502 and 504 for the upstream's failures, 400 and 408 for the visitor's.
-    Leaving the block early closes the connection to the upstream.
+    Method, path and query are forwarded byte for byte; the body is streamed. Raises
+    `UpstreamError`: 502 and 504 for the upstream's failures, 400 and 408 for the visitor's. Leaving
+    the block early closes the connection to the upstream.
     """
     url = origin.with_path(split_target(request.raw_path).path, encoded=True)
     stall = asyncio.timeout(None)
@@ -142,11 +142,12 @@ async def send_request(
 
     try:
         if response.status == 101 and not upgrade:
-            raise UpstreamError(502, f"{origin} switched protocols (101) although not asked to")
+            raise UpstreamError(502, f"{origin} switched protocols (101) without a request for it")
         if has_control(response.headers.values()):
             raise UpstreamError(502, f"{origin} sent a header with a control character in it")
         connection = response.connection
-        if connection is None or connection.protocol is None:  # the body is here, or there is none
+        # the body is complete, or there is none
+        if connection is None or connection.protocol is None:
             yield response
             return
         protocol = connection.protocol
@@ -177,7 +178,7 @@ def _set_body_deadline(response: ClientResponse, protocol: ResponseHandler, idle
 def _end_with_connection(response: ClientResponse, protocol: ResponseHandler) -> Iterator[None]:
     """Fail the body when its connection ends before it does.
 
-    On a malformed chunk aiohttp closes the connection but tells the body's reader nothing: it
+    On a malformed chunk aiohttp closes the connection without an error for the body's reader, which
     would wait for ever.
     """
     content = response.content

@@ -29,7 +29,7 @@ _PROTOCOL = "websocket"
 
 def is_upgrade(request: web.BaseRequest) -> bool:
     """Whether a request is the handshake of a WebSocket (RFC 6455, 4.1): the only one that is
-    passed on as an upgrade. In any other the Upgrade field stops here.
+    forwarded as an upgrade. In any other the Upgrade field is removed.
 
     A GET of HTTP/1.1 without a body, `upgrade` among the options of Connection, and the protocol
     `websocket` among those of Upgrade, which is a list of names that may have a version behind a
@@ -64,19 +64,21 @@ async def relay_tunnel(
     *,
     idle: float = IDLE_SECONDS,
 ) -> web.StreamResponse:
-    """Send a 101 on, then relay bytes both ways until either end is done. `headers` are those of
-    the 101 as the visitor may have them.
+    """Relay a 101, then bytes both ways until either end closes. `headers` are those of the 101
+    after enforcement.
 
-    Each tunnel keeps a connection of the upstream's pool for its whole life. Raises UpstreamError
+    Each tunnel holds a connection of the upstream's pool for its whole life. Raises UpstreamError
     for a 101 that switches to nothing, or to another protocol.
     """
     connection = upstream.connection
     if connection is None or connection.protocol is None or not connection.protocol.upgraded:
         raise UpstreamError(
-            502, f"{upstream.url.origin()} answered 101 without Upgrade and Connection fields"
+            502, f"{upstream.url.origin()} sent 101 without Upgrade and Connection fields"
         )
     if _members(upstream.headers, hdrs.UPGRADE) != {_PROTOCOL}:
-        raise UpstreamError(502, f"{upstream.url.origin()} switched to another protocol than asked")
+        raise UpstreamError(
+            502, f"{upstream.url.origin()} switched to another protocol than requested"
+        )
     headers[hdrs.CONNECTION] = "Upgrade"
     headers[hdrs.UPGRADE] = _PROTOCOL
     response = ProxyResponse(status=101, reason=upstream.reason, headers=headers)
@@ -87,7 +89,7 @@ async def relay_tunnel(
     response.force_close()
 
     ended = asyncio.Event()
-    clock = _Clock()
+    clock = _IdleTimer()
     visitor, far = request.protocol, connection.protocol
     to_upstream = _Direction(visitor, far, clock, ended.set)
     to_visitor = _Direction(far, visitor, clock, ended.set)
@@ -101,8 +103,8 @@ async def relay_tunnel(
     return response
 
 
-class _Clock:
-    """When a byte last moved, in either direction."""
+class _IdleTimer:
+    """When a byte was last transferred, in either direction."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -112,11 +114,11 @@ class _Clock:
         self._last = self._loop.time()
 
     async def watch(self, ended: asyncio.Event, idle: float) -> None:
-        """Return once the tunnel has ended or nothing has moved for `idle` seconds."""
+        """Return once the tunnel has ended or was idle for `idle` seconds."""
         while not ended.is_set():
             left = self._last + idle - self._loop.time()
             if left <= 0:
-                _log.debug("a tunnel was silent for %g s: closed", idle)
+                _log.debug("a tunnel was idle for %g s: closed", idle)
                 return
             try:
                 async with asyncio.timeout(left):
@@ -126,16 +128,15 @@ class _Clock:
 
 
 class _Direction:
-    """Bytes from one connection to the other, in the shape of an aiohttp payload parser.
-
-    aiohttp hands each protocol's incoming bytes to such a parser after an upgrade.
+    """Bytes from one connection to the other, as an aiohttp payload parser, to which aiohttp feeds
+    each protocol's incoming bytes after an upgrade.
     """
 
     def __init__(
         self,
         source: BaseProtocol,
         sink: BaseProtocol,
-        clock: _Clock,
+        clock: _IdleTimer,
         on_end: Callable[[], None],
     ) -> None:
         self._source = source
@@ -157,7 +158,7 @@ class _Direction:
         return False, b""
 
     async def _resume(self) -> None:
-        """Read on once the other side has taken what it got: memory stays bounded."""
+        """Resume reading once the other side has read its bytes: memory stays bounded."""
         try:
             await self._writer.drain()
         except ConnectionError:
@@ -168,7 +169,7 @@ class _Direction:
         self._source.resume_reading()
 
     def feed_eof(self) -> None:
-        """The source sends no more: tell the sink, which may still have something to say."""
+        """The source has closed its sending side: half-close the sink, which may still send."""
         if self._finished:
             return
         self._finished = True

@@ -1,12 +1,16 @@
-"""One word for one thing, the field's word: identifiers that were replaced do not come back.
+"""One word for one thing, the field's word: what was replaced does not come back.
 
-`REPLACED` is old -> new.
+`REPLACED` is identifiers, old -> new. `PHRASES` is prose (docstrings, comments, messages, docs),
+old -> the term of RFC 9110, RFC 9111, nginx or Varnish.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import io
+import re
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -109,6 +113,38 @@ REPLACED: Mapping[str, str] = {
     "small_script": "minified_script",
     "no_peers": "disable_webrtc",
     "spare_the_collector": "freeze_startup_objects",
+    "Inflow": "DecodedBody",
+    "Gated": "GatedBody",
+    "heed": "with_origin_audience",
+    "heed_page": "with_page_audience",
+    "make_ready": "add_to_fast_path",
+    "let_go": "release_raw",
+    "note_unapproved": "count_unapproved",
+    "note_served": "record_served_page",
+    "remember_late": "record_late_patient_page",
+    "whole_page": "compiled_page_reply",
+    "whole_xml": "xml_body_reply",
+    "decision_after": "decision_for_preferences",
+    "note_unreadable": "count_unreadable_choice",
+    "tells_gpp": "includes_gpp",
+    "says_patient": "has_patient_mark",
+    "truthful": "with_wp_cookies",
+    "expiring": "expiring_set_cookies",
+    "KeyFaultError": "KeyFileError",
+    "alone_in": "locked_folder",
+    "asks_for_page": "expects_page",
+    "asked_of_upstream": "upstream_accept_encoding",
+    "remove_unvouched": "remove_untrusted",
+    "config_taken": "config_accepted",
+    "config_refused": "config_rejected",
+    "keep_publishing": "publish_periodically",
+    "admin_names": "admin_host_names",
+    "is_own_name": "is_admin_host",
+    "catch_up": "adopt_last_good",
+    "keep_up": "watch_files",
+    "homes_of": "tables_with_key",
+    "lay_over": "overlay_vendors",
+    "fits_dns": "is_dns_name",
 }
 
 
@@ -146,3 +182,100 @@ FILES = sorted(
 def test_replaced_words_do_not_come_back(file: str) -> None:
     used = _used(ROOT / file)
     assert not used, {old: REPLACED[old] for old in used}
+
+
+PHRASES: Mapping[str, str] = {
+    "the long way": "the full path",
+    "thrown out": "purged, invalidated, removed",
+    "throws out": "purges, invalidates, removes",
+    "throw out": "purge, invalidate, remove",
+    "went away": "disconnected",
+    "hands over": "passes, sends",
+    "handed over": "passed, sent",
+    "goes out": "is sent",
+    "go out": "are sent",
+    "comes in": "arrives",
+    "coming in": "arriving",
+    "while it comes": "as it arrives; streamed",
+    "as they come": "in the order in which they arrive",
+    "as ever": "unchanged",
+    "part ways": "are forked",
+    "hears": "receives, reads",
+    "heard": "read, applied",
+    "put right": "corrected",
+    "put away": "stored",
+    "let through": "open; forwarded",
+    "lets in": "allows, covers",
+    "let in": "allowed, covered",
+    "serves by": "serves",
+    "gives away": "identifies, discloses",
+    "comes down to": "class, key",
+    "broke off": "broke the connection; truncated",
+    "broken off": "truncated",
+    "who asks": "the visitor; credentials",
+    "the one who asked": "the leader; the visitor",
+    "guessed lifetime": "heuristic lifetime (RFC 9111, 4.2.2)",
+    "guess of ours": "heuristic lifetime (RFC 9111, 4.2.2)",
+    "is told": "gets, is sent",
+    "was told": "got",
+    "nobody's business": "must not be sent",
+    "whose is it": "owner",
+    "their kin": "similar ones",
+    "and kin": "and similar",
+    "the origin's word": "the origin's directive",
+    "pushes out": "evicts",
+    "push out": "evict",
+    "say of": "declare",
+}
+
+
+def _prose(file: Path) -> Iterator[tuple[int, str]]:
+    """Line number and text: comments and strings of a Python file, paragraphs of other files."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        line = 1
+        for paragraph in text.split("\n\n"):
+            yield line, paragraph
+            line += paragraph.count("\n") + 2
+        return
+    comments: list[str] = []
+    start = last = 0
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.STRING:
+            yield token.start[0], token.string
+        elif token.type == tokenize.COMMENT:
+            if token.start[0] != last + 1:
+                yield start, " ".join(comments)
+                comments, start = [], token.start[0]
+            comments.append(token.string.removeprefix("#"))
+            last = token.start[0]
+    yield start, " ".join(comments)
+
+
+def phrases_in(file: Path) -> list[str]:
+    """`line: phrase -> term` for each replaced phrase in a file's prose."""
+    return [
+        f"{line}: {old!r} -> {new}"
+        for line, text in _prose(file)
+        for old, new in PHRASES.items()
+        if re.search(rf"\b{re.escape(old)}\b", " ".join(text.split()), re.IGNORECASE)
+    ]
+
+
+PROSE = [*FILES, "README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("file", PROSE)
+def test_replaced_phrases_do_not_come_back(file: str) -> None:
+    assert not phrases_in(ROOT / file)
+
+
+def test_a_phrase_is_found_over_line_breaks(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    file.write_text(
+        '''"""A page that goes\n    out."""\n\n# Purged: thrown\n# out.\n''', encoding="utf-8"
+    )
+    assert phrases_in(file) == [
+        "1: 'goes out' -> is sent",
+        "4: 'thrown out' -> purged, invalidated, removed",
+    ]

@@ -59,13 +59,14 @@ def test_the_table_is_large_and_says_each_thing_once() -> None:
 
 @table("kept")
 def test_kept(case: dict[str, Any]) -> None:
+    status, answer, page = case.get("status", 200), headers(case["answer"]), case.get("page", False)
     why = storage_refusal(
         case.get("method", "GET"),
         headers(case.get("request", ())),
-        case.get("status", 200),
-        headers(case["answer"]),
-        NOW,
-        is_page=case.get("page", False),
+        status,
+        answer,
+        freshness_policy(status, answer, NOW, is_page=page),
+        is_page=page,
         has_credentials=case.get("credentials", False),
     )
     assert why == case["why"]

@@ -136,7 +136,7 @@ def test_a_broken_file_is_left_alone(config: Path) -> None:
         done = run(*command)
         assert done.exit_code == 1
         assert f"{config}:24: unknown vendor" in done.stderr
-        assert "mend them first" in done.stderr
+        assert "fix them first" in done.stderr
 
 
 def test_the_file_that_is_not_there(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from consent_rules.config.load import ConfigError
 from proxy.config.file import folder_of, read_config
-from proxy.cookies.preference_cookie import KeyFaultError
+from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import check_keys, first_keys, make_key, read_keys
 from proxy.runtime import build_runtime
 
@@ -102,5 +102,5 @@ def test_a_key_of_the_proxys_user_is_no_fault_to_who_may_not_read_it(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "read_bytes", refused)
         check_keys(tmp_path / "keys")
-        with pytest.raises(KeyFaultError, match="cannot be read"):
+        with pytest.raises(KeyFileError, match="cannot be read"):
             read_keys(tmp_path / "keys")

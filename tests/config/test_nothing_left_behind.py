@@ -90,7 +90,7 @@ async def live(folder: Path) -> LiveRuntime:
     loaded, _ = file.read(NOW.date())
     keys = first_keys(folder / loaded.config.preferences.keys, NOW)
     runtime = build_runtime(loaded.config, folder_of(path), lambda: keys)
-    file.used(loaded.config)
+    file.track_files(loaded.config)
     last_good = LastGood(loaded.config, keys, file.digest())
     return LiveRuntime(file, runtime, last_good, Metrics())
 
@@ -309,7 +309,7 @@ def test_a_good_config_makes_its_keys_at_the_start(
         assert command("run", "--config", tmp_path / "c.toml") == 0
     assert len(serves) == 1
     (key,) = (tmp_path / "keys").iterdir()
-    assert f"made the first key, {key}" in caplog.text
+    assert f"created the first key, {key}" in caplog.text
     caplog.clear()
     with caplog.at_level("INFO"):
         assert command("run", "--config", tmp_path / "c.toml") == 0

@@ -13,7 +13,7 @@ from multidict import MultiDict
 
 from consent_rules.categories import CHOOSABLE, Category
 from proxy.banner.return_path import LIMIT, preferences_url, safe_return_to
-from proxy.consent.choice_form import Action, Choice, ChoiceError, Origin, parse_choice
+from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
 
 A, F, S = Category.ANALYTICS, Category.FUNCTIONAL, Category.SOCIAL
 VENDORS = {"ga": A, "matomo": A, "youtube": F, "host": Category.NECESSARY}
@@ -120,11 +120,11 @@ CHOICES: list[tuple[Form, Choice]] = [
     ({"action": "save", "vendor": ["host"], "vendor_off": ["host"]}, Choice(Action.SAVE)),
     (
         {"action": "vendor:youtube", "category": ["analytics"], "return_to": "/v"},
-        Choice(Action.VENDOR, frozenset(), {"youtube": True}, "/v", Origin.PLACEHOLDER),
+        Choice(Action.VENDOR, frozenset(), {"youtube": True}, "/v", ChoiceSurface.PLACEHOLDER),
     ),
     (
         {"action": "accept_all", "return_to": "//evil.example", "source": "preferences"},
-        Choice(Action.ACCEPT_ALL, frozenset(CHOOSABLE), {}, "/", Origin.PREFERENCES),
+        Choice(Action.ACCEPT_ALL, frozenset(CHOOSABLE), {}, "/", ChoiceSurface.PREFERENCES),
     ),
     ({"action": "reject_all", "source": "nonsense"}, Choice(Action.REJECT_ALL)),
 ]

@@ -9,7 +9,7 @@ import pytest
 from consent_rules.categories import Audience, Regime
 from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import load_config
-from consent_rules.rules import Rules, SiteRules, says_patient
+from consent_rules.rules import Rules, SiteRules, has_patient_mark
 from consent_rules.vendors import Vendor
 from tests.support.example_rules import TODAY, VENDORS, site
 
@@ -161,7 +161,7 @@ def test_rules_without_a_star(rule: str, path: str) -> None:
 )
 def test_marks_of_the_origin(built: Rules, marks: tuple[str, ...], audience: Audience) -> None:
     assert www(built).audience_of("/", (), marks) is audience
-    assert says_patient(marks) is (audience is PATIENT)
+    assert has_patient_mark(marks) is (audience is PATIENT)
 
 
 def test_a_mark_never_loosens(built: Rules) -> None:

@@ -12,8 +12,8 @@ from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import Category
 from consent_rules.vendors import Vendor
 from proxy.cookies.cookie_header import names_in, value_in, values_in
-from proxy.cookies.expiry import cookie_domains, expiring, paths_above
-from proxy.cookies.vendor_cookies import CookieIndex, allowed_set_cookies, without_closed
+from proxy.cookies.expiry import cookie_domains, expiring_set_cookies, paths_above
+from proxy.cookies.vendor_cookies import CookieIndex, allowed_set_cookies, without_closed_cookies
 
 
 def vendor(id: str, *cookies: str) -> Vendor:
@@ -100,21 +100,21 @@ def test_an_open_owner_is_enough() -> None:
     ],
 )
 def test_without_closed(header: str, kept: str, closed: list[str]) -> None:
-    assert without_closed(header, INDEX, NOBODY) == (kept, closed)
+    assert without_closed_cookies(header, INDEX, NOBODY) == (kept, closed)
 
 
 @given(st.lists(st.sampled_from(["_ga=1", "a=1", "_hjX", "", " b = 2", '"']), max_size=8))
 def test_filtering_leaves_nothing_closed_and_loses_nothing_else(pairs: list[str]) -> None:
     header = ";".join(pairs)
-    kept, closed = without_closed(header, INDEX, NOBODY)
-    assert without_closed(kept, INDEX, NOBODY) == (kept, [])
+    kept, closed = without_closed_cookies(header, INDEX, NOBODY)
+    assert without_closed_cookies(kept, INDEX, NOBODY) == (kept, [])
     assert sorted(names_in(kept) + closed) == sorted(names_in(header))
 
 
 def test_open_vendors_cookies_stay() -> None:
     header = "_ga=1; _hjX=1"
-    assert without_closed(header, INDEX, frozenset({"ga"})) == ("_ga=1", ["_hjX"])
-    assert without_closed(header, INDEX, frozenset({"ga", "hj"})) == (header, [])
+    assert without_closed_cookies(header, INDEX, frozenset({"ga"})) == ("_ga=1", ["_hjX"])
+    assert without_closed_cookies(header, INDEX, frozenset({"ga", "hj"})) == (header, [])
 
 
 def test_reading() -> None:
@@ -165,27 +165,29 @@ def test_cookie_domains(host: str, domains: tuple[str, ...]) -> None:
 
 
 def test_expiring() -> None:
-    assert expiring(["_ga", "_ga"], "www.example.com") == [
+    assert expiring_set_cookies(["_ga", "_ga"], "www.example.com") == [
         "_ga=; Path=/; Max-Age=0",
         "_ga=; Path=/; Max-Age=0; Domain=www.example.com",
         "_ga=; Path=/; Max-Age=0; Domain=example.com",
     ]
-    assert expiring(["__Host-x"], "www.example.com") == ["__Host-x=; Path=/; Max-Age=0; Secure"]
-    assert expiring(["__Secure-x"], "example.com") == [
+    assert expiring_set_cookies(["__Host-x"], "www.example.com") == [
+        "__Host-x=; Path=/; Max-Age=0; Secure"
+    ]
+    assert expiring_set_cookies(["__Secure-x"], "example.com") == [
         "__Secure-x=; Path=/; Max-Age=0; Secure",
         "__Secure-x=; Path=/; Max-Age=0; Domain=example.com; Secure",
     ]
-    assert expiring(["a", "__Host-b"], "localhost", "/x") == [
+    assert expiring_set_cookies(["a", "__Host-b"], "localhost", "/x") == [
         "a=; Path=/; Max-Age=0",
         "__Host-b=; Path=/; Max-Age=0; Secure",
         "a=; Path=/x; Max-Age=0",
         "a=; Path=/x/; Max-Age=0",
     ]
-    assert expiring(["a"], "localhost", secure=True) == [
+    assert expiring_set_cookies(["a"], "localhost", secure=True) == [
         "a=; Path=/; Max-Age=0",
         "a=; Path=/; Max-Age=0; Secure; Partitioned",
     ]
-    assert expiring([], "www.example.com") == []
+    assert expiring_set_cookies([], "www.example.com") == []
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,9 @@ def test_where_a_cookie_may_be(path: str, paths: list[str]) -> None:
 
 
 def test_so_many_that_no_proxy_would_take_the_answer() -> None:
-    values = expiring([f"_ga_{n}" for n in range(500)], "www.example.com", "/a/b", secure=True)
+    values = expiring_set_cookies(
+        [f"_ga_{n}" for n in range(500)], "www.example.com", "/a/b", secure=True
+    )
     assert len(values) > 40
     assert sum(len("Set-Cookie: \r\n") + len(value) for value in values) <= 4096
 

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.preferences import ChoiceSource, Preferences
 from proxy.cookies import preference_cookie as tokens
-from proxy.cookies.preference_cookie import KeyFaultError, KeyRing, cookie_name, set_cookie
+from proxy.cookies.preference_cookie import KeyFileError, KeyRing, cookie_name, set_cookie
 from proxy.cookies.signing_keys import NoKeysError, first_keys, read_keys
 
 NOW = 1_790_000_000
@@ -416,7 +416,7 @@ def test_wrong_key_files(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "1.pem"
     file.write_bytes(content)
     file.chmod(0o600)
-    with pytest.raises(KeyFaultError, match=message) as caught:
+    with pytest.raises(KeyFileError, match=message) as caught:
         read_keys(tmp_path)
     assert str(file) in str(caught.value)
 
@@ -426,24 +426,24 @@ def test_a_key_that_others_may_read(tmp_path: Path, mode: int) -> None:
     file = tmp_path / "1.pem"
     file.write_bytes(_pem(OLD))
     file.chmod(mode)
-    with pytest.raises(KeyFaultError, match=f"chmod 600 {file}"):
+    with pytest.raises(KeyFileError, match=f"chmod 600 {file}"):
         read_keys(tmp_path)
 
 
 def test_a_folder_where_a_key_should_be(tmp_path: Path) -> None:
     (tmp_path / "1.pem").mkdir(mode=0o700)
-    with pytest.raises(KeyFaultError, match=r"1\.pem: cannot be read"):
+    with pytest.raises(KeyFileError, match=r"1\.pem: cannot be read"):
         read_keys(tmp_path)
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("")
-    with pytest.raises(KeyFaultError, match="not a folder"):
+    with pytest.raises(KeyFileError, match="not a folder"):
         first_keys(tmp_path / "keys", WHEN)
 
 
 def test_a_folder_is_made_below_one_that_is_there(tmp_path: Path) -> None:
-    with pytest.raises(KeyFaultError, match=r"no key can be made here .*; create the folder"):
+    with pytest.raises(KeyFileError, match=r"no key can be made here .*; create the folder"):
         first_keys(tmp_path / "etc" / "keys", WHEN)
     assert list(tmp_path.iterdir()) == []
 
@@ -455,11 +455,11 @@ def test_a_key_that_cannot_be_written_leaves_no_folder(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(KeyFaultError, match="No space left"):
+    with pytest.raises(KeyFileError, match="No space left"):
         first_keys(tmp_path / "keys", WHEN)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "there").mkdir()
-    with pytest.raises(KeyFaultError, match="No space left"):
+    with pytest.raises(KeyFileError, match="No space left"):
         first_keys(tmp_path / "there", WHEN)
     assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
 

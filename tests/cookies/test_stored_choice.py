@@ -28,8 +28,8 @@ OTHER = KeyRing({"1.pem": Ed25519PrivateKey.from_private_bytes(b"2" * 32)})
 SITES = ("www", "blog")
 
 
-def choice(made_at: int = NOW, *allowed: Category, lasts: int = 1000) -> Preferences:
-    return Preferences(frozenset(allowed), "2", made_at=made_at, expires_at=made_at + lasts)
+def choice(made_at: int = NOW, *allowed: Category, max_age: int = 1000) -> Preferences:
+    return Preferences(frozenset(allowed), "2", made_at=made_at, expires_at=made_at + max_age)
 
 
 def token(made_at: int = NOW, *allowed: Category, site: str = "www") -> str:
@@ -42,11 +42,11 @@ def read(
     domain: str = "",
     secure: bool = False,
     now: float = NOW + 10,
-    lasts: int = 10**8,
+    max_age: int = 10**8,
     keys: KeyRing = RING,
 ) -> StoredChoice:
     sites = SITES if domain else ("www",)
-    return stored_choice(header, keys, sites, domain, now, lasts=lasts, secure=secure)
+    return stored_choice(header, keys, sites, domain, now, max_age=max_age, secure=secure)
 
 
 # --- None, good, unreadable
@@ -135,10 +135,10 @@ def test_date(now: float, until: float, in_force: bool, ask_again: bool) -> None
 
 def test_a_choice_does_not_outlast_the_present_config() -> None:
     header = f"consent={token(NOW, Category.ANALYTICS)}"
-    found = read(header, lasts=100)
+    found = read(header, max_age=100)
     assert found.preferences == replace(choice(NOW, Category.ANALYTICS), expires_at=NOW + 100)
     assert found.until == NOW + 100
-    late = read(header, lasts=100, now=NOW + 100).preferences
+    late = read(header, max_age=100, now=NOW + 100).preferences
     assert late is not None and late.lapsed and late.ask_again
 
 

@@ -13,7 +13,13 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http.content_coding import CodingError, asked_of_upstream, decoded, encoded, negotiated
+from proxy.http.content_coding import (
+    CodingError,
+    decoded,
+    encoded,
+    negotiated,
+    upstream_accept_encoding,
+)
 
 LIMIT = 1_000_000
 
@@ -159,4 +165,4 @@ def test_negotiated(header: str, coding: str) -> None:
     ],
 )
 def test_asked_of_upstream(header: str, asked: str) -> None:
-    assert asked_of_upstream(header) == asked
+    assert upstream_accept_encoding(header) == asked

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient, AiohttpRawServer
 
 from consent_rules.config.load import load_config
-from proxy.observability.admin import admin_names, is_own_name, make_admin
+from proxy.observability.admin import admin_host_names, is_admin_host, make_admin
 from proxy.observability.metrics import Metrics
 from tests.support.site import HOST, PAGE, Proxied, config_text, proxied, reply
 
@@ -167,7 +167,7 @@ async def test_only_names_that_are_its_own(
 
 
 def test_a_client_without_a_host_is_no_browser() -> None:
-    assert is_own_name("", frozenset())
+    assert is_admin_host("", frozenset())
 
 
 async def test_a_unix_socket_goes_by_any_name(site: Proxied, tmp_path: Path) -> None:
@@ -198,4 +198,4 @@ async def test_a_unix_socket_goes_by_any_name(site: Proxied, tmp_path: Path) -> 
 def test_its_own_names(listen: str, hosts: str, names: set[str]) -> None:
     text = config_text(1).replace("[proxy]\n", f'[proxy]\nadmin_listen = "{listen}"\n{hosts}\n', 1)
     config = load_config(text, "c.toml", today=datetime.date(2026, 1, 1)).config
-    assert admin_names(config.proxy.admin_listen, config.proxy.admin_hosts) == names
+    assert admin_host_names(config.proxy.admin_listen, config.proxy.admin_hosts) == names

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from consent_rules.categories import Audience
-from proxy.observability.csp_reports import reported
+from proxy.observability.csp_reports import parse_csp_report
 from proxy.observability.discovered import MORE_PAGES, Sightings, as_config, read_discovered
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.served_pages import MAX_PAGES, ServedPages
@@ -195,7 +195,7 @@ async def test_a_network_names_so_many_new_hosts(tmp_path: Path) -> None:
         await report(site, "/", "https://late.example/", sender="198.51.100.1")
         await report(site, "/", "https://late.example/", sender="192.0.2.1")
         found = kept(site, tmp_path)
-        named = {host for host, (_, _, reported) in found.items() if reported}
+        named = {host for host, (_, _, parse_csp_report) in found.items() if parse_csp_report}
         assert len(named) <= 21
         assert "late.example" in named
         assert "same.example" not in named
@@ -308,7 +308,7 @@ async def test_reports_are_limited(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_reports(body: bytes, pairs: list[tuple[str, str]]) -> None:
-    assert list(reported(body)) == pairs
+    assert list(parse_csp_report(body)) == pairs
 
 
 def test_a_site_names_so_many_pages(tmp_path: Path) -> None:

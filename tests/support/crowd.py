@@ -17,7 +17,7 @@ from consent_rules.preferences import Preferences, strictest
 from consent_rules.rules import PageContext
 from proxy.banner.texts import texts_for
 from proxy.cookies.cookie_header import names_in
-from proxy.cookies.expiry import expiring
+from proxy.cookies.expiry import expiring_set_cookies
 from proxy.cookies.preference_cookie import (
     KeyRing,
     cookie_name,
@@ -294,5 +294,7 @@ class Offline:
                 for name in names_in(person.cookie_header)
                 if self._index.is_closed(name, openings)
             ]
-            found += expiring(names, HOST, request.target.partition("?")[0], secure=person.secure)
+            found += expiring_set_cookies(
+                names, HOST, request.target.partition("?")[0], secure=person.secure
+            )
         return tuple(found)

@@ -274,7 +274,7 @@ async def in_front_of(
         limits = Limits(grace=2.0, linger=0.5)
         memory = fast_path_lookup(lambda: running)
         serving = asyncio.create_task(
-            serve(handler, listener, stop=stop, limits=limits, access=access, memory=memory)
+            serve(handler, listener, stop=stop, limits=limits, access=access, fast_path=memory)
         )
         try:
             yield Proxied(listener.getsockname()[1], running, config, {})

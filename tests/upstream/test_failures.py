@@ -100,16 +100,16 @@ ALMOST = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Lo"
 
 HEAD_FAILURES = [
     ("silent before the head", silent(), 504, "no response head within"),
-    ("closes before the head", answers(b""), 502, "closed the connection before it answered"),
+    ("closes before the head", answers(b""), 502, "closed the connection before its response"),
     ("closes within the head", answers(ALMOST), 502, "closed the connection"),
-    ("garbage", answers(b"dfa72496 what\r\n\r\n"), 502, "malformed HTTP"),
-    ("TLS alert", answers(b"\x15\x03\x01\x00\x02\x02\x46"), 502, "malformed HTTP"),
-    ("bad status", answers(b"HTTP/1.1 2OO OK\r\n\r\n"), 502, "malformed HTTP"),
+    ("garbage", answers(b"dfa72496 what\r\n\r\n"), 502, "malformed response"),
+    ("TLS alert", answers(b"\x15\x03\x01\x00\x02\x02\x46"), 502, "malformed response"),
+    ("bad status", answers(b"HTTP/1.1 2OO OK\r\n\r\n"), 502, "malformed response"),
     (
         "two lengths",
         answers(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nhello"),
         502,
-        "malformed HTTP",
+        "malformed response",
     ),
     (
         "length and chunks",
@@ -117,13 +117,13 @@ HEAD_FAILURES = [
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         ),
         502,
-        "malformed HTTP",
+        "malformed response",
     ),
     (
         "NUL in a header",
         answers(b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n"),
         502,
-        "malformed HTTP",
+        "malformed response",
     ),
     (
         "control in a header",
@@ -131,8 +131,8 @@ HEAD_FAILURES = [
         502,
         "",
     ),
-    ("head too large", answers(ok(b"x", b"X-A: " + b"a" * 70_000)), 502, "malformed HTTP"),
-    ("too many headers", answers(ok(b"x", *[b"X-A: a"] * 500)), 502, "malformed HTTP"),
+    ("head too large", answers(ok(b"x", b"X-A: " + b"a" * 70_000)), 502, "malformed response"),
+    ("too many headers", answers(ok(b"x", *[b"X-A: a"] * 500)), 502, "malformed response"),
     (
         "unasked 101",
         answers(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", keep=True),

@@ -201,7 +201,7 @@ async def test_upstream_that_takes_no_body() -> None:
             response = await visitor.head()
             sending.cancel()
     assert status_of(response) == 504
-    assert "took none" in front.logged[-1]
+    assert "read none" in front.logged[-1]
 
 
 async def test_answer_before_the_end_of_the_body() -> None:

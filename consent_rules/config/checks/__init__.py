@@ -1,7 +1,7 @@
 """Checks across several values of the config, in order.
 
-Each check looks at partial tables, so it also runs on what is valid in a broken file. What is
-only a risk is in `warnings`.
+Each check reads partial tables, so it also runs on the valid part of an invalid file. What is only
+a risk is in `warnings`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,6 @@ _CHECKS = (
 
 
 def check_all(context: CheckContext) -> Iterator[Problem]:
-    """Every error and expired tag that is not a matter of shape."""
+    """Every error that is not in the schema, and every expired tag."""
     for check in _CHECKS:
         yield from check(context)

@@ -1,4 +1,4 @@
-"""What checks read of a config, and the names they give to its tables."""
+"""CheckContext: what checks read of a config, and how messages name its tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from consent_rules.wording import quoted
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What the checks look at."""
+    """The tables, catalogue and positions that the checks read."""
 
     tables: PartialTables
     catalogue: Mapping[str, Vendor]

@@ -15,16 +15,16 @@ def public_suffixes() -> PublicSuffixList:
 
 @cache
 def known_suffixes() -> PublicSuffixList:
-    """The list alone: "localhost" and "internal" are no suffixes, and may have a star."""
+    """The list only: "localhost" and "internal" are not on it, and may have a star."""
     return PublicSuffixList(accept_unknown=False)
 
 
 @cache
 def icann_suffixes() -> PublicSuffixList:
-    """The registries' part: a vendor may own a private suffix ("*.hubspotpagebuilder.com")."""
+    """The ICANN section: a vendor may own a private suffix ("*.hubspotpagebuilder.com")."""
     return PublicSuffixList(accept_unknown=False, only_icann=True)
 
 
 def is_wide(host: str, suffixes: PublicSuffixList) -> bool:
-    """Whether a host pattern covers the sites of everybody below a public suffix."""
+    """Whether a host pattern covers unrelated sites below a public suffix."""
     return host.startswith("*.") and bool(suffixes.is_public(host[2:].partition(":")[0]))

@@ -73,6 +73,6 @@ def check_regions(context: CheckContext) -> Iterator[Problem]:
 def check_theme(context: CheckContext) -> Iterator[Problem]:
     theme = context.tables.theme
     if not theme.model.model_fields.keys() <= theme.values.keys():
-        return  # the broken value may be the one that would make it readable
+        return  # the invalid value may be the one that gives the contrast
     for key, message in contrast_errors(theme.values):
         yield Problem(theme.at(key), message)

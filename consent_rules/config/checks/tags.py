@@ -99,7 +99,7 @@ def check_pages(context: CheckContext) -> Iterator[Problem]:
                     f'pages: {quoted(page)} lies under "{prefix}", which is not the site\'s; '
                     "the tag would never act there",
                 )
-        # A broken page or an unknown site may well be the marketing one that is meant.
+        # An invalid page or an unknown site may be the intended marketing one.
         whole = None not in tag.values.get("pages", (None,))
         named = [sites.get(name) for _, name in tag.items("sites")]
         rules = [
@@ -112,7 +112,7 @@ def check_pages(context: CheckContext) -> Iterator[Problem]:
             continue
         if may_act_for_patients(vendor, baa=tag.get("baa") is not False):
             continue
-        # At fault are the pages, or the sites when the pages are left at their default.
+        # The problem is at the pages, or at the sites where the pages are left at their default.
         path = pages[0][0] if context.places.has(pages[0][0]) else tag.at("sites")
         where = f"all its pages are patient pages ({context.line(rules[0] or (), path)})"
         if may_act_for_patients(vendor, baa=True):
@@ -132,7 +132,7 @@ def check_pages(context: CheckContext) -> Iterator[Problem]:
 
 
 def _patient_rule(site: PartialTable, page: str) -> Path | None:
-    """The place in the config by which all of `page` is for patients, or None."""
+    """The path in the config that makes all of `page` a patient page, or None."""
     if site.get("audience") is Audience.PATIENT:
         return site.at("audience")
     for path, rule in site.items("pages"):
@@ -182,7 +182,7 @@ def _no_agreement(tag: PartialTable, vendor: Vendor) -> Problem:
 
 
 def check_pins(context: CheckContext) -> Iterator[Problem]:
-    """A pin on a script that is not the vendor's would never be looked at."""
+    """A pin on a script that is not the vendor's has no effect."""
     for tag in context.tables.tags:
         vendor = context.vendors.get(tag.get("vendor") or "")
         if vendor is None:
@@ -214,7 +214,7 @@ def check_duplicates(context: CheckContext) -> Iterator[Problem]:
     seen: dict[tuple[str, str, str], PartialTable] = {}
     for tag in context.tables.tags:
         expires = tag.get("expires")
-        # Who renews a tag may leave the old one standing until it is tidied away.
+        # A renewed tag's predecessor may remain in the file.
         if tag.get("vendor") is None or (expires is not None and expires <= context.today):
             continue
         twice: tuple[Path, str, str, PartialTable] | None = None

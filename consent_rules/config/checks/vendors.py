@@ -38,7 +38,7 @@ def check_new_vendors(context: CheckContext) -> Iterator[Problem]:
             continue
         seen.add(key)
         for name, example in (("name", '"Acme Chat"'), ("category", '"functional"')):
-            # A broken value is not in the table, and reported already.
+            # An invalid value is not in the table, and reported already.
             if name in table.values and table.get(name) is None:
                 yield Problem(
                     table.path,
@@ -57,7 +57,9 @@ def check_new_vendors(context: CheckContext) -> Iterator[Problem]:
 
 
 def _perhaps_known(table: PartialTable, context: CheckContext) -> str:
-    """The search looks at the whole catalogue: only for a vendor with a problem."""
+    """The vendors that may be meant. Searches the whole catalogue: only for a vendor with a
+    problem.
+    """
     if "name" not in table.values:
         return ""
     near = meant_vendors(table.get("id"), context.catalogue)[:1]

@@ -18,7 +18,7 @@ Value = str | bool | datetime.date | tuple[str, ...]
 
 
 class UneditableError(ValueError):
-    """The text is written in a way that cannot be changed in place. The message has what to do."""
+    """The text cannot be edited in place. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def with_table(text: str, name: str, values: Mapping[str, Value]) -> str:
 
 
 def with_value(text: str, name: str, index: int, key: str, value: Value) -> str:
-    """The text with one value of the `index`-th `[[name]]` table written anew."""
+    """The text with one value of the `index`-th `[[name]]` table replaced."""
     source = text.encode()
     start, end = _table(source, name, index).pairs.get(key, (0, 0))
     if not end:

@@ -17,18 +17,18 @@ Place = tuple[int, int]
 
 _KEYS = frozenset({"bare_key", "quoted_key", "dotted_key"})
 _MAX_DEPTH = 100
-"""Parts of a key that are looked at. No table of ours lies deeper than three."""
+"""Parts of a key that are read. No table of ours lies deeper than three."""
 _NO_VALUES = frozenset({"comment", "ERROR"})
 
 
 @cache
 def toml_parser() -> Parser:
-    """Reads TOML into a tree with places; never fails: what is no TOML becomes ERROR nodes."""
+    """Parses TOML into a tree with positions; never fails: invalid text becomes ERROR nodes."""
     return Parser(Language(tree_sitter_toml.language()))
 
 
 class TomlLines:
-    """The places of one text. Where a path is not found, its nearest known parent stands in.
+    """The positions of one text. For an unknown path, its nearest known parent's.
 
     The text is parsed on the first look-up: a file without problems never is.
     """
@@ -101,7 +101,7 @@ class _Places:
                 path = (*path, index)
                 self._note(path, place, place)
             elif path in self._lengths:
-                # A header below an array of tables speaks of its latest element.
+                # A header below an array of tables refers to its latest element.
                 path = (*path, self._lengths[path] - 1)
         for child in node.children:
             if child.type == "pair":

@@ -12,14 +12,14 @@ from proxy.http.adapters.writer import ExactWriter
 
 
 class NotSentError(ServerDisconnectedError):
-    """The kept connection was found unusable before a byte of the request was written."""
+    """The reused connection was unusable before a byte of the request was written."""
 
 
 class ExactRequest(ClientRequest):
     """A request to an upstream: written by an `ExactWriter`, target and headers as given.
 
-    `reused` tells whether it last went out on a connection that had already served another one:
-    only then can "the upstream closed the connection" mean "it never saw this request".
+    `reused` is set where it was last sent on a connection that had already served another one: only
+    then can "the upstream closed the connection" mean "it never saw this request".
     """
 
     reused = False
@@ -31,9 +31,9 @@ class ExactRequest(ClientRequest):
         self.reused = getattr(protocol, "served_before", False)
         protocol.served_before = True  # type: ignore[attr-defined]
         if self.reused and protocol.should_close:
-            # Something came while the connection was idle, such as the body of an answer to HEAD.
-            # It would pass for the answer to this request: another visitor's, perhaps.
-            raise NotSentError("the upstream sent something that nobody had asked for")
+            # Bytes arrived while the connection was idle, such as the body of a response to HEAD.
+            # They would be taken for the response to this request: another visitor's, perhaps.
+            raise NotSentError("the upstream sent bytes without a request")
 
         attach_interim(protocol)
         writer = ExactWriter(protocol, self.loop)

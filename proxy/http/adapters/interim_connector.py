@@ -15,13 +15,13 @@ from aiohttp.streams import StreamReader
 OnInterim = Callable[[RawResponseMessage], None]
 
 ON_INTERIM: web.RequestKey[OnInterim] = web.RequestKey("on_interim")
-"""On a visitor's request: who is told of interim responses to it."""
+"""On a visitor's request: the callback for interim responses to it."""
 interim_listener: ContextVar[OnInterim | None] = ContextVar("interim_listener", default=None)
-"""Who is told of the interim responses to the request that this task is about to make."""
+"""The callback for interim responses to the request that this task is about to send."""
 
 
 class InterimConnector(TCPConnector):
-    """A pool of connections that report them. aiohttp names their class nowhere else."""
+    """A connection pool that reports interim responses."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -42,6 +42,6 @@ class _InterimHandler(ResponseHandler):
 
 
 def attach_interim(protocol: ResponseHandler) -> None:
-    """Report interim responses on a connection to who waits in this context, to nobody else."""
+    """Report a connection's interim responses to the request of the current context only."""
     if isinstance(protocol, _InterimHandler):
         protocol.on_interim = interim_listener.get()

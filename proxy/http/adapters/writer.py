@@ -20,7 +20,9 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def has_control(values: Iterable[str]) -> bool:
-    """Whether one of these header values could not be written; aiohttp reads some of them."""
+    """Whether one of these header values holds a control character, which aiohttp reads but cannot
+    write.
+    """
     return any(map(_CONTROLS.search, values))
 
 
@@ -47,16 +49,15 @@ class ExactWriter(StreamWriter):
 
 
 class ProxyResponse(web.StreamResponse):
-    """An answer whose headers are the upstream's: no Content-Type is made up.
-
-    A guessed `application/octet-stream` would turn a page that browsers sniff into a download.
-    `sent` is the body, where it was sent as a whole.
+    """A response with the upstream's headers: no Content-Type is added, for a guessed
+    `application/octet-stream` would turn a page that browsers sniff into a download. `sent` is the
+    body, where it was sent as a whole.
     """
 
     sent = b""
 
     async def send(self, request: web.BaseRequest, body: bytes) -> ProxyResponse:
-        """Send the whole answer."""
+        """Send the whole response."""
         self.sent = body
         if body:
             self.hold_headers()
