@@ -69,6 +69,15 @@ class Hits:
         own = sum(b"/g/collect" in one.line for one in self.site.asked)
         return own + len(self.elsewhere)
 
+    def begin(self, page: Page) -> None:
+        """Wait until there are some; what the browser asks for is answered meanwhile."""
+
+        def some() -> bool:
+            page.wait_for_timeout(50)
+            return self.count() > 2
+
+        until(some, "the vendor's script runs")
+
 
 @contextmanager
 def visiting(
@@ -139,7 +148,7 @@ REFUSALS = {"banner": by_banner, "switches": by_switches, "another tab": in_anot
 
 
 def ends_with(refuse: Callable[[Page], None], page: Page, hits: Hits) -> None:
-    until(lambda: hits.count() > 2 or bool(page.wait_for_timeout(50)), "it runs before a choice")
+    hits.begin(page)
     refuse(page)
     page.wait_for_function("window.same !== true")
     page.wait_for_load_state("load")
@@ -174,4 +183,4 @@ def test_what_an_own_file_asked_for_in_vain_runs_with_a_consent(
         assert hits.count() == 0
         page.get_by_role("button", name="Accept all").click()
         page.wait_for_function("window.same !== true")
-        until(lambda: hits.count() > 2 or bool(page.wait_for_timeout(50)), "it runs with a consent")
+        hits.begin(page)

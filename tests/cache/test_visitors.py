@@ -224,8 +224,8 @@ async def test_a_document_in_xml_in_many_packets(
     tmp_path: Path, caching: str, coding: str, framing: str
 ) -> None:
     document = b'<x><link rel="preconnect" href="https://pixel.example/"/>%b</x>' % (b"<y/>" * 300)
-    pack = {"": bytes, "gzip": gzip.compress, "deflate": zlib.compress}[coding]
-    body = pack(document)
+    packed = {"": document, "gzip": gzip.compress(document), "deflate": zlib.compress(document)}
+    body = packed[coding]
     headers = [caching, "Content-Type: application/xhtml+xml"]
     headers += [f"Content-Encoding: {coding}"] if coding else []
     match framing:
