@@ -19,24 +19,26 @@ class Hydration(StrEnum):
     WHOLE = "the document, with its head"
 
 
-_WHOLE = (b"__reactRouter", b"__remixContext", b"entry.client-")  # React Router, Remix
-_PART = (
-    b"/_next/static/", b"__next_f", b"__NEXT_DATA__",  # Next.js
-    b"<!--$-->", b"<!--$?-->", b"data-reactroot",  # React
-    b"__NUXT", b"<!--[-->", b"data-server-rendered",  # Nuxt, Vue; Svelte's comments are the same
-    b"__sveltekit", b"<astro-island", b"ng-server-context", b"___gatsby", b"__docusaurus",
-    b"q:container", b"data-hk=",  # Qwik, Solid
-)  # fmt: skip
-
+# Patterns that begin with letters of their own are searched for many times faster than others.
+_GLOBALS = re.compile(
+    rb"__(?:(?P<whole>reactRouter|remixContext)"  # React Router, Remix
+    rb"|next_f|NEXT_DATA__|NUXT|sveltekit|docusaurus|_gatsby)"
+)
+_COMMENTS = re.compile(rb"<!--(?:\$\??|\[)-->")  # React; Vue and Svelte
+_ATTRIBUTES = re.compile(rb"data-(?:reactroot|server-rendered|hk=)")  # React, Vue, Solid
 _PARTED = re.compile(rb"[^\s>] ?<!-- -->[^\s<]")
+_MARKS = (b"/_next/static/", b"<astro-island", b"ng-server-context", b"q:container")
+_ENTRY = b"entry.client-"
+"""The script that React Router and Remix begin with: named in the head, unlike their state."""
 
 
 def hydration_of(body: bytes) -> Hydration:
     """What a framework hydrates of a page, or of a part of one, by the marks that it bears."""
-    if any(mark in body for mark in _WHOLE):
+    named = _GLOBALS.search(body)
+    if (named is not None and named["whole"]) or _ENTRY in body:
         return Hydration.WHOLE
-    if any(mark in body for mark in _PART):
+    if named is not None or _COMMENTS.search(body) or _ATTRIBUTES.search(body):
         return Hydration.PART
     # React parts two texts so: "Page <!-- -->2".
     parted = b"<!-- -->" in body and _PARTED.search(body)
-    return Hydration.PART if parted else Hydration.NONE
+    return Hydration.PART if parted or any(mark in body for mark in _MARKS) else Hydration.NONE
