@@ -15,11 +15,12 @@ export PYTHON CHROMIUM
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e browser \
+.PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e \
+        test-frameworks browser \
         lighthouse bench build update clean-room clean
 
 help: ## what there is to run
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN) ## the demo site behind the proxy; prints what to open (ARGS="--proxy-port 8090")
 	@$(PY) -m examples.demo $(ARGS)
@@ -66,7 +67,12 @@ test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" choo
 
 test-e2e: $(READY) browser ## tests in real Chromium
 	@echo "== tests in Chromium"
-	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && $(PY) -m pytest e2e $(ARGS)
+	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && \
+	$(PY) -m pytest e2e -m "not frameworks" $(ARGS)
+
+test-frameworks: $(READY) browser ## sites built with each framework of docs/compatibility.md, in Chromium
+	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && \
+	$(PY) -m pytest e2e/test_frameworks.py e2e/test_hydration.py $(ARGS)
 
 browser: $(READY) ## install what the browser tests need, where it is missing: Chromium, npm packages
 	@scripts/npm-install e2e
@@ -97,7 +103,7 @@ clean-room: ## both commands, make demo and make test, in a Debian that has noth
 	@scripts/clean-room $(ARGS)
 
 clean: ## remove what these targets made
-	@rm -rf $(VENV) .venv-newest .tools dist bench/output e2e/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-newest .tools dist bench/output e2e/output e2e/frameworks/*/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: $(READY)

@@ -37,7 +37,7 @@ def test_placeholder_has_the_size_of_the_video(
 
 def test_placeholder_says_whose_video_it_is(visitor: Visitor) -> None:
     visitor.open(EVERY_VENDOR)
-    assert catalogue()[VIDEO].name in visitor.page.locator(BOX).first.inner_text()
+    assert catalogue()[VIDEO].name in visitor.placeholder.locator("body").inner_text()
 
 
 def test_video_loads_when_allowed(visitor: Visitor) -> None:
@@ -70,13 +70,13 @@ def test_allowing_the_video_alone_opens_nothing_else(
 def test_loading_the_video_once_is_no_choice(new_visitor: NewVisitor, javascript: bool) -> None:
     visitor = new_visitor(java_script_enabled=javascript)
     visitor.open(EVERY_VENDOR)
-    visitor.page.get_by_role("button", name="Load once").click()
+    visitor.placeholder.get_by_role("button", name="Load once").click()
     until(lambda: VIDEO in visitor.fired(), "the video loads")
     assert visitor.fired() == {VIDEO}
     visitor.leave()
     visitor.open(EVERY_VENDOR)
     assert visitor.fired() == set()
-    assert visitor.page.get_by_role("button", name="Load once").is_visible()
+    assert visitor.placeholder.get_by_role("button", name="Load once").is_visible()
 
 
 def test_video_is_approved_below_the_blog_only(visitor: Visitor) -> None:

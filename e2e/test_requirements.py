@@ -244,6 +244,6 @@ def test_u10_health_data_laws_ask_for_consent_first(new_visitor: NewVisitor, sta
 def test_u11_a_video_waits_behind_a_placeholder(visitor: Visitor) -> None:
     visitor.open(EVERY_VENDOR)
     assert visitor.fired() == set()
-    assert visitor.page.get_by_role("button", name="Load once").is_visible()
-    visitor.page.get_by_role("button", name="Load once").click()
+    assert visitor.placeholder.get_by_role("button", name="Load once").is_visible()
+    visitor.placeholder.get_by_role("button", name="Load once").click()
     until(lambda: VIDEO in visitor.fired(), "the video loads")

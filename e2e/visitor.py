@@ -12,6 +12,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Frame,
+    FrameLocator,
     Locator,
     Page,
     Request,
@@ -105,9 +106,14 @@ class Visitor:
     def reject_all(self) -> None:
         self._choose_with(self.reject_button)
 
+    @property
+    def placeholder(self) -> FrameLocator:
+        """What the first closed frame shows."""
+        return self.page.frame_locator("iframe[srcdoc]").first
+
     def allow_vendor(self, name: str) -> None:
         """On the placeholder of a closed embed."""
-        self._choose_with(self.page.get_by_role("button", name=f"allow {name}"))
+        self._choose_with(self.placeholder.get_by_role("button", name=f"allow {name}"))
 
     def choose(self, categories: Iterable[str]) -> None:
         """On the preferences page: exactly these categories."""

@@ -30,6 +30,8 @@ class Kind(StrEnum):
     """The preferences page: a style of its own, and a script that the page works without."""
     PLACEHOLDER = "placeholder"
     """Closed embeds on the page: a style in addition."""
+    FRAME = "frame"
+    """The page within a closed frame: a style of its own."""
     KEEPS = "keeps"
     """Closed embeds that can be opened: a script that saves form fields."""
 
@@ -56,10 +58,9 @@ def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
 def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
     if kind is Kind.PREFERENCES:
         return theme_css(theme, ":root") + _css("preferences"), minified_script("kept.js")
-    if kind is Kind.PLACEHOLDER:
-        return theme_css(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(
-            _css("placeholder")
-        ), ""
+    if kind in {Kind.PLACEHOLDER, Kind.FRAME}:
+        css = _css("placeholder") + (_css("frame") if kind is Kind.FRAME else "")
+        return theme_css(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(css), ""
     if kind is Kind.KEEPS:
         return "", minified_script("keeps.js", keep=_read("keep.js"))
     link = _with_high_specificity(_css("link"))

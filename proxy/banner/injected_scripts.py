@@ -2,7 +2,7 @@
 
 `stubs` stand in for what a closed vendor's code would have defined, so that the site's own calls
 do not fail. The `guard` turns a client-side navigation into a patient page into a full load: the
-scripts that already run must not come along.
+scripts that already run must not come along. `reattach` is for pages that a framework hydrates.
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ def disable_webrtc() -> Script:
 def restore() -> Script:
     """Restore the form fields that a visitor had filled in before a choice reloaded the page."""
     return inline_script(minified_script("restore.js"), {})
+
+
+def reattach(*, wholly: bool) -> Script:
+    """Keeps our own markup out of a framework's way, and on the page. It goes behind all else of
+    ours in the head. `wholly`: the framework takes over the whole document.
+    """
+    return inline_script(minified_script("reattach.js"), {"wholly": "1"} if wholly else {})
 
 
 def guard(patterns: Iterable[str]) -> Script | None:

@@ -1,5 +1,8 @@
 """The placeholder of a closed embed: a box of its size with the reason and a button to open it.
 
+A frame stays where it is and shows it as its own page (`srcdoc`): so the page keeps each of its
+elements, and whatever its rules make of a frame holds for the placeholder.
+
 The markup is phrasing content only (an `<iframe>` may stand in a `<p>`, where a `<div>` or a
 `<form>` would end the paragraph and change the page) and has no `<a>`, which would end a link
 around it. So its buttons belong to the form that `link_html(placeholders=True)` puts at the end
@@ -10,7 +13,12 @@ underneath, because a strict CSP allows no `style` attribute.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
+from markupsafe import Markup, escape
+
+from consent_rules.config.theme import Theme
+from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import environment
 from proxy.banner.texts import Texts
 from proxy.banner.views import PREFIX
@@ -26,6 +34,48 @@ def _pixels(value: str | None) -> str | None:
     return found[1] if found else None
 
 
+@lru_cache(maxsize=512)
+def frame_attribute(
+    vendor_id: str,
+    vendor_name: str,
+    kind: str,
+    texts: Texts,
+    theme: Theme,
+    *,
+    allow: bool = True,
+    prefix: str = PREFIX,
+    return_to: str = "",
+) -> str:
+    """The `srcdoc` of a closed frame, a whole attribute with a blank before it. Needs the hash of
+    `assets(theme, Kind.FRAME)` in the page's policy, which holds for what is within it, too.
+    """
+    page = (
+        environment()
+        .get_template("frame.html")
+        .render(
+            style=Markup(assets(theme, Kind.FRAME).style),  # noqa: S704 - ours
+            return_to=return_to,
+            **_words(vendor_id, vendor_name, kind, texts),
+            width="100%",
+            height="100%",
+            fills=True,
+            allow=allow,
+            prefix=prefix,
+        )
+    )
+    return f' srcdoc="{escape(page)}"'
+
+
+def _words(vendor_id: str, vendor_name: str, kind: str, texts: Texts) -> dict[str, object]:
+    known = kind if kind in KINDS else "other"
+    return {
+        "t": texts,
+        "vendor_id": vendor_id,
+        "vendor_name": vendor_name,
+        "sentence": texts.say(f"placeholder.{known}", vendor=vendor_name),
+    }
+
+
 def placeholder_html(
     vendor_id: str,
     vendor_name: str,
@@ -37,7 +87,8 @@ def placeholder_html(
     allow: bool = True,
     prefix: str = PREFIX,
 ) -> str:
-    """The placeholder of one embed; `width` and `height` are the attributes it had, if any.
+    """The placeholder of what a script makes a frame in; `width` and `height` are the attributes it
+    had, if any.
 
     A `kind` that is not in KINDS counts as "other". `allow=False` on patient pages: no choice opens
     it there, so there is no button.
@@ -49,12 +100,7 @@ def placeholder_html(
         environment()
         .get_template("placeholder.html")
         .render(
-            t=texts,
-            vendor_id=vendor_id,
-            vendor_name=vendor_name,
-            sentence=texts.say(
-                f"placeholder.{kind if kind in KINDS else 'other'}", vendor=vendor_name
-            ),
+            **_words(vendor_id, vendor_name, kind, texts),
             width=wide or "100%",
             height=high,
             fills=wide is None,

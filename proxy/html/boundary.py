@@ -18,7 +18,8 @@ from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import Target, origin_of, resolve
 from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.cmp_markup import marks_of
-from proxy.html.gates import Embed
+from proxy.html.frameworks import Hydration
+from proxy.html.gates import Edit, Embed
 from proxy.html.inline_script_owners import vendors_of_script
 from proxy.html.owners import (
     MARKETING_ONLY,
@@ -138,11 +139,11 @@ class OwnedResource:
     owners: frozenset[Owner]
     start: int
     end: int
-    closed: bytes
     closing: Closing
+    edits: tuple[Edit, ...]
+    """What closes it, and opens it. A placeholder for `embed` goes where the first one is."""
     embed: Embed | None = None
-    code_at: int = 0
-    opened: bytes | None = None
+    code_span: tuple[int, int] = (0, 0)
     code: str = ""
     """The text of an inline script."""
 
@@ -161,10 +162,17 @@ class CompileContext:
     nested: int = 0
     """Pages within attributes that were met so far."""
 
+    hydration: Hydration = Hydration.NONE
+
     _remembered: tuple[tuple[str, _OwnersByUrl], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._remembered = tuple((one, self.boundary.remembered_owners(one)) for one in self.bases)
+
+    @property
+    def hydrates(self) -> bool:
+        """Whether a framework may compare the page with what it would have made."""
+        return self.hydration is not Hydration.NONE
 
     @property
     def preferences_url(self) -> str:
@@ -214,9 +222,10 @@ def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext
     if not wanted:
         return found
     element = resource.element
-    written = found.opened or context.source.body[found.start : found.end]
+    opening = found.edits[0]
+    written = context.source.body[opening.start : opening.end]
     is_copied = found.attribute not in {"", "src"} and not marks_of(element)
-    is_script = is_html(element) and written[: len(_SCRIPT)].lower() == _SCRIPT
+    is_script = is_html(element) and written.lower() == _SCRIPT
     if len(wanted) > 1 or not is_script or is_copied:
         # No browser would look at the attribute, or a loader may leave it out of the script that it
         # makes: what cannot be held to its pin stays closed.
@@ -224,12 +233,11 @@ def apply_pins(found: OwnedResource, resource: Resource, context: CompileContext
     integrity = wanted.pop()
     if element.attr("integrity") == integrity and element.attr("crossorigin") is not None:
         return found
-    # Of attributes of one name the first counts (HTML, 13.2.5.33): these go before all others.
     added = f' integrity="{integrity}"'
     if element.attr("crossorigin") is None:
         added += ' crossorigin="anonymous"'
-    opened = _SCRIPT + added.encode("ascii") + written[len(_SCRIPT) :]
-    return replace(found, opened=opened)
+    opened = replace(opening, opened=_SCRIPT + added.encode("ascii"))
+    return replace(found, edits=(opened, *found.edits[1:]))
 
 
 def _base_url(base: str, url: str) -> str:

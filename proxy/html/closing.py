@@ -1,17 +1,18 @@
-"""The bytes that replace a closed resource."""
+"""What stands in a closed resource's place, and in an open one's where that takes a change."""
 
 from __future__ import annotations
 
 import html
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from proxy.html.boundary import CompileContext, is_url_text
-from proxy.html.cmp_markup import activate
 from proxy.html.css import css_urls
-from proxy.html.owners import KnownVendor, Owner
+from proxy.html.gates import Edit
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -19,76 +20,35 @@ from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
 _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 
 
-def opened_bytes(resource: Resource, start: int, end: int, context: CompileContext) -> bytes | None:
-    """What stands in an open resource's place, where that is not what the page has."""
-    if resource.kind is not Kind.MARKED_SCRIPT:
-        return None
-    location = location_of(resource.element)
-    if location is None:
-        return None
-    spans = {
-        name: (context.scan.real(at.start_offset) - start, context.scan.real(at.end_offset) - start)
-        for name, at in location.attrs.items()
-        if name in {"type", "data-src"}
-    }
-    if "type" not in spans:
-        return None
-    is_later = "src" not in location.attrs
-    return activate(
-        context.source.body[start:end],
-        spans["type"],
-        spans.get("data-src") if is_later else None,
-        resource.element.attr("data-type") or "",
-    )
-
-
 _CLASSIC = re.compile(r"(?:(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*\Z", re.IGNORECASE)
 
 
-def code_position(resource: Resource) -> int:
-    """Where a classic inline script's code begins, in offsets of the parsed text; else 0."""
+def code_span(resource: Resource) -> tuple[int, int]:
+    """Where a classic inline script's code stands, in offsets of the parsed text; else (0, 0)."""
     if resource.kind is not Kind.INLINE_SCRIPT or resource.attribute:
-        return 0
+        return 0, 0
     element = resource.element
     location = location_of(element)
     if not is_html(element) or location is None:
-        return 0
+        return 0, 0
     if location.end_tag is None or not _CLASSIC.match(element.attr("type") or ""):
-        return 0
-    return location.start_tag.end_offset
+        return 0, 0
+    return location.start_tag.end_offset, location.end_tag.start_offset
 
 
-def closed_form(resource: Resource, owners: frozenset[Owner], context: CompileContext) -> Closing:
-    """How to close this very resource: what shows nothing goes whole, content leaves its place."""
-    closing = resource.closing
-    if resource.tag in _SHAPING and resource.attribute and _shapes(resource.element, context):
-        return closing if closing is Closing.NESTED else Closing.EMPTY
-    if closing is Closing.PLACEHOLDER:
-        if resource.kind is Kind.DEFERRED and _shapes(resource.element, context):
-            return Closing.EMPTY
-        return Closing.REMOVE if _is_tiny(resource.element) else closing
-    if resource.kind is Kind.IMAGE and resource.tag == "img":
-        known = any(isinstance(owner, KnownVendor) for owner in owners)
-        if _is_tiny(resource.element) or (known and not _shows_something(resource.element)):
-            return Closing.REMOVE
-    return closing
-
-
-_SHAPING = frozenset({"img", "embed", "meta", "iframe"})
-"""Tags that end a drawing, make a frameset impossible, or say what a template is a part of."""
-
-
-def _shapes(element: Element, context: CompileContext) -> bool:
-    """Whether what follows may be parsed differently without the element."""
-    scanned = context.scan
-    return scanned.fragile or (scanned.has_templates and element.closest("template") is not None)
-
-
-def _shows_something(element: Element) -> bool:
-    """Whether a picture leaves a gap or a word when it is not fetched: a text for it, or a size."""
-    return bool((element.attr("alt") or "").strip()) or (
-        element.attr("width") is not None and element.attr("height") is not None
-    )
+def closed_form(resource: Resource, context: CompileContext) -> Closing:
+    """How to close this very resource: what shows nothing needs no placeholder."""
+    if resource.closing is not Closing.PLACEHOLDER:
+        return resource.closing
+    if _is_tiny(resource.element):
+        return Closing.EMPTY
+    if resource.tag != "iframe" and (
+        context.hydrates
+        or context.scan.fragile
+        or resource.element.closest("template,select,svg,math") is not None
+    ):
+        return Closing.EMPTY
+    return Closing.PLACEHOLDER
 
 
 def _is_tiny(element: Element) -> bool:
@@ -104,27 +64,191 @@ def _is_tiny(element: Element) -> bool:
     return "display:none" in style or "visibility:hidden" in style
 
 
-def gate_span(
-    resource: Resource, closing: Closing, context: CompileContext
-) -> tuple[int, int] | None:
-    """The span to replace, in offsets of the parsed text; None for a copy that the tree made."""
+def resource_span(resource: Resource, context: CompileContext) -> tuple[int, int] | None:
+    """Where a resource stands, in offsets of the parsed text; None for a copy that the tree made of
+    an element whose place is known.
+    """
     location = location_of(resource.element)
-    if location is None:
-        return _merged_span(resource, context)
-    start_tag = location.start_tag
     if resource.css is not None:
         return resource.css
-    if closing is Closing.IMPORT_MAP:
-        end = location.end_tag.start_offset if location.end_tag else len(context.source.text)
-        return start_tag.end_offset, end
-    if closing is Closing.INERT:
-        return start_tag.start_offset, start_tag.end_offset
-    if closing is Closing.REMOVE or closing is Closing.PLACEHOLDER:
-        return start_tag.start_offset, _element_end(resource, location, context)
-    attribute = location.attrs.get(resource.attribute)
-    if attribute is None:
+    if location is None:
+        return None
+    return location.start_tag.start_offset, _element_end(resource, location, context)
+
+
+def edits_of(
+    resource: Resource, closing: Closing, nested: bytes, context: CompileContext
+) -> tuple[Edit, ...]:
+    """What closes a resource, and what opens it where that takes a change; none for a copy.
+
+    An element is never taken out where a framework may look for it: what hydrates a page counts its
+    elements and throws all of them away where one is missing. So each attribute is closed by
+    itself, and whatever else stands in the tag is left to its own gates.
+
+    Raises UndecodableError where its place cannot be told.
+    """
+    location = location_of(resource.element)
+    if resource.css is not None:
+        closed = b"data:text/css," if resource.imported else b"data:,"
+        return (_edit(*resource.css, closed, context),)
+    if location is None or closing not in _BY_TAG:
+        span = _attribute_span(resource, resource.attribute, context)
+        if span is None:
+            return ()
+        return (_attribute_edit(span, _closed_value(resource, closing, nested, context), context),)
+    return _BY_TAG[closing](resource, location, context)
+
+
+def _edit(start: int, end: int, closed: bytes, context: CompileContext) -> Edit:
+    real = context.scan.real
+    return Edit(real(start), real(end), closed)
+
+
+_NAME_END = re.compile(rb"[\s=]")
+
+
+def _written(start: int, end: int, context: CompileContext) -> bytes:
+    real = context.scan.real
+    return context.source.body[real(start) : real(end)]
+
+
+def _attribute_span(
+    resource: Resource, name: str, context: CompileContext
+) -> tuple[int, int] | None:
+    location = location_of(resource.element)
+    span = location.attrs.get(name) if location is not None else None
+    if span is None:
         return _merged_span(resource, context)
-    return attribute.start_offset, attribute.end_offset
+    return span.start_offset, span.end_offset
+
+
+def _attribute_edit(span: tuple[int, int], value: str, context: CompileContext) -> Edit:
+    """The attribute with another value."""
+    name = _NAME_END.split(_written(*span, context), maxsplit=1)[0]
+    # ASCII reads the same in every charset that a page may be in.
+    quoted = html.escape(value).encode("ascii", "xmlcharrefreplace")
+    return _edit(*span, name + b'="' + quoted + b'"', context)
+
+
+def _address_edit(span: tuple[int, int], context: CompileContext) -> Edit:
+    """The attribute with an address that holds nothing. What makes a script of its own of it gets
+    an empty one. No quotes: to a browser that reads the page in another way they might end a value.
+    """
+    name = _NAME_END.split(_written(*span, context), maxsplit=1)[0]
+    return _edit(*span, name + b"=data:, ", context)
+
+
+_ENDING_A_VALUE = frozenset("\t\n\f\r >")
+
+
+def _opening(
+    resource: Resource, location: SourceLocation, added: bytes, context: CompileContext
+) -> Edit:
+    """The `<name` of a start tag with attributes behind it: of those of one name the first counts
+    (HTML, 13.2.5.33), so they go before all that the tag has.
+    """
+    start = location.start_tag.start_offset
+    end = start + 1 + len(resource.tag)
+    # Without quotes a value ends at a blank: `/>` would be a part of it.
+    blank = b"" if context.scan.text[end : end + 1] in _ENDING_A_VALUE else b" "
+    return _edit(start, end, _written(start, end, context) + added + blank, context)
+
+
+def _removed(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    start = location.start_tag.start_offset
+    closed = nothing_at(context.source.body, context.scan.real(start))
+    return (_edit(start, _element_end(resource, location, context), closed, context),)
+
+
+def nothing_at(body: bytes, start: int) -> bytes:
+    """What stands for nothing: what stood apart must not become a tag (`<` and `img src=...`)."""
+    return b"<!---->" if body[start - 1 : start] == b"<" else b""
+
+
+_NEUTRAL_SCRIPT = b" type=text/consent+plain"
+_NEUTRAL_LINK = b" rel=consent-closed"
+
+
+def _neutral(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    is_link = resource.tag == "link"
+    edits = [_opening(resource, location, _NEUTRAL_LINK if is_link else _NEUTRAL_SCRIPT, context)]
+    for name in (resource.attribute, "imagesrcset") if is_link else (resource.attribute,):
+        span = location.attrs.get(name)
+        if span is not None:
+            edits.append(_address_edit((span.start_offset, span.end_offset), context))
+    end_tag = location.end_tag
+    if resource.kind in _TEXTS and not resource.attribute and end_tag and not context.hydrates:
+        start, end = location.start_tag.end_offset, end_tag.start_offset
+        edits.append(_edit(start, end, b"", context))
+    return tuple(edits)
+
+
+_TEXTS = frozenset({Kind.INLINE_SCRIPT, Kind.SPECULATION_RULES})
+"""Their text goes, too, where no framework looks for it."""
+
+_OWN_SANDBOX = "allow-forms allow-same-origin allow-top-navigation"
+
+
+def _with_placeholder(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    """A frame shows the placeholder in its `srcdoc`, another element as its content."""
+    if resource.tag == "iframe":
+        place = _opening(resource, location, b" hidden", context)
+    else:
+        end = location.start_tag.end_offset
+        place = _edit(end - 1, end, _written(end - 1, end, context), context)
+    edits = [place]
+    span = _attribute_span(resource, resource.attribute, context)
+    if span is not None:
+        edits.append(_attribute_edit(span, "", context))
+    sandbox = location.attrs.get("sandbox") if resource.tag == "iframe" else None
+    if sandbox is not None:
+        # The placeholder is a form of ours.
+        edits.append(
+            _attribute_edit((sandbox.start_offset, sandbox.end_offset), _OWN_SANDBOX, context)
+        )
+    return tuple(edits)
+
+
+def _import_map(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    end = location.end_tag.start_offset if location.end_tag else len(context.source.text)
+    closed = _own_import_map(resource.text, context).encode("ascii")
+    return (_edit(location.start_tag.end_offset, end, closed, context),)
+
+
+def _inert(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    """A marked script: it is turned on by its type and the name of its address."""
+    opening = _opening(resource, location, b"", context)
+    edits = [opening]
+    is_module = (resource.element.attr("data-type") or "").strip().lower() == "module"
+    activated = b'type="module"' if is_module else b'type="text/javascript"'
+    for name in ("type", "data-src"):
+        span = location.attrs.get(name)
+        if span is None or (name == "data-src" and "src" in location.attrs):
+            continue
+        written = _written(span.start_offset, span.end_offset, context)
+        opened = activated if name == "type" else written[len(b"data-") :]
+        edit = _edit(span.start_offset, span.end_offset, written, context)
+        edits.append(replace(edit, opened=opened))
+    return tuple(edits)
+
+
+_BY_TAG: dict[Closing, Callable[[Resource, SourceLocation, CompileContext], tuple[Edit, ...]]] = {
+    Closing.REMOVE: _removed,
+    Closing.NEUTRAL: _neutral,
+    Closing.PLACEHOLDER: _with_placeholder,
+    Closing.IMPORT_MAP: _import_map,
+    Closing.INERT: _inert,
+}
 
 
 _DRAWINGS = frozenset({"svg", "math"})
@@ -170,36 +294,14 @@ def _merged_span(resource: Resource, context: CompileContext) -> tuple[int, int]
     raise UndecodableError(f"the tag that gives <{tag}> its {name!r} cannot be placed")
 
 
-_NAME_END = re.compile(rb"[\s=]")
-
-
-def closed_bytes(
-    resource: Resource,
-    closing: Closing,
-    start: int,
-    end: int,
-    nested: bytes,
-    context: CompileContext,
-) -> bytes:
-    body = context.source.body
-    if closing is Closing.REMOVE or closing is Closing.PLACEHOLDER:
-        # What stood apart must not become a tag: `<` and `img src=...`.
-        return b"<!---->" if body[start - 1 : start] == b"<" else b""
-    if closing is Closing.INERT:
-        return body[start:end]
-    if closing is Closing.CSS_URL:
-        return b"data:text/css," if resource.imported else b"data:,"
-    if closing is Closing.IMPORT_MAP:
-        return _own_import_map(resource.text, context).encode("ascii")
-    name = _NAME_END.split(body[start:end], maxsplit=1)[0]
-    return name + b'="' + _closed_value(resource, closing, nested, context) + b'"'
-
-
 def _closed_value(
     resource: Resource, closing: Closing, nested: bytes, context: CompileContext
-) -> bytes:
+) -> str:
     value = ""
-    if closing is Closing.FORM_ACTION:
+    if resource.kind is Kind.REFERRER and resource.tag == "meta":
+        # The header's; with nothing in it browsers complain.
+        value = "no-referrer"
+    elif closing is Closing.FORM_ACTION:
         value = context.preferences_url
     elif closing is Closing.AMENDED:
         value = context.boundary.amend_policy(resource.text)
@@ -207,8 +309,7 @@ def _closed_value(
         value = nested.decode("utf-8", "surrogatepass")
     elif closing is Closing.STYLE_ATTRIBUTE:
         value = _own_style(resource.text, context)
-    # ASCII reads the same in every charset that a page may be in.
-    return html.escape(value).encode("ascii", "xmlcharrefreplace")
+    return value
 
 
 def _own_style(value: str, context: CompileContext) -> str:

@@ -58,19 +58,3 @@ def _categories(words: list[str]) -> frozenset[Owner]:
     if not known or None in known:
         return frozenset()
     return frozenset(AllowedCategory(category) for category in known if category is not None)
-
-
-def activate(
-    tag: bytes, type_: tuple[int, int], source: tuple[int, int] | None, kind: str
-) -> bytes:
-    """The start tag with a type that browsers run. The spans are those of the `type` and the
-    `data-src` attribute within it; `kind` is what `data-type` says.
-    """
-    is_module = kind.strip().lower() == "module"
-    edits = [(type_, b'type="module"' if is_module else b'type="text/javascript"')]
-    if source is not None:
-        start, end = source
-        edits.append((source, tag[start:end][len(b"data-") :]))
-    for (start, end), written in sorted(edits, reverse=True):
-        tag = tag[:start] + written + tag[end:]
-    return tag

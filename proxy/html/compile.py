@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import islice, takewhile
 
 from consent_rules.matching.urls import request_target, resolve
 from proxy.html.boundary import (
@@ -22,7 +23,8 @@ from proxy.html.boundary import (
     inline_code,
     owners_of,
 )
-from proxy.html.closing import closed_bytes, closed_form, code_position, gate_span, opened_bytes
+from proxy.html.closing import closed_form, code_span, edits_of, nothing_at, resource_span
+from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, Gate, Page
 from proxy.html.inline_remnants import code_of, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, Owner
@@ -47,7 +49,9 @@ def compile_page(
     """
     source = read_source(body, content_type)
     scanned = scan(source)
-    gates = gates_of(findings(source, scanned, url, boundary, depth=depth), source.body, boundary)
+    hydration = hydration_of(source.body)
+    found = findings(source, scanned, url, boundary, depth=depth, hydration=hydration)
+    gates = gates_of(found, source.body, boundary)
     return Page(
         body=source.body,
         gates=gates,
@@ -63,6 +67,7 @@ def compile_page(
         wire=source.wire,
         transcoded=not source.wire and source.body is not body,
         declaration_at=tuple(map(scanned.real, scanned.declaration_at)),
+        hydration=hydration,
     )
 
 
@@ -72,15 +77,30 @@ def gates_of(
     """Gates for resources with owners, in order of their start, outer before inner. `is_part`: the
     page goes on behind `body`.
     """
-    gates = _without_overlaps(
-        [
-            Gate(
-                f.start, f.end, f.owners, f.closed, f.kind, f.closing, f.embed, f.opened, f.code_at
-            )
-            for f in found
-        ]
-    )
-    return tuple(_with_remains(gates, body, boundary, is_part=is_part))
+    gates = sorted((gate for one in found for gate in _gates(one)), key=_order)
+    gates = _with_remains(gates, body, boundary, is_part=is_part)
+    return tuple(_without_overlaps(sorted(gates, key=_order), body))
+
+
+def _order(gate: Gate) -> tuple[int, int]:
+    return gate.start, -gate.end
+
+
+def _gates(found: OwnedResource) -> Iterator[Gate]:
+    embed, code = found.embed, found.code_span
+    for number, edit in enumerate(found.edits):
+        yield Gate(
+            edit.start,
+            edit.end,
+            found.owners,
+            edit.closed,
+            found.kind,
+            found.closing,
+            None if number else embed,
+            edit.opened,
+            (0, 0) if number else code,
+            is_further=bool(number),
+        )
 
 
 _SHOWING = frozenset({Kind.FRAME, Kind.OBJECT})
@@ -113,13 +133,14 @@ def findings(
     depth: int = 0,
     everything: bool = False,
     bases: tuple[str, ...] = (),
+    hydration: Hydration = Hydration.NONE,
 ) -> Iterator[OwnedResource]:
     """The page's resources with owners; those of the site itself only if `everything`. `bases` are
     what relative URLs are relative to, where this is but a part of a page.
     """
     is_part = bool(bases)
     bases = bases or base_urls(scanned, url)
-    context = CompileContext(source, scanned, boundary, url, bases, depth)
+    context = CompileContext(source, scanned, boundary, url, bases, depth, hydration=hydration)
     # Of a part nobody knows whom the rest asks: there such a hint stays closed.
     context.hinted = {} if is_part else hint_owners(context)
     for resource in scanned.resources:
@@ -139,20 +160,22 @@ def _finding(
     nested = b""
     if resource.kind is Kind.NESTED_PAGE:
         owners, nested = _nested(resource, context)
-    closing = closed_form(resource, owners, context)
-    span = gate_span(resource, closing, context)
-    if span is None:
+    closing = closed_form(resource, context)
+    edits = edits_of(resource, closing, nested, context)
+    if not edits:
         return None
-    start, end = span
     real = context.scan.real
-    start, end = real(start), real(end)
+    span = resource_span(resource, context) if closing in _WHOLE else None
+    start, end = (edits[0].start, edits[0].end) if span is None else map(real, span)
     embed = None
     if closing is Closing.PLACEHOLDER:
         embed = Embed(
             owner=min(owners, key=str, default=UNREADABLE_HOST),
             width=resource.element.attr("width") or "",
             height=resource.element.attr("height") or "",
+            is_frame=resource.tag == "iframe",
         )
+    code_from, code_to = code_span(resource)
     return OwnedResource(
         kind=resource.kind,
         tag=resource.tag,
@@ -161,20 +184,23 @@ def _finding(
         owners=owners,
         start=start,
         end=end,
-        closed=closed_bytes(resource, closing, start, end, nested, context),
         closing=closing,
+        edits=edits,
         embed=embed,
-        code_at=real(code_position(resource)),
+        code_span=(real(code_from), real(code_to)),
         code=inline_code(resource, context) if resource.kind is Kind.INLINE_SCRIPT else "",
-        opened=opened_bytes(resource, start, end, context),
     )
+
+
+_WHOLE = frozenset({Closing.REMOVE, Closing.NEUTRAL, Closing.PLACEHOLDER, Closing.INERT})
+"""Closings of an element, not of an attribute of it: `explain` shows where that stands."""
 
 
 def _with_remains(
     gates: list[Gate], body: bytes, boundary: Boundary, *, is_part: bool
 ) -> list[Gate]:
     """The gates, with what the rest of the page needs of a closed script in its place."""
-    if not any(gate.code_at for gate in gates):
+    if not any(gate.code[1] for gate in gates):
         return gates
 
     @cache
@@ -183,7 +209,7 @@ def _with_remains(
         position = 0
         for gate in gates:
             parts.append(body[position : gate.start])
-            position = max(position, gate.end)
+            position = max(position, gate.end, gate.code[1])
         return code_of(b" ".join((*parts, body[position:])))
 
     def is_vendors(text: str) -> bool:
@@ -191,12 +217,24 @@ def _with_remains(
 
     found: list[Gate] = []
     searched = 0
-    for gate in gates:
-        if gate.code_at and searched <= _MAX_SEARCHED:
+    reached = 0
+    for number, gate in enumerate(gates):
+        if gate.code[1] and searched <= _MAX_SEARCHED:
             searched += len(body)
-            gate = _with_its_remains(gate, body, rest, is_vendors, is_part=is_part)
+            has_room = reached <= gate.code[0] and not _has_gates(gates, number, gate.code)
+            gate = _with_its_remains(gate, body, rest, is_vendors, has_room, is_part=is_part)
         found.append(gate)
+        reached = max(reached, gate.end)
     return found
+
+
+def _has_gates(gates: list[Gate], number: int, code: tuple[int, int]) -> bool:
+    """Whether a browser of the other kind sees a resource within the code of a script."""
+    following = islice(gates, number + 1, None)
+    return any(
+        gate.end > code[0] and (gate.start, gate.end) != code
+        for gate in takewhile(lambda gate: gate.start < code[1], following)
+    )
 
 
 _MAX_SEARCHED = 20_000_000
@@ -209,15 +247,18 @@ def _with_its_remains(
     body: bytes,
     rest: Callable[[], bytes],
     is_vendors: Callable[[str], bool],
+    has_room: bool,
     *,
     is_part: bool,
 ) -> Gate:
-    end = body.rindex(b"</", gate.code_at, gate.end)
-    found = remnants(body[gate.code_at : end], rest, is_vendors, all_used=is_part)
-    closed = gate.closed
-    if found.code:
-        closed = body[gate.start : gate.code_at] + found.code + body[end : gate.end]
-    return replace(gate, closed=closed, names=found.names)
+    """The gate with what the page needs of its script in the code's place; what its script defined
+    is only named where there is no room for that.
+    """
+    start, end = gate.code
+    found = remnants(body[start:end], rest, is_vendors, all_used=is_part)
+    if found.code and has_room:
+        gate = replace(gate, start=start, end=end, closed=found.code)
+    return replace(gate, names=found.names)
 
 
 def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owner], bytes]:
@@ -245,9 +286,8 @@ def _all_closed(page: Page) -> bytes:
     return render(page, frozenset())
 
 
-def _without_overlaps(gates: list[Gate]) -> list[Gate]:
+def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
     """Gates in order of their start, outer before inner; equal or crossing spans made one."""
-    gates.sort(key=lambda gate: (gate.start, -gate.end))
     merged: list[Gate] = []
     around: list[int] = []
     for gate in gates:
@@ -267,18 +307,38 @@ def _without_overlaps(gates: list[Gate]) -> list[Gate]:
                 inner[0],
                 end=gate.end,
                 needs=needs,
+                closed=nothing_at(body, inner[0].start),
                 closing=Closing.REMOVE,
                 embed=None,
                 opened=None,
-                code_at=0,
+                code=(0, 0),
+                is_further=False,
             )
         elif around and _same_span(merged[around[-1]], gate):
-            outer = merged[around[-1]]
-            merged[around[-1]] = replace(outer, needs=outer.needs | gate.needs)
+            merged[around[-1]] = _joined(merged[around[-1]], gate)
         else:
             around.append(len(merged))
             merged.append(gate)
     return merged
+
+
+def _joined(one: Gate, other: Gate) -> Gate:
+    """Two gates of one span as one."""
+    needs = one.needs | other.needs
+    if one.opened is not None and other.opened is not None and one.opened != other.opened:
+        needs |= {UNHELD_PIN}
+    is_inert = one.closing is Closing.INERT
+    return replace(
+        one,
+        needs=needs,
+        closed=other.closed if is_inert or one.is_further else one.closed,
+        closing=other.closing if is_inert else one.closing,
+        embed=one.embed or other.embed,
+        opened=other.opened if one.opened is None else one.opened,
+        code=one.code if one.code[1] else other.code,
+        names=one.names | other.names,
+        is_further=one.is_further and other.is_further,
+    )
 
 
 def _same_span(one: Gate, other: Gate) -> bool:

@@ -125,9 +125,9 @@ def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> 
     for name, url in found:
         code = _data_text(url)
         if code is not None:
-            yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.REMOVE, text=code)
+            yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.NEUTRAL, text=code)
         else:
-            yield Resource(Kind.SCRIPT, element, name, Closing.REMOVE, (url,))
+            yield Resource(Kind.SCRIPT, element, name, Closing.NEUTRAL, (url,))
     if not any(name in names for name, _ in found):
         yield from _inline_script(element, reading)
 
@@ -145,7 +145,7 @@ def _marked_script(
     urls = tuple(url for _, url in found) or ((later,) if later else ())
     text = "" if urls else element.text
     if text:
-        yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
+        yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, text=text)
     yield Resource(Kind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks)
 
 
@@ -157,11 +157,11 @@ def _inline_script(element: Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(Kind.IMPORT_MAP, element, "", Closing.IMPORT_MAP, text=text)
     elif lowered == "speculationrules":
         text = reading.source.word(element.text)
-        yield Resource(Kind.SPECULATION_RULES, element, "", Closing.REMOVE, text=text)
+        yield Resource(Kind.SPECULATION_RULES, element, "", Closing.NEUTRAL, text=text)
     elif not element.attr("type") or is_code(kind):
         text = element.text
         if text:
-            yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.REMOVE, text=text)
+            yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, text=text)
 
 
 _DATA = re.compile(r"data:([^,]*),(.*)", re.IGNORECASE | re.DOTALL)
@@ -276,7 +276,7 @@ def _link(element: Element, reading: Reading) -> Iterator[Resource]:
         urls = (url,) if url else ()
     urls += srcset_urls(candidates) if candidates else ()
     if urls:
-        yield Resource(kind, element, "href", Closing.REMOVE, urls)
+        yield Resource(kind, element, "href", Closing.NEUTRAL, urls)
 
 
 _NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
@@ -298,18 +298,18 @@ def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
     name = (element.attr("name") or "").strip().lower()
     if name == "page-audience":
         reading.marks.append(content)
-    elif name == "referrer":
-        yield Resource(Kind.REFERRER, element, "content", Closing.REMOVE)
+    elif name == "referrer" and content.strip().lower() not in {"", "no-referrer"}:
+        yield Resource(Kind.REFERRER, element, "content", Closing.EMPTY)
     directive = (element.attr("http-equiv") or "").strip().lower()
     if directive == "refresh":
         urls = refresh_urls(content)
         if urls:
-            yield Resource(Kind.REFRESH, element, "content", Closing.REMOVE, urls)
+            yield Resource(Kind.REFRESH, element, "content", Closing.EMPTY, urls)
     elif directive == "content-security-policy":
         yield Resource(Kind.POLICY, element, "content", Closing.AMENDED, text=content)
     elif directive == "delegate-ch":
         urls = tuple(w for w in re.split(r"[\s;]+", content) if "//" in w)
-        yield Resource(Kind.HINT_DELEGATION, element, "content", Closing.REMOVE, urls)
+        yield Resource(Kind.HINT_DELEGATION, element, "content", Closing.EMPTY, urls)
 
 
 _REFRESH = re.compile(r"[\s\x00-\x20]*[\d.]*\s*[;,\s]\s*(.+)\Z", re.DOTALL)
@@ -435,7 +435,7 @@ _HANDLERS: dict[str, _Handler] = {
     "frame": _BARE_FRAME,
     "portal": _BARE_FRAME,
     "fencedframe": _BARE_FRAME,
-    "embed": _document(Kind.OBJECT, "src", Closing.REMOVE),
+    "embed": _document(Kind.OBJECT, "src", Closing.EMPTY),
     "object": _object,
     "applet": _linked(Kind.OBJECT, Closing.EMPTY, "code", "codebase", "archive", "object"),
     "video": _MEDIA,

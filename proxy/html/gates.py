@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from proxy.html.frameworks import Hydration
 from proxy.html.owners import Owner, vendor_ids
 from proxy.html.resource import Closing, Kind
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A span of the page's bytes: what stands there when its resource is closed, and when it is
+    open (None for what the page has).
+    """
+
+    start: int
+    end: int
+    closed: bytes
+    opened: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Embed:
-    """A visible frame. Sizes are as the page gives them: "560", "100%", or ""."""
+    """A visible frame, or with `is_frame` unset what a script makes one in. Sizes are as the page
+    gives them: "560", "100%", or "".
+    """
 
     owner: Owner
     width: str
     height: str
+    is_frame: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A span of `Page.body` that is there or not.
 
-    It is open when all owners in `needs` may act. `closed` is what stands there otherwise; for a
-    frame with content, a placeholder is made for `embed` instead.
+    It is open when all owners in `needs` may act. `closed` is what stands there otherwise; where a
+    placeholder is made for `embed`, it follows what the page has there instead.
     """
 
     start: int
@@ -34,8 +50,10 @@ class Gate:
     embed: Embed | None = None
     opened: bytes | None = None
     """What stands there when it is open; None for what the page has."""
-    code_at: int = 0
-    """Where the code of an inline script begins that other scripts may rest upon; else 0."""
+    code: tuple[int, int] = (0, 0)
+    """Where the code of an inline script stands that other scripts may rest upon; else (0, 0)."""
+    is_further: bool = False
+    """Whether it belongs to a resource that has a gate already: one attribute more of its tag."""
     names: frozenset[str] = frozenset()
     """What the page calls of a closed script: it needs stand-ins."""
 
@@ -64,6 +82,8 @@ class Page:
     """Raw targets of the site's own pages that it shows within: its scripts can read them."""
     declaration_at: tuple[int, ...] = ()
     """Where the page asks for the cookie declaration."""
+    hydration: Hydration = Hydration.NONE
+    """What a framework takes over of the page in the browser."""
     passing: bool = False
     """Whether it is one of many that are alike, each seen once: what is made of it is not kept."""
     vendors: frozenset[str] = field(init=False)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from proxy.html.boundary import Boundary, base_urls
 from proxy.html.charset import charset_of
 from proxy.html.compile import findings, gates_of, own_frames
+from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Page
 from proxy.html.incremental_decoder import Decoding, decoding_of
 from proxy.html.owners import Owner
@@ -188,9 +189,15 @@ class IncrementalCompiler:
         source = self._source(around, held)
         scanned = scan(source, had_base=self._saw_base)
         bases, has_base = self._bases_with(scanned)
-        found = findings(source, scanned, self._url, self._boundary, bases=bases)
+        # What the page's beginning says holds for all of it: by that our own markup goes, too.
+        hydration = hydration_of(held)
+        if self._first is not None and hydration is Hydration.NONE:
+            hydration = self._first.hydration
+        found = findings(
+            source, scanned, self._url, self._boundary, bases=bases, hydration=hydration
+        )
         gates = tuple(
-            replace(gate, start=gate.start - shift, end=gate.end - shift, code_at=0)
+            replace(gate, start=gate.start - shift, end=gate.end - shift, code=(0, 0))
             for gate in gates_of(found, source.body, self._boundary, is_part=True)
             if gate.start >= shift
         )
@@ -219,6 +226,7 @@ class IncrementalCompiler:
             wire="",
             transcoded=self._decoding.transcodes,
             declaration_at=tuple(at for at in map(place, scanned.declaration_at) if at is not None),
+            hydration=hydration,
         )
         return CompiledChunk(page, place(scanned.body_at) if first is None else None, bases)
 

@@ -59,7 +59,13 @@ _META_OF_NOTE = frozenset({"page-audience", "referrer"})
 
 # What is closed by these does not hold a word of the page's own that may have changed.
 _KEEPS_NOTHING = frozenset(
-    {Closing.REMOVE, Closing.PLACEHOLDER, Closing.EMPTY, Closing.FORM_ACTION}
+    {
+        Closing.REMOVE,
+        Closing.NEUTRAL,
+        Closing.PLACEHOLDER,
+        Closing.EMPTY,
+        Closing.FORM_ACTION,
+    }
 )
 
 
@@ -353,9 +359,9 @@ def _moved(page: Page, body: bytes, changes: list[_Change]) -> Page | None:
         if any(_is_disturbed(gate, change) for change in changes):
             return None
         start, end = there(gate.start), there(gate.end)
-        if start != gate.start or end != gate.end:
-            code_at = there(gate.code_at) if gate.code_at else 0
-            gate = replace(gate, start=start, end=end, code_at=code_at)
+        code = (there(gate.code[0]), there(gate.code[1])) if gate.code[1] else gate.code
+        if (start, end, code) != (gate.start, gate.end, gate.code):
+            gate = replace(gate, start=start, end=end, code=code)
         gates.append(gate)
     return replace(
         page,
@@ -370,11 +376,9 @@ def _moved(page: Page, body: bytes, changes: list[_Change]) -> Page | None:
 
 def _is_disturbed(gate: Gate, change: _Change) -> bool:
     """Whether what stands in a closed gate's place may be another now."""
+    # Of a script's code the rest of the page may need something.
+    if change.start < gate.code[1] and gate.code[0] < change.end:
+        return True
     if change.end <= gate.start or gate.end <= change.start:
         return False
-    if gate.closing not in _KEEPS_NOTHING:
-        return True
-    if gate.closing is Closing.REMOVE and gate.closed not in (b"", b"<!---->"):
-        return True
-    # Of a script's code the rest of the page may need something.
-    return 0 < gate.code_at < change.end
+    return gate.closing not in _KEEPS_NOTHING

@@ -52,7 +52,7 @@ def render(
                 parts += [body[position : gate.start], gate.opened]
                 position = gate.end
             continue
-        parts += [body[position : gate.start], _closed(gate, placeholder)]
+        parts += [body[position : gate.start], _closed(gate, body, placeholder)]
         position = gate.end
     for at, markup in slots:
         at = max(at, position)
@@ -63,7 +63,7 @@ def render(
     return rendered.decode("utf-8").encode(page.wire) if page.wire else rendered
 
 
-def _closed(gate: Gate, placeholder: Callable[[Embed], bytes] | None) -> bytes:
-    if gate.embed is not None and placeholder is not None:
-        return placeholder(gate.embed)
+def _closed(gate: Gate, body: bytes, placeholder: Callable[[Embed], bytes] | None) -> bytes:
+    if gate.embed is not None and placeholder is not None and (shown := placeholder(gate.embed)):
+        return body[gate.start : gate.end] + shown
     return gate.closed

@@ -42,8 +42,9 @@ class Closing(StrEnum):
     """The form of a closed resource."""
 
     REMOVE = "the element is taken out"
+    NEUTRAL = "the element stays without its address, as a type that nothing runs or fetches"
     EMPTY = "the attribute is emptied"
-    PLACEHOLDER = "a placeholder stands in its place"
+    PLACEHOLDER = "the element stays without its address and shows a placeholder"
     CSS_URL = "the URL is taken out of the style"
     STYLE_ATTRIBUTE = "the URLs are taken out of the attribute"
     NESTED = "the nested page is gated"

@@ -32,8 +32,7 @@ class Scan:
     `bases` are the page's <base href> as written: none, one, or one for each kind of browser.
     `marks` are the values of <meta name="page-audience">. `head_at` and `foot_at` are where
     our own markup may stand without changing how the rest is parsed; None where there is no
-    such place. `fragile` pages are parsed differently when an element is missing; those with
-    templates (`has_templates`), within these.
+    such place. `fragile` pages are parsed differently where an element is added.
     """
 
     resources: tuple[Resource, ...]
@@ -49,7 +48,6 @@ class Scan:
     body_at: int | None
     """Where the body's content begins; None where no <body> tag says so."""
     fragile: bool
-    has_templates: bool
     declaration_at: tuple[int, ...] = ()
     """Where elements marked for the cookie declaration begin to hold something."""
 
@@ -115,7 +113,6 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
         foot_at=slot_at if foot_is_safe else body_at,
         body_at=body_at,
         fragile=_is_fragile(tags, views),
-        has_templates=b"template" in tags.at,
         declaration_at=_declarations(tags, views),
     )
 

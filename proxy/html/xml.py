@@ -194,7 +194,7 @@ class _Writer:
         for resource in _resources(_local(token["name"]), attributes):
             if not self._closes(resource, bases):
                 continue
-            if resource.closing is Closing.REMOVE:
+            if resource.closing in {Closing.REMOVE, Closing.NEUTRAL}:
                 dropped = {name for name, _ in attributes}
                 break
             dropped.add(resource.attribute.rpartition(":")[2])

@@ -13,15 +13,23 @@ from consent_rules.matching.script_hashes import sha256_source
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
-from proxy.banner.assets import assets
+from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
 from proxy.banner.declaration import declaration, declaration_part
 from proxy.banner.gpp_script import gpp_script
-from proxy.banner.injected_scripts import Script, disable_webrtc, guard, restore, stubs
-from proxy.banner.placeholder import placeholder_html
+from proxy.banner.injected_scripts import (
+    Script,
+    disable_webrtc,
+    guard,
+    reattach,
+    restore,
+    stubs,
+)
+from proxy.banner.placeholder import frame_attribute, placeholder_html
 from proxy.banner.presenters import banner_view, page_state, sells, used_categories
 from proxy.banner.texts import Texts
 from proxy.enforcement.csp import OwnAssets
+from proxy.html.frameworks import Hydration
 from proxy.html.gates import Embed, Page
 from proxy.html.owners import KnownVendor, Owner, UnknownHost
 from proxy.rendering.open_owners import open_owners
@@ -141,12 +149,19 @@ def own_markup(
         if decision.show_banner:
             view = banner_view(site, config.policy, decision, return_to=return_to, prefix=prefix)
             banner = banner_html(view, texts)
-        for found in (assets(theme, kind) for kind in head_kinds(decided, **more)):
+        kinds = (*head_kinds(decided, **more), *((Kind.FRAME,) if placeholders else ()))
+        for found in (assets(theme, kind) for kind in kinds):
             styles += [f"sha256-{found.style_sha256}"] if found.style else []
             scripts += [f"sha256-{found.script_sha256}"] if found.script else []
 
+    if head and page.hydration is not Hydration.NONE:
+        own = reattach(wholly=page.hydration is Hydration.WHOLE)
+        head += own.html
+        scripts.append(own.sha256)
+
     def placeholder(embed: Embed) -> bytes:
-        return _markup(_placeholder(embed, rules.vendors, decision, texts, prefix))
+        shown = _placeholder(embed, rules.vendors, decision, theme, texts, prefix, return_to)
+        return _markup(shown)
 
     return OwnMarkup(
         _markup(head),
@@ -182,23 +197,26 @@ def _placeholder(
     embed: Embed,
     vendors: Mapping[str, Vendor],
     decision: Decision,
+    theme: Theme,
     texts: Texts,
     prefix: str,
+    return_to: str,
 ) -> str:
     owner = embed.owner
     vendor = vendors.get(owner.id) if isinstance(owner, KnownVendor) else None
     if vendor is not None and not vendor.embed:
         return ""  # a tracker's frame shows nothing
+    name = vendor.name if vendor is not None else _name(owner)
+    kind = vendor.embed if vendor is not None else "other"
+    allow = vendor is not None and may_be_allowed(decision, vendor.id)
+    if embed.is_frame:
+        return frame_attribute(
+            str(owner), name, kind, texts, theme, allow=allow, prefix=prefix, return_to=return_to
+        )
     return placeholder_html(
-        str(owner),
-        vendor.name if vendor is not None else _name(owner),
-        vendor.embed if vendor is not None else "other",
-        embed.width or None,
-        embed.height or None,
-        texts,
-        allow=vendor is not None and may_be_allowed(decision, vendor.id),
-        prefix=prefix,
-    )
+        str(owner), name, kind, embed.width or None, embed.height or None, texts,
+        allow=allow, prefix=prefix,
+    )  # fmt: skip
 
 
 def _name(owner: Owner) -> str:

@@ -116,7 +116,7 @@ def write_variant(
     placeholders = any(gate.embed is not None for gate in closed)
     names = frozenset[str]().union(*(gate.names for gate in closed if gate.names))
     chosen = variant_key(page, decision, texts, injection, return_to)
-    key = (site.name, page.owners, names, placeholders, chosen)
+    key = (site.name, page.owners, page.hydration, names, placeholders, chosen)
     own = None if known is None else known.get(key)
     if own is None:
         own = own_markup(
@@ -138,7 +138,8 @@ def write_variant(
     )
     # Processors have instructions for this one: half the time of the others.
     digest = hashlib.sha256(body).hexdigest()[:24]
-    is_closed = len(closed) if decision.enforce else 0
+    gates = sum(not gate.is_further for gate in page.gates)
+    is_closed = sum(not gate.is_further for gate in closed) if decision.enforce else 0
     audience = str(decision.audience)
-    record = PageRecord(audience, bool(own.banner), len(page.gates) - is_closed, is_closed)
+    record = PageRecord(audience, bool(own.banner), gates - is_closed, is_closed)
     return Variant(page, body, f'{OWN_ETAG}{digest}"', own.assets, record)

@@ -214,9 +214,10 @@ class _ChunkWriter:
             self._banner = b""
         everything = not self.context.decision.enforce
         self.owners |= page.owners
-        closed = 0 if everything else sum(not gate.needs <= self._open for gate in page.gates)
+        gates = [gate for gate in page.gates if not gate.is_further]
+        closed = 0 if everything else sum(not gate.needs <= self._open for gate in gates)
         self.closed += closed
-        self.open += len(page.gates) - closed
+        self.open += len(gates) - closed
         head = b"" if self._begun else self._own.head
         self._begun = True
         return render(

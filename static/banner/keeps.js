@@ -3,5 +3,10 @@
 (() => {
 const doc = document;
 //@keep
-addEventListener("submit", (event) => { if (event.target.matches("#yc-o") && event.submitter.name) keep(true); }, true);
+const sent = (event) => { if (event.target.matches("#yc-o") && event.submitter.name) keep(true); };
+addEventListener("submit", sent, true);
+// A closed frame shows a page of its own, of this very origin.
+doc.addEventListener("load", (event) => {
+try { event.target.contentDocument.addEventListener("submit", sent, true); } catch {}
+}, true);
 })();

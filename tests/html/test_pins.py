@@ -24,6 +24,8 @@ TAG = Tag.model_construct(
     inline_hashes=(inline_hash(SNIPPET),),
 )
 PINNED = replace(BOUNDARY, pins=pins_of([TAG]))
+INERT = " type=text/consent+plain"
+GATED = f"<script{INERT} {{}}=data:, ></script>"
 ADDED = f' integrity="{GOOD}" crossorigin="anonymous"'
 
 
@@ -51,13 +53,16 @@ def shown(page: str, *is_open: str, everything: bool = False) -> str:
             '<script src="https://cdn.pixel.test/v2/p.js"></script>',
         ),
         # No browser checks the hash there.
-        (f'<svg><script href="{SRC}"></script></svg>', "<svg></svg>"),
+        (f'<svg><script href="{SRC}"></script></svg>', f"<svg>{GATED.format('href')}</svg>"),
         # A loader may make another script of it, without the attribute.
-        (f'<script type=x/lazy data-lazy-src="{SRC}"></script>', ""),
+        (
+            f'<script data-lazy-src="{SRC}" type=x/lazy></script>',
+            f"{GATED.format('data-lazy-src')}".replace(" >", "  type=x/lazy>"),
+        ),
         (f"<script type=x/lazy>{SNIPPET}</script>", f"<script type=x/lazy>{SNIPPET}</script>"),
-        (f"<script type=x/lazy>{SNIPPET};evil()</script>", ""),
+        (f"<script type=x/lazy>{SNIPPET};evil()</script>", f"<script{INERT} type=x/lazy></script>"),
         (f"<script>{SNIPPET}</script>", f"<script>{SNIPPET}</script>"),
-        (f"<script>{SNIPPET};evil()</script>", ""),
+        (f"<script>{SNIPPET};evil()</script>", f"<script{INERT}></script>"),
         ("<script>{SNIPPET};own()</script>", "<script>{SNIPPET};own()</script>"),
     ],
 )
@@ -68,7 +73,7 @@ def test_an_open_vendor(written: str, sent: str) -> None:
 
 def test_a_closed_vendor_and_observe_mode() -> None:
     page = f'<!doctype html><body><script src="{SRC}"></script>x'
-    assert shown(page) == "<!doctype html><body>x"
+    assert shown(page) == f"<!doctype html><body>{GATED.format('src')}x"
     assert shown(page, everything=True) == page
 
 

@@ -575,7 +575,8 @@ async def test_a_closed_embed_leaves_a_placeholder_under_any_prefix(tmp_path: Pa
         tmp_path, change=lambda text: text.replace("[proxy]", '[proxy]\nprefix = "/choices"')
     ) as site:
         answer = await site.ask("/", cookie=site.cookie())
-        assert b'value="vendor:youtube"' in answer.text
+        assert b"value=&#34;vendor:youtube&#34;" in answer.text
+        assert b"action=&#34;/choices/choice&#34;" in answer.text
         assert b"/choices/preferences" in answer.text
         assert b"/.consent" not in answer.text
         assert (await site.ask("/choices/preferences")).status == 200

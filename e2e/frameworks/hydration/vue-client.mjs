@@ -1,0 +1,4 @@
+import { app } from "./vue.mjs";
+
+app().mount("#app");
+window.hydrated = true;

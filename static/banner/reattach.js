@@ -1,0 +1,68 @@
+// On a page that a framework hydrates. Where it takes over the whole document it throws all of the
+// server's markup away over one element that it does not know, so ours stay out of its sight until
+// it is done: those of the head for good, since scripts have run and a style holds without one. And
+// whatever it makes of the body later, what stands at the end of the page stays there.
+(() => {
+const doc = document;
+const self = doc.currentScript;
+const wholly = self.dataset.wholly;
+const byId = doc.getElementById.bind(doc);
+const names = ["yc-l", "yc-o", "yc"];
+const parts = {};
+let moves = 99;
+let out = wholly;
+let node;
+while ((node = self.previousSibling) && /^(script|style)$/.test(node.localName)) {
+if (node.localName == "style") {
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(node.textContent);
+doc.adoptedStyleSheets.push(sheet);
+}
+node.remove();
+}
+self.remove();
+const found = () => {
+for (const name of names) {
+const part = parts[name] ||= byId(name);
+if (out) part?.remove();
+}
+};
+const parsed = new MutationObserver(found);
+parsed.observe(doc, { childList: true, subtree: true });
+const dropped = new MutationObserver(() => keep());
+const keep = () => {
+const { body } = doc;
+dropped.disconnect();
+// A client's router may bring a page with a link of its own: that one counts.
+for (const name of names) if (parts[name]) parts[name] = byId(name) || parts[name];
+const mine = names.map((name) => parts[name]).filter(Boolean);
+if (body) {
+const last = [...body.children].filter((one) => !/^(script|style|link|template|noscript|next-.*)$/i.test(one.localName)).slice(-mine.length);
+// The visitor is in it: where it stands matters less.
+const used = mine.some((part) => part.contains(doc.activeElement));
+if (!used && mine.some((part, at) => part != last[at]) && moves-- > 0) body.append(...mine);
+}
+for (const root of [doc, doc.documentElement, body]) if (root) dropped.observe(root, { childList: true });
+};
+// React leaves its mark on an element when all within it is hydrated.
+let waits = 99;
+const wait = () => {
+if (waits-- > 0 && !Object.keys(doc.body).some((key) => key.startsWith("__reactFiber"))) return setTimeout(wait, 50);
+requestAnimationFrame(() => setTimeout(() => {
+out = 0;
+keep();
+const banner = parts.yc;
+if (!banner) return;
+byId("yc-c").role = "button";
+new ResizeObserver(() => doc.documentElement.style.setProperty("--yc-h", banner.offsetHeight + "px")).observe(banner);
+}));
+};
+// With a choice the banner goes for good.
+addEventListener("consent:change", () => { parts.yc = 0; }, true);
+addEventListener("DOMContentLoaded", () => {
+found();
+parsed.disconnect();
+if (wholly) wait();
+else keep();
+});
+})();
