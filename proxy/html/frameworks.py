@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+import ahocorasick_rs
+
 
 class Hydration(StrEnum):
     """What of a page a framework takes over."""
@@ -19,26 +21,30 @@ class Hydration(StrEnum):
     WHOLE = "the document, with its head"
 
 
-# Patterns that begin with letters of their own are searched for many times faster than others.
-_GLOBALS = re.compile(
-    rb"__(?:(?P<whole>reactRouter|remixContext)"  # React Router, Remix
-    rb"|next_f|NEXT_DATA__|NUXT|sveltekit|docusaurus|_gatsby)"
-)
-_COMMENTS = re.compile(rb"<!--(?:\$\??|\[)-->")  # React; Vue and Svelte
-_ATTRIBUTES = re.compile(rb"data-(?:reactroot|server-rendered|hk=)")  # React, Vue, Solid
+_WHOLE = (b"__reactRouter", b"__remixContext", b"entry.client-")
+"""React Router and Remix: their state, and the script that they begin with, named in the head."""
+_PART = (
+    b"__next_f", b"__NEXT_DATA__", b"/_next/static/", b"__NUXT", b"__sveltekit", b"__docusaurus",
+    b"___gatsby", b"<astro-island", b"ng-server-context", b"q:container",
+    b"<!--$-->", b"<!--$?-->", b"data-reactroot",  # React
+    b"<!--[-->", b"data-server-rendered",  # Vue, and Svelte
+    b"data-hk=",  # Solid
+)  # fmt: skip
+_PARTING = b"<!-- -->"
 _PARTED = re.compile(rb"[^\s>] ?<!-- -->[^\s<]")
-_MARKS = (b"/_next/static/", b"<astro-island", b"ng-server-context", b"q:container")
-_ENTRY = b"entry.client-"
-"""The script that React Router and Remix begin with: named in the head, unlike their state."""
+"""React parts two texts so: "Page <!-- -->2"."""
+_MARKS = (*_WHOLE, *_PART, _PARTING)
+# One pass over the page for all of them.
+_AUTOMATON = ahocorasick_rs.BytesAhoCorasick(_MARKS)
 
 
 def hydration_of(body: bytes) -> Hydration:
     """What a framework hydrates of a page, or of a part of one, by the marks that it bears."""
-    named = _GLOBALS.search(body)
-    if (named is not None and named["whole"]) or _ENTRY in body:
+    found = {_MARKS[index] for index, _, _ in _AUTOMATON.find_matches_as_indexes(body)}
+    if not found:
+        return Hydration.NONE
+    if not found.isdisjoint(_WHOLE):
         return Hydration.WHOLE
-    if named is not None or _COMMENTS.search(body) or _ATTRIBUTES.search(body):
-        return Hydration.PART
-    # React parts two texts so: "Page <!-- -->2".
-    parted = b"<!-- -->" in body and _PARTED.search(body)
-    return Hydration.PART if parted or any(mark in body for mark in _MARKS) else Hydration.NONE
+    if found == {_PARTING} and not _PARTED.search(body):
+        return Hydration.NONE
+    return Hydration.PART
