@@ -69,7 +69,15 @@ def test_what_it_means_on_patient_pages_and_for_recordings(config: Path) -> None
     assert "Nothing was written." in done.stdout
     assert config.read_text() == CONFIG
     done = run(*add(config, "--dry-run", "--baa", vendor="acme-chat"))
-    assert "it runs there too (/patients/*)" in done.stdout
+    assert "it runs there too (/patients/*; opens with: functional), since baa = true says" in (
+        done.stdout
+    )
+    # What a privacy reviewer signs: patient pages first, on a line of their own.
+    added = [line for line in done.stdout.splitlines() if line.startswith("+")]
+    assert added[0].startswith("+ from now on, the patient pages /patients/* of www")
+    assert len(added) == 2
+    told = json.loads(run(*add(config, "--dry-run", "--baa", "--json", vendor="acme-chat")).stdout)
+    assert [change["audience"] for change in told["changes"]] == ["patient", "marketing"]
 
 
 def test_json_tells_the_same(config: Path) -> None:
