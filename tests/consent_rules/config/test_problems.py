@@ -39,3 +39,23 @@ def test_every_mistake_is_told_where_it_stands(case: Case, catalogue: Mapping[st
     assert not unmet, f"not said: {unmet}\n\nall that is said:\n{said}"
     assert refused == any(expected.severity == "error" for expected in case.expected)
     assert list(problems) == sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+@pytest.mark.parametrize(("listen", "upstream"), [
+    ("127.0.0.1:9000", "http://127.0.0.1:9002"),
+    ("0.0.0.0:80", "http://127.0.0.1:8000"),
+    ("127.0.0.1:9000", "https://10.0.0.5:9000"),
+    ("10.0.0.4:9000", "https://10.0.0.5:9000"),
+    ("127.0.0.1:443", "https://origin.example.net"),
+    ("0.0.0.0:443", "https://origin.example.net"),
+    ("unix:/run/consent-proxy.sock", "http://127.0.0.1:9000"),
+])  # fmt: skip
+def test_an_upstream_that_is_another_server(
+    listen: str, upstream: str, catalogue: Mapping[str, Vendor]
+) -> None:
+    text = (
+        f'[proxy]\nlisten = "{listen}"\n[policy]\ncontroller = "Acme"\nversion = "1"\n'
+        'url = "/privacy"\n[[site]]\nname = "www"\nhosts = ["www.example.com"]\n'
+        f'upstream = "{upstream}"\naudience = "marketing"\n'
+    )
+    load_config(text, "c.toml", today=TODAY, catalogue=catalogue)
