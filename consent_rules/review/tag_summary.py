@@ -115,13 +115,13 @@ def _marketing_first(
 
 
 def _patient(site: SiteRules, exposures: Mapping[PageGroup, ExposureCondition]) -> str:
-    told = [
+    known_patient = [
         group
         for group in exposures
         if not group.marked and group.audience_on(site) is Audience.PATIENT
     ]
-    opens = [group for group in told if not exposures[group].never]
-    closed = [group for group in told if exposures[group].never]
+    opens = [group for group in known_patient if not exposures[group].never]
+    closed = [group for group in known_patient if exposures[group].never]
     marked = any(group.marked and not when.never for group, when in exposures.items())
     parts = []
     if opens:
@@ -135,7 +135,7 @@ def _patient(site: SiteRules, exposures: Mapping[PageGroup, ExposureCondition]) 
             f"it stays closed there ({_places(site, closed)}), whatever the visitor chooses: "
             "nothing leaks"
         )
-    if not told:
+    if not known_patient:
         parts.append("none of its pages is marked as a patient page")
     if marked and not opens:
         parts.append("it runs on pages that the site itself marks as such, since baa = true")

@@ -69,8 +69,9 @@ def check_dates(context: CheckContext) -> Iterator[Problem]:
         if approved is not None and approved > context.today:
             yield Problem(
                 tag.at("approved_on"),
-                f"approved_on: {approved} is in the future (today is {context.today}); "
-                "write the day on which it was approved",
+                f"approved_on: {approved} is in the future (today is {context.today}): the tag is "
+                "closed until then",
+                severity="warning",
             )
         if approved is not None and expires is not None and expires <= approved:
             yield Problem(
