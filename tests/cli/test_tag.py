@@ -195,8 +195,8 @@ def test_list_tells_how_tags_stand(config: Path) -> None:
 
 
 def test_a_tag_is_ended_on_a_day(config: Path) -> None:
-    done = run("tag", "expire", "Matomo", "--on", LATER - datetime.timedelta(days=1), "-c", config)
-    assert done.exit_code == 1  # an id, or nobody is there to say that it is meant
+    done = run("tag", "expire", "matom", "--on", LATER - datetime.timedelta(days=1), "-c", config)
+    assert done.exit_code == 1  # nobody is there to say that it is meant
     assert "did you mean matomo" in done.stderr
     day = LATER - datetime.timedelta(days=1)
     done = run("tag", "expire", "matomo", "--on", day, "-c", config)
@@ -206,6 +206,20 @@ def test_a_tag_is_ended_on_a_day(config: Path) -> None:
     done = run("tag", "expire", "matomo", "-c", config)
     assert "- from now on, all pages of www no longer send data to" in done.stdout
     assert f"expires = {TODAY}   # ask again in time" in config.read_text()
+
+
+@pytest.mark.parametrize(("said", "vendor"), [
+    ("Google Maps", "google-maps"),
+    ("GTM-ABC123", "google-tag-manager"),
+    ('<script src="https://static.hotjar.com/c/hotjar-1.js"></script>', "hotjar"),
+])  # fmt: skip
+def test_a_vendor_by_what_people_have_of_it(config: Path, said: str, vendor: str) -> None:
+    done = run(*add(config, vendor=said))
+    assert done.exit_code == 0, done.output
+    assert f"is {vendor} (" in done.stderr
+    assert f'vendor = "{vendor}"' in config.read_text()
+    found = json.loads(run("catalogue", "search", said, "--json").stdout)
+    assert found[0]["id"] == vendor
 
 
 def test_a_tag_of_today_cannot_end_today(config: Path) -> None:

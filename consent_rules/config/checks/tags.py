@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
-from consent_rules.catalogue.search import meant_vendors
 from consent_rules.categories import PATIENT_CATEGORIES, Audience
 from consent_rules.config.checks.context import CheckContext
 from consent_rules.config.models import PageRule
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem, did_you_mean
 from consent_rules.config.toml.positions import Path
+from consent_rules.config.vendor_search import meant_vendors
 from consent_rules.decision import may_act_for_patients
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.paths import path_covers, path_glob
