@@ -1,4 +1,4 @@
-"""Find a vendor by what a person types or pastes: "Google Maps", "gtm", "facebook", "G-ABC123",
+"""Find a vendor by a search term: "Google Maps", "gtm", "facebook", "G-ABC123",
 `fbq`, `_fbp`, an address, a whole `<script>`.
 """
 
@@ -73,7 +73,7 @@ def sure_vendor(text: str, vendors: Mapping[str, Vendor]) -> str | None:
 
 
 def meant_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
-    """Ids of the vendors that are most likely meant, the best first; at most three."""
+    """Ids of the vendors closest to a search term, the best first; at most three."""
     return tuple(find_vendors(word, vendors)[:_MAX_COUNT])
 
 
@@ -82,7 +82,7 @@ def find_vendors(text: str, vendors: Mapping[str, Vendor]) -> list[str]:
     words = _words(text[:100])
     if not words and not _CODE.search(text):
         return []
-    for search in (_same, _by_rules, _holding, _close, _sharing_words, _initials, _perhaps):
+    for search in (_same, _by_rules, _holding, _close, _by_words, _initials, _fuzzy):
         found = search(text[:_MAX_TEXT], words, vendors)
         if found:
             return found
@@ -214,12 +214,14 @@ def _close(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[s
     return _near(word, vendors, _SURE)[:1]
 
 
-def _perhaps(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+def _fuzzy(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
     return _near(word, vendors, _MAYBE)
 
 
-def _sharing_words(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
-    """By the words of id and name first, then of company and hosts ("facebook" for Meta)."""
+def _by_words(word: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+    """Vendors that share words: of id and name first, then of company and hosts ("facebook" for
+    Meta).
+    """
     wanted = set(words) - _VAGUE
     scored: list[tuple[int, int, int, str]] = []
     for vendor in vendors.values():
@@ -230,7 +232,7 @@ def _sharing_words(word: str, words: list[str], vendors: Mapping[str, Vendor]) -
             usual = _USUAL.get(vendor.category, len(_USUAL))
             scored.append((-score, usual, len(vendor.id), vendor.id))
     scored.sort()
-    if len(wanted) > 1:  # of several words, weaker matches only blur the answer
+    if len(wanted) > 1:  # of several words, weaker matches only dilute the result
         scored = [entry for entry in scored if entry[0] == scored[0][0]]
     return [entry[-1] for entry in scored]
 

@@ -224,7 +224,7 @@ class _Shown:
 def _lines(
     groups: Iterable[PageGroup], was: _Exposures, will: _Exposures, *, excepting: bool
 ) -> list[_Shown]:
-    """The groups, told together as far as what is told of them is the same."""
+    """One line for all groups of which the same can be said."""
     by_kind: dict[tuple[str, bool], list[PageGroup]] = {}
     for group in groups:
         by_kind.setdefault((group.cookie, group.marked), []).append(group)
