@@ -195,6 +195,11 @@ def vendors_set_by(pattern: Regex, catalogue: Mapping[str, Vendor]) -> list[Vend
     a whole name, where there are some (`^_ga` also begins `_gaexp`).
     """
     try:
+        if (
+            re.search(r"\)\??[*+{]", pattern.pattern)
+            or len(re.findall(r"[*+{]", pattern.pattern)) > 4
+        ):
+            return []  # it could take for ever, and no name of a cookie needs it
         text = re.sub(r"\.[*+]\??\$?\Z", "", pattern.pattern[:_MAX_EXPRESSION])
         expression = re.compile(text, re.IGNORECASE)
     except (re.error, RecursionError, OverflowError):

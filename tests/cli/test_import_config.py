@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 import tomllib
 import tracemalloc
 from pathlib import Path
@@ -68,6 +69,16 @@ def test_what_sites_really_have(case: dict[str, Any]) -> None:
 ])  # fmt: skip
 def test_what_tools_and_sites_call_the_categories(word: str, category: str | None) -> None:
     assert category_of(word) == category
+
+
+@pytest.mark.parametrize("expression", [r"(\w+)+!", r"(_|_|\w)*!", r"\w*\w*\w*\w*\w*\w*\w*\w*!"])
+def test_an_expression_that_would_take_for_ever_is_left_out(expression: str) -> None:
+    cookies = f"cookies: [{{name: /{expression}/}}]"
+    source = f"CookieConsent.run({{categories: {{analytics: {{autoClear: {{{cookies}}}}}}}}})"
+    began = time.monotonic()
+    found = read_foreign_config(source, Tool.COOKIECONSENT, catalogue())
+    assert time.monotonic() - began < 20
+    assert expression in "".join(found.left_out)
 
 
 def test_what_is_left_out_is_said() -> None:
