@@ -118,7 +118,7 @@ def _banner(view: BannerView, texts: Texts) -> str:
             t=texts,
             sentences=[
                 *_sentences(view.categories, texts),
-                # Who asks is part of an informed choice (EDPB guidelines 05/2020, 64).
+                # An informed choice takes the name of the controller (EDPB guidelines 05/2020, 64).
                 texts.say("preferences.controller", controller=view.controller),
             ],
             policy_url=safe_url(view.policy_url),
