@@ -60,8 +60,20 @@ def normal_lifetime(text: str) -> str:
 @cache
 def known_details() -> Mapping[str, tuple[CookieDetail, ...]]:
     """The catalogue's details by vendor id."""
+    return _details_in("cookies")
+
+
+@cache
+def third_party_details() -> Mapping[str, tuple[CookieDetail, ...]]:
+    """Cookies that embedded content sets on its vendor's own domain, by vendor id. A name is
+    `NID (google.com)`.
+    """
+    return _details_in("third_party")
+
+
+def _details_in(name: str) -> Mapping[str, tuple[CookieDetail, ...]]:
     found: dict[str, tuple[CookieDetail, ...]] = {}
-    folder = files("consent_rules") / "catalogue" / "cookies"
+    folder = files("consent_rules") / "catalogue" / name
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         for vendor, table in tomllib.loads(entry.read_text(encoding="utf-8")).items():
             found[vendor] = tuple(

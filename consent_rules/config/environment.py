@@ -33,7 +33,7 @@ class Substitutions:
     problems: tuple[Problem, ...]
     _paths: frozenset[Path]
     _incomplete: frozenset[Path]
-    _values: Mapping[str, str]
+    values: Mapping[str, str]
 
     def schema_problem(self, problem: Problem) -> Problem | None:
         """A schema problem of a value, without the value if variables are in it. None where a
@@ -68,12 +68,16 @@ class Substitutions:
 
     def redacted(self, problem: LocatedProblem) -> LocatedProblem:
         """The problem with the names of variables in place of their values."""
-        message = problem.message
-        for name, value in self._values.items():
-            if len(value) >= MIN_REDACTED_LENGTH:
-                shown = f"${{{name}}}"
-                message = re.sub(f"(?i){re.escape(value)}", shown.replace("\\", ""), message)
+        message = without_values(problem.message, self.values)
         return problem if message == problem.message else replace(problem, message=message)
+
+
+def without_values(text: str, values: Mapping[str, str]) -> str:
+    """The text with `${NAME}` in place of each variable's value, whatever its letter case."""
+    for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
+        if len(value) >= MIN_REDACTED_LENGTH:
+            text = re.sub(f"(?i){re.escape(value)}", f"${{{name}}}", text)
+    return text
 
 
 def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Substitutions:

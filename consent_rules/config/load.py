@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -89,13 +89,15 @@ class LoadedConfig:
 
     `problems` holds no errors: only expired tags and warnings, sorted by file and line. `places`
     has the line of each table: `places.key(("tag", 3))`. `vendors` are the config's laid over
-    the catalogue, by id.
+    the catalogue, by id. `variables` are the values of the environment variables that it names:
+    for hiding them, not for showing.
     """
 
     config: Config
     problems: tuple[LocatedProblem, ...]
     places: Places
     vendors: Mapping[str, Vendor]
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load_config(
@@ -119,8 +121,8 @@ def load_config(
     """
     text = text.removeprefix("\ufeff")
     data = parse_toml(text)
-    if isinstance(data, LocatedProblem):
-        raise ConfigError([data], filename)
+    if isinstance(data, list):
+        raise ConfigError(data, filename)
     vendors = known_vendors() if catalogue is None else catalogue
     sources = read_sources(text, data, filename, includes or Includes(filename, lambda *_: ()))
     substituted = with_environment(data if sources.variables else {}, environment or {})
@@ -156,7 +158,7 @@ def load_config(
     problems += substituted.written_passwords(config.receipts.store)
     if texts is not None:
         problems += text_warnings(config.texts, texts)
-    return LoadedConfig(config, all_problems(), sources, known)
+    return LoadedConfig(config, all_problems(), sources, known, substituted.values)
 
 
 def decode_config(content: bytes, filename: str) -> str:

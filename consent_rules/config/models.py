@@ -226,10 +226,12 @@ def _store(text: str) -> str:
         )
     if scheme in {"postgres", "pgsql", "psql"}:
         raise ValueError(
-            f"unknown scheme {quoted(scheme)}; did you mean {quoted('postgresql://')}?"
+            f"unknown scheme {quoted(scheme)}; put postgresql:// in its place, and leave the rest"
         )
     if scheme in {"sqlite3", "file"}:
-        raise ValueError(f"unknown scheme {quoted(scheme)}; did you mean {quoted('sqlite:///')}?")
+        raise ValueError(
+            f"unknown scheme {quoted(scheme)}; put sqlite:// in its place, and leave the rest"
+        )
     if scheme not in {"sqlite", "postgresql"}:
         raise ValueError(
             f"unknown scheme {quoted(scheme)}; receipts go to sqlite:///FILE or "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from consent_rules.config.model_paths import (
@@ -68,7 +68,7 @@ def _problem(
         return Problem(path, f"{key}: {_no_choice(path, value)}")
     if kind == "too_short":
         return Problem(path, _empty_list(path))
-    return Problem(path, f"{key}: {_wrong_value(kind, key, context, value)}")
+    return Problem(path, f"{key}: {_wrong_value(kind, path, context, value)}")
 
 
 def _unknown_key(path: Path, data: Mapping[str, Any]) -> str:
@@ -120,6 +120,8 @@ def _no_table(path: Path, value: object) -> str:
     header = header_of(path)
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return f"{header} stands once and in single brackets: write {header}, not [{header}]"
+    if path == ("texts",):
+        header = "[texts.en]"
     return f"{_last_key(path)} must be a table: write {header}, not a value"
 
 
@@ -161,13 +163,18 @@ _LIMITS = {
 }
 
 
-def _wrong_value(kind: str, key: str, context: Mapping[str, Any], value: object) -> str:
+def _wrong_value(kind: str, path: Path, context: Mapping[str, Any], value: object) -> str:
+    key = _last_key(path)
     if kind in _LIMITS:
         name, sentence = _LIMITS[kind]
         return f"{_shown(value)} is {sentence.format(_plain_number(context[name]))}"
     if kind == "string_type":
         if isinstance(value, int | float | datetime.date | datetime.time):
-            return f'it must be text; put quotes around it: {key} = "{_shown(value)}"'
+            refused = _why_refused(path, _shown(value))
+            if refused:
+                return f"it must be text in quotes, and {refused}"
+            of_key = f"{key} = " if isinstance(path[-1], str) else ""
+            return f'it must be text; put quotes around it: {of_key}"{_shown(value)}"'
         return f"it must be text in quotes, not {_kind(value)}"
     if kind in {"int_type", "int_from_float"}:
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
@@ -184,6 +191,25 @@ def _wrong_value(kind: str, key: str, context: Mapping[str, Any], value: object)
     if kind in {"string_too_long", "too_long"}:
         return f"it is too long; the most is {context['max_length']} characters"
     return f"this value cannot stand here ({kind.replace('_', ' ')})"
+
+
+def _why_refused(path: Path, text: str) -> str:
+    """Why a text could not stand at a path either; "" where it can."""
+    field_path = path if isinstance(path[-1], str) else path[:-1]
+    model = model_at(field_path[:-1])
+    field = field_of(model, str(field_path[-1])) if model else None
+    if field is None:
+        return ""
+    annotation: Any = field.annotation
+    for extra in field.metadata:
+        annotation = Annotated[annotation, extra]
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    try:
+        adapter.validate_python(text if isinstance(path[-1], str) else [text])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return str(first.get("ctx", {}).get("error", "")) or "this value cannot stand here"
+    return ""
 
 
 def _kind(value: object) -> str:

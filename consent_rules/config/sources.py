@@ -101,16 +101,16 @@ class Sources:
         return self._parts[0], path
 
 
-def parse_toml(text: str) -> dict[str, Any] | LocatedProblem:
-    """The values of a TOML text, or its first mistake of syntax."""
+def parse_toml(text: str) -> dict[str, Any] | list[LocatedProblem]:
+    """The values of a TOML text, or its mistakes of syntax."""
     with contextlib.suppress(ValueError, RecursionError):
         return tomli.loads(text)  # tomllib compiled to machine code: a third of the time
     try:
         return tomllib.loads(text)
     except RecursionError:
-        return LocatedProblem(1, 1, "not valid TOML: lists or tables are nested far too deep")
+        return [LocatedProblem(1, 1, "not valid TOML: lists or tables are nested far too deep")]
     except ValueError as error:
-        return LocatedProblem(*explain_syntax(error, text))
+        return [LocatedProblem(*one) for one in explain_syntax(error, text)]
 
 
 def decode_text(content: bytes) -> str | LocatedProblem:
@@ -184,12 +184,12 @@ class _SourceReader:
         text = decode_text(opened.content)
         if isinstance(text, LocatedProblem):
             self.sources._parts.append(_SourceFile(opened.name, TomlLines("")))
-            self._unreadable(opened.name, text)
+            self._unreadable(opened.name, [text])
             return
         self.sources._parts.append(_SourceFile(opened.name, TomlLines(text)))
         self.sources.variables |= "${" in text
         data = parse_toml(text)
-        if isinstance(data, LocatedProblem):
+        if isinstance(data, list):
             self._unreadable(opened.name, data)
             return
         for key, value in data.items():
@@ -227,11 +227,11 @@ class _SourceReader:
             "[[vendor]] and include"
         )
 
-    def _unreadable(self, name: str, problem: LocatedProblem) -> None:
+    def _unreadable(self, name: str, problems: list[LocatedProblem]) -> None:
         self.sources.whole = False
-        self.sources.problems.append(
-            LocatedProblem(problem.line, problem.column, problem.message, file=name)
-        )
+        self.sources.problems += [
+            LocatedProblem(one.line, one.column, one.message, file=name) for one in problems
+        ]
 
     def _fault(
         self,

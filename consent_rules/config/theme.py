@@ -31,7 +31,7 @@ def normal_colour(text: str) -> str:
     """`#rgb` or `#rrggbb`, lower case. Raises ValueError."""
     colour = text.strip().lower()
     if not _COLOUR.fullmatch(colour):
-        raise ValueError(f'{quoted(text)} is not a colour; write "#rrggbb", such as "#0b6e4f"')
+        raise ValueError(f'{quoted(text)} is not a colour; write it like "#0b6e4f"')
     return colour
 
 

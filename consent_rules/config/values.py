@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 
 import ada_url
 
@@ -106,10 +107,20 @@ def normal_path_pattern(text: str) -> str:
     if _URL.match(text):
         path = "/" + _URL.sub("", text, count=1).partition("/")[2]
         raise ValueError(f"{quoted(text)} is a URL; write the path alone: {quoted(path)}")
-    if not text.startswith("/"):
+    if _REGULAR_EXPRESSION.search(text):
+        simple = _from_regular_expression(text)
+        meant = None
+        if not _REGULAR_EXPRESSION.search(simple):
+            meant = _valid(simple, normal_path_pattern)
+        hint = f"; did you mean {quoted(meant)}?" if meant else ""
         raise ValueError(
-            f'{quoted(text)} does not start with "/"; did you mean {quoted("/" + text)}?'
+            f'{quoted(text)} is a regular expression; a pattern is a path with "*" for any run of '
+            f"characters{hint}"
         )
+    if not text.startswith("/"):
+        meant = _valid("/" + text, normal_path_pattern)
+        hint = f"did you mean {quoted(meant)}?" if meant else 'write it like "/blog/*"'
+        raise ValueError(f'{quoted(text)} does not start with "/"; {hint}')
     cut = min((i for i in (text.find("?"), text.find("#")) if i >= 0), default=-1)
     if cut >= 0:
         raise ValueError(
@@ -117,6 +128,25 @@ def normal_path_pattern(text: str) -> str:
             f"{quoted(text[:cut])}"
         )
     return normal_path(text)
+
+
+_REGULAR_EXPRESSION = re.compile(r"^\^|\$$|/\.[*+]|\(\.[*+]|\\|\(\?|\(.*\|.*\)|\][*+]")
+"""What no path has, and a regular expression may. `/file.*` and `/.well-known/*` are patterns."""
+
+
+def _from_regular_expression(text: str) -> str:
+    """The pattern that was meant, where it is a simple one: `^/p/.*$` is `/p/*`."""
+    bare = re.sub(r"\\([./-])", r"\1", text.strip("^$"))
+    found = re.sub(r"\((?:\?:)?\.[*+]\??\)|\.[*+]\??", "*", bare)
+    return found if found.startswith("/") else f"/{found}"
+
+
+def _valid(candidate: str, normal: Callable[[str], str]) -> str | None:
+    """What a value could be, if it can be one: advice is never refused in its turn."""
+    try:
+        return normal(candidate)
+    except ValueError:
+        return None
 
 
 def normal_vendor_path(text: str) -> str:
@@ -142,9 +172,18 @@ def normal_origin(text: str) -> str:
     """`http(s)://host[:port]`, without a final slash."""
     text = text.strip()
     if not re.match(r"https?://", text, re.IGNORECASE):
+        if text.startswith(("unix:", "/")):
+            raise ValueError(
+                f"{quoted(text)} is a Unix socket, and upstreams are reached over TCP; let the "
+                'server listen on a port of this machine, and write "http://127.0.0.1:9000"'
+            )
         if _URL.match(text):
             raise ValueError(f"{quoted(text)}: an upstream speaks http:// or https://")
-        raise ValueError(f"{quoted(text)} has no scheme; did you mean {quoted('http://' + text)}?")
+        meant = _valid(f"http://{'127.0.0.1:' if text.isdigit() else ''}{text}", normal_origin)
+        hint = (
+            f"did you mean {quoted(meant)}?" if meant else 'write it like "http://127.0.0.1:9000"'
+        )
+        raise ValueError(f"{quoted(text)} has no scheme; {hint}")
     if any(c.isspace() for c in text):
         raise ValueError(f"{quoted(text)} has a space in it")
     try:
@@ -208,6 +247,11 @@ def normal_address(text: str) -> str:
     host, colon, port = text.rpartition(":")
     hint = 'write a host and a port, as in "127.0.0.1:8080" ("0.0.0.0:8080" is every interface)'
     if _URL.match(text) or not colon or not host or not (port.isascii() and port.isdigit()):
+        meant = _valid(_listening(text), normal_address)
+        if meant is not None:
+            hint = (
+                f'did you mean {quoted(meant)}? ("0.0.0.0" in place of the host is every interface)'
+            )
         raise ValueError(f"{quoted(text)} is not an address to listen on; {hint}")
     number = _port(port, lowest=0)
     if host.startswith("[") and host.endswith("]"):
@@ -221,6 +265,14 @@ def normal_address(text: str) -> str:
         return f"{normal_host(host)}:{number}"
     except ValueError:
         raise ValueError(f"{quoted(text)} is not an address to listen on; {hint}") from None
+
+
+def _listening(text: str) -> str:
+    """An address that may be meant: a port alone, a host alone, or a URL."""
+    bare = _URL.sub("", text, count=1).rstrip("/").removeprefix(":")
+    if bare.isdigit():
+        return f"127.0.0.1:{bare}"
+    return bare if bare.rpartition(":")[1] else f"{bare}:8080"
 
 
 def split_address(address: str) -> tuple[str, int]:

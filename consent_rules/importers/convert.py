@@ -14,7 +14,14 @@ from collections.abc import Mapping
 from consent_rules.config.toml.editing import Value, as_toml
 from consent_rules.importers.cookieconsent import read_cookieconsent
 from consent_rules.importers.klaro import read_klaro
-from consent_rules.importers.service import ImportResult, NothingToImportError, Service, Tool
+from consent_rules.importers.service import (
+    ImportResult,
+    NothingToImportError,
+    Service,
+    Tool,
+    category_of,
+    vendors_in_code,
+)
 from consent_rules.importers.tarteaucitron import read_tarteaucitron
 from consent_rules.vendors import Vendor
 
@@ -23,8 +30,9 @@ MAX_CHARACTERS = 1_000_000
 
 
 def read_foreign_config(source: str, tool: Tool, catalogue: Mapping[str, Vendor]) -> ImportResult:
-    """Read another tool's configuration. Raises NothingToImportError, for a file larger than
-    MAX_CHARACTERS too."""
+    """Read another tool's configuration, also within a page or a template of PHP. Raises
+    NothingToImportError, for a file larger than MAX_CHARACTERS too.
+    """
     if len(source) > MAX_CHARACTERS:
         raise NothingToImportError(
             f"larger than {MAX_CHARACTERS:,} characters; give the part with the configuration alone"
@@ -34,10 +42,50 @@ def read_foreign_config(source: str, tool: Tool, catalogue: Mapping[str, Vendor]
         Tool.COOKIECONSENT: read_cookieconsent,
         Tool.TARTEAUCITRON: read_tarteaucitron,
     }[tool]
-    return reader(source, catalogue)
+    if not _SCRIPT.search(source):
+        return reader(source, catalogue)
+    plain = _PHP.sub("0", source)
+    scripts = "\n;\n".join(found[1] for found in _SCRIPT.finditer(plain))
+    if not scripts.strip():
+        return reader(source, catalogue)
+    # In a text of PHP the quotes of the script are escaped.
+    escaped = "\n;\n".join(one[1] for one in _SCRIPT.finditer(source))
+    unescaped = escaped.replace('\\"', '"').replace("\\'", "'")
+    try:
+        found = reader(scripts, catalogue)
+        if not found.services and unescaped != escaped:
+            found = reader(unescaped, catalogue)
+    except NothingToImportError:
+        found = reader(unescaped, catalogue)
+    return _with_pages_scripts(found, source, catalogue)
+
+
+_SCRIPT = re.compile(r"<script\b[^>]*>(.*?)</script", re.DOTALL | re.IGNORECASE)
+_PHP = re.compile(r"<\?(?:php|=)?.*?\?>", re.DOTALL)
+
+
+def _with_pages_scripts(
+    found: ImportResult, source: str, catalogue: Mapping[str, Vendor]
+) -> ImportResult:
+    """With the vendors whose scripts the page marks by a category, as cookieconsent has it."""
+    have = {service.vendor for service in found.services}
+    for tag in re.finditer(r"<script\b[^>]*\bdata-category=[^>]*>", source, re.IGNORECASE):
+        named = re.search(r"data-category=[\"']?!?([\w-]+)", tag[0], re.IGNORECASE)
+        for vendor in vendors_in_code(tag[0], catalogue):
+            if vendor.id not in have:
+                have.add(vendor.id)
+                category = category_of(named[1]) if named else None
+                found.services.append(Service(vendor.id, vendor.name, vendor.id, category))
+    return found
 
 
 # --- Writing
+
+NO_VENDOR = (
+    "The file names no vendor: what its categories stand for is written in your pages. "
+    '"consent-proxy explain URL --html PAGE" names the vendors of a page; once the proxy runs, '
+    '"consent-proxy discovered" lists what all pages load.'
+)
 
 
 def as_config(
@@ -58,6 +106,8 @@ def as_config(
     if found.policy:
         lines += ["", "# Belongs under the [policy] that you have:"]
         lines += [f"# {key} = {_toml(value)}" for key, value in found.policy.items()]
+    if not found.services:
+        lines += ["#", f"# {NO_VENDOR}"]
     seen: set[str] = set()
     for service in found.services:
         vendor = service.vendor or _slug(service.name)

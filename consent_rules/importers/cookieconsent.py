@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from consent_rules.categories import Category
-from consent_rules.importers.js_literals import objects_in
+from consent_rules.importers.js_literals import Regex, objects_in
 from consent_rules.importers.service import (
     ImportResult,
     NothingToImportError,
@@ -16,8 +17,11 @@ from consent_rules.importers.service import (
     code_pattern,
     cookie_names,
     days_of,
+    list_of,
     remainder,
     vendor_of,
+    vendors_in_code,
+    vendors_set_by,
 )
 from consent_rules.vendors import Vendor
 
@@ -55,16 +59,17 @@ def read_cookieconsent(source: str, catalogue: Mapping[str, Vendor]) -> ImportRe
             label = service.get("label")
             title = re.sub(r"<[^>]*>", "", label) if isinstance(label, str) else key
             code_pattern(found, key, service)
+            vendor = vendor_of(key, title, catalogue)
             cookies = cookie_names(found, key, service.get("cookies"))
-            found.services.append(
-                Service(key, title, vendor_of(key, title, catalogue), category, cookies)
-            )
+            found.services.append(Service(key, title, vendor, category, cookies))
         cleared = table.get("autoClear")
-        names = cookie_names(
-            found, name, cleared.get("cookies") if isinstance(cleared, dict) else None
-        )
-        if names and not services:
-            _by_cookies(found, name, category, names, catalogue)
+        if isinstance(cleared, dict) and not services:
+            _by_cookies(found, name, category, list_of(cleared.get("cookies")), catalogue)
+    have = {service.vendor for service in found.services}
+    for known in vendors_in_code(source, catalogue):
+        if known.id not in have:
+            title = f"{known.name} (its code stands in the file)"
+            found.services.append(Service(known.id, title, known.id, None))
     remainder(found, config, {"categories", "cookie", "revision"})
     return found
 
@@ -73,18 +78,34 @@ def _by_cookies(
     found: ImportResult,
     name: str,
     category: Category | None,
-    cookies: tuple[str, ...],
+    cookies: list[Any],
     catalogue: Mapping[str, Vendor],
 ) -> None:
     """A category that names no services still clears cookies by which vendors are known."""
-    left = list(cookies)
-    for vendor in catalogue.values():
-        stems = {cookie.rstrip("*") for cookie in vendor.cookies}
-        mine = [cookie for cookie in left if cookie.rstrip("*") in stems]
-        if mine:
-            left = [cookie for cookie in left if cookie not in mine]
-            found.services.append(Service(name, vendor.name, vendor.id, category, ()))
-    if left:
-        found.left_out.append(
-            f'the cookies {", ".join(left)} of "{name}": no known vendor sets them'
-        )
+    meant: dict[str, Vendor] = {}
+    for cookie in cookies:
+        given = cookie.get("name") if isinstance(cookie, dict) else cookie
+        if isinstance(given, Regex):
+            expression = given
+        else:
+            names = cookie_names(found, name, [cookie])
+            if not names:
+                continue
+            expression = Regex(f"^{re.escape(names[0].rstrip('*'))}")
+        setters = vendors_set_by(expression, catalogue)
+        alike = [vendor for vendor in setters if vendor.category is category] or setters
+        if not 0 < len(alike) <= _MAX_SETTERS:
+            found.left_out.append(
+                f'the cookie {_shown(given)} of "{name}": '
+                + ("no known vendor sets it" if not alike else "too many vendors may set it")
+            )
+            continue
+        meant |= {vendor.id: vendor for vendor in alike}
+    found.services += [Service(name, v.name, v.id, category) for v in meant.values()]
+
+
+_MAX_SETTERS = 4
+
+
+def _shown(cookie: object) -> str:
+    return f"/{cookie.pattern}/" if isinstance(cookie, Regex) else str(cookie)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Any
 from consent_rules.categories import FOREIGN_NAMES, Category
 from consent_rules.config.toml.editing import Value
 from consent_rules.importers.js_literals import UNREADABLE, Regex
+from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 
 
@@ -77,12 +79,33 @@ _ALIASES: Mapping[str, str] = {
 }
 _CATEGORIES: Mapping[str, Category] = {
     **FOREIGN_NAMES,
-    # Purposes in the examples of Klaro and tarteaucitron.
-    "security": Category.NECESSARY,
-    "livechat": Category.FUNCTIONAL,
-    "styling": Category.FUNCTIONAL,
-    "media": Category.FUNCTIONAL,
-}
+    # In the examples of the tools, and as sites call them, in a few languages.
+    **dict.fromkeys(
+        ("security", "required", "strictlynecessary", "technical", "mandatory", "essentials",
+         "notwendig", "essenziell", "necessaires", "obligatoires", "necesarias", "necessari"),
+        Category.NECESSARY,
+    ),
+    **dict.fromkeys(
+        ("livechat", "chat", "support", "styling", "media", "externalmedia", "externalcontent",
+         "embeds", "video", "videos", "maps", "preference", "personalization", "personalisation",
+         "comfort", "convenience", "experience", "funktional", "komfort", "externemedien",
+         "fonctionnels", "funcionales", "preferenze"),
+        Category.FUNCTIONAL,
+    ),
+    **dict.fromkeys(
+        ("analytic", "analytical", "statistic", "stats", "measurement", "audience",
+         "audiencemeasurement", "webanalytics", "statistik", "statistiken", "statistiques",
+         "mesuredaudience", "estadisticas", "statistiche"),
+        Category.ANALYTICS,
+    ),
+    **dict.fromkeys(
+        ("ad", "adverts", "remarketing", "retargeting", "profiling", "publicite", "werbung",
+         "publicidad", "pubblicita", "marketingadvertising"),
+        Category.ADVERTISING,
+    ),
+    **dict.fromkeys(("socialmedia", "socialnetworks", "reseauxsociaux"), Category.SOCIAL),
+    **dict.fromkeys(("sessionreplay", "recording", "heatmaps"), Category.SESSION_REPLAY),
+}  # fmt: skip
 
 
 # --- What the tools have in common
@@ -105,7 +128,11 @@ def _form(text: str) -> str:
 
 
 def category_of(word: str) -> Category | None:
-    return _CATEGORIES.get(_form(word))
+    """Our category for another tool's, by a name in use for it."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+    form = _form(plain)
+    known = _CATEGORIES.get(form)
+    return known or _CATEGORIES.get(re.sub(r"(?:cookies?|storage|tracking)\Z", "", form))
 
 
 def list_of(value: Any) -> list[Any]:
@@ -161,6 +188,40 @@ def _pattern(value: Any) -> str:
         star = "" if simple[3] == "$" else "*"
         return ("" if simple[1] else "*") + simple[2].replace("\\", "") + star
     return value if isinstance(value, str) and _COOKIE.fullmatch(value) else ""
+
+
+def vendors_set_by(pattern: Regex, catalogue: Mapping[str, Vendor]) -> list[Vendor]:
+    """The vendors that set a cookie whose name an expression finds: only those of which it finds
+    a whole name, where there are some (`^_ga` also begins `_gaexp`).
+    """
+    try:
+        if (
+            re.search(r"\)\??[*+{]", pattern.pattern)
+            or len(re.findall(r"[*+{]", pattern.pattern)) > 4
+        ):
+            return []  # it could take for ever, and no name of a cookie needs it
+        text = re.sub(r"\.[*+]\??\$?\Z", "", pattern.pattern[:_MAX_EXPRESSION])
+        expression = re.compile(text, re.IGNORECASE)
+    except (re.error, RecursionError, OverflowError):
+        return []
+    whole, part = [], []
+    for vendor in catalogue.values():
+        names = [cookie.replace("*", "1a") for cookie in vendor.cookies]
+        hits = [(one, name) for name in names if (one := expression.search(name)) is not None]
+        if any(hit.end() == len(name) for hit, name in hits):
+            whole.append(vendor)
+        elif hits:
+            part.append(vendor)
+    return whole or part
+
+
+_MAX_EXPRESSION = 300
+
+
+def vendors_in_code(source: str, catalogue: Mapping[str, Vendor]) -> list[Vendor]:
+    """The vendors whose code, or the address of it, a text holds."""
+    named = VendorIndex(catalogue.values()).vendors_named(source)
+    return [vendor for vendor in catalogue.values() if vendor.id in named]
 
 
 def remainder(found: ImportResult, config: Mapping[str, Any], known: Iterable[str]) -> None:

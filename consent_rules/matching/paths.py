@@ -151,3 +151,70 @@ def _globs_meet(a: str, b: str) -> bool:
                 row[j] = char == b[j] and below[j + 1]
         below = row
     return below[0]
+
+
+MAX_COMMON = 32
+"""Globs that say what two others have in common."""
+
+
+@lru_cache(maxsize=4096)
+def common_paths(one: str, other: str) -> tuple[str, ...]:
+    """Globs of the paths that both globs name; the globs themselves where one covers the other.
+
+    Letters of `one` stand for those of `other` in either case. Where there would be more than
+    MAX_COMMON, `other` stands for all.
+    """
+    if path_covers(one, other):
+        return (other,)
+    if path_covers(other, one):
+        return (one,)
+    found: list[str] = []
+    for a in spellings(one):
+        for b in spellings(other):
+            common = _common(a, b)
+            if common is None:
+                return (other,)
+            found.extend(common)
+    return widest(found)
+
+
+def widest(patterns: Iterable[str]) -> tuple[str, ...]:
+    """The globs that no other one of them covers, each once."""
+    every = list(dict.fromkeys(patterns))
+    return tuple(
+        page
+        for number, page in enumerate(every)
+        if not any(
+            path_covers(other, page) and (not path_covers(page, other) or at < number)
+            for at, other in enumerate(every)
+            if at != number
+        )
+    )
+
+
+def _common(a: str, b: str) -> tuple[str, ...] | None:
+    # below[j]: what `a[i:]` and `b[j:]` have in common.
+    below: list[tuple[str, ...]] = [()] * len(b) + [("",)]
+    for j in range(len(b) - 1, -1, -1):
+        below[j] = below[j + 1] if b[j] == "*" else ()
+    for char in reversed(a):
+        row: list[tuple[str, ...]] = [()] * (len(b) + 1)
+        row[-1] = below[-1] if char == "*" else ()
+        for j in range(len(b) - 1, -1, -1):
+            if char == "*" and b[j] == "*":
+                found = (*_after("*", below[j]), *_after("*", row[j + 1]))
+            elif char == "*":
+                found = (*below[j], *_after(b[j], row[j + 1]))
+            elif b[j] == "*":
+                found = (*row[j + 1], *_after(char, below[j]))
+            else:
+                found = _after(char, below[j + 1]) if char.lower() == b[j].lower() else ()
+            row[j] = tuple(dict.fromkeys(found))
+            if len(row[j]) > MAX_COMMON:
+                return None
+        below = row
+    return below[0]
+
+
+def _after(char: str, rest: Iterable[str]) -> tuple[str, ...]:
+    return tuple(r if char == "*" and r.startswith("*") else char + r for r in rest)

@@ -13,62 +13,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from consent_rules.categories import CHOOSABLE, Audience, Category
+from consent_rules.categories import Audience, Regime
 from consent_rules.config.build_rules import build_rules
-from consent_rules.config.models import Config, Site, Tag
-from consent_rules.decision import Visitor, decide
-from consent_rules.matching.paths import path_covers
-from consent_rules.preferences import Preferences
+from consent_rules.config.models import Config, Site
+from consent_rules.matching.paths import path_covers, paths_meet, widest
+from consent_rules.review.exposure import (
+    ELSEWHERE,
+    ExposureCondition,
+    PageGroup,
+    exposure_of,
+    page_groups,
+    regions_text,
+)
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor
-from consent_rules.wording import category_words, join_and, join_or
+from consent_rules.wording import join_and, join_or
 
 Effect = Literal["more", "less", "same"]
 ChangeKind = Literal[
     "sends", "stops", "opens_with", "site", "audience", "mode", "policy", "vendor", "tag"
 ]
-
-ELSEWHERE = ""
-"""The region of visitors for whom no region rule stands."""
-
-_WITNESS = "\ue000"
-"""Stands in a path for what a star of its pattern matches, and nothing else does."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExposureCondition:
-    """When a vendor is open on some pages.
-
-    `with_any` are the categories of which one is enough. `unasked` are the regions where it is open
-    before any choice (ELSEWHERE for all others). `always` needs no choice at all.
-    """
-
-    always: bool = False
-    with_any: tuple[Category, ...] = ()
-    unasked: tuple[str, ...] = ()
-
-    @property
-    def never(self) -> bool:
-        return self == ExposureCondition()
-
-    def as_text(self) -> str:
-        """`opens with: advertising`, as people say it."""
-        if self.always:
-            return "open for everyone, without a choice"
-        parts = []
-        if self.with_any:
-            parts.append(f"opens with: {join_or(map(category_words, self.with_any))}")
-        if self.unasked:
-            parts.append(f"before any choice: open {_where(self.unasked)}")
-        return "; ".join(parts) or "closed"
-
-    def is_wider_than(self, other: ExposureCondition) -> bool:
-        """Whether it opens for visitors for whom the other stays closed."""
-        if self.always or other.always:
-            return self.always and not other.always
-        return bool(
-            set(self.with_any) - set(other.with_any) or set(self.unasked) - set(other.unasked)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +40,12 @@ class Change:
     """One thing that is different for visitors.
 
     `effect` is "more" where a vendor newly receives data or a visitor is asked less, "less" where
-    the reverse. `pages` are patterns of paths.
+    the reverse. `pages` are patterns of paths, `except_pages` those of them for which it is not so,
+    because nothing changes there.
+
+    Of a vendor's change, `audience` tells for whom the pages are: of `pages`, only those that are
+    for that audience are meant. A page that its path does not tell to be one for patients, but one
+    of `cookies` or (`marked`) the origin, is meant where `pages_then` name it.
     """
 
     kind: ChangeKind
@@ -87,6 +56,11 @@ class Change:
     pages: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
+    audience: str = ""
+    except_pages: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    marked: bool = False
+    pages_then: tuple[str, ...] = ()
 
 
 def diff_configs(
@@ -96,15 +70,20 @@ def diff_configs(
     *,
     today: datetime.date,
 ) -> tuple[Change, ...]:
-    """Everything that `new` changes for visitors, what opens more first."""
+    """Everything that `new` changes for visitors: what opens more first, and of that what opens
+    more on patient pages."""
     old_rules, new_rules = rules_of_tags(old, catalogue), rules_of_tags(new, catalogue)
     found = [*_vendors(old, new, old_rules, new_rules, today)]
     found += _sites(old, new)
-    found += _policy(old, new)
+    found += _policy(old, new, old_rules, new_rules)
     found += _recognition(old, new, old_rules, new_rules)
     found += _approvals(old, new, today)
     order: dict[Effect, int] = {"more": 0, "less": 1, "same": 2}
-    return tuple(sorted(found, key=lambda change: order[change.effect]))
+    return tuple(
+        sorted(
+            found, key=lambda change: (order[change.effect], change.audience != Audience.PATIENT)
+        )
+    )
 
 
 def rules_of_tags(config: Config, catalogue: Mapping[str, Vendor]) -> Rules:
@@ -117,6 +96,17 @@ def rules_of_tags(config: Config, catalogue: Mapping[str, Vendor]) -> Rules:
 # --- Vendors on pages
 
 
+@dataclass(frozen=True, slots=True)
+class _Exposure:
+    audience: Audience
+    when: ExposureCondition
+
+
+_NO_SITE = _Exposure(Audience.MARKETING, ExposureCondition())
+
+_Exposures = Mapping[PageGroup, _Exposure]
+
+
 def _vendors(
     old: Config, new: Config, old_rules: Rules, new_rules: Rules, today: datetime.date
 ) -> Iterator[Change]:
@@ -125,155 +115,176 @@ def _vendors(
     regions = _regions(old, new)
     for name in dict.fromkeys((*before, *after)):
         tags = [tag for config in (old, new) for tag in config.tags if name in tag.sites]
+        sites = [found[name] for found in (before, after) if name in found]
         for vendor_id in dict.fromkeys(tag.vendor for tag in tags):
             vendor = new_rules.vendors.get(vendor_id) or old_rules.vendors.get(vendor_id)
             if vendor is None:
                 continue
-            pages = _patterns(vendor_id, tags, _patient_globs(old, new, name))
+            named = (page for tag in tags if tag.vendor == vendor_id for page in tag.pages)
+            groups = page_groups(named, sites)
             was, will = (
                 {
-                    page: exposure_of(rules, sites[name], vendor_id, page, today, regions)
+                    group: _Exposure(
+                        group.audience_on(sites[name]),
+                        exposure_of(rules, sites[name], vendor_id, group, today, regions),
+                    )
                     if name in sites
-                    else ExposureCondition()
-                    for page in pages
+                    else _NO_SITE
+                    for group in groups
                 }
                 for rules, sites in ((old_rules, before), (new_rules, after))
             )
-            yield from _vendor(vendor, name, was, will, after.get(name))
-
-
-def exposure_of(
-    rules: Rules,
-    site: SiteRules,
-    vendor_id: str,
-    page: str,
-    today: datetime.date,
-    regions: Iterable[str] = (ELSEWHERE,),
-) -> ExposureCondition:
-    """When a vendor is open on the pages of a pattern. What a site only observes counts as closed
-    here all the same: so its decision has it."""
-    path = page.replace("*", _WITNESS)
-    context = rules.page(site, path, site.audience_of(path, ()), today)
-
-    def is_open(preferences: Preferences | None, region: str = ELSEWHERE) -> bool:
-        decision = decide(rules, context, Visitor(preferences, region=region))
-        return vendor_id in decision.open
-
-    def chosen(*allowed: Category) -> Preferences:
-        return Preferences(frozenset(allowed), rules.policy_version)
-
-    if is_open(chosen()):
-        return ExposureCondition(always=True)
-    return ExposureCondition(
-        with_any=tuple(c for c in CHOOSABLE if is_open(chosen(c))),
-        unasked=tuple(region for region in regions if is_open(None, region)),
-    )
-
-
-def _patterns(vendor_id: str, tags: Iterable[Tag], patient: tuple[str, ...]) -> tuple[str, ...]:
-    named = dict.fromkeys(page for tag in tags if tag.vendor == vendor_id for page in tag.pages)
-    within = (glob for glob in patient if any(path_covers(page, glob) for page in named))
-    return tuple(dict.fromkeys((*named, *within)))
-
-
-def _patient_globs(old: Config, new: Config, site: str) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(
-            rule.path
-            for config in (old, new)
-            for one in config.sites
-            if one.name == site
-            for rule in one.pages
-            if rule.path is not None and rule.audience is Audience.PATIENT
-        )
-    )
+            yield from _vendor(vendor, name, was, will, before.get(name), after.get(name))
 
 
 def _vendor(
     vendor: Vendor,
     site: str,
-    was: Mapping[str, ExposureCondition],
-    will: Mapping[str, ExposureCondition],
-    rules: SiteRules | None,
+    was: _Exposures,
+    will: _Exposures,
+    old_site: SiteRules | None,
+    new_site: SiteRules | None,
 ) -> Iterator[Change]:
-    grouped: dict[tuple[ExposureCondition, ExposureCondition], list[str]] = {}
-    for page, before in was.items():
-        if before != will[page]:
-            grouped.setdefault((before, will[page]), []).append(page)
-    for (before, after), pages in grouped.items():
-        shown = _widest(pages)
-        where, who = pages_of(shown, site), _who(vendor)
-        kind: ChangeKind
-        effect: Effect
-        if before.never:
-            kind, effect = "sends", "more"
-            message = (
-                f"from now on, {where} send data to {who}; {after.as_text()}"
-                f"{_besides(was, will, shown)}{_not_for(rules, shown)}"
+    grouped: dict[tuple[ExposureCondition, ExposureCondition, Audience], list[PageGroup]] = {}
+    for group, before in was.items():
+        after = will[group]
+        if before.when != after.when:
+            audience = before.audience if after.when.never else after.audience
+            grouped.setdefault((before.when, after.when, audience), []).append(group)
+    who = _who(vendor)
+    for (old, new, audience), groups in grouped.items():
+        where_open = old_site if new.never else new_site
+        whole_site = where_open is not None and where_open.audience is Audience.PATIENT
+        for shown in _lines(groups, was, will, excepting=old.never or new.never):
+            where, same = shown.as_text(site, audience, whole_site=whole_site), shown.same
+            kind: ChangeKind
+            effect: Effect
+            if old.never:
+                kind, effect = "sends", "more"
+                besides = f" (on {join_and(same)} they do so already)" if same else ""
+                closed = _never_on(new_site, will, shown.pages, audience)
+                never = f"; never on the patient pages {join_and(closed)}" if closed else ""
+                says = f"send data to {who}; {new.as_text()}{besides}{never}"
+                message = f"from now on, {where} {says}"
+            elif new.never:
+                kind, effect = "stops", "less"
+                still = f"; only {join_and(same)} still do" if same else ""
+                message = f"from now on, {where} no longer send data to {who}{still}"
+            else:
+                kind, effect = "opens_with", "more" if new.is_wider_than(old) else "less"
+                message = f"{vendor.name} on {where}: {new.as_text()} (until now: {old.as_text()})"
+            yield Change(
+                kind,
+                effect,
+                message,
+                site,
+                vendor.id,
+                shown.pages,
+                before=old.as_text(),
+                after=new.as_text(),
+                audience=str(audience),
+                except_pages=same,
+                cookies=shown.cookies,
+                marked=shown.marked,
+                pages_then=shown.pages_then,
             )
-        elif after.never:
-            kind, effect = "stops", "less"
-            message = f"from now on, {where} no longer send data to {who}{_still(will, shown)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The pages of a change. `same` are those among them where the vendor is open before and
+    after; the other fields are those of `Change`."""
+
+    same: tuple[str, ...]
+    pages: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    marked: bool = False
+    pages_then: tuple[str, ...] = ()
+
+    def as_text(self, site: str, audience: Audience, *, whole_site: bool) -> str:
+        seen = [f"seen with the cookie {cookie}" for cookie in self.cookies]
+        if self.marked:
+            seen.append("that the site itself marks as such")
+        if audience is Audience.MARKETING:
+            named = [pages_of(self.pages, site)] if self.pages else []
+            if not all(any(path_covers(p, then) for p in self.pages) for then in self.pages_then):
+                named.append(f"{pages_of(self.pages_then, site)} {join_or(seen)}")
+            return join_and(named)
+        if whole_site and self.pages:
+            return f"{pages_of(self.pages, site)}, which are for patients,"
+        # A mark or a cookie can make any page of the tag one for patients.
+        within = "" if self.pages_then == ("/*",) else f" among {join_and(self.pages_then)}"
+        others = f"those{within} {join_or(seen)}" if seen else ""
+        if not self.pages:
+            return f"patient pages of {site} ({others})"
+        patient = f"the patient pages {join_and(self.pages)} of {site}"
+        return f"{patient} (and {others})" if others else patient
+
+
+def _lines(
+    groups: Iterable[PageGroup], was: _Exposures, will: _Exposures, *, excepting: bool
+) -> list[_Shown]:
+    """One line for all groups of which the same can be said."""
+    by_kind: dict[tuple[str, bool], list[PageGroup]] = {}
+    for group in groups:
+        by_kind.setdefault((group.cookie, group.marked), []).append(group)
+    lines: list[_Shown] = []
+    waiting = list(by_kind.items())
+    while waiting:
+        (cookie, marked), alike = waiting.pop(0)
+        pages = widest(group.pattern for group in alike)
+        same = _open_in_both(was, will, alike[0], pages) if excepting else ()
+        # What changes within pages that are excepted has a line of its own.
+        within = [g for g in alike if any(path_covers(page, g.pattern) for page in same)]
+        if within and len(within) < len(alike):
+            waiting.append(((cookie, marked), within))
+        if alike[0].by_path:
+            lines.append(_Shown(same, pages))
+            continue
+        cookies = (cookie,) if cookie else ()
+        for number, line in enumerate(lines):
+            if line.same == same and line.pages_then in {(), pages}:
+                lines[number] = _Shown(
+                    same, line.pages, (*line.cookies, *cookies), line.marked or marked, pages
+                )
+                break
         else:
-            kind, effect = "opens_with", "more" if after.is_wider_than(before) else "less"
-            now, then = after.as_text(), before.as_text()
-            message = f"{vendor.name} on {where}: {now} (until now: {then})"
-        yield Change(
-            kind,
-            effect,
-            message,
-            site,
-            vendor.id,
-            shown,
-            before=before.as_text(),
-            after=after.as_text(),
-        )
+            lines.append(_Shown(same, (), cookies, marked, pages))
+    return lines
 
 
-def _besides(
-    was: Mapping[str, ExposureCondition],
-    will: Mapping[str, ExposureCondition],
-    shown: Iterable[str],
-) -> str:
-    already = [
-        page
-        for page, before in was.items()
-        if not before.never
-        and not will[page].never
-        and any(path_covers(wide, page) for wide in shown)
-    ]
-    return f" (on {join_and(_widest(already))} they do so already)" if already else ""
-
-
-def _still(will: Mapping[str, ExposureCondition], shown: Iterable[str]) -> str:
-    remaining = [
-        page
-        for page, after in will.items()
-        if not after.never and any(path_covers(wide, page) for wide in shown)
-    ]
-    return f"; only {join_and(_widest(remaining))} still do" if remaining else ""
-
-
-def _not_for(site: SiteRules | None, shown: Iterable[str]) -> str:
-    if site is None:
-        return ""
-    globs = site.patient_paths.patterns
-    patient = [glob for glob in globs if any(path_covers(page, glob) for page in shown)]
-    return f"; never on the patient pages {join_and(patient)}" if patient else ""
-
-
-def _widest(pages: Iterable[str]) -> tuple[str, ...]:
-    """The patterns that no other one of them takes in."""
-    every = list(pages)
-    return tuple(
-        page
-        for number, page in enumerate(every)
-        if not any(
-            path_covers(other, page) and (not path_covers(page, other) or at < number)
-            for at, other in enumerate(every)
-            if at != number
-        )
+def _open_in_both(
+    was: _Exposures, will: _Exposures, alike: PageGroup, pages: Iterable[str]
+) -> tuple[str, ...]:
+    """The pages among those named, told in the way that `alike` is, where it stays open."""
+    return widest(
+        group.pattern
+        for group, before in was.items()
+        if (group.cookie, group.marked) == (alike.cookie, alike.marked)
+        and not before.when.never
+        and not will[group].when.never
+        and any(path_covers(page, group.pattern) for page in pages)
     )
+
+
+def _never_on(
+    site: SiteRules | None, will: _Exposures, pages: Iterable[str], audience: Audience
+) -> list[str]:
+    """The patient pages among those named, as their rules have them, where all stays closed."""
+    if site is None or audience is Audience.PATIENT:
+        return []
+    opens = [
+        group.pattern
+        for group, after in will.items()
+        if group.by_path and not after.when.never and after.audience is Audience.PATIENT
+    ]
+    named = tuple(pages)
+    return [
+        rule
+        for rule in site.patient_paths.patterns
+        if any(paths_meet(page.lower(), rule.lower()) for page in named)
+        and not any(paths_meet(page.lower(), rule.lower()) for page in opens)
+    ]
 
 
 # --- Sites
@@ -338,7 +349,7 @@ def _audience(name: str, old: Site, new: Site) -> Iterator[Change]:
         yield Change(
             "audience",
             "less" if patient else "more",
-            f"all of {name} is for patients: no tracker runs there, whatever visitors choose"
+            f"all of {name} is for patients: {_CLOSED_THERE}"
             if patient
             else f"{name} is no longer for patients as a whole: trackers may run where allowed",
             site=name,
@@ -348,12 +359,15 @@ def _audience(name: str, old: Site, new: Site) -> Iterator[Change]:
     was, will = _patient_rules(old), _patient_rules(new)
     for path, pages in will.items():
         if path not in was:
-            message = f"{pages} of {name} are for patients from now on: no tracker runs there"
+            message = f"{pages} of {name} are for patients from now on: {_CLOSED_THERE}"
             yield Change("audience", "less", message, site=name, pages=_path_of(path))
     for path, pages in was.items():
         if path not in will:
             message = f"{pages} of {name} are no longer marked as patient pages"
             yield Change("audience", "more", message, site=name, pages=_path_of(path))
+
+
+_CLOSED_THERE = "no tracker runs there, whatever visitors choose, but for tags with baa = true"
 
 
 def _patient_rules(site: Site) -> dict[tuple[str, str], str]:
@@ -375,7 +389,7 @@ def _path_of(rule: tuple[str, str]) -> tuple[str, ...]:
 # --- Policy
 
 
-def _policy(old: Config, new: Config) -> Iterator[Change]:
+def _policy(old: Config, new: Config, old_rules: Rules, new_rules: Rules) -> Iterator[Change]:
     was, will = old.policy, new.policy
     if was.version != will.version:
         yield Change(
@@ -387,19 +401,19 @@ def _policy(old: Config, new: Config) -> Iterator[Change]:
             before=was.version,
             after=will.version,
         )
-    by_regime: dict[tuple[str, str], list[str]] = {}
+    by_regime: dict[tuple[Regime, Regime], list[str]] = {}
     for region in _regions(old, new):
-        regimes = (_regime(old, region), _regime(new, region))
+        regimes = (old_rules.terms_of(region).regime, new_rules.terms_of(region).regime)
         if regimes[0] != regimes[1]:
             by_regime.setdefault(regimes, []).append(region)
     for (before, after), regions in by_regime.items():
         yield Change(
             "policy",
-            "less" if after == "opt_in" else "more",
-            f"{_where(regions)}, visitors who have not chosen: {_REGIMES.get(after, after)} "
-            f"(until now: {_REGIMES.get(before, before)})",
-            before=before,
-            after=after,
+            "less" if _STRICTEST.index(after) < _STRICTEST.index(before) else "more",
+            f"{regions_text(regions)}, visitors who have not chosen: {_REGIMES[after]} "
+            f"(until now: {_REGIMES[before]})",
+            before=str(before),
+            after=str(after),
         )
     if was.max_age_days != will.max_age_days:
         yield Change(
@@ -424,10 +438,12 @@ def _policy(old: Config, new: Config) -> Iterator[Change]:
 
 
 _REGIMES = {
-    "opt_in": "closed until they say yes",
-    "opt_out": "open until they say no",
-    "mixed": "open until they say no, but advertising and social ask first",
+    Regime.OPT_IN: "closed until they say yes",
+    Regime.OPT_OUT: "open until they say no, but session replay asks first",
+    Regime.MIXED: "open until they say no, but advertising, social and session replay ask first",
 }
+
+_STRICTEST = (Regime.OPT_IN, Regime.MIXED, Regime.OPT_OUT)
 
 
 def _regions(old: Config, new: Config) -> tuple[str, ...]:
@@ -436,12 +452,6 @@ def _regions(old: Config, new: Config) -> tuple[str, ...]:
         region for config in (old, new) for rule in config.policy.regions for region in rule.regions
     )
     return (*dict.fromkeys(named), ELSEWHERE)
-
-
-def _regime(config: Config, region: str) -> str:
-    rules = {code: rule.regime for rule in config.policy.regions for code in rule.regions}
-    found = rules.get(region) or rules.get(region.partition("-")[0]) or config.policy.regime
-    return str(found)
 
 
 # --- How vendors are recognised, and how long they are approved
@@ -516,13 +526,6 @@ def _who(vendor: Vendor) -> str:
     if not company or company.lower() in vendor.name.lower():
         return vendor.name
     return f"{company} ({vendor.name})"
-
-
-def _where(regions: Iterable[str]) -> str:
-    named = list(regions)
-    if named == [ELSEWHERE]:
-        return "everywhere without a rule of its own"
-    return "in " + join_and(region or "every region without a rule" for region in named)
 
 
 def _added(old: Iterable[str], new: Iterable[str]) -> tuple[str, ...]:

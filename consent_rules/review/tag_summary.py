@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.categories import Audience, Category
-from consent_rules.config.models import Config, Site, Tag
+from consent_rules.config.models import Config, Tag
 from consent_rules.config.warnings import EXPIRES_SOON_DAYS
-from consent_rules.decision import may_act_for_patients
-from consent_rules.matching.paths import paths_meet
-from consent_rules.review.diff import ELSEWHERE, ExposureCondition, exposure_of
-from consent_rules.rules import Rules
+from consent_rules.matching.paths import path_covers, widest
+from consent_rules.review.exposure import (
+    ELSEWHERE,
+    ExposureCondition,
+    PageGroup,
+    exposure_of,
+    page_groups,
+)
+from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import CookieDetail, Vendor
-from consent_rules.wording import category_words
+from consent_rules.wording import category_words, join_and
 
 WHAT_IT_DOES: Mapping[Category, str] = {
     Category.NECESSARY: "something the site cannot do without; it runs for everyone, unasked",
@@ -53,12 +58,12 @@ def summarise_tag(
     """`tag` is one of the config's, `site` one of the tag's."""
     vendor = rules.vendors[tag.vendor]
     site_rules = next(one for one in rules.sites if one.name == site)
-    table = next(one for one in config.sites if one.name == site)
     regions = (*(code for rule in config.policy.regions for code in rule.regions), ELSEWHERE)
-    openings = [
-        exposure_of(rules, site_rules, tag.vendor, page, today, regions) for page in tag.pages
-    ]
-    opening = next((one for one in openings if not one.never), ExposureCondition())
+    exposures = {
+        group: exposure_of(rules, site_rules, tag.vendor, group, today, regions)
+        for group in _groups(site_rules, tag)
+    }
+    opening = _marketing_first(site_rules, exposures)
     return TagSummary(
         vendor=vendor.id,
         name=vendor.name,
@@ -68,7 +73,7 @@ def summarise_tag(
         category=vendor.category,
         what=_what(vendor),
         opens=opening.as_text(),
-        patient=_patient(tag, vendor, table),
+        patient=_patient(site_rules, exposures),
         records=_records(vendor),
         cookies=details_of(vendor),
         policy_url=vendor.policy_url,
@@ -90,28 +95,60 @@ def _records(vendor: Vendor) -> str:
     return "no"
 
 
-def _patient(tag: Tag, vendor: Vendor, site: Site) -> str:
+def _groups(site: SiteRules, tag: Tag) -> list[PageGroup]:
+    """The pages of a tag, split where another tag of the vendor gives another answer."""
+    named = [page for one in site.tags if one.vendor == tag.vendor for page in one.pages]
+    return [
+        group
+        for group in page_groups((*tag.pages, *named), (site,))
+        if any(path_covers(page, group.pattern) for page in tag.pages)
+    ]
+
+
+def _marketing_first(
+    site: SiteRules, exposures: Mapping[PageGroup, ExposureCondition]
+) -> ExposureCondition:
+    """When the vendor is open: on marketing pages, or else on those for patients."""
+    opens = [group for group, when in exposures.items() if not when.never]
+    opens.sort(key=lambda group: group.audience_on(site) is Audience.PATIENT)
+    return exposures[opens[0]] if opens else ExposureCondition()
+
+
+def _patient(site: SiteRules, exposures: Mapping[PageGroup, ExposureCondition]) -> str:
+    known_patient = [
+        group
+        for group in exposures
+        if not group.marked and group.audience_on(site) is Audience.PATIENT
+    ]
+    opens = [group for group in known_patient if not exposures[group].never]
+    closed = [group for group in known_patient if exposures[group].never]
+    marked = any(group.marked and not when.never for group, when in exposures.items())
+    parts = []
+    if opens:
+        when = exposures[opens[0]].as_text()
+        parts.append(
+            f"it runs there too ({_places(site, opens)}; {when}), since baa = true says that an "
+            "agreement covers it"
+        )
+    if closed:
+        parts.append(
+            f"it stays closed there ({_places(site, closed)}), whatever the visitor chooses: "
+            "nothing leaks"
+        )
+    if not known_patient:
+        parts.append("none of its pages is marked as a patient page")
+    if marked and not opens:
+        parts.append("it runs on pages that the site itself marks as such, since baa = true")
+    return "; ".join(parts)
+
+
+def _places(site: SiteRules, groups: Iterable[PageGroup]) -> str:
     if site.audience is Audience.PATIENT:
-        where = "the whole site is for patients"
-    else:
-        paths = [
-            rule.path
-            for rule in site.pages
-            if rule.path is not None
-            and rule.audience is Audience.PATIENT
-            and any(paths_meet(page.lower(), rule.path.lower()) for page in tag.pages)
-        ]
-        cookies = [
-            f"pages seen with the cookie {rule.when_cookie}"
-            for rule in site.pages
-            if rule.when_cookie is not None and rule.audience is Audience.PATIENT
-        ]
-        if not (paths or cookies):
-            return "none of its pages is marked as a patient page"
-        where = ", ".join((*paths, *cookies))
-    if may_act_for_patients(vendor, baa=tag.baa):
-        return f"it runs there too ({where}), since baa = true as_text an agreement covers it"
-    return f"it stays closed there ({where}), whatever the visitor chooses: nothing leaks"
+        return "the whole site is for patients"
+    groups = tuple(groups)
+    paths = widest(group.pattern for group in groups if group.by_path)
+    cookies = dict.fromkeys(group.cookie for group in groups if group.cookie)
+    return join_and((*paths, *(f"pages seen with the cookie {name}" for name in cookies)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +167,18 @@ def state_of(config: Config, rules: Rules, tag: Tag, today: datetime.date) -> Ta
         return TagState(f"expired on {tag.expires}: closed", days, acts=False)
     if tag.approved_on > today:
         return TagState(f"starts on {tag.approved_on}: closed until then", days, acts=False)
-    openings = [
-        exposure_of(rules, site, tag.vendor, page, today)
+    openings = (
+        _marketing_first(
+            site,
+            {
+                group: exposure_of(rules, site, tag.vendor, group, today)
+                for group in _groups(site, tag)
+                if not group.marked
+            },
+        )
         for site in rules.sites
         if site.name in tag.sites
-        for page in tag.pages
-    ]
+    )
     opening = next((one for one in openings if not one.never), None)
     if opening is None:
         return TagState("unused: none of its pages may show it", days, acts=False)

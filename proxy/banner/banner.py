@@ -116,7 +116,11 @@ def _banner(view: BannerView, texts: Texts) -> str:
         .render(
             view=view,
             t=texts,
-            sentences=_sentences(view.categories, texts),
+            sentences=[
+                *_sentences(view.categories, texts),
+                # An informed choice takes the name of the controller (EDPB guidelines 05/2020, 64).
+                texts.say("preferences.controller", controller=view.controller),
+            ],
             policy_url=safe_url(view.policy_url),
             preferences_url=preferences_url(view.prefix, view.return_to),
         )

@@ -7,13 +7,18 @@ is the same for every visitor.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from consent_rules.catalogue.cookie_details import SESSION, CookiePurpose, details_of
+from consent_rules.catalogue.cookie_details import (
+    SESSION,
+    CookiePurpose,
+    details_of,
+    third_party_details,
+)
 from consent_rules.categories import Category
 from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme
@@ -21,6 +26,7 @@ from consent_rules.rules import SiteRules
 from consent_rules.vendors import CookieDetail, Vendor
 from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import environment
+from proxy.banner.presenters import shown_under
 from proxy.banner.texts import Texts
 
 _PART_LEVEL = 3
@@ -38,13 +44,16 @@ class DeclaredCookie:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredVendor:
-    """One company's tool."""
+    """One company's tool. `embed` is set where it shows content in frames, which may set cookies
+    of the company's own domain: more than those that are known.
+    """
 
     id: str
     name: str
     company: str
     policy_url: str
     cookies: tuple[DeclaredCookie, ...]
+    embed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +74,31 @@ def vendors_on(site: SiteRules, today: datetime.date) -> tuple[str, ...]:
 
 
 def declaration(
-    site: SiteRules, config: Config, texts: Texts, vendors: Collection[str]
+    site: SiteRules,
+    config: Config,
+    texts: Texts,
+    vendors: Collection[str],
+    own: Collection[CookieDetail],
 ) -> tuple[DeclaredCategory, ...]:
-    """The site's declaration, by category. `vendors` are ids, from `vendors_on`."""
+    """The site's declaration, by category. `vendors` are ids, from `vendors_on`, `own` is
+    what the proxy itself stores (`cookies.own_storage`).
+    """
     listed = [vendor for vendor in site.listed if vendor.id in vendors]
     found = []
     for category in Category:
-        declared = [_vendor(v, texts) for v in listed if v.category is category]
+        declared = [_vendor(v, texts) for v in listed if category in shown_under(site, v)]
         if category is Category.NECESSARY:
-            declared.insert(0, _own(config, texts))
+            declared.insert(0, _own(config, own, texts))
         if declared:
             title, text = (texts[f"category.{category}.{key}"] for key in ("title", "text"))
             found.append(DeclaredCategory(category, title, text, tuple(declared)))
     return tuple(found)
 
 
-def _own(config: Config, texts: Texts) -> DeclaredVendor:
-    """The site itself, for the preference cookie."""
-    name = "__Secure-consent" if config.preferences.cookie_domain else "__Host-consent"
-    days = config.policy.max_age_days
-    cookie = CookieDetail(name, f"{days} days", CookiePurpose.CONSENT)
-    return DeclaredVendor(
-        "", config.policy.controller, "", config.policy.url or "", (_cookie(cookie, texts),)
-    )
+def _own(config: Config, own: Iterable[CookieDetail], texts: Texts) -> DeclaredVendor:
+    """The site itself: what the proxy stores on the visitor's device."""
+    cookies = tuple(_cookie(detail, texts) for detail in own)
+    return DeclaredVendor("", config.policy.controller, "", config.policy.url or "", cookies)
 
 
 def _vendor(vendor: Vendor, texts: Texts) -> DeclaredVendor:
@@ -96,7 +107,11 @@ def _vendor(vendor: Vendor, texts: Texts) -> DeclaredVendor:
         vendor.name,
         vendor.company if vendor.company.lower() != vendor.name.lower() else "",
         vendor.policy_url,
-        tuple(_cookie(detail, texts) for detail in details_of(vendor)),
+        tuple(
+            _cookie(detail, texts)
+            for detail in (*details_of(vendor), *third_party_details().get(vendor.id, ()))
+        ),
+        embed=bool(vendor.embed),
     )
 
 

@@ -31,6 +31,17 @@ def used_categories(site: SiteRules) -> tuple[Category, ...]:
     return tuple(category for category in CHOOSABLE if category in used)
 
 
+def shown_under(site: SiteRules, vendor: Vendor) -> tuple[Category, ...]:
+    """The categories that a vendor is listed under. A tag manager is open when any category that it
+    serves is allowed, so it stands under each of those that the site asks about.
+    """
+    if vendor.is_tag_manager:
+        served = tuple(c for c in used_categories(site) if c in vendor.serves)
+        if served:
+            return served
+    return (vendor.category,)
+
+
 def sells(site: SiteRules) -> bool:
     """Whether the site has tools that state laws may call sale or sharing."""
     return not SALE_OR_SHARING.isdisjoint(used_categories(site))
@@ -66,7 +77,7 @@ def _category_views(
     exceptions = preferences.vendors if preferences is not None else {}
     views = []
     for category in (Category.NECESSARY, *used_categories(site)):
-        listed = tuple(v for v in site.listed if v.category is category) if detailed else ()
+        listed = tuple(v for v in site.listed if detailed and category in shown_under(site, v))
         if category is Category.NECESSARY and not listed:
             continue
         on = decision.categories[category]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,7 +11,7 @@ from rich.table import Table
 
 from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.catalogue.load import catalogue
-from consent_rules.catalogue.search import meant_vendors
+from consent_rules.config.vendor_search import find_vendors, meant_vendors
 from consent_rules.vendors import Vendor
 from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, stop
 
@@ -21,7 +19,9 @@ from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, stop
 def catalogue_command(
     words: Annotated[
         list[str] | None,
-        typer.Argument(help='A vendor\'s id; or "search" and a name, company, host or cookie.'),
+        typer.Argument(
+            help='A vendor\'s id; or "search" and a name, host, cookie, id or code of it.'
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -32,7 +32,7 @@ def catalogue_command(
     elif words[0] == "search":
         if not words[1:]:
             stop('name what to search for: "consent-proxy catalogue search facebook"', USAGE)
-        found = search(" ".join(words[1:]), known.values())
+        found = [known[vendor] for vendor in find_vendors(" ".join(words[1:]), known)]
         if not found and not as_json:
             stop("no vendor like that; a [[vendor]] table adds one that is not known", PROBLEMS)
         _print_all(found, as_json)
@@ -40,33 +40,6 @@ def catalogue_command(
         stop(f'to search for words: "consent-proxy catalogue search {" ".join(words)}"', USAGE)
     else:
         _print_one(words[0], as_json)
-
-
-def search(query: str, vendors: Iterable[Vendor]) -> list[Vendor]:
-    """The vendors that hold every word in id, name, company, hosts, paths or cookies; who is named
-    so comes first. If there is none: those that may be meant.
-    """
-    words = query.casefold().split()
-    every = list(vendors)
-    found = [vendor for vendor in every if all(_holds(vendor, word) for word in words)]
-    if not found:
-        by_id = {vendor.id: vendor for vendor in every}
-        return [by_id[vendor] for vendor in meant_vendors(query, by_id)]
-    return sorted(
-        found, key=lambda v: -sum(word in f"{v.id} {v.name}".casefold() for word in words)
-    )
-
-
-def _holds(vendor: Vendor, word: str) -> bool:
-    named = (vendor.id, vendor.name, vendor.company, *vendor.hosts, *vendor.paths)
-    if any(word in text.casefold() for text in named):
-        return True
-    return any(_is_cookie(pattern, word) for pattern in vendor.cookies)
-
-
-def _is_cookie(pattern: str, word: str) -> bool:
-    glob = ".*".join(map(re.escape, pattern.casefold().split("*")))
-    return re.fullmatch(glob, word) is not None
 
 
 def _print_all(vendors: list[Vendor], as_json: bool) -> None:

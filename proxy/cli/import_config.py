@@ -10,7 +10,12 @@ from typing import Annotated
 import typer
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.importers.convert import MAX_CHARACTERS, as_config, read_foreign_config
+from consent_rules.importers.convert import (
+    MAX_CHARACTERS,
+    NO_VENDOR,
+    as_config,
+    read_foreign_config,
+)
 from consent_rules.importers.service import NothingToImportError, Tool
 from proxy.cli.options import PROBLEMS, USAGE, JsonOption, print_json, stop, today
 from proxy.cli.tag import read_day
@@ -19,7 +24,7 @@ _MAX_BYTES = 4 * MAX_CHARACTERS
 
 
 def import_config(
-    file: Annotated[Path, typer.Argument(help="The other tool's file (JS or JSON), - for stdin.")],
+    file: Annotated[Path, typer.Argument(help="The file (JS, JSON, HTML, PHP), - for stdin.")],
     tool: Annotated[Tool, typer.Option("--from", help="The tool that it is for.")],
     site: Annotated[str, typer.Option("--site", "-s", help="The site's name in tags.")] = "www",
     approved_by: Annotated[
@@ -57,3 +62,5 @@ def import_config(
         )
     else:
         typer.echo(text, nl=False)
+    if not found.services:
+        stop(f"{file}: {NO_VENDOR[0].lower()}{NO_VENDOR[1:]}", PROBLEMS)

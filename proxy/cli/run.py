@@ -15,22 +15,23 @@ import typer
 from consent_rules.config.load import format_problem
 from proxy.cli.options import PROBLEMS, USAGE, ConfigOption, JsonOption, open_config, stop
 from proxy.config.file import ConfigFile
+from proxy.config.variables import VariablesFormatter, hidden
 
 
 def run(config: ConfigOption) -> None:
     """Serve. A saved config is reloaded by itself, and on SIGHUP; SIGTERM drains and stops."""
     from proxy.service import serve_config
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(VariablesFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     file = ConfigFile(config)
     loaded, _ = open_config(config, file)
     for problem in loaded.problems:
         typer.echo(format_problem(problem, str(config)), err=True)
     code, message = serve_config(file, loaded)
     if message:
-        stop(message, code)
+        stop(hidden(message), code)
     raise typer.Exit(code)
 
 

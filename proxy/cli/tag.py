@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.catalogue.search import meant_vendors
 from consent_rules.config.load import Config, LoadedConfig, Site, Tag, all_vendors, format_problem
 from consent_rules.config.problems import did_you_mean
 from consent_rules.config.toml.editing import (
@@ -25,6 +24,7 @@ from consent_rules.config.toml.editing import (
     with_value,
     without_tables,
 )
+from consent_rules.config.vendor_search import meant_vendors, sure_vendor
 from consent_rules.review.diff import Change, diff_configs, pages_of, rules_of_tags
 from consent_rules.review.tag_summary import TagSummary, state_of, summarise_tag
 from consent_rules.vendors import Vendor
@@ -44,7 +44,12 @@ FileOption = Annotated[Path, typer.Option("--config", "-c", help="The config fil
 SitesOption = Annotated[
     list[str] | None, typer.Option("--site", "-s", help="A site's name; may be given again.")
 ]
-VendorArgument = Annotated[str, typer.Argument(help="A vendor: its id, or a word of its name.")]
+VendorArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A vendor: its id or name, or what you have of it: a host, an id such as G-..., code."
+    ),
+]
 DryOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")
 ]
@@ -254,8 +259,11 @@ def _pages(interactive: bool) -> tuple[str, ...]:
 
 def _vendor(word: str, file: ConfigEdit, interactive: bool) -> Vendor:
     vendors = all_vendors(file.loaded.config, catalogue())
-    if word in vendors:
-        return vendors[word]
+    sure = sure_vendor(word, vendors)
+    if sure is not None:
+        if sure != word:
+            typer.echo(f"{quoted(word)} is {sure} ({vendors[sure].name})", err=True)
+        return vendors[sure]
     meant = meant_vendors(word, vendors)
     if not meant:
         stop(

@@ -17,6 +17,7 @@ from consent_rules.config.load import (
 )
 from proxy.banner.texts import known_texts
 from proxy.config.includes import IncludedFiles, Stamp, stamp_of
+from proxy.config.variables import note_variables
 from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import check_keys
 from proxy.gc_tuning import gc_disabled
@@ -61,6 +62,7 @@ class ConfigFile:
                 includes=self._included.includes,
                 environment=os.environ,
             )
+        note_variables(loaded.variables)
         folder = folder_of(self.path)
         self._referenced_files = _referenced_files(loaded.config, folder)
         problems = [*_region_file(loaded, folder), *self._keys(loaded, folder)]

@@ -11,6 +11,7 @@ from proxy.banner.presenters import preferences_view
 from proxy.consent.replies import json_response, query_parameter, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
+from proxy.cookies.own_storage import own_storage
 from proxy.runtime import Runtime
 
 
@@ -61,7 +62,13 @@ def declaration_endpoint(
     texts = runtime.wording.texts_for(
         query_parameter(request).get("lang"), request.headers.get("Accept-Language", "")
     )
-    found = declaration(site, runtime.config, texts, vendors_on(site, context.page_context.today))
+    found = declaration(
+        site,
+        runtime.config,
+        texts,
+        vendors_on(site, context.page_context.today),
+        own_storage(runtime.config),
+    )
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
     if as_json:
         return json_response(declaration_json(found, texts), headers)

@@ -16,7 +16,7 @@ from consent_rules.preferences import Preferences
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in, value_in
 
-_PREFIX = "wp_consent_"
+WP_PREFIX = "wp_consent_"
 _CATEGORIES: Mapping[str, Category] = {
     # The API's "functional" is what a site cannot do without.
     "functional": Category.NECESSARY,
@@ -40,7 +40,7 @@ def wp_cookies(preferences: Preferences | None, decision: Decision) -> Mapping[s
             return "allow"
         return "allow" if decision.categories[category] and not patient else "deny"
 
-    return {f"{_PREFIX}{name}": value(category) for name, category in _CATEGORIES.items()}
+    return {f"{WP_PREFIX}{name}": value(category) for name, category in _CATEGORIES.items()}
 
 
 def set_wp_cookies(
@@ -60,7 +60,9 @@ def set_wp_cookies(
     left = 0 if preferences is None else max(0, preferences.expires_at - int(context.received_at))
     # Without a choice in force they last no longer than the browser runs.
     lasts = f"; Max-Age={left}" if left else ""
-    stray = [n for n in dict.fromkeys(names_in(sent)) if n.startswith(_PREFIX) and n not in wanted]
+    stray = [
+        n for n in dict.fromkeys(names_in(sent)) if n.startswith(WP_PREFIX) and n not in wanted
+    ]
     wrong = {name: value for name, value in wanted.items() if value_in(sent, name) != value}
     return [
         *(f"{name}=; Max-Age=0{end}" for name in stray),
@@ -70,11 +72,11 @@ def set_wp_cookies(
 
 def with_wp_cookies(sent: str, wanted: Mapping[str, str]) -> str:
     """A Cookie header in which these cookies have their correct values."""
-    if _PREFIX not in sent and not wanted:
+    if WP_PREFIX not in sent and not wanted:
         return sent
     remaining = [
         pair.strip()
         for pair in sent.split(";")
-        if pair.strip() and not pair.strip().startswith(_PREFIX)
+        if pair.strip() and not pair.strip().startswith(WP_PREFIX)
     ]
     return "; ".join([*remaining, *(f"{name}={value}" for name, value in wanted.items())])

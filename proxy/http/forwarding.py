@@ -7,6 +7,7 @@ Header text is kept as aiohttp reads it: UTF-8, any other byte as a lone surroga
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Sequence
 
 from aiohttp import ClientResponse, hdrs, web
@@ -17,6 +18,8 @@ from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, REWRITI
 from proxy.http.targets import requested_host
 
 PSEUDONYM = "consent-proxy"
+INSTANCE = secrets.token_hex(8)
+"""Of this process and the workers that it forks: what a request that comes back is known by."""
 _FORWARDED_PROTO = istr("X-Forwarded-Proto")
 _FORWARDED_HOST = istr("X-Forwarded-Host")
 _CDN_LOOP = istr("CDN-Loop")
@@ -151,7 +154,7 @@ def request_headers(
         headers[_FORWARDED_HOST] = forwarded_authority(request, peer_is_trusted=peer_is_trusted)
 
     headers[hdrs.HOST] = requested_host(request) if host is None else host
-    headers.add(_CDN_LOOP, PSEUDONYM)
+    headers.add(_CDN_LOOP, f"{PSEUDONYM}; id={INSTANCE}")
     return headers
 
 
@@ -228,13 +231,18 @@ def end_to_end(incoming: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     return headers
 
 
-def passes(headers: CIMultiDictProxy[str]) -> int:
-    """How often this request has been through a consent-proxy already (RFC 8586)."""
-    return sum(
-        member.partition(";")[0].strip().lower() == PSEUDONYM
-        for value in headers.getall(_CDN_LOOP, ())
-        for member in value.split(",")
-    )
+# One proxy in front of another is a plan; a third time round is a loop, whoever runs them.
+_MAX_PASSES = 2
+
+
+def is_loop(headers: CIMultiDictProxy[str]) -> bool:
+    """Whether a request has been here before (RFC 8586): through this very proxy, or twice through
+    others of its kind.
+    """
+    values = headers.getall(_CDN_LOOP, ())
+    members = [member.strip() for value in values for member in value.split(",")]
+    passes = sum(member.partition(";")[0].strip().lower() == PSEUDONYM for member in members)
+    return passes >= _MAX_PASSES or (passes > 0 and any(INSTANCE in member for member in members))
 
 
 def _remove_nominated(headers: CIMultiDict[str], values: Iterable[str]) -> None:

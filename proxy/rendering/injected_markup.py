@@ -28,6 +28,7 @@ from proxy.banner.injected_scripts import (
 from proxy.banner.placeholder import frame_attribute, placeholder_html
 from proxy.banner.presenters import banner_view, page_state, sells, used_categories
 from proxy.banner.texts import Texts
+from proxy.cookies.own_storage import own_storage
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Embed, Page
@@ -63,7 +64,7 @@ def declaration_markup(
     site: SiteRules, config: Config, texts: Texts, injection: Injection
 ) -> bytes:
     """The markup of a page's cookie declaration, for the vendors that `injection` names."""
-    vendors = declaration(site, config, texts, injection.declared)
+    vendors = declaration(site, config, texts, injection.declared, own_storage(config))
     prefix = f"{injection.origin}{config.proxy.prefix}"
     return _markup(declaration_part(vendors, texts, prefix=prefix))
 

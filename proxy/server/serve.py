@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from consent_rules.wording import quoted
 from proxy.http.access_record import REQUEST_ID, AccessHook
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
+from proxy.http.targets import requested_host
 from proxy.server.connection import FastPathLookup, FrontServer, ProxyRequest
 from proxy.server.listener import open_listener
 from proxy.server.validation import rejection_status
@@ -140,6 +142,12 @@ def _guarded(handler: Handler, access: AccessHook | None) -> Handler:
             if access is not None and isinstance(request, ProxyRequest):
                 access(request.accessed(499, asyncio.get_running_loop().time()))
             raise
+        if status == 508:
+            _log.warning(
+                "a request for %s came from this proxy itself: an upstream of the config leads "
+                "back to it; name the server that makes the pages",
+                quoted(requested_host(request)),
+            )
         if status == 204:
             return web.Response(status=204, headers={"Allow": "GET, HEAD, POST, OPTIONS"})
         if isinstance(request, ProxyRequest) and request.version.major != 1:

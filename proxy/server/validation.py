@@ -11,14 +11,11 @@ import re
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from proxy.http.forwarding import passes
+from proxy.http.forwarding import is_loop
 from proxy.http.targets import requested_host, split_target
 
 # RFC 3986 3.2.2 without the sub-delimiters, which no host name in use has; an optional port.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+)(?::[0-9]{0,5})?")
-
-# One proxy in front of another is a plan; a third time round is a loop.
-_MAX_PASSES = 2
 
 
 def rejection_status(request: web.BaseRequest) -> int | None:
@@ -65,6 +62,7 @@ def rejection_status(request: web.BaseRequest) -> int | None:
     expect = headers.get(hdrs.EXPECT)
     if expect is not None and expect.lower() != "100-continue":
         return 417
-    if passes(headers) >= _MAX_PASSES:
+    # Before anything can wait for the answer: it would wait for itself.
+    if is_loop(headers):
         return 508
     return None

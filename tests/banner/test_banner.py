@@ -262,6 +262,13 @@ def test_every_declaration_outlives_the_pages_css() -> None:
         assert [d for d in declarations if not d.endswith("!important")] == []
 
 
+def test_the_banner_names_who_asks(texts: Texts, categories: Categories) -> None:
+    """An informed choice knows the controller (EDPB guidelines 05/2020, 64)."""
+    for gpc in (False, True):
+        view = BannerView("Acme & <Billing>", "/privacy", categories(), gpc=gpc)
+        assert "Acme &amp; &lt;Billing&gt;" in banner_html(view, texts)
+
+
 def packed(html: str) -> int:
     # As it is sent: in ASCII, which reads the same in every charset.
     return len(gzip.compress(html.encode("ascii", "xmlcharrefreplace"), 9))

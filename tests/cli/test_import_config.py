@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 import tomllib
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from consent_rules.catalogue.load import catalogue
 from consent_rules.importers.convert import as_config, read_foreign_config
 from consent_rules.importers.js_literals import UNREADABLE, Regex, objects_in
-from consent_rules.importers.service import NothingToImportError, Tool
+from consent_rules.importers.service import NothingToImportError, Tool, category_of
 from tests.support.commands import run
 from tests.support.tags_config import CONFIG, TODAY
 
@@ -39,6 +41,44 @@ def test_what_is_found(tool: Tool) -> None:
     found = read_foreign_config((FOREIGN / f"{tool}.js").read_text(), tool, catalogue())
     assert {service.name: service.vendor for service in found.services} == EXPECTED[tool]
     assert found.left_out
+
+
+REAL = tomllib.loads((FOREIGN / "real.toml").read_text())["case"]
+
+
+@pytest.mark.parametrize("case", REAL, ids=lambda case: case["name"])
+def test_what_sites_really_have(case: dict[str, Any]) -> None:
+    done = run("import", "-", "--from", case["tool"], "--json", stdin=case["source"].encode())
+    result = json.loads(done.stdout)
+    assert sorted(one["vendor"] for one in result["services"]) == case["vendors"], done.stdout
+    assert done.exit_code == (0 if case["vendors"] else 1)
+    if not case["vendors"]:
+        assert "consent-proxy explain" in done.stderr
+        assert "consent-proxy discovered" in done.stderr
+        plain = run("import", "-", "--from", case["tool"], stdin=case["source"].encode())
+        assert "names no vendor" in plain.stdout
+
+
+@pytest.mark.parametrize(("word", "category"), [
+    ("Statistics", "analytics"), ("analytics_cookies", "analytics"), ("Statistiken", "analytics"),
+    ("measurement", "analytics"), ("targeting", "advertising"),
+    ("Marketing-Cookies", "advertising"),
+    ("strictly_necessary", "necessary"), ("required", "necessary"), ("preferences", "functional"),
+    ("personalization", "functional"), ("external media", "functional"), ("social media", "social"),
+    ("publicit\u00e9", "advertising"), ("weather", None),
+])  # fmt: skip
+def test_what_tools_and_sites_call_the_categories(word: str, category: str | None) -> None:
+    assert category_of(word) == category
+
+
+@pytest.mark.parametrize("expression", [r"(\w+)+!", r"(_|_|\w)*!", r"\w*\w*\w*\w*\w*\w*\w*\w*!"])
+def test_an_expression_that_would_take_for_ever_is_left_out(expression: str) -> None:
+    cookies = f"cookies: [{{name: /{expression}/}}]"
+    source = f"CookieConsent.run({{categories: {{analytics: {{autoClear: {{{cookies}}}}}}}}})"
+    began = time.monotonic()
+    found = read_foreign_config(source, Tool.COOKIECONSENT, catalogue())
+    assert time.monotonic() - began < 20
+    assert expression in "".join(found.left_out)
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -69,7 +69,15 @@ def test_what_it_means_on_patient_pages_and_for_recordings(config: Path) -> None
     assert "Nothing was written." in done.stdout
     assert config.read_text() == CONFIG
     done = run(*add(config, "--dry-run", "--baa", vendor="acme-chat"))
-    assert "it runs there too (/patients/*)" in done.stdout
+    assert "it runs there too (/patients/*; opens with: functional), since baa = true says" in (
+        done.stdout
+    )
+    # What a privacy reviewer signs: patient pages first, on a line of their own.
+    added = [line for line in done.stdout.splitlines() if line.startswith("+")]
+    assert added[0].startswith("+ from now on, the patient pages /patients/* of www")
+    assert len(added) == 2
+    told = json.loads(run(*add(config, "--dry-run", "--baa", "--json", vendor="acme-chat")).stdout)
+    assert [change["audience"] for change in told["changes"]] == ["patient", "marketing"]
 
 
 def test_json_tells_the_same(config: Path) -> None:
@@ -187,8 +195,8 @@ def test_list_tells_how_tags_stand(config: Path) -> None:
 
 
 def test_a_tag_is_ended_on_a_day(config: Path) -> None:
-    done = run("tag", "expire", "Matomo", "--on", LATER - datetime.timedelta(days=1), "-c", config)
-    assert done.exit_code == 1  # an id, or nobody is there to say that it is meant
+    done = run("tag", "expire", "matom", "--on", LATER - datetime.timedelta(days=1), "-c", config)
+    assert done.exit_code == 1  # nobody is there to say that it is meant
     assert "did you mean matomo" in done.stderr
     day = LATER - datetime.timedelta(days=1)
     done = run("tag", "expire", "matomo", "--on", day, "-c", config)
@@ -198,6 +206,20 @@ def test_a_tag_is_ended_on_a_day(config: Path) -> None:
     done = run("tag", "expire", "matomo", "-c", config)
     assert "- from now on, all pages of www no longer send data to" in done.stdout
     assert f"expires = {TODAY}   # ask again in time" in config.read_text()
+
+
+@pytest.mark.parametrize(("said", "vendor"), [
+    ("Google Maps", "google-maps"),
+    ("GTM-ABC123", "google-tag-manager"),
+    ('<script src="https://static.hotjar.com/c/hotjar-1.js"></script>', "hotjar"),
+])  # fmt: skip
+def test_a_vendor_by_what_people_have_of_it(config: Path, said: str, vendor: str) -> None:
+    done = run(*add(config, vendor=said))
+    assert done.exit_code == 0, done.output
+    assert f"is {vendor} (" in done.stderr
+    assert f'vendor = "{vendor}"' in config.read_text()
+    found = json.loads(run("catalogue", "search", said, "--json").stdout)
+    assert found[0]["id"] == vendor
 
 
 def test_a_tag_of_today_cannot_end_today(config: Path) -> None:

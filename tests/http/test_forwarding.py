@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from proxy.http.addresses import Network, client_address, parse_address, peer_is_trusted
-from proxy.http.forwarding import request_headers
+from proxy.http.forwarding import INSTANCE, request_headers
 from proxy.http.targets import requested_host, split_target
 from tests.support.forwarding import answers, exchange, get, header_values, ok, origin, proxy
 
@@ -244,4 +244,4 @@ async def test_over_the_wire_a_stranger_cannot_forge() -> None:
     got = upstream.exchanges[0]
     assert got.values(b"x-forwarded-for") == [b"127.0.0.1"]
     assert b"1.1.1.1" not in got.head
-    assert got.values(b"cdn-loop") == [b"consent-proxy"]
+    assert got.values(b"cdn-loop") == [f"consent-proxy; id={INSTANCE}".encode()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -112,3 +113,17 @@ def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
             assert "Traceback" not in done.stderr
         assert ask(port)[0] == 200
         assert process.stop() == 0
+
+
+def test_a_variables_value_is_never_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_ORIGIN", "http://s3cret-name.localhost:9")
+    with running(tmp_path, workers=1) as (process, config, text, port):
+        upstream = re.search(r'upstream = "([^"]+)"', text)
+        assert upstream is not None
+        config.write_text(text.replace(upstream[1], "${SECRET_ORIGIN}"))
+        process.wait_for("config reloaded", 1)
+        assert ask(port, "/never-seen")[0] in {502, 504}
+        process.wait_for("${SECRET_ORIGIN}", 1)
+        assert "s3cret" not in process.log

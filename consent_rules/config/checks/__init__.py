@@ -21,6 +21,7 @@ _CHECKS = (
     settings.check_theme,
     sites.check_names,
     sites.check_hosts,
+    sites.check_upstreams,
     sites.check_wide_hosts,
     sites.check_first_party,
     sites.check_page_rules,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from consent_rules.config.checks.context import CheckContext
 from consent_rules.config.checks.public_suffixes import public_suffixes
@@ -39,11 +39,12 @@ def check_cookie_domain(context: CheckContext) -> Iterator[Problem]:
             path, f'cookie_domain: "{domain}" is an IP address; browsers share no cookies there'
         )
         return
+    meant = _shared_domain(host for s in context.tables.sites for _, host in s.items("hosts"))
     if public_suffixes().is_public(domain):
         yield Problem(
             path,
             f'cookie_domain: "{domain}" is a public suffix, under which anyone may have a site; '
-            f'write your own domain below it, such as ".example.{domain}"',
+            f'write "{meant}", or leave it out, and each host has its own',
         )
         return
     for site in context.tables.sites:
@@ -53,8 +54,15 @@ def check_cookie_domain(context: CheckContext) -> Iterator[Problem]:
                     path,
                     f'cookie_domain: "{domain}" does not cover the host "{host}" '
                     f"({context.line(host_path, path)}): browsers would drop the cookie there; "
-                    'write a domain of all hosts, or "" for each host its own',
+                    + (f'write "{meant}"' if meant else 'write "", so that each host has its own'),
                 )
+
+
+def _shared_domain(hosts: Iterable[str]) -> str:
+    """The domain that all hosts of the sites are in, or "" where there is none of their own."""
+    names = {host.removeprefix("*.") for host in hosts if not is_loopback(host)}
+    found = {public_suffixes().privatesuffix(name) or "" for name in names}
+    return found.pop() if len(found) == 1 else ""
 
 
 def check_regions(context: CheckContext) -> Iterator[Problem]:

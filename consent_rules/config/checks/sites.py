@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from consent_rules.config.checks.context import CheckContext, site_name, vendor_name
 from consent_rules.config.checks.public_suffixes import is_wide, known_suffixes
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem
 from consent_rules.config.toml.positions import Path
-from consent_rules.matching.hosts import HostClaims, hosts_overlap
+from consent_rules.config.values import is_loopback, split_address
+from consent_rules.matching.hosts import HostClaims, host_covers, hosts_overlap
 from consent_rules.matching.shared_hosts import narrower_pattern, shared_host_of
 from consent_rules.wording import quoted
 
@@ -45,6 +47,44 @@ def check_hosts(context: CheckContext) -> Iterator[Problem]:
                 )
                 break
             seen.append((site, path, host))
+
+
+def check_upstreams(context: CheckContext) -> Iterator[Problem]:
+    """An upstream that is this proxy itself: every request would come back to it."""
+    for site in context.tables.sites:
+        if site.get("upstream") is None:
+            continue
+        upstream = str(site.get("upstream"))
+        for key, what in (("listen", "the proxy itself"), ("admin_listen", "its admin pages")):
+            address = context.tables.proxy.get(key)
+            if address is None or not _leads_to(upstream, address, context):
+                continue
+            yield Problem(
+                site.at("upstream"),
+                f'upstream: "{site.get("upstream")}" leads to {what} ({key} = "{address}"); name '
+                f"the server that makes the pages, or change {key} to a port of its own",
+            )
+
+
+def _leads_to(upstream: str, address: str, context: CheckContext) -> bool:
+    host, port = split_address(address)
+    parts = urlsplit(upstream)
+    asked, default = parts.hostname or "", 443 if parts.scheme == "https" else 80
+    if not port or (parts.port or default) != port:
+        return False
+    if asked == host:
+        return True
+    if host in _EVERYWHERE:
+        own = (name for site in context.tables.sites for _, name in site.items("hosts"))
+        return (
+            asked in _EVERYWHERE
+            or is_loopback(asked)
+            or any(host_covers(name, asked) for name in own)
+        )
+    return is_loopback(host) and is_loopback(asked)
+
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 def check_wide_hosts(context: CheckContext) -> Iterator[Problem]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
-from consent_rules.catalogue.search import meant_vendors
 from consent_rules.categories import PATIENT_CATEGORIES, Audience
 from consent_rules.config.checks.context import CheckContext
 from consent_rules.config.models import PageRule
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem, did_you_mean
 from consent_rules.config.toml.positions import Path
+from consent_rules.config.vendor_search import meant_vendors
 from consent_rules.decision import may_act_for_patients
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.paths import path_covers, path_glob
@@ -69,8 +69,9 @@ def check_dates(context: CheckContext) -> Iterator[Problem]:
         if approved is not None and approved > context.today:
             yield Problem(
                 tag.at("approved_on"),
-                f"approved_on: {approved} is in the future (today is {context.today}); "
-                "write the day on which it was approved",
+                f"approved_on: {approved} is in the future (today is {context.today}): the tag is "
+                "closed until then",
+                severity="warning",
             )
         if approved is not None and expires is not None and expires <= approved:
             yield Problem(

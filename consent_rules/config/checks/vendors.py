@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consent_rules.catalogue.search import meant_vendors
 from consent_rules.categories import PATIENT_CATEGORIES, SALE_OR_SHARING
 from consent_rules.config.checks.context import CheckContext, vendor_name
 from consent_rules.config.checks.public_suffixes import icann_suffixes, is_wide
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem
 from consent_rules.config.toml.positions import Path
+from consent_rules.config.vendor_search import meant_vendors
 from consent_rules.matching.hosts import HostClaims, host_covers
 from consent_rules.wording import category_words, quoted
 

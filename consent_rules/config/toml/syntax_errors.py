@@ -1,11 +1,22 @@
-"""tomllib's syntax errors in plain words."""
+"""tomllib's syntax errors in plain words: all of a text, where they can be told apart."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+import tomllib
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
-_BARE_VALUE = re.compile(r"\s*[\w.\"'-]+\s*=\s*([^\s\"'\[{][^#]*?)\s*(?:#.*)?\Z")
+_MAX_ERRORS = 20
+_MAX_STATEMENT_LINES = 200
+
+_ASSIGNMENT = re.compile(r"\s*([\w.\"'-]+)\s*([=:])\s*([^#]*?)\s*(?:#.*)?\Z")
+_STATEMENT = re.compile(r"\s*(?:\[|[\w.\"'-]+\s*=|#|\Z)")
+_TYPOGRAPHIC = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019\u201a\u2039\u203a"
+"""Quotation marks that word processors and chat programs put in place of straight ones."""
+_UNSEEN = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
+_OTHER_COMMENT = re.compile(r"\s*(//|;|--|/\*|<!--|')")
 _TRUTH = {
     "True": "true",
     "False": "false",
@@ -43,9 +54,68 @@ _SENTENCES = (
 )
 
 
-def explain_syntax(error: ValueError, text: str) -> tuple[int, int, str]:
-    """Line, column and sentence of an error of `tomllib.loads(text)`."""
+def explain_syntax(error: ValueError, text: str) -> list[tuple[int, int, str]]:
+    """Line, column and sentence of the mistakes in `text`, of which `error` is the first.
+
+    tomllib stops at the first: a statement that has one is taken out, and the rest is read again.
+    """
     lines = text.split("\n")
+    found: list[tuple[int, int, str]] = []
+    first: ValueError | None = error
+    while first is not None and len(found) < _MAX_ERRORS:
+        place = _explain(first, lines)
+        if any(place[0] == line for line, _, _ in found):
+            break
+        found.append(place)
+        if not _take_out(lines, place[0] - 1, len(found)):
+            break
+        first = None
+        try:
+            tomllib.loads("\n".join(lines))
+        except RecursionError:
+            break
+        except ValueError as another:
+            first = another
+    return found
+
+
+def _take_out(lines: list[str], at: int, number: int) -> bool:
+    """Remove the statement that has a mistake in a line. Whether it is known where it begins."""
+    first = next(
+        (
+            line
+            for line in range(at, max(at - _MAX_STATEMENT_LINES, -1), -1)
+            if _is_toml("\n".join(lines[:line]))
+        ),
+        None,
+    )
+    if first is None:
+        return False
+    last = at
+    if first < at:
+        # Either a value that was never closed, and the next statement, or a mistake within it.
+        if _STATEMENT.match(lines[at]):
+            last = at - 1
+        else:
+            last = next(
+                (n for n in range(at, len(lines)) if lines[n].rstrip(" ,").endswith(("]", "}"))), at
+            )
+    header = lines[first].lstrip().startswith("[")
+    for line in range(first, last + 1):
+        lines[line] = ""
+    if header:  # what follows is not in the table above
+        lines[first] = f"[not-read-{number}]"
+    return True
+
+
+def _is_toml(text: str) -> bool:
+    with contextlib.suppress(ValueError, RecursionError):
+        tomllib.loads(text)
+        return True
+    return False
+
+
+def _explain(error: ValueError, lines: list[str]) -> tuple[int, int, str]:
     place = _PLACE.search(str(error))
     message = str(error)[: place.start()] if place else str(error)
     if place is None:
@@ -56,20 +126,84 @@ def explain_syntax(error: ValueError, text: str) -> tuple[int, int, str]:
         line, column = last, len(lines[last - 1]) + 1
     else:
         line, column = int(place[1]), int(place[2])
-    sentence = next((s for start, s in _SENTENCES if message.startswith(start)), None)
     shown = lines[min(line, len(lines)) - 1]
-    if message.startswith("Expected newline") and _OTHER_DATE.search(shown):
-        sentence = "a date is year-month-day, 2027-11-02"
+    sentence = _seen_in(shown)
+    if sentence is None and message.startswith(_VALUE_MESSAGES):
+        sentence = _invalid_value(shown)
     if sentence is None:
-        sentence = _invalid_value(shown) if message == "Invalid value" else message
+        sentence = next((s for start, s in _SENTENCES if message.startswith(start)), message)
     return line, column, f"not valid TOML: {sentence}"
 
 
-def _invalid_value(line: str) -> str:
-    bare = _BARE_VALUE.match(line)
-    if bare is None:
-        return "a value is missing or cannot be read here; text stands in quotes"
-    value = bare[1]
+_VALUE_MESSAGES = (
+    "Invalid value",
+    "Expected newline",
+    "Expected '=' after a key",
+    "Unterminated string",
+    "Illegal character '\\n'",
+    "Unescaped '\\' in a string",
+    "Escaped character is not",
+    "Invalid hex value",
+)
+
+
+def _seen_in(line: str) -> str | None:
+    """What the line itself shows to be wrong with it."""
+    bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", line)
+    if line.lstrip().startswith("<") and not line.lstrip().startswith("<!--"):
+        return (
+            "this is HTML; a vendor's code stays on the site's pages, and is approved by "
+            "[[tag]] with vendor = its id (consent-proxy catalogue search finds it)"
+        )
+    if _OTHER_COMMENT.match(line):
+        return 'a comment begins with "#"'
+    unseen = _UNSEEN.search(bare)
+    if unseen is not None:
+        return (
+            f"there is a space here that is none (U+{ord(unseen[0]):04X}, as copied from a page or "
+            "a chat); write a plain space"
+        )
+    return None
+
+
+def _invalid_value(line: str) -> str | None:
+    assigned = _ASSIGNMENT.match(line)
+    if assigned is None or _is_toml(line):
+        return None
+    key, sign, value = assigned[1], assigned[2], assigned[3]
+    if sign == ":":
+        meant = value if _is_toml(f"{key} = {value}") else _in_quotes(value)
+        return f'a key is followed by "=" and its value: write {key} = {meant}'
+    if not value:
+        return "a value is missing here; text stands in quotes"
+    if _OTHER_DATE.search(line):
+        return "a date is year-month-day, 2027-11-02"
     if value in _TRUTH:
         return f"write {_TRUTH[value]} for a yes or no, not {value}"
-    return f'text stands in quotes: write "{value[:60]}"'
+    quotes = value[0]
+    if quotes in _TYPOGRAPHIC or any(mark in value for mark in _TYPOGRAPHIC):
+        straight = _straight(value)
+        if straight is not None:
+            return f"the quotes are typographic ones; write straight ones: {key} = {straight}"
+    if quotes in "[{":
+        return None
+    if quotes in "\"'":
+        if quotes == '"' and "\\" in value and value.endswith('"'):
+            return f'"\\\\" stands for one backslash in a text: write {_in_quotes(value[1:-1])}'
+        if len(value) > 1 and value[-1] == quotes:  # quotes within quotes: 'Acme's'
+            return f"a text ends at its next quote: write {_in_quotes(value[1:-1])}"
+        return None
+    return f"text stands in quotes: write {_in_quotes(value)}"
+
+
+def _straight(value: str) -> str | None:
+    """A value with straight quotes in place of typographic ones, if that makes it one."""
+    swapped = value.translate({ord(mark): '"' for mark in _TYPOGRAPHIC})
+    for candidate in (swapped, _in_quotes(value.strip(_TYPOGRAPHIC + "\"'"))):
+        if _is_toml(f"a = {candidate}"):
+            return candidate
+    return None
+
+
+def _in_quotes(value: str) -> str:
+    return json.dumps(value[:200], ensure_ascii=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent_rules.matching.paths import GlobSet, path_glob
+from consent_rules.matching.paths import GlobSet, common_paths, path_glob
 
 _GLOBS = st.text("/ab*", max_size=8).map("/{}".format)
 _PATHS = st.text("/ab", max_size=10).map("/{}".format)
@@ -84,3 +85,17 @@ def test_a_set_does_not_grow_dearer_with_its_globs() -> None:
     few = GlobSet((f"/section-{i}/*", "") for i in range(2))
     many = GlobSet((f"/section-{i}/*", "") for i in range(20_000))
     assert best(many) < 5 * best(few) + 0.005
+
+
+_NARROW = st.text("/a*", max_size=4).map("/{}".format)
+
+
+@given(_NARROW, _NARROW)
+@settings(max_examples=500, deadline=None)
+def test_what_two_globs_have_in_common(one: str, other: str) -> None:
+    common = common_paths(one, other)
+    for length in range(6):
+        for letters in product("/a", repeat=length):
+            path = f"/{''.join(letters)}"
+            both = _names(one, path) and _names(other, path)
+            assert any(_names(glob, path) for glob in common) is both, (path, common)
