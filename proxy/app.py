@@ -20,7 +20,7 @@ from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.origin import Pools, interim_responses, origin_response
-from proxy.resolve import note_logged_path, resolve, with_audience
+from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.respond import respond
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
@@ -46,7 +46,7 @@ def make_handler(
         if context is None:
             return error_response(request, 421)
         request[SITE] = context.site.name
-        note_logged_path(request, context)
+        set_logged_path(request, context)
         for local in _LOCAL:  # consent endpoints, click-id redirect, first-party trackers
             if (response := await local(request, context, runtime)) is not None:
                 return _own_reply(response)

@@ -100,7 +100,7 @@ def with_audience(context: RequestContext, audience: Audience, runtime: Runtime)
     return replace(context, page_context=page_context, decision=decision)
 
 
-def note_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
+def set_logged_path(request: web.BaseRequest, context: RequestContext) -> None:
     """Hide the path of a patient page from the access log: to be called whenever a context may have
     become a patient page's.
     """

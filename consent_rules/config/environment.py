@@ -93,7 +93,7 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Su
             continue
         if not _is_open(path):
             if _VARIABLE.search(table[key]):
-                problems.append(Problem(path, _out_of_place(path)))
+                problems.append(Problem(path, _not_allowed_here(path)))
             continue
         messages: list[str] = []
 
@@ -145,7 +145,7 @@ def _is_open(path: Path) -> bool:
     return field is not None and FROM_ENVIRONMENT in field.metadata
 
 
-def _out_of_place(path: Path) -> str:
+def _not_allowed_here(path: Path) -> str:
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
     model = model_at(path[:-1])
     where = f" of {header_of(path[:-1])}" if path[:-1] and model is not None else ""

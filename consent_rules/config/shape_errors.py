@@ -36,7 +36,7 @@ def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Pro
     misspelt = {
         (*one["loc"][:-1], meant)
         for one in errors
-        if one["type"] == "extra_forbidden" and (meant := _meant_key(one["loc"])) is not None
+        if one["type"] == "extra_forbidden" and (meant := _intended_key(one["loc"])) is not None
     }
     return [
         _problem(one["type"], one["loc"], one.get("ctx", {}), one["input"], data)
@@ -45,7 +45,7 @@ def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Pro
     ]
 
 
-def _meant_key(path: Path) -> str | None:
+def _intended_key(path: Path) -> str | None:
     model = model_at(path[:-1])
     return nearest(str(path[-1]), toml_keys(model)) if model else None
 

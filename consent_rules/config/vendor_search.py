@@ -72,7 +72,7 @@ def sure_vendor(text: str, vendors: Mapping[str, Vendor]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def meant_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
+def closest_vendors(word: str, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
     """Ids of the vendors closest to a search term, the best first; at most three."""
     return tuple(find_vendors(word, vendors)[:_MAX_COUNT])
 

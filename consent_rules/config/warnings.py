@@ -13,7 +13,7 @@ from consent_rules.config.theme import contrast_warning
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
 from consent_rules.matching.hosts import HostClaims
-from consent_rules.matching.paths import path_covers, paths_meet
+from consent_rules.matching.paths import path_covers, paths_overlap
 from consent_rules.matching.shared_hosts import narrower_pattern, shared_host_of
 from consent_rules.regions import region_laws
 from consent_rules.vendors import Vendor
@@ -302,7 +302,7 @@ def _patient_paths(tag: Tag, site: Site) -> list[str]:
         for rule in site.pages
         if rule.path is not None
         and rule.audience is Audience.PATIENT
-        and any(paths_meet(page.lower(), rule.path.lower()) for page in tag.pages)
+        and any(paths_overlap(page.lower(), rule.path.lower()) for page in tag.pages)
     ]
 
 

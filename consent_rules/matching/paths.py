@@ -130,12 +130,12 @@ def path_covers(outer: str, inner: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def paths_meet(one: str, other: str) -> bool:
+def paths_overlap(one: str, other: str) -> bool:
     """Whether some path matches both globs."""
-    return any(_globs_meet(a, b) for a in spellings(one) for b in spellings(other))
+    return any(_globs_overlap(a, b) for a in spellings(one) for b in spellings(other))
 
 
-def _globs_meet(a: str, b: str) -> bool:
+def _globs_overlap(a: str, b: str) -> bool:
     # meets[j]: whether the rest of `a` and the rest `b[j:]` can be the same text.
     below = [False] * len(b) + [True]
     for j in range(len(b) - 1, -1, -1):

@@ -152,7 +152,7 @@ class VendorIndex:
                     return vendor, text
         return None
 
-    def knows_paths_of(self, host: str) -> bool:
+    def has_path_rules(self, host: str) -> bool:
         """Whether some vendor has paths of a host, not the whole host."""
         nodes = self._known.get(host)
         return any(node.paths for node in (self._remembered(host) if nodes is None else nodes))

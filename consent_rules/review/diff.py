@@ -16,7 +16,7 @@ from typing import Literal
 from consent_rules.categories import Audience, Regime
 from consent_rules.config.build_rules import build_rules
 from consent_rules.config.models import Config, Site
-from consent_rules.matching.paths import path_covers, paths_meet, widest
+from consent_rules.matching.paths import path_covers, paths_overlap, widest
 from consent_rules.review.exposure import (
     ELSEWHERE,
     ExposureCondition,
@@ -282,8 +282,8 @@ def _never_on(
     return [
         rule
         for rule in site.patient_paths.patterns
-        if any(paths_meet(page.lower(), rule.lower()) for page in named)
-        and not any(paths_meet(page.lower(), rule.lower()) for page in opens)
+        if any(paths_overlap(page.lower(), rule.lower()) for page in named)
+        and not any(paths_overlap(page.lower(), rule.lower()) for page in opens)
     ]
 
 

@@ -42,7 +42,7 @@ def shown_under(site: SiteRules, vendor: Vendor) -> tuple[Category, ...]:
     return (vendor.category,)
 
 
-def sells(site: SiteRules) -> bool:
+def has_sale_or_sharing(site: SiteRules) -> bool:
     """Whether the site has tools that state laws may call sale or sharing."""
     return not SALE_OR_SHARING.isdisjoint(used_categories(site))
 
@@ -176,7 +176,7 @@ def preferences_view(
         policy_url=policy.url or "",
         categories=_category_views(site, decision, preferences, detailed=True),
         contact=policy.contact or "",
-        opt_out=decision.opt_out_link and sells(site),
+        opt_out=decision.opt_out_link and has_sale_or_sharing(site),
         opted_out=_opted_out(site, decision, preferences),
         limit=decision.limit_link and not LIMITED.issuperset(used_categories(site)),
         limited=_limited(site, decision, preferences),

@@ -221,7 +221,7 @@ class Store:
         """
         place = _lower_host(url)
         self.invalidations.invalidate(place)
-        return self._throw_out(entry for entry in self._entries.values() if entry.place == place)
+        return self._remove_all(entry for entry in self._entries.values() if entry.place == place)
 
     def purge_prefix(self, prefix: str) -> int:
         """Purge all URLs with this prefix in all workers; "" is all of them."""
@@ -254,7 +254,7 @@ class Store:
     def _obey_purges(self) -> None:
         purges = self.invalidations.prefixes(self._purges_seen)
         self._purges_seen = self.invalidations.count()
-        self._throw_out(
+        self._remove_all(
             entry
             for entry in self._entries.values()
             if any(
@@ -263,7 +263,7 @@ class Store:
             )
         )
 
-    def _throw_out(self, entries: Iterator[Entry]) -> int:
+    def _remove_all(self, entries: Iterator[Entry]) -> int:
         found = list(entries)
         for entry in found:
             self._forget((entry.key, entry.selecting))

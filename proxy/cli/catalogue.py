@@ -11,7 +11,7 @@ from rich.table import Table
 
 from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.catalogue.load import catalogue
-from consent_rules.config.vendor_search import find_vendors, meant_vendors
+from consent_rules.config.vendor_search import closest_vendors, find_vendors
 from consent_rules.vendors import Vendor
 from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, stop
 
@@ -53,7 +53,7 @@ def _print_one(vendor_id: str, as_json: bool) -> None:
     known = catalogue()
     vendor = known.get(vendor_id)
     if vendor is None:
-        meant = meant_vendors(vendor_id, known)
+        meant = closest_vendors(vendor_id, known)
         hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
         stop(f"no vendor {vendor_id!r} in the catalogue{hint}", PROBLEMS)
     details = details_of(vendor)

@@ -24,7 +24,7 @@ from consent_rules.config.toml.editing import (
     with_value,
     without_tables,
 )
-from consent_rules.config.vendor_search import meant_vendors, sure_vendor
+from consent_rules.config.vendor_search import closest_vendors, sure_vendor
 from consent_rules.review.diff import Change, diff_configs, pages_of, rules_of_tags
 from consent_rules.review.tag_summary import TagSummary, state_of, summarise_tag
 from consent_rules.vendors import Vendor
@@ -264,7 +264,7 @@ def _vendor(word: str, file: ConfigEdit, interactive: bool) -> Vendor:
         if sure != word:
             typer.echo(f"{quoted(word)} is {sure} ({vendors[sure].name})", err=True)
         return vendors[sure]
-    meant = meant_vendors(word, vendors)
+    meant = closest_vendors(word, vendors)
     if not meant:
         stop(
             f"no vendor {quoted(word)} is known; look for it with "

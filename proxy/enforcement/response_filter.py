@@ -87,7 +87,7 @@ def enforce(
     if kind in _WITHOUT_POLICY:
         return ""
     _amend_origin_policies(headers, own, context, site)
-    governing = _governing(kind, context)
+    governing = _policy_decision(kind, context)
     policy = _add_policy(headers, kind, context, site.policy(governing))
     if governing is not None and kind not in _DOCUMENTS:
         differs = True
@@ -179,7 +179,7 @@ def _is_loopback(host: str) -> bool:
     return host in {"localhost", "[::1]"} or host.endswith(".localhost") or host.startswith("127.")
 
 
-def _governing(kind: ResponseKind, context: RequestContext) -> Decision | None:
+def _policy_decision(kind: ResponseKind, context: RequestContext) -> Decision | None:
     """The decision whose policy a response carries; None for the closed one, under which no third
     party acts.
 

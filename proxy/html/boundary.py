@@ -289,7 +289,7 @@ def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
         host
         for hint in hints
         for host, owner in context.hosts_and_owners(hint.urls)
-        if isinstance(owner, UnknownHost) and index.knows_paths_of(host)
+        if isinstance(owner, UnknownHost) and index.has_path_rules(host)
     }
     if not hosts:
         return {}

@@ -26,7 +26,7 @@ from proxy.banner.injected_scripts import (
     stubs,
 )
 from proxy.banner.placeholder import frame_attribute, placeholder_html
-from proxy.banner.presenters import banner_view, page_state, sells, used_categories
+from proxy.banner.presenters import banner_view, has_sale_or_sharing, page_state, used_categories
 from proxy.banner.texts import Texts
 from proxy.cookies.own_storage import own_storage
 from proxy.enforcement.csp import OwnAssets
@@ -133,7 +133,7 @@ def own_markup(
     if injection.visible and decision.enforce:
         decided = not decision.show_banner
         state = page_state(site, decision, decided=decided)
-        choices = decision.opt_out_link and sells(site)
+        choices = decision.opt_out_link and has_sale_or_sharing(site)
         more = {
             "placeholders": placeholders,
             "save_form": placeholders and decision.audience is Audience.MARKETING,

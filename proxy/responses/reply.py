@@ -13,7 +13,7 @@ from proxy.context import RequestContext
 from proxy.enforcement.csp import NO_ASSETS, OwnAssets
 from proxy.enforcement.response_filter import ResponseKind, enforce
 from proxy.enforcement.site import SiteEnforcement
-from proxy.resolve import note_logged_path
+from proxy.resolve import set_logged_path
 
 Sent = TypeVar("Sent", bound=web.StreamResponse, covariant=True)
 
@@ -37,6 +37,6 @@ async def deliver(
     site: SiteEnforcement,
 ) -> Sent:
     """Apply the decision to the origin's head, and send a reply under it."""
-    note_logged_path(request, reply.context)
+    set_logged_path(request, reply.context)
     policy = enforce(headers, reply.kind, reply.context, site, reply.own)
     return await reply.send(headers, policy)

@@ -15,7 +15,7 @@ from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, marked_audience
 from proxy.http.fetch_metadata import is_service_worker, is_worker
 from proxy.http.media_types import is_page, is_xml_document
-from proxy.resolve import note_logged_path, with_audience
+from proxy.resolve import set_logged_path, with_audience
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
 from proxy.responses.reply import Reply, deliver
@@ -54,7 +54,7 @@ def with_origin_audience(
     """The context with the audience of the origin's `X-Page-Audience`."""
     audience = marked_audience(headers.getall("X-Page-Audience", ()), context)
     context = with_audience(context, audience, runtime)
-    note_logged_path(request, context)
+    set_logged_path(request, context)
     return context
 
 

@@ -32,7 +32,7 @@ from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
 from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
 from proxy.rendering.open_owners import open_owners
-from proxy.resolve import note_logged_path, with_audience
+from proxy.resolve import set_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
 from proxy.responses.page_reader import (
     compile_body,
@@ -195,7 +195,7 @@ class _ChunkWriter:
         self._own = own
         self._banner = own.banner
         self._placeholder = own.placeholder
-        self._begun = False
+        self._head_written = False
         self._began_as_patient = context.decision.audience is Audience.PATIENT
         self._open = open_owners(context.decision)
         self.owners: frozenset[Owner] = frozenset()
@@ -204,7 +204,7 @@ class _ChunkWriter:
     def write(self, chunk: CompiledChunk, *, last: bool) -> bytes:
         """Render a chunk for the visitor; in the order in which they arrive."""
         page = chunk.page
-        if self._begun and not self._began_as_patient:
+        if self._head_written and not self._began_as_patient:
             page = self._with_late_audience(page)
         if not last:
             # The banner shows with the first of the content, not after the last.
@@ -218,8 +218,8 @@ class _ChunkWriter:
         closed = 0 if everything else sum(not gate.needs <= self._open for gate in gates)
         self.closed += closed
         self.open += len(gates) - closed
-        head = b"" if self._begun else self._own.head
-        self._begun = True
+        head = b"" if self._head_written else self._own.head
+        self._head_written = True
         return render(
             page,
             self._open,
@@ -332,7 +332,7 @@ def _reply(
             return await stream(request, origin, headers, body, timeouts=runtime.timeouts)
         finally:
             record_served_page(origin.status, writer.context, runtime)
-            note_logged_path(request, writer.context)
+            set_logged_path(request, writer.context)
             count_unapproved(writer.owners, writer.context, runtime)
             audience = str(writer.context.decision.audience)
             request[PAGE] = PageRecord(audience, bool(own.banner), writer.open, writer.closed)

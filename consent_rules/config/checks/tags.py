@@ -11,7 +11,7 @@ from consent_rules.config.models import PageRule
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem, did_you_mean
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.vendor_search import meant_vendors
+from consent_rules.config.vendor_search import closest_vendors
 from consent_rules.decision import may_act_for_patients
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.paths import path_covers, path_glob
@@ -30,17 +30,17 @@ def check_vendors(context: CheckContext) -> Iterator[Problem]:
         if vendor is None or vendor in context.vendors or vendor in context.vendor_ids_given:
             continue
         if vendor not in found:
-            found[vendor] = _meant_vendor(vendor, context)
+            found[vendor] = _suggestion(vendor, context)
         yield Problem(tag.at("vendor"), f"unknown vendor {quoted(vendor)}{found[vendor]}")
 
 
-def _meant_vendor(word: str, context: CheckContext) -> str:
+def _suggestion(word: str, context: CheckContext) -> str:
     for shared in shared_hosts_named(word):
         return (
             f": {shared.name} serves what anybody publishes, so it is no vendor; write a "
             f"[[vendor]] with the files that you use, such as {narrower_pattern(shared)}"
         )
-    meant = meant_vendors(word, context.vendors)
+    meant = closest_vendors(word, context.vendors)
     if meant:
         named = " or ".join(f'"{vendor}" ({context.vendors[vendor].name})' for vendor in meant)
         return f"; did you mean {named}?"

@@ -10,7 +10,7 @@ from consent_rules.config.checks.public_suffixes import icann_suffixes, is_wide
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem
 from consent_rules.config.toml.positions import Path
-from consent_rules.config.vendor_search import meant_vendors
+from consent_rules.config.vendor_search import closest_vendors
 from consent_rules.matching.hosts import HostClaims, host_covers
 from consent_rules.wording import category_words, quoted
 
@@ -43,7 +43,7 @@ def check_new_vendors(context: CheckContext) -> Iterator[Problem]:
                 yield Problem(
                     table.path,
                     f"[[vendor]] {quoted(key)} is not in the catalogue, so it needs a {name}; "
-                    f"add {name} = {example}{_perhaps_known(table, context)}",
+                    f"add {name} = {example}{_known_vendor_hint(table, context)}",
                     at="key",
                 )
         lists = ("hosts", "paths", "inline")
@@ -56,13 +56,13 @@ def check_new_vendors(context: CheckContext) -> Iterator[Problem]:
             )
 
 
-def _perhaps_known(table: PartialTable, context: CheckContext) -> str:
+def _known_vendor_hint(table: PartialTable, context: CheckContext) -> str:
     """The vendors that may be meant. Searches the whole catalogue: only for a vendor with a
     problem.
     """
     if "name" not in table.values:
         return ""
-    near = meant_vendors(table.get("id"), context.catalogue)[:1]
+    near = closest_vendors(table.get("id"), context.catalogue)[:1]
     return f'; to add to {vendor_name(near[0], context)} write id = "{near[0]}"' if near else ""
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from consent_rules.config.values import is_loopback, normal_host
 from consent_rules.matching.hosts import HostSet, host_covers, hosts_overlap
-from consent_rules.matching.paths import path_covers, path_glob, paths_meet
+from consent_rules.matching.paths import path_covers, path_glob, paths_overlap
 
 GLOBS = st.text("/ab*", max_size=6).map(lambda tail: "/" + tail)
 PATHS = ["/" + "".join(tail) for n in range(7) for tail in product("/ab", repeat=n)]
@@ -24,8 +24,8 @@ def test_path_globs_agree_with_the_paths_that_they_name(one: str, other: str) ->
     first, second = path_glob(one), path_glob(other)
     named_by_both = any(first.match(path) and second.match(path) for path in PATHS)
     if named_by_both:
-        assert paths_meet(one, other)
-        assert paths_meet(other, one)
+        assert paths_overlap(one, other)
+        assert paths_overlap(other, one)
     if path_covers(one, other):
         assert not any(second.match(path) and not first.match(path) for path in PATHS)
 
@@ -46,7 +46,7 @@ def test_path_globs_agree_with_the_paths_that_they_name(one: str, other: str) ->
 )
 def test_path_globs(outer: str, inner: str, covers: bool, meets: bool) -> None:
     assert path_covers(outer, inner) is covers
-    assert paths_meet(outer, inner) is meets
+    assert paths_overlap(outer, inner) is meets
 
 
 HOSTS = ["a.test", "b.a.test", "c.b.a.test", "xa.test", "test"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consent_rules.catalogue.load import catalogue
-from consent_rules.config.vendor_search import find_vendors, meant_vendors, sure_vendor
+from consent_rules.config.vendor_search import closest_vendors, find_vendors, sure_vendor
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from consent_rules.config.vendor_search import find_vendors, meant_vendors, sure
     ],
 )
 def test_the_vendor_that_is_meant_is_among_the_three(word: str, vendor: str) -> None:
-    found = meant_vendors(word, catalogue())
+    found = closest_vendors(word, catalogue())
     assert vendor in found
     assert len(found) <= 3
 
 
 @pytest.mark.parametrize("word", ["", "  ", "***", "quuxquuxquux"])
 def test_nothing_is_made_up(word: str) -> None:
-    assert meant_vendors(word, catalogue()) == ()
+    assert closest_vendors(word, catalogue()) == ()
 
 
 @pytest.mark.parametrize(

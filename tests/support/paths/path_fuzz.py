@@ -166,9 +166,9 @@ def main() -> int:
                 asked = asyncio.run(ask_all(server.port, marketing))
                 wrong = served_patients(asked)
                 control = len(served_patients(asyncio.run(ask_all(server.port, sample))))
-                through, leaking = asyncio.run(
-                    _through_proxy(server, sample, Path(folder) / f"p{number}")
-                )
+                own = Path(folder) / f"p{number}"
+                own.mkdir()
+                through, leaking = asyncio.run(_through_proxy(server, sample, own))
             faults += len(wrong) + len(leaking)
             statuses = Counter(status for _, status, _ in asked)
             print(
