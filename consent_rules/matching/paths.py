@@ -175,7 +175,12 @@ def common_paths(one: str, other: str) -> tuple[str, ...]:
             if common is None:
                 return (other,)
             found.extend(common)
-    return widest(found)
+    # `/x/*` names `/x` too, which the two may not have in common; `/x/**` does not.
+    whole = frozenset(found)
+    return widest(
+        f"{glob}*" if len(glob) > 2 and glob.endswith("/*") and glob[:-2] not in whole else glob
+        for glob in found
+    )
 
 
 def widest(patterns: Iterable[str]) -> tuple[str, ...]:

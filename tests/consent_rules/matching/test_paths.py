@@ -7,7 +7,7 @@ from functools import cache
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consent_rules.matching.paths import GlobSet, common_paths, path_glob
@@ -91,6 +91,7 @@ _NARROW = st.text("/a*", max_size=4).map("/{}".format)
 
 
 @given(_NARROW, _NARROW)
+@example("/a*", "/*/**")
 @settings(max_examples=500, deadline=None)
 def test_what_two_globs_have_in_common(one: str, other: str) -> None:
     common = common_paths(one, other)
