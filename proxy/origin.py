@@ -29,6 +29,7 @@ from proxy.enforcement.request_filter import upstream_request_headers
 from proxy.enforcement.response_filter import ResponseKind, enforce
 from proxy.http.adapters.interim_connector import ON_INTERIM
 from proxy.http.fetch_metadata import expects_page, is_service_worker
+from proxy.http.field_names import FieldNames
 from proxy.http.forwarding import response_headers
 from proxy.http.request_fields import CREDENTIALS, unknown_fields
 from proxy.http.targets import requested_host
@@ -138,9 +139,12 @@ def _is_storable(headers: CIMultiDict[str]) -> bool:
     return not has_patient_mark(headers.getall("X-Page-Audience", ()))
 
 
+_CREDENTIALS = FieldNames(CREDENTIALS.__contains__)
+
+
 def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> bool:
     """Whether a request identifies no visitor: no credentials, no cookie that may be a session."""
-    if any(name in request.headers for name in CREDENTIALS):
+    if _CREDENTIALS.any_in(request.headers):
         return False
     if not context.cookie_header or runtime.config.proxy.cache_with_cookies:
         return True

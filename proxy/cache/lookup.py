@@ -12,17 +12,19 @@ from proxy.cache.policy import WANTS_NOTHING, Use, freshness, wants
 from proxy.cache.store import Entry
 from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
+from proxy.http.field_names import FieldNames
 
 # A GET with one of these may be taken for another method: an origin that obeys it would fill the
 # cache with the response to another request.
-_NOT_THIS_REQUEST = (
-    "If-Match",
-    "If-Unmodified-Since",
-    "X-HTTP-Method-Override",
-    "X-HTTP-Method",
-    "X-Method-Override",
-    "Upgrade",
-)
+_NOT_THIS_REQUEST = FieldNames(
+    frozenset(
+        {
+            "if-match", "if-unmodified-since", "x-http-method-override", "x-http-method",
+            "x-method-override", "upgrade",
+        }
+    ).__contains__
+)  # fmt: skip
+_RANGES = FieldNames(frozenset(map(str.lower, RANGE_FIELDS)).__contains__)
 
 
 class NotStoredError(Exception):
@@ -38,7 +40,7 @@ def find_or_fetch(lookup: Lookup) -> AbstractAsyncContextManager[OriginResponse]
     if request.method not in {"GET", "HEAD"}:
         return bypass(lookup, "method")
     given = request.headers
-    if request.body_exists or any(name in given for name in _NOT_THIS_REQUEST):
+    if request.body_exists or _NOT_THIS_REQUEST.any_in(given):
         return bypass(lookup, "bypass")
     plain = "Cache-Control" not in given and "Pragma" not in given
     want = WANTS_NOTHING if plain else wants(given)
@@ -58,9 +60,8 @@ def find_or_fetch(lookup: Lookup) -> AbstractAsyncContextManager[OriginResponse]
         raise NotStoredError
     if request.method == "HEAD":
         return bypass(lookup, "method", None if lookup.is_alone else entry)
-    if (entry is None or not lookup.may_validate(entry)) and any(
-        name in lookup.headers for name in RANGE_FIELDS
-    ):
+    validates = entry is not None and lookup.may_validate(entry)
+    if not validates and _RANGES.any_in(lookup.headers):
         # The upstream's own response: a part is not stored, nor is "not modified".
         return bypass(lookup, "miss")
     return fetch_response(lookup, entry, want)

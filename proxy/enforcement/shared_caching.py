@@ -5,16 +5,26 @@ from __future__ import annotations
 from aiohttp import hdrs
 from multidict import CIMultiDict
 
+from proxy.http.field_names import FieldNames
+
 _SHARED = ("public", "s-maxage", "proxy-revalidate", "private")
 # Fields that win over Cache-Control in the caches that they are for: CDN-Cache-Control and all that
 # are made after it (RFC 9213), and older ones.
-_TARGETED = ("surrogate-control", "edge-control", "x-accel-expires")
+_TARGETED = frozenset({"surrogate-control", "edge-control", "x-accel-expires"})
 _TARGETED_ALL = "-cache-control"
 _DEPENDS_ON = (hdrs.COOKIE, "Sec-GPC")
 _PAGE_DEPENDS_ON = (
     hdrs.ACCEPT_ENCODING, hdrs.ACCEPT_LANGUAGE, hdrs.COOKIE, "Sec-GPC", "Sec-Fetch-Dest",
 )  # fmt: skip
 _NO_STORE = "no-store"
+
+
+def _is_cdn_directive(name: str) -> bool:
+    name = name.lower()
+    return name in _TARGETED or name.endswith(_TARGETED_ALL)
+
+
+_CDN_DIRECTIVES = FieldNames(_is_cdn_directive)
 
 
 def make_private(headers: CIMultiDict[str]) -> None:
@@ -58,10 +68,9 @@ def remove_cdn_directives(headers: CIMultiDict[str]) -> None:
     """Remove the origin's directives for single caches: there they would override our
     Cache-Control.
     """
-    for name in {name for name in headers if name.lower().endswith(_TARGETED_ALL)}:
-        headers.popall(name, None)
-    for name in _TARGETED:
-        headers.popall(name, None)
+    if _CDN_DIRECTIVES.any_in(headers):
+        for name in filter(_is_cdn_directive, set(headers)):
+            headers.popall(name, None)
 
 
 def vary(headers: CIMultiDict[str], *names: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 
 import webencodings
 
@@ -46,13 +47,26 @@ _CONTENT_CHARSET = re.compile(
 )
 
 
+_MAX_REMEMBERED = 200
+"""Characters of a Content-Type that is remembered."""
+
+
 def charset_of_content_type(content_type: str) -> str:
     """The charset parameter, lower case, or ""."""
+    if len(content_type) <= _MAX_REMEMBERED:
+        return _remembered(content_type)
+    return _charset_parameter(content_type)
+
+
+def _charset_parameter(content_type: str) -> str:
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
             return value.strip().strip("\"'").strip().lower()
     return ""
+
+
+_remembered = lru_cache(maxsize=512)(_charset_parameter)
 
 
 def is_label(label: str) -> bool:

@@ -68,4 +68,5 @@ def is_service_worker(request: web.BaseRequest) -> bool:
     """Whether a browser requests a service worker's script (Service Workers, 4.3): by a field of
     its own, which is never missing.
     """
-    return request.headers.get("Service-Worker", "").strip().lower() == "script"
+    value = request.headers.get("Service-Worker")
+    return value is not None and value.strip().lower() == "script"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -18,9 +19,12 @@ _SNIFFED = re.compile(
 SNIFFED_BYTES = 1445
 UNTYPED = frozenset({"", "unknown/unknown", "application/unknown"})
 """What browsers sniff for HTML."""
+_HTML_OR_UNTYPED = UNTYPED | {"text/html"}
 _XML = frozenset({"text/xml", "application/xml", "text/xsl"})
 """XML; types in `+xml` as well."""
 _ESSENCE_END = re.compile(r"[;\s(]")
+_MAX_REMEMBERED = 200
+"""Characters of a Content-Type that is remembered."""
 
 
 def media_type(headers: CIMultiDict[str]) -> str:
@@ -28,20 +32,27 @@ def media_type(headers: CIMultiDict[str]) -> str:
 
     Of several, browsers take the last that is one (Fetch Standard, "extract a MIME type").
     """
+    text = ",".join(headers.getall("Content-Type", ()))
+    return _remembered(text) if len(text) <= _MAX_REMEMBERED else _last_essence(text)
+
+
+def _last_essence(text: str) -> str:
     found = ""
-    for value in headers.getall("Content-Type", ()):
-        for one in value.split(","):
-            # A blank ends the type as a semicolon does: so browsers read `text/html charset=x`.
-            essence = _ESSENCE_END.split(one.strip(), maxsplit=1)[0].lower()
-            if "/" in essence and essence != "*/*":
-                found = essence
+    for one in text.split(","):
+        # A blank ends the type as a semicolon does: so browsers read `text/html charset=x`.
+        essence = _ESSENCE_END.split(one.strip(), maxsplit=1)[0].lower()
+        if "/" in essence and essence != "*/*":
+            found = essence
     return found
+
+
+_remembered = lru_cache(maxsize=512)(_last_essence)
 
 
 def is_page(status: int, headers: CIMultiDict[str]) -> bool:
     """Whether a response is one that is gated as a page: a complete HTML document."""
     # A part of a page cannot be gated; without a type, browsers look for HTML in the bytes.
-    html = media_type(headers) in UNTYPED | {"text/html"}
+    html = media_type(headers) in _HTML_OR_UNTYPED
     return html and status >= 200 and status not in {204, 205, 206, 304}
 
 

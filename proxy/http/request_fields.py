@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import lru_cache
 
+from proxy.http.field_names import FieldNames
+
 CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 """Fields that identify the visitor. `Cookie` is judged by the names in it."""
 
@@ -115,11 +117,6 @@ _MAX_NAME = 100
 _KNOWN = _HANDLED | NEUTRAL | REWRITING
 
 
-_plain: set[str] = set()
-"""Spellings of known names that requests had: to look all of a request up in it is one call."""
-_MAX_SPELLINGS = 4096
-
-
 def is_unknown(name: str) -> bool:
     """Whether an origin may answer differently for a field that is not in the cache key."""
     return _known_name(name) if len(name) <= _MAX_NAME else True
@@ -131,11 +128,11 @@ def _known_name(name: str) -> bool:
     return name not in _KNOWN and not name.startswith(_BROWSER_PREFIX)
 
 
+_UNKNOWN = FieldNames(is_unknown)
+
+
 def unknown_fields(names: Collection[str]) -> tuple[str, ...]:
     """The unknown ones of a request's field names, lower case."""
-    if _plain.issuperset(names):
+    if not _UNKNOWN.any_in(names):
         return ()
-    unknown = tuple(name.lower() for name in names if is_unknown(name))
-    if not unknown and len(_plain) < _MAX_SPELLINGS:
-        _plain.update(names)
-    return unknown
+    return tuple(name.lower() for name in names if is_unknown(name))

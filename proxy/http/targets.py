@@ -37,7 +37,7 @@ def requested_host(request: web.BaseRequest) -> str:
     A whole URL in the request line wins over the Host header (RFC 9112 3.2.2).
     """
     raw = request.raw_path
-    if not raw.startswith("/"):
+    if raw[:1] != "/":
         authority = split_target(raw).authority
         if authority:
             return authority
