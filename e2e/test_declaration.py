@@ -21,5 +21,5 @@ def test_it_is_linked_in_the_preferences(visitor: Visitor) -> None:
     visitor.open("/.consent/preferences")
     visitor.page.get_by_role("link", name="All companies and cookies").click()
     assert visitor.page.get_by_role("heading", name="Companies and cookies").is_visible()
-    assert visitor.page.get_by_role("row", name="__Host-consent").is_visible()
+    assert visitor.page.get_by_role("row", name="__Host-consent Remembers").is_visible()
     assert visitor.console == []
