@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
-from e2e.frameworks import built
+from e2e.frameworks import built, script
 from e2e.site import in_thread
 from tests.support.site import HOST, TAG, in_front_of
 
@@ -53,10 +53,11 @@ def _answers(port: int) -> bool:
 def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = built(request.param)
     port = _port()
+    command, environment = script(folder, "serve")
     server = subprocess.Popen(
-        ["npm", "run", "--silent", "serve"],
+        command,
         cwd=folder,
-        env={**os.environ, "PORT": str(port), "HOST": "127.0.0.1", "NODE_ENV": "production"},
+        env={**environment, "PORT": str(port), "HOST": "127.0.0.1", "NODE_ENV": "production"},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
     )

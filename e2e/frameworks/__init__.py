@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+
+import playwright
 
 _FOLDER = Path(__file__).parent
 _NOT_SOURCE = frozenset({"node_modules", "output"})
 _SECONDS = 600
+_NODE = Path(playwright.__file__).parent / "driver"
+_ENVIRONMENT = {
+    **os.environ, "CI": "1", "NEXT_TELEMETRY_DISABLED": "1", "NUXT_TELEMETRY_DISABLED": "1",
+    "ASTRO_TELEMETRY_DISABLED": "1", "NG_CLI_ANALYTICS": "false",
+}  # fmt: skip
 
 
 def built(name: str) -> Path:
@@ -25,7 +34,7 @@ def built(name: str) -> Path:
         return folder
     shutil.rmtree(folder / "output", ignore_errors=True)
     _npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    _npm(folder, "run", "--silent", "build")
+    _done(*script(folder, "build"), folder)
     mark.parent.mkdir(exist_ok=True)
     mark.write_text(stamp, encoding="ascii")
     return folder
@@ -42,17 +51,31 @@ def _stamp(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def script(folder: Path, name: str) -> tuple[list[str], dict[str, str]]:
+    """The command of a package.json's script, and its environment.
+
+    It runs in the node that comes with Playwright: these frameworks need a newer one than Debian 12
+    has.
+    """
+    command = json.loads((folder / "package.json").read_text(encoding="utf-8"))["scripts"][name]
+    path = [str(_NODE), str(folder / "node_modules" / ".bin"), os.environ["PATH"]]
+    return ["sh", "-c", f"exec {command}"], {**_ENVIRONMENT, "PATH": os.pathsep.join(path)}
+
+
 def _npm(folder: Path, *command: str) -> None:
-    quiet = {"NEXT_TELEMETRY_DISABLED": "1", "NUXT_TELEMETRY_DISABLED": "1", "CI": "1"}
-    quiet |= {"ASTRO_TELEMETRY_DISABLED": "1", "NG_CLI_ANALYTICS": "false"}
+    _done(["npm", *command], _ENVIRONMENT, folder)
+
+
+def _done(command: list[str], environment: Mapping[str, str], folder: Path) -> None:
     done = subprocess.run(
-        ["npm", *command],
+        command,
         cwd=folder,
-        env={**os.environ, **quiet},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=_SECONDS,
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"npm {command[0]} in {folder}:\n{done.stdout[-3000:]}{done.stderr}")
+        said = f"{done.stdout[-3000:]}{done.stderr}"
+        raise RuntimeError(f"{' '.join(command)} in {folder}:\n{said}")
