@@ -33,7 +33,7 @@ def built(name: str) -> Path:
     if mark.exists() and mark.read_text(encoding="ascii") == stamp:
         return folder
     shutil.rmtree(folder / "output", ignore_errors=True)
-    _npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    _npm(folder, "ci", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund")
     _done(*script(folder, "build"), folder)
     mark.parent.mkdir(exist_ok=True)
     mark.write_text(stamp, encoding="ascii")
