@@ -128,6 +128,33 @@ def test_the_banner_works_whatever_elements_are_called(
         assert errors == []
 
 
+HIDING = {
+    "an image called body": "<img name=body alt=x>",
+    "a form called body": "<form name=body><input name=children></form>",
+    "an image called documentElement": "<img name=documentElement alt=x>",
+}
+HYDRATED = {"a part": "<!--$-->text<!--/$-->", "the document": "<i>window.__remixContext</i>"}
+
+
+@pytest.mark.parametrize("hydrated", HYDRATED)
+@pytest.mark.parametrize("kind", HIDING)
+def test_the_banner_stands_on_a_page_that_a_framework_hydrates(
+    tmp_path: Path, reader: BrowserContext, kind: str, hydrated: str
+) -> None:
+    errors: list[str] = []
+    comment = HYDRATED[hydrated] + HIDING[kind]
+    with serving(tmp_path, {"": reply(page_with(comment))}) as site:
+        tab = open_page(reader, site.port, errors)
+        tab.locator(press("reject_all")).wait_for(state="visible", timeout=15_000)
+        for name in ("yc", "yc-l"):
+            parent = f"document.getElementById('{name}').parentNode.localName"
+            assert tab.evaluate(parent) == "body"
+        tab.wait_for_timeout(550)
+        tab.click(press("reject_all"))
+        tab.locator("#yc").wait_for(state="detached")
+        assert errors == []
+
+
 @pytest.mark.parametrize("javascript", [True, False])
 @pytest.mark.parametrize("kind", BUTTONS)
 def test_no_button_of_a_comment_is_a_choice(

@@ -242,3 +242,24 @@ def test_the_banner_of_another_tab_goes_with_a_choice(visit: Visit, button: str)
     visit.page.wait_for_timeout(QUIET)
     assert not visit.banner_shows()
     assert (visit.asked() > before) is (button == "Accept all")
+
+
+@pytest.mark.parametrize("then", ["", ".then((made) => made.clone())"])
+def test_a_page_that_a_service_worker_fetches_from_no_server_has_a_policy(
+    visit: Visit, then: str
+) -> None:
+    visit.choose("Reject all")
+    visit.open("/")
+    tag = visit.hosts.targets(APPROVED, [TAG])[TAG][0]
+    page = f"<!doctype html><title>made</title><img src={tag}/made.png>"
+    visit.site.pages["/sw.js"] = script(
+        "addEventListener('install', () => skipWaiting());"
+        "addEventListener('activate', (event) => event.waitUntil(clients.claim()));"
+        "addEventListener('fetch', (event) => { if (event.request.url.endsWith('/made'))"
+        f"event.respondWith(fetch('data:text/html,' + encodeURIComponent('{page}')){then}) }});"
+    )
+    visit.page.evaluate(REGISTER)
+    before = visit.asked()
+    visit.open("/made")
+    assert visit.page.title() == "made"
+    assert visit.asked() == before

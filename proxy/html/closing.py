@@ -167,7 +167,7 @@ def nothing_at(body: bytes, start: int) -> bytes:
     return b"<!---->" if body[start - 1 : start] == b"<" else b""
 
 
-_NEUTRAL_SCRIPT = b" type=text/consent+plain"
+_NEUTRAL_SCRIPT = b" type=application/consent-closed"
 _NEUTRAL_LINK = b" rel=consent-closed"
 
 

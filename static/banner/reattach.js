@@ -7,6 +7,10 @@ const doc = document;
 const self = doc.currentScript;
 const wholly = self.dataset.wholly;
 const byId = doc.getElementById.bind(doc);
+// An element of the page may be called `body`, and then hides the document's own.
+const own = (name) => Object.getOwnPropertyDescriptor(Document.prototype, name).get.bind(doc);
+const bodyOf = own("body");
+const rootOf = own("documentElement");
 const names = ["yc-l", "yc-o", "yc"];
 const parts = {};
 let moves = 99;
@@ -31,7 +35,7 @@ const parsed = new MutationObserver(found);
 parsed.observe(doc, { childList: true, subtree: true });
 const dropped = new MutationObserver(() => keep());
 const keep = () => {
-const { body } = doc;
+const body = bodyOf();
 dropped.disconnect();
 // A client's router may bring a page with a link of its own: that one counts.
 for (const name of names) if (parts[name]) parts[name] = byId(name) || parts[name];
@@ -42,19 +46,19 @@ const last = [...body.children].filter((one) => !/^(script|style|link|template|n
 const used = mine.some((part) => part.contains(doc.activeElement));
 if (!used && mine.some((part, at) => part != last[at]) && moves-- > 0) body.append(...mine);
 }
-for (const root of [doc, doc.documentElement, body]) if (root) dropped.observe(root, { childList: true });
+for (const root of [doc, rootOf(), body]) if (root) dropped.observe(root, { childList: true });
 };
 // React leaves its mark on an element when all within it is hydrated.
 let waits = 99;
 const wait = () => {
-if (waits-- > 0 && !Object.keys(doc.body).some((key) => key.startsWith("__reactFiber"))) return setTimeout(wait, 50);
+if (waits-- > 0 && !Object.keys(bodyOf()).some((key) => key.startsWith("__reactFiber"))) return setTimeout(wait, 50);
 requestAnimationFrame(() => setTimeout(() => {
 out = 0;
 keep();
 const banner = parts.yc;
 if (!banner) return;
 byId("yc-c").role = "button";
-new ResizeObserver(() => doc.documentElement.style.setProperty("--yc-h", banner.offsetHeight + "px")).observe(banner);
+new ResizeObserver(() => rootOf().style.setProperty("--yc-h", banner.offsetHeight + "px")).observe(banner);
 }));
 };
 // With a choice the banner goes for good.

@@ -11,14 +11,16 @@
   const { respondWith } = FetchEvent.prototype;
   const preload = Object.getOwnPropertyDescriptor(FetchEvent.prototype, "preloadResponse");
   const fresh = new WeakSet();
+  // What came from the proxy has its policy; what a data: or blob: URL holds has none.
   const noted = (response) => {
-    if (response) fresh.add(response);
+    if (response && response.url.startsWith(`${location.origin}/`)) fresh.add(response);
     return response;
   };
   self.fetch = (...asked) => ask(...asked).then(noted);
   Response.prototype.clone = function () {
     const made = clone.call(this);
-    return fresh.has(this) ? noted(made) : made;
+    if (fresh.has(this)) fresh.add(made);
+    return made;
   };
   if (preload) {
     Object.defineProperty(FetchEvent.prototype, "preloadResponse", {

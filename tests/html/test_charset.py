@@ -14,7 +14,7 @@ _HTML = "text/html"
 _PAGE = (
     'a<script src="//pixel.test/a.js"></script>{x}<p title="{x}" style="b:url(//pixel.test/{x})">'
 )
-_GATED = "<script type=text/consent+plain src=data:, ></script>"
+_GATED = "<script type=application/consent-closed src=data:, ></script>"
 _CLOSED = f'a{_GATED}{{x}}<p title="{{x}}" style="b:url(data:,)">'
 
 

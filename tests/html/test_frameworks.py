@@ -33,7 +33,7 @@ def test_a_framework_is_told_by_its_marks(body: bytes, hydration: Hydration) -> 
 
 def test_the_text_of_a_closed_script_stays_where_a_framework_may_compare_it() -> None:
     script = b"<script>pixelq(1)</script>"
-    inert = b"<script type=text/consent+plain>"
+    inert = b"<script type=application/consent-closed>"
     assert closed(script) == inert + b"</script>"
     mark = b"<p>Page <!-- -->2</p>"
     assert closed(mark + script) == mark + inert + b"pixelq(1)</script>"

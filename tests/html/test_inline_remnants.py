@@ -61,7 +61,7 @@ def test_what_is_not_run_as_a_script_leaves_nothing(kind: str) -> None:
 
 def test_a_vendors_snippet_goes_whole() -> None:
     page = b"<script>function own(){} var a_b=1; pixelq(1)</script><p>a_b own function"
-    left = b"<script type=text/consent+plain></script><p>a_b own function"
+    left = b"<script type=application/consent-closed></script><p>a_b own function"
     assert closed(page) == left
 
 
@@ -79,7 +79,7 @@ def test_what_is_called_gets_a_stand_in() -> None:
 
 def test_a_script_within_a_drawing_leaves_nothing() -> None:
     page = b"<svg><script>function own(){} pixelq(1)</script></svg><p onclick='own()'>"
-    left = b"<svg><script type=text/consent+plain></script></svg><p onclick='own()'>"
+    left = b"<svg><script type=application/consent-closed></script></svg><p onclick='own()'>"
     assert closed(page) == left
 
 

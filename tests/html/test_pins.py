@@ -24,7 +24,7 @@ TAG = Tag.model_construct(
     inline_hashes=(inline_hash(SNIPPET),),
 )
 PINNED = replace(BOUNDARY, pins=pins_of([TAG]))
-INERT = " type=text/consent+plain"
+INERT = " type=application/consent-closed"
 GATED = f"<script{INERT} {{}}=data:, ></script>"
 ADDED = f' integrity="{GOOD}" crossorigin="anonymous"'
 
