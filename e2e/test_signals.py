@@ -194,6 +194,7 @@ def by_snippet(before: str, after: str = "", name: str = "dataLayer") -> str:
     return f"<script>{before}</script><script>{snippet}</script><script>{after}</script>"
 
 
+ANEW = "writable: true, configurable: true"
 WIPES: dict[str, str] = {
     "assigned": by_snippet("dataLayer = [{page: 1}]"),
     "declared": by_snippet("var dataLayer = [{page: 1}]"),
@@ -242,6 +243,26 @@ WIPES: dict[str, str] = {
         SNIPPET; myLayer.length = 0 }, 50))</script>""".replace(
         "SNIPPET", SNIPPET.replace("NAME", "myLayer")
     ),
+    "sealed": by_snippet("dataLayer = Object.seal([{page: 1}])"),
+    "frozen": by_snippet("dataLayer = Object.freeze([{page: 1}])", "Object.freeze(dataLayer)"),
+    "takes no entries": by_snippet(
+        "dataLayer = new Proxy([{page: 1}], {set: () => true, defineProperty: () => true})"
+    ),
+    "throws at entries": by_snippet("dataLayer = new Proxy([1], {set() { throw 1 }})"),
+    "defined": by_snippet(f"Object.defineProperty(window, 'dataLayer', {{value: [1], {ANEW}}})"),
+    "defined after the snippet": by_snippet(
+        "", f"Object.defineProperties(window, {{dataLayer: {{value: [1], {ANEW}}}}})"
+    ),
+    "defined for good": by_snippet("Object.defineProperty(window, 'dataLayer', {value: [1]})"),
+    "defined by a function": by_snippet(
+        "const own = []; window.__defineGetter__('dataLayer', () => own)"
+    ),
+    "another name": by_snippet("", name="my-layer"),
+    "another name, encoded": f"""<script src="{GTM}&l=my%2Dlayer"></script>""",
+    "another id": f"""<script src="{GTM.replace("GTM-1", "MC-1")}&l=myLayer"></script>""",
+    "an old id": f"""<script src="{GTM.replace("GTM-1", "UA-1-1")}&l=myLayer"></script>""",
+    "an object that becomes a queue": f"""<script>myLayer = {{}}</script>
+        <script async src="{GTM}&l=myLayer"></script><script>myLayer = [1]</script>""",
     "two queues": by_snippet("") + by_snippet("", "myLayer.length = 0", name="myLayer"),
 }
 """What a page's own scripts do to the queue of Google's tags before a tag reads it."""

@@ -26,24 +26,38 @@ HOLD = _text("""
 """
 
 QUEUE = _text("""
-    const queue=(n,own,filter)=>{
+    const holds=[],queue=(n,own,filter)=>{
       let v=window[n],fresh=1;
       const put=()=>{
-        if(Array.isArray(v))try{
-          filter&&filter(v);
-          if(own.every(g=>v.includes(g.at(-1))))return;
-          for(const g of own){
-            const i=v.indexOf(g.at(-1))-g.length+1;
-            g.every((x,k)=>x===v[i+k])&&v.splice(i,g.length)
-          }
-          v.unshift(...own.flat())
-        }catch{}
-      };
-      hold(n,()=>{
+        if(!Array.isArray(v))return;
+        if(!Object.isExtensible(v))v=[...v];
+        for(let last=0;;last=1){
+          try{
+            filter&&filter(v);
+            if(own.every(g=>v.includes(g.at(-1))))return;
+            for(const g of own){
+              const i=v.indexOf(g.at(-1))-g.length+1;
+              g.every((x,k)=>x===v[i+k])&&v.splice(i,g.length)
+            }
+            v.unshift(...own.flat());
+            if(own.every(g=>v.includes(g.at(-1))))return
+          }catch{}
+          if(last)return;
+          v=[...v]
+        }
+      },
+      get=()=>{
         if(fresh){fresh=0;queueMicrotask(()=>{fresh=1});put()}
         return v
-      },x=>{v=x;put()});
-      return(...g)=>{v&&v.push(...g)}
+      },
+      set=x=>{v=x;put()},
+      again=()=>{
+        const d=Object.getOwnPropertyDescriptor(window,n);
+        if(d&&d.get!==get){v=window[n];hold(n,get,set);put()}
+      };
+      hold(n,get,set);
+      holds.push(again);
+      return(...g)=>{again();Array.isArray(v)&&v.push(...g)}
     };
     const adds=(n,own=[],push=queue(n,own))=>{
       window[n]=window[n]||[];
@@ -53,8 +67,10 @@ QUEUE = _text("""
 """`queue(name, own, filter)`: an array that begins with `own`, a list of calls that are each a list
 of entries: at once where another array is assigned, and where this one was changed, when it is next
 read. Only the first reading of a task counts, so that a page which empties it in a loop comes to an
-end; a library's script is a task of its own. `filter` is called with the array before. Returns the
-function that pushes entries. `adds(name)` makes the array too, and its function adds to `own`.
+end; a library's script is a task of its own. An array that takes no entries (sealed, a proxy) is
+replaced by a copy. `filter` is called with the array before. Returns the function that pushes
+entries. `adds(name)` makes the array too, and its function adds to `own`. `holds` has a function of
+each queue that holds it again where the page has defined the global anew.
 """
 
 LAYERS = _text(r"""
@@ -73,12 +89,17 @@ LAYERS = _text(r"""
       Object.defineProperty(v,'push',{configurable:true,get:()=>push,set(f){push=wrap(f)}})
     },
     seen=u=>{
-      const l=/[?&]id=(GTM|GT?|AW|DC)-/.test(u)&&/[?&]l=([\w$]+)/.exec(u),n=l&&l[1];
-      if(n&&!layers[n]&&(!window[n]||Array.isArray(window[n])))layers[n]=queue(n,calls,filter)
+      for(const again of holds)again();
+      try{
+        const{searchParams:q}=new URL(u,document.baseURI),n=q.get('l');
+        if(n&&/^[A-Z]{1,4}-/.test(q.get('id'))&&!Object.hasOwn(layers,n))
+          layers[n]=queue(n,calls,filter)
+      }catch{}
     },
     scripts=HTMLScriptElement.prototype,
     src=Object.getOwnPropertyDescriptor(scripts,'src'),
     markup=new MutationObserver(all=>{
+      for(const again of holds)again();
       for(const one of all)for(const node of one.addedNodes)
         node.localName==='script'&&seen(node.src)
     }),
