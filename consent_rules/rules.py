@@ -150,6 +150,18 @@ class SiteRules:
             return PATIENT_PAGE if found is None or not found.rule else found.rule
         return target.partition("?")[0]
 
+    def audience_of_referrer(self, referrer: str, origin: str) -> Audience:
+        """The audience of the page of this site that a request comes from, by its `Referer`.
+
+        `origin` is the site's, such as `https://www.example.com`. Patient pages send no referrer,
+        so on a site that has some, a request whose referrer names no page of the site is theirs.
+        """
+        if not self.has_patient_pages:
+            return Audience.MARKETING
+        if not referrer.startswith(f"{origin}/"):
+            return Audience.PATIENT
+        return self.audience_of(referrer[len(origin) :], ())
+
     def audience_of(
         self, target: str, cookies: Collection[str], marked: Iterable[str] = ()
     ) -> Audience:

@@ -92,7 +92,9 @@ ACTIVE = [channel for channel in CHANNELS if channel not in INERT]
 
 PDF = both("/a.pdf")
 """Chromium shows it in a document of its own making, without the policy that it came with."""
-MARKETING = both("/page", "/a.svg", "/a.xml", "/no-such-page")
+MARKETING: tuple[Window, ...] = tuple(
+    ("popup", address) for address in ("/page", "/a.svg", "/a.xml", "/no-such-page")
+)
 """What has a decision of its own, though a patient page opens it."""
 FEW: tuple[Window, ...] = (("top", ""), ("blank", ""), ("srcdoc-alone", ""), *both("/robots.txt"))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from consent_rules.categories import Audience
 from consent_rules.config.load import RegionFrom
@@ -23,6 +23,7 @@ from proxy.cookies.stored_choice import StoredChoice, stored_choice
 from proxy.http.access_record import DEVICE, LOGGED_PATH, UNREADABLE_CHOICE
 from proxy.http.addresses import client_address, peer_is_trusted
 from proxy.http.device_class import DeviceClass
+from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS, destination
 from proxy.http.forwarding import forwarded_authority, forwarded_scheme
 from proxy.http.targets import split_target
 from proxy.runtime import Runtime, day_of
@@ -65,6 +66,8 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
         bot=device is DeviceClass.BOT,
     )
     audience = rules.audience_of(target, names_in(cookie_header) if rules.patient_cookies else ())
+    if _is_framed_by_patient_page(request, rules, f"{scheme}://{authority}"):
+        audience = Audience.PATIENT
     page_context = runtime.page_context(rules, path, audience, today)
     return RequestContext(
         site=rules,
@@ -120,6 +123,23 @@ def decision_for_preferences(
 
 
 _MAX_REGION_LENGTH = 10
+
+
+def _is_framed_by_patient_page(request: web.BaseRequest, rules: SiteRules, origin: str) -> bool:
+    """Whether a patient page may show the response in a frame, whose window is then open to its
+    scripts. A patient page of another host below the same domain is known by its missing referrer.
+
+    Without fetch metadata: no, for a navigation looks the same.
+    """
+    if destination(request) not in EMBEDDED_DESTINATIONS or not rules.has_patient_pages:
+        return False
+    referrer = request.headers.get(hdrs.REFERER, "")
+    match request.headers.get("Sec-Fetch-Site", "same-origin"):
+        case "cross-site" | "none":
+            return False
+        case "same-site":
+            return not referrer
+    return rules.audience_of_referrer(referrer, origin) is Audience.PATIENT
 
 
 def _stored_choice(

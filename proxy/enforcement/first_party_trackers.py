@@ -45,18 +45,11 @@ def _is_navigation(request: web.BaseRequest) -> bool:
 def _open(
     request: web.BaseRequest, context: RequestContext, patient_decision: Callable[[], Decision]
 ) -> frozenset[str]:
-    """The vendors that may act on the requesting page: its tags count, not those of the path.
-
-    Patient pages send no referrer, so on a site that has some, a request without one is theirs.
-    """
-    rules = context.site
+    """The vendors that may act on the requesting page: its tags count, not those of the path."""
     if context.page_context.audience is Audience.PATIENT:
         return context.decision.open
-    if not rules.has_patient_pages:
-        return context.site_decision.open
-    origin = f"{context.scheme}://{context.authority}/"
+    origin = f"{context.scheme}://{context.authority}"
     referrer = request.headers.get(hdrs.REFERER, "")
-    target = f"/{referrer[len(origin) :]}"
-    if not referrer.startswith(origin) or rules.audience_of(target, ()) is Audience.PATIENT:
+    if context.site.audience_of_referrer(referrer, origin) is Audience.PATIENT:
         return patient_decision().open
     return context.site_decision.open

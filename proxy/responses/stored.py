@@ -13,7 +13,7 @@ from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page
 from proxy.http.access_record import LOGGED_PATH, PAGE
 from proxy.http.adapters.writer import ProxyResponse
-from proxy.http.fetch_metadata import destination, expects_page
+from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS, destination, expects_page
 from proxy.http.media_types import is_xml_document
 from proxy.responses.page import compiled_page_reply
 from proxy.responses.page_reader import compile_body
@@ -73,6 +73,8 @@ def add_to_fast_path(
         return  # to be validated, each time or soon
     if is_xml_document(request, entry.status, entry.headers):
         return  # gated for each visitor anew
+    if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:
+        return  # the page around it counts, by a referrer that is not part of the key
     if destination(request) is None and "Location" in entry.headers:
         return  # its destination is in a field that is not part of the key
     if not isinstance(request, ProxyRequest):

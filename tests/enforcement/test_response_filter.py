@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy.enforcement.csp import CSP, CSP_REPORT_ONLY, OWN_REPLY_POLICY
+from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS
 from tests.support.forwarding import Visit
 from tests.support.handshake import HANDSHAKE
 from tests.support.one_connection import connected
@@ -32,6 +33,9 @@ XHTML = b'<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title></hea
 LONG = PAGE.replace(b"<p>Fin", b"<p>" + b"x" * 300_000)
 
 
+FRAMING = f"Referer: http://{HOST}/"
+
+
 @dataclass(frozen=True)
 class Row:
     """A kind of response. `policy` is that of marketing pages: "open" for what the visitor allowed,
@@ -49,6 +53,11 @@ class Row:
     observed: str = "closed"
     caching: str = "private, max-age=600"
     methods: tuple[str, ...] = ("GET", "HEAD", "POST")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """A frame is that of a marketing page: patient pages send no referrer."""
+        return (*self.asks, FRAMING) if self.dest in EMBEDDED_DESTINATIONS else self.asks
 
 
 PAGES: dict[str, str] = {
@@ -157,7 +166,7 @@ async def test_enforced(tmp_path: Path, kind: str) -> None:
                 ("/marked", everything, "closed", PATIENT),
             ):
                 answer = await site.ask(
-                    path, *row.asks, method=method, cookie=cookie, dest=row.dest
+                    path, *row.fields, method=method, cookie=cookie, dest=row.dest
                 )
                 case = (kind, method, path, bool(cookie))
                 assert our_policies(answer) == [policy], case
@@ -174,13 +183,13 @@ async def test_observed(tmp_path: Path, kind: str) -> None:
         everything = site.cookie("analytics", "advertising", "social", "functional")
         for method in row.methods:
             answer = await site.ask(
-                "/x", *row.asks, method=method, cookie=everything, dest=row.dest
+                "/x", *row.fields, method=method, cookie=everything, dest=row.dest
             )
             assert our_policies(answer) == [row.observed], (kind, method)
             assert outside(answer) == UNTOUCHED, (kind, method)
             # Patient pages are held to the decision whatever the mode.
             answer = await site.ask(
-                "/patients/x", *row.asks, method=method, cookie=everything, dest=row.dest
+                "/patients/x", *row.fields, method=method, cookie=everything, dest=row.dest
             )
             assert our_policies(answer) == ["closed"], (kind, method)
             assert outside(answer) == PATIENT, (kind, method)
@@ -198,11 +207,11 @@ async def test_workers_where_there_are_no_patient_pages(tmp_path: Path, kind: st
     pages: dict[str, Reply] = {"x": origin_reply(row)}
     async with proxied(tmp_path, pages, change=without_patients) as site:
         for cookie, policy in (("", "closed"), (site.cookie("analytics"), "open")):
-            answer = await site.ask("/x", *row.asks, cookie=cookie, dest=row.dest)
+            answer = await site.ask("/x", *row.fields, cookie=cookie, dest=row.dest)
             assert our_policies(answer) == [policy]
             assert answer.one("Cache-Control").startswith("private")
     async with proxied(tmp_path, pages, change=without_patients, mode="observe") as site:
-        answer = await site.ask("/x", *row.asks, cookie=site.cookie("analytics"), dest=row.dest)
+        answer = await site.ask("/x", *row.fields, cookie=site.cookie("analytics"), dest=row.dest)
         assert our_policies(answer) == ["reports open"]
 
 
@@ -229,7 +238,11 @@ async def test_stored_and_on_the_fast_path(tmp_path: Path, kind: str, linked: bo
             ("", "closed", []),
             (site.cookie("analytics"), policy, [GA] if linked else []),
         ):
-            headers = [f"Sec-Fetch-Dest: {dest}", *([f"Cookie: {cookie}"] if cookie else [])]
+            headers = [
+                FRAMING,
+                f"Sec-Fetch-Dest: {dest}",
+                *([f"Cookie: {cookie}"] if cookie else []),
+            ]
             found = [await kept.ask("/x", *headers) for _ in range(4)]
             for answer in found:
                 assert our_policies(answer) == [expected]

@@ -130,6 +130,8 @@ class Crowd:
         headers += [("X-Forwarded-Proto", "https")] if secure else []
         dest = draw.choices(("document", "iframe", ""), (7, 1, 2))[0]
         headers += [("Sec-Fetch-Dest", dest)] if dest else []
+        framing = f"{'https' if secure else 'http'}://{HOST}/"  # patient pages send no referrer
+        headers += [("Referer", framing)] if dest == "iframe" else []
         return Person(
             number, path, secure, tuple(headers), tuple(cookies), state,
             Visitor(
