@@ -18,7 +18,7 @@ _OPEN = {"google-analytics"}
 
 # Header fields, the destination, and what is open to a visitor who allowed analytics. Patient pages
 # send no referrer.
-_REQUESTS = (
+_REQUESTS: tuple[tuple[tuple[str, ...], str, set[str]], ...] = (
     ((_SAME_ORIGIN,), "iframe", set()),
     ((_SAME_ORIGIN,), "frame", set()),
     ((_SAME_ORIGIN,), "object", set()),
