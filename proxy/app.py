@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from aiohttp import ClientSession, web
+from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from consent_rules.categories import Audience
@@ -25,20 +25,21 @@ from proxy.responses.respond import respond
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
 from proxy.upstream.errors import UpstreamError
+from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import answer_expectation
 
 _log = logging.getLogger("consent_proxy.app")
 
 
 def make_handler(
-    current: Callable[[], Runtime], session: ClientSession, tunnels: ClientSession
+    current: Callable[[], Runtime], requests: UpstreamPool, tunnels: UpstreamPool
 ) -> Handler:
     """The handler of all visitors' requests.
 
     `current` returns the configuration in force. `tunnels` is a connection pool without a limit: an
     upgraded connection is held for hours.
     """
-    pools = Pools(session, tunnels)
+    pools = Pools(requests, tunnels)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         runtime = current()

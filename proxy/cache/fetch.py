@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 import aiohttp
-from aiohttp import ClientResponse, ClientSession, web
+from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -54,6 +54,8 @@ from proxy.http.forwarding import response_headers
 from proxy.http.media_types import is_page
 from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
+from proxy.upstream.exchange import UpstreamResponse
+from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import send_request
 from proxy.upstream.timeouts import Timeouts
 
@@ -101,7 +103,7 @@ class Lookup:
     request: web.BaseRequest
     make_headers: Callable[[], CIMultiDict[str]]
     key: Key
-    session: ClientSession
+    pool: UpstreamPool
     upstream: URL
     timeouts: Timeouts
     may_share: bool
@@ -150,7 +152,7 @@ async def bypass(
     request[CACHE] = why
     asked = time.time(), time.monotonic()
     async with _ask(lookup, lookup.headers) as upstream:
-        headers = response_headers(upstream)
+        headers = response_headers(upstream.headers, upstream.version)
         if request.method not in SAFE_METHODS:
             if 200 <= upstream.status < 400:
                 _invalidate(lookup, headers)
@@ -163,7 +165,7 @@ async def bypass(
         yield LiveResponse(upstream, headers)
 
 
-def _notice_storable(lookup: Lookup, upstream: ClientResponse, headers: CIMultiDict[str]) -> None:
+def _notice_storable(lookup: Lookup, upstream: UpstreamResponse, headers: CIMultiDict[str]) -> None:
     """Allow coalescing for a URL again, where its response can be stored by now."""
     flights, group = lookup.cache.flights, _group(lookup)
     if not flights.is_due_again(group):
@@ -173,9 +175,11 @@ def _notice_storable(lookup: Lookup, upstream: ClientResponse, headers: CIMultiD
         flights.forget_uncacheable(group)
 
 
-def _ask(lookup: Lookup, headers: CIMultiDict[str]) -> AbstractAsyncContextManager[ClientResponse]:
+def _ask(
+    lookup: Lookup, headers: CIMultiDict[str]
+) -> AbstractAsyncContextManager[UpstreamResponse]:
     return send_request(
-        lookup.session, lookup.request, lookup.upstream, headers, timeouts=lookup.timeouts
+        lookup.pool, lookup.request, lookup.upstream, headers, timeouts=lookup.timeouts
     )
 
 
@@ -316,7 +320,7 @@ class _Fetched:
     lookup: Lookup
     base: Entry | None
     want: RequestDirectives
-    _opened: AbstractAsyncContextManager[ClientResponse] | None = None
+    _opened: AbstractAsyncContextManager[UpstreamResponse] | None = None
 
     async def __aenter__(self) -> Outcome:
         lookup, base, want = self.lookup, self.base, self.want
@@ -360,11 +364,11 @@ async def _judged(
     base: Entry | None,
     want: RequestDirectives,
     why: str,
-    upstream: ClientResponse,
+    upstream: UpstreamResponse,
     asked: tuple[float, float],
 ) -> Outcome:
     store = lookup.cache.store
-    live = LiveResponse(upstream, response_headers(upstream))
+    live = LiveResponse(upstream, response_headers(upstream.headers, upstream.version))
     headers, status, now = live.headers, live.status, time.time()
     if base is not None:
         if status == 304 and lookup.may_validate(base):
@@ -399,7 +403,7 @@ async def _judged(
 
 def _storage_refusal(
     lookup: Lookup,
-    upstream: ClientResponse,
+    upstream: UpstreamResponse,
     headers: CIMultiDict[str],
     policy: FreshnessPolicy,
 ) -> str:
