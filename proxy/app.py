@@ -19,7 +19,7 @@ from proxy.enforcement.request_filter import click_id_redirect
 from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
-from proxy.origin import Pools, interim_responses, origin_response
+from proxy.origin import InterimResponses, Pools, origin_response
 from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.respond import respond
 from proxy.runtime import Runtime
@@ -52,7 +52,7 @@ def make_handler(
             if (response := await local(request, context, runtime)) is not None:
                 return _own_reply(response)
         try:
-            with interim_responses(request, context, runtime):
+            with InterimResponses(request, context, runtime):
                 async with origin_response(request, context, runtime, pools) as origin:
                     return await respond(request, context, origin, runtime)
         except NotStoredError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from aiohttp import web
+from aiohttp.http import RawResponseMessage
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
@@ -34,7 +35,7 @@ from proxy.http.request_fields import CREDENTIALS, unknown_fields
 from proxy.http.targets import requested_host
 from proxy.responses.page_reader import prepare_page
 from proxy.runtime import Runtime
-from proxy.upstream.interim import ON_INTERIM, interim_relay
+from proxy.upstream.interim import ON_INTERIM, OnInterim, interim_relay
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import send_request
 from proxy.upstream.tunnel import handshake_headers, is_upgrade
@@ -167,17 +168,29 @@ def _own_cookies(domain: str) -> frozenset[str]:
     return frozenset({SAVED_FORM_COOKIE} | once | chosen)
 
 
-@contextmanager
-def interim_responses(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime
-) -> Iterator[None]:
-    """Relay the upstream's interim responses (1xx), with the decision applied, to the visitor."""
-    site = runtime.site(context).enforcement
-    request[ON_INTERIM] = interim_relay(
-        request, lambda headers: enforce(headers, ResponseKind.INTERIM, context, site)
-    )
-    try:
-        yield
-    finally:
+@dataclass(slots=True)
+class InterimResponses:
+    """For the block: relay the upstream's interim responses (1xx), with the decision applied, to
+    the visitor. Few requests have any: what they need is made for the first one.
+    """
+
+    request: web.BaseRequest
+    context: RequestContext
+    runtime: Runtime
+    _relay: OnInterim | None = None
+
+    def __enter__(self) -> None:
+        self.request[ON_INTERIM] = self._on_interim
+
+    def __exit__(self, *_: object) -> None:
         # An idle connection still has its last request, and all that hangs on it.
-        del request[ON_INTERIM]
+        del self.request[ON_INTERIM]
+
+    def _on_interim(self, message: RawResponseMessage) -> None:
+        if self._relay is None:
+            self._relay = interim_relay(self.request, self._enforce)
+        self._relay(message)
+
+    def _enforce(self, headers: CIMultiDict[str]) -> None:
+        site = self.runtime.site(self.context).enforcement
+        enforce(headers, ResponseKind.INTERIM, self.context, site)

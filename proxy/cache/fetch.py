@@ -140,29 +140,61 @@ class Lookup:
         return self._headers
 
 
-@asynccontextmanager
-async def bypass(
+def bypass(
     lookup: Lookup, why: str, entry: Entry | None = None
-) -> AsyncIterator[OriginResponse]:
+) -> AbstractAsyncContextManager[OriginResponse]:
     """The upstream's response for this visitor only. `entry` is what a response to HEAD may update.
 
     `why` is one of RFC 9211's words. Raises UpstreamError when there is no response.
     """
-    request = lookup.request
-    request[CACHE] = why
-    asked = time.time(), time.monotonic()
-    async with _ask(lookup, lookup.headers) as upstream:
-        headers = response_headers(upstream.headers, upstream.version)
-        if request.method not in SAFE_METHODS:
+    return _Bypass(lookup, why, entry)
+
+
+@dataclass(slots=True)
+class _Bypass:
+    """A class: an asynchronous generator costs each request 4 µs more."""
+
+    lookup: Lookup
+    why: str
+    entry: Entry | None
+    _sent: AbstractAsyncContextManager[UpstreamResponse] | None = None
+
+    async def __aenter__(self) -> OriginResponse:
+        lookup = self.lookup
+        lookup.request[CACHE] = self.why
+        asked = time.time(), time.monotonic()
+        sent = self._sent = _ask(lookup, lookup.headers)
+        upstream = await sent.__aenter__()
+        try:
+            headers = response_headers(upstream.headers, upstream.version)
+            self._learn(upstream, headers, asked)
+            if lookup.cache.adds_cache_status:
+                headers.add(CACHE_STATUS, cache_status.forwarded(self.why, status=upstream.status))
+            return LiveResponse(upstream, headers)
+        except BaseException as error:
+            await sent.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._sent is not None:
+            await self._sent.__aexit__(kind, error, traceback)
+
+    def _learn(
+        self, upstream: UpstreamResponse, headers: CIMultiDict[str], asked: tuple[float, float]
+    ) -> None:
+        lookup, method = self.lookup, self.lookup.request.method
+        if method not in SAFE_METHODS:
             if 200 <= upstream.status < 400:
                 _invalidate(lookup, headers)
-        elif entry is not None:
-            _learn_from_head(lookup, entry, upstream.status, headers, asked)
-        elif request.method == "GET":
+        elif self.entry is not None:
+            _learn_from_head(lookup, self.entry, upstream.status, headers, asked)
+        elif method == "GET":
             _notice_storable(lookup, upstream, headers)
-        if lookup.cache.adds_cache_status:
-            headers.add(CACHE_STATUS, cache_status.forwarded(why, status=upstream.status))
-        yield LiveResponse(upstream, headers)
 
 
 def _notice_storable(lookup: Lookup, upstream: UpstreamResponse, headers: CIMultiDict[str]) -> None:
@@ -220,20 +252,46 @@ def fetch_response(
     each_time = entry is not None and (entry.policy.no_cache or entry.policy.lifetime <= 0)
     if lookup.is_alone or each_time:
         # To be asked about for each visitor anew: no other visitor's response would do.
-        return _fetched_alone(lookup, entry, want)
+        return _FetchedAlone(lookup, entry, want)
     return _coalesced(lookup, entry, want)
 
 
-@asynccontextmanager
-async def _fetched_alone(
-    lookup: Lookup, entry: Entry | None, want: RequestDirectives
-) -> AsyncIterator[OriginResponse]:
-    async with _Fetched(lookup, entry, want) as outcome:
+@dataclass(slots=True)
+class _FetchedAlone:
+    """The response to a request that no other one waits for."""
+
+    lookup: Lookup
+    base: Entry | None
+    want: RequestDirectives
+    _fetched: _Fetched | None = None
+    _pump: asyncio.Task[bool] | None = None
+    _body: SharedBody | None = None
+
+    async def __aenter__(self) -> OriginResponse:
+        lookup = self.lookup
+        fetched = self._fetched = _Fetched(lookup, self.base, self.want)
+        outcome = await fetched.__aenter__()
         if isinstance(outcome, Streaming):
-            async with _pumped(lookup, outcome):
-                yield _leader_response(lookup, outcome)
-        else:
-            yield _leader_response(lookup, outcome)
+            # Collected while the visitor reads it.
+            self._pump, self._body = asyncio.create_task(_pump(lookup, outcome)), outcome.body
+        return _leader_response(lookup, outcome)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._pump is not None and self._body is not None and not self._body.too_large:
+                await asyncio.shield(self._pump)
+        except asyncio.CancelledError:
+            if self._pump is not None:
+                self._pump.cancel()
+            raise
+        finally:
+            if self._fetched is not None:
+                await self._fetched.__aexit__(kind, error, traceback)
 
 
 @asynccontextmanager
@@ -256,21 +314,6 @@ async def _coalesced(
         yield _leader_response(lookup, await flight.leader_result())
     finally:
         flight.leader_done.set()
-
-
-@asynccontextmanager
-async def _pumped(lookup: Lookup, outcome: Streaming) -> AsyncIterator[None]:
-    """Collect a body that is still coming while the visitor reads it."""
-    pump = asyncio.create_task(_pump(lookup, outcome))
-    try:
-        yield
-    finally:
-        if not outcome.body.too_large:
-            try:
-                await asyncio.shield(pump)
-            except asyncio.CancelledError:
-                pump.cancel()
-                raise
 
 
 def refresh(lookup: Lookup, entry: Entry) -> None:
