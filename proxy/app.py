@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from aiohttp import ClientSession, web
+from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from consent_rules.categories import Audience
@@ -19,26 +19,27 @@ from proxy.enforcement.request_filter import click_id_redirect
 from proxy.http.access_record import LOGGED_PATH, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
-from proxy.origin import Pools, interim_responses, origin_response
+from proxy.origin import InterimResponses, Pools, origin_response
 from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.respond import respond
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
 from proxy.upstream.errors import UpstreamError
+from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import answer_expectation
 
 _log = logging.getLogger("consent_proxy.app")
 
 
 def make_handler(
-    current: Callable[[], Runtime], session: ClientSession, tunnels: ClientSession
+    current: Callable[[], Runtime], requests: UpstreamPool, tunnels: UpstreamPool
 ) -> Handler:
     """The handler of all visitors' requests.
 
     `current` returns the configuration in force. `tunnels` is a connection pool without a limit: an
     upgraded connection is held for hours.
     """
-    pools = Pools(session, tunnels)
+    pools = Pools(requests, tunnels)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         runtime = current()
@@ -51,7 +52,7 @@ def make_handler(
             if (response := await local(request, context, runtime)) is not None:
                 return _own_reply(response)
         try:
-            with interim_responses(request, context, runtime):
+            with InterimResponses(request, context, runtime):
                 async with origin_response(request, context, runtime, pools) as origin:
                     return await respond(request, context, origin, runtime)
         except NotStoredError:

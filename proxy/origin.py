@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from aiohttp import ClientSession, web
+from aiohttp import web
+from aiohttp.http import RawResponseMessage
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
@@ -27,7 +28,6 @@ from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, cookie_name, load
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.request_filter import upstream_request_headers
 from proxy.enforcement.response_filter import ResponseKind, enforce
-from proxy.http.adapters.interim_connector import ON_INTERIM
 from proxy.http.fetch_metadata import expects_page, is_service_worker
 from proxy.http.field_names import FieldNames
 from proxy.http.forwarding import response_headers
@@ -35,7 +35,8 @@ from proxy.http.request_fields import CREDENTIALS, unknown_fields
 from proxy.http.targets import requested_host
 from proxy.responses.page_reader import prepare_page
 from proxy.runtime import Runtime
-from proxy.upstream.interim import interim_relay
+from proxy.upstream.interim import ON_INTERIM, OnInterim, interim_relay
+from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import send_request
 from proxy.upstream.tunnel import handshake_headers, is_upgrade
 
@@ -44,8 +45,8 @@ from proxy.upstream.tunnel import handshake_headers, is_upgrade
 class Pools:
     """Connections to upstreams. `tunnels` has no bound: they are held for hours."""
 
-    requests: ClientSession
-    tunnels: ClientSession
+    requests: UpstreamPool
+    tunnels: UpstreamPool
 
 
 def origin_response(
@@ -71,29 +72,29 @@ def origin_response(
 
 @asynccontextmanager
 async def _live(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime, session: ClientSession
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, pool: UpstreamPool
 ) -> AsyncIterator[OriginResponse]:
     """The upstream's response for this visitor only; the cache is bypassed."""
     upstream, headers = runtime.site(context).upstream, _headers(request, context, runtime)
-    sent = send_request(session, request, upstream, headers, timeouts=runtime.timeouts)
+    sent = send_request(pool, request, upstream, headers, timeouts=runtime.timeouts)
     async with sent as response:
-        yield LiveResponse(response, response_headers(response))
+        yield LiveResponse(response, response_headers(response.headers, response.version))
 
 
 @asynccontextmanager
 async def _handshake(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime, session: ClientSession
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, pool: UpstreamPool
 ) -> AsyncIterator[OriginResponse]:
     """The upstream's response to the handshake of a tunnel: 101, or its rejection."""
     async with send_request(
-        session,
+        pool,
         request,
         runtime.site(context).upstream,
         handshake_headers(_headers(request, context, runtime)),
         timeouts=runtime.timeouts,
         upgrade=True,
     ) as response:
-        yield LiveResponse(response, response_headers(response))
+        yield LiveResponse(response, response_headers(response.headers, response.version))
 
 
 def _lookup(
@@ -101,14 +102,14 @@ def _lookup(
     context: RequestContext,
     runtime: Runtime,
     cache: SharedCache,
-    session: ClientSession,
+    pool: UpstreamPool,
 ) -> Lookup:
     return Lookup(
         cache=cache,
         request=request,
         make_headers=partial(_headers, request, context, runtime),
         key=_key(request, context),
-        session=session,
+        pool=pool,
         upstream=runtime.site(context).upstream,
         timeouts=runtime.timeouts,
         may_share=_may_share(request, context, runtime),
@@ -167,17 +168,29 @@ def _own_cookies(domain: str) -> frozenset[str]:
     return frozenset({SAVED_FORM_COOKIE} | once | chosen)
 
 
-@contextmanager
-def interim_responses(
-    request: web.BaseRequest, context: RequestContext, runtime: Runtime
-) -> Iterator[None]:
-    """Relay the upstream's interim responses (1xx), with the decision applied, to the visitor."""
-    site = runtime.site(context).enforcement
-    request[ON_INTERIM] = interim_relay(
-        request, lambda headers: enforce(headers, ResponseKind.INTERIM, context, site)
-    )
-    try:
-        yield
-    finally:
+@dataclass(slots=True)
+class InterimResponses:
+    """For the block: relay the upstream's interim responses (1xx), with the decision applied, to
+    the visitor. Few requests have any: what they need is made for the first one.
+    """
+
+    request: web.BaseRequest
+    context: RequestContext
+    runtime: Runtime
+    _relay: OnInterim | None = None
+
+    def __enter__(self) -> None:
+        self.request[ON_INTERIM] = self._on_interim
+
+    def __exit__(self, *_: object) -> None:
         # An idle connection still has its last request, and all that hangs on it.
-        del request[ON_INTERIM]
+        del self.request[ON_INTERIM]
+
+    def _on_interim(self, message: RawResponseMessage) -> None:
+        if self._relay is None:
+            self._relay = interim_relay(self.request, self._enforce)
+        self._relay(message)
+
+    def _enforce(self, headers: CIMultiDict[str]) -> None:
+        site = self.runtime.site(self.context).enforcement
+        enforce(headers, ResponseKind.INTERIM, self.context, site)

@@ -29,7 +29,7 @@ from proxy.runtime import build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import serve
 from proxy.server.workers import Worker, run_workers
-from proxy.upstream.pool import open_session
+from proxy.upstream.pool import UpstreamPool
 
 _log = logging.getLogger("consent_proxy.service")
 
@@ -130,9 +130,9 @@ async def _serve_worker(
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
     )
     access = _access_log(current) if proxy.access_log else None
-    async with open_session() as session, open_session(connections=0) as tunnels:
+    async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
         await serve(
-            make_handler(lambda: current.runtime, session, tunnels),
+            make_handler(lambda: current.runtime, requests, tunnels),
             listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,

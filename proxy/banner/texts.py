@@ -12,11 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cachetools import LRUCache
-
 from proxy.banner.plurals import plural_of
 from proxy.banner.static_files import static_root
 from proxy.http.quality import most_wanted
+from proxy.http.recent import Recent
 
 FALLBACK = "en"
 
@@ -114,7 +113,7 @@ class Wording:
             texts = languages()[lang]
             values = MappingProxyType({**texts.values, **dict(_flat(table))})
             self._languages[lang.lower()] = replace(texts, values=values)
-        self._chosen: LRUCache[tuple[str, str], Texts] = LRUCache(1024)
+        self._chosen: Recent[Texts] = Recent(1024)
 
     def texts_for(self, page_lang: str | None, accept_language: str) -> Texts:
         """The page's language if we have it, else the best of Accept-Language, else English.
@@ -125,7 +124,8 @@ class Wording:
         key = ((page_lang or "")[:64], accept_language[:_HEADER_LIMIT])
         known = self._chosen.get(key)
         if known is None:
-            known = self._chosen[key] = self._find(*key)
+            known = self._find(*key)
+            self._chosen.put(key, known)
         return known
 
     def _find(self, page_lang: str, accept_language: str) -> Texts:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cachetools import TTLCache
+from proxy.http.recent import Recent
 
 Outcome = TypeVar("Outcome")
 Shared = TypeVar("Shared")
@@ -20,6 +21,16 @@ calls it "hit-for-miss"): its requests would only be serialised.
 """
 _UNCACHEABLE_URLS = 16384
 _JUDGED_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class _Uncacheable:
+    """A URL whose last response could not be stored: for how long that is taken as given, and when
+    a response of it is judged again (CLOCK_MONOTONIC).
+    """
+
+    until: float
+    due: float = 0.0
 
 
 class Flight(Generic[Outcome, Shared]):
@@ -70,9 +81,7 @@ class Flights(Generic[Outcome, Shared]):
     def __init__(self) -> None:
         self._in_flight: dict[Hashable, Flight[Outcome, Shared]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._uncacheable: TTLCache[Hashable, list[float]] = TTLCache(
-            _UNCACHEABLE_URLS, _UNCACHEABLE_SECONDS, timer=time.monotonic
-        )
+        self._uncacheable: Recent[_Uncacheable] = Recent(_UNCACHEABLE_URLS)
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -110,23 +119,26 @@ class Flights(Generic[Outcome, Shared]):
 
     def mark_uncacheable(self, key: Hashable) -> None:
         """Remember that a URL's response could not be stored."""
-        self._uncacheable[key] = [0.0]
+        self._uncacheable.put(key, _Uncacheable(time.monotonic() + _UNCACHEABLE_SECONDS))
 
     def is_due_again(self, key: Hashable) -> bool:
         """Whether a response of a URL whose last one could not be stored is to be judged again:
         once in `_JUDGED_EVERY` seconds, not for each request.
         """
-        due = self._uncacheable.get(key)
-        if due is None or time.monotonic() < due[0]:
+        mark, now = self._uncacheable.get(key), time.monotonic()
+        if mark is None or now < mark.due or now >= mark.until:
             return False
-        due[0] = time.monotonic() + _JUDGED_EVERY
+        mark.due = now + _JUDGED_EVERY
         return True
 
     def forget_uncacheable(self, key: Hashable) -> None:
-        self._uncacheable.pop(key, None)
+        mark = self._uncacheable.get(key)
+        if mark is not None:
+            mark.until = 0.0
 
     def is_uncacheable(self, key: Hashable) -> bool:
-        return key in self._uncacheable
+        mark = self._uncacheable.get(key)
+        return mark is not None and time.monotonic() < mark.until
 
     async def close(self) -> None:
         """Cancel what is in flight."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from aiohttp import ClientResponse
 from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.cache.shared_body import SharedBodyReader
 from proxy.cache.store import CompiledPage, Entry
 from proxy.upstream.body import BodySource, LiveBody, ReadResult, StoredBody
+from proxy.upstream.exchange import UpstreamResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class LiveResponse:
 
     def __init__(
         self,
-        upstream: ClientResponse,
+        upstream: UpstreamResponse,
         headers: CIMultiDict[str],
         page: PreparedPage | None = None,
     ) -> None:
@@ -92,11 +92,11 @@ class LiveResponse:
 
     @property
     def reason(self) -> str:
-        return self.upstream.reason or ""
+        return self.upstream.reason
 
     @property
     def upstream_origin(self) -> URL:
-        return self.upstream.url.origin()
+        return self.upstream.origin
 
 
 @dataclass(frozen=True, slots=True, eq=False)

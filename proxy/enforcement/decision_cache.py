@@ -6,11 +6,10 @@ import datetime
 from collections.abc import Callable
 from functools import lru_cache
 
-from cachetools import LRUCache
-
 from consent_rules.categories import Audience
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.rules import PageContext, Rules, SiteRules
+from proxy.http.recent import Recent
 
 _DECISIONS = 8192
 _PATHS = 8192
@@ -61,7 +60,7 @@ def decisions(rules: Rules) -> Decide:
     """`decide`, memoised by page context and visitor class. Equal arguments return the same object,
     so that what is derived from a decision can be memoised by identity.
     """
-    made: LRUCache[object, tuple[PageContext, Decision]] = LRUCache(_DECISIONS)
+    made: Recent[tuple[PageContext, Decision]] = Recent(_DECISIONS)
 
     def remembered(page: PageContext, visitor: Visitor) -> Decision:
         chosen = visitor.preferences
@@ -80,7 +79,7 @@ def decisions(rules: Rules) -> Decide:
         if known is not None and known[0] is page:
             return known[1]
         decision = decide(rules, page, visitor)
-        made[key] = (page, decision)
+        made.put(key, (page, decision))
         return decision
 
     return remembered

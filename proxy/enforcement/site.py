@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
 from consent_rules.config.load import Config
 from consent_rules.decision import Decision
 from consent_rules.rules import Rules, SiteRules
@@ -14,6 +12,7 @@ from consent_rules.vendors import Vendor
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.enforcement.csp import decision_policy, endpoints_amendment
 from proxy.html import Boundary
+from proxy.http.recent import Recent
 
 PolicyOf = Callable[[Decision | None], str]
 """The Content-Security-Policy of a decision; the closed one, which opens nothing, for None."""
@@ -55,7 +54,7 @@ def site_boundary(site: SiteRules, config: Config, rules: Rules) -> Boundary:
 
 def policies(site: SiteRules, vendors: Mapping[str, Vendor], report_uri: str) -> PolicyOf:
     """The policies of a site's decisions, each made once."""
-    made: LRUCache[frozenset[str], str] = LRUCache(_MAX_POLICIES)
+    made: Recent[str] = Recent(_MAX_POLICIES)
 
     def policy(decision: Decision | None) -> str:
         opened = frozenset[str]() if decision is None else decision.open
@@ -63,7 +62,7 @@ def policies(site: SiteRules, vendors: Mapping[str, Vendor], report_uri: str) ->
         if text is None:
             found = [vendors[vendor] for vendor in sorted(opened)]
             text = decision_policy(site.own_patterns, found, report_uri=report_uri)
-            made[opened] = text
+            made.put(opened, text)
         return text
 
     return policy

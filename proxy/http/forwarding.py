@@ -10,7 +10,8 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion, HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from proxy.http.addresses import X_FORWARDED_FOR, parse_address
@@ -212,12 +213,14 @@ def _address_chain(fields: Iterable[str]) -> list[str]:
     return chain
 
 
-def response_headers(response: ClientResponse) -> CIMultiDict[str]:
-    """The headers to send to the visitor: the upstream's end-to-end ones, in order, and `Via`."""
-    headers = end_to_end(response.headers)
-    version = response.version
-    spoken = f"{version.major}.{version.minor}" if version else "1.1"
-    headers.add(hdrs.VIA, f"{spoken} {PSEUDONYM}")
+def response_headers(
+    received: CIMultiDictProxy[str], version: HttpVersion = HttpVersion11
+) -> CIMultiDict[str]:
+    """The headers to send to the visitor: the upstream's end-to-end ones, in order, and `Via` with
+    the version that it spoke.
+    """
+    headers = end_to_end(received)
+    headers.add(hdrs.VIA, f"{version.major}.{version.minor} {PSEUDONYM}")
     return headers
 
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping
 
 from proxy.http.fetch_metadata import destination, is_navigation
 
@@ -27,7 +27,7 @@ _MAX_REMEMBERED = 200
 """Characters of a Content-Type that is remembered."""
 
 
-def media_type(headers: CIMultiDict[str]) -> str:
+def media_type(headers: MultiMapping[str]) -> str:
     """The Content-Type without parameters, lower case; "" when there is none.
 
     Of several, browsers take the last that is one (Fetch Standard, "extract a MIME type").

@@ -16,13 +16,15 @@ from ipaddress import ip_network
 from typing import TextIO
 
 from proxy.http.access_record import Access
-from proxy.http.addresses import Network, address_behind, parse_address
+from proxy.http.addresses import X_FORWARDED_FOR, Network, address_behind, parse_address
+from proxy.http.recent import Recent
 from proxy.http.targets import split_target
 
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
 _MAX_REMEMBERED = 512
-"""Characters of a request target: longer ones are not cached."""
+"""Characters of a request target, or of X-Forwarded-For: longer ones are not cached."""
+_MAX_CLIENTS = 4096
 
 
 def without_query(target: str) -> str:
@@ -46,11 +48,12 @@ class AccessLog:
         self._path_without_site = path_without_site
         self._out = sys.stdout if out is None else out
         self._trusted = trusted
+        self._clients: Recent[str] = Recent(_MAX_CLIENTS)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self, access: Access) -> None:
-        client = network_of(address_behind(access.peer, access.headers, self._trusted))
+        client = self._client(access)
         self._lines.append(
             f'{{"time":"{_now()}","id":"{access.id}","method":"{access.method}",'
             f'"path":{self._path(access)},"status":{access.status},"bytes":{access.size},'
@@ -60,6 +63,17 @@ class AccessLog:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+
+    def _client(self, access: Access) -> str:
+        """The network of the visitor, remembered by all that it is found by."""
+        forwarded = access.headers.getall(X_FORWARDED_FOR, None)
+        given = "" if forwarded is None else ",".join(forwarded)
+        known = self._clients.get((access.peer, given))
+        if known is None:
+            known = network_of(address_behind(access.peer, access.headers, self._trusted))
+            if len(given) <= _MAX_REMEMBERED:
+                self._clients.put((access.peer, given), known)
+        return known
 
     def _path(self, access: Access) -> str:
         if access.logged_path:
@@ -94,7 +108,6 @@ def _json_path(target: str) -> str:
 _known_path = lru_cache(maxsize=4096)(_json_path)
 
 
-@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """The /24 (IPv4) or /48 (IPv6) that an address belongs to; "" for no address."""
     parsed = parse_address(address)

@@ -17,6 +17,7 @@ from proxy.html.gates import Page
 from proxy.html.render import render
 from proxy.http.access_record import PageRecord
 from proxy.http.content_coding import encoded, worth_encoding
+from proxy.http.recent import Recent
 from proxy.http.representation import OWN_ETAG
 from proxy.rendering.injected_markup import (
     Injection,
@@ -27,6 +28,9 @@ from proxy.rendering.injected_markup import (
 )
 from proxy.rendering.open_owners import open_owners
 
+_SHOWN = 8192
+_MAX_ETAGS = 8
+_Shown = tuple[object, ...]
 _NOT_SENT = PageRecord("", banner_shown=False, open_gates=0, closed_gates=0)
 
 
@@ -44,11 +48,17 @@ class Variant:
     own: OwnAssets
     record: PageRecord = _NOT_SENT
     codings: dict[str, bytes] = field(default_factory=dict)
+    _etags: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def etag_with(self, policy: str, coding: str) -> str:
         """The entity tag of this body, in a coding, under a policy."""
-        digest = hashlib.blake2b(f"{self.etag}{policy}{coding}".encode(), digest_size=12)
-        return f'{OWN_ETAG}{digest.hexdigest()}"'
+        known = self._etags.get((policy, coding))
+        if known is None:
+            digest = hashlib.blake2b(f"{self.etag}{policy}{coding}".encode(), digest_size=12)
+            known = f'{OWN_ETAG}{digest.hexdigest()}"'
+            if len(self._etags) < _MAX_ETAGS:
+                self._etags[policy, coding] = known
+        return known
 
     def coded(self, coding: str) -> tuple[bytes, str]:
         """The body in a coding, and the coding: "" where compressing does not pay."""
@@ -68,6 +78,19 @@ class Variants:
         self._variants: LRUCache[object, Variant] = LRUCache(
             budget, getsizeof=lambda variant: 2 * len(variant.body) + 512
         )
+        self._shown: Recent[tuple[Decision, _Shown]] = Recent(_SHOWN)
+
+    def key(
+        self, page: Page, decision: Decision, texts: Texts, injection: Injection, return_to: str
+    ) -> tuple[object, ...]:
+        """`variant_key`, with what a decision shows of a set of vendors remembered."""
+        at = (id(decision), page.vendors)
+        known = self._shown.get(at)
+        # The decision is kept beside it: an id is only good while its object lives.
+        if known is None or known[0] is not decision:
+            known = decision, shown_of(decision, page.vendors)
+            self._shown.put(at, known)
+        return (known[1], texts.lang, injection, return_to)
 
     def get(self, key: object) -> Variant | None:
         return self._variants.get(key)
@@ -81,18 +104,20 @@ def variant_key(
     page: Page, decision: Decision, texts: Texts, injection: Injection, return_to: str
 ) -> tuple[object, ...]:
     """What of a decision shows on this page. Equal keys, equal bytes."""
+    return (shown_of(decision, page.vendors), texts.lang, injection, return_to)
+
+
+def shown_of(decision: Decision, vendors: frozenset[str]) -> _Shown:
+    """What of a decision shows on a page with these vendors."""
     return (
-        page.vendors & decision.open,
+        vendors & decision.open,
         decision.audience,
         decision.enforce,
         decision.show_banner,
         decision.gpc,
         tuple(decision.categories.items()),
         decision.exceptions,
-        frozenset(v for v in page.vendors if may_be_allowed(decision, v)),
-        texts.lang,
-        injection,
-        return_to,
+        frozenset(v for v in vendors if may_be_allowed(decision, v)),
         decision.signalled,
         decision.opt_out_link,
     )

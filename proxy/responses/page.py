@@ -25,7 +25,7 @@ from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS
 from proxy.http.media_types import UNTYPED, media_type
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.injected_markup import Injection
-from proxy.rendering.variants import Variant, variant_key, write_variant
+from proxy.rendering.variants import Variant, write_variant
 from proxy.responses.page_reader import record_served_page, with_page_audience
 from proxy.responses.reply import Reply
 from proxy.responses.stream import stream
@@ -124,7 +124,7 @@ def _variant(
     injection = injection_for(request, page, context, runtime)
     # Where the browser will send no referrer, the form must name the page.
     return_to = context.target if decision.audience is Audience.PATIENT else ""
-    key = (id(page), variant_key(page, decision, texts, injection, return_to))
+    key = (id(page), *runtime.variants.key(page, decision, texts, injection, return_to))
     known = runtime.variants.get(key)
     if known is None or known.page is not page:
         record_served_page(status, context, runtime)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import aiohttp
-from aiohttp import ClientResponse, hdrs
+from aiohttp import hdrs
+
+from proxy.upstream.exchange import UpstreamResponse
 
 
 class BodySource(Protocol):
@@ -37,7 +39,7 @@ class LiveBody:
 
     __slots__ = ("_protocol", "_upstream", "at_eof", "read_nowait", "readany")
 
-    def __init__(self, upstream: ClientResponse) -> None:
+    def __init__(self, upstream: UpstreamResponse) -> None:
         content = upstream.content
         self.read_nowait = content.read_nowait
         self.at_eof = content.at_eof

@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from proxy.http.targets import requested_host
-from proxy.upstream.pool import Unanswered
+from proxy.upstream.exchange import MalformedResponseError, UnansweredError
 from proxy.upstream.timeouts import Timeouts
 
 
@@ -79,9 +79,9 @@ def explain_error(
             return UpstreamError(
                 502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
             )
-        case aiohttp.ClientResponseError():
+        case MalformedResponseError():
             return UpstreamError(502, f"{origin} sent a malformed response ({failure_kind(exc)})")
-        case Unanswered():
+        case UnansweredError():
             return UpstreamError(
                 502,
                 f"{origin} closed the connection before its response ({failure_kind(exc)}): "

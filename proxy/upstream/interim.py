@@ -13,9 +13,13 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11, RawResponseMessage
 from multidict import CIMultiDict
 
-from proxy.http.adapters.interim_connector import OnInterim
 from proxy.http.adapters.writer import head_of
 from proxy.http.forwarding import end_to_end
+
+OnInterim = Callable[[RawResponseMessage], None]
+
+ON_INTERIM: web.RequestKey[OnInterim] = web.RequestKey("on_interim")
+"""On a visitor's request: the callback for interim responses to it."""
 
 _MAX_COUNT = 16  # for one request: limits an upstream that sends them without end
 # Fields that apply to the final response only, or must not be sent before it.

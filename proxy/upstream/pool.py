@@ -4,57 +4,103 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import lru_cache
+from types import TracebackType
 
 import aiohttp
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession
+from aiohttp import ClientRequest, TCPConnector, hdrs
 from aiohttp import http_parser as _parsers
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from yarl import URL
 
-from proxy.http.adapters.client_request import ExactRequest, NotSentError
-from proxy.http.adapters.interim_connector import InterimConnector
+from proxy.upstream.timeouts import Timeouts
 
 READ_BUFFER = 64 * 1024
+_MAX_UPSTREAMS = 4096
 
 
-def open_session(
-    *,
-    connections: int = 256,
-    max_line: int = 32 * 1024,
-    max_field: int = 64 * 1024,
-    max_fields: int = 400,
-    verify_tls: bool = True,
-) -> ClientSession:
-    """A pool of connections to upstreams; call inside a running loop, close it at the end.
+class UpstreamPool:
+    """Connections to upstreams, kept alive between requests; call inside a running loop, close it
+    at the end, or use it as a block.
 
     `connections` limits those to one upstream, so that a slow one cannot take all; 0 is without
     limit, for tunnels, which hold a connection for hours. The limits on responses are wider than
     those on requests: an upstream that sets large cookies must still get through.
     """
-    _require_c_parser()
-    connector = InterimConnector(
-        limit=0,
-        limit_per_host=connections,
-        # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
-        # requests are sent on connections that are being closed.
-        keepalive_timeout=4.0,
-        ttl_dns_cache=30,
-        ssl=verify_tls,
-        socket_factory=_upstream_socket,
-    )
-    return ClientSession(
-        connector=connector,
-        # a real one would send one visitor's cookies with another's request
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        raise_for_status=False,
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        request_class=ExactRequest,
-        middlewares=(_retry,),
-        timeout=aiohttp.ClientTimeout(total=None),
-        read_bufsize=READ_BUFFER,
-        max_line_size=max_line,
-        max_field_size=max_field,
-        max_headers=max_fields,
+
+    def __init__(
+        self,
+        *,
+        connections: int = 256,
+        max_line: int = 32 * 1024,
+        max_field: int = 64 * 1024,
+        max_fields: int = 400,
+        verify_tls: bool = True,
+    ) -> None:
+        _require_c_parser()
+        self.connector = TCPConnector(
+            limit=0,
+            limit_per_host=connections,
+            # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
+            # requests are sent on connections that are being closed.
+            keepalive_timeout=4.0,
+            ttl_dns_cache=30,
+            ssl=verify_tls,
+            socket_factory=_upstream_socket,
+        )
+        self._max_line, self._max_field, self._max_fields = max_line, max_field, max_fields
+        loop = asyncio.get_running_loop()
+
+        @lru_cache(maxsize=_MAX_UPSTREAMS)
+        def as_aiohttp_asks(origin: URL) -> ClientRequest:
+            return ClientRequest(hdrs.METH_GET, origin, loop=loop)
+
+        self._as_aiohttp_asks = as_aiohttp_asks
+
+    async def connect(self, origin: URL, timeouts: Timeouts) -> Connection:
+        """A connection to an upstream, given by scheme, host and port. Raises
+        `aiohttp.ClientConnectorError` and `aiohttp.ConnectionTimeoutError`.
+        """
+        # All that the connector reads of the request is where it goes.
+        where = self._as_aiohttp_asks(origin)
+        try:
+            return await self.connector.connect(where, [], _connect_timeout(timeouts))
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(f"no connection to {origin}") from error
+
+    def expect_response(self, protocol: ResponseHandler, method: str, timeouts: Timeouts) -> None:
+        """Make a connection read the next response, to a request of this method."""
+        protocol.set_response_params(
+            skip_payload=method == hdrs.METH_HEAD,
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=timeouts.first_byte,
+            read_bufsize=READ_BUFFER,
+            max_line_size=self._max_line,
+            max_field_size=self._max_field,
+            max_headers=self._max_fields,
+        )
+
+    async def close(self) -> None:
+        await self.connector.close()
+
+    async def __aenter__(self) -> UpstreamPool:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+@lru_cache(maxsize=64)
+def _connect_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        connect=timeouts.connect + timeouts.queue, sock_connect=timeouts.connect
     )
 
 
@@ -78,44 +124,3 @@ def _upstream_socket(info: aiohttp.AddrInfoType) -> socket.socket:
         if hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return sock
-
-
-class Unanswered(aiohttp.ClientError):
-    """The connection ended before the response; a class that aiohttp does not retry, for it would
-    resend even a PUT.
-    """
-
-    def __init__(self, cause: BaseException, *, reused: bool) -> None:
-        super().__init__(str(cause))
-        self.reused = reused
-
-
-async def _retry(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """Resend only what the upstream cannot have acted on.
-
-    That is a request whose connection could not be made (once, after a pause: an upstream that
-    restarts) or was found unusable before it was written to, and a GET or HEAD without a body on a
-    reused connection that was just being closed.
-    """
-    assert isinstance(request, ExactRequest)
-    refused = stale = 0
-    while True:
-        try:
-            return await send(request)
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
-            raise
-        except aiohttp.ClientConnectorError:
-            refused += 1
-            if refused > 1:
-                raise
-            await asyncio.sleep(0.25)
-        except (
-            aiohttp.ClientOSError,
-            aiohttp.ServerDisconnectedError,
-            aiohttp.ClientConnectionResetError,
-        ) as cause:
-            unseen = isinstance(cause, NotSentError)
-            repeatable = request.method in ("GET", "HEAD") and not request.body
-            stale += 1
-            if not (unseen or (repeatable and request.reused)) or stale > 3:
-                raise Unanswered(cause, reused=request.reused) from cause

@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from aiohttp import ClientResponse, hdrs, web
+from aiohttp import hdrs, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpVersion11, StreamWriter
 from multidict import CIMultiDict, MultiMapping
 
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.upstream.errors import UpstreamError
+from proxy.upstream.exchange import UpstreamResponse
 
 # Both ends of a WebSocket usually ping more often; this ends those whose other end is gone.
 IDLE_SECONDS = 600.0
@@ -59,7 +60,7 @@ def handshake_headers(headers: CIMultiDict[str]) -> CIMultiDict[str]:
 
 async def relay_tunnel(
     request: web.BaseRequest,
-    upstream: ClientResponse,
+    upstream: UpstreamResponse,
     headers: CIMultiDict[str],
     *,
     idle: float = IDLE_SECONDS,
@@ -73,12 +74,10 @@ async def relay_tunnel(
     connection = upstream.connection
     if connection is None or connection.protocol is None or not connection.protocol.upgraded:
         raise UpstreamError(
-            502, f"{upstream.url.origin()} sent 101 without Upgrade and Connection fields"
+            502, f"{upstream.origin} sent 101 without Upgrade and Connection fields"
         )
     if _members(upstream.headers, hdrs.UPGRADE) != {_PROTOCOL}:
-        raise UpstreamError(
-            502, f"{upstream.url.origin()} switched to another protocol than requested"
-        )
+        raise UpstreamError(502, f"{upstream.origin} switched to another protocol than requested")
     headers[hdrs.CONNECTION] = "Upgrade"
     headers[hdrs.UPGRADE] = _PROTOCOL
     response = ProxyResponse(status=101, reason=upstream.reason, headers=headers)

@@ -21,10 +21,6 @@ import proxy
 
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
-    "proxy/http/adapters/client_request.py": {
-        "_get_content_length", "_timer", "_traces", "_writer",
-    },
-    "proxy/http/adapters/interim_connector.py": {"_factory", "_loop"},
     "proxy/http/adapters/writer.py": {
         "_headers_buf", "_headers_written", "_prepare_headers", "_send_headers_immediately",
     },

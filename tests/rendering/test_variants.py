@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import html
 import re
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -133,6 +134,22 @@ def test_codings_are_made_once(coding: str) -> None:
     assert variant.coded(coding)[0] is first
     small = Variant(COMPILED, b"small", '"cp-1"', variant.own)
     assert small.coded(coding) == (b"small", "")
+
+
+@pytest.mark.parametrize("visitor", VISITORS)
+@pytest.mark.parametrize("audience", Audience)
+def test_a_remembered_key_is_the_key(visitor: Visitor, audience: Audience) -> None:
+    variants, decision, texts = Variants(10_000), decided(visitor, audience), texts_for("en", "")
+    other = replace(COMPILED, owners=frozenset())
+    for page in (COMPILED, other, COMPILED, other):
+        made = variant_key(page, decision, texts, Injection(), "/x")
+        assert variants.key(page, decision, texts, Injection(), "/x") == made
+    # Not that of another decision, though it is where the first one was.
+    del decision
+    for again in range(20):
+        decision = decided(visitor if again % 2 else Visitor(), audience)
+        made = variant_key(COMPILED, decision, texts, Injection(), "")
+        assert variants.key(COMPILED, decision, texts, Injection(), "") == made
 
 
 def test_validators() -> None:

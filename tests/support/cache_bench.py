@@ -22,7 +22,7 @@ from proxy.cookies.signing_keys import first_keys
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
-from proxy.upstream.pool import open_session
+from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.timeouts import Timeouts
 
 BUDGET = 4_000_000
@@ -126,11 +126,11 @@ async def bench(
     listener = open_listener("127.0.0.1:0")
     port = listener.getsockname()[1]
     async with (
-        open_session() as session,
-        open_session(connections=0) as tunnels,
+        UpstreamPool() as requests,
+        UpstreamPool(connections=0) as tunnels,
         ClientSession(auto_decompress=False) as visitors,
     ):
-        handler = make_handler(lambda: runtime, session, tunnels)
+        handler = make_handler(lambda: runtime, requests, tunnels)
         done = asyncio.ensure_future(
             serve(handler, listener, stop=stop, limits=Limits(grace=2.0, linger=0.5))
         )

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aiohttp import ClientSession
 from yarl import URL
 
 from consent_rules.config.load import load_config
@@ -22,7 +21,7 @@ from proxy.http.access_record import AccessHook
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
-from proxy.upstream.pool import open_session
+from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.support.waiting import PATIENCE
 
@@ -197,7 +196,7 @@ class Proxy:
     port: int
     stop: asyncio.Event
     done: asyncio.Task[None]
-    session: ClientSession
+    pool: UpstreamPool
     logged: list[str]
     """Messages of the product at level WARNING and above."""
 
@@ -229,10 +228,10 @@ async def proxy(
 
     reasons, logger = _Reasons(), logging.getLogger("consent_proxy")
     logger.addHandler(reasons)
-    async with open_session() as session, open_session(connections=0) as tunnels:
+    async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
         done = asyncio.ensure_future(
             serve(
-                make_handler(current, session, tunnels),
+                make_handler(current, requests, tunnels),
                 listener,
                 stop=stop,
                 limits=limits or Limits(grace=2.0, linger=0.5),
@@ -240,7 +239,7 @@ async def proxy(
             )
         )
         try:
-            yield Proxy(listener.getsockname()[1], stop, done, session, reasons.lines)
+            yield Proxy(listener.getsockname()[1], stop, done, requests, reasons.lines)
         finally:
             stop.set()
             await done

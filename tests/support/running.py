@@ -24,7 +24,7 @@ from yarl import URL
 from proxy.app import make_handler
 from proxy.observability.access_log import AccessLog
 from proxy.server.serve import Limits, Worker, run_workers, serve
-from proxy.upstream.pool import open_session
+from proxy.upstream.pool import UpstreamPool
 from tests.support.forwarding import forwarding_runtime
 from tests.support.waiting import PATIENCE
 
@@ -44,8 +44,8 @@ def main(port: int, origin_port: int, workers: int) -> int:
                 raise RuntimeError("a bad config")
 
         worker.on_reload = reload
-        async with open_session() as session:
-            forward = make_handler(lambda: runtime, session, session)
+        async with UpstreamPool() as requests:
+            forward = make_handler(lambda: runtime, requests, requests)
 
             async def handler(request: web.BaseRequest) -> web.StreamResponse:
                 if request.raw_path == "/.pid":

@@ -20,7 +20,7 @@ from proxy.http.content_coding import decoded
 from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
-from proxy.upstream.pool import open_session
+from proxy.upstream.pool import UpstreamPool
 from tests.support.forwarding import Exchange, Visit, origin, unchunk
 
 HOST = "www.example.com"
@@ -269,8 +269,8 @@ async def in_front_of(
     running = build_runtime(config, folder, lambda: keys)
     listener = open_listener("127.0.0.1:0")
     stop = asyncio.Event()
-    async with open_session() as session, open_session(connections=0) as tunnels:
-        handler = make_handler(lambda: running, session, tunnels)
+    async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
+        handler = make_handler(lambda: running, requests, tunnels)
         limits = Limits(grace=2.0, linger=0.5)
         memory = fast_path_lookup(lambda: running)
         serving = asyncio.create_task(

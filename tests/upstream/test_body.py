@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
+from multidict import CIMultiDict
+from yarl import URL
 
 from proxy.upstream.body import LiveBody, read_body
-from proxy.upstream.pool import open_session
+from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
+from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.timeouts import DEFAULT_TIMEOUTS
 from tests.support.forwarding import Script, Visit, answers, ok, origin
 
 pytestmark = pytest.mark.slow
@@ -24,6 +30,16 @@ def in_pieces(*pieces: bytes, pause: float) -> Script:
             await asyncio.sleep(pause)
 
     return script
+
+
+@contextlib.asynccontextmanager
+async def received(pool: UpstreamPool, origin: URL) -> AsyncIterator[UpstreamResponse]:
+    request = UpstreamRequest("GET", origin, "/", CIMultiDict({"Host": "www.example.com"}))
+    response = await exchange(pool, request, DEFAULT_TIMEOUTS)
+    try:
+        yield response
+    finally:
+        response.release()
 
 
 BIG = b"x" * 5000
@@ -55,8 +71,8 @@ CASES = [
 async def test_what_was_read_and_what_is_left(script: Script, ending: str, body: bytes) -> None:
     async with (
         origin(script) as upstream,
-        open_session() as session,
-        session.get(upstream.url) as response,
+        UpstreamPool() as pool,
+        received(pool, upstream.url) as response,
     ):
         result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
         assert result.ending == ending
@@ -69,8 +85,8 @@ async def test_what_was_read_and_what_is_left(script: Script, ending: str, body:
 async def test_a_part_is_not_passed_off_as_the_whole(answer: bytes) -> None:
     async with (
         origin(answers(answer)) as upstream,
-        open_session() as session,
-        session.get(upstream.url) as response,
+        UpstreamPool() as pool,
+        received(pool, upstream.url) as response,
     ):
         result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
         assert (result.body, result.ending) == (b"first", "broken")

@@ -311,9 +311,7 @@ async def test_all_connections_in_use() -> None:
 
     timeouts = Timeouts(connect=0.2, queue=0.2, first_byte=3)
     async with origin(script) as upstream, proxy(upstream.url, timeouts=timeouts) as front:
-        connector = front.session.connector
-        assert connector is not None
-        connector._limit_per_host = 1
+        front.pool.connector._limit_per_host = 1
         first = asyncio.ensure_future(exchange(front.port, get()))
         await asyncio.sleep(0.1)
         second = await exchange(front.port, get())

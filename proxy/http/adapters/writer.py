@@ -28,11 +28,14 @@ def has_control(values: Iterable[str]) -> bool:
 
 def head_of(first_line: str, headers: CIMultiDict[str]) -> bytes:
     """The head of a message as bytes. Raises ValueError where a line holds a control character."""
-    lines = [first_line]
-    lines.extend(f"{name}: {value}" for name, value in headers.items())
-    for line in lines:
-        if _CONTROLS.search(line):
-            raise ValueError(f"a control character in a header line: {line.partition(':')[0]!r}")
+    lines = [first_line, *map(": ".join, headers.items())]
+    # Text that is printable has no controls; that is known faster.
+    if not "".join(lines).isprintable():
+        for line in lines:
+            if _CONTROLS.search(line):
+                raise ValueError(
+                    f"a control character in a header line: {line.partition(':')[0]!r}"
+                )
     lines.append("\r\n")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 

@@ -1,0 +1,241 @@
+"""One request and its response (RFC 9112) on a connection of the pool.
+
+aiohttp's parser and connector without its client session, whose redirects, cookies, URLs and timers
+a proxy has no use for: they were a third of the cost of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import hdrs
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http import HttpVersion, RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from proxy.http.adapters.writer import ExactWriter, head_of
+from proxy.upstream.interim import OnInterim
+from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.timeouts import Timeouts
+
+
+class UnansweredError(aiohttp.ClientError):
+    """The connection ended before the response."""
+
+
+class MalformedResponseError(aiohttp.ClientError):
+    """What the upstream sent is no response of HTTP/1. The cause says why."""
+
+
+class _NotSentError(aiohttp.ServerDisconnectedError):
+    """The connection was unusable before a byte of the request was written."""
+
+
+@dataclass(slots=True)
+class UpstreamRequest:
+    """A request to an upstream. `target` and `headers` are written as given, but for what frames
+    the body: `headers` has Content-Length where the length is known.
+
+    `reused` is set where it was last sent on a connection that had already served another one: only
+    then can "the upstream closed the connection" mean "it never saw this request".
+    """
+
+    method: str
+    origin: URL
+    target: str
+    headers: CIMultiDict[str]
+    body: AsyncIterator[bytes] | None = None
+    on_interim: OnInterim | None = None
+    reused: bool = False
+
+
+class UpstreamResponse:
+    """A response whose body is still to be read from `content`.
+
+    `connection` is None once the body has ended: then it serves other requests. `release` closes
+    the connection where the body was left unread.
+    """
+
+    __slots__ = (
+        "_upload", "connection", "content", "headers", "method", "origin", "reason", "status",
+        "version",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        request: UpstreamRequest,
+        message: RawResponseMessage,
+        content: StreamReader,
+        connection: Connection,
+        upload: asyncio.Task[None] | None,
+    ) -> None:
+        self.method = request.method
+        self.origin = request.origin
+        self.version: HttpVersion = message.version
+        self.status: int = message.code
+        self.reason: str = message.reason
+        self.headers: CIMultiDictProxy[str] = message.headers
+        self.content = content
+        self.connection: Connection | None = connection
+        self._upload = upload
+        content.on_eof(self._body_ended)
+
+    @property
+    def content_length(self) -> int | None:
+        length = self.headers.get(hdrs.CONTENT_LENGTH)
+        return None if length is None else int(length)
+
+    def _body_ended(self) -> None:
+        protocol = self.connection and self.connection.protocol
+        if protocol is None or not protocol.upgraded:
+            self._release_connection()
+
+    def release(self) -> None:
+        """To be called when the response is no longer needed, at any time."""
+        content = self.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientConnectionError("the response was released"))
+        self._release_connection()
+
+    def _release_connection(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is None:
+            return
+        if self._upload is not None and not self._upload.done():
+            # The upstream answered before it had the whole body: what is left of it would be taken
+            # for the next request.
+            self._upload.cancel()
+            connection.close()
+        else:
+            connection.release()
+
+
+async def exchange(
+    pool: UpstreamPool, request: UpstreamRequest, timeouts: Timeouts
+) -> UpstreamResponse:
+    """Send a request and return its response, body unread.
+
+    Only what the upstream cannot have acted on is sent again. That is a request whose connection
+    could not be made (once, after a pause: an upstream that restarts) or was found unusable before
+    it was written to, and a GET or HEAD without a body on a reused connection that was just being
+    closed.
+
+    Raises `aiohttp.ClientError`, OSError; ValueError for what cannot be written as a head.
+    """
+    refused = stale = 0
+    while True:
+        try:
+            connection = await pool.connect(request.origin, timeouts)
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
+            raise
+        except aiohttp.ClientConnectorError:
+            refused += 1
+            if refused > 1:
+                raise
+            await asyncio.sleep(0.25)
+            continue
+        try:
+            return await _exchange(pool, request, connection, timeouts)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, ConnectionError) as cause:
+            unseen = isinstance(cause, _NotSentError)
+            repeatable = request.method in ("GET", "HEAD") and request.body is None
+            stale += 1
+            if not (unseen or (repeatable and request.reused)) or stale > 3:
+                raise UnansweredError(str(cause)) from cause
+
+
+async def _exchange(
+    pool: UpstreamPool, request: UpstreamRequest, connection: Connection, timeouts: Timeouts
+) -> UpstreamResponse:
+    upload: asyncio.Task[None] | None = None
+    try:
+        protocol = _protocol(request, connection)
+        pool.expect_response(protocol, request.method, timeouts)
+        upload = await _send(request, protocol)
+        message, content = await _response_head(request, protocol)
+        return UpstreamResponse(request, message, content, connection, upload)
+    except BaseException:
+        if upload is not None:
+            upload.cancel()
+        connection.close()
+        raise
+
+
+def _protocol(request: UpstreamRequest, connection: Connection) -> ResponseHandler:
+    protocol = connection.protocol
+    assert protocol is not None
+    # The mark lives on the connection itself, so that it goes away with it.
+    request.reused = getattr(protocol, "served_before", False)
+    protocol.served_before = True  # type: ignore[attr-defined]
+    if protocol.should_close:
+        # Bytes arrived while the connection was idle, such as the body of a response to HEAD. They
+        # would be taken for the response to this request: another visitor's, perhaps.
+        raise _NotSentError("the upstream sent bytes without a request")
+    return protocol
+
+
+async def _send(request: UpstreamRequest, protocol: ResponseHandler) -> asyncio.Task[None] | None:
+    """Write the request; its body in a task of its own, for an upstream may answer before it has
+    the whole.
+    """
+    line, headers = f"{request.method} {request.target} HTTP/1.1", request.headers
+    body = request.body
+    if body is None:
+        transport = protocol.transport
+        if transport is None or transport.is_closing():
+            raise _NotSentError("the upstream closed the connection")
+        transport.write(head_of(line, headers))
+        protocol.start_timeout()
+        return None
+    loop = asyncio.get_running_loop()
+    writer = ExactWriter(protocol, loop)
+    if hdrs.CONTENT_LENGTH in headers:
+        writer.length = int(headers[hdrs.CONTENT_LENGTH])
+    else:
+        headers[hdrs.TRANSFER_ENCODING] = "chunked"
+        writer.enable_chunking()
+    await writer.write_headers(line, headers)
+    return loop.create_task(_upload(body, writer, protocol))
+
+
+async def _upload(
+    body: AsyncIterator[bytes], writer: ExactWriter, protocol: ResponseHandler
+) -> None:
+    """Write a body, and the head before it. A failure is that of the response's reader."""
+    try:
+        async for chunk in body:
+            await writer.write(chunk)
+        await writer.write_eof()
+    except OSError as error:
+        _fail(protocol, aiohttp.ClientOSError(error.errno, "cannot write the body"), error)
+    except Exception as error:
+        _fail(protocol, aiohttp.ClientConnectionError("the body was truncated"), error)
+    else:
+        protocol.start_timeout()
+
+
+def _fail(protocol: ResponseHandler, failure: Exception, cause: Exception) -> None:
+    failure.__cause__ = cause
+    protocol.set_exception(failure, cause)
+
+
+async def _response_head(
+    request: UpstreamRequest, protocol: ResponseHandler
+) -> tuple[RawResponseMessage, StreamReader]:
+    """The final response's head; interim ones before it are reported."""
+    while True:
+        try:
+            message, content = await protocol.read()
+        except HttpProcessingError as error:
+            raise MalformedResponseError(type(error).__name__) from error
+        if not 100 <= message.code < 200 or message.code == 101:
+            return message, content
+        if request.on_interim is not None:
+            request.on_interim(message)
