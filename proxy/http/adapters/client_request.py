@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import ClientRequest, ClientResponse, ServerDisconnectedError
+from aiohttp import ClientRequest, ClientResponse, ServerDisconnectedError, hdrs
 from aiohttp.connector import Connection
 
 from proxy.http.adapters.interim_connector import attach_interim
 from proxy.http.adapters.writer import ExactWriter
+from proxy.http.request_fields import authenticates_connection
 
 
 class NotSentError(ServerDisconnectedError):
@@ -34,6 +35,11 @@ class ExactRequest(ClientRequest):
             # Bytes arrived while the connection was idle, such as the body of a response to HEAD.
             # They would be taken for the response to this request: another visitor's, perhaps.
             raise NotSentError("the upstream sent bytes without a request")
+
+        given = self.headers.getall(hdrs.AUTHORIZATION, ())
+        if any(map(authenticates_connection, given)):
+            # Whatever follows on this connection would be answered in this visitor's name.
+            protocol.force_close()
 
         attach_interim(protocol)
         writer = ExactWriter(protocol, self.loop)
