@@ -26,6 +26,7 @@ from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, cookie_name, load_once_cookie_name
 from proxy.cookies.vendor_cookies import CookieIndex
+from proxy.cookies.wp_consent import wp_cookies
 from proxy.enforcement.request_filter import upstream_request_headers
 from proxy.enforcement.response_filter import ResponseKind, enforce
 from proxy.http.fetch_metadata import expects_page, is_service_worker
@@ -144,13 +145,22 @@ _CREDENTIALS = FieldNames(CREDENTIALS.__contains__)
 
 
 def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> bool:
-    """Whether a request identifies no visitor: no credentials, no cookie that may be a session."""
-    if _CREDENTIALS.any_in(request.headers):
+    """Whether a request identifies no visitor: no credentials, no cookie that may be a session, no
+    choice that the site is told of.
+    """
+    if _CREDENTIALS.any_in(request.headers) or _tells_choice(context, runtime):
         return False
     if not context.cookie_header or runtime.config.proxy.cache_with_cookies:
         return True
     domain = runtime.config.preferences.cookie_domain
     return _only_known(names_in(context.cookie_header), runtime.cookies, domain)
+
+
+def _tells_choice(context: RequestContext, runtime: Runtime) -> bool:
+    """Whether the upstream request names the visitor's choice, though the browser's may not."""
+    if not runtime.site(context).enforcement.wp_consent_cookies:
+        return False
+    return bool(wp_cookies(context.visitor.preferences, context.decision))
 
 
 def _only_known(names: Iterable[str], index: CookieIndex, domain: str) -> bool:

@@ -233,7 +233,7 @@ def _learn_from_head(
     if status != entry.status:
         return
     if describes_same(entry.headers, headers):
-        lookup.cache.store.put(_refreshed(entry, headers, asked, time.time()))
+        _put_updated(lookup, entry, _refreshed(entry, headers, asked, time.time()), headers)
     else:
         lookup.cache.store.remove(entry)
 
@@ -509,16 +509,48 @@ def _put(lookup: Lookup, entry: Entry) -> bool:
     return lookup.cache.store.put(entry)
 
 
-def _put_validated(lookup: Lookup, base: Entry, entry: Entry) -> bool:
-    """Store a response that was validated. The body was made before this request was: only the
-    fields that the 304 brought can repeat what it said.
+def _put_updated(lookup: Lookup, base: Entry, entry: Entry, newer: CIMultiDict[str]) -> bool:
+    """Store `entry`: what `base` becomes by the header fields of a 304, or of a response to HEAD.
+    Neither is stored where these say that they are of one visitor. Returns whether it is stored.
     """
+    store = lookup.cache.store
+    if _update_refusal(lookup, base, entry, newer):
+        store.remove(base)
+        return False
+    return store.put(entry)
+
+
+def _update_refusal(lookup: Lookup, base: Entry, entry: Entry, newer: CIMultiDict[str]) -> str:
+    """Why an update may not be stored; "" when it may. It was made for one visitor, like any other
+    response.
+    """
+    # The fields that are not taken over: they say for whom the others are.
+    headers = CIMultiDict(entry.headers)
+    for name in ("Vary", "Set-Cookie", "Set-Cookie2"):
+        for value in newer.getall(name, ()):
+            headers.add(name, value)
+    reason = storage_refusal(
+        "GET",
+        lookup.headers,
+        entry.status,
+        headers,
+        entry.policy,
+        is_page=entry.is_page,
+        has_credentials=not lookup.may_share,
+    )
+    if reason:
+        return reason
+    if not lookup.is_storable(headers):
+        return "private"
+    if selecting_names(headers, is_page=entry.is_page) != tuple(name for name, _ in base.selecting):
+        return "vary"
+    # The body was made before this request was: only the new fields can repeat what it said.
     known = base.headers
     changed = CIMultiDict((n, v) for n, v in entry.headers.items() if v not in known.getall(n, ()))
     changed.popall("Date", None)
     if changed and shown_in_headers(_visitor_values(lookup, entry), changed):
-        return False
-    return lookup.cache.store.put(entry)
+        return "reflects"
+    return ""
 
 
 def _visitor_values(lookup: Lookup, entry: Entry) -> tuple[bytes, ...]:
@@ -537,20 +569,7 @@ def _validated(
     for_visitor = CIMultiDict(entry.headers)
     for value in headers.getall("Set-Cookie", ()):
         for_visitor.add("Set-Cookie", value)
-    reason = storage_refusal(
-        "GET",
-        lookup.headers,
-        entry.status,
-        entry.headers,
-        entry.policy,
-        is_page=entry.is_page,
-        has_credentials=not lookup.may_share,
-    )
-    stored = (
-        not reason and lookup.is_storable(entry.headers) and _put_validated(lookup, base, entry)
-    )
-    if not stored:
-        lookup.cache.store.remove(base)
+    stored = _put_updated(lookup, base, entry, headers)
     return Stored(entry, "stale", 304, stored, for_visitor)
 
 
@@ -558,6 +577,10 @@ def _refreshed(
     base: Entry, newer: CIMultiDict[str], asked: tuple[float, float], now: float
 ) -> Entry:
     headers = updated_headers(base.headers, newer, now)
+    if is_page(base.status, headers) is not base.is_page:
+        # Another type would make a page of bytes that were not compiled as one.
+        headers.popall("Content-Type", None)
+        headers.extend(("Content-Type", v) for v in base.headers.getall("Content-Type", ()))
     return Entry(
         key=base.key,
         selecting=base.selecting,
@@ -569,6 +592,7 @@ def _refreshed(
         born=now - initial_age(newer, asked[0], now),
         asked_at=asked[1],
         is_page=base.is_page,
+        has_credentials=base.has_credentials,
         compiled=base.compiled,
     )
 

@@ -23,6 +23,27 @@ from proxy.http.field_names import FieldNames
 CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 """Fields that identify the visitor. `Cookie` is judged by the names in it."""
 
+_SCHEMES_OF_REQUEST = frozenset(
+    {
+        # IANA's registry of HTTP authentication schemes, without Negotiate
+        "basic", "bearer", "concealed", "digest", "dpop", "gnap", "hoba", "mutual", "oauth",
+        "privatetoken", "scram-sha-1", "scram-sha-256", "vapid",
+        # In use without being registered
+        "apikey", "api-key", "aws4-hmac-sha256", "hawk", "hmac", "jwt", "key", "session",
+        "signature", "token",
+    }
+)  # fmt: skip
+_MAX_SCHEME = 20
+
+
+def authenticates_connection(authorization: str) -> bool:
+    """Whether an `Authorization` may sign in the connection, and with it every later request on it,
+    as NTLM and Negotiate do (RFC 4559, 6). So may any scheme that is not known to be of one
+    request.
+    """
+    return authorization[:_MAX_SCHEME].partition(" ")[0].lower() not in _SCHEMES_OF_REQUEST
+
+
 _HANDLED = frozenset(
     {
         # Read by the cache itself, or part of its key.

@@ -21,6 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from proxy.http.adapters.writer import ExactWriter, head_of
+from proxy.http.request_fields import authenticates_connection
 from proxy.upstream.interim import OnInterim
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.timeouts import Timeouts
@@ -178,6 +179,9 @@ def _protocol(request: UpstreamRequest, connection: Connection) -> ResponseHandl
         # Bytes arrived while the connection was idle, such as the body of a response to HEAD. They
         # would be taken for the response to this request: another visitor's, perhaps.
         raise _NotSentError("the upstream sent bytes without a request")
+    if any(map(authenticates_connection, request.headers.getall(hdrs.AUTHORIZATION, ()))):
+        # Whatever follows on this connection would be answered in this visitor's name.
+        protocol.force_close()
     return protocol
 
 

@@ -63,7 +63,9 @@ async def test_a_validated_answer_takes_the_new_fields() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if "If-None-Match" in request.headers:
             fields = {"ETag": '"a"', "X-Say": "new", "Set-Cookie": "s=1"}
-            return web.Response(status=304, headers={**fields, "Cache-Control": "max-age=99"})
+            return web.Response(
+                status=304, headers={**fields, "Cache-Control": "public, max-age=99"}
+            )
         fields = {"ETag": '"a"', "X-Say": "old", "X-Stay": "1", "Cache-Control": "max-age=1"}
         return web.Response(body=b"hello", headers=fields)
 
@@ -633,3 +635,81 @@ async def test_an_ending_makes_nothing_cacheable(path: str) -> None:
         async with bench(says(Content_Type=kind, **fields)) as b:
             await b.get(path, Cookie="sid=alice")
             assert len(b.cache.store) == 0
+
+
+VALIDATOR = {"ETag": '"a"', "Cache-Control": "max-age=60"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"Cache-Control": "private, max-age=60"},
+        {"Cache-Control": "no-store"},
+        {"Set-Cookie": "sid=1"},
+        {"Vary": "Cookie"},
+        {"Vary": "*"},
+        {"X-Page-Audience": "patient"},
+        {"X-Seen": "https://elsewhere.example/?name=alice"},
+    ],
+    ids=lambda told: " ".join(f"{n}: {v}" for n, v in told.items()),
+)
+@pytest.mark.parametrize("how", ["HEAD", "304"])
+async def test_an_update_is_held_to_what_a_response_is_held_to(
+    told: dict[str, str], how: str
+) -> None:
+    """A response to HEAD, or a 304, is made for the visitor who asked, like any other."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        validated = "If-None-Match" in request.headers
+        if request.method == "HEAD" or validated:
+            fields = VALIDATOR | {"X-New": "alice"} | told
+            return web.Response(status=304 if validated else 200, headers=fields)
+        return web.Response(body=b"hello", headers=VALIDATOR | {"Content-Type": "text/plain"})
+
+    async with bench(answer) as b:
+        await b.get()
+        b.later(61)
+        method = "HEAD" if how == "HEAD" else "GET"
+        updated = await b.get(method=method, Referer="https://elsewhere.example/?name=alice")
+        assert updated[1]["X-New"] == "alice"  # theirs
+        _, headers, body = await b.get(Cache_Control="max-age=61")
+        assert "X-New" not in headers and "X-Seen" not in headers
+        assert body == b"hello"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("kinds", [("text/plain", "text/html"), ("text/html", "text/plain")])
+async def test_an_update_makes_no_page_of_a_file(method: str, kinds: tuple[str, str]) -> None:
+    before, after = kinds
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        validated = "If-None-Match" in request.headers
+        kind = after if validated or request.method == "HEAD" else before
+        fields = VALIDATOR | {"Content-Type": kind}
+        body = b"" if validated else b"<!doctype html><title>x</title><p>hello"
+        return web.Response(status=304 if validated else 200, headers=fields, body=body)
+
+    async with bench(answer) as b:
+        first = await b.get()
+        b.later(61)
+        updated = await b.get(method=method)
+        if method == "GET":
+            assert (updated[1]["Content-Type"], updated[2]) == (first[1]["Content-Type"], first[2])
+        _, headers, body = await b.get(Cache_Control="max-age=61")
+        assert (headers["Content-Type"], body) == (first[1]["Content-Type"], first[2])
+
+
+async def test_head_makes_nothing_everybodys_that_was_fetched_with_a_cookie() -> None:
+    fields = {"Cache-Control": "public, max-age=60", "ETag": '"alike"', "Content-Type": "image/png"}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "If-None-Match" in request.headers:
+            return web.Response(status=304, headers=fields)
+        return web.Response(body=request.headers.get("Cookie", "sid=____").encode(), headers=fields)
+
+    async with bench(answer) as b:
+        await b.get(Cookie="sid=anna")
+        b.later(61)
+        await b.get(method="HEAD")
+        b.later(61)
+        assert (await b.get())[2] == b"sid=____"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site import Answer, Proxied, proxied
+from tests.support.forwarding import Visit
+from tests.support.site import Answer, Proxied, proxied, reply
 
 REFUSED = dict.fromkeys(("preferences", "statistics-anonymous", "statistics", "marketing"), "deny")
 NOTHING = {"functional": "allow", **REFUSED}
@@ -117,3 +118,28 @@ async def test_patient_pages_hear_of_nothing_allowed(tmp_path: Path) -> None:
         assert told_origin(site) == NOTHING
         # The cookies are the whole site's: there they stay what the visitor chose.
         assert set_on(answer) == {"preferences": "deny"}
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+@pytest.mark.parametrize("choice", ["all", "junk"])
+async def test_what_the_site_made_for_a_choice_is_that_visitors(
+    tmp_path: Path, kind: str, choice: str
+) -> None:
+    """The site reads the choice from these cookies, whether the browser has them already or not."""
+    fields = (f"Content-Type: {kind}", "Cache-Control: max-age=60")
+
+    async def page(visit: Visit) -> None:
+        told = "you allowed it" if b"marketing=allow" in site.asked[-1].head else "you did not"
+        if b"wp_consent_" not in site.asked[-1].head:
+            told = "nobody asked you"
+        body = f"<!doctype html><html><title>x</title><p>{told}".encode()
+        await visit.send(reply(body, *fields, html=False))
+
+    async with proxied(tmp_path, {"page": page}, change=switched_on) as site:
+        chosen = site.cookie("analytics", "advertising") if choice == "all" else "consent=junk"
+        told = b"you allowed it" if choice == "all" else b"you did not"
+        dest = "document" if kind == "text/html" else "empty"
+        assert told in (await site.ask("/page", cookie=chosen, dest=dest)).text
+        assert b"nobody asked you" in (await site.ask("/page", dest=dest)).text
+        if kind == "text/html":
+            assert told in (await site.ask("/page", cookie=chosen, dest=dest)).text
