@@ -51,7 +51,8 @@ def new_visitor(demo_site: RunningDemo, browser: Browser) -> Iterator[NewVisitor
 
     def make(**options: Any) -> Visitor:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        visitors.append(Visitor(demo_site, context))
+        scripts = bool(options.get("java_script_enabled", True))
+        visitors.append(Visitor(demo_site, context, scripts=scripts))
         return visitors[-1]
 
     demo_site.ledger.reset()

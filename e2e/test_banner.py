@@ -15,6 +15,7 @@ from playwright.sync_api import Page as Tab
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.theme import Theme
+from e2e.visitor import seen
 from proxy.banner.banner import preferences_page
 from proxy.banner.declaration import (
     DeclaredCategory,
@@ -500,7 +501,7 @@ def test_placeholder_buttons_send_the_shared_form(
 ) -> None:
     site = visit(host_page(english, decided=True, placeholders=True))
     with site.tab.expect_navigation():
-        site.tab.get_by_role("button", name="Always allow YouTube").click()
+        seen(site.tab.get_by_role("button", name="Always allow YouTube")).click()
     assert site.chosen() == {"action": ["vendor:youtube"], "return_to": ["/a"]}
     site.tab.goto(URL)
     site.tab.get_by_role("button", name="Cookie preferences").click()

@@ -137,7 +137,7 @@ def test_opening_an_embed_keeps_the_place(visitor: Visitor) -> None:
     visitor.page.evaluate("scrollTo(0, 250)")
     at = visitor.page.evaluate("scrollY")
     assert at > 0
-    visitor.placeholder.get_by_role("button", name="Load once").click()
+    visitor.load_once()
     visitor.page.wait_for_url("**" + EVERY_VENDOR)
     visitor.settle()
     assert visitor.page.evaluate("scrollY") == pytest.approx(at, abs=2)

@@ -70,7 +70,7 @@ def test_allowing_the_video_alone_opens_nothing_else(
 def test_loading_the_video_once_is_no_choice(new_visitor: NewVisitor, javascript: bool) -> None:
     visitor = new_visitor(java_script_enabled=javascript)
     visitor.open(EVERY_VENDOR)
-    visitor.placeholder.get_by_role("button", name="Load once").click()
+    visitor.load_once()
     until(lambda: VIDEO in visitor.fired(), "the video loads")
     assert visitor.fired() == {VIDEO}
     visitor.leave()

@@ -245,5 +245,5 @@ def test_u11_a_video_waits_behind_a_placeholder(visitor: Visitor) -> None:
     visitor.open(EVERY_VENDOR)
     assert visitor.fired() == set()
     assert visitor.placeholder.get_by_role("button", name="Load once").is_visible()
-    visitor.placeholder.get_by_role("button", name="Load once").click()
+    visitor.load_once()
     until(lambda: VIDEO in visitor.fired(), "the video loads")

@@ -29,6 +29,15 @@ QUIET_SECONDS = 0.25
 """The stubs are on this machine and their scripts act at once."""
 
 
+def seen(button: Locator) -> Locator:
+    """A placeholder's button, once the browser has told that it is in sight: then it chooses, and
+    until then it leads to the preferences page.
+    """
+    button.scroll_into_view_if_needed()
+    until(lambda: button.get_attribute("formmethod") == "post", "the button is in sight")
+    return button
+
+
 def until(holds: Callable[[], bool], what: str) -> None:
     """Wait for something that a vendor's stub will see from another thread."""
     deadline = time.monotonic() + SETTLED_SECONDS
@@ -43,6 +52,8 @@ class Visitor:
 
     demo: RunningDemo
     context: BrowserContext
+    scripts: bool = True
+    """Whether the browser runs them."""
     page: Page = field(init=False)
     requests: list[Request] = field(default_factory=list)
     console: list[ConsoleMessage] = field(default_factory=list)
@@ -113,7 +124,19 @@ class Visitor:
 
     def allow_vendor(self, name: str) -> None:
         """On the placeholder of a closed embed."""
-        self._choose_with(self.placeholder.get_by_role("button", name=f"allow {name}"))
+        self._choose_with(self._of_placeholder(f"allow {name}"))
+
+    def load_once(self) -> None:
+        """The same for this time alone."""
+        self._of_placeholder("Load once").click()
+
+    def _of_placeholder(self, name: str) -> Locator:
+        """The button that chooses: without scripts it is that of the page that asks again."""
+        button = self.placeholder.get_by_role("button", name=name)
+        if self.scripts:
+            return seen(button)
+        button.click()
+        return self.page.get_by_role("button", name=name)
 
     def choose(self, categories: Iterable[str]) -> None:
         """On the preferences page: exactly these categories."""

@@ -29,7 +29,7 @@ class Kind(StrEnum):
     PREFERENCES = "preferences"
     """The preferences page: a style of its own, and a script that the page works without."""
     PLACEHOLDER = "placeholder"
-    """Closed embeds on the page: a style in addition."""
+    """Closed embeds on the page: a style, and a script that watches whether they are in sight."""
     FRAME = "frame"
     """The page within a closed frame: a style of its own."""
     KEEPS = "keeps"
@@ -60,7 +60,8 @@ def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
         return theme_css(theme, ":root") + _css("preferences"), minified_script("kept.js")
     if kind in {Kind.PLACEHOLDER, Kind.FRAME}:
         css = _css("placeholder") + (_css("frame") if kind is Kind.FRAME else "")
-        return theme_css(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(css), ""
+        style = theme_css(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(css)
+        return style, "" if kind is Kind.FRAME else minified_script("placeholder.js")
     if kind is Kind.KEEPS:
         return "", minified_script("keeps.js", keep=_read("keep.js"))
     link = _with_high_specificity(_css("link"))

@@ -25,6 +25,12 @@ from proxy.banner.views import PREFIX
 
 KINDS = ("video", "map", "audio", "post", "form", "other")
 
+
+def placeholder_kind(embed: str) -> str:
+    """What the placeholder of a vendor's content says that it is, one of KINDS."""
+    return embed if embed in KINDS else "other"
+
+
 _PIXELS = re.compile(r"\s*([0-9]{1,5})(?:\.[0-9]*)?(?:px)?\s*\Z")
 
 
@@ -67,12 +73,11 @@ def frame_attribute(
 
 
 def _words(vendor_id: str, vendor_name: str, kind: str, texts: Texts) -> dict[str, object]:
-    known = kind if kind in KINDS else "other"
     return {
         "t": texts,
         "vendor_id": vendor_id,
         "vendor_name": vendor_name,
-        "sentence": texts.say(f"placeholder.{known}", vendor=vendor_name),
+        "sentence": texts.say(f"placeholder.{placeholder_kind(kind)}", vendor=vendor_name),
     }
 
 

@@ -13,7 +13,9 @@ from consent_rules.decision import Decision
 from consent_rules.preferences import Preferences
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import Vendor
+from proxy.banner.placeholder import placeholder_kind
 from proxy.banner.views import (
+    AskedView,
     BannerView,
     CategoryView,
     PageState,
@@ -154,6 +156,11 @@ def banner_view(
     )
 
 
+def _asked_view(site: SiteRules, asked: str) -> AskedView | None:
+    found = next((vendor for vendor in site.listed if vendor.id == asked), None)
+    return found and AskedView(found.id, found.name, placeholder_kind(found.embed))
+
+
 def preferences_view(
     site: SiteRules,
     policy: Policy,
@@ -165,8 +172,9 @@ def preferences_view(
     saved: bool,
     prefix: str,
     theme: Theme,
+    asked: str = "",
 ) -> PreferencesView:
-    """The preferences page."""
+    """The preferences page. `asked` is the id of a vendor to ask about, or anything else."""
     chosen_on = None
     ended = preferences is not None and preferences.lapsed and preferences.allows_something
     if preferences is not None and not preferences.only_vendors and not ended:
@@ -189,5 +197,6 @@ def preferences_view(
         return_to=return_to,
         prefix=prefix,
         keep_days=policy.max_age_days,
+        asked=_asked_view(site, asked),
         theme=theme,
     )

@@ -31,11 +31,17 @@ def safe_return_to(value: str | None, default: str = "/") -> str:
         return default
 
 
-def preferences_url(prefix: str, return_to: str = "", *, saved: bool = False) -> str:
-    """The URL of the preferences page; `return_to` must be safe already."""
+def preferences_url(
+    prefix: str, return_to: str = "", *, saved: bool = False, vendor: str = ""
+) -> str:
+    """The URL of the preferences page; `return_to` must be safe already. With `vendor` it asks
+    whether that one's content may be shown.
+    """
     query: dict[str, str] = {}
     if return_to:
         query["return_to"] = return_to
     if saved:
         query["saved"] = "1"
+    if vendor:
+        query["vendor"] = vendor
     return f"{prefix}/preferences" + (f"?{urlencode(query)}" if query else "")

@@ -93,6 +93,17 @@ class BannerView:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedView:
+    """A vendor whose closed content the visitor pressed a button of. `kind` is that of its
+    placeholder ("video").
+    """
+
+    id: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class PreferencesView:
     """The preferences page.
 
@@ -101,6 +112,7 @@ class PreferencesView:
     for the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long a
     choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask for
     the forms of US laws, `opted_out` and `limited` are set where nothing is left to be done.
+    `asked` is asked about above all else.
     """
 
     controller: str
@@ -119,4 +131,5 @@ class PreferencesView:
     opted_out: bool = False
     limit: bool = False
     limited: bool = False
+    asked: AskedView | None = None
     theme: Theme = field(default_factory=Theme)

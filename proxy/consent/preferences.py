@@ -31,6 +31,7 @@ def preferences_endpoint(
         saved=query.get("saved") == "1",
         prefix=runtime.prefix,
         theme=runtime.theme,
+        asked=query.get("vendor", ""),
     )
     found = assets(runtime.theme, Kind.PREFERENCES)
     return web.Response(

@@ -8,11 +8,17 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.banner.presenters import decision_key
+from proxy.banner.presenters import decision_key, site_vendors
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice import choice_endpoint
 from proxy.consent.preferences import declaration_endpoint, preferences_endpoint
-from proxy.consent.replies import NO_STORE, json_response, method_not_allowed, return_target
+from proxy.consent.replies import (
+    NO_STORE,
+    json_response,
+    method_not_allowed,
+    query_parameter,
+    return_target,
+)
 from proxy.consent.reports import report_endpoint
 from proxy.context import RequestContext
 from proxy.http.error_pages import error_response
@@ -87,5 +93,10 @@ def _state(context: RequestContext, runtime: Runtime) -> dict[str, Any]:
 def _redirect_to_preferences(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> web.Response:
-    there = preferences_url(runtime.prefix, return_target(request, context, None, runtime.prefix))
+    query = query_parameter(request)
+    back = return_target(request, context, query.get("return_to"), runtime.prefix)
+    # The buttons of a placeholder that the browser has not seen shown: `vendor:youtube`.
+    vendor = query.get("action", "").partition(":")[2]
+    vendor = vendor if vendor in site_vendors(context.site) else ""
+    there = preferences_url(runtime.prefix, back, vendor=vendor)
     return web.Response(status=303, headers={"Location": there, **NO_STORE})

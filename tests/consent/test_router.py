@@ -459,3 +459,27 @@ async def test_no_redirect_of_the_origin_leads_to_a_choice(
     async with proxied(tmp_path, pages, mode=mode) as site:
         answer = await site.ask("/go", FORM, method="POST", body=b"action=accept_all")
         assert answer.one("Location") == expected
+
+
+@pytest.mark.parametrize(
+    ("action", "asked"),
+    [
+        ("vendor:youtube", True),
+        ("once:youtube", True),
+        ("vendor:nobody", False),
+        ("vendor:", False),
+        ("accept_all", False),
+    ],
+)
+async def test_a_choice_by_a_link_is_asked_again(tmp_path: Path, action: str, asked: bool) -> None:
+    async with proxied(tmp_path) as site:
+        given = await site.ask(f"/.consent/choice?action={action}&return_to=%2Fa%3Fb")
+        assert given.status == 303
+        assert given.all("Set-Cookie") == []
+        there = given.one("Location")
+        query = "return_to=%2Fa%3Fb" + ("&vendor=youtube" if asked else "")
+        assert there == f"/.consent/preferences?{query}"
+        page = (await site.ask(there)).text
+        for value in (b"once:youtube", b"vendor:youtube"):
+            assert (b'name="action" value="%s"' % value in page) is asked
+        assert b'name="return_to" value="/a?b"' in page
