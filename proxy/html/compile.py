@@ -175,7 +175,7 @@ def _finding(
             height=resource.element.attr("height") or "",
             is_frame=resource.tag == "iframe",
         )
-    code_from, code_to = code_span(resource)
+    code_from, code_to = code_span(resource, context)
     return OwnedResource(
         kind=resource.kind,
         tag=resource.tag,
