@@ -88,6 +88,10 @@ class Boundary:
                 self._judged[digest] = known
         return known
 
+    def names_vendor(self, text: str) -> bool:
+        """Whether a text or a name of code identifies a vendor."""
+        return text in self.index.globals or bool(self.index.vendors_named(text))
+
     def is_own_endpoint(self, url: str, base: str) -> bool:
         """Whether the target of a form or redirect is an endpoint that could choose in the
         visitor's name.

@@ -13,7 +13,7 @@ from typing import Any
 from proxy.html.boundary import CompileContext, is_url_text
 from proxy.html.css import css_urls
 from proxy.html.gates import Edit
-from proxy.html.resource import Closing, Kind, Resource
+from proxy.html.resource import CLOSED_TYPE, Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
 
@@ -23,8 +23,10 @@ _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 _CLASSIC = re.compile(r"(?:(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*\Z", re.IGNORECASE)
 
 
-def code_span(resource: Resource) -> tuple[int, int]:
-    """Where a classic inline script's code stands, in offsets of the parsed text; else (0, 0)."""
+def code_span(resource: Resource, context: CompileContext) -> tuple[int, int]:
+    """Where a classic inline script's code stands, in offsets of the parsed text; else (0, 0), also
+    where the other kind of browser shows some of it.
+    """
     if resource.kind is not Kind.INLINE_SCRIPT or resource.attribute:
         return 0, 0
     element = resource.element
@@ -33,7 +35,8 @@ def code_span(resource: Resource) -> tuple[int, int]:
         return 0, 0
     if location.end_tag is None or not _CLASSIC.match(element.attr("type") or ""):
         return 0, 0
-    return location.start_tag.end_offset, location.end_tag.start_offset
+    span = location.start_tag.end_offset, location.end_tag.start_offset
+    return span if _is_hidden(*span, resource, context) else (0, 0)
 
 
 def closed_form(resource: Resource, context: CompileContext) -> Closing:
@@ -87,6 +90,62 @@ def edits_of(
 
     Raises UndecodableError where its place cannot be told.
     """
+    edits = _edits(resource, closing, nested, context)
+    location = location_of(resource.element)
+    if location is None or all(_takes_nothing_along(edit, resource, context) for edit in edits):
+        return edits
+    return _within_its_tag(resource, closing, nested, location, context)
+
+
+def _takes_nothing_along(edit: Edit, resource: Resource, context: CompileContext) -> bool:
+    """Whether a browser of the other kind, with JavaScript or without, shows nothing of what an
+    edit replaces.
+    """
+    parsed = context.scan.parsed
+    return _is_hidden(parsed(edit.start), parsed(edit.end), resource, context)
+
+
+def _is_hidden(start: int, end: int, resource: Resource, context: CompileContext) -> bool:
+    readings = context.scan.readings
+    return readings is None or readings.is_hidden_in_other(start, end, scripting=resource.scripting)
+
+
+_PLAIN_VALUE = re.compile(r"[\w/.:-]+", re.ASCII)
+
+
+def _within_its_tag(
+    resource: Resource,
+    closing: Closing,
+    nested: bytes,
+    location: SourceLocation,
+    context: CompileContext,
+) -> tuple[Edit, ...]:
+    """Closes a resource by attributes before its own, and takes nothing out.
+
+    No quotes are written, and nothing that hides: to the other kind of browser it may stand in
+    another tag, or in a text.
+    """
+    if resource.kind is Kind.CSS and not resource.attribute and not is_html(resource.element):
+        start = location.start_tag
+        return (_edit(start.start_offset, start.end_offset, b"", context),)
+    name = resource.attribute
+    if closing is Closing.NEUTRAL and resource.tag == "link":
+        added = _NEUTRAL_LINK + b" href imagesrcset"
+    elif closing in _BY_TYPE or resource.css is not None:
+        added = _NEUTRAL_SCRIPT + (f" {name}" if name else "").encode("ascii")
+    else:
+        value = _closed_value(resource, closing, nested, context)
+        has_value = _PLAIN_VALUE.fullmatch(value)
+        added = (f" {name}={value}" if has_value else f" {name}").encode("ascii")
+    return (_opening(resource, location, added, context),)
+
+
+_BY_TYPE = frozenset({Closing.NEUTRAL, Closing.INERT, Closing.IMPORT_MAP})
+
+
+def _edits(
+    resource: Resource, closing: Closing, nested: bytes, context: CompileContext
+) -> tuple[Edit, ...]:
     location = location_of(resource.element)
     if resource.css is not None:
         closed = b"data:text/css," if resource.imported else b"data:,"
@@ -167,7 +226,7 @@ def nothing_at(body: bytes, start: int) -> bytes:
     return b"<!---->" if body[start - 1 : start] == b"<" else b""
 
 
-_NEUTRAL_SCRIPT = b" type=application/consent-closed"
+_NEUTRAL_SCRIPT = b" type=" + CLOSED_TYPE.encode("ascii")
 _NEUTRAL_LINK = b" rel=consent-closed"
 
 

@@ -6,7 +6,7 @@ open is asked later, for each outcome of the decision: nothing here depends on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import islice, takewhile
@@ -26,7 +26,7 @@ from proxy.html.boundary import (
 from proxy.html.closing import closed_form, code_span, edits_of, nothing_at, resource_span
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, Gate, Page
-from proxy.html.inline_remnants import code_of, remnants
+from proxy.html.inline_remnants import Remains, code_of, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, Owner
 from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
@@ -175,7 +175,7 @@ def _finding(
             height=resource.element.attr("height") or "",
             is_frame=resource.tag == "iframe",
         )
-    code_from, code_to = code_span(resource)
+    code_from, code_to = code_span(resource, context)
     return OwnedResource(
         kind=resource.kind,
         tag=resource.tag,
@@ -212,8 +212,8 @@ def _with_remains(
             position = max(position, gate.end, gate.code[1])
         return code_of(b" ".join((*parts, body[position:])))
 
-    def is_vendors(text: str) -> bool:
-        return text in boundary.index.globals or bool(boundary.index.vendors_named(text))
+    def runs_vendors(text: str) -> bool:
+        return bool(boundary.index.vendors_of_text(text) and boundary.vendors_of_script(text))
 
     found: list[Gate] = []
     searched = 0
@@ -222,7 +222,11 @@ def _with_remains(
         if gate.code[1] and searched <= _MAX_SEARCHED:
             searched += len(body)
             has_room = reached <= gate.code[0] and not _has_gates(gates, number, gate.code)
-            gate = _with_its_remains(gate, body, rest, is_vendors, has_room, is_part=is_part)
+            start, end = gate.code
+            left = remnants(
+                body[start:end], rest, boundary.names_vendor, runs_vendors, all_used=is_part
+            )
+            gate = _with_its_remains(gate, left, has_room)
         found.append(gate)
         reached = max(reached, gate.end)
     return found
@@ -242,23 +246,14 @@ _MAX_SEARCHED = 20_000_000
 script. Beyond it (60 scripts of a page of 300 KB) a closed script leaves nothing."""
 
 
-def _with_its_remains(
-    gate: Gate,
-    body: bytes,
-    rest: Callable[[], bytes],
-    is_vendors: Callable[[str], bool],
-    has_room: bool,
-    *,
-    is_part: bool,
-) -> Gate:
+def _with_its_remains(gate: Gate, left: Remains, has_room: bool) -> Gate:
     """The gate with what the page needs of its script in the code's place; what its script defined
     is only named where there is no room for that.
     """
     start, end = gate.code
-    found = remnants(body[start:end], rest, is_vendors, all_used=is_part)
-    if found.code and has_room:
-        gate = replace(gate, start=start, end=end, closed=found.code)
-    return replace(gate, names=found.names)
+    if left.code and has_room:
+        gate = replace(gate, start=start, end=end, closed=left.code)
+    return replace(gate, names=left.names)
 
 
 def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owner], bytes]:

@@ -13,7 +13,7 @@ from proxy.html.css import css_urls
 from proxy.html.deferred import deferred_resources, script_addresses
 from proxy.html.owners import Owner
 from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
-from proxy.html.resource import RESERVED_ID, Closing, Kind, Reading, Resource
+from proxy.html.resource import CLOSED_TYPE, RESERVED_ID, Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, is_html, location_of
 
@@ -105,6 +105,8 @@ def is_code(kind: str) -> bool:
     if not kind or len(kind) > _MAX_TYPE_LENGTH or _RUN_TYPE.search(kind):
         return True
     name = kind.partition(";")[0].strip()
+    if name.lower() == CLOSED_TYPE:
+        return False
     return not (_DATA_TYPE.fullmatch(name) or _TEMPLATE_TYPE.search(name))
 
 
@@ -336,6 +338,8 @@ def refresh_urls(content: str) -> tuple[str, ...]:
 
 
 def _style(element: Element, reading: Reading) -> Iterator[Resource]:
+    if element.attr("type") == CLOSED_TYPE:
+        return
     text = element.text
     source = reading.source
     found = css_urls(source.css(text), relative=reading.relative_css)

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from consent_rules.matching.vendor_index import VendorIndex
-from proxy.html.inline_remnants import Node, parse_script
+from proxy.html.script_syntax import Node, parse_script
 
 _MAX_LENGTH = 400_000
 """Characters. A syntax tree takes up to 450 times as many bytes."""

@@ -54,6 +54,9 @@ class Closing(StrEnum):
     INERT = "it stays as the page has it, and is not run"
 
 
+CLOSED_TYPE = "application/consent-closed"
+"""The `type` of a closed script: nothing runs it, and no loader looks for it."""
+
 RESERVED_ID = re.compile(r"yc(?:-[a-z0-9])?")
 """The ids of our own elements. One of the page's would stand in for ours, and a control that names
 one as its `form` would choose in the visitor's name.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, CostlyPageError, check_cost
+from proxy.html.readings import Readings
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source
 from proxy.html.tree import Document, Element, Node, Text, is_html, language_of, location_of, parse
@@ -50,6 +51,8 @@ class Scan:
     fragile: bool
     declaration_at: tuple[int, ...] = ()
     """Where elements marked for the cookie declaration begin to hold something."""
+    readings: Readings | None = None
+    """The page's two trees, where it is read twice."""
 
     @property
     def base(self) -> str:
@@ -61,6 +64,12 @@ class Scan:
         if self.slot_at is None or offset <= self.slot_at:
             return offset
         return offset - len(_SLOT_MARKUP)
+
+    def parsed(self, offset: int) -> int:
+        """Convert an offset of the page to one of the parsed text."""
+        if self.slot_at is None or offset <= self.slot_at:
+            return offset
+        return offset + len(_SLOT_MARKUP)
 
 
 _SELECTOR = ",".join(
@@ -114,7 +123,15 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
         body_at=body_at,
         fragile=_is_fragile(tags, views),
         declaration_at=_declarations(tags, views),
+        readings=_readings(views, len(marked)),
     )
+
+
+def _readings(views: list[_View], length: int) -> Readings | None:
+    if len(views) == 1:
+        return None
+    without_scripts, with_scripts = views
+    return Readings(without_scripts.document, with_scripts.document, length)
 
 
 _BODY_END = re.compile(r"</(?:body|html)[\s/>]", re.IGNORECASE)

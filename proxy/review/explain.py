@@ -13,6 +13,7 @@ from consent_rules.matching.urls import resolve
 from consent_rules.rules import Rules
 from consent_rules.wording import category_words
 from proxy.html import Boundary, OwnedResource, Source, findings, scan
+from proxy.html.own_statements import parts_of
 from proxy.html.owners import (
     AllowedCategory,
     ChangedScript,
@@ -135,9 +136,13 @@ def _what(found: OwnedResource, source: Source) -> str:
     else:
         text = source.body[found.start : found.end].decode("utf-8", "replace")
         text = text.partition(">")[2] or text
+    return _printable(text, _SHOWN)
+
+
+def _printable(text: str, length: int) -> str:
     # A page may hold terminal control sequences.
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _own_rule(found: OwnedResource, base: str, boundary: Boundary) -> str:
@@ -178,7 +183,29 @@ def _rule(
             )
             if found.code:
                 parts.append(f"hash {inline_hash(found.code)}")
+                parts.append(_own_code(found, boundary))
             return "; ".join(part for part in parts if part)
+
+
+_LISTED = 3
+
+
+def _own_code(found: OwnedResource, boundary: Boundary) -> str:
+    """The statements of the site's own in a vendor's script: which stay, and which go with it."""
+    if not found.code_span[1]:
+        return ""
+    parts = parts_of(found.code.encode("utf-8", "replace"), boundary.names_vendor)
+    names_by_fate = {
+        "own code that stays when it is closed": [part.code for part in parts if part.code],
+        "own code that goes with it": [part.lost for part in parts if part.lost],
+    }
+    return "; ".join(f"{fate}: {_listed(codes)}" for fate, codes in names_by_fate.items() if codes)
+
+
+def _listed(codes: list[bytes]) -> str:
+    shown = [_printable(code.decode("utf-8", "replace"), 40) for code in codes[:_LISTED]]
+    more = len(codes) - len(shown)
+    return " ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _recognised(owner: str, found: OwnedResource, source: Source, base: str, rules: Rules) -> str:

@@ -18,7 +18,7 @@ DOORS = {
         "consent_rules/config/toml/editing.py",
         "consent_rules/config/toml/positions.py",
         "consent_rules/importers/js_literals.py",
-        "proxy/html/inline_remnants.py",
+        "proxy/html/script_syntax.py",
     },
 }
 

@@ -210,6 +210,14 @@ def test_explain(config: Path, page: Path) -> None:
     assert human.stdout.rstrip().endswith(f"{len(told['resources'])} resources, {gated} gated")
 
 
+def test_explain_says_what_own_code_a_closed_script_has(config: Path) -> None:
+    html = b"<script>ACME={a:1};ga('create','UA-1-1');fetch('/api').then(own)</script>"
+    command = ["explain", URL, "--config", config, "--html", "-", "--json", "--preferences", "none"]
+    rule = json.loads(run(*command, stdin=html).stdout)["resources"][0]["rule"]
+    assert "own code that stays when it is closed: ACME={a:1};" in rule
+    assert "own code that goes with it: fetch('/api').then(own);" in rule
+
+
 def test_explain_reads_stdin_and_patient_marks(config: Path) -> None:
     html = b'<meta name="page-audience" content="patient">' + PAGE
     command = ["explain", URL, "--config", config, "--html", "-", "--json", "--preferences", "all"]

@@ -157,7 +157,7 @@ def _html_urls(attributes: dict[str, str], element: ElementTree.Element, tag: st
         yield from _candidates(attributes.get("imagesrcset", ""))
         if "stylesheet" in rels:
             yield from css_asks(_data(attributes.get("href", "")))
-    elif tag == "style":
+    elif tag == "style" and attributes.get("type", "").lower() in {"", "text/css"}:
         yield from css_asks(_own_text(element))
     elif tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh":
         content = attributes.get("content", "")

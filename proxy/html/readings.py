@@ -1,0 +1,71 @@
+"""Two readings of one page: as a browser with JavaScript builds its tree, and as one without.
+
+They disagree where a <noscript> ends, and with it about all that follows an element which is not
+closed in there. What closes a resource of one reading must not take away what the other shows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from proxy.html.tree import Document, Element, is_html, location_of
+
+_RAW = frozenset({"script", "style", "iframe", "noembed", "noframes"})
+"""Elements whose content is text that is not shown."""
+
+_Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The trees of a page that was read twice. Offsets are those of the parsed text."""
+
+    without_scripts: Document
+    with_scripts: Document
+    length: int
+    _known: dict[bool, list[_Span]] = field(default_factory=dict, repr=False, compare=False)
+
+    def is_hidden_in_other(self, start: int, end: int, *, scripting: bool) -> bool:
+        """Whether a span of one reading holds nothing that the other one shows: only tags, and
+        content of elements that show none.
+        """
+        other = not scripting
+        spans = self._known.get(other)
+        if spans is None:
+            document = self.with_scripts if other else self.without_scripts
+            spans = self._known[other] = _merged(_hidden(document, self.length, scripting=other))
+        at = bisect_right(spans, (start, self.length + 1)) - 1
+        return at >= 0 and spans[at][0] <= start and end <= spans[at][1]
+
+
+def _hidden(document: Document, length: int, *, scripting: bool) -> Iterator[_Span]:
+    for element in document.select("*"):
+        location = location_of(element)
+        if location is None:
+            continue
+        start, end_tag = location.start_tag, location.end_tag
+        yield start.start_offset, start.end_offset
+        if end_tag is not None:
+            yield end_tag.start_offset, end_tag.end_offset
+        if _shows_nothing(element, scripting=scripting):
+            yield start.end_offset, length if end_tag is None else end_tag.start_offset
+
+
+def _shows_nothing(element: Element, *, scripting: bool) -> bool:
+    if not is_html(element):
+        # To a parser its content is markup like any other, to a browser it is code.
+        return element.tag == "style" and all(not isinstance(one, Element) for one in element)
+    return element.tag in _RAW or (scripting and element.tag == "noscript")
+
+
+def _merged(spans: Iterator[_Span]) -> list[_Span]:
+    """Spans in order, those that touch made one."""
+    merged: list[_Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    return merged

@@ -1,0 +1,92 @@
+"""What of a script is the site's own, told from what is a vendor's."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.html import compile_page, render
+from proxy.html.own_statements import parts_of
+from tests.html.catalogue_boundary import BOUNDARY, URL
+from tests.support.golden import golden_snippets
+
+
+def _is_vendors(text: str) -> bool:
+    return "pixelq" in text
+
+
+@pytest.mark.parametrize(
+    ("script", "left"),
+    [
+        # Data stays, whoever reads it.
+        ("ACME={c:{a:1}};pixelq(1)", ["ACME={c:{a:1}};"]),
+        ("x.y={a:1};pixelq(1)", ["x.y={a:1};"]),
+        ("x['y'].z=[-1,!0,undefined];pixelq(1)", ["x['y'].z=[-1,!0,undefined];"]),
+        ("window['__A__']={a:1};pixelq(1)", ["window['__A__']={a:1};"]),
+        ("window.conf=window.conf||{};conf.a=1;pixelq(1)", ["window.conf=window.conf||{};",
+                                                            "conf.a=1;"]),
+        ("var conf=window.conf||{};pixelq(1)", ["var conf=window.conf||{};"]),
+        ("let a={b:1},c=pixelq(2)", ["var a={b:1};"]),
+        ("x={a:'see pixelq(1)'};pixelq(2)", ["x={a:'see pixelq(1)'};"]),
+        # Statements of the site's own stay.
+        ("document.documentElement.className='js';pixelq(1)",
+         ["document.documentElement.className='js';"]),
+        ("pixelq(1);initTabs();", ["initTabs();"]),
+        ("pixelq(1);$(function(){$('.tab').show()});", ["$(function(){$('.tab').show()});"]),
+        ("pixelq(1);if(location.hash){openTab(location.hash)}",
+         ["if(location.hash){openTab(location.hash)}"]),
+        ("var t=document.querySelector('p');t.hidden=true;pixelq(1)",
+         ["var t=document.querySelector('p');", "t.hidden=true;"]),
+        # What is a vendor's goes, and what rests upon it.
+        ("pixelq.conf={a:1};pixelq(1)", []),
+        ("var t=pixelq(1);t.x={a:1};show(t)", []),
+        ("(function(w){w.fooq=function(){pixelq(1)}})(window);fooq('x');own()", ["own();"]),
+        ("(function(w,n){w[n]=function(){pixelq(1)}})(window,'fooq');fooq('x');own()", ["own();"]),
+        ("function load(u){pixelq(u)} load('//x');own()", ["own();"]),
+        ("pixelq(1);document.cookie='a=1'", []),
+        ("pixelq(1);new Image().src='//x.test'", []),
+        ("pixelq(1);document.body.append(x)", []),
+        ("pixelq(1);location='https://x.test'", []),
+        ("pixelq(1);onerror='x'", []),
+        ("pixelq(1);eval('a')", []),
+        ("pixelq(1);window['ev'+'al'](x);fetch(y);import('z')", ["window['ev'+'al'](x);"]),
+        ("pixelq(1);f(`${pixelq(2)}`)", []),
+        ("pixelq(1);f(", []),
+    ],
+)  # fmt: skip
+def test_table(script: str, left: list[str]) -> None:
+    parts = parts_of(script.encode(), _is_vendors)
+    assert [part.code.decode() for part in parts if part.stays] == left
+
+
+@pytest.mark.parametrize(
+    ("script", "left"),
+    [
+        ("ACME={c:{a:1}};ga('create','UA-1-1')", "ACME={c:{a:1}};"),
+        ("window.__STATE__={a:'" + "z" * 20_000 + "'};fbq('init','1')",
+         "window.__STATE__={a:'" + "z" * 20_000 + "'};"),
+        ("window['__A__']={a:1};window['__B__']={t:'at //www.google-analytics.com/analytics.js'};"
+         "ga('create','UA-1-1')",
+         "window['__A__']={a:1};\n"
+         "window['__B__']={t:'at //www.google-analytics.com/analytics.js'};"),
+        ('Fusion.globalContent={"h":"src=https://platform.twitter.com/widgets.js"};'
+         'Fusion.deployment="1";fbq("init","1")',
+         'Fusion.globalContent={"h":"src=https://platform.twitter.com/widgets.js"};\n'
+         'Fusion.deployment="1";'),
+    ],
+)  # fmt: skip
+def test_configuration_beside_a_tags_call_stays(script: str, left: str) -> None:
+    body = f"<!doctype html><body><script>{script}</script>".encode()
+    page = compile_page(body, "text/html; charset=utf-8", URL, BOUNDARY)
+    assert page.vendors
+    shown = render(page, frozenset()).decode()
+    assert shown == f"<!doctype html><body><script>{left}</script>"
+    again = compile_page(shown.encode(), "text/html; charset=utf-8", URL, BOUNDARY)
+    assert not again.gates
+
+
+def test_of_published_snippets_nothing_stays_that_runs_their_code() -> None:
+    for snippet in golden_snippets():
+        body = f"<script>{snippet['text']}</script>".encode()
+        shown = render(compile_page(body, "text/html; charset=utf-8", URL, BOUNDARY), frozenset())
+        again = compile_page(shown, "text/html; charset=utf-8", URL, BOUNDARY)
+        assert not again.gates, shown

@@ -1,0 +1,103 @@
+"""Browsers with and without JavaScript read a page differently: what either fetches is closed, and
+nothing that one with scripts shows is lost.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.html.tree import Document, Element, Text, parse_unplaced
+from tests.html.oracle import GaveUpError, asked_hosts
+from tests.html.pipeline import URL, closed
+
+_PIECES = (
+    "<noscript>", "</noscript>", "<noscript>", "</noscript>", "<iframe src=//video.test/e>",
+    "<iframe src=//pixel.test/e width=0 height=0 />", "</iframe>", "<script>", "</script>",
+    "<script src=//pixel.test/a.js>", "pixelq(1);", "<style>", "</style>", "own()",
+    "@import '//pixel.test/a.css';", "a{b:url(//pixel.test/x)}", "<textarea>", "</textarea>",
+    "<title>", "</title>", "<!--", "-->", "<img src=//pixel.test/p>", "<p title='", "'>",
+    "<img src='//pixel.test/p", "<p style='a:url(//pixel.test/u);", '<a title="', '">',
+    "<svg>", "</svg>", "<style>a{b:&quot;url(//pixel.test/q)}", "<object data=//pixel.test/o>",
+    "</object>", "<p>", "<h1>", "</h1>", "<template>", "</template>", "<xmp>", "</xmp>",
+    "<link rel=stylesheet href=//pixel.test/s.css>", "<form action=//pixel.test/f>", "</form>",
+    "<div style='background:url(//pixel.test/b)'>", "<iframe srcdoc='<img src=//pixel.test/n>'>",
+    '<script type=importmap>{"imports":{"a":"//pixel.test/"}}', "<base href=//pixel.test/>",
+    "<head>", "<body>", "</body>", "<div data-src=//pixel.test/d>", "<noembed>", "</noembed>",
+    "<script>function own(){} pixelq(1)</script>", "<script>function own(){} pixelq(1);",
+    "<i onclick=own()>", "<math>", "<table>",
+    '<script type=speculationrules>{"prefetch":[{"urls":["//pixel.test/"]}]}', "<noframes>",
+    "<script type=text/plain data-category=analytics src=//pixel.test/m.js>", "</noframes>",
+)  # fmt: skip
+_HIDDEN = frozenset({"script", "style", "noscript", "iframe", "noembed", "noframes", "template"})
+_WORD = re.compile(r"w\d+w")
+
+
+def _words(page: str) -> set[str]:
+    """The words that a browser with scripts shows, or has in an element that it may show."""
+    document: Document = parse_unplaced(page, scripting=True)
+    waiting: list[Document | Element] = [document]
+    found: set[str] = set()
+    while waiting:
+        for node in waiting.pop():
+            if isinstance(node, Text):
+                found.update(_WORD.findall(node.data))
+            elif isinstance(node, Element) and node.tag not in _HIDDEN:
+                waiting.append(node)
+    return found
+
+
+_PAGES = st.lists(st.sampled_from(_PIECES), min_size=1, max_size=10).map(
+    lambda pieces: (
+        "<!doctype html><body><noscript>"
+        + "".join(f"{piece} w{number}w " for number, piece in enumerate(pieces))
+    )
+)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(page=_PAGES)
+def test_no_text_is_lost_and_nothing_is_fetched(page: str) -> None:
+    shown = closed(page.encode(), marketing=False).decode()
+    assert _words(page) <= _words(shown), shown
+    for scripting in (False, True):
+        try:
+            asked = asked_hosts(shown, URL, scripting=scripting)
+        except GaveUpError:
+            continue
+        assert asked <= {"www.example.com"}, shown
+
+
+@pytest.mark.parametrize(
+    "unclosed",
+    [
+        '<iframe src="//pixel.test/ns.html" height="0" width="0" />',
+        '<iframe src="//video.test/e" height="300" width="300">',
+        "<script src=//pixel.test/a.js>",
+        "<script>pixelq(1)",
+        "<script>function run(){} pixelq(1);",
+        '<script type=importmap>{"imports":{"a":"//pixel.test/"}}',
+        '<script type=speculationrules>{"prefetch":[{"urls":["//pixel.test/"]}]}',
+        "<style>@import '//pixel.test/a.css';",
+        "<svg><style>a{b:&quot;url(//pixel.test/q)}",
+        "<object data=//pixel.test/o>",
+        "<p style='background:url(//pixel.test/b);",
+        "<img src='//pixel.test/p",
+        "<iframe srcdoc='<img src=//pixel.test/n>",
+        "<!--<img src=//pixel.test/p>",
+        "<textarea><img src=//pixel.test/p>",
+    ],
+)
+@pytest.mark.parametrize("after", ["", "<script>run()</script>", "<style>a{b:c}</style>'>", "-->"])
+def test_what_a_noscript_leaves_unclosed_takes_nothing_along(unclosed: str, after: str) -> None:
+    page = (
+        f"<!doctype html><body><noscript>{unclosed}</noscript><h1>w1w</h1><p>w2w</p>"
+        f"{after}<p>w3w</p><img src=//pixel.test/i>"
+    )
+    shown = closed(page.encode(), marketing=False).decode()
+    assert _words(page) <= _words(shown)
+    for scripting in (False, True):
+        assert asked_hosts(shown, URL, scripting=scripting) <= {"www.example.com"}, shown
