@@ -158,7 +158,9 @@ def banner_view(
 
 def _asked_view(site: SiteRules, asked: str) -> AskedView | None:
     found = next((vendor for vendor in site.listed if vendor.id == asked), None)
-    return found and AskedView(found.id, found.name, placeholder_kind(found.embed))
+    if found is None:
+        return None
+    return AskedView(found.id, found.name, placeholder_kind(found.embed))
 
 
 def preferences_view(
