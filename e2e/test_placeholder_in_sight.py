@@ -39,6 +39,9 @@ TRICKS = {
     "covered by what lets clicks pass": "<div style='position:relative'>"
     f"{PLAIN['a frame']}<b style='position:absolute;inset:0;background:#fff;pointer-events:none'>"
     "Play</b></div>",
+    "covered by what passes clicks, by a style sheet": "<style>b{pointer-events:none!important}"
+    f"</style><div style='position:relative'>{PLAIN['a frame']}"
+    "<b style='position:absolute;inset:0;background:#fff'>Play</b></div>",
     "shown when the pointer comes": f"<style>.f:not(:hover){{opacity:0}}</style>{PLAIN['a frame']}",
     "masked when the pointer comes": "<style>.f:hover{mask:linear-gradient(#0000,#0000)}</style>"
     f"{PLAIN['a frame']}",
@@ -57,9 +60,21 @@ def page_with(content: str) -> bytes:
     ).encode()
 
 
-@pytest.fixture
-def reader(browser: Browser) -> Iterator[BrowserContext]:
+WITHOUT_VISIBILITY = """
+delete IntersectionObserverEntry.prototype.isVisible;
+const Observer = IntersectionObserver;
+window.IntersectionObserver = function (tell, { threshold }) {
+  return new Observer(tell, { threshold });
+};
+"""
+"""Makes a browser with version 1 of Intersection Observer, as Firefox and Safari are."""
+
+
+@pytest.fixture(params=["version 2", "version 1"])
+def reader(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     fresh = browser.new_context(viewport={"width": 900, "height": 1200})
+    if request.param == "version 1":
+        fresh.add_init_script(WITHOUT_VISIBILITY)
     fresh.set_default_timeout(20_000)
     yield fresh
     fresh.close()
