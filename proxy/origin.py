@@ -146,7 +146,7 @@ _CREDENTIALS = FieldNames(CREDENTIALS.__contains__)
 
 def _may_share(request: web.BaseRequest, context: RequestContext, runtime: Runtime) -> bool:
     """Whether a request identifies no visitor: no credentials, no cookie that may be a session, no
-    choice that the site is told of.
+    choice that is sent to the site.
     """
     if _CREDENTIALS.any_in(request.headers) or _tells_choice(context, runtime):
         return False

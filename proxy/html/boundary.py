@@ -186,22 +186,25 @@ class CompileContext:
 
     def owners(self, urls: Iterable[str]) -> Iterator[Owner]:
         """Who answers for the URLs, by whichever base a browser goes."""
-        for _, owner in self.hosts_and_owners(urls):
-            if owner is not None:
-                yield owner
+        for url in urls:
+            for base, remembered in self._remembered:
+                found = remembered.get(url) or self._found(url, base, remembered)
+                if found[1] is not None:
+                    yield found[1]
 
     def hosts_and_owners(self, urls: Iterable[str]) -> Iterator[HostOwner]:
         """Where the URLs lead, and who answers for them, by whichever base a browser goes."""
         for url in urls:
             for base, remembered in self._remembered:
-                found = remembered.get(url)
-                if found is None:
-                    found = self.boundary.host_and_owner(url, base)
-                    if len(url) <= _MAX_REMEMBERED_URL and url.startswith(_WHEREVER):
-                        if len(remembered) >= _MAX_OWNERS:
-                            remembered.clear()
-                        remembered[url] = found
-                yield found
+                yield remembered.get(url) or self._found(url, base, remembered)
+
+    def _found(self, url: str, base: str, remembered: _OwnersByUrl) -> HostOwner:
+        found = self.boundary.host_and_owner(url, base)
+        if len(url) <= _MAX_REMEMBERED_URL and url.startswith(_WHEREVER):
+            if len(remembered) >= _MAX_OWNERS:
+                remembered.clear()
+            remembered[url] = found
+        return found
 
     def is_own_endpoint(self, url: str) -> bool:
         return any(self.boundary.is_own_endpoint(url, base) for base in self.bases)

@@ -357,7 +357,7 @@ def _is_fragile(tags: _Tags, views: list[_View]) -> bool:
     )
 
 
-_ENDING = (b"<img", b"<embed", b"<meta")
+_ENDING = re.compile(rb"<(?:img|embed|meta)")
 """Of the tags that end a drawing, those that we may take out."""
 
 
@@ -371,7 +371,7 @@ def _is_plainly_drawn(tags: _Tags, tag: bytes) -> bool:
     following = [*starts[1:], len(tags.lowered)]
     return all(
         tags.lowered.find(b">", start) < end < after
-        and not any(tags.lowered.find(other, start, end) >= 0 for other in _ENDING)
+        and _ENDING.search(tags.lowered, start, end) is None
         for start, end, after in zip(starts, ends, following, strict=True)
     )
 

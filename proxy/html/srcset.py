@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-_BEFORE = re.compile(r"[\t\n\f\r ,]*")
-_URL = re.compile(r"[^\t\n\f\r ]+")
+_URL = re.compile(r"[\t\n\f\r ,]*+([^\t\n\f\r ]+)")
 # Up to the comma that ends a candidate; commas in parentheses do not.
 _DESCRIPTORS = re.compile(r"(?:[^,(]|\([^)]*(?:\)|\Z))*,?")
 
@@ -14,17 +13,11 @@ def srcset_urls(value: str) -> tuple[str, ...]:
     """Every candidate's URL, also of those whose descriptors are wrong."""
     found: list[str] = []
     position = 0
-    while True:
-        position = _skipped(_BEFORE, value, position)
-        url = _URL.match(value, position)
-        if url is None:
-            return tuple(found)
-        found.append(url[0].rstrip(","))
-        position = url.end()
-        if not url[0].endswith(","):
-            position = _skipped(_DESCRIPTORS, value, position)
-
-
-def _skipped(pattern: re.Pattern[str], value: str, position: int) -> int:
-    match = pattern.match(value, position)
-    return match.end() if match is not None else position
+    while (match := _URL.match(value, position)) is not None:
+        url, position = match[1], match.end()
+        if url[-1] == ",":
+            url = url.rstrip(",")
+        elif (descriptors := _DESCRIPTORS.match(value, position)) is not None:
+            position = descriptors.end()
+        found.append(url)
+    return tuple(found)

@@ -48,16 +48,21 @@ class AccessLog:
         self._path_without_site = path_without_site
         self._out = sys.stdout if out is None else out
         self._trusted = trusted
+        self._second, self._time = 0, ""
         self._clients: Recent[str] = Recent(_MAX_CLIENTS)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self, access: Access) -> None:
-        client = self._client(access)
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._time = second, _timestamp(second)
+        is_plain = access.site and not access.logged_path
+        path = _path(access.target) if is_plain else self._other_path(access)
         self._lines.append(
-            f'{{"time":"{_now()}","id":"{access.id}","method":"{access.method}",'
-            f'"path":{self._path(access)},"status":{access.status},"bytes":{access.size},'
-            f'"ms":{access.seconds * 1000:.1f},"client":"{client}"}}\n'
+            f'{{"time":"{self._time}","id":"{access.id}","method":"{access.method}",'
+            f'"path":{path},"status":{access.status},"bytes":{access.size},'
+            f'"ms":{access.seconds * 1000:.1f},"client":"{self._client(access)}"}}\n'
         )
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
@@ -75,12 +80,11 @@ class AccessLog:
                 self._clients.put((access.peer, given), known)
         return known
 
-    def _path(self, access: Access) -> str:
+    def _other_path(self, access: Access) -> str:
+        """The path of a patient page, or of no site."""
         if access.logged_path:
             return json.dumps(access.logged_path)
-        if not access.site:
-            return json.dumps(self._path_without_site(split_target(access.target).path))
-        return _path(access.target)
+        return json.dumps(self._path_without_site(split_target(access.target).path))
 
     def flush(self) -> None:
         if self._timer is not None:
@@ -116,10 +120,5 @@ def network_of(address: str) -> str:
     return str(ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
 
 
-def _now() -> str:
-    return _second(int(time.time()))
-
-
-@lru_cache(maxsize=2)
-def _second(now: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+def _timestamp(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
