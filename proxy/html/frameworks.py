@@ -23,28 +23,92 @@ class Hydration(StrEnum):
 
 _WHOLE = (b"__reactRouter", b"__remixContext", b"entry.client-")
 """React Router and Remix: their state, and the script that they begin with, named in the head."""
-_PART = (
-    b"__next_f", b"__NEXT_DATA__", b"/_next/static/", b"__NUXT", b"__sveltekit", b"__docusaurus",
-    b"___gatsby", b"<astro-island", b"ng-server-context", b"q:container",
-    b"<!--$-->", b"<!--$?-->", b"data-reactroot",  # React
-    b"<!--[-->", b"data-server-rendered",  # Vue, and Svelte
+_PART_BY_CODE = (b"__next_f", b"__sveltekit")
+_PART_BY_EITHER = (
+    b"__NEXT_DATA__", b"/_next/static/", b"__NUXT", b"__docusaurus", b"___gatsby",
+)  # fmt: skip
+_PART_BY_TAG = (
+    b"<astro-island", b"ng-server-context", b"q:container",
+    b"data-reactroot",  # React
+    b"data-server-rendered",  # Vue
     b"data-hk=",  # Solid
 )  # fmt: skip
 _PARTING = b"<!-- -->"
+_COMMENTS = (
+    b"<!--$-->", b"<!--$?-->",  # React
+    b"<!--[-->",  # Vue, and Svelte
+    _PARTING,
+)  # fmt: skip
 _PARTED = re.compile(rb"[^\s>] ?<!-- -->[^\s<]")
 """React parts two texts so: "Page <!-- -->2"."""
-_MARKS = (*_WHOLE, *_PART, _PARTING)
-# One pass over the page for all of them.
-_AUTOMATON = ahocorasick_rs.BytesAhoCorasick(_MARKS)
+_MARKS = (*_WHOLE, *_PART_BY_CODE, *_PART_BY_EITHER, *_PART_BY_TAG, *_COMMENTS)
+_IN_CODE = frozenset((*_WHOLE, *_PART_BY_CODE, *_PART_BY_EITHER))
+_IN_TAGS = frozenset((*_PART_BY_EITHER, *_PART_BY_TAG))
+# One pass over the page for all of them. Not of the standard kind, which takes ten times as long:
+# only for the others does the library search several bytes at once.
+_AUTOMATON = ahocorasick_rs.BytesAhoCorasick(
+    _MARKS, matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
+)
+
+_ATTRIBUTES = rb"(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>"
+_TOKEN = re.compile(
+    rb"<(?:(?P<comment>!--(?:-?>|.*?(?:--!?>|\Z)))"
+    rb"|(?P<script>script(?=[\s/>])" + _ATTRIBUTES + rb")(?P<code>.*?)(?:</script|\Z)"
+    rb"|(?P<tag>[a-z][^\s/>]*+)" + _ATTRIBUTES + rb")",
+    re.DOTALL | re.IGNORECASE,
+)
+_DATA = re.compile(
+    rb"\stype\s*=\s*[\"']?(?:application/(?:[\w.-]+\+)?json|text/(?!javascript|ecmascript))",
+    re.IGNORECASE,
+)
 
 
 def hydration_of(body: bytes) -> Hydration:
-    """What a framework hydrates of a page, or of a part of one, by the marks that it bears."""
-    found = {_MARKS[index] for index, _, _ in _AUTOMATON.find_matches_as_indexes(body)}
+    """What a framework hydrates of a page, or of a part of one, by the marks that it bears.
+
+    They count where a framework writes them, in its scripts, elements and comments: a page may as
+    well speak of one.
+    """
+    found = _AUTOMATON.find_matches_as_indexes(body)
     if not found:
         return Hydration.NONE
-    if not found.isdisjoint(_WHOLE):
-        return Hydration.WHOLE
-    if found == {_PARTING} and not _PARTED.search(body):
-        return Hydration.NONE
-    return Hydration.PART
+    may_be_whole = min(index for index, _, _ in found) < len(_WHOLE)
+    hydration = Hydration.NONE
+    tokens = _TOKEN.finditer(body)
+    token = next(tokens, None)
+    for index, start, _ in found:
+        mark = _MARKS[index]
+        is_whole = mark in _WHOLE
+        if hydration is Hydration.PART and not is_whole:
+            continue
+        while token is not None and token.end() <= start:
+            token = next(tokens, None)
+        if token is None:
+            break
+        if token.start() > start or not _is_borne(mark, start, token):
+            continue
+        if is_whole:
+            return Hydration.WHOLE
+        hydration = Hydration.PART
+        if not may_be_whole:
+            break
+    return hydration
+
+
+def _is_borne(mark: bytes, start: int, token: re.Match[bytes]) -> bool:
+    """Whether a mark that begins within a token is a framework's."""
+    if token["comment"] is not None:
+        is_mark = token.start() == start and mark in _COMMENTS
+        return is_mark and (mark != _PARTING or _is_parting(token))
+    is_script = token["script"] is not None
+    if is_script and start >= token.start("code"):
+        return mark in _IN_CODE and _DATA.search(token["script"]) is None
+    name = b"script" if is_script else token["tag"].lower()
+    if mark == b"entry.client-":
+        return name in {b"script", b"link"}
+    return mark in _IN_TAGS and name != b"a"
+
+
+def _is_parting(comment: re.Match[bytes]) -> bool:
+    around = max(0, comment.start() - 2), comment.end() + 1
+    return _PARTED.search(comment.string, *around) is not None
