@@ -89,7 +89,7 @@ def folded(text: str) -> str:
 
 _DUBIOUS_RAW = re.compile(
     r"(?P<slash>%2f)|(?P<backslash>\\|%5c)|(?P<control>[\x00-\x1f\x7f]|%[01][0-9a-f]|%7f)"
-    r"|(?P<twice>%25[0-9a-f]{2}|%u[0-9a-f]{4})|(?P<overlong>%c[01]%[89ab]|%e0%[89]|%f0%8)",
+    r"|(?P<twice>%25[0-9a-f]{2}|%u[0-9a-f]{4})|(?P<overlong>%c[01]%[89ab]|%e0%[89]|%f0%8|%f[89a-d]%[89ab])",
     re.IGNORECASE,
 )
 # Browsers resolve dot segments; Windows drops blanks and dots behind a name, so `.. ` is one too.
@@ -140,7 +140,7 @@ _SCRIPT = re.compile(
     re.IGNORECASE,
 )
 _FILE = re.compile(r"/[^/]*\.[0-9A-Za-z]{1,8}(?=/)")
-_ROOT = r"/(?:public|public_html|web|webroot|htdocs|www|_next/data/[^/]*)(?=/)"
+_ROOT = r"/(?:public|public_html|web|webroot|htdocs|www|_next/data/[^/]*|page-data)(?=/)"
 _ROOTS = re.compile(_ROOT, re.IGNORECASE)
 
 
@@ -172,9 +172,9 @@ def _segment_parameters(text: str) -> Iterator[str]:
 
 def _query(text: str) -> Iterator[str]:
     """An encoded `?` or `#`, once decoded, ends the path where it is parsed again; NUL ends it in
-    C.
+    C; `&` where the path is rewritten to a parameter (mod_rewrite's `index.php?url=$1`).
     """
-    for char in "?#\0":
+    for char in "?#&\0":
         if char in text:
             yield text.partition(char)[0]
 
@@ -241,8 +241,23 @@ def _names(text: str) -> Iterator[str]:
         yield _STREAM.sub("", text)
 
 
+# WordPress's `sanitize_title_with_dashes`: what it drops, what it joins, what it trims.
+_NOT_IN_SLUG = re.compile(r"[!-.:-@\[-^`{-~ ]")
+_MARKUP = re.compile(r"<[^<>/]*>|&[^&;/]*;")
+_PUNCTUATION = re.compile(r"[!-,:-@\[-^`{-~]+")
+_GAPS = re.compile(r"[ .-]+")
+_EDGES = re.compile(r"(?<=/)-|-(?=/|\Z)")
+
+
+def _slugs(text: str) -> Iterator[str]:
+    """WordPress looks a page up by what remains of its name without punctuation and markup."""
+    if _NOT_IN_SLUG.search(text):
+        text = _PUNCTUATION.sub("", _MARKUP.sub("", text))
+        yield _EDGES.sub("", _GAPS.sub("-", text))
+
+
 def _roots(text: str) -> Iterator[str]:
-    """Public folders that a project's own rewriting adds, Next.js's data of a page."""
+    """Public folders that a project's own rewriting adds; data of a page (Next.js, Gatsby)."""
     found = _ROOTS.match(text)
     if found is not None:
         yield text[found.end() :]
@@ -254,7 +269,7 @@ _STRUCTURE: tuple[Step, ...] = (
 )  # fmt: skip
 _ALL: tuple[Step, ...] = (
     _drop_bare_percent, _backslashes, _parameters, _query, _controls, _slashes, _dot_segments,
-    _sessions, _scripts, _files, _names, _roots,
+    _sessions, _scripts, _files, _names, _slugs, _roots,
 )  # fmt: skip
 
 
@@ -280,11 +295,16 @@ def _closure(start: str, steps: Iterable[Step], change: Callable[[str], str]) ->
 # --- Readings
 
 # Nothing in such a path can be read in another way, other than its letter case and extension.
-_PLAIN = re.compile(rf"(?!(?i:{_ROOT}))(?:/[0-9A-Za-z_-]+)*(?:/|(?:\.[0-9A-Za-z_-]+)+)?")
+_PLAIN = re.compile(
+    rf"(?!(?i:{_ROOT}))(?:/[0-9A-Za-z_]+(?:-[0-9A-Za-z_]+)*)*(?:/|(?:\.[0-9A-Za-z_-]+)+)?"
+)
 _PLAIN_NAMES = re.compile(r"(?:/[0-9A-Za-z_~-](?:[0-9A-Za-z._~-]*[0-9A-Za-z_~-])?)*/?")
 _MAX_EXTENSIONS = 4
 """`form.en.html.gz`. Of a name with more, the part before the first dot counts too."""
-_INDEX_NAMES = ("index", "default", "home", "main", "welcome", "iisstart")
+_INDEX_NAMES = (
+    "index", "default", "home", "main", "welcome", "iisstart",
+    "__data", "_payload", "page-data",  # data of the folder's page: SvelteKit, Nuxt, Gatsby
+)  # fmt: skip
 _INDEX = re.compile(rf"(?:{'|'.join(_INDEX_NAMES)})(?:\.[^/]*)?\Z")
 _INDEX_ENDS = tuple(f"/{name}" for name in _INDEX_NAMES)
 
@@ -334,6 +354,8 @@ def page_names(reading: str) -> Iterator[str]:
         yield folder or "/"
         name = folder.rpartition("/")[2]
         bare, folder = folder, folder.rpartition("/")[0]
+    if "." in name:
+        yield f"{folder}{slash}{name.replace('.', '-')}"  # WordPress, as `_slugs`
     dot = name.rfind(".")
     for _ in range(_MAX_EXTENSIONS):
         if dot <= 0 or not name[:dot].strip(". "):
@@ -391,26 +413,63 @@ _ROUTES = frozenset(
     }
 )  # fmt: skip
 _MAX_PARAMETERS = 64
-_SEPARATORS = re.compile(r"[&;]")
+
+
+# Those that rewriting fills with the path (`RewriteRule ^(.*)$ index.php?url=$1 [QSA]`, `try_files
+# $uri /index.php?q=$uri&$args`) or that go before it (WordPress): of several PHP takes the last.
+_OF_REWRITING = frozenset(
+    {
+        "r", "q", "s", "p", "u", "route", "_route", "_route_", "rt", "path", "_path", "pathinfo",
+        "path_info", "url", "_url", "uri", "_uri", "request", "req", "page", "pg", "pagename",
+        "page_name", "name", "attachment", "category_name", "rest_route",
+    }
+)  # fmt: skip
 
 
 def routed_paths(path: str, query: str) -> Iterator[str] | None:
-    """The paths that a front controller at `path` may read from a raw query; None where there are
-    more than the limit.
+    """The paths that a front controller may read from a raw query; None where there are more than
+    the limit.
 
-    Where `path` is no usual place for one, every path may still be rewritten to it: then only
-    `?/page` counts, for parameters are called `q` or `page` for other reasons as well.
+    Where `path` is no usual place for one, every path may still be rewritten to it: then `?/page`
+    counts, and the parameters that are used for that; others are called `action` or `id` for other
+    reasons as well. What follows a `&` in the path becomes a parameter where it is rewritten.
     """
     folder, _, name = path.rpartition("/")
     is_front = _FRONT.match(name) is not None
-    if not is_front and "/" not in query and "%" not in query:
+    if "&" in path or "%" in path:
+        behind = decoded(path[:MAX_LENGTH]).partition("&")[2]
+        query = f"{behind}&{query}" if behind else query
+    if not query:
         return iter(())
-    parts = _SEPARATORS.split(query, maxsplit=_MAX_PARAMETERS)
-    if not is_front:
-        parts = [part for part in parts if "=" not in part and _names_path(part)]
-    elif len(parts) > _MAX_PARAMETERS or len(query) > 4 * MAX_LENGTH:
+    if len(query) > 4 * MAX_LENGTH:
         return None
-    return _routed(f"{folder}/", parts)
+    parts = _parts(query)
+    if not is_front:
+        parts = list(filter(_is_of_rewriting, parts))
+    return None if len(parts) > _MAX_PARAMETERS else _routed(f"{folder}/", parts)
+
+
+def _parts(query: str) -> list[str]:
+    """The parameters of a query; where `;` separates them (Java, Perl), and where it does not."""
+    parts = query.split("&")
+    if ";" in query:
+        parts += [part for one in parts for part in one.split(";")[1:]]
+    return parts
+
+
+def _is_of_rewriting(part: str) -> bool:
+    name, given, _ = part.partition("=")
+    return _parameter(name) in _OF_REWRITING if given else _names_path(part)
+
+
+def _parameter(name: str) -> str:
+    """The name of a parameter as PHP reads it: `.url` is `_url`, `url[]` is `url`."""
+    name = decoded(name[:_MAX_NAME].replace("+", " ")).lower().strip().partition("\0")[0]
+    return name.partition("[")[0].replace(".", "_").replace(" ", "_")
+
+
+_MAX_NAME = 100
+"""Characters of a parameter's name that are read, encoded."""
 
 
 def _names_path(part: str) -> bool:
@@ -423,13 +482,13 @@ _MAX_ESCAPE = len("%u002f")
 def _routed(folder: str, parts: Iterable[str]) -> Iterator[str]:
     for part in parts:
         name, given, value = part.partition("=")
-        name = decoded(name.replace("+", " ")).lower().strip()
         if not given:
-            value, name = name, ""
+            value, name = decoded(name), ""
         value = value.lstrip("/ ")
         if not value:
             continue
-        if not name or name.partition("[")[0] in _ROUTES:
+        name = _parameter(name)
+        if not name or name in _ROUTES or name in _OF_REWRITING:
             yield f"/{value}"
             if folder != "/":
                 yield f"{folder}{value}"

@@ -64,7 +64,7 @@ class PatientPaths:
         path, _, query = target.partition("?")
         why = dubious(path)
         found = PatientPath("", "", why) if why else self._named(path)
-        if found is None and query:
+        if found is None and (query or "&" in path or "%26" in path):
             found = self._routed(path, query)
         return found
 

@@ -32,7 +32,8 @@ _PLAIN_ABSOLUTE = re.compile(
 )
 _PLAIN_ROOTED = re.compile(rf"({_PATH}+/?)(?:[?#]|\Z)")
 _PARAMETERS = re.compile(r";[^/]*")  # of a segment: `/patients;v=1/list` (RFC 3986, 3.3)
-_WRAPPED = re.compile(r"(?:filesystem|view-source):(.*)\Z", re.IGNORECASE | re.DOTALL)
+# All at once: a page or a report may nest thousands.
+_WRAPPERS = re.compile(r"[\x00-\x20]*(?:(?:filesystem|view-source):[\x00-\x20]*)+", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
@@ -112,9 +113,9 @@ def is_dns_name(host: str) -> bool:
 
 def request_target(url: str, base: str | None) -> str:
     """The path and query of a browser's request for a URL; "/" where there is none."""
-    wrapped = _WRAPPED.match(strip_url(url))
+    wrapped = _WRAPPERS.match(strip_url(url))
     if wrapped is not None:
-        return request_target(wrapped[1], None)
+        url, base = strip_url(url)[wrapped.end() :], None
     try:
         parsed = ada_url.URL(url, base=base) if base else ada_url.URL(url)
     except ValueError:
@@ -130,11 +131,14 @@ def _resolve_fully(url: str, base: str | None) -> Target | None:
 
 def _parse(url: str, base: str | None) -> Target | None:
     url = strip_url(url)
+    wrapped = _WRAPPERS.match(url)
+    if wrapped is not None:  # the wrapped URL has the owner
+        url, base = url[wrapped.end() :], None
     if not url or url[0] == "#":
         return None
     scheme = _SCHEME.match(url)
     if scheme is not None and scheme[1].lower() not in _NETWORK_SCHEMES:
-        return _filesystem_or_none(url, scheme[1].lower())
+        return None
     try:
         parsed = ada_url.URL(url, base=base) if base else ada_url.URL(url)
         return _target_of(parsed)
@@ -143,13 +147,6 @@ def _parse(url: str, base: str | None) -> Target | None:
 
 
 _remembered = lru_cache(maxsize=4096)(_parse)
-
-
-def _filesystem_or_none(url: str, scheme: str) -> Target | None:
-    # These wrap another URL; the wrapped one has the owner.
-    if scheme in {"filesystem", "view-source"}:
-        return _resolve_fully(url.partition(":")[2], None)
-    return None
 
 
 def _target_of(parsed: ada_url.URL) -> Target | None:

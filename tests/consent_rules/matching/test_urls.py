@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import time
 from pathlib import Path
 
 import ada_url
@@ -12,7 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consent_rules.matching import urls
-from consent_rules.matching.urls import Target, host_of_authority, normal_path, resolve
+from consent_rules.matching.urls import (
+    Target,
+    host_of_authority,
+    normal_path,
+    request_target,
+    resolve,
+)
 
 
 def _rows() -> list[tuple[str, str, tuple[str, ...]]]:
@@ -136,3 +143,17 @@ def test_normal_path_leaves_plain_paths_alone(segments: list[str]) -> None:
 )
 def test_host_of_authority(authority: str, host: str) -> None:
     assert host_of_authority(authority) == host
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000, 100_000])
+@pytest.mark.parametrize(
+    "wrapper", ["filesystem:", "view-source:", "View-Source: ", "\tfilesystem:"]
+)
+def test_a_url_may_be_wrapped_as_often_as_one_likes(wrapper: str, count: int) -> None:
+    url = wrapper * count + "https://a.example/b?c"
+    started = time.process_time()
+    target = resolve(url, "https://www.example.com/")
+    assert target is not None
+    assert (target.host, target.path) == ("a.example", "/b")
+    assert request_target(url, "https://www.example.com/") == "/b?c"
+    assert time.process_time() - started < 1
