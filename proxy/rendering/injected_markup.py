@@ -190,6 +190,10 @@ def _standing_scripts(
         for gate in page.gates:
             if gate.names and not gate.needs <= is_open:
                 missing |= gate.names
+        if any(vendor.is_tag_manager and vendor.id not in decision.open for vendor in present):
+            # What it would have loaded is called by the site all the same.
+            loaded = (vendor for vendor in site.listed if vendor.id not in decision.open)
+            missing |= {name for vendor in loaded for name in vendor.globals}
         found.append(stubs(missing - defined))
     return [script for script in found if script is not None]
 

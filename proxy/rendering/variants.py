@@ -82,7 +82,7 @@ def variant_key(
 ) -> tuple[object, ...]:
     """What of a decision shows on this page. Equal keys, equal bytes."""
     return (
-        page.vendors & decision.open,
+        decision.open,  # of a closed tag manager's tags, too: they have stand-ins
         decision.audience,
         decision.enforce,
         decision.show_banner,
