@@ -102,3 +102,8 @@ def minified_script(name: str, **parts: str) -> str:
     for part, content in parts.items():
         text = text.replace(f"//@{part}\n", content)
     return minify_js(text)
+
+
+def script_part(name: str) -> str:
+    """A part of a script, for `minified_script`."""
+    return _read(name)

@@ -15,6 +15,7 @@ from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
 from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
+from proxy.banner.consent_tools import consent_tools, tool_names, tools_named
 from proxy.banner.declaration import declaration, declaration_part
 from proxy.banner.gpp_script import gpp_script
 from proxy.banner.injected_scripts import (
@@ -33,6 +34,7 @@ from proxy.enforcement.csp import OwnAssets
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Embed, Page
 from proxy.html.owners import KnownVendor, Owner, UnknownHost
+from proxy.html.resource import Kind as ResourceKind
 from proxy.rendering.open_owners import open_owners
 
 
@@ -98,9 +100,10 @@ def own_markup(
     injection: Injection,
     return_to: str,
     placeholders: bool,
+    tools: frozenset[str],
 ) -> OwnMarkup:
     """The proxy's own markup for a page and a decision. `placeholders`: the page has
-    closed embeds.
+    closed embeds. `tools` are its closed consent tools (`closed_tools`).
     """
     prefix = f"{injection.origin}{config.proxy.prefix}"
     is_open = open_owners(decision)
@@ -112,7 +115,8 @@ def own_markup(
         head += own.html
         scripts.append(own.sha256)
     if injection.signals:
-        for own in _standing_scripts(page, site, rules, decision, is_open):
+        answered = tool_names(tools) if injection.visible else frozenset[str]()
+        for own in _standing_scripts(page, site, rules, decision, is_open, answered):
             head += own.html
             scripts.append(own.sha256)
     asks = injection.visible and decision.show_banner
@@ -139,6 +143,10 @@ def own_markup(
             "save_form": placeholders and decision.audience is Audience.MARKETING,
         }
         head += head_html(theme, state, prefix=prefix, **more)
+        answers = consent_tools(tools)
+        if answers is not None:
+            head += answers.html
+            scripts.append(answers.sha256)
         link = link_html(
             texts,
             return_to,
@@ -174,9 +182,16 @@ def own_markup(
 
 
 def _standing_scripts(
-    page: Page, site: SiteRules, rules: Rules, decision: Decision, is_open: frozenset[Owner]
+    page: Page,
+    site: SiteRules,
+    rules: Rules,
+    decision: Decision,
+    is_open: frozenset[Owner],
+    answered: frozenset[str],
 ) -> list[Script]:
-    """The guard of patient pages and the stubs of closed vendors: before any other script."""
+    """The guard of patient pages and the stubs of closed vendors: before any other script.
+    `answered` are names for which another script stands.
+    """
     found: list[Script | None] = []
     if decision.enforce and not site.webrtc:
         found.append(disable_webrtc())
@@ -190,8 +205,25 @@ def _standing_scripts(
         for gate in page.gates:
             if gate.names and not gate.needs <= is_open:
                 missing |= gate.names
+        if any(vendor.is_tag_manager and vendor.id not in decision.open for vendor in present):
+            # What it would have loaded is called by the site all the same.
+            loaded = (vendor for vendor in site.listed if vendor.id not in decision.open)
+            missing |= {name for vendor in loaded for name in vendor.globals}
+        missing -= answered
         found.append(stubs(missing - defined))
     return [script for script in found if script is not None]
+
+
+def closed_tools(page: Page, decision: Decision) -> frozenset[str]:
+    """What `consent_tools` is to stand for on a page: closed vendors, and tools without one that
+    the page names.
+    """
+    closed = page.vendors - decision.open
+    has_unknown = any(
+        gate.kind is ResourceKind.SCRIPT and any(isinstance(o, UnknownHost) for o in gate.needs)
+        for gate in page.gates
+    )
+    return closed | tools_named(page.body) if has_unknown else closed
 
 
 def _placeholder(

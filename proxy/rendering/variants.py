@@ -22,6 +22,7 @@ from proxy.http.representation import OWN_ETAG
 from proxy.rendering.injected_markup import (
     Injection,
     KnownMarkup,
+    closed_tools,
     declaration_markup,
     may_be_allowed,
     own_markup,
@@ -110,7 +111,7 @@ def variant_key(
 def shown_of(decision: Decision, vendors: frozenset[str]) -> _Shown:
     """What of a decision shows on a page with these vendors."""
     return (
-        vendors & decision.open,
+        decision.open,  # of a closed tag manager's tags, too: they have stand-ins
         decision.audience,
         decision.enforce,
         decision.show_banner,
@@ -141,12 +142,14 @@ def write_variant(
     placeholders = any(gate.embed is not None for gate in closed)
     names = frozenset[str]().union(*(gate.names for gate in closed if gate.names))
     chosen = variant_key(page, decision, texts, injection, return_to)
-    key = (site.name, page.owners, page.hydration, names, placeholders, chosen)
+    tools = closed_tools(page, decision) if decision.enforce else frozenset[str]()
+    key = (site.name, page.owners, page.hydration, names, placeholders, tools, chosen)
     own = None if known is None else known.get(key)
     if own is None:
         own = own_markup(
-            page, site, rules, config, theme, decision, texts, injection, return_to, placeholders
-        )
+            page, site, rules, config, theme, decision, texts, injection, return_to, placeholders,
+            tools,
+        )  # fmt: skip
         if known is not None:
             known[key] = own
     declared = b""

@@ -30,7 +30,12 @@ from proxy.http.access_record import PAGE, PageRecord
 from proxy.http.content_coding import CodingError, negotiated
 from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.http.media_types import SNIFFED_BYTES, is_other_than_html
-from proxy.rendering.injected_markup import OwnMarkup, declaration_markup, own_markup
+from proxy.rendering.injected_markup import (
+    OwnMarkup,
+    closed_tools,
+    declaration_markup,
+    own_markup,
+)
 from proxy.rendering.open_owners import open_owners
 from proxy.resolve import set_logged_path, with_audience
 from proxy.responses.page import describe_written_page, injection_for, page_reply
@@ -368,6 +373,7 @@ def _markup(
         injection,
         context.target if decision.audience is Audience.PATIENT else "",
         placeholders=True,
+        tools=closed_tools(likely, decision) if decision.enforce else frozenset(),
     )
 
     def declared() -> bytes:

@@ -1,0 +1,4 @@
+define("tarteaucitron", rest({
+  state: {}, services: {}, user: {}, job: [], parameters: {},
+  userInterface: rest({ openPanel: show }),
+}));
