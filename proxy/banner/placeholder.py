@@ -65,6 +65,7 @@ def frame_attribute(
             width="100%",
             height="100%",
             fills=True,
+            sends=False,
             allow=allow,
             prefix=prefix,
         )
@@ -77,8 +78,33 @@ def _words(vendor_id: str, vendor_name: str, kind: str, texts: Texts) -> dict[st
         "t": texts,
         "vendor_id": vendor_id,
         "vendor_name": vendor_name,
+        "closed": texts["placeholder.closed"],
         "sentence": texts.say(f"placeholder.{placeholder_kind(kind)}", vendor=vendor_name),
     }
+
+
+def form_notice(
+    vendor_id: str,
+    vendor_name: str,
+    texts: Texts,
+    *,
+    allow: bool = True,
+    prefix: str = PREFIX,
+) -> str:
+    """The notice at the start of a closed form: whose it is, and what opens it.
+
+    `allow=False` where no choice opens it: it says so instead.
+    """
+    words = {
+        **_words(vendor_id, vendor_name, "form", texts),
+        "sentence": texts.say("placeholder.send", vendor=vendor_name),
+        "closed": texts["placeholder.unsent"],
+    }
+    return (
+        environment()
+        .get_template("placeholder.html")
+        .render(**words, sends=True, fills=True, allow=allow, prefix=prefix)
+    )
 
 
 def placeholder_html(
@@ -109,6 +135,7 @@ def placeholder_html(
             width=wide or "100%",
             height=high,
             fills=wide is None,
+            sends=False,
             allow=allow,
             prefix=prefix,
         )

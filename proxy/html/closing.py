@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
+from textwrap import shorten
 from typing import Any
+from urllib.parse import quote
 
 from proxy.html.boundary import CompileContext, is_url_text
 from proxy.html.css import css_urls
-from proxy.html.gates import Edit
+from proxy.html.gates import Edit, EmbedPlace
 from proxy.html.resource import CLOSED_TYPE, Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -41,17 +43,49 @@ def code_span(resource: Resource, context: CompileContext) -> tuple[int, int]:
 
 def closed_form(resource: Resource, context: CompileContext) -> Closing:
     """How to close this very resource: what shows nothing needs no placeholder."""
-    if resource.closing is not Closing.PLACEHOLDER:
-        return resource.closing
+    closing = resource.closing
+    if closing is Closing.FORM_ACTION and any(map(context.is_own_endpoint, resource.urls)):
+        return Closing.OWN_FORM_ACTION
+    if closing is Closing.PICTURE:
+        return closing if _has_words(resource, context) else Closing.EMPTY
+    if closing is not Closing.PLACEHOLDER:
+        return closing
     if _is_tiny(resource.element):
         return Closing.EMPTY
-    if resource.tag != "iframe" and (
-        context.hydrates
-        or context.scan.fragile
-        or resource.element.closest("template,select,svg,math") is not None
-    ):
+    if resource.tag != "iframe" and not _may_grow(resource.element, context):
         return Closing.EMPTY
     return Closing.PLACEHOLDER
+
+
+def embed_place(resource: Resource, closing: Closing, context: CompileContext) -> EmbedPlace | None:
+    """Where a placeholder of the resource stands; None where it has none."""
+    if closing is Closing.PLACEHOLDER:
+        return EmbedPlace.FRAME if resource.tag == "iframe" else EmbedPlace.CONTENT
+    if closing is Closing.FORM_ACTION and _holds_notice(resource, context):
+        return EmbedPlace.FORM
+    return None
+
+
+def _may_grow(element: Element, context: CompileContext) -> bool:
+    """Whether an element more changes nothing but what it adds: not where a framework counts them,
+    nor where it would end what it stands in.
+    """
+    return not (
+        context.hydrates
+        or context.scan.fragile
+        or element.closest("template,select,svg,math") is not None
+    )
+
+
+def _holds_notice(resource: Resource, context: CompileContext) -> bool:
+    element = resource.element
+    return (
+        resource.tag == "form"
+        and is_html(element)
+        and not _is_tiny(element)
+        and _may_grow(element, context)
+        and element.closest("table") is None
+    )
 
 
 def _is_tiny(element: Element) -> bool:
@@ -259,8 +293,10 @@ def _with_placeholder(
     if resource.tag == "iframe":
         place = _opening(resource, location, b" hidden", context)
     else:
-        end = location.start_tag.end_offset
-        place = _edit(end - 1, end, _written(end - 1, end, context), context)
+        tag = location.start_tag
+        if resource.tag == "script" and location.end_tag is not None:
+            tag = location.end_tag
+        place = _edit(tag.end_offset - 1, tag.end_offset, b">", context)
     edits = [place]
     span = _attribute_span(resource, resource.attribute, context)
     if span is not None:
@@ -301,12 +337,36 @@ def _inert(
     return tuple(edits)
 
 
+_BY_FORM = b" method=post target=_blank enctype=application/x-www-form-urlencoded"
+_BY_BUTTON = b" formmethod=post formtarget=_blank formenctype=application/x-www-form-urlencoded"
+"""Where a closed form leads opens beside the page, so that what was typed is still there; it is in
+no address, and no file is sent."""
+
+
+def _form(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    """A form leads to the preferences, and says so before its first field."""
+    span = _attribute_span(resource, resource.attribute, context)
+    if span is None:
+        return ()
+    edits = []
+    if _holds_notice(resource, context):
+        end = location.start_tag.end_offset
+        edits.append(_edit(end - 1, end, b">", context))
+    added = _BY_FORM if resource.tag == "form" else _BY_BUTTON
+    edits.append(_opening(resource, location, added, context))
+    edits.append(_attribute_edit(span, context.preferences_url, context))
+    return tuple(edits)
+
+
 _BY_TAG: dict[Closing, Callable[[Resource, SourceLocation, CompileContext], tuple[Edit, ...]]] = {
     Closing.REMOVE: _removed,
     Closing.NEUTRAL: _neutral,
     Closing.PLACEHOLDER: _with_placeholder,
     Closing.IMPORT_MAP: _import_map,
     Closing.INERT: _inert,
+    Closing.FORM_ACTION: _form,
 }
 
 
@@ -360,8 +420,10 @@ def _closed_value(
     if resource.kind is Kind.REFERRER and resource.tag == "meta":
         # The header's; with nothing in it browsers complain.
         value = "no-referrer"
-    elif closing is Closing.FORM_ACTION:
+    elif closing is Closing.OWN_FORM_ACTION:
         value = context.preferences_url
+    elif closing is Closing.PICTURE:
+        value = _picture(resource, context)
     elif closing is Closing.AMENDED:
         value = context.boundary.amend_policy(resource.text)
     elif closing is Closing.NESTED:
@@ -369,6 +431,47 @@ def _closed_value(
     elif closing is Closing.STYLE_ATTRIBUTE:
         value = _own_style(resource.text, context)
     return value
+
+
+_SIZE = re.compile(r"\s*([0-9]{1,4})(?:\.[0-9]+)?\s*(?:px)?\s*\Z")
+_LINE = 40
+"""Characters of a line in the picture that stands for a closed one."""
+
+
+def _size(element: Element) -> tuple[int, int] | None:
+    """The box of an image in pixels, where its attributes say it."""
+    found = [_SIZE.match(element.attr(name) or "") for name in ("width", "height")]
+    if found[0] is None or found[1] is None:
+        return None
+    return int(found[0][1]), int(found[1][1])
+
+
+def _has_words(resource: Resource, context: CompileContext) -> bool:
+    """Whether a closed image gets a picture of its size with its words. Chromium gives a broken one
+    with an alternative text the text's box, not the image's; one without a text keeps its own.
+    """
+    element = resource.element
+    return (
+        bool((element.attr("alt") or "").strip())
+        and _size(element) is not None
+        and not _is_tiny(element)
+    )
+
+
+def _picture(resource: Resource, context: CompileContext) -> str:
+    """An image of a closed one's size that shows its alternative text."""
+    size = _size(resource.element)
+    assert size is not None
+    width, height = size
+    words = context.source.word(resource.element.attr("alt") or "")
+    shown = html.escape(shorten(words, max(8, min(_LINE, width // 8)), placeholder="\u2026"))
+    drawn = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+        '<rect width="100%" height="100%" fill="none" stroke="#8888"/>'
+        '<text x="50%" y="50%" fill="#777" font-family="sans-serif" font-size="14" '
+        f'text-anchor="middle" dominant-baseline="middle">{shown}</text></svg>'
+    )
+    return "data:image/svg+xml," + quote(drawn, safe=" =:/'()!*,;@$-_.~")
 
 
 def _own_style(value: str, context: CompileContext) -> str:

@@ -137,6 +137,8 @@ def deferred_resources(
     closing = Closing.EMPTY
     if tag == "iframe" or (_SHOWN.fullmatch(name) and _is_empty_holder(element, tag)):
         closing = Closing.PLACEHOLDER
+    elif tag == "img" and name.endswith("src"):
+        closing = Closing.PICTURE
     yield Resource(_SELF_LOADING.get(tag, Kind.DEFERRED), element, name, closing, urls)
 
 

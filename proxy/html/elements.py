@@ -192,7 +192,8 @@ def _image(element: Element, reading: Reading) -> Iterator[Resource]:
     kind = Kind.IMAGE if element.tag == "img" else Kind.MEDIA
     url = reading.value(element, "src")
     if url:
-        yield Resource(kind, element, "src", Closing.EMPTY, (url,))
+        closing = Closing.PICTURE if kind is Kind.IMAGE else Closing.EMPTY
+        yield Resource(kind, element, "src", closing, (url,))
     candidates = reading.value(element, "srcset")
     if candidates:
         yield Resource(kind, element, "srcset", Closing.EMPTY, srcset_urls(candidates))

@@ -25,13 +25,13 @@ from proxy.banner.injected_scripts import (
     restore,
     stubs,
 )
-from proxy.banner.placeholder import frame_attribute, placeholder_html
+from proxy.banner.placeholder import form_notice, frame_attribute, placeholder_html
 from proxy.banner.presenters import banner_view, has_sale_or_sharing, page_state, used_categories
 from proxy.banner.texts import Texts
 from proxy.cookies.own_storage import own_storage
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.frameworks import Hydration
-from proxy.html.gates import Embed, Page
+from proxy.html.gates import Embed, EmbedPlace, Page
 from proxy.html.owners import KnownVendor, Owner, UnknownHost
 from proxy.rendering.open_owners import open_owners
 
@@ -205,12 +205,15 @@ def _placeholder(
 ) -> str:
     owner = embed.owner
     vendor = vendors.get(owner.id) if isinstance(owner, KnownVendor) else None
-    if vendor is not None and not vendor.embed:
+    is_form = embed.place is EmbedPlace.FORM
+    if vendor is not None and not vendor.embed and not is_form:
         return ""  # a tracker's frame shows nothing
     name = vendor.name if vendor is not None else _name(owner)
     kind = vendor.embed if vendor is not None else "other"
     allow = vendor is not None and may_be_allowed(decision, vendor.id)
-    if embed.is_frame:
+    if is_form:
+        return form_notice(str(owner), name, texts, allow=allow, prefix=prefix)
+    if embed.place is EmbedPlace.FRAME:
         return frame_attribute(
             str(owner), name, kind, texts, theme, allow=allow, prefix=prefix, return_to=return_to
         )

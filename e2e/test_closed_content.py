@@ -1,0 +1,126 @@
+"""What is closed leaves a word: images, forms, and content that scripts make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from e2e.proxied import serving
+from tests.support.site import reply
+
+TAGS = "".join(
+    f'\n[[tag]]\nvendor = "{vendor}"\nsites = ["www"]\napproved_by = "A"\n'
+    "approved_on = 2026-01-01\nexpires = 2099-01-01\n"
+    for vendor in ("mailchimp-forms", "calendly")
+)
+HEAD = (
+    "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>x</title>"
+)
+FORM = (
+    "<h1>News</h1><form action='https://x.list-manage.com/subscribe/post' method={method} id=f>"
+    "<input name=EMAIL id=mail><button id=send>Subscribe</button></form>"
+)
+
+
+def approved(config: str) -> str:
+    """The config with tags for the vendors of these pages."""
+    return config + TAGS
+
+
+def opened(context: BrowserContext, port: int, path: str = "") -> Page:
+    context.set_default_timeout(10_000)
+    tab = context.new_page()
+    tab.goto(f"http://www.example.com:{port}/{path}")
+    return tab
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_closed_form_says_whose_it_is_and_loses_nothing(
+    tmp_path: Path, browser: Browser, javascript: bool, method: str
+) -> None:
+    context = browser.new_context(java_script_enabled=javascript)
+    pages = {"": reply(f"{HEAD}{FORM.format(method=method)}".encode())}
+    with serving(tmp_path, pages, change=approved) as site:
+        tab = opened(context, site.port)
+        assert "Mailchimp" in tab.locator("#f .yc-h").inner_text()
+        tab.fill("#mail", "ann@example.com")
+        with context.expect_page() as beside:
+            tab.click("#send")
+        beside.value.wait_for_load_state()
+        assert urlsplit(beside.value.url).path == "/.consent/preferences"
+        assert "ann" not in beside.value.url
+        assert tab.input_value("#mail") == "ann@example.com"
+        assert all(b"ann" not in one.line + one.body for one in site.asked)
+        beside.value.close()
+        tab.get_by_role("button", name="Load once").click()
+        tab.locator("#f .yc-h").wait_for(state="detached")
+        assert tab.get_attribute("#f", "action") == "https://x.list-manage.com/subscribe/post"
+        if javascript:
+            assert tab.input_value("#mail") == "ann@example.com"
+            sent: list[str] = []
+            context.route("https://x.list-manage.com/**", lambda route: (
+                sent.append(route.request.url), route.fulfill(body="thanks")
+            ))  # fmt: skip
+            tab.click("#send")
+            tab.wait_for_url("https://x.list-manage.com/**")
+            assert len(sent) == 1
+    context.close()
+
+
+IMAGES = """<a href=/ id=logo><img src="https://i0.wp.com/a/l.png" alt="Acme"
+ width=160 height=40></a>
+<p id=wide style="width:300px"><img src="//nobody.example/a.jpg" alt="Our house" width=600
+ height=400
+ style="max-width:100%;height:auto"></p>
+<p id=plain><img src="//nobody.example/a.jpg" alt="" width=60 height=40></p>
+<p id=pixel><img src="https://www.facebook.com/tr?id=1" width=1 height=1 alt=""></p>
+<script>document.querySelector('#logo img').dataset.found = 1</script>"""
+
+
+def test_a_closed_image_keeps_its_box_and_its_words(tmp_path: Path, browser: Browser) -> None:
+    context = browser.new_context()
+    with serving(tmp_path, {"": reply(f"{HEAD}{IMAGES}".encode())}) as site:
+        tab = opened(context, site.port)
+        assert tab.get_by_role("link", name="Acme").count() == 1
+        sizes = {
+            name: tab.evaluate(
+                "name => { const box = document.querySelector(`#${name} img`)"
+                ".getBoundingClientRect(); return [box.width, box.height] }",
+                name,
+            )
+            for name in ("logo", "wide", "plain", "pixel")
+        }
+        assert sizes == {
+            "logo": [160, 40], "wide": [300, 200], "plain": [60, 40], "pixel": [1, 1],
+        }  # fmt: skip
+        assert tab.get_attribute("#logo img", "data-found") == "1"
+    context.close()
+
+
+PLACE = (
+    "<div class=calendly-inline-widget data-url=https://calendly.com/acme style=height:630px></div>"
+)
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_content_of_a_closed_script_has_a_placeholder(
+    tmp_path: Path, browser: Browser, javascript: bool
+) -> None:
+    context = browser.new_context(java_script_enabled=javascript)
+    script = "<script src=https://assets.calendly.com/assets/external/widget.js></script>"
+    with serving(tmp_path, {"": reply(f"{HEAD}{PLACE}{script}".encode())}, change=approved) as site:
+        tab = opened(context, site.port)
+        context.route("https://*.calendly.com/**", lambda route: route.fulfill(body=""))
+        shown = tab.locator(".calendly-inline-widget .yc-h")
+        assert "Calendly" in shown.inner_text()
+        assert shown.get_by_role("button", name="Always allow Calendly").is_visible()
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(urlsplit(request.url).netloc))
+        shown.get_by_role("button", name="Load once").click()
+        shown.wait_for(state="detached")
+        assert ("assets.calendly.com" in asked) is javascript
+    context.close()
