@@ -61,13 +61,9 @@ def test_a_closed_form_says_whose_it_is_and_loses_nothing(
         assert tab.get_attribute("#f", "action") == "https://x.list-manage.com/subscribe/post"
         if javascript:
             assert tab.input_value("#mail") == "ann@example.com"
-            sent: list[str] = []
-            context.route("https://x.list-manage.com/**", lambda route: (
-                sent.append(route.request.url), route.fulfill(body="thanks")
-            ))  # fmt: skip
+            context.route("https://x.list-manage.com/**", lambda route: route.fulfill(body="yes"))
             tab.click("#send")
             tab.wait_for_url("https://x.list-manage.com/**")
-            assert len(sent) == 1
     context.close()
 
 

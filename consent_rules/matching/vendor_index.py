@@ -82,7 +82,8 @@ class Place:
         """What a page with this mark contains."""
         if self.kind is not PlaceKind.ELEMENT:
             return self.text
-        return max(reversed(_WORD.findall(self.text)), key=len)
+        words: list[str] = _WORD.findall(self.text)
+        return max(reversed(words), key=len)
 
 
 _WORD = re.compile(r"[A-Za-z_][\w-]*")

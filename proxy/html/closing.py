@@ -13,7 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from proxy.html.boundary import CompileContext, is_url_text
+from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
+from proxy.html.deferred import is_script_address
 from proxy.html.gates import Edit, EmbedPlace
 from proxy.html.resource import CLOSED_TYPE, Closing, Kind, Resource
 from proxy.html.source import UndecodableError
@@ -292,6 +294,7 @@ def _with_placeholder(
     """A frame shows the placeholder in its `srcdoc`, another element as its content."""
     if resource.tag == "iframe":
         place = _opening(resource, location, b" hidden", context)
+        place = _activated_frame(place, resource, location, context)
     else:
         tag = location.start_tag
         if resource.tag == "script" and location.end_tag is not None:
@@ -310,6 +313,20 @@ def _with_placeholder(
     return tuple(edits)
 
 
+def _activated_frame(
+    place: Edit, resource: Resource, location: SourceLocation, context: CompileContext
+) -> Edit:
+    """The start of a frame that another consent tool holds back: with its address once it is open.
+    The first attribute of a name counts, so an empty `src` behind it does not.
+    """
+    span = location.attrs.get(resource.attribute)
+    if span is None or resource.attribute == "src" or not marks_of(resource.element):
+        return place
+    address = _written(span.start_offset, span.end_offset, context)[len(resource.attribute) :]
+    name = context.source.body[place.start : place.end]
+    return replace(place, opened=name + b" src" + address + b" ")
+
+
 def _import_map(
     resource: Resource, location: SourceLocation, context: CompileContext
 ) -> tuple[Edit, ...]:
@@ -326,12 +343,13 @@ def _inert(
     edits = [opening]
     is_module = (resource.element.attr("data-type") or "").strip().lower() == "module"
     activated = b'type="module"' if is_module else b'type="text/javascript"'
-    for name in ("type", "data-src"):
+    held = next((one for one in location.attrs if is_script_address(one)), "")
+    for name in ("type", held):
         span = location.attrs.get(name)
-        if span is None or (name == "data-src" and "src" in location.attrs):
+        if span is None or (name == held and "src" in location.attrs):
             continue
         written = _written(span.start_offset, span.end_offset, context)
-        opened = activated if name == "type" else written[len(b"data-") :]
+        opened = activated if name == "type" else b"src" + written[len(name) :]
         edit = _edit(span.start_offset, span.end_offset, written, context)
         edits.append(replace(edit, opened=opened))
     return tuple(edits)
