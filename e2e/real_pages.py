@@ -27,6 +27,8 @@ from aiohttp import ClientSession, web
 from PIL import Image, ImageChops, ImageStat
 from playwright.async_api import Browser, Error, Page, Route, async_playwright
 
+from consent_rules.catalogue.load import catalogue
+from consent_rules.matching.hosts import HostClaims
 from e2e.chromium import FLAGS, LOOPBACK, executable
 from examples.demo.running import consent_proxy
 
@@ -57,7 +59,7 @@ _SITE = """
 [[site]]
 name = "{name}"
 hosts = {hosts}
-first_party = ["*.{domain}"]
+first_party = {first_party}
 upstream = "http://127.0.0.1:{origin}"
 audience = "marketing"
 """
@@ -252,6 +254,13 @@ async def _serve(pages: Mapping[str, bytes]) -> web.AppRunner:
     return runner
 
 
+def _first_party(host: str) -> list[str]:
+    """The hosts below a page's own that are its own too: none where a vendor has some of them."""
+    below = f"*.{host.removeprefix('www.')}"
+    claims = HostClaims((one, vendor.id) for vendor in catalogue().values() for one in vendor.hosts)
+    return [] if any(claims.overlapping(below)) else [below]
+
+
 def _config(hosts: set[str], proxy: int, admin: int, origin: int) -> str:
     names = {host: f"site-{number}" for number, host in enumerate(sorted(hosts))}
     head = _CONFIG.format(proxy=proxy, admin=admin, names=json.dumps(list(names.values())))
@@ -259,7 +268,7 @@ def _config(hosts: set[str], proxy: int, admin: int, origin: int) -> str:
         _SITE.format(
             name=name,
             hosts=json.dumps([host, "localhost"] if host == HOST else [host]),
-            domain=host.removeprefix("www."),
+            first_party=json.dumps(_first_party(host)),
             origin=origin,
         )
         for host, name in names.items()
