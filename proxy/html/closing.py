@@ -17,6 +17,7 @@ from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
 from proxy.html.deferred import is_script_address
 from proxy.html.gates import Edit, EmbedPlace
+from proxy.html.owners import vendor_ids
 from proxy.html.resource import CLOSED_TYPE, Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -367,7 +368,9 @@ no address, and no file is sent."""
 def _form(
     resource: Resource, location: SourceLocation, context: CompileContext
 ) -> tuple[Edit, ...]:
-    """A form leads to the preferences, and says so before its first field."""
+    """A form leads to the preferences, which ask about its vendor, and says so before its first
+    field.
+    """
     span = _attribute_span(resource, resource.attribute, context)
     if span is None:
         return ()
@@ -377,7 +380,9 @@ def _form(
         edits.append(_edit(end - 1, end, b">", context))
     added = _BY_FORM if resource.tag == "form" else _BY_BUTTON
     edits.append(_opening(resource, location, added, context))
-    edits.append(_attribute_edit(span, context.preferences_url, context))
+    asked = vendor_ids(context.owners(resource.urls))
+    query = f"?action=vendor:{min(asked)}" if asked else ""
+    edits.append(_attribute_edit(span, context.preferences_url + query, context))
     return tuple(edits)
 
 
