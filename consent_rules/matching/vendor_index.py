@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 
 import ahocorasick_rs
 
@@ -86,6 +87,7 @@ class Place:
         return max(reversed(words), key=len)
 
 
+_PICTURED = frozenset({"video", "map"})
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
 _BY_SCRIPT = {"script": PlaceKind.SCRIPT, "into": PlaceKind.NAMED}
 
@@ -108,6 +110,7 @@ class VendorIndex:
     __slots__ = (
         "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings",
         "_own_requests", "_own_with_star", "_owners", "_place_tokens", "_places", "globals",
+        "shown",
     )  # fmt: skip
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
@@ -144,6 +147,10 @@ class VendorIndex:
         self._own_requests = lru_cache(maxsize=_MAX_OWN_REQUESTS)(self._find_own_request)
         self.globals = frozenset(name for vendor in vendors for name in vendor.globals)
         """What the vendors' own code defines."""
+        self.shown = MappingProxyType(
+            {vendor.id: vendor for vendor in vendors if vendor.embed in _PICTURED}
+        )
+        """Vendors whose images stand for a video or a map."""
         self._owners = (*signatures.values(), *named.values())
         self._named = len(signatures)
         self._places = tuple(_place(one, vendor) for vendor in vendors for one in vendor.places)

@@ -386,16 +386,6 @@ def _form(
     return tuple(edits)
 
 
-_BY_TAG: dict[Closing, Callable[[Resource, SourceLocation, CompileContext], tuple[Edit, ...]]] = {
-    Closing.REMOVE: _removed,
-    Closing.NEUTRAL: _neutral,
-    Closing.PLACEHOLDER: _with_placeholder,
-    Closing.IMPORT_MAP: _import_map,
-    Closing.INERT: _inert,
-    Closing.FORM_ACTION: _form,
-}
-
-
 _DRAWINGS = frozenset({"svg", "math"})
 _VOID = frozenset({"img", "embed", "link", "meta", "input", "source", "track", "bgsound", "base"})
 
@@ -448,8 +438,6 @@ def _closed_value(
         value = "no-referrer"
     elif closing is Closing.OWN_FORM_ACTION:
         value = context.preferences_url
-    elif closing is Closing.PICTURE:
-        value = _picture(resource, context)
     elif closing is Closing.AMENDED:
         value = context.boundary.amend_policy(resource.text)
     elif closing is Closing.NESTED:
@@ -472,24 +460,61 @@ def _size(element: Element) -> tuple[int, int] | None:
     return int(found[0][1]), int(found[1][1])
 
 
-def _has_words(resource: Resource, context: CompileContext) -> bool:
-    """Whether a closed image gets a picture of its size with its words. Chromium gives a broken one
-    with an alternative text the text's box, not the image's; one without a text keeps its own.
+def _words_of(resource: Resource, context: CompileContext) -> str:
+    """What a closed image says: its alternative text, or of a video's or map's picture whose it is.
+
+    Chromium gives a broken image with such a text the text's box, not the image's; one without a
+    text keeps its own.
     """
+    words = context.source.word((resource.element.attr("alt") or "").strip())
+    if words or _is_tiny(resource.element):
+        return words
+    shown = context.boundary.index.shown
+    owners = vendor_ids(context.owners(resource.urls))
+    return next((shown[one].name for one in sorted(owners) if one in shown), "")
+
+
+_MAP_SIZE = re.compile(r"[?&;]size=([0-9]{2,4})x([0-9]{2,4})")
+_THUMBNAIL = (320, 180)
+
+
+def _picture_size(resource: Resource) -> tuple[int, int] | None:
     element = resource.element
+    size = _size(element)
+    if size is not None or (element.attr("alt") or "").strip():
+        return size
+    # A map says its size in its address; nothing says that of a video's picture.
+    found = next(filter(None, map(_MAP_SIZE.search, resource.urls)), None)
+    return _THUMBNAIL if found is None else (int(found[1]), int(found[2]))
+
+
+def _has_words(resource: Resource, context: CompileContext) -> bool:
+    """Whether a closed image gets a picture of its size with its words."""
     return (
-        bool((element.attr("alt") or "").strip())
-        and _size(element) is not None
-        and not _is_tiny(element)
+        not _is_tiny(resource.element)
+        and bool(_words_of(resource, context))
+        and _picture_size(resource) is not None
     )
 
 
-def _picture(resource: Resource, context: CompileContext) -> str:
-    """An image of a closed one's size that shows its alternative text."""
-    size = _size(resource.element)
-    assert size is not None
-    width, height = size
-    words = context.source.word(resource.element.attr("alt") or "")
+def _picture(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    """An image of a closed one's size that shows its words, in its place."""
+    span = _attribute_span(resource, resource.attribute, context)
+    size = _picture_size(resource)
+    if span is None or size is None:
+        return ()
+    words = _words_of(resource, context)
+    edits = [_attribute_edit(span, _drawn(words, *size), context)]
+    if not (resource.element.attr("alt") or "").strip():
+        named = html.escape(words).encode("ascii", "xmlcharrefreplace")
+        edits.append(_opening(resource, location, b' alt="' + named + b'"', context))
+    return tuple(edits)
+
+
+def _drawn(words: str, width: int, height: int) -> str:
+    """The address of a picture with words in its middle."""
     shown = html.escape(shorten(words, max(8, min(_LINE, width // 8)), placeholder="\u2026"))
     drawn = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
@@ -529,3 +554,14 @@ def _own_import_map(text: str, context: CompileContext) -> str:
     except (ValueError, RecursionError):
         return "{}"
     return json.dumps(without_closed(value)).replace("<", "\\u003c")
+
+
+_BY_TAG: dict[Closing, Callable[[Resource, SourceLocation, CompileContext], tuple[Edit, ...]]] = {
+    Closing.REMOVE: _removed,
+    Closing.NEUTRAL: _neutral,
+    Closing.PLACEHOLDER: _with_placeholder,
+    Closing.IMPORT_MAP: _import_map,
+    Closing.INERT: _inert,
+    Closing.FORM_ACTION: _form,
+    Closing.PICTURE: _picture,
+}

@@ -132,3 +132,28 @@ def test_a_closed_form_says_so(markup: str, place: EmbedPlace | None) -> None:
     found, embeds = closed(f"{markup}<input name=q>")
     assert [embed.place for embed in embeds] == ([] if place is None else [place])
     assert found.endswith((f">{SHOWN}<input name=q>", "><input name=q>"))
+
+
+@pytest.mark.parametrize(
+    ("image", "size", "alt"),
+    [
+        ('<img src="https://i.ytimg.com/vi/a/hq.jpg">', (320, 180), "YouTube"),
+        ('<img src="https://i.ytimg.com/vi/a/hq.jpg" alt="" width=48 height=36>', (48, 36), ""),
+        (
+            '<img src="https://maps.googleapis.com/maps/api/staticmap?center=x&amp;size=600x300">',
+            (600, 300),
+            "Google Maps",
+        ),
+        ('<img src="https://i.ytimg.com/vi/a/hq.jpg" alt=Tour>', None, ""),
+        ('<img src="https://i.ytimg.com/vi/a/hq.jpg" width=1 height=1>', None, ""),
+        ('<img src="https://www.facebook.com/tr?id=1">', None, ""),
+    ],
+)
+def test_a_videos_or_maps_picture_says_whose_it_is(
+    image: str, size: tuple[int, int] | None, alt: str
+) -> None:
+    found, _ = closed(image)
+    assert ("data:image/svg+xml" in found) is (size is not None)
+    if size is not None:
+        assert "width=%22{}%22 height=%22{}%22".format(*size) in found
+    assert f'<img alt="{alt}' in found if alt else True
