@@ -8,6 +8,9 @@ Patterns
             characters; the query is not part of the path.
     inline  literal text: a script that contains it belongs to the vendor.
     cookies cookie names; `*` stands for any run of characters.
+    places  where the vendor's script makes content on a page: a CSS selector; `script:TEXT`, the
+            element whose id an inline script with that text names, or behind that script;
+            `into:TEXT`, such an element alone.
 """
 
 from __future__ import annotations
@@ -64,6 +67,7 @@ class Vendor:
     signal: str = ""
     serves: tuple[Category, ...] = ()
     embed: str = ""
+    places: tuple[str, ...] = ()
     policy_url: str = ""
     cookie_details: tuple[CookieDetail, ...] = ()
     """The config's details of cookies; `cookie_details.details_of` adds the catalogue's."""

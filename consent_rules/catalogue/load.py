@@ -12,7 +12,7 @@ import tomli
 from consent_rules.categories import Category
 from consent_rules.vendors import BaaOffer, Vendor
 
-_TUPLES = ("hosts", "paths", "inline", "cookies", "globals")
+_TUPLES = ("hosts", "paths", "inline", "cookies", "globals", "places")
 
 
 def vendor_from_table(table: Mapping[str, Any]) -> Vendor:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 
 import ahocorasick_rs
 
@@ -60,6 +62,44 @@ class _Node:
     paths: list[tuple[int | None, PathGlob, Vendor, str]] = field(default_factory=list)
 
 
+class PlaceKind(StrEnum):
+    """How a vendor's snippet marks where its script makes content."""
+
+    ELEMENT = "an element that a selector finds"
+    SCRIPT = "the element that an inline script names, or behind that script"
+    NAMED = "the element that an inline script names"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A vendor's mark: `text` is a CSS selector, or what the inline script contains."""
+
+    kind: PlaceKind
+    text: str
+    vendor: str
+
+    @property
+    def token(self) -> str:
+        """What a page with this mark contains."""
+        if self.kind is not PlaceKind.ELEMENT:
+            return self.text
+        words: list[str] = _WORD.findall(self.text)
+        return max(reversed(words), key=len)
+
+
+_PICTURED = frozenset({"video", "map"})
+_WORD = re.compile(r"[A-Za-z_][\w-]*")
+_BY_SCRIPT = {"script": PlaceKind.SCRIPT, "into": PlaceKind.NAMED}
+
+
+def _place(written: str, vendor: Vendor) -> Place:
+    prefix, colon, text = written.partition(":")
+    kind = _BY_SCRIPT.get(prefix) if colon else None
+    if kind is None:
+        return Place(PlaceKind.ELEMENT, written, vendor.id)
+    return Place(kind, text, vendor.id)
+
+
 class VendorIndex:
     """All vendors' patterns, indexed once per configuration.
 
@@ -69,7 +109,8 @@ class VendorIndex:
 
     __slots__ = (
         "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings",
-        "_own_requests", "_own_with_star", "_owners", "globals",
+        "_own_requests", "_own_with_star", "_owners", "_place_tokens", "_places", "globals",
+        "shown",
     )  # fmt: skip
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
@@ -106,8 +147,14 @@ class VendorIndex:
         self._own_requests = lru_cache(maxsize=_MAX_OWN_REQUESTS)(self._find_own_request)
         self.globals = frozenset(name for vendor in vendors for name in vendor.globals)
         """What the vendors' own code defines."""
+        self.shown = MappingProxyType(
+            {vendor.id: vendor for vendor in vendors if vendor.embed in _PICTURED}
+        )
+        """Vendors whose images stand for a video or a map."""
         self._owners = (*signatures.values(), *named.values())
         self._named = len(signatures)
+        self._places = tuple(_place(one, vendor) for vendor in vendors for one in vendor.places)
+        self._place_tokens = _automaton([place.token for place in self._places])
         texts = [*signatures, *named]
         self._automaton = _automaton(texts)
 
@@ -197,6 +244,13 @@ class VendorIndex:
         known = readings(path) or (folded(normal_path(path)),)
         found = map(self._own_readings.find, known)
         return tuple(dict.fromkeys(vendor for vendor in found if vendor is not None))
+
+    def places_in(self, page: str) -> tuple[Place, ...]:
+        """The marks that a page may have of content that vendors' scripts make."""
+        if self._place_tokens is None:
+            return ()
+        hits = self._place_tokens.find_matches_as_indexes(page, overlapping=True)
+        return tuple(dict.fromkeys(self._places[number] for number, _, _ in hits))
 
     def vendors_of_text(self, text: str) -> tuple[str, ...]:
         """Ids of the vendors whose code an inline script holds, without repeats, in order."""

@@ -13,6 +13,7 @@ underneath, because a strict CSP allows no `style` attribute.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from markupsafe import Markup, escape
@@ -65,6 +66,7 @@ def frame_attribute(
             width="100%",
             height="100%",
             fills=True,
+            flat=False,
             allow=allow,
             prefix=prefix,
         )
@@ -77,8 +79,50 @@ def _words(vendor_id: str, vendor_name: str, kind: str, texts: Texts) -> dict[st
         "t": texts,
         "vendor_id": vendor_id,
         "vendor_name": vendor_name,
+        "closed": texts["placeholder.closed"],
         "sentence": texts.say(f"placeholder.{placeholder_kind(kind)}", vendor=vendor_name),
     }
+
+
+def form_notice(
+    vendor_id: str,
+    vendor_name: str,
+    texts: Texts,
+    *,
+    allow: bool = True,
+    prefix: str = PREFIX,
+) -> str:
+    """The notice at the start of a closed form: whose it is, and what opens it.
+
+    `allow=False` where no choice opens it: it says so instead.
+    """
+    words = {
+        **_words(vendor_id, vendor_name, "form", texts),
+        "sentence": texts.say("placeholder.send", vendor=vendor_name),
+        "closed": texts["placeholder.unsent"],
+    }
+    return _notice(words, allow=allow, prefix=prefix)
+
+
+def content_notice(
+    vendor_id: str,
+    vendor_name: str,
+    kind: str,
+    texts: Texts,
+    *,
+    allow: bool = True,
+    prefix: str = PREFIX,
+) -> str:
+    """The notice before a text that a script would have made into content: a quoted post."""
+    return _notice(_words(vendor_id, vendor_name, kind, texts), allow=allow, prefix=prefix)
+
+
+def _notice(words: Mapping[str, object], *, allow: bool, prefix: str) -> str:
+    return (
+        environment()
+        .get_template("placeholder.html")
+        .render(**words, flat=True, fills=True, allow=allow, prefix=prefix)
+    )
 
 
 def placeholder_html(
@@ -109,6 +153,7 @@ def placeholder_html(
             width=wide or "100%",
             height=high,
             fills=wide is None,
+            flat=False,
             allow=allow,
             prefix=prefix,
         )

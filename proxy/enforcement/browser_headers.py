@@ -41,13 +41,12 @@ PERMISSIONS_POLICY = istr("Permissions-Policy")
 OPENER_POLICY = istr("Cross-Origin-Opener-Policy")
 X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
 
-# Features by which a browser itself reports to advertisers (https://privacysandbox.google.com).
-# Chromium took most of them out again and warns in the console of names that it no longer knows;
-# older ones still obey.
-_AD_FEATURES = (
-    "browsing-topics", "attribution-reporting", "join-ad-interest-group", "run-ad-auction",
-    "shared-storage", "private-aggregation",
-)  # fmt: skip
+# A feature by which a browser itself reports to advertisers (https://privacysandbox.google.com).
+# Chromium took the others out again (attribution-reporting, join-ad-interest-group,
+# run-ad-auction, shared-storage, private-aggregation) and warns in the console of names that it no
+# longer knows;
+# what would use them in an older one is a closed vendor's script, or `attributionsrc`.
+_AD_FEATURES = ("browsing-topics",)
 _SENSORS = tuple(map(str, Sensor))
 _ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
 

@@ -273,6 +273,8 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
         return frozenset() if amended == resource.text else frozenset({RESERVED})
     if kind is Kind.FORM and any(map(context.is_own_endpoint, resource.urls)):
         return frozenset({RESERVED})
+    if kind is Kind.CONTENT:
+        return resource.marks
     if kind is Kind.MARKED_SCRIPT:
         found = map(known_vendor, context.boundary.index.vendors_of_text(resource.text))
         return frozenset((*found, *context.owners(resource.urls))) or resource.marks

@@ -8,11 +8,16 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
+from textwrap import shorten
 from typing import Any
+from urllib.parse import quote
 
 from proxy.html.boundary import CompileContext, is_url_text
+from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
-from proxy.html.gates import Edit
+from proxy.html.deferred import is_script_address
+from proxy.html.gates import Edit, EmbedPlace
+from proxy.html.owners import vendor_ids
 from proxy.html.resource import CLOSED_TYPE, Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -41,17 +46,52 @@ def code_span(resource: Resource, context: CompileContext) -> tuple[int, int]:
 
 def closed_form(resource: Resource, context: CompileContext) -> Closing:
     """How to close this very resource: what shows nothing needs no placeholder."""
-    if resource.closing is not Closing.PLACEHOLDER:
-        return resource.closing
+    closing = resource.closing
+    if closing is Closing.FORM_ACTION and any(map(context.is_own_endpoint, resource.urls)):
+        return Closing.OWN_FORM_ACTION
+    if closing is Closing.PICTURE:
+        return closing if _has_words(resource, context) else Closing.EMPTY
+    if closing is not Closing.PLACEHOLDER:
+        return closing
     if _is_tiny(resource.element):
         return Closing.EMPTY
-    if resource.tag != "iframe" and (
-        context.hydrates
-        or context.scan.fragile
-        or resource.element.closest("template,select,svg,math") is not None
-    ):
+    if resource.tag != "iframe" and not _may_grow(resource.element, context):
         return Closing.EMPTY
     return Closing.PLACEHOLDER
+
+
+def embed_place(resource: Resource, closing: Closing, context: CompileContext) -> EmbedPlace | None:
+    """Where a placeholder of the resource stands; None where it has none."""
+    if closing is Closing.PLACEHOLDER:
+        if resource.tag == "iframe":
+            return EmbedPlace.FRAME
+        has_text = resource.tag == "blockquote" and bool(resource.element.text.strip())
+        return EmbedPlace.TEXT if has_text else EmbedPlace.CONTENT
+    if closing is Closing.FORM_ACTION and _holds_notice(resource, context):
+        return EmbedPlace.FORM
+    return None
+
+
+def _may_grow(element: Element, context: CompileContext) -> bool:
+    """Whether an element more changes nothing but what it adds: not where a framework counts them,
+    nor where it would end what it stands in.
+    """
+    return not (
+        context.hydrates
+        or context.scan.fragile
+        or element.closest("template,select,svg,math") is not None
+    )
+
+
+def _holds_notice(resource: Resource, context: CompileContext) -> bool:
+    element = resource.element
+    return (
+        resource.tag == "form"
+        and is_html(element)
+        and not _is_tiny(element)
+        and _may_grow(element, context)
+        and element.closest("table") is None
+    )
 
 
 def _is_tiny(element: Element) -> bool:
@@ -258,9 +298,12 @@ def _with_placeholder(
     """A frame shows the placeholder in its `srcdoc`, another element as its content."""
     if resource.tag == "iframe":
         place = _opening(resource, location, b" hidden", context)
+        place = _activated_frame(place, resource, location, context)
     else:
-        end = location.start_tag.end_offset
-        place = _edit(end - 1, end, _written(end - 1, end, context), context)
+        tag = location.start_tag
+        if resource.tag == "script" and location.end_tag is not None:
+            tag = location.end_tag
+        place = _edit(tag.end_offset - 1, tag.end_offset, b">", context)
     edits = [place]
     span = _attribute_span(resource, resource.attribute, context)
     if span is not None:
@@ -272,6 +315,20 @@ def _with_placeholder(
             _attribute_edit((sandbox.start_offset, sandbox.end_offset), _OWN_SANDBOX, context)
         )
     return tuple(edits)
+
+
+def _activated_frame(
+    place: Edit, resource: Resource, location: SourceLocation, context: CompileContext
+) -> Edit:
+    """The start of a frame that another consent tool holds back: with its address once it is open.
+    The first attribute of a name counts, so an empty `src` behind it does not.
+    """
+    span = location.attrs.get(resource.attribute)
+    if span is None or resource.attribute == "src" or not marks_of(resource.element):
+        return place
+    address = _written(span.start_offset, span.end_offset, context)[len(resource.attribute) :]
+    name = context.source.body[place.start : place.end]
+    return replace(place, opened=name + b" src" + address + b" ")
 
 
 def _import_map(
@@ -290,24 +347,43 @@ def _inert(
     edits = [opening]
     is_module = (resource.element.attr("data-type") or "").strip().lower() == "module"
     activated = b'type="module"' if is_module else b'type="text/javascript"'
-    for name in ("type", "data-src"):
+    held = next((one for one in location.attrs if is_script_address(one)), "")
+    for name in ("type", held):
         span = location.attrs.get(name)
-        if span is None or (name == "data-src" and "src" in location.attrs):
+        if span is None or (name == held and "src" in location.attrs):
             continue
         written = _written(span.start_offset, span.end_offset, context)
-        opened = activated if name == "type" else written[len(b"data-") :]
+        opened = activated if name == "type" else b"src" + written[len(name) :]
         edit = _edit(span.start_offset, span.end_offset, written, context)
         edits.append(replace(edit, opened=opened))
     return tuple(edits)
 
 
-_BY_TAG: dict[Closing, Callable[[Resource, SourceLocation, CompileContext], tuple[Edit, ...]]] = {
-    Closing.REMOVE: _removed,
-    Closing.NEUTRAL: _neutral,
-    Closing.PLACEHOLDER: _with_placeholder,
-    Closing.IMPORT_MAP: _import_map,
-    Closing.INERT: _inert,
-}
+_BY_FORM = b" method=post target=_blank enctype=application/x-www-form-urlencoded"
+_BY_BUTTON = b" formmethod=post formtarget=_blank formenctype=application/x-www-form-urlencoded"
+"""Where a closed form leads opens beside the page, so that what was typed is still there; it is in
+no address, and no file is sent."""
+
+
+def _form(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    """A form leads to the preferences, which ask about its vendor, and says so before its first
+    field.
+    """
+    span = _attribute_span(resource, resource.attribute, context)
+    if span is None:
+        return ()
+    edits = []
+    if _holds_notice(resource, context):
+        end = location.start_tag.end_offset
+        edits.append(_edit(end - 1, end, b">", context))
+    added = _BY_FORM if resource.tag == "form" else _BY_BUTTON
+    edits.append(_opening(resource, location, added, context))
+    asked = vendor_ids(context.owners(resource.urls))
+    query = f"?action=vendor:{min(asked)}" if asked else ""
+    edits.append(_attribute_edit(span, context.preferences_url + query, context))
+    return tuple(edits)
 
 
 _DRAWINGS = frozenset({"svg", "math"})
@@ -360,7 +436,7 @@ def _closed_value(
     if resource.kind is Kind.REFERRER and resource.tag == "meta":
         # The header's; with nothing in it browsers complain.
         value = "no-referrer"
-    elif closing is Closing.FORM_ACTION:
+    elif closing is Closing.OWN_FORM_ACTION:
         value = context.preferences_url
     elif closing is Closing.AMENDED:
         value = context.boundary.amend_policy(resource.text)
@@ -369,6 +445,84 @@ def _closed_value(
     elif closing is Closing.STYLE_ATTRIBUTE:
         value = _own_style(resource.text, context)
     return value
+
+
+_SIZE = re.compile(r"\s*([0-9]{1,4})(?:\.[0-9]+)?\s*(?:px)?\s*\Z")
+_LINE = 40
+"""Characters of a line in the picture that stands for a closed one."""
+
+
+def _size(element: Element) -> tuple[int, int] | None:
+    """The box of an image in pixels, where its attributes say it."""
+    found = [_SIZE.match(element.attr(name) or "") for name in ("width", "height")]
+    if found[0] is None or found[1] is None:
+        return None
+    return int(found[0][1]), int(found[1][1])
+
+
+def _words_of(resource: Resource, context: CompileContext) -> str:
+    """What a closed image says: its alternative text, or of a video's or map's picture whose it is.
+
+    Chromium gives a broken image with such a text the text's box, not the image's; one without a
+    text keeps its own.
+    """
+    words = context.source.word((resource.element.attr("alt") or "").strip())
+    if words or _is_tiny(resource.element):
+        return words
+    shown = context.boundary.index.shown
+    owners = vendor_ids(context.owners(resource.urls))
+    return next((shown[one].name for one in sorted(owners) if one in shown), "")
+
+
+_MAP_SIZE = re.compile(r"[?&;]size=([0-9]{2,4})x([0-9]{2,4})")
+_THUMBNAIL = (320, 180)
+
+
+def _picture_size(resource: Resource) -> tuple[int, int] | None:
+    element = resource.element
+    size = _size(element)
+    if size is not None or (element.attr("alt") or "").strip():
+        return size
+    # A map says its size in its address; nothing says that of a video's picture.
+    found = next(filter(None, map(_MAP_SIZE.search, resource.urls)), None)
+    return _THUMBNAIL if found is None else (int(found[1]), int(found[2]))
+
+
+def _has_words(resource: Resource, context: CompileContext) -> bool:
+    """Whether a closed image gets a picture of its size with its words."""
+    return (
+        not _is_tiny(resource.element)
+        and bool(_words_of(resource, context))
+        and _picture_size(resource) is not None
+    )
+
+
+def _picture(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    """An image of a closed one's size that shows its words, in its place."""
+    span = _attribute_span(resource, resource.attribute, context)
+    size = _picture_size(resource)
+    if span is None or size is None:
+        return ()
+    words = _words_of(resource, context)
+    edits = [_attribute_edit(span, _drawn(words, *size), context)]
+    if not (resource.element.attr("alt") or "").strip():
+        named = html.escape(words).encode("ascii", "xmlcharrefreplace")
+        edits.append(_opening(resource, location, b' alt="' + named + b'"', context))
+    return tuple(edits)
+
+
+def _drawn(words: str, width: int, height: int) -> str:
+    """The address of a picture with words in its middle."""
+    shown = html.escape(shorten(words, max(8, min(_LINE, width // 8)), placeholder="\u2026"))
+    drawn = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+        '<rect width="100%" height="100%" fill="none" stroke="#8888"/>'
+        '<text x="50%" y="50%" fill="#777" font-family="sans-serif" font-size="14" '
+        f'text-anchor="middle" dominant-baseline="middle">{shown}</text></svg>'
+    )
+    return "data:image/svg+xml," + quote(drawn, safe=" =:/'()!*,;@$-_.~")
 
 
 def _own_style(value: str, context: CompileContext) -> str:
@@ -400,3 +554,14 @@ def _own_import_map(text: str, context: CompileContext) -> str:
     except (ValueError, RecursionError):
         return "{}"
     return json.dumps(without_closed(value)).replace("<", "\\u003c")
+
+
+_BY_TAG: dict[Closing, Callable[[Resource, SourceLocation, CompileContext], tuple[Edit, ...]]] = {
+    Closing.REMOVE: _removed,
+    Closing.NEUTRAL: _neutral,
+    Closing.PLACEHOLDER: _with_placeholder,
+    Closing.IMPORT_MAP: _import_map,
+    Closing.INERT: _inert,
+    Closing.FORM_ACTION: _form,
+    Closing.PICTURE: _picture,
+}

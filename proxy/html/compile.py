@@ -23,7 +23,15 @@ from proxy.html.boundary import (
     inline_code,
     owners_of,
 )
-from proxy.html.closing import closed_form, code_span, edits_of, nothing_at, resource_span
+from proxy.html.closing import (
+    closed_form,
+    code_span,
+    edits_of,
+    embed_place,
+    nothing_at,
+    resource_span,
+)
+from proxy.html.content_places import content_places
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, Gate, Page
 from proxy.html.inline_remnants import Remains, code_of, remnants
@@ -143,7 +151,7 @@ def findings(
     context = CompileContext(source, scanned, boundary, url, bases, depth, hydration=hydration)
     # Of a part nobody knows whom the rest asks: there such a hint stays closed.
     context.hinted = {} if is_part else hint_owners(context)
-    for resource in scanned.resources:
+    for resource in (*scanned.resources, *content_places(context)):
         owners = owners_of(resource, context)
         if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:
             continue
@@ -168,12 +176,13 @@ def _finding(
     span = resource_span(resource, context) if closing in _WHOLE else None
     start, end = (edits[0].start, edits[0].end) if span is None else map(real, span)
     embed = None
-    if closing is Closing.PLACEHOLDER:
+    place = embed_place(resource, closing, context)
+    if place is not None:
         embed = Embed(
             owner=min(owners, key=str, default=UNREADABLE_HOST),
             width=resource.element.attr("width") or "",
             height=resource.element.attr("height") or "",
-            is_frame=resource.tag == "iframe",
+            place=place,
         )
     code_from, code_to = code_span(resource, context)
     return OwnedResource(

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from consent_rules.matching.urls import strip_url
+from proxy.html.cmp_markup import HELD_ADDRESS
 from proxy.html.css import css_urls
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
@@ -79,7 +80,7 @@ def is_loaded_name(name: str) -> bool:
     if name in _NATIVE or len(name) > _MAX_NAME_LENGTH:
         return False
     if not name.startswith("data-"):
-        return name.endswith(("src", "srcset"))
+        return name.endswith(("src", "srcset")) or name == HELD_ADDRESS
     named = name.removeprefix("data-")
     return bool(_LOADED.fullmatch(named) or _LED_TO.fullmatch(named))
 
@@ -100,14 +101,21 @@ def deferring_names(lowered: bytes) -> frozenset[str]:
         name = _NAME_BEFORE.search(lowered, max(0, match.start() - _MAX_NAME_LENGTH), match.end())
         if name is not None:
             found.add(name[0])
+    if HELD_ADDRESS.encode() in lowered:
+        found.add(HELD_ADDRESS.encode())
     return frozenset(name.decode("ascii") for name in found)
 
 
 def script_addresses(element: Element, reading: Reading) -> Iterator[tuple[str, str]]:
     """The URL attributes of a script that is held back: `data-src`, `data-rocket-src`."""
     for name in element.attrs:
-        if name not in _NATIVE and name.endswith("src") and (url := reading.value(element, name)):
+        if is_script_address(name) and (url := reading.value(element, name)):
             yield name, url
+
+
+def is_script_address(name: str) -> bool:
+    """Whether what holds scripts back keeps their address in an attribute of this name."""
+    return name == HELD_ADDRESS or (name not in _NATIVE and name.endswith("src"))
 
 
 @lru_cache(maxsize=8192)
@@ -137,6 +145,8 @@ def deferred_resources(
     closing = Closing.EMPTY
     if tag == "iframe" or (_SHOWN.fullmatch(name) and _is_empty_holder(element, tag)):
         closing = Closing.PLACEHOLDER
+    elif tag == "img" and name.endswith("src"):
+        closing = Closing.PICTURE
     yield Resource(_SELF_LOADING.get(tag, Kind.DEFERRED), element, name, closing, urls)
 
 

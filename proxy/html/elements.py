@@ -120,10 +120,10 @@ def _svg_script(element: Element, reading: Reading) -> Iterator[Resource]:
 
 def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> Iterator[Resource]:
     found = [(name, url) for name in names if (url := reading.value(element, name))]
-    if element.attr("type") and (marks := marks_of(element)):
-        yield from _marked_script(element, marks, found, reading)
     if reading.deferring:
         found += (one for one in script_addresses(element, reading) if one[0] not in names)
+    if element.attr("type") and (marks := marks_of(element)):
+        yield from _marked_script(element, marks, found)
     for name, url in found:
         code = _data_text(url)
         if code is not None:
@@ -138,13 +138,11 @@ def _marked_script(
     element: Element,
     marks: frozenset[Owner],
     found: list[tuple[str, str]],
-    reading: Reading,
 ) -> Iterator[Resource]:
     """A script that another consent tool holds back: owned by its vendor, and activated when it
     opens.
     """
-    later = reading.value(element, "data-src") if not found else None
-    urls = tuple(url for _, url in found) or ((later,) if later else ())
+    urls = tuple(url for _, url in found)
     text = "" if urls else element.text
     if text:
         yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, text=text)
@@ -192,7 +190,8 @@ def _image(element: Element, reading: Reading) -> Iterator[Resource]:
     kind = Kind.IMAGE if element.tag == "img" else Kind.MEDIA
     url = reading.value(element, "src")
     if url:
-        yield Resource(kind, element, "src", Closing.EMPTY, (url,))
+        closing = Closing.PICTURE if kind is Kind.IMAGE else Closing.EMPTY
+        yield Resource(kind, element, "src", closing, (url,))
     candidates = reading.value(element, "srcset")
     if candidates:
         yield Resource(kind, element, "srcset", Closing.EMPTY, srcset_urls(candidates))

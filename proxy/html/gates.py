@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from proxy.html.frameworks import Hydration
 from proxy.html.owners import Owner, vendor_ids
@@ -21,16 +22,23 @@ class Edit:
     opened: bytes | None = None
 
 
+class EmbedPlace(StrEnum):
+    """Where the placeholder of an embed stands."""
+
+    FRAME = "in the frame"
+    CONTENT = "in or behind the element that a script fills"
+    TEXT = "before the text that the page has in its stead"
+    FORM = "in the form, before its fields"
+
+
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """A visible frame, or with `is_frame` unset what a script makes one in. Sizes are as the page
-    gives them: "560", "100%", or "".
-    """
+    """What a placeholder stands for. Sizes are as the page gives them: "560", "100%", or ""."""
 
     owner: Owner
     width: str
     height: str
-    is_frame: bool = True
+    place: EmbedPlace
 
 
 @dataclass(frozen=True, slots=True)

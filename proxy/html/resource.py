@@ -29,6 +29,7 @@ class Kind(StrEnum):
     HINT = "hint"
     CSS = "css"
     FORM = "form"
+    CONTENT = "content that a script makes"
     PING = "ping"
     REFRESH = "refresh"
     REFERRER = "referrer policy"
@@ -48,7 +49,9 @@ class Closing(StrEnum):
     CSS_URL = "the URL is taken out of the style"
     STYLE_ATTRIBUTE = "the URLs are taken out of the attribute"
     NESTED = "the nested page is gated"
-    FORM_ACTION = "the form leads to the preferences"
+    FORM_ACTION = "the form leads to the preferences, beside the page, and says whose it is"
+    OWN_FORM_ACTION = "the form leads to the preferences"
+    PICTURE = "the image's address is that of a picture of its size, with its alternative text"
     IMPORT_MAP = "the entries are taken out"
     AMENDED = "it lets the banner's forms work, too"
     INERT = "it stays as the page has it, and is not run"
@@ -81,7 +84,8 @@ class Resource:
     css: tuple[int, int] | None = None
     imported: bool = False
     marks: frozenset[Owner] = frozenset()
-    """What must be open for a marked script, if no vendor owns it."""
+    """What must be open for a marked script, if no vendor owns it; for content that a script makes,
+    whose script that is."""
     scripting: bool = False
     """Whether it was found as a browser with JavaScript reads the page."""
 

@@ -49,6 +49,8 @@ class Scan:
     body_at: int | None
     """Where the body's content begins; None where no <body> tag says so."""
     fragile: bool
+    documents: tuple[Document, ...] = ()
+    """The page as each kind of browser reads it."""
     declaration_at: tuple[int, ...] = ()
     """Where elements marked for the cookie declaration begin to hold something."""
     readings: Readings | None = None
@@ -122,6 +124,7 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
         foot_at=slot_at if foot_is_safe else body_at,
         body_at=body_at,
         fragile=_is_fragile(tags, views),
+        documents=tuple(view.document for view in views),
         declaration_at=_declarations(tags, views),
         readings=_readings(views, len(marked)),
     )

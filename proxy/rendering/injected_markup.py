@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
-from consent_rules.categories import Audience
+from consent_rules.categories import Audience, Category
 from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme
 from consent_rules.decision import UNCHOOSABLE, Decision
@@ -26,13 +26,18 @@ from proxy.banner.injected_scripts import (
     restore,
     stubs,
 )
-from proxy.banner.placeholder import frame_attribute, placeholder_html
+from proxy.banner.placeholder import (
+    content_notice,
+    form_notice,
+    frame_attribute,
+    placeholder_html,
+)
 from proxy.banner.presenters import banner_view, has_sale_or_sharing, page_state, used_categories
 from proxy.banner.texts import Texts
 from proxy.cookies.own_storage import own_storage
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.frameworks import Hydration
-from proxy.html.gates import Embed, Page
+from proxy.html.gates import Embed, EmbedPlace, Page
 from proxy.html.owners import KnownVendor, Owner, UnknownHost
 from proxy.html.resource import Kind as ResourceKind
 from proxy.rendering.open_owners import open_owners
@@ -56,6 +61,8 @@ class Injection:
     declared: tuple[str, ...] = ()
     gpp: tuple[str, ...] = ()
     saved_form: bool = False
+    placeholders: bool = False
+    """Placeholders though nothing else is visible: in a part of a page."""
 
 
 def may_be_allowed(decision: Decision, vendor: str) -> bool:
@@ -177,7 +184,7 @@ def own_markup(
         _markup(link),
         _markup(banner),
         OwnAssets(tuple(scripts), tuple(styles)),
-        placeholder if injection.visible else None,
+        placeholder if injection.visible or injection.placeholders else None,
     )
 
 
@@ -226,6 +233,9 @@ def closed_tools(page: Page, decision: Decision) -> frozenset[str]:
     return closed | tools_named(page.body) if has_unknown else closed
 
 
+_TRACKING = frozenset({Category.ADVERTISING, Category.ANALYTICS, Category.SESSION_REPLAY})
+
+
 def _placeholder(
     embed: Embed,
     vendors: Mapping[str, Vendor],
@@ -237,12 +247,17 @@ def _placeholder(
 ) -> str:
     owner = embed.owner
     vendor = vendors.get(owner.id) if isinstance(owner, KnownVendor) else None
-    if vendor is not None and not vendor.embed:
+    is_form = embed.place is EmbedPlace.FORM
+    if vendor is not None and not vendor.embed and vendor.category in _TRACKING and not is_form:
         return ""  # a tracker's frame shows nothing
     name = vendor.name if vendor is not None else _name(owner)
     kind = vendor.embed if vendor is not None else "other"
     allow = vendor is not None and may_be_allowed(decision, vendor.id)
-    if embed.is_frame:
+    if is_form:
+        return form_notice(str(owner), name, texts, allow=allow, prefix=prefix)
+    if embed.place is EmbedPlace.TEXT:
+        return content_notice(str(owner), name, kind, texts, allow=allow, prefix=prefix)
+    if embed.place is EmbedPlace.FRAME:
         return frame_attribute(
             str(owner), name, kind, texts, theme, allow=allow, prefix=prefix, return_to=return_to
         )

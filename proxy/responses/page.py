@@ -107,9 +107,11 @@ def _injection(request: web.BaseRequest, page: Page) -> Injection:
     if destination in EMBEDDED_DESTINATIONS:
         # The page around it carries the banner.
         return Injection(visible=False)
-    # Fetched by a script: a whole page may replace the present one, a part of one is left to the
-    # site.
-    return Injection() if page.is_document else Injection(signals=False, visible=False)
+    # Fetched by a script: a whole page may replace the present one; a part of one goes into a page
+    # that has our markup.
+    if page.is_document:
+        return Injection()
+    return Injection(signals=False, visible=False, placeholders=True)
 
 
 def _variant(

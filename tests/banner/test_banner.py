@@ -20,7 +20,7 @@ from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.theme import Palette, Theme, contrast, text_on, theme_of
 from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import banner_html, head_html, link_html, preferences_page, safe_url
-from proxy.banner.placeholder import KINDS, placeholder_html
+from proxy.banner.placeholder import KINDS, form_notice, placeholder_html
 from proxy.banner.texts import Texts, languages
 from proxy.banner.views import BannerView, CategoryView, PageState, PreferencesView, VendorView
 
@@ -462,6 +462,32 @@ def test_placeholder_names_the_company_and_offers_the_way(kind: str, texts: Text
     patient = placeholder_html("you-tube", "YouTube", kind, "560", "315", texts, allow=False)
     assert "vendor:" not in patient
     assert texts["placeholder.closed"] in patient
+
+
+def test_a_closed_forms_notice_says_where_it_goes_and_offers_the_way(texts: Texts) -> None:
+    html = form_notice("mailchimp", "Mailchimp", texts)
+    assert texts.say("placeholder.send", vendor="Mailchimp") in html
+    assert 'form="yc-o" name="action" value="once:mailchimp"' in html
+    assert "<svg" not in html
+    patient = form_notice("mailchimp", "Mailchimp", texts, allow=False)
+    assert "once:" not in patient
+    assert texts["placeholder.unsent"] in patient
+
+
+def test_search_engines_take_no_snippet_from_what_is_ours(
+    english: Texts, categories: Categories
+) -> None:
+    """Google knows the attribute on <div>, <section> and <span> only."""
+    view = BannerView("A", "/privacy", categories())
+    for html in (
+        banner_html(view, english),
+        link_html(english, "/a"),
+        placeholder_html("v", "V", "video", None, None, english),
+        form_notice("v", "V", english),
+    ):
+        tag = html.lstrip()[1:].partition(">")[0]
+        assert tag.split()[0] in {"div", "section", "span"}
+        assert "data-nosnippet" in tag.split()
 
 
 @pytest.mark.parametrize(
