@@ -19,6 +19,7 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.http.access_record import UPSTREAM_SECONDS
 from proxy.http.adapters.interim_connector import ON_INTERIM, interim_listener
 from proxy.http.adapters.writer import has_control
 from proxy.http.targets import split_target
@@ -123,6 +124,8 @@ async def send_request(
     if request.body_exists:
         body = DownstreamBody(request, timeouts, stall)
     interim_listener.set(request.get(ON_INTERIM))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     try:
         async with stall:
             response = await session.request(
@@ -139,6 +142,7 @@ async def send_request(
         raise explain_error(exc, request, origin, timeouts, stalled=stall.expired()) from exc
     finally:
         interim_listener.set(None)
+        request[UPSTREAM_SECONDS] = loop.time() - began
 
     try:
         if response.status == 101 and not upgrade:
