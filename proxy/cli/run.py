@@ -13,14 +13,22 @@ from urllib.parse import urlencode
 import typer
 
 from consent_rules.config.load import format_problem
-from proxy.cli.options import PROBLEMS, USAGE, ConfigOption, JsonOption, open_config, stop
+from proxy.cli.options import (
+    CONFIG_FILE,
+    PROBLEMS,
+    USAGE,
+    ConfigOption,
+    JsonOption,
+    open_config,
+    stop,
+)
 from proxy.config.file import ConfigFile
 from proxy.config.variables import LogLines, hidden
 
 _log = logging.getLogger("consent_proxy.cli")
 
 
-def run(config: ConfigOption) -> None:
+def run(config: ConfigOption = CONFIG_FILE) -> None:
     """Serve. A saved config is reloaded by itself, and on SIGHUP; SIGTERM drains and stops."""
     from proxy.service import serve_config
 
@@ -41,7 +49,7 @@ def purge(
     url: Annotated[
         str, typer.Argument(help="A URL, or the beginning of URLs with * at its end; * is all.")
     ],
-    config: ConfigOption,
+    config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
     """Purge a URL from the running proxy's cache."""

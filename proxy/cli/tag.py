@@ -31,7 +31,17 @@ from consent_rules.vendors import Vendor
 from consent_rules.wording import category_words, quoted
 from proxy.cli.changes import print_changes
 from proxy.cli.config_edit import ConfigEdit, read_for_change
-from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, print_json, stop, today
+from proxy.cli.options import (
+    CONFIG_FILE,
+    PROBLEMS,
+    USAGE,
+    ConfigOption,
+    JsonOption,
+    console,
+    print_json,
+    stop,
+    today,
+)
 
 tags = typer.Typer(
     name="tag",
@@ -40,7 +50,6 @@ tags = typer.Typer(
     rich_markup_mode=None,
 )
 
-FileOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
 SitesOption = Annotated[
     list[str] | None, typer.Option("--site", "-s", help="A site's name; may be given again.")
 ]
@@ -55,7 +64,6 @@ DryOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")]
 
-_FILE = Path("consent-proxy.toml")
 _SPAN = re.compile(r"([0-9]{1,4}) ?(d|days?|w|weeks?|m|months?|y|years?)")
 
 
@@ -86,7 +94,7 @@ def add(
         Path | None,
         typer.Option("--into", help="Write it into this file, one that the config includes."),
     ] = None,
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     yes: YesOption = False,
     dry_run: DryOption = False,
     as_json: JsonOption = False,
@@ -136,7 +144,7 @@ def add(
 
 @tags.command("list")
 def list_tags(
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     site: Annotated[str, typer.Option("--site", "-s", help="Only this site.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -187,7 +195,7 @@ def expire(
         str | None, typer.Option("--on", help="The day from which it is closed. Default: today.")
     ] = None,
     site: SitesOption = None,
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     yes: YesOption = False,
     dry_run: DryOption = False,
     as_json: JsonOption = False,
@@ -213,7 +221,7 @@ def expire(
 def remove(
     vendor: VendorArgument,
     site: SitesOption = None,
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     yes: YesOption = False,
     dry_run: DryOption = False,
     as_json: JsonOption = False,

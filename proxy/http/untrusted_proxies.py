@@ -17,8 +17,8 @@ _MAX_WARNINGS = 5
 class UntrustedProxies:
     """Logs, once for each address, that a peer forwards requests without being trusted.
 
-    Behind a server that ends TLS the visitor's scheme is then taken for `http`: the origin redirects
-    to https without end, and the preference cookie has no `Secure`.
+    Behind a server that ends TLS the visitor's scheme is then taken for `http`: the origin
+    redirects to https without end, and the preference cookie has no `Secure`.
     """
 
     def __init__(self) -> None:

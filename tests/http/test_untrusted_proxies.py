@@ -35,7 +35,8 @@ async def test_it_is_logged_once_with_the_line_to_add(
     advice = re.search(r"trusted_proxies = .*$", lines[0])
     assert advice is not None
     followed = config_text(1).replace(TRUSTED, advice[0])
-    (network,) = load_config(followed, "c.toml", today=datetime.date(2026, 11, 29)).config.proxy.trusted_proxies
+    config = load_config(followed, "c.toml", today=datetime.date(2026, 11, 29)).config
+    (network,) = config.proxy.trusted_proxies
     assert str(network) == "127.0.0.1/32"
 
 
