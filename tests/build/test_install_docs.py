@@ -76,7 +76,7 @@ def test_caddy(tmp_path: Path) -> None:
     if (caddy := shutil.which("caddy")) is not None:
         file = tmp_path / "Caddyfile"
         file.write_text(FILES["Caddyfile"])
-        command = [caddy, "adapt", "--config", file, "--validate"]
+        command = [caddy, "adapt", "--config", str(file), "--validate"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
