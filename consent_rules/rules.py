@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 
 from consent_rules.categories import Audience
@@ -21,16 +22,27 @@ from consent_rules.wording import quoted
 
 @dataclass(frozen=True, slots=True)
 class TagRule:
-    """A vendor's approval on a site."""
+    """A vendor's approval on a site: on `pages`, less `except_pages`."""
 
     vendor: str
     pages: tuple[str, ...]
     approved_on: datetime.date
     expires: datetime.date
     baa: bool
+    except_pages: tuple[str, ...] = ()
 
     def names(self, path: str) -> bool:
-        return any(path_glob(page).match(path) for page in self.pages)
+        """Whether the tag matches a path. What is left out is matched as patient pages are: in
+        every spelling that a server may take for it.
+        """
+        if not any(path_glob(page).match(path) for page in self.pages):
+            return False
+        return not self.except_pages or _left_out(self.except_pages).find(path) is None
+
+
+@lru_cache(maxsize=1024)
+def _left_out(patterns: tuple[str, ...]) -> PatientPaths:
+    return PatientPaths(patterns)
 
 
 PATIENT_PAGE = "(patient page)"
@@ -54,7 +66,7 @@ class TagIndex:
         self._loose: list[int] = []
         everywhere: list[int] = []
         for number, tag in enumerate(tags):
-            if "/*" in tag.pages:
+            if "/*" in tag.pages and not tag.except_pages:
                 everywhere.append(number)
                 continue
             # `/x*` may match any segment that begins with x; `/x/*` and `/x` only x itself.

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from consent_rules.categories import Audience
+from proxy.banner.error_words import unavailable_words
 from proxy.cache import NotStoredError
 from proxy.cache.fast_path import FastPathHit
 from proxy.consent.router import answer, is_own_path
@@ -16,7 +17,7 @@ from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.first_party_trackers import block_first_party_tracker
 from proxy.enforcement.request_filter import click_id_redirect
-from proxy.http.access_record import LOGGED_PATH, SITE
+from proxy.http.access_record import LOGGED_PATH, REQUEST_ID, SITE
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.origin import InterimResponses, Pools, origin_response
@@ -56,12 +57,21 @@ def make_handler(
                 async with origin_response(request, context, runtime, pools) as origin:
                     return await respond(request, context, origin, runtime)
         except NotStoredError:
-            return error_response(request, 504)
+            return _unavailable(request, runtime, 504)
         except UpstreamError as error:
             _log_failure(request, context, error)
-            return error_response(request, error.status)
+            return _unavailable(request, runtime, error.status)
 
     return handle
+
+
+def _unavailable(request: web.BaseRequest, runtime: Runtime, status: int) -> web.Response:
+    """The page of a failed upstream, in the visitor's language; of a bad request the usual one."""
+    words = None
+    if status >= 500:
+        language = request.headers.get("Accept-Language", "")
+        words = unavailable_words(runtime.wording.texts_for(None, language))
+    return error_response(request, status, request.get(REQUEST_ID, ""), words)
 
 
 def _own_reply(response: web.StreamResponse) -> web.StreamResponse:
@@ -71,7 +81,9 @@ def _own_reply(response: web.StreamResponse) -> web.StreamResponse:
 
 def _log_failure(request: web.BaseRequest, context: RequestContext, error: UpstreamError) -> None:
     where = f"{context.host}{request.get(LOGGED_PATH, context.path)}"
-    _log.warning("%s %s: %s", request.method, where, error.reason)
+    _log.warning(
+        "%s %s: %s (reference %s)", request.method, where, error.reason, request.get(REQUEST_ID, "")
+    )
 
 
 def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:

@@ -33,8 +33,10 @@ _log = logging.getLogger("consent_proxy.resolve")
 
 def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None:
     """The context of a request. None where no site has its host."""
-    trusted = bool(runtime.trusted) and peer_is_trusted(request, runtime.trusted)
+    trusted = peer_is_trusted(request, runtime.trusted)
     headers = request.headers
+    if not trusted and "X-Forwarded-Proto" in headers:
+        runtime.untrusted_proxies.warn(request)
     authority = forwarded_authority(request, peer_is_trusted=trusted)
     scheme = forwarded_scheme(request, peer_is_trusted=trusted)
     host = host_of_authority(authority)
@@ -167,7 +169,7 @@ def _count_unreadable_choice(
 ) -> None:
     """Count a visitor whose preference cookie cannot be read, and log it at most once a minute."""
     request[UNREADABLE_CHOICE] = str(why)
-    if runtime.unreadable_warnings.allow(f"{rules.name} {why}", now):
+    if runtime.warnings.allow(f"{rules.name} {why}", now):
         _log.warning(
             "site %s: preference cookies of visitors cannot be read: they %s. Such visitors get no "
             "more than a refusal would open, and see the banner again",

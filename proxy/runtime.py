@@ -43,6 +43,7 @@ from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
 from proxy.html.patch import PageTemplate
 from proxy.http.device_class import DeviceClasses
+from proxy.http.untrusted_proxies import UntrustedProxies
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.reported_hosts import ReportedHosts
@@ -94,10 +95,11 @@ class Runtime:
     templates: LRUCache[object, PageTemplate]
     sightings: Sightings
     reports: RateLimit
-    unreadable_warnings: RateLimit
+    warnings: RateLimit
     reported_hosts: ReportedHosts
     served_pages: ServedPages
     devices: DeviceClasses
+    untrusted_proxies: UntrustedProxies
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     invalidations: InvalidationTable
     cache: SharedCache | None
@@ -167,10 +169,11 @@ def build_runtime(
         templates=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
-        unreadable_warnings=RateLimit(a_second=1 / 60, at_once=1),
+        warnings=RateLimit(a_second=1 / 60, at_once=1),
         reported_hosts=ReportedHosts() if before is None else before.reported_hosts,
         served_pages=ServedPages() if before is None else before.served_pages,
         devices=devices,
+        untrusted_proxies=UntrustedProxies() if before is None else before.untrusted_proxies,
         trusted=config.proxy.trusted_proxies,
         invalidations=invalidations,
         cache=cache,

@@ -63,14 +63,17 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     if not has_keys:
         metrics.count("keys_made")
         metrics.publish()  # the first worker goes on from it
-    _log.info("listening on %s with %d worker(s)", config.proxy.listen, workers)
+
+    def ready() -> None:
+        listen = config.proxy.listen
+        _log.info("listening on %s with %d worker%s", listen, workers, "s" if workers > 1 else "")
 
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
         await _serve_worker(worker, current, shared, metrics)
 
-    return run_workers(work, workers), ""
+    return run_workers(work, workers, on_ready=ready), ""
 
 
 @contextlib.contextmanager

@@ -29,6 +29,13 @@ def vendor_from_table(table: Mapping[str, Any]) -> Vendor:
     return Vendor(**values)
 
 
+@cache
+def consent_platforms() -> frozenset[str]:
+    """The ids of vendors that show a consent dialog of their own."""
+    file = files("consent_rules") / "catalogue" / "consent_platforms.toml"
+    return frozenset(v["id"] for v in tomli.loads(file.read_text(encoding="utf-8"))["vendor"])
+
+
 def _catalogue_tables() -> Iterator[Mapping[str, Any]]:
     folder = files("consent_rules") / "catalogue"
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):

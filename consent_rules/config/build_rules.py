@@ -58,7 +58,8 @@ def _site_rules(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) 
     rules = tuple(
         TagRule(
             vendor=tag.vendor,
-            pages=tag.pages,
+            pages=tag.named_pages,
+            except_pages=tag.except_pages,
             approved_on=tag.approved_on,
             expires=tag.expires,
             baa=tag.baa,

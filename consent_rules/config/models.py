@@ -35,6 +35,7 @@ from consent_rules.config.values import (
     normal_host_pattern,
     normal_include,
     normal_origin,
+    normal_page_pattern,
     normal_path_pattern,
     normal_vendor_path,
     plain_text,
@@ -279,6 +280,7 @@ Text = Annotated[StrictStr, AfterValidator(plain_text)]
 Host = Annotated[StrictStr, AfterValidator(_host)]
 HostWithPort = Annotated[StrictStr, AfterValidator(_host_and_port)]
 PathGlob = Annotated[StrictStr, AfterValidator(normal_path_pattern)]
+PagePattern = Annotated[StrictStr, AfterValidator(normal_page_pattern)]
 VendorPath = Annotated[StrictStr, AfterValidator(normal_vendor_path)]
 Origin = Annotated[StrictStr, AfterValidator(normal_origin)]
 Address = Annotated[StrictStr, AfterValidator(normal_address)]
@@ -523,8 +525,11 @@ class Tag(Table):
     """Id of the vendor, from the catalogue or from a [[vendor]] of this file."""
     sites: Annotated[tuple[StrictStr, ...], Field(min_length=1, examples=[["www"]])]
     """Names of the sites where it may act."""
-    pages: Annotated[tuple[PathGlob, ...], Field(min_length=1)] = ("/*",)
-    """Patterns of paths where it may act, "*" for any run of characters."""
+    pages: Annotated[
+        tuple[PagePattern, ...], Field(min_length=1, examples=[["/*", "!/careers/*"]])
+    ] = ("/*",)
+    """Patterns of paths where it may act, "*" for any run of characters; "!" before one leaves its
+    pages out."""
     approved_by: Annotated[Text, Field(examples=["marketing@example.com"])]
     """Who approved it: a name or a mail address."""
     approved_on: Annotated[Day, Field(examples=[datetime.date(2026, 11, 2)])]
@@ -543,6 +548,16 @@ class Tag(Table):
     inline_hashes: tuple[InlineHash, ...] = ()
     """Hashes of the vendor's inline scripts, "sha256-...". If given, no other inline script of the
     vendor runs on the tag's sites."""
+
+    @property
+    def named_pages(self) -> tuple[str, ...]:
+        """The patterns of `pages` that name pages."""
+        return tuple(page for page in self.pages if not page.startswith("!"))
+
+    @property
+    def except_pages(self) -> tuple[str, ...]:
+        """The patterns of pages that are left out, without their "!"."""
+        return tuple(page[1:] for page in self.pages if page.startswith("!"))
 
 
 class CookieTable(Table):

@@ -130,6 +130,17 @@ def normal_path_pattern(text: str) -> str:
     return normal_path(text)
 
 
+def normal_page_pattern(text: str) -> str:
+    """A path pattern, or `!` and one: the pages that are left out."""
+    bare = text.strip()
+    if not bare.startswith("!"):
+        return normal_path_pattern(bare)
+    try:
+        return f"!{normal_path_pattern(bare[1:])}"
+    except ValueError as error:
+        raise ValueError(f'{error} (behind the "!")') from None
+
+
 _REGULAR_EXPRESSION = re.compile(r"^\^|\$$|/\.[*+]|\(\.[*+]|\\|\(\?|\(.*\|.*\)|\][*+]")
 """What no path has, and a regular expression may. `/file.*` and `/.well-known/*` are patterns."""
 

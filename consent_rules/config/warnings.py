@@ -257,7 +257,6 @@ def _sensors(here: Path, site: Site) -> Iterator[Problem]:
 
 
 def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -> Iterator[Problem]:
-    sites = {site.name: (number, site) for number, site in enumerate(config.sites)}
     for number, tag in enumerate(config.tags):
         left = (tag.expires - today).days
         if 0 < left <= EXPIRES_SOON_DAYS:
@@ -268,7 +267,7 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
                 "have it approved again in time, or it closes",
             )
         for index, page in enumerate(tag.pages):
-            yield from _glob(("tag", number, "pages", index), "pages", page)
+            yield from _glob(("tag", number, "pages", index), "pages", page.removeprefix("!"))
         vendor = vendors.get(tag.vendor)
         if (
             vendor is not None
@@ -282,27 +281,50 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
                 "replay; switch recording off in it, or write a [[vendor]] with this id and "
                 'category = "session_replay"',
             )
-        if vendor is None or SALE_OR_SHARING.isdisjoint({vendor.category, *vendor.serves}):
+    yield from _closed_for_patients(config, vendors)
+
+
+def _closed_for_patients(config: Config, vendors: Mapping[str, Vendor]) -> Iterator[Problem]:
+    """One warning for all tags of advertising that name patient pages of a site."""
+    for site in config.sites:
+        closed: dict[str, None] = {}
+        tags: list[tuple[int, Tag]] = []
+        for number, tag in enumerate(config.tags):
+            vendor = vendors.get(tag.vendor)
+            if vendor is None or site.name not in tag.sites:
+                continue
+            if SALE_OR_SHARING.isdisjoint({vendor.category, *vendor.serves}):
+                continue
+            if paths := _patient_paths(tag, site):
+                closed |= dict.fromkeys(paths)
+                tags.append((number, tag))
+        if not tags:
             continue
-        for name in tag.sites:
-            closed = _patient_paths(tag, sites[name][1]) if name in sites else []
-            if closed:
-                yield _warning(
-                    ("tag", number, "pages")
-                    if "pages" in tag.model_fields_set
-                    else ("tag", number),
-                    f"the tag {quoted(tag.vendor)} will stay closed on {', '.join(closed)} of "
-                    f"{quoted(name)}, which are for patients, whatever the visitor chooses",
-                )
+        number, first = tags[0]
+        names = [quoted(tag.vendor) for _, tag in tags]
+        more = f" and {len(names) - _NAMED_TAGS} more" if len(names) > _NAMED_TAGS else ""
+        many = len(names) > 1
+        where = ", ".join(map(quoted, closed))
+        without = ", ".join(quoted(f"!{path}") for path in closed)
+        yield _warning(
+            ("tag", number, "pages") if "pages" in first.model_fields_set else ("tag", number),
+            f"the tag{'s' if many else ''} {', '.join(names[:_NAMED_TAGS])}{more} will stay closed "
+            f"on {where} of {quoted(site.name)}, which are for patients, whatever the visitor "
+            f"chooses; if that is meant, leave them out in pages: {without}",
+        )
+
+
+_NAMED_TAGS = 3
 
 
 def _patient_paths(tag: Tag, site: Site) -> list[str]:
     return [
-        quoted(rule.path)
+        rule.path
         for rule in site.pages
         if rule.path is not None
         and rule.audience is Audience.PATIENT
-        and any(paths_overlap(page.lower(), rule.path.lower()) for page in tag.pages)
+        and any(paths_overlap(page.lower(), rule.path.lower()) for page in tag.named_pages)
+        and not any(path_covers(out.lower(), rule.path.lower()) for out in tag.except_pages)
     ]
 
 

@@ -120,7 +120,12 @@ def _vendors(
             vendor = new_rules.vendors.get(vendor_id) or old_rules.vendors.get(vendor_id)
             if vendor is None:
                 continue
-            named = (page for tag in tags if tag.vendor == vendor_id for page in tag.pages)
+            named = (
+                page
+                for tag in tags
+                if tag.vendor == vendor_id
+                for page in (*tag.named_pages, *tag.except_pages)
+            )
             groups = page_groups(named, sites)
             was, will = (
                 {
@@ -183,7 +188,7 @@ def _vendor(
                 before=old.as_text(),
                 after=new.as_text(),
                 audience=str(audience),
-                except_pages=same,
+                except_pages=(*same, *shown.left_out),
                 cookies=shown.cookies,
                 marked=shown.marked,
                 pages_then=shown.pages_then,
@@ -193,15 +198,21 @@ def _vendor(
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """The pages of a change. `same` are those among them where the vendor is open before and
-    after; the other fields are those of `Change`."""
+    after, `left_out` those where it is closed before and after; the other fields are those of
+    `Change`."""
 
     same: tuple[str, ...]
     pages: tuple[str, ...] = ()
     cookies: tuple[str, ...] = ()
     marked: bool = False
     pages_then: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def as_text(self, site: str, audience: Audience, *, whole_site: bool) -> str:
+        shown = self._as_text(site, audience, whole_site=whole_site)
+        return f"{shown}, but not {join_and(self.left_out)}," if self.left_out else shown
+
+    def _as_text(self, site: str, audience: Audience, *, whole_site: bool) -> str:
         seen = [f"seen with the cookie {cookie}" for cookie in self.cookies]
         if self.marked:
             seen.append("that the site itself marks as such")
@@ -233,36 +244,39 @@ def _lines(
     while waiting:
         (cookie, marked), alike = waiting.pop(0)
         pages = widest(group.pattern for group in alike)
-        same = _open_in_both(was, will, alike[0], pages) if excepting else ()
+        same = _unchanged(was, will, alike[0], pages, closed=False) if excepting else ()
+        out = _unchanged(was, will, alike[0], pages, closed=True)
         # What changes within pages that are excepted has a line of its own.
-        within = [g for g in alike if any(path_covers(page, g.pattern) for page in same)]
+        within = [g for g in alike if any(path_covers(page, g.pattern) for page in (*same, *out))]
         if within and len(within) < len(alike):
             waiting.append(((cookie, marked), within))
         if alike[0].by_path:
-            lines.append(_Shown(same, pages))
+            lines.append(_Shown(same, pages, left_out=out))
             continue
         cookies = (cookie,) if cookie else ()
         for number, line in enumerate(lines):
-            if line.same == same and line.pages_then in {(), pages}:
-                lines[number] = _Shown(
-                    same, line.pages, (*line.cookies, *cookies), line.marked or marked, pages
-                )
+            if (line.same, line.left_out) == (same, out) and line.pages_then in {(), pages}:
+                seen = (*line.cookies, *cookies)
+                lines[number] = _Shown(same, line.pages, seen, line.marked or marked, pages, out)
                 break
         else:
-            lines.append(_Shown(same, (), cookies, marked, pages))
+            lines.append(_Shown(same, (), cookies, marked, pages, out))
     return lines
 
 
-def _open_in_both(
-    was: _Exposures, will: _Exposures, alike: PageGroup, pages: Iterable[str]
+def _unchanged(
+    was: _Exposures, will: _Exposures, alike: PageGroup, pages: Iterable[str], *, closed: bool
 ) -> tuple[str, ...]:
-    """The pages among those named, told in the way that `alike` is, where it stays open."""
+    """The pages among those named, told in the way that `alike` is, where it stays open, or
+    (`closed`) where it is left out of before and after. Patient pages are told of elsewhere.
+    """
     return widest(
         group.pattern
         for group, before in was.items()
         if (group.cookie, group.marked) == (alike.cookie, alike.marked)
-        and not before.when.never
-        and not will[group].when.never
+        and before.when.never is closed
+        and will[group].when.never is closed
+        and not (closed and before.audience is not was[alike].audience)
         and any(path_covers(page, group.pattern) for page in pages)
     )
 
@@ -516,9 +530,12 @@ def _last_days(config: Config, today: datetime.date) -> dict[tuple[str, str], da
 
 
 def pages_of(pages: Iterable[str], site: str) -> str:
-    """`all pages of www`, `pages /blog/* and /news of www`."""
-    shown = tuple(pages)
-    return f"all pages of {site}" if shown == ("/*",) else f"pages {join_and(shown)} of {site}"
+    """`all pages of www`, `pages /blog/* and /news of www`; patterns with "!" are left out."""
+    every = tuple(pages)
+    shown = tuple(page for page in every if not page.startswith("!"))
+    out = [page[1:] for page in every if page.startswith("!")]
+    named = f"all pages of {site}" if shown == ("/*",) else f"pages {join_and(shown)} of {site}"
+    return f"{named}, but not {join_and(out)}" if out else named
 
 
 def _who(vendor: Vendor) -> str:

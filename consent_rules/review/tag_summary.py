@@ -97,11 +97,17 @@ def _records(vendor: Vendor) -> str:
 
 def _groups(site: SiteRules, tag: Tag) -> list[PageGroup]:
     """The pages of a tag, split where another tag of the vendor gives another answer."""
-    named = [page for one in site.tags if one.vendor == tag.vendor for page in one.pages]
+    named = [
+        page
+        for one in site.tags
+        if one.vendor == tag.vendor
+        for page in (*one.pages, *one.except_pages)
+    ]
     return [
         group
-        for group in page_groups((*tag.pages, *named), (site,))
-        if any(path_covers(page, group.pattern) for page in tag.pages)
+        for group in page_groups((*tag.named_pages, *tag.except_pages, *named), (site,))
+        if any(path_covers(page, group.pattern) for page in tag.named_pages)
+        and not any(path_covers(out.lower(), group.pattern.lower()) for out in tag.except_pages)
     ]
 
 

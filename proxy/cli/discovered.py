@@ -11,14 +11,22 @@ import typer
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.config.build_rules import build_rules
-from proxy.cli.options import PROBLEMS, ConfigOption, JsonOption, open_config, stop, today
+from proxy.cli.options import (
+    CONFIG_FILE,
+    PROBLEMS,
+    ConfigOption,
+    JsonOption,
+    open_config,
+    stop,
+    today,
+)
 from proxy.config.file import folder_of
 from proxy.observability.discovered import as_config, read_discovered
 from proxy.review.observe_report import as_text, report
 
 
 def discovered(
-    config: ConfigOption,
+    config: ConfigOption = CONFIG_FILE,
     site: Annotated[str, typer.Option("--site", help="Only this site.")] = "",
     as_report: Annotated[
         bool, typer.Option("--report", help="Show what enforcing would close, site by site.")

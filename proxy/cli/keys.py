@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.options import PROBLEMS, ConfigOption, JsonOption, open_config, print_json, stop
+from proxy.cli.options import (
+    CONFIG_FILE,
+    PROBLEMS,
+    ConfigOption,
+    JsonOption,
+    open_config,
+    print_json,
+    stop,
+)
 from proxy.config.file import folder_of
 from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import NoKeysError, first_keys, make_key, read_keys
@@ -19,7 +27,7 @@ keys = typer.Typer(
 
 
 @keys.command("list")
-def list_keys(config: ConfigOption, as_json: JsonOption = False) -> None:
+def list_keys(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """List the keys by their id, the `kid` of /.consent/jwks.json. The last one signs."""
     loaded, _ = open_config(config)
     folder = folder_of(config) / loaded.config.preferences.keys
@@ -40,7 +48,7 @@ def list_keys(config: ConfigOption, as_json: JsonOption = False) -> None:
 
 @keys.command()
 def rotate(
-    config: ConfigOption,
+    config: ConfigOption = CONFIG_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a new key, which signs from now on. The others still read the choices they signed.

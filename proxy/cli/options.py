@@ -15,10 +15,18 @@ from consent_rules.config.load import ConfigError, LoadedConfig
 from consent_rules.wording import printable
 from proxy.config.file import ConfigFile
 
+CONFIG_FILE = Path("consent-proxy.toml")
+"""The config file of every command that is not given one."""
+
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
 MaybeConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="The config file. Without it: the catalogue, no tags."),
+    typer.Option(
+        "--config",
+        "-c",
+        help=f"The config file. Default: {CONFIG_FILE}, and where there is none the catalogue "
+        "without tags.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -19,6 +19,7 @@ from rich.text import Text
 from consent_rules.config.load import LoadedConfig
 from consent_rules.wording import printable
 from proxy.cli.options import (
+    CONFIG_FILE,
     PROBLEMS,
     USAGE,
     JsonOption,
@@ -32,7 +33,7 @@ from proxy.html import UndecodableError, scan
 from proxy.html.boundary import base_urls
 from proxy.html.compile import own_frames
 from proxy.http.content_coding import CodingError, decoded
-from proxy.review.explain import ExplainedResource, explain_page
+from proxy.review.explain import ExplainedResource, consent_dialogs, explain_page
 from proxy.review.preview import (
     InvalidRequestError,
     PreviewRequest,
@@ -52,6 +53,8 @@ _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 def _request(
     config: Path | None, url: str, accept: str | None, gpc: bool, region: str
 ) -> tuple[PreviewRequest, LoadedConfig | None]:
+    if config is None and CONFIG_FILE.is_file():
+        config = CONFIG_FILE
     loaded = open_config(config)[0] if config is not None else None
     known = loaded.config if loaded is not None else None
     try:
@@ -133,6 +136,7 @@ def explain(
     decision = request.decision(marks_seen, frames)
     places = _tag_places(request, config, loaded)
     resources = explain_page(source, url, request.boundary, request.rules, decision, places)
+    dialogs = consent_dialogs(resources)
     summary = {
         "url": url,
         "site": request.site.name,
@@ -141,11 +145,18 @@ def explain(
         "regime": decision.regime,
         "banner": decision.show_banner,
         "open": sorted(decision.open),
+        "consent_dialogs": [name for name, _ in dialogs],
     }
     if as_json:
         typer.echo(json.dumps({**summary, "resources": [asdict(f) for f in resources]}, indent=2))
     else:
         _print_resources(summary, resources)
+        for name, is_open in dialogs:
+            state = "is open: visitors are asked twice" if is_open else "is closed"
+            typer.echo(
+                f"this page has a consent dialog of its own, {name}, which {state}. The proxy asks "
+                "already: take it out of the page"
+            )
 
 
 def _page_body(request: PreviewRequest, html: Path | None) -> tuple[bytes, str, list[str]]:
@@ -209,7 +220,7 @@ def _tag_places(
     for index, tag in enumerate(request.config.tags):
         if request.site.name in tag.sites:
             spot = loaded.places.key(("tag", index))
-            places.setdefault(tag.vendor, f"{spot.file or config}:{spot.line}")
+            places.setdefault(tag.vendor, f"{spot.file or config or CONFIG_FILE}:{spot.line}")
     return places
 
 

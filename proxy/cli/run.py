@@ -13,22 +13,32 @@ from urllib.parse import urlencode
 import typer
 
 from consent_rules.config.load import format_problem
-from proxy.cli.options import PROBLEMS, USAGE, ConfigOption, JsonOption, open_config, stop
+from proxy.cli.options import (
+    CONFIG_FILE,
+    PROBLEMS,
+    USAGE,
+    ConfigOption,
+    JsonOption,
+    open_config,
+    stop,
+)
 from proxy.config.file import ConfigFile
-from proxy.config.variables import VariablesFormatter, hidden
+from proxy.config.variables import LogLines, hidden
+
+_log = logging.getLogger("consent_proxy.cli")
 
 
-def run(config: ConfigOption) -> None:
+def run(config: ConfigOption = CONFIG_FILE) -> None:
     """Serve. A saved config is reloaded by itself, and on SIGHUP; SIGTERM drains and stops."""
     from proxy.service import serve_config
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(VariablesFormatter("%(asctime)s %(levelname)s %(message)s"))
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LogLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     file = ConfigFile(config)
     loaded, _ = open_config(config, file)
     for problem in loaded.problems:
-        typer.echo(format_problem(problem, str(config)), err=True)
+        _log.warning("%s", format_problem(problem, str(config)))
     code, message = serve_config(file, loaded)
     if message:
         stop(hidden(message), code)
@@ -39,7 +49,7 @@ def purge(
     url: Annotated[
         str, typer.Argument(help="A URL, or the beginning of URLs with * at its end; * is all.")
     ],
-    config: ConfigOption,
+    config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
     """Purge a URL from the running proxy's cache."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
@@ -24,6 +24,7 @@ from consent_rules.config.toml.editing import (
     with_value,
     without_tables,
 )
+from consent_rules.config.values import normal_page_pattern
 from consent_rules.config.vendor_search import closest_vendors, sure_vendor
 from consent_rules.review.diff import Change, diff_configs, pages_of, rules_of_tags
 from consent_rules.review.tag_summary import TagSummary, state_of, summarise_tag
@@ -31,7 +32,17 @@ from consent_rules.vendors import Vendor
 from consent_rules.wording import category_words, quoted
 from proxy.cli.changes import print_changes
 from proxy.cli.config_edit import ConfigEdit, read_for_change
-from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, print_json, stop, today
+from proxy.cli.options import (
+    CONFIG_FILE,
+    PROBLEMS,
+    USAGE,
+    ConfigOption,
+    JsonOption,
+    console,
+    print_json,
+    stop,
+    today,
+)
 
 tags = typer.Typer(
     name="tag",
@@ -40,7 +51,6 @@ tags = typer.Typer(
     rich_markup_mode=None,
 )
 
-FileOption = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
 SitesOption = Annotated[
     list[str] | None, typer.Option("--site", "-s", help="A site's name; may be given again.")
 ]
@@ -55,7 +65,7 @@ DryOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")]
 
-_FILE = Path("consent-proxy.toml")
+_T = TypeVar("_T")
 _SPAN = re.compile(r"([0-9]{1,4}) ?(d|days?|w|weeks?|m|months?|y|years?)")
 
 
@@ -65,7 +75,11 @@ def add(
     site: SitesOption = None,
     pages: Annotated[
         list[str] | None,
-        typer.Option("--pages", "-p", help='Paths, "*" for anything; may be given again.'),
+        typer.Option(
+            "--pages",
+            "-p",
+            help='Paths, "*" for anything, "!" before those to leave out; may be given again.',
+        ),
     ] = None,
     expires: Annotated[
         str | None,
@@ -86,7 +100,7 @@ def add(
         Path | None,
         typer.Option("--into", help="Write it into this file, one that the config includes."),
     ] = None,
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     yes: YesOption = False,
     dry_run: DryOption = False,
     as_json: JsonOption = False,
@@ -99,7 +113,8 @@ def add(
         "vendor": found.id,
         "sites": _sites(site, file.loaded.config, interactive),
         "pages": tuple(pages) if pages else _pages(interactive),
-        "approved_by": approved_by or _required("--approved-by", "Who approved it", interactive),
+        "approved_by": approved_by
+        or _required("--approved-by", "Who approved it", interactive, read=_text),
         "approved_on": today(),
         "expires": _day(expires, interactive),
     }
@@ -136,7 +151,7 @@ def add(
 
 @tags.command("list")
 def list_tags(
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     site: Annotated[str, typer.Option("--site", "-s", help="Only this site.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -187,7 +202,7 @@ def expire(
         str | None, typer.Option("--on", help="The day from which it is closed. Default: today.")
     ] = None,
     site: SitesOption = None,
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     yes: YesOption = False,
     dry_run: DryOption = False,
     as_json: JsonOption = False,
@@ -213,7 +228,7 @@ def expire(
 def remove(
     vendor: VendorArgument,
     site: SitesOption = None,
-    config: FileOption = _FILE,
+    config: ConfigOption = CONFIG_FILE,
     yes: YesOption = False,
     dry_run: DryOption = False,
     as_json: JsonOption = False,
@@ -244,17 +259,53 @@ def _prompt(question: str, default: str | None = None) -> str:
     return answer.strip()
 
 
-def _required(flag: str, question: str, interactive: bool, default: str | None = None) -> str:
+def _required(
+    flag: str,
+    question: str,
+    interactive: bool,
+    default: str | None = None,
+    *,
+    read: Callable[[str], _T],
+) -> _T:
     if not interactive:
         stop(f"{flag} is missing: {question[0].lower()}{question[1:]}? Give it with {flag}", USAGE)
-    return _prompt(question, default)
+    return _ask_until(question, default, read)
+
+
+def _ask_until(question: str, default: str | None, read: Callable[[str], _T]) -> _T:
+    """The first answer that `read` takes. One that it refuses (ValueError) is asked for again: the
+    earlier answers stay.
+    """
+    while True:
+        try:
+            return read(_prompt(question, default))
+        except ValueError as error:
+            typer.echo(f"{error}. Once more, please", err=True)
+
+
+def _listed(read: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    """Reads values with commas between them."""
+
+    def listed(answer: str) -> tuple[str, ...]:
+        found = tuple(read(part.strip()) for part in answer.split(",") if part.strip())
+        if not found:
+            raise ValueError("nothing is named")
+        return found
+
+    return listed
+
+
+def _text(answer: str) -> str:
+    if not answer:
+        raise ValueError("an answer is needed")
+    return answer
 
 
 def _pages(interactive: bool) -> tuple[str, ...]:
     if not interactive:
         return ("/*",)
-    answer = _prompt('On which pages (with commas; "*" for anything)', "/*")
-    return tuple(part.strip() for part in answer.split(",") if part.strip())
+    question = 'On which pages (with commas; "*" for anything, "!" before those to leave out)'
+    return _ask_until(question, "/*", _listed(normal_page_pattern))
 
 
 def _vendor(word: str, file: ConfigEdit, interactive: bool) -> Vendor:
@@ -285,8 +336,14 @@ def _sites(given: list[str] | None, config: Config, interactive: bool) -> tuple[
     if len(names) == 1:
         return tuple(names)
     listed = ", ".join(names)
-    answer = _required("--site", f"On which site (the sites are {listed})", interactive)
-    return tuple(part.strip() for part in answer.split(",") if part.strip())
+
+    def read_site(name: str) -> str:
+        if name not in names:
+            raise ValueError(_unknown_site(name, config.sites))
+        return name
+
+    question = f"On which site (the sites are {listed})"
+    return _required("--site", question, interactive, read=_listed(read_site))
 
 
 def _unknown_site(name: str, sites: Iterable[Site]) -> str:
@@ -299,11 +356,26 @@ def _day(given: str | None, interactive: bool) -> datetime.date:
     if given is not None:
         return read_day(given, "--expires")
     question = 'Until when is it approved (a day such as 2027-11-02, or "6 months")'
-    return read_day(_required("--expires", question, interactive, "1 year"), "--expires")
+    return _required("--expires", question, interactive, "1 year", read=_future_day)
+
+
+def _future_day(text: str) -> datetime.date:
+    day = parse_day(text)
+    if day <= today():
+        raise ValueError(f"{day} is past already, so the tag would be closed")
+    return day
 
 
 def read_day(text: str, flag: str) -> datetime.date:
     """A day, or a span from today on. Ends the command if it is neither."""
+    try:
+        return parse_day(text)
+    except ValueError as error:
+        stop(f"{flag}: {error}", USAGE)
+
+
+def parse_day(text: str) -> datetime.date:
+    """A day, or a span from today on. Raises ValueError that says how to write one."""
     words = " ".join(text.lower().split())
     span = _SPAN.fullmatch(words)
     try:
@@ -311,11 +383,10 @@ def read_day(text: str, flag: str) -> datetime.date:
             return _after(today(), int(span[1]), span[2][0])
         return datetime.date.fromisoformat(words)
     except (ValueError, OverflowError):
-        stop(
-            f"{flag}: {quoted(text)} is not a day; write it like 2027-11-02, or say how long, such "
-            'as "6 months" or "1 year"',
-            USAGE,
-        )
+        raise ValueError(
+            f"{quoted(text)} is not a day; write it like 2027-11-02, or say how long, such as "
+            '"6 months" or "1 year"'
+        ) from None
 
 
 def _after(day: datetime.date, count: int, unit: str) -> datetime.date:

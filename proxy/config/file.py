@@ -93,6 +93,11 @@ class ConfigFile:
         beside = (path if path.is_dir() else path.parent for path in self._referenced_files)
         return frozenset(f for f in (*self._included.folders, *beside) if f.is_dir())
 
+    @property
+    def included(self) -> frozenset[Path]:
+        """The included files that were read."""
+        return frozenset(self._included.files)
+
     def changed(self) -> bool:
         """Whether a file has changed since it was read, or was created or removed."""
         stamps = self._included.stamps | self._referenced_files

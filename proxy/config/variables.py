@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from collections.abc import Mapping
 
 from consent_rules.config.environment import without_values
@@ -21,8 +23,17 @@ def hidden(text: str) -> str:
     return without_values(text, _values)
 
 
-class VariablesFormatter(logging.Formatter):
-    """Formats a record, with what it says of errors, and hides the values of variables."""
+class LogLines(logging.Formatter):
+    """A record, with what it says of errors, as a line of JSON without the values of variables.
+
+    Of the same form as the access log's lines, with which it shares a stream.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        return hidden(super().format(record))
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": hidden(super().format(record)),
+        }
+        return json.dumps(line, ensure_ascii=True, separators=(",", ":"))

@@ -10,9 +10,11 @@ from aiohttp import web
 from consent_rules.categories import CHOOSABLE, LIMITED, SALE_OR_SHARING, Category
 from consent_rules.matching.urls import resolve
 from consent_rules.preferences import ChoiceSource, Preferences
+from consent_rules.wording import quoted
 from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
+from proxy.consent.refused import refused
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
@@ -24,56 +26,73 @@ from proxy.cookies.preference_cookie import (
     set_load_once_cookie,
 )
 from proxy.cookies.wp_consent import set_wp_cookies
-from proxy.http.error_pages import error_response
+from proxy.http.access_record import CHOICE
+from proxy.http.error_pages import default_words
 from proxy.resolve import decision_for_preferences
 from proxy.runtime import Runtime
 
 _MAX_FORM_BYTES = 32_768
 
 
-def is_own_post(request: web.BaseRequest, context: RequestContext) -> bool:
-    """Whether a form was sent from a page of the site itself.
+def foreign_sender(request: web.BaseRequest, context: RequestContext) -> str:
+    """Why a form was not sent from a page of the site itself, for the log; "" where it was.
 
     Judged by fetch metadata where the browser sends it, else by Origin, else by Referer; a request
     with none of them is refused (OWASP, CSRF prevention).
     """
     fetched_from = request.headers.get("Sec-Fetch-Site")
     if fetched_from is not None:
-        return fetched_from == "same-origin"
-    origin = request.headers.get("Origin")
+        is_own = fetched_from == "same-origin"
+        return "" if is_own else f"its Sec-Fetch-Site is {quoted(fetched_from)}"
+    name, origin = "Origin", request.headers.get("Origin")
     if origin is None or origin == "null":
-        origin = request.headers.get("Referer", "")
+        name, origin = "Referer", request.headers.get("Referer", "")
     # Scheme aside: behind a TLS proxy that is not trusted, ours is not the visitor's.
     sender, own = resolve(origin, None), resolve(context.url, None)
     if sender is None or own is None or not sender.host:
-        return False
-    return (sender.host, sender.port) == (own.host, own.port)
+        if not origin:
+            return "it has no Sec-Fetch-Site, Origin or Referer"
+        return f"its {name} is no web address"
+    if (sender.host, sender.port) == (own.host, own.port):
+        return ""
+    # Without the path: a Referer's may be that of a patient page.
+    port = f":{sender.port}" if sender.port else ""
+    shown = quoted(f"{sender.scheme}://{sender.host}{port}")
+    return (
+        f"its {name} is {shown}, the page's host is {quoted(context.authority)}: does a server in "
+        "front change Host?"
+    )
 
 
 async def choice_endpoint(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> web.Response:
-    if not is_own_post(request, context):
-        return error_response(request, 403)
+    if reason := foreign_sender(request, context):
+        return refused(request, context, runtime, 403, reason)
     if request.content_type != "application/x-www-form-urlencoded":
-        return error_response(request, 415)
+        return refused(request, context, runtime, 415, "its Content-Type is not that of a form")
     body = await read_request_body(request, _MAX_FORM_BYTES)
     if isinstance(body, int):
-        return error_response(request, body)
+        return refused(request, context, runtime, body, default_words(body).text)
     try:
         form = parse_qs(
             body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000
         )
         choice = parse_choice(form, site_vendors(context.site), used_categories(context.site))
         if choice.action is Action.ONCE:
+            _count(request, context, choice)
             return _load_once(request, context, runtime, choice, named=bool(form.get("return_to")))
         preferences = _preferences_after(choice, context, runtime)
         token = runtime.keys.sign(preferences, context.site.name)
     except (ChoiceError, ValueError) as error:
-        nosniff = {"X-Content-Type-Options": "nosniff"}
-        return web.Response(status=400, text=f"{error}\n", headers={**NO_STORE, **nosniff})
+        return refused(request, context, runtime, 400, str(error))
+    _count(request, context, choice)
     named = bool(form.get("return_to"))
     return _stored(request, context, runtime, choice, preferences, token, named=named)
+
+
+def _count(request: web.BaseRequest, context: RequestContext, choice: Choice) -> None:
+    request[CHOICE] = (str(choice.action), str(context.site_decision.regime))
 
 
 def _load_once(

@@ -15,6 +15,12 @@ CACHE = web.RequestKey("cache", str)
 """The shared cache's result: "hit", or why the request was forwarded (RFC 9211)."""
 
 
+UPSTREAM_SECONDS = web.RequestKey("upstream_seconds", float)
+"""From the request to the upstream until its response's head, or its failure."""
+CHOICE = web.RequestKey("choice", tuple[str, str])
+"""The choice that was made: its action and the visitor's regime."""
+
+
 class PageRecord(NamedTuple):
     """A page that was sent: its audience, whether the banner was shown, and the number of open and
     closed gates.
@@ -45,8 +51,8 @@ class Access(NamedTuple):
 
     `status` 499: the visitor closed the connection. `target` is raw, `size` the bytes sent, `peer`
     the address at the other end ("" for a Unix socket); `site`, `cache`, `page`,
-    `unreadable_choice`, `logged_path` and `device` are the request's values under the keys of those
-    names.
+    `unreadable_choice`, `logged_path`, `device`, `upstream_seconds` and `choice` are the request's
+    values under the keys of those names.
     """
 
     id: str
@@ -63,6 +69,8 @@ class Access(NamedTuple):
     unreadable_choice: str = ""
     logged_path: str = ""
     device: str = ""
+    upstream_seconds: float | None = None
+    choice: tuple[str, str] | None = None
 
 
 AccessHook = Callable[[Access], None]

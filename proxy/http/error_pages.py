@@ -5,6 +5,7 @@ They do not name the upstream: details are in the log, found by the reference nu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
 from aiohttp import hdrs, web
@@ -12,6 +13,8 @@ from aiohttp import hdrs, web
 # What a reader can do about it, per status; other statuses get the text of their class.
 _TEXTS = {
     400: ("Bad request", "Your browser sent a request that this site could not understand."),
+    403: ("Not accepted", "This was not sent from a page of this site, so nothing was changed."),
+    404: ("Not found", "There is no page at this address."),
     405: ("Not allowed", "This kind of request is not allowed here."),
     408: ("Request timed out", "The request took too long to arrive. Please try again."),
     413: ("Too large", "What you sent is larger than this site accepts."),
@@ -33,7 +36,7 @@ _TEXTS = {
 }
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{lang}" dir="{direction}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -52,7 +55,7 @@ small {{ opacity: .75; }}
 <main>
 <h1>{title}</h1>
 <p>{text}</p>
-{reference}</main>
+{more}</main>
 </body>
 </html>
 """
@@ -61,16 +64,38 @@ small {{ opacity: .75; }}
 _LAST_ON_CONNECTION = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
 
 
-def error_response(request: web.BaseRequest, status: int, request_id: str = "") -> web.Response:
-    """HTML for page requests, one line of text for all others; never stored by any cache."""
-    title, text = _TEXTS.get(status) or _TEXTS[500 if status >= 500 else 400]
+@dataclass(frozen=True, slots=True)
+class ErrorWords:
+    """What an error page says, and a link to go on. `link` "" is the page itself, to try again."""
+
+    title: str
+    text: str
+    lang: str = "en"
+    direction: str = "ltr"
+    reference: str = "Reference"
+    link_text: str = ""
+    link: str = ""
+
+
+def default_words(status: int) -> ErrorWords:
+    """The English words for a status."""
+    return ErrorWords(*(_TEXTS.get(status) or _TEXTS[500 if status >= 500 else 400]))
+
+
+def error_response(
+    request: web.BaseRequest,
+    status: int,
+    request_id: str = "",
+    words: ErrorWords | None = None,
+) -> web.Response:
+    """HTML for page requests, some lines of text for all others; never stored by any cache."""
+    words = words or default_words(status)
     wants_html = "text/html" in request.headers.get(hdrs.ACCEPT, "").lower()
     if wants_html:
-        reference = f"<p><small>Reference: {escape(request_id)}</small></p>\n" if request_id else ""
-        body = _PAGE.format(title=title, text=text, reference=reference)
+        body = _html(words, request_id)
     else:
-        reference = f"Reference: {request_id}\n" if request_id else ""
-        body = f"{status} {title}\n{text}\n{reference}"
+        reference = f"{words.reference}: {request_id}\n" if request_id else ""
+        body = f"{status} {words.title}\n{words.text}\n{reference}"
     response = web.Response(
         status=status,
         text=body,
@@ -85,6 +110,8 @@ def error_response(request: web.BaseRequest, status: int, request_id: str = "") 
             "X-Content-Type-Options": "nosniff",
         },
     )
+    if words.lang != "en":
+        response.headers[hdrs.CONTENT_LANGUAGE] = words.lang
     if status == 405:
         response.headers[hdrs.ALLOW] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
     if status == 503:
@@ -92,3 +119,18 @@ def error_response(request: web.BaseRequest, status: int, request_id: str = "") 
     if status in _LAST_ON_CONNECTION:
         response.force_close()
     return response
+
+
+def _html(words: ErrorWords, request_id: str) -> str:
+    more = ""
+    if words.link_text:
+        more += f'<p><a href="{escape(words.link)}">{escape(words.link_text)}</a></p>\n'
+    if request_id:
+        more += f"<p><small>{escape(words.reference)}: {escape(request_id)}</small></p>\n"
+    return _PAGE.format(
+        lang=escape(words.lang),
+        direction=words.direction,
+        title=escape(words.title),
+        text=escape(words.text),
+        more=more,
+    )

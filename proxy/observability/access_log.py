@@ -10,18 +10,27 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import TextIO
 
 from proxy.http.access_record import Access
-from proxy.http.addresses import X_FORWARDED_FOR, Network, address_behind, parse_address
+from proxy.http.addresses import (
+    X_FORWARDED_FOR,
+    Network,
+    address_behind,
+    address_is_trusted,
+    parse_address,
+)
 from proxy.http.recent import Recent
 from proxy.http.targets import split_target
 
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
+_MAX_HOST = 255
+_ATOMIC_WRITE = 4096
+"""Bytes that a pipe takes in one piece (Linux, PIPE_BUF). The lines are ASCII."""
 _MAX_REMEMBERED = 512
 """Characters of a request target, or of X-Forwarded-For: longer ones are not cached."""
 _MAX_CLIENTS = 4096
@@ -60,14 +69,23 @@ class AccessLog:
         is_plain = access.site and not access.logged_path
         path = _path(access.target) if is_plain else self._other_path(access)
         self._lines.append(
-            f'{{"time":"{self._time}","id":"{access.id}","method":"{access.method}",'
-            f'"path":{path},"status":{access.status},"bytes":{access.size},'
-            f'"ms":{access.seconds * 1000:.1f},"client":"{self._client(access)}"}}\n'
+            f'{{"time":"{self._time}","id":"{access.id}","site":"{access.site}",'
+            f'"host":{self._host(access)},"method":"{access.method}","path":{path},'
+            f'"status":{access.status},"bytes":{access.size},"ms":{access.seconds * 1000:.1f},'
+            f'"cache":"{access.cache}","upstream_ms":{_milliseconds(access.upstream_seconds)},'
+            f'"client":"{self._client(access)}"}}\n'
         )
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+
+    def _host(self, access: Access) -> str:
+        host = access.headers.get("Host", "")
+        forwarded = access.headers.get("X-Forwarded-Host")
+        if forwarded and address_is_trusted(access.peer, tuple(self._trusted)):
+            host = forwarded.rpartition(",")[2].strip()
+        return _json_host(host[:_MAX_HOST])
 
     def _client(self, access: Access) -> str:
         """The network of the visitor, remembered by all that it is found by."""
@@ -92,13 +110,31 @@ class AccessLog:
             self._timer = None
         if not self._lines:
             return
-        text = "".join(self._lines)
-        self._lines.clear()
+        lines, self._lines = self._lines, []
         try:
-            self._out.write(text)
-            self._out.flush()
+            for block in _blocks(lines):
+                self._out.write(block)
+                self._out.flush()
         except OSError:  # a closed pipe must not stop the service
             return
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines, together as long as a pipe takes them without lines of other workers between."""
+    block: list[str] = []
+    size = 0
+    for line in lines:
+        if block and size + len(line) > _ATOMIC_WRITE:
+            yield "".join(block)
+            block, size = [], 0
+        block.append(line)
+        size += len(line)
+    if block:
+        yield "".join(block)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "null" if seconds is None else f"{seconds * 1000:.1f}"
 
 
 def _path(target: str) -> str:
@@ -109,6 +145,7 @@ def _json_path(target: str) -> str:
     return json.dumps(without_query(split_target(target).path))
 
 
+_json_host = lru_cache(maxsize=1024)(json.dumps)
 _known_path = lru_cache(maxsize=4096)(_json_path)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from consent_rules.catalogue.load import consent_platforms
 from consent_rules.wording import printable
 
 _log = logging.getLogger("consent_proxy.observability")
@@ -239,6 +240,11 @@ def as_config(found: Discovery, today: datetime.date) -> str:
         f"{found.in_reports} time(s), last on {found.last_seen}",
         f"# seen on {pages}",
     ]
+    if found.owner in consent_platforms():
+        lines.append(
+            "# a consent dialog of its own: the proxy asks already, so take it out of the pages; "
+            "with a tag visitors are asked twice"
+        )
     vendor = found.owner or re.sub(r"[^a-z0-9]+", "-", found.host.lower()).strip("-")
     if not found.owner:
         lines += [

@@ -104,6 +104,8 @@ class Metrics:
         requests, sizes = self._requests, self._bytes
         requests[outcome] = requests.get(outcome, 0) + 1
         sizes[site] = sizes.get(site, 0) + access.size
+        if access.choice is not None:
+            self.count("choices", site, *access.choice)
         page = access.page
         if page is not None:
             self._pages[site, page] = self._pages.get((site, page), 0) + 1

@@ -36,6 +36,11 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "damaged.",
         ("site", "cause"),
     ),
+    "choices": (
+        "Choices made. action: accept_all, reject_all, save, vendor (one vendor's content, for "
+        "good), once (the same for one page), opt_out or limit; regime: the visitor's.",
+        ("site", "action", "regime"),
+    ),
     "keys_made": (
         "First keys created, as preferences.keys held none: choices signed by other keys cannot be "
         "read.",

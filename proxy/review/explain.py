@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+from consent_rules.catalogue.load import consent_platforms
 from consent_rules.categories import Audience
 from consent_rules.decision import Decision
 from consent_rules.matching.script_hashes import inline_hash
@@ -68,6 +70,31 @@ def explain_page(
         _explain(one, source, base, boundary, rules, decision, tag_places)
         for one in sorted(found, key=lambda f: (f.start, f.attribute))
     ]
+
+
+_OWN_DIALOGS = {
+    "cookieconsent": re.compile(r"/[\w.-]*cookie-?consent[\w.-]*\.m?js|CookieConsent\.run\("),
+    "Klaro": re.compile(r"/klaro[\w.-]*\.js|klaroConfig"),
+    "tarteaucitron": re.compile(r"/tarteaucitron[\w.-]*\.js|tarteaucitron\.init\("),
+}
+"""Consent dialogs that sites serve themselves: the name of their file, or their call."""
+
+
+def consent_dialogs(resources: Iterable[ExplainedResource]) -> list[tuple[str, bool]]:
+    """The consent dialogs that a page has of its own, each with whether it is open: a vendor's id,
+    or the name of a library that the site serves itself.
+    """
+    found: dict[str, bool] = {}
+    for one in resources:
+        if one.owner in consent_platforms():
+            name = one.owner
+        elif not one.owner and one.element.startswith("<script"):
+            name = next((n for n, known in _OWN_DIALOGS.items() if known.search(one.what)), "")
+        else:
+            name = ""
+        if name:
+            found[name] = found.get(name, False) or one.fate == "kept"
+    return list(found.items())
 
 
 def _explain(

@@ -22,12 +22,14 @@ from aiohttp.web_protocol import RequestHandler
 from proxy.cache.fast_path import FastPathHit
 from proxy.http.access_record import (
     CACHE,
+    CHOICE,
     DEVICE,
     LOGGED_PATH,
     PAGE,
     REQUEST_ID,
     SITE,
     UNREADABLE_CHOICE,
+    UPSTREAM_SECONDS,
     Access,
     AccessHook,
 )
@@ -74,6 +76,8 @@ class ProxyRequest(web.BaseRequest):
             self.get(UNREADABLE_CHOICE, ""),
             self.get(LOGGED_PATH, ""),
             self.get(DEVICE, ""),
+            self.get(UPSTREAM_SECONDS),
+            self.get(CHOICE),
         )
 
     @property

@@ -22,6 +22,7 @@ _log = logging.getLogger("consent_proxy.server")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _STEADY = 10.0  # a worker that lived this long is restarted at once
 _MAX_BACKOFF = 30.0
+_READY_POLL = 0.02  # seconds between looks at whether all workers serve, at the start
 _MAX_FALSE_STARTS = 3  # of workers that never served, before the parent gives up
 
 
@@ -64,8 +65,20 @@ class Worker:
 Serve = Callable[[Worker], Coroutine[Any, Any, None]]
 
 
-def run_workers(serve: Serve, workers: int, *, grace: float = 30.0) -> int:
+def _nothing() -> None:
+    pass
+
+
+def run_workers(
+    serve: Serve,
+    workers: int,
+    *,
+    grace: float = 30.0,
+    on_ready: Callable[[], None] = _nothing,
+) -> int:
     """Run `serve` in `workers` processes until SIGTERM or SIGINT; the exit code.
+
+    `on_ready` is called once, in this process, when as many workers accept connections.
 
     With one worker there is no second process: `serve` runs here. `grace` is how long the workers
     may take to end after the signal before they are killed. SIGHUP calls every worker's
@@ -75,9 +88,19 @@ def run_workers(serve: Serve, workers: int, *, grace: float = 30.0) -> int:
         raise ValueError(f"workers = {workers}: at least one is needed")
     _raise_file_limit()
     if workers == 1:
-        _run(serve, 0, lambda: None, None)
+        _run(serve, 0, on_ready, None, _log_signal)
+        _log.info("stopped")
         return 0
-    return _Parent(serve, workers, grace).run()
+    code = _Parent(serve, workers, grace, on_ready).run()
+    _log.info("stopped")
+    return code
+
+
+def _log_signal(number: int) -> None:
+    _log.info(
+        "%s: accepts no new connections; requests in flight are answered first",
+        signal.Signals(number).name,
+    )
 
 
 def _raise_file_limit() -> None:
@@ -95,12 +118,18 @@ def _raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _run(serve: Serve, index: int, report: Callable[[], None], parent_gone: int | None) -> None:
+def _run(
+    serve: Serve,
+    index: int,
+    report: Callable[[], None],
+    parent_gone: int | None,
+    on_stop: Callable[[int], None],
+) -> None:
     async def main() -> None:
         worker = Worker(index, _report=report)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop.set)
+            loop.add_signal_handler(number, _stop_worker, worker, number, on_stop)
         loop.add_signal_handler(signal.SIGHUP, worker.reload)
         if parent_gone is not None:
             loop.add_reader(parent_gone, _stop_alone, loop, parent_gone, worker)
@@ -108,6 +137,12 @@ def _run(serve: Serve, index: int, report: Callable[[], None], parent_gone: int 
 
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(main())
+
+
+def _stop_worker(worker: Worker, number: int, on_stop: Callable[[int], None]) -> None:
+    if not worker.stop.is_set():
+        on_stop(number)
+    worker.stop.set()
 
 
 def _stop_alone(loop: asyncio.AbstractEventLoop, pipe: int, worker: Worker) -> None:
@@ -137,7 +172,11 @@ class _Slot:
 
 
 class _Parent:
-    def __init__(self, serve: Serve, workers: int, grace: float) -> None:
+    def __init__(
+        self, serve: Serve, workers: int, grace: float, on_ready: Callable[[], None]
+    ) -> None:
+        self._on_ready: Callable[[], None] | None = on_ready
+        self._ready = 0
         self._serve = serve
         self._slots = [_Slot(index) for index in range(workers)]
         self._grace = grace
@@ -177,6 +216,8 @@ class _Parent:
         due = [slot.start_at for slot in self._slots if not slot.pid and not self._stopping]
         if self._kill_at is not None:
             due.append(self._kill_at)
+        if self._on_ready is not None:
+            due.append(time.monotonic() + _READY_POLL)
         return max(0.0, min(due, default=time.monotonic() + 3600) - time.monotonic())
 
     def _start_due(self, mask: set[signal.Signals | int]) -> None:
@@ -200,7 +241,7 @@ class _Parent:
             # A reload meant for running workers must not kill one that is starting.
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            _run(self._serve, index, self._report_ready, self._life_pipe[0])
+            _run(self._serve, index, self._report_ready, self._life_pipe[0], lambda _: None)
             code = 0
         except SystemExit as exc:
             code = exc.code if isinstance(exc.code, int) else 1
@@ -223,6 +264,8 @@ class _Parent:
             if self._stopping and number == signal.SIGINT:
                 self._kill_at = time.monotonic()  # the second Ctrl-C means now
                 return
+            if not self._stopping:
+                _log_signal(number)
             self._stop()
         elif number == signal.SIGHUP:
             self._send_signal(signal.SIGHUP)
@@ -240,9 +283,13 @@ class _Parent:
 
     def _read_reports(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            while os.read(self._ready_pipe[0], 64):
+            while reports := os.read(self._ready_pipe[0], 64):
                 self._any_served = True
                 self._false_starts = 0
+                self._ready += len(reports)
+        if self._on_ready is not None and self._ready >= len(self._slots):
+            self._on_ready()
+            self._on_ready = None
 
     def _reap(self) -> None:
         for slot in self._slots:

@@ -8,6 +8,7 @@ request body or writing a response.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.http.access_record import UPSTREAM_SECONDS
 from proxy.http.adapters.writer import has_control
 from proxy.http.media_types import media_type
 from proxy.http.targets import split_target
@@ -137,7 +139,11 @@ class _Sent:
     _closed: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> UpstreamResponse:
-        response = await self._respond()
+        began = time.monotonic()
+        try:
+            response = await self._respond()
+        finally:
+            self.request[UPSTREAM_SECONDS] = time.monotonic() - began
         self._response = response
         try:
             self._check(response)

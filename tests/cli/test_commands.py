@@ -377,3 +377,82 @@ def test_as_a_process(config: Path) -> None:
         input=b"<p>\xff\x00\r\n", capture_output=True, cwd=ROOT, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, b"<p>\xff\x00\r\n", b"")
+
+
+# --- One default for the config, and files that it includes
+
+
+def test_every_command_takes_the_config_of_the_folder(
+    config: Path, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    config.rename("consent-proxy.toml")
+    for command in (
+        ["check"],
+        ["check", "-c", "consent-proxy.toml"],
+        ["diff", "consent-proxy.toml"],
+        ["tag", "list"],
+        ["explain", URL, "--html", page],
+        ["rewrite", "--url", URL],
+        ["discovered"],
+        ["keys", "rotate"],
+        ["keys", "list"],
+    ):
+        result = run(*command, stdin=b"<p>")
+        assert result.exit_code == 0, (command, result.output)
+    told = run("explain", URL, "--html", page)
+    assert "tag at consent-proxy.toml:" in told.stdout
+    for command in (["check"], ["tag", "list"], ["run"], ["discovered"], ["purge", "*"]):
+        Path("consent-proxy.toml").rename("hidden")
+        assert "consent-proxy.toml: cannot be read" in run(*command).stderr
+        Path("hidden").rename("consent-proxy.toml")
+
+
+TAGS_ONLY = """[[tag]]
+vendor = "linkedin-insight"
+sites = ["www"]
+approved_by = "x"
+approved_on = 2026-01-01
+expires = 2099-01-01
+"""
+
+
+def test_check_of_an_included_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = config.parent
+    monkeypatch.chdir(folder)
+    (folder / "tags").mkdir()
+    file = folder / "tags" / "a.toml"
+    file.write_text(TAGS_ONLY)
+    alone = run("check", "tags/a.toml")
+    assert alone.exit_code == 1
+    assert "no config here includes it" in alone.stderr
+    config.write_text('include = ["tags/*.toml"]\n' + config_text(1))
+    good = run("check", "tags/a.toml")
+    assert good.exit_code == 0, good.output
+    assert "tags/a.toml is included by c.toml" in good.stderr
+    file.write_text(TAGS_ONLY.replace("linkedin-insight", "linkedin-insightr"))
+    wrong = run("check", "tags/a.toml")
+    assert wrong.exit_code == 1
+    assert "tags/a.toml:2: unknown vendor" in wrong.stdout
+    file.write_text("[[tag]]\nvendor = linkedin-insight")
+    assert run("check", "tags/a.toml").exit_code == 1
+
+
+DIALOGS = {
+    '<script src="https://consent.cookiebot.com/uc.js"></script>': ("cookiebot", "is closed"),
+    '<script src="/js/cookieconsent.umd.js"></script>': ("cookieconsent", "is open"),
+    "<script>tarteaucitron.init({})</script>": ("tarteaucitron", "is open"),
+    '<script src="/app.js"></script>': ("", ""),
+}
+
+
+@pytest.mark.parametrize("markup", DIALOGS)
+def test_explain_names_another_consent_dialog(config: Path, tmp_path: Path, markup: str) -> None:
+    name, state = DIALOGS[markup]
+    page = tmp_path / "dialog.html"
+    page.write_text(f"<!doctype html><title>x</title>{markup}")
+    told = run("explain", URL, "--config", config, "--html", page)
+    assert ("has a consent dialog of its own" in told.stdout) is bool(name)
+    assert f"{name}, which {state}" in told.stdout or not name
+    as_json = json.loads(run("explain", URL, "--config", config, "--html", page, "--json").stdout)
+    assert as_json["consent_dialogs"] == ([name] if name else [])

@@ -281,6 +281,23 @@ def test_on_a_terminal_it_asks_for_what_is_missing(config: Path) -> None:
     assert "\x1b[" in shown
 
 
+def test_on_a_terminal_a_wrong_answer_is_asked_for_again(config: Path) -> None:
+    """The right answers before it stay, whatever the wrong one is."""
+    answers = "\n".join(
+        ("", "shopp", "www", "blog", "/blog/*, !/blog/x", "jo@example.com", "31.12.2099",
+         "2020-01-01", "6 months", "", "", "y", "")
+    )  # fmt: skip
+    code, shown = on_terminal("tag", "add", "meta", "--config", config, answers=answers)
+    assert code == 0, shown
+    tag = tomllib.loads(config.read_text())["tag"][1]
+    assert tag["pages"] == ["/blog/*", "!/blog/x"]
+    assert tag["approved_by"] == "jo@example.com"
+    assert tag["expires"] > TODAY
+    for said in ("unknown site", "does not start with", "31.12.2099", "is past already"):
+        assert said in shown
+    assert "but not /blog/x" in shown
+
+
 def test_on_a_terminal_no_is_no(config: Path) -> None:
     code, shown = on_terminal(*add(config, "--pages", "/*"), answers="\n\nn\n", NO_COLOR="1")
     assert code == 0, shown

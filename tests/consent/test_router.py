@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,9 @@ import jwt
 import pytest
 
 from consent_rules.categories import Category
+from proxy.http.access_record import Access
+from proxy.observability.metrics import Metrics
+from proxy.observability.prometheus import metrics_text
 from tests.support.choices import FORM, OWN, post, stored
 from tests.support.site import HOST, Proxied, proxied, reply
 
@@ -219,6 +223,73 @@ async def test_bodies(tmp_path: Path, content_type: str, body: bytes, status: in
             "/.consent/choice", OWN, f"Content-Type: {content_type}", method="POST", body=body
         )
         assert answer.status == status
+
+
+REFUSED: dict[str, tuple[dict[str, Any] | bytes, list[str], str, int, str, str]] = {
+    # fields, header fields, what says whose form it is, status, in the log, on the page
+    "another site": (
+        {"action": "reject_all"}, ["Origin: http://evil.example"], "", 403,
+        'its Origin is "http://evil.example", the page\'s host is "www.example.com"',
+        "was not sent from a page of this site",
+    ),
+    "another site, fetch metadata": (
+        {"action": "reject_all"}, [], "Sec-Fetch-Site: cross-site", 403,
+        'its Sec-Fetch-Site is "cross-site"', "was not sent from a page of this site",
+    ),
+    "nothing says whose": (
+        {"action": "reject_all"}, [], "", 403,
+        "it has no Sec-Fetch-Site, Origin or Referer", "was not sent from a page of this site",
+    ),
+    "two actions": (
+        {"action": ["accept_all", "reject_all"]}, [], OWN, 400,
+        "the form must carry one action, not 2", "The form must carry one action, not 2",
+    ),
+    "no such tool": (
+        {"action": "vendor:nobody"}, [], OWN, 400, "no tool called", "no tool called",
+    ),
+    "too large": (
+        b"action=reject_all&x=" + b"a" * 40_000, [], OWN, 413, "is larger than", "larger than",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_refused_choice_says_why_to_the_visitor_and_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    fields, headers, own, status, logged, shown = REFUSED[case]
+    async with proxied(tmp_path) as site:
+        for _ in range(3):
+            answer = await post(site, fields, "Accept: text/html", *headers, own=own)
+            assert answer.status == status
+            page = html.unescape(answer.text.decode())
+            assert shown in page
+            assert 'href="/.consent/preferences' in page
+            assert answer.one("Content-Type").startswith("text/html")
+            assert answer.all("Set-Cookie") == []
+    lines = [r.getMessage() for r in caplog.records if "choice was refused" in r.getMessage()]
+    assert len(lines) == 1, "once a minute"
+    assert logged in lines[0]
+    assert "site www" in lines[0]
+
+
+async def test_choices_are_counted_by_action_and_regime(tmp_path: Path) -> None:
+    seen: list[Access] = []
+    async with proxied(tmp_path, access=seen.append) as site:
+        for action in ("accept_all", "reject_all", "once:youtube", "vendor:youtube", "nonsense"):
+            await post(site, {"action": action})
+    assert [one.choice for one in seen] == [
+        ("accept_all", "opt_in"),
+        ("reject_all", "opt_in"),
+        ("once", "opt_in"),
+        ("vendor", "opt_in"),
+        None,
+    ]
+    metrics = Metrics(1)
+    for one in seen:
+        metrics(one)
+    labels = b'{action="accept_all",regime="opt_in",site="www"} 1.0'
+    assert b"consent_proxy_choices_total" + labels in metrics_text(metrics)
 
 
 async def test_a_body_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.http.access_record import Access
 from proxy.observability import access_log
@@ -270,3 +271,73 @@ def test_one_root_for_all_loggers() -> None:
         area = path.parts[1].removesuffix(".py")
         for name in re.findall(r'getLogger\("(.*?)"\)', path.read_text("utf-8")):
             assert name in {f"consent_proxy.{area}", "watchfiles"}, path
+
+
+async def test_a_line_has_the_host_the_site_the_cache_and_the_upstreams_time(
+    tmp_path: Path,
+) -> None:
+    out = io.StringIO()
+    logs: list[AccessLog] = []
+
+    async def slow(visit: Visit) -> None:
+        await asyncio.sleep(0.05)
+        await visit.send(reply(SITE_PAGE, FRESH))
+
+    requests: list[dict[str, Any]] = [
+        {"path": "/x"},
+        {"path": "/x"},  # stored by the first
+        {"path": "/.consent/state"},
+        {"path": "/x", "host": 'no"host\\ ' + "a" * 9000},
+        {"path": "/x", "host": "other.example"},
+    ]
+    async with proxied(tmp_path, {"x": slow}, access=lambda one: logs[0](one)) as site:
+        logs.append(log_of(site, out))
+        for request in requests:
+            await site.ask(**request)
+        logs[0].flush()
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(one["site"], one["cache"], one["status"]) for one in lines] == [
+        ("www", "miss", 200),
+        ("www", "hit", 200),
+        ("www", "", 200),
+        ("", "", 400),
+        ("", "", 421),
+    ]
+    assert [one["host"] for one in lines[:3]] == [HOST] * 3
+    assert lines[4]["host"] == "other.example"
+    assert len(lines[3]["host"]) <= 255
+    assert lines[0]["upstream_ms"] >= 50
+    assert lines[0]["upstream_ms"] <= lines[0]["ms"]
+    assert [one["upstream_ms"] for one in lines[1:]] == [None] * 4
+
+
+def test_every_field_of_the_access_log_is_documented() -> None:
+    out = io.StringIO()
+    log = AccessLog(out)
+    log._lines.append("")  # no timer
+    log._timer = asyncio.new_event_loop().call_later(1, print)
+    log(Access("1", "GET", "/", 200, 1, 0.1, "127.0.0.1", CIMultiDictProxy(CIMultiDict()),
+               "www", "hit", None))  # fmt: skip
+    fields = json.loads("".join(log._lines))
+    table = Path("docs/metrics.md").read_text("utf-8").partition("## The log")[2]
+    missing = [name for name in fields if f"| `{name}` |" not in table]
+    assert not missing
+
+
+async def test_lines_of_several_workers_do_not_mix() -> None:
+    """A pipe takes up to 4096 bytes in one piece (POSIX, write)."""
+    written: list[int] = []
+
+    class Pipe(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(len(text))
+            return len(text)
+
+    log = AccessLog(Pipe())
+    access = Access("1", "GET", "/" + "a" * 300, 200, 1, 0.1, "", CIMultiDictProxy(CIMultiDict()),
+                    "www", "hit", None)  # fmt: skip
+    for _ in range(100):
+        log(access)
+    log.flush()
+    assert len(written) > 1
+    assert max(written) <= 4096

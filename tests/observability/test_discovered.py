@@ -447,3 +447,17 @@ def test_nothing_that_moves_a_terminals_cursor_is_shown(tmp_path: Path) -> None:
     lines = [line.removeprefix("# ") for line in text.splitlines()]
     (hosts,) = [line for line in lines if line.startswith("hosts")]
     assert tomllib.loads(hosts) == {"hosts": [found.host]}
+
+
+async def test_another_consent_dialog_is_named(tmp_path: Path) -> None:
+    page = PAGE.replace(
+        b"<h1>",
+        b'<script src="https://cdn.cookielaw.org/scripttemplates/otSDKStub.js"></script><h1>',
+    )
+    async with proxied(tmp_path, {"": reply(page)}) as site:
+        await site.ask("/")
+        site.running.sightings._path = tmp_path / "found.db"
+        site.running.sightings.write()
+    texts = {d.name: as_config(d, TODAY) for d in read_discovered(tmp_path / "found.db")}
+    assert "# a consent dialog of its own" in texts["onetrust"]
+    assert [name for name, text in texts.items() if "consent dialog" in text] == ["onetrust"]

@@ -232,4 +232,7 @@ async def test_access_log_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert line["path"] == '/a"b'
     assert (line["method"], line["status"], line["client"]) == ("GET", 200, "127.0.0.0/24")
     assert line["bytes"] > 5
-    assert set(line) == {"time", "id", "method", "path", "status", "bytes", "ms", "client"}
+    assert set(line) == {
+        "time", "id", "site", "host", "method", "path", "status", "bytes", "ms", "cache",
+        "upstream_ms", "client",
+    }  # fmt: skip

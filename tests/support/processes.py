@@ -43,19 +43,25 @@ def free_ports(number: int) -> list[int]:
 
 
 class Process:
-    """The command, and what it wrote to stderr so far."""
+    """The command, and what it wrote so far: its log, and what it wrote to stderr."""
 
     def __init__(self, config: Path) -> None:
         self._log = (config.parent / "log").open("w+")
+        self._errors = (config.parent / "errors").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proxy", "run", "--config", str(config)],
             cwd=ROOT,
-            stderr=self._log,
+            stdout=self._log,
+            stderr=self._errors,
         )
 
     @property
     def log(self) -> str:
         return Path(self._log.name).read_text()
+
+    @property
+    def errors(self) -> str:
+        return Path(self._errors.name).read_text()
 
     def wait_for(self, text: str, times: int = 1) -> None:
         end = time.monotonic() + PATIENCE

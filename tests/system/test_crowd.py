@@ -201,7 +201,15 @@ async def _two_workers(folder: Path, origin_port: int) -> AsyncIterator[tuple[st
     config.write_text(text)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "proxy", "run", "--config", str(config), cwd=ROOT, stderr=log
+            sys.executable,
+            "-m",
+            "proxy",
+            "run",
+            "--config",
+            str(config),
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
         )
     try:
         async with asyncio.timeout(PATIENCE):

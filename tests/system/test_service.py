@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT, ask, running
+from tests.support.processes import ROOT, Process, ask, free_ports, running
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -127,3 +127,45 @@ def test_a_variables_value_is_never_in_the_log(
         assert ask(port, "/never-seen")[0] in {502, 504}
         process.wait_for("${SECRET_ORIGIN}", 1)
         assert "s3cret" not in process.log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_listens_when_it_says_so_and_tells_of_its_end(tmp_path: Path, workers: int) -> None:
+    with running(tmp_path, workers=workers) as (process, config, _, _):
+        process.stop()
+        port, admin = free_ports(2)
+        text = re.sub(r'"127\.0\.0\.1:\d+"\nadmin_listen = "127\.0\.0\.1:\d+"',
+                      f'"127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"',
+                      config.read_text())  # fmt: skip
+        config.write_text(text)
+        again = Process(config)
+        try:
+            again.wait_for("listening on 127.0.0.1:")
+            assert ask(port)[0] == 200  # refused, if it were not so
+            assert again.stop() == 0
+        finally:
+            again.process.kill()
+            again.process.wait()
+        lines = [json.loads(line) for line in again.log.splitlines()]
+        messages = [one["message"] for one in lines if "message" in one]
+        assert any("SIGTERM: accepts no new connections" in one for one in messages), messages
+        assert messages[-1] == "stopped"
+        assert all(one["level"] in {"info", "warning", "error"} for one in lines if "level" in one)
+
+
+def test_the_log_is_one_stream_of_json(tmp_path: Path) -> None:
+    """Warnings of the config at the start, messages and the access log, on standard output."""
+    with running(tmp_path, workers=2) as (process, config, text, port):
+        config.write_text(text.replace("expires = 2999-01-01", "expires = 2020-01-02"))
+        process.process.send_signal(signal.SIGHUP)
+        process.wait_for("config reloaded", 2)
+        config.write_text('"nonsense')
+        process.process.send_signal(signal.SIGHUP)
+        process.wait_for("config rejected", 2)
+        assert ask(port)[0] == 200
+        assert process.stop() == 0
+        assert process.errors == ""
+        lines = [json.loads(line) for line in process.log.splitlines()]
+    kinds = {"message" if "message" in one else "path" for one in lines}
+    assert kinds == {"message", "path"}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}Z", one["time"]) for one in lines)

@@ -92,8 +92,23 @@ def check_pages(context: CheckContext) -> Iterator[Problem]:
     prefix = context.tables.proxy.get("prefix")
     sites = {site.get("name"): site for site in context.tables.sites}
     for tag in context.tables.tags:
-        pages = list(tag.items("pages"))
+        every = list(tag.items("pages"))
+        pages = [(path, page) for path, page in every if not page.startswith("!")]
+        left_out = [page[1:] for _, page in every if page.startswith("!")]
+        if every and not pages and None not in tag.values.get("pages", (None,)):
+            yield Problem(
+                every[0][0],
+                f"pages: {quoted(every[0][1])} leaves pages out, and none is named; put those that "
+                f'it is left out of before it, such as pages = ["/*", {quoted(every[0][1])}]',
+            )
+            continue
         for path, page in pages:
+            if any(path_covers(out.lower(), page.lower()) for out in left_out):
+                yield Problem(
+                    path,
+                    f"pages: all of {quoted(page)} is left out again by a pattern with "
+                    '"!"; remove one of them',
+                )
             if prefix and path_covers(f"{prefix}/*", page):
                 yield Problem(
                     path,
@@ -220,7 +235,8 @@ def check_duplicates(context: CheckContext) -> Iterator[Problem]:
             continue
         twice: tuple[Path, str, str, PartialTable] | None = None
         for path, site in tag.items("sites"):
-            for _, page in tag.items("pages"):
+            named = (page for _, page in tag.items("pages") if not page.startswith("!"))
+            for page in named:
                 first = seen.setdefault((tag.get("vendor"), site, page), tag)
                 if first is not tag and twice is None:
                     twice = (path, site, page, first)

@@ -12,6 +12,7 @@ from consent_rules.catalogue.cookie_details import (
     details_of,
     known_details,
     normal_lifetime,
+    third_party_details,
 )
 from consent_rules.catalogue.load import catalogue
 from consent_rules.vendors import CookieDetail
@@ -69,3 +70,28 @@ def test_lifetimes_are_made_normal(given: str, normal: str) -> None:
 def test_what_is_no_lifetime_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match="is not a lifetime"):
         normal_lifetime(wrong)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "cookies"),
+    [
+        # policies.google.com/technologies/cookies
+        (
+            "youtube",
+            {"VISITOR_INFO1_LIVE": "6 months", "YSC": SESSION, "__Secure-YEC": "13 months",
+             "PREF": "8 months"},
+        ),
+        ("google-maps", {"NID": "6 months"}),
+        # help.vimeo.com/hc/en-us/articles/26080940921361
+        (
+            "vimeo",
+            {"vuid": "2 years", "player": "1 year", "flags": "1 year", "player_clearance": "7 days",
+             "__cf_bm": "30 minutes", "_cfuvid": SESSION, "cf_clearance": "1 year"},
+        ),
+    ],
+)  # fmt: skip
+def test_embeds_cookies_are_those_of_the_vendors_own_pages(
+    vendor: str, cookies: dict[str, str]
+) -> None:
+    known = {one.name.partition(" ")[0]: one.lifetime for one in third_party_details()[vendor]}
+    assert known == cookies

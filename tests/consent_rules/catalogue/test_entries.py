@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from consent_rules.catalogue.load import vendor_from_table
+from consent_rules.catalogue.load import catalogue, vendor_from_table
 from consent_rules.categories import Category
 from consent_rules.vendors import BaaOffer, Vendor
 
@@ -210,3 +210,15 @@ def test_file_says_where_its_facts_come_from(file: Path) -> None:
     head = file.read_text(encoding="utf-8").split("[[vendor]]")[0]
     assert "third-party-web" in head
     assert "Open Cookie Database" in head
+
+
+def test_recaptcha_asks() -> None:
+    """CNIL, SAN-2023-003 (Cityscoot): consent is needed, also where it guards sign-in."""
+    assert catalogue()["recaptcha"].category is Category.FUNCTIONAL
+
+
+def test_the_measure_of_necessary_is_written_down() -> None:
+    text = (CATALOGUE / "necessary.toml").read_text("utf-8")
+    head = text.partition("[[vendor]]")[0]
+    for source in ("5(3)", "WP 194", "2020-091", "SAN-2023-003"):
+        assert source in head

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, Audience
 from consent_rules.config.load import Config, ConfigError, load_config
+from consent_rules.config.models import Tag
 from consent_rules.decision import Visitor, decide
 from consent_rules.matching.paths import path_glob
 from consent_rules.preferences import Preferences
@@ -150,12 +151,15 @@ _GLOBS = st.sampled_from(
     ["/*", "/blog/*", "/patients/*", "/blog/x", "/*/x", "/p*", "/*/patients/*", "/x/*", "/blog/p*"]
 )
 _TAGS = st.builds(
-    lambda vendor, pages, end: f"{{tag {vendor} {' '.join(pages)} expires {end}}}",
+    lambda vendor, pages, out, end: (
+        f"{{tag {vendor} {' '.join(pages)} {' '.join(f'!{page}' for page in out)} expires {end}}}"
+    ),
     st.sampled_from(
         ["stripe baa", "stripe", "zendesk baa", "zendesk", "matomo", "meta-pixel",
          "google-tag-manager"]
     ),
     st.lists(_GLOBS, min_size=1, max_size=2, unique=True),
+    st.lists(_GLOBS, max_size=1),
     st.sampled_from(["2027-11-02", "2027-11-02", "2026-11-30"]),
 )  # fmt: skip
 _SITES = st.lists(
@@ -283,7 +287,7 @@ def test_what_a_summary_says_of_patient_pages_is_so(
     for tag in config.tags:
         said = summarise_tag(config, rules, tag, "www", TODAY)
         for path, seen in product(_PATHS, _SEEN):
-            if not any(path_glob(page).match(path) for page in tag.pages):
+            if not _is_named(tag, path):
                 continue
             audience, is_open = _open(rules, tag.vendor, path, seen)
             here = f"{tag} {path} {seen} {said.patient} | {said.opens}"
@@ -296,8 +300,16 @@ def test_what_a_summary_says_of_patient_pages_is_so(
         assert said.opens != "closed" or not any(
             any(_open(rules, tag.vendor, path, seen)[1])
             for path, seen in product(_PATHS, _SEEN)
-            if not seen[1] and any(path_glob(page).match(path) for page in tag.pages)
+            if not seen[1] and _is_named(tag, path)
         )
+
+
+def _is_named(tag: Tag, path: str) -> bool:
+    named, out = (
+        any(path_glob(page).match(path) for page in pages)
+        for pages in (tag.named_pages, tag.except_pages)
+    )
+    return named and not out
 
 
 def _config_or_none(lines: str, catalogue: Mapping[str, Vendor]) -> Config | None:
