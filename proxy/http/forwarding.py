@@ -14,6 +14,7 @@ from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from proxy.http.addresses import X_FORWARDED_FOR, parse_address
+from proxy.http.media_types import send_one_type
 from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, REWRITING, TRACING
 from proxy.http.targets import requested_host
 
@@ -213,8 +214,11 @@ def _address_chain(fields: Iterable[str]) -> list[str]:
 
 
 def response_headers(response: ClientResponse) -> CIMultiDict[str]:
-    """The headers to send to the visitor: the upstream's end-to-end ones, in order, and `Via`."""
+    """The headers to send to the visitor: the upstream's end-to-end ones, in order, one type at
+    most, and `Via`.
+    """
     headers = end_to_end(response.headers)
+    send_one_type(headers)
     version = response.version
     spoken = f"{version.major}.{version.minor}" if version else "1.1"
     headers.add(hdrs.VIA, f"{spoken} {PSEUDONYM}")
