@@ -69,11 +69,16 @@ class Browser(Protocol):
 class Engine(Protocol):
     """A browser that can be started."""
 
-    name: str
-    windows: int
-    """How many pages it can show at a time without one hindering another."""
-    resolves: bool
-    """Whether it finds names by the system's resolver (`Name.address`)."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def windows(self) -> int:
+        """How many pages it can show at a time without one hindering another."""
+
+    @property
+    def resolves(self) -> bool:
+        """Whether it finds names by the system's resolver (`Name.address`)."""
 
     def start(
         self, profile: Path, names: Sequence[Name] = (), *, bypass_policy: bool = False
