@@ -16,8 +16,8 @@ from playwright.sync_api import BrowserContext, Page, Playwright
 from playwright.sync_api import Error as BrowserError
 
 from e2e.chromium import FLAGS, executable
+from e2e.engines.chromium import UNWANTED_FLAGS, resolver_rules
 from e2e.site import in_thread
-from e2e.tricks.browse import UNWANTED_FLAGS, resolver_rules
 from e2e.tricks.stub import ClosedHost
 from tests.support.forwarding import Visit
 from tests.support.site import TAG, Reply, reply

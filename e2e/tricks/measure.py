@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from playwright.async_api import Playwright, async_playwright
-
+from e2e.engines.chromium import Chromium
+from e2e.engines.driver import Engine, Name
+from e2e.engines.resolver import resolver
 from e2e.site import free_ports
-from e2e.tricks.browse import SHORTEST, TABS, Outcome, Visit, launch, resolver_rules, visit_all
+from e2e.tricks.browse import SHORTEST, Outcome, Visit, visit_all
 from e2e.tricks.origin import Origin
+from e2e.tricks.relay import Relay
 from e2e.tricks.stub import ClosedHost
 from e2e.tricks.table import KNOWN, UNKNOWN, Trick, serve
 from examples.demo.running import consent_proxy
 
 MAX_PAGE_BYTES = 200_000
+CHROMIUM = Chromium()
 
 _CONFIG = """
 [proxy]
@@ -80,6 +83,12 @@ class Setting(StrEnum):
     UNKNOWN = "through the proxy, the host unknown"
     KNOWN = "through the proxy, the host a vendor's"
     ALONE = "through the proxy, the browser ignoring its policy"
+    OLD = "through the proxy, without fetch metadata"
+
+
+IN_CHROMIUM = (Setting.DIRECT, Setting.UNKNOWN, Setting.KNOWN, Setting.ALONE)
+IN_OTHERS = (Setting.DIRECT, Setting.UNKNOWN, Setting.KNOWN, Setting.OLD)
+"""No other engine can be made to ignore a policy."""
 
 
 @dataclass(slots=True)
@@ -101,20 +110,26 @@ class Seen:
 class Measured:
     """All of it, by setting and the trick's number."""
 
+    version: str = ""
+    """Of the browser."""
     seen: dict[Setting, dict[int, Seen]] = field(default_factory=dict)
 
     def of(self, trick: Trick, setting: Setting) -> Seen:
         return self.seen[setting][trick.number]
 
 
-def measure(chosen: Sequence[Trick], settings: Iterable[Setting] = tuple(Setting)) -> Measured:
+def measure(
+    chosen: Sequence[Trick],
+    settings: Iterable[Setting] = IN_CHROMIUM,
+    engine: Engine = CHROMIUM,
+) -> Measured:
     """Try tricks in a thread of its own: the tests' thread has an event loop already."""
     measured = Measured()
     faults: list[BaseException] = []
 
     def run() -> None:
         try:
-            asyncio.run(_measure(chosen, tuple(settings), measured))
+            asyncio.run(_measure(chosen, tuple(settings), engine, measured))
         except BaseException as fault:
             faults.append(fault)
 
@@ -127,7 +142,7 @@ def measure(chosen: Sequence[Trick], settings: Iterable[Setting] = tuple(Setting
 
 
 async def _measure(
-    chosen: Sequence[Trick], settings: tuple[Setting, ...], measured: Measured
+    chosen: Sequence[Trick], settings: tuple[Setting, ...], engine: Engine, measured: Measured
 ) -> None:
     proxy_port, admin_port = free_ports(2)
     origin = Origin()
@@ -138,13 +153,16 @@ async def _measure(
         config = folder / "consent-proxy.toml"
         config.write_text(config_text(proxy_port, admin_port, origin.port), encoding="utf-8")
         await stack.enter_async_context(consent_proxy(config, proxy_port))
-        playwright = await stack.enter_async_context(async_playwright())
+        relay = Relay(proxy_port)
+        await relay.start()
+        stack.callback(relay.stop)
+        ports = {Setting.DIRECT: origin.port, Setting.OLD: relay.port}
         took: dict[int, float] = {}
         for setting in settings:
-            port = origin.port if setting is Setting.DIRECT else proxy_port
+            port = ports.get(setting, proxy_port)
             profile = folder / f"profile-{setting.name}"
             some = [trick for trick in chosen if _is_tried(trick, setting)]
-            seen = await _in_setting(playwright, profile, some, setting, origin, port, took)
+            seen = await _in_setting(engine, profile, some, setting, origin, port, took, measured)
             measured.seen[setting] = seen
             if setting is Setting.DIRECT:
                 took = {number: one.outcome.took for number, one in seen.items()}
@@ -157,17 +175,18 @@ def _is_tried(trick: Trick, setting: Setting) -> bool:
 
 
 async def _in_setting(
-    playwright: Playwright,
+    engine: Engine,
     profile: Path,
     chosen: Sequence[Trick],
     setting: Setting,
     origin: Origin,
     port: int,
     took: dict[int, float],
+    measured: Measured,
 ) -> dict[int, Seen]:
     """With a browser and ports of its own: a connection kept alive must hide no other."""
     domain = KNOWN if setting is Setting.KNOWN else UNKNOWN
-    hosts = {trick.number: ClosedHost() for trick in chosen}
+    hosts = {trick.number: ClosedHost(_address(trick, engine)) for trick in chosen}
     async with AsyncExitStack() as stack:
         visits: list[Visit] = []
         for trick in chosen:
@@ -180,17 +199,24 @@ async def _in_setting(
             url = f"http://localhost:{port}/{_key(setting, trick)}/"
             origin.served[_key(setting, trick)] = serve(trick, domain, host.port, url)
             visits.append(Visit(trick, url, host.arrivals, watch))
-        names = [(trick.host(domain), hosts[trick.number].port) for trick in chosen]
-        context = await launch(playwright, profile, [resolver_rules(names)])
-        stack.push_async_callback(context.close)
+        names = [
+            Name(trick.host(domain), hosts[trick.number].port, hosts[trick.number].address)
+            for trick in chosen
+        ]
+        if engine.resolves:
+            await stack.enter_async_context(resolver(names))
         bypass = setting is Setting.ALONE
+        browser = await stack.enter_async_context(
+            engine.start(profile, names, bypass_policy=bypass)
+        )
         many = [visit for visit in visits if not visit.trick.front]
-        outcomes = await visit_all(context, many, tabs=TABS, bypass_policy=bypass)
+        outcomes = await visit_all(browser, many, windows=engine.windows)
         few = [visit for visit in visits if visit.trick.front]
         if setting is Setting.DIRECT:
             # On a busy machine some come late: once more, with less beside them.
             few += [v for v in many if v.trick.counts and not v.arrivals.fired(v.trick.bare)]
-        outcomes |= await visit_all(context, few, tabs=1, bypass_policy=bypass)
+        outcomes |= await visit_all(browser, few, windows=1)
+        measured.version = browser.version
     return {
         trick.number: Seen(
             outcomes[trick.number],
@@ -200,6 +226,11 @@ async def _in_setting(
         )
         for trick in chosen
     }
+
+
+def _address(trick: Trick, engine: Engine) -> str:
+    """An address of loopback for each trick."""
+    return f"127.1.{trick.number // 250}.{1 + trick.number % 250}" if engine.resolves else ""
 
 
 def _key(setting: Setting, trick: Trick) -> str:

@@ -16,6 +16,7 @@ _PIXEL = (
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
 _TLS_HANDSHAKE = 0x16
+_PORTS = (80, 443, 8443)
 _TYPES = {"js": "text/javascript", "css": "text/css", "html": "text/html", "json": "text/json"}
 
 
@@ -54,16 +55,24 @@ class Arrivals:
 
 @dataclass(slots=True)
 class ClosedHost:
-    """One closed host: its port, for TCP and UDP, and what arrived."""
+    """One closed host: its port, for TCP and UDP, and what arrived.
 
+    With an `address` it answers there too, at the ports that the rows' URLs have: for browsers
+    that cannot be told a port.
+    """
+
+    address: str = ""
     port: int = 0
     arrivals: Arrivals = field(default_factory=Arrivals)
-    _server: asyncio.Server | None = None
+    _servers: list[asyncio.Server] = field(default_factory=list)
     _datagrams: asyncio.DatagramTransport | None = None
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        first = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        self.port = first.sockets[0].getsockname()[1]
+        self._servers.append(first)
+        for port in _PORTS if self.address else ():
+            self._servers.append(await asyncio.start_server(self._answer, self.address, port))
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):  # the same number may be taken for UDP
             self._datagrams, _ = await loop.create_datagram_endpoint(
@@ -71,8 +80,8 @@ class ClosedHost:
             )
 
     def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._datagrams is not None:
             self._datagrams.close()
 

@@ -30,7 +30,11 @@ _FETCHING = frozenset(
     }
 )  # fmt: skip
 _URL = re.compile(r"(?:https?:)?//[^\s\"'<>,;]+", re.IGNORECASE)
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# A dictionary of strings (RFC 9651, 3.2) in its plainest form: without backslashes, of which no URL
+# has need, and without strings in parameters.
+_ENDPOINT = r'[ \t]*[\w*.-]+[ \t]*=[ \t]*"[^"\\]*"[ \t]*(?:;[^",\\]*)?'
+_ENDPOINTS = re.compile(rf"{_ENDPOINT}(?:,{_ENDPOINT})*")
+_STRING = re.compile(r'"([^"]*)"')
 # HTML Standard, "shared declarative refresh steps": a space is enough after the seconds.
 _REFRESH = re.compile(r"^\s*[\d.]+(?:\s*[;,]|\s)\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
 _REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
@@ -134,25 +138,36 @@ def _held(name: str, value: str, closed: Closed) -> str:
     if name in {"NEL", "Speculation-Rules"}:
         # What these lead to stands elsewhere: in a group of Report-To, in a file.
         return ""
-    if name == "Report-To":
-        return "" if any(closed(url) for url in _endpoints(value)) else value
-    ends = (end.replace("\\", "") for end in _STRING.findall(value))
-    return "" if any(map(closed, ends)) else value
+    urls = _reported_to(value) if name == "Report-To" else _endpoints(value)
+    # Engines differ in what they take for a URL here, and few sites report to themselves: what is
+    # not plainly the site's own is removed.
+    is_own = urls is not None and not any("\\" in url or closed(url) for url in urls)
+    return value if is_own else ""
 
 
-def _endpoints(report_to: str) -> list[str]:
-    """The URLs of a Report-To header, which is a JSON list without its brackets."""
+def _endpoints(field: str) -> list[str] | None:
+    """The URLs of a Reporting-Endpoints header; None where it is not plainly written."""
+    return _STRING.findall(field) if _ENDPOINTS.fullmatch(field) else None
+
+
+def _reported_to(field: str) -> list[str] | None:
+    """Every string of a Report-To header, which is a JSON list without its brackets; None where it
+    is not one.
+    """
     try:
-        groups = json.loads(f"[{report_to}]")
+        # As pairs: of equal names some parsers take the first, others the last.
+        groups: object = json.loads(f"[{field}]", object_pairs_hook=list)
     except (ValueError, RecursionError):
-        return []  # nor does a browser use it
-    ends = [
-        end
-        for group in groups
-        if isinstance(group, dict) and isinstance(group.get("endpoints"), list)
-        for end in group["endpoints"]
-    ]
-    return [end["url"] for end in ends if isinstance(end, dict) and isinstance(end.get("url"), str)]
+        return None
+    found: list[str] = []
+    rest = [groups]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, list | tuple):
+            rest.extend(one)
+    return found
 
 
 def _without_closed_reports(policy: str, closed: Closed) -> str:

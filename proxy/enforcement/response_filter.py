@@ -234,15 +234,21 @@ def _limit_caching(
 
 def leads_to_closed(
     request: web.BaseRequest,
+    status: int,
     headers: CIMultiDict[str],
     context: RequestContext,
     site: SiteEnforcement,
 ) -> bool:
-    """Whether a response redirects a subresource request to a vendor that may not act. A redirect
-    of the visitor's own navigation is never blocked.
+    """Whether a response redirects a subresource request, or what a form has sent, to a vendor that
+    may not act. No other redirect of the visitor's own navigation is blocked.
     """
     decision = context.decision
-    if "Location" not in headers or not decision.enforce or is_navigation(request):
+    if "Location" not in headers or not decision.enforce:
+        return False
+    # These repeat the request's body at the target (RFC 9110, 15.4.8). Not every browser applies
+    # form-action to redirects.
+    sends_on = status in {307, 308} and request.method not in {"GET", "HEAD"}
+    if is_navigation(request) and not sends_on:
         return False
     owner = site.boundary.owner(headers["Location"], context.url)
     return owner is not None and not _may_act(owner, decision)

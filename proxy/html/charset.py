@@ -58,8 +58,12 @@ def charset_of_content_type(content_type: str) -> str:
     return _charset_parameter(content_type)
 
 
+# Not that of a charset: what stands in it is no parameter.
+_QUOTED_PARAMETER = re.compile(r'(?<!charset)="(?:[^"\\]|\\.)*"?', re.IGNORECASE)
+
+
 def _charset_parameter(content_type: str) -> str:
-    for parameter in content_type.split(";")[1:]:
+    for parameter in _QUOTED_PARAMETER.sub("", content_type).split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
             return value.strip().strip("\"'").strip().lower()

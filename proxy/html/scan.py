@@ -266,9 +266,9 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     relative_css = had_base or b"base" in tags.at
     has_select = b"select" in tags.at
     seen: set[_Place] = set()
-    views = []
     selector = _selector(tags.deferring)
-    for scripting in (False, True) if _needs_both_views(tags) else (False,):
+
+    def read(text: str, scripting: bool) -> _View:
         document = parse(text, scripting=scripting)
         view = _view(
             document,
@@ -280,8 +280,36 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
             view.resources.extend(resources_in_selects(document))
         for resource in view.resources:
             resource.scripting = scripting
-        views.append(view)
+        return view
+
+    kinds = (False, True) if _needs_both_views(tags) else (False,)
+    views = [read(text, scripting) for scripting in kinds]
+    if _SECTION in text and any(_has_tags_in_sections(view.document) for view in views):
+        # WebKit's reading. In front: the last view is that of a browser with JavaScript.
+        marked = text.replace(_SECTION, _SECTION_AS_COMMENT)
+        views = [*(read(marked, scripting) for scripting in kinds), *views]
     return views
+
+
+_SECTION = "<![CDATA["
+_SECTION_AS_COMMENT = "<!-CDATA-"
+"""As long, and a bogus comment wherever it stands: it ends at the next `>`."""
+_TEXT_HOLDERS = "desc,title,foreignObject,mi,mo,mn,ms,mtext,annotation-xml"
+"""Integration points (HTML Standard, 13.2.6.5): elements of drawings and formulas that hold HTML.
+CDATA sections are allowed in them, as in every element that is not HTML's; WebKit takes them there
+for bogus comments.
+"""
+_TAG_BEHIND_END = re.compile(">[^<]*<")
+
+
+def _has_tags_in_sections(document: Document) -> bool:
+    """Whether a CDATA section may hold what is a tag to a browser to which it is a comment."""
+    return any(
+        isinstance(node, Text) and _TAG_BEHIND_END.search(node.data)
+        for element in document.select(_TEXT_HOLDERS)
+        if not is_html(element)
+        for node in element
+    )
 
 
 _MAX_DEFERRED_NAMES = 64

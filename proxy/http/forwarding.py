@@ -15,6 +15,7 @@ from aiohttp.http import HttpVersion, HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from proxy.http.addresses import X_FORWARDED_FOR, parse_address
+from proxy.http.media_types import send_one_type
 from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, REWRITING, TRACING
 from proxy.http.targets import requested_host
 
@@ -216,10 +217,11 @@ def _address_chain(fields: Iterable[str]) -> list[str]:
 def response_headers(
     received: CIMultiDictProxy[str], version: HttpVersion = HttpVersion11
 ) -> CIMultiDict[str]:
-    """The headers to send to the visitor: the upstream's end-to-end ones, in order, and `Via` with
-    the version that it spoke.
+    """The headers to send to the visitor: the upstream's end-to-end ones, in order, one type at
+    most, and `Via` with the version that it spoke.
     """
     headers = end_to_end(received)
+    send_one_type(headers)
     headers.add(hdrs.VIA, f"{version.major}.{version.minor} {PSEUDONYM}")
     return headers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict, MultiMapping
 
 from proxy.http.fetch_metadata import destination, is_navigation
@@ -47,6 +47,44 @@ def _last_essence(text: str) -> str:
 
 
 _remembered = lru_cache(maxsize=512)(_last_essence)
+
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_MEMBER = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+')
+# Not that of a charset: what stands in it is no parameter.
+_QUOTED_PARAMETER = re.compile(r'(?<!charset)="(?:[^"\\]|\\.)*"?', re.IGNORECASE)
+_CHARSET = re.compile(r";[\t ]*charset=[\t ]*\"?([\w.:+-]+)", re.IGNORECASE)
+
+
+def send_one_type(headers: CIMultiDict[str]) -> None:
+    """Replace several types, in one field or in more, by the one that counts, in place.
+
+    Some engines take the first of several, others the last (Fetch Standard, "extract a MIME type"):
+    a page to the one is text to the other. With `nosniff`, since such a type is not believed
+    everywhere. Without a type among them there is none.
+    """
+    values = headers.getall(hdrs.CONTENT_TYPE, ())
+    if not values or (len(values) == 1 and _is_one(values[0])):
+        return
+    essence = charset = ""
+    # A field of a line of its own ends there, whatever quote it has open.
+    for member in (member for value in values for member in _MEMBER.findall(value)):
+        found = _last_essence(member.split(";", 1)[0])
+        if not found:
+            continue
+        named = _CHARSET.search(_QUOTED_PARAMETER.sub("", member))
+        if named or found != essence:
+            charset = named[1] if named else ""
+        essence = found
+    headers.popall(hdrs.CONTENT_TYPE)
+    if essence:
+        headers[hdrs.CONTENT_TYPE] = f"{essence}; charset={charset}" if charset else essence
+        headers["X-Content-Type-Options"] = "nosniff"
+
+
+def _is_one(value: str) -> bool:
+    """Whether a field is one type to every reader: no comma but within its quotes, which end."""
+    return "," not in value or not {",", '"'} & set(_QUOTED.sub("", value))
 
 
 def is_page(status: int, headers: CIMultiDict[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 
 from aiohttp import web
@@ -184,6 +185,11 @@ def describe_written_page(headers: CIMultiDict[str], page: Page) -> None:
     _set_type(headers, page)
 
 
+_PLAIN_TYPE = re.compile(
+    r"text/html *(?:; *(?:charset=(?:[\w:.+-]+|\"[\w:.+-]+\") *;? *)?)?", re.IGNORECASE
+)
+
+
 def _set_type(headers: CIMultiDict[str], page: Page) -> None:
     """Name the charset in the header: our markup in the head may push the origin's <meta> out of
     the first kilobyte, where browsers look for it. Name the type that was sniffed: with our
@@ -203,5 +209,8 @@ def _set_type(headers: CIMultiDict[str], page: Page) -> None:
     content_type = headers["Content-Type"]
     if page.transcoded:
         headers["Content-Type"] = "text/html; charset=utf-8"
-    elif page.label and not charset_of_content_type(content_type):
-        headers["Content-Type"] = f"{content_type.rstrip('; ')}; charset={page.label}"
+    elif page.label and page.label != charset_of_content_type(content_type):
+        headers["Content-Type"] = f"text/html; charset={page.label}"
+    elif not _PLAIN_TYPE.fullmatch(content_type):
+        # Where parameters are not plain, engines differ in which of them counts.
+        headers["Content-Type"] = f"text/html; charset={page.label}" if page.label else "text/html"

@@ -71,7 +71,7 @@ async def respond(
     resolved, context = context, with_origin_audience(request, origin.headers, context, runtime)
     site = runtime.site(context).enforcement
     # Checked first: the body of a redirect is mostly HTML, or has no type.
-    if leads_to_closed(request, origin.headers, context, site):
+    if leads_to_closed(request, origin.status, origin.headers, context, site):
         return no_content()
     if isinstance(origin, StoredResponse):
         kind = kind_of(request, _stored_status(request, origin), origin.headers)

@@ -108,6 +108,36 @@ async def test_redirects(tmp_path: Path) -> None:
                 assert allowed.status == 302
 
 
+@pytest.mark.parametrize(
+    ("status", "method", "stays"),
+    [
+        ("307 Temporary Redirect", "POST", True),
+        ("308 Permanent Redirect", "POST", True),
+        ("307 Temporary Redirect", "GET", False),
+        # These ask for the target by GET: a way back from signing in or from paying.
+        ("302 Found", "POST", False),
+        ("303 See Other", "POST", False),
+    ],
+)
+async def test_a_form_is_not_sent_on_to_the_closed(
+    tmp_path: Path, status: str, method: str, stays: bool
+) -> None:
+    """Firefox applies form-action to a form's first target only (CSP3, 6.4.1)."""
+    pages = {
+        "ga": reply(b"", "Location: https://www.google-analytics.com/x", status=status),
+        "unknown": reply(b"", "Location: https://nobody-knows.example/x", status=status),
+        "own": reply(b"", "Location: /next", status=status),
+    }
+    async with proxied(tmp_path, pages) as site:
+        for path in ("/ga", "/unknown"):
+            answer = await site.ask(path, method=method)
+            assert (answer.status == 204) is stays
+            assert (answer.all("Location") == []) is stays
+        assert (await site.ask("/own", method=method)).one("Location") == "/next"
+        allowed = await site.ask("/ga", method=method, cookie=site.cookie("analytics"))
+        assert allowed.status == int(status[:3])
+
+
 async def test_own_headers_of_documents(tmp_path: Path) -> None:
     page = reply(PAGE, "Permissions-Policy: camera=()", "Referrer-Policy: origin")
     async with proxied(tmp_path, {"page": page, **{"patients/x": page}}) as site:

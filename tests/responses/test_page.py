@@ -309,6 +309,53 @@ async def test_what_browsers_take_for_html(tmp_path: Path, types: list[str], sta
         assert answer.all("Content-Type")[-1].startswith("text/html")
 
 
+@pytest.mark.parametrize("cached", [True, False], ids=["cache", "no cache"])
+@pytest.mark.parametrize(
+    ("types", "sent"),
+    [
+        (["text/html, text/plain"], "text/plain"),
+        (["text/html", "image/gif"], "image/gif"),
+        (["text/plain, text/html; charset=utf-8"], "text/html; charset=utf-8"),
+        (["text/html; charset=utf-8", "text/html"], "text/html; charset=utf-8"),
+    ],
+)
+async def test_of_several_types_one_is_sent(
+    tmp_path: Path, types: list[str], sent: str, cached: bool
+) -> None:
+    """WebKit shows as a page what begins with text/html, others what ends with it."""
+    says = [f"Content-Type: {one}" for one in types]
+    page = reply(PAGE, *says, "Cache-Control: public, max-age=60", html=False)
+
+    def change(text: str) -> str:
+        return text if cached else text.replace("[proxy]\n", "[proxy]\ncache_bytes = 0\n", 1)
+
+    async with proxied(tmp_path, {"page": page}, change=change) as site:
+        for _ in range(2):
+            answer = await site.ask("/page")
+            assert answer.all("Content-Type") == [sent]
+            assert answer.all("X-Content-Type-Options") == ["nosniff"]
+            assert not sent.startswith("text/html") or answer.shows() == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("text/html; charset=utf-8; charset=utf-7", "text/html; charset=utf-8"),
+        ("text/html charset=gbk; charset=utf-8", "text/html; charset=utf-8"),
+        ("text/html (x); charset=utf-8", "text/html; charset=utf-8"),
+        ('text/html; x="; charset=gbk"; charset=utf-8', "text/html; charset=utf-8"),
+        ("text/html; charset='utf-8'", "text/html; charset=utf-8"),
+        ('text/html;charset="UTF-8"', 'text/html;charset="UTF-8"'),
+        ("text/html; version=1", "text/html; charset=utf-8"),
+    ],
+)
+async def test_the_type_of_a_page_is_plain(tmp_path: Path, given: str, sent: str) -> None:
+    """What is not plain, engines read differently: a page must be decoded as it was gated."""
+    page = reply(b"<meta charset=utf-8>" + PAGE, f"Content-Type: {given}", html=False)
+    async with proxied(tmp_path, {"page": page}) as site:
+        assert (await site.ask("/page")).one("Content-Type") == sent
+
+
 @pytest.mark.parametrize(
     "body", [b"\x89PNG\r\n", b"{}", b"", b"<?xml version='1.0'?><a/>", b"text"]
 )
