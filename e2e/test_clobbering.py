@@ -133,7 +133,10 @@ HIDING = {
     "a form called body": "<form name=body><input name=children></form>",
     "an image called documentElement": "<img name=documentElement alt=x>",
 }
-HYDRATED = {"a part": "<!--$-->text<!--/$-->", "the document": "<script>window.__remixContext = {}</script>"}
+HYDRATED = {
+    "a part": "<!--$-->text<!--/$-->",
+    "the document": "<script>window.__remixContext = {}</script>",
+}
 
 
 @pytest.mark.parametrize("hydrated", HYDRATED)
