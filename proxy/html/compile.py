@@ -35,7 +35,7 @@ from proxy.html.content_places import content_places
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, Gate, Page
 from proxy.html.inline_remnants import Remains, code_of, remnants
-from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, Owner
+from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
 from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
 from proxy.html.scan import Scan, scan
@@ -231,6 +231,7 @@ def _with_remains(
         if gate.code[1] and searched <= _MAX_SEARCHED:
             searched += len(body)
             has_room = reached <= gate.code[0] and not _has_gates(gates, number, gate.code)
+            has_room = has_room and not any(isinstance(one, ChangedScript) for one in gate.needs)
             start, end = gate.code
             left = remnants(
                 body[start:end], rest, boundary.names_vendor, runs_vendors, all_used=is_part
