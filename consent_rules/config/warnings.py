@@ -12,11 +12,12 @@ from consent_rules.config.problems import Problem
 from consent_rules.config.theme import contrast_warning
 from consent_rules.config.toml.positions import Path
 from consent_rules.config.values import is_loopback, split_address
+from consent_rules.decision import may_act_for_patients
 from consent_rules.matching.hosts import HostClaims
 from consent_rules.matching.paths import path_covers, paths_overlap
 from consent_rules.matching.shared_hosts import narrower_pattern, shared_host_of
 from consent_rules.regions import region_laws
-from consent_rules.vendors import Vendor
+from consent_rules.vendors import BaaOffer, Vendor
 from consent_rules.wording import category_words, quoted
 
 EXPIRES_SOON_DAYS = 30
@@ -282,6 +283,7 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
                 'category = "session_replay"',
             )
     yield from _closed_for_patients(config, vendors)
+    yield from _without_agreement(config, vendors)
 
 
 def _closed_for_patients(config: Config, vendors: Mapping[str, Vendor]) -> Iterator[Problem]:
@@ -315,6 +317,63 @@ def _closed_for_patients(config: Config, vendors: Mapping[str, Vendor]) -> Itera
 
 
 _NAMED_TAGS = 3
+
+
+_STOPS = {
+    **dict.fromkeys(
+        ("recaptcha", "hcaptcha", "turnstile", "friendly-captcha", "mtcaptcha", "geetest"),
+        "forms that it guards cannot be sent there",
+    ),
+    **dict.fromkeys(
+        (
+            "stripe", "paypal", "braintree", "venmo", "google-pay", "apple-pay", "amazon-pay",
+            "square", "adyen", "authorize-net", "cybersource", "checkout-com", "mollie", "klarna",
+            "worldpay", "global-payments", "cardconnect", "clover", "instamed", "razorpay",
+        ),
+        "its payment fields and buttons do not work there",
+    ),
+}  # fmt: skip
+_STOPS_BY_EMBED = {
+    "video": "its videos do not play there",
+    "map": "its maps are not shown there",
+    "form": "its forms are not shown there",
+    "chat": "its chat does not open there",
+    "calendar": "its appointments cannot be booked there",
+}
+
+
+def _without_agreement(config: Config, vendors: Mapping[str, Vendor]) -> Iterator[Problem]:
+    """One warning for a site's necessary and functional tags that stay closed for patients, with
+    what stops working.
+    """
+    for site in config.sites:
+        closed: dict[str, None] = {}
+        found: list[tuple[int, Tag, Vendor]] = []
+        for number, tag in enumerate(config.tags):
+            vendor = vendors.get(tag.vendor)
+            if vendor is None or tag.baa or site.name not in tag.sites:
+                continue
+            if may_act_for_patients(vendor, baa=True) and (paths := _patient_paths(tag, site)):
+                closed |= dict.fromkeys(paths)
+                found.append((number, tag, vendor))
+        if not found:
+            continue
+        number, first, _ = found[0]
+        stops = ", ".join(f"{quoted(tag.vendor)} ({_stops(vendor)})" for _, tag, vendor in found)
+        without = ", ".join(quoted(f"!{path}") for path in closed)
+        yield _warning(
+            ("tag", number, "pages") if "pages" in first.model_fields_set else ("tag", number),
+            f"on {', '.join(map(quoted, closed))} of {quoted(site.name)}, which are for patients, "
+            f"these stay closed without a business associate agreement: {stops}. Set baa = true "
+            "where there is one; else give patients another way, and leave the pages out in pages: "
+            f"{without}",
+        )
+
+
+def _stops(vendor: Vendor) -> str:
+    by_embed = _STOPS_BY_EMBED.get(vendor.embed, "what it does is missing there")
+    unsigned = ", and it signs none" if vendor.baa is BaaOffer.NO else ""
+    return _STOPS.get(vendor.id, by_embed) + unsigned
 
 
 def _patient_paths(tag: Tag, site: Site) -> list[str]:

@@ -20,6 +20,7 @@ from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.cmp_markup import marks_of
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Edit, Embed
+from proxy.html.hiders import hides_page
 from proxy.html.inline_script_owners import vendors_of_script
 from proxy.html.owners import (
     MARKETING_ONLY,
@@ -27,6 +28,7 @@ from proxy.html.owners import (
     UNHELD_PIN,
     UNREADABLE_HOST,
     ChangedScript,
+    KnownVendor,
     Owner,
     UnknownHost,
     known_vendor,
@@ -209,6 +211,12 @@ class CompileContext:
     def is_own_endpoint(self, url: str) -> bool:
         return any(self.boundary.is_own_endpoint(url, base) for base in self.bases)
 
+    def loaded_vendors(self) -> frozenset[Owner]:
+        """The vendors whose scripts the page loads."""
+        scripts = (one for one in self.scan.resources if one.kind is Kind.SCRIPT)
+        owners = (owner for one in scripts for owner in self.owners(one.urls))
+        return frozenset(owner for owner in owners if isinstance(owner, KnownVendor))
+
     def is_own(self, url: str) -> bool:
         return next(self.owners((url,)), None) is None
 
@@ -262,8 +270,12 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     kind = resource.kind
     if kind is Kind.INLINE_SCRIPT:
         vendors = _vendors_of_inline(resource, context)
+        if not vendors and not resource.attribute and hides_page(resource.text):
+            return context.loaded_vendors()
         held = (_held_to_pins(vendor, resource, context) for vendor in vendors)
         return frozenset((*held, *context.owners(resource.urls)))
+    if kind is Kind.HIDER:
+        return resource.marks or context.loaded_vendors()
     if kind is Kind.REFERRER:
         return frozenset({MARKETING_ONLY})
     if kind is Kind.RESERVED_NAME:

@@ -11,8 +11,9 @@ from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
 from proxy.html.data_url import data_of
 from proxy.html.deferred import deferred_resources, script_addresses
+from proxy.html.hiders import ANY_VENDOR, hider_vendor
 from proxy.html.module_imports import imported_urls
-from proxy.html.owners import Owner
+from proxy.html.owners import KnownVendor, Owner
 from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
 from proxy.html.resource import CLOSED_TYPE, RESERVED_ID, Closing, Kind, Reading, Resource
 from proxy.html.srcset import srcset_urls
@@ -357,6 +358,10 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
         return
     text = element.text
     source = reading.source
+    hider = hider_vendor(_style_name(element), text)
+    if hider:
+        marks = frozenset[Owner]() if hider == ANY_VENDOR else frozenset({KnownVendor(hider)})
+        yield Resource(Kind.HIDER, element, "", Closing.NEUTRAL, marks=marks)
     found = css_urls(source.css(text), relative=reading.relative_css)
     if not found:
         return
@@ -378,6 +383,18 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
             css=(at + one.start, at + one.end),
             imported=one.imported,
         )
+
+
+_NAMING = ("id", "class")
+
+
+def _style_name(element: Element) -> str:
+    """What names a style: its id and classes, and attributes that only it has."""
+    attributes = element.attrs
+    if not attributes:
+        return ""
+    named = (element.attr(name) or "" for name in _NAMING if name in attributes)
+    return " ".join((*named, *(name for name in attributes if name not in _NAMING)))
 
 
 def _animation(element: Element, reading: Reading) -> Iterator[Resource]:

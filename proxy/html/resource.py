@@ -28,6 +28,7 @@ class Kind(StrEnum):
     LINK = "link"
     HINT = "hint"
     CSS = "css"
+    HIDER = "style that hides the page"
     FORM = "form"
     CONTENT = "content that a script makes"
     PING = "ping"

@@ -66,6 +66,20 @@ def closed(markup: str) -> tuple[str, list[Embed]]:
             "<blockquote class=twitter-tweet><p>Hi</p></blockquote>",
             "<blockquote class=twitter-tweet>[!]<p>Hi</p>",
         ),
+        ("recaptcha", "<form><div class=g-recaptcha></div></form>", "g-recaptcha>[!]</div>"),
+        ("hcaptcha", "<div class=h-captcha data-sitekey=1></div>", "data-sitekey=1>[!]</div>"),
+        ("turnstile", "<div class=cf-turnstile></div>", "<div class=cf-turnstile>[!]</div>"),
+        (
+            "stripe",
+            "<script src=https://js.stripe.com/v3/></script><div id=card-element></div>",
+            "<div id=card-element>[!]</div>",
+        ),
+        (
+            "paypal",
+            "<script src=https://www.paypal.com/sdk/js></script>"
+            "<div id=paypal-button-container></div>",
+            "<div id=paypal-button-container>[!]</div>",
+        ),
         ("instagram", "<blockquote class=instagram-media></blockquote>", ">[!]</blockquote>"),
         ("tiktok-embed", "<blockquote class=tiktok-embed></blockquote>", ">[!]</blockquote>"),
     ],
@@ -89,6 +103,9 @@ def test_places(vendor: str, markup: str, shown: str) -> None:
     "markup",
     [
         "<div class=calendly-inline-widgets></div>",
+        "<button class=g-recaptcha></button>",
+        "<div id=card-element></div>",
+        "<script src=/own.js></script><div id=payment-element></div>",
         "<p>calendly-inline-widget</p>",
         "<div class=calendly-inline-widget hidden></div>",
         "<a href=/x><div class=calendly-inline-widget></div></a>",
