@@ -74,6 +74,8 @@ class Vendor:
     records_sessions: bool = False
     baa: BaaOffer = BaaOffer.UNKNOWN
     baa_source: str = ""
+    looks: bool = False
+    """Whether it serves parts of the site's own pages: style sheets, fonts, libraries, images."""
 
     @property
     def is_tag_manager(self) -> bool:

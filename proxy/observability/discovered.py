@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from consent_rules.catalogue.load import consent_platforms
+from consent_rules.catalogue.load import catalogue, consent_platforms
+from consent_rules.matching.shared_hosts import shared_host_of
 from consent_rules.wording import printable
 
 _log = logging.getLogger("consent_proxy.observability")
@@ -46,6 +47,19 @@ CREATE TABLE IF NOT EXISTS sightings (
     page TEXT NOT NULL, seen TEXT NOT NULL, times INTEGER NOT NULL, last_seen TEXT NOT NULL,
     PRIMARY KEY (site, host, vendor, script, page, seen)
 )
+"""
+_KINDS_SCHEMA = """
+CREATE TABLE IF NOT EXISTS kinds (
+    site TEXT NOT NULL, host TEXT NOT NULL, vendor TEXT NOT NULL, kind TEXT NOT NULL,
+    number INTEGER NOT NULL, PRIMARY KEY (site, host, vendor, kind)
+)
+"""
+"""What of a host or vendor a page has: the most of each kind on one page."""
+_ADD_KIND = """
+INSERT INTO kinds (site, host, vendor, kind, number)
+SELECT :site, :host, :vendor, :kind, :number
+WHERE EXISTS (SELECT 1 FROM sightings WHERE site = :site AND host = :host AND vendor = :vendor)
+ON CONFLICT DO UPDATE SET number = max(number, excluded.number)
 """
 _ADD = """
 INSERT INTO sightings (site, host, vendor, script, page, seen, times, last_seen)
@@ -96,6 +110,8 @@ class Discovery:
     in_reports: int
     last_seen: str
     script: str = ""
+    kinds: tuple[tuple[str, int], ...] = ()
+    """The most of each kind of resource ("style sheet") on one page."""
 
     @property
     def name(self) -> str:
@@ -108,6 +124,7 @@ class Sightings:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._counts: dict[Seen, dict[_Key, int]] = {"page": {}, "report": {}}
+        self._kinds: dict[tuple[str, str, str, str], int] = {}
         self._failed = False
 
     def add(
@@ -128,6 +145,17 @@ class Sightings:
         if key in counts or len(counts) < _MAX_ROWS[seen]:
             counts[key] = counts.get(key, 0) + 1
 
+    def add_kinds(
+        self, site: str, kinds: Mapping[str, int], *, host: str = "", vendor: str = ""
+    ) -> None:
+        """Note how many resources of each kind a page has of a host or vendor."""
+        if self._path is None or len(host) > _MAX_HOST:
+            return
+        for kind, number in kinds.items():
+            key = site, host, vendor, kind
+            if key in self._kinds or len(self._kinds) < _MAX_ROWS["page"]:
+                self._kinds[key] = max(number, self._kinds.get(key, 0))
+
     def write(self) -> None:
         """Add the counts to the file. An error is logged once, and counts are dropped: discovery
         must never stand in the way of serving.
@@ -135,9 +163,10 @@ class Sightings:
         counts = self._counts["page"] | self._counts["report"]
         if self._path is None or not counts:
             return
-        self._counts = {"page": {}, "report": {}}
+        kinds = self._kinds
+        self._counts, self._kinds = {"page": {}, "report": {}}, {}
         try:
-            _write(self._path, counts)
+            _write(self._path, counts, kinds)
             self._failed = False
         except (sqlite3.Error, OSError) as error:
             if not self._failed:
@@ -145,7 +174,9 @@ class Sightings:
             self._failed = True
 
 
-def _write(path: Path, counts: Mapping[_Key, int]) -> None:
+def _write(
+    path: Path, counts: Mapping[_Key, int], kinds: Mapping[tuple[str, str, str, str], int]
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _make_private(path)
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
@@ -163,6 +194,11 @@ def _write(path: Path, counts: Mapping[_Key, int]) -> None:
                     number -= database.execute(_MAKE_ROOM, (site, seen, _ROOM)).rowcount
                 rows[site, seen] = number + 1
             database.execute(_ADD, (*same, row_page, seen, times))
+        names = ("site", "host", "vendor", "kind")
+        database.executemany(
+            _ADD_KIND,
+            [dict(zip(names, key, strict=True), number=number) for key, number in kinds.items()],
+        )
 
 
 def _make_private(path: Path) -> None:
@@ -180,6 +216,7 @@ def _make_private(path: Path) -> None:
 def _prepare(database: sqlite3.Connection) -> None:
     """Make the table, and move to it what an earlier version has left."""
     database.execute(_SCHEMA)
+    database.execute(_KINDS_SCHEMA)
     is_old = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'discovered'"
     if database.execute(is_old).fetchone() is None:
         return
@@ -205,6 +242,10 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
             "ORDER BY sum(times) DESC, vendor, host",
             (site,),
         ).fetchall()
+        kinds: dict[tuple[str, str, str], list[tuple[str, int]]] = {}
+        found = database.execute("SELECT site, host, vendor, kind, number FROM kinds ORDER BY kind")
+        for one, host, vendor, kind, number in found:
+            kinds.setdefault((one, host, vendor), []).append((printable(kind), number))
     return [
         Discovery(
             name,
@@ -215,6 +256,7 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
             in_reports,
             last,
             printable(script),
+            () if script else tuple(kinds.get((name, host, vendor), ())),
         )
         for name, host, vendor, script, pages, in_pages, in_reports, last in rows
     ]
@@ -245,15 +287,16 @@ def as_config(found: Discovery, today: datetime.date) -> str:
             "# a consent dialog of its own: the proxy asks already, so take it out of the pages; "
             "with a tag visitors are asked twice"
         )
-    vendor = found.owner or re.sub(r"[^a-z0-9]+", "-", found.host.lower()).strip("-")
+    vendor = found.owner or vendor_id_for(found.host)
     if not found.owner:
         lines += [
             "# the site's own? then add it to first_party of the site; else say who it is:",
             "# [[vendor]]",
             f'# id = "{vendor}"',
             '# name = "..."',
-            '# category = "..."   # functional, analytics, session_replay, advertising, social',
-            f"# hosts = [{json.dumps(found.host, ensure_ascii=False)}]",
+            '# category = "..."   # necessary, functional, analytics, session_replay, '
+            "advertising, social",
+            _whose(found.host),
         ]
     lines += [
         "# [[tag]]",
@@ -264,6 +307,22 @@ def as_config(found: Discovery, today: datetime.date) -> str:
         f"# expires = {_one_year_after(today).isoformat()}",
     ]
     return "\n".join(lines)
+
+
+def _whose(host: str) -> str:
+    """The pattern of a host, as a line: where anybody publishes, that of one publisher's files."""
+    shared = shared_host_of(host)
+    if shared is not None and "/" in shared.example:
+        return f'# paths = ["{shared.example}"]   # as an example: the folder of your files there'
+    return f"# hosts = [{json.dumps(host, ensure_ascii=False)}]"
+
+
+def vendor_id_for(host: str) -> str:
+    """An id for a host that no vendor has: not one of the catalogue's, which would stand for that
+    vendor.
+    """
+    made = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")
+    return f"{made}-files" if made in catalogue() else made
 
 
 def _one_year_after(day: datetime.date) -> datetime.date:

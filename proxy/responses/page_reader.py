@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from functools import partial
 
 from multidict import CIMultiDict
@@ -19,6 +20,7 @@ from proxy.html import Page, UndecodableError, compile_page
 from proxy.html.owners import ChangedScript, KnownVendor, Owner, UnknownHost
 from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
 from proxy.html.patch import PageTemplate
+from proxy.html.resource import Kind
 from proxy.html.source import charset_of_content_type
 from proxy.http.content_coding import CodingError, TooLargeError, decoded
 from proxy.http.media_types import is_other_than_html
@@ -154,7 +156,7 @@ async def _compiled(
         page = compile_page(*arguments)
     by_header = marked_audience(headers.getall("X-Page-Audience", ()), context)
     effective = with_page_audience(page, with_audience(context, by_header, runtime), runtime)
-    count_unapproved(page.owners, effective, runtime)
+    count_unapproved(page.owners, effective, runtime, page)
     if runtime.pages.getsizeof(page) <= runtime.pages.maxsize:
         runtime.pages[key] = page
     if len(body) <= MAX_TEMPLATE_BYTES:
@@ -163,9 +165,15 @@ async def _compiled(
     return page
 
 
-def count_unapproved(owners: frozenset[Owner], context: RequestContext, runtime: Runtime) -> None:
-    """Count third parties without a tag on this site: once for each distinct page, not for each
-    visitor. `context` has the audience that the whole page declares.
+def count_unapproved(
+    owners: frozenset[Owner],
+    context: RequestContext,
+    runtime: Runtime,
+    page: Page | None = None,
+) -> None:
+    """Count third parties without a tag on this site, and of `page`, where it is whole, what it has
+    of them: once for each distinct page, not for each visitor. `context` has the audience that the
+    whole page declares.
     """
     tagged = {tag.vendor for tag in context.site.tags}
     patient = context.page_context.audience is Audience.PATIENT
@@ -180,3 +188,34 @@ def count_unapproved(owners: frozenset[Owner], context: RequestContext, runtime:
                 add(host=host)
             case ChangedScript(vendor, digest):
                 add(vendor=vendor, script=digest)
+    for owner, kinds in _kinds_in(page).items() if page is not None else ():
+        match owner:
+            case KnownVendor(vendor) if vendor in vendors:
+                runtime.sightings.add_kinds(context.site.name, kinds, vendor=vendor)
+            case UnknownHost(host) if host:
+                runtime.sightings.add_kinds(context.site.name, kinds, host=host)
+
+
+_COUNTED = {
+    Kind.STYLE_SHEET: "style sheet",
+    Kind.CSS: "picture or font of a style sheet",
+    Kind.IMAGE: "image",
+    Kind.SCRIPT: "script",
+    Kind.FRAME: "frame",
+    Kind.MEDIA: "video or recording",
+    Kind.FORM: "form",
+}
+
+
+def _kinds_in(page: Page) -> dict[Owner, Counter[str]]:
+    """How many resources of each kind a page has of each owner: one for an element."""
+    found: dict[Owner, Counter[str]] = {}
+    counted: set[tuple[Owner, int]] = set()
+    for gate in page.gates:
+        kind = "" if gate.is_further else _COUNTED.get(gate.kind, "")
+        tag = gate.start if gate.kind is Kind.CSS else page.body.rfind(b"<", 0, gate.start + 1)
+        for owner in gate.needs if kind else ():
+            if (owner, tag) not in counted:
+                counted.add((owner, tag))
+                found.setdefault(owner, Counter())[kind] += 1
+    return found

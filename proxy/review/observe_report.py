@@ -10,12 +10,14 @@ import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from consent_rules.config.checks.public_suffixes import public_suffixes
 from consent_rules.config.load import Config, Site
+from consent_rules.matching.shared_hosts import shared_host_of
 from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor
 from consent_rules.wording import category_words
-from proxy.observability.discovered import PATIENT_PAGES, Discovery, as_config
+from proxy.observability.discovered import PATIENT_PAGES, Discovery, as_config, vendor_id_for
 
 _EMBEDS = {
     "video": "its videos become placeholders of the same size, with a button to load them",
@@ -42,6 +44,10 @@ class UnapprovedHost:
     effect: str
     advice: str
     toml: str
+    kinds: tuple[tuple[str, int], ...] = ()
+    """The most of each kind of resource on one page."""
+    ways: tuple[str, ...] = ()
+    """What keeps the look of the pages, the best one first, each with its price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def _site(
     ]
     tagged = {one.id for one in waiting}
     closed = [
-        _closed(one, rules.vendors, today)
+        _closed(site, one, rules.vendors, today)
         for one in found
         if one.site == site.name and (one.owner not in tagged or one.script)
     ]
@@ -91,8 +97,9 @@ def _site(
 
 
 def _closed(
-    found: Discovery, vendors: Mapping[str, Vendor], today: datetime.date
+    site: Site, found: Discovery, vendors: Mapping[str, Vendor], today: datetime.date
 ) -> UnapprovedHost:
+    ways = _ways(site, found, vendors)
     vendor = vendors.get(found.owner)
     pages = tuple(page for page in found.pages if page != PATIENT_PAGES)
     toml = as_config(found, today)
@@ -109,6 +116,8 @@ def _closed(
             "find out who it is: if it is your own, add it to first_party; if it is needed, "
             "describe it and approve it; else take it off the page",
             toml,
+            found.kinds,
+            ways,
         )
     if found.script:
         return UnapprovedHost(
@@ -138,7 +147,52 @@ def _closed(
         f"to keep it: consent-proxy tag add {vendor.id} --site {found.site}; else take it off the "
         "page",
         toml,
+        found.kinds,
+        ways,
     )
+
+
+_LOOKS = frozenset({"style sheet", "picture or font of a style sheet", "image", "script"})
+
+
+def _ways(site: Site, found: Discovery, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
+    """How the pages keep their look, where a host serves parts of them: `first_party`, own hosting,
+    or `necessary`, each with what it costs the visitors' privacy.
+    """
+    vendor = vendors.get(found.owner)
+    tracks = vendor is not None and not vendor.looks
+    if found.script or tracks or not _LOOKS.intersection(kind for kind, _ in found.kinds):
+        return ()
+    ways = []
+    if vendor is None and shared_host_of(found.host) is None:
+        related = _shared_domain(site, found.host)
+        own = (
+            f"it shares the domain {related} with the site"
+            if related
+            else "only if it is your own, or the place where the site itself lies"
+        )
+        ways.append(
+            f'first_party = ["{found.host}"] in the [[site]]: {own}. No choice holds for it then'
+        )
+    ways.append("serve these files from the site itself: nobody else learns of the visits")
+    wanted = found.owner or vendor_id_for(found.host)
+    ways.append(
+        f'[[vendor]] id = "{wanted}", category = "necessary", and a [[tag]]: it loads for '
+        "everybody, unasked, and learns each visitor's address; for what pages cannot do without"
+    )
+    return tuple(ways)
+
+
+def _shared_domain(site: Site, host: str) -> str:
+    """The registrable domain that a host and the site have in common; "" for none."""
+    domains = {public_suffixes().privatesuffix(one.partition(":")[0]) for one in site.hosts}
+    domain = public_suffixes().privatesuffix(host.partition(":")[0])
+    return domain if domain is not None and domain in domains else ""
+
+
+def counted(kinds: Iterable[tuple[str, int]]) -> str:
+    """Kinds with their numbers, for people: "1 style sheet, 24 images"."""
+    return ", ".join(f"{number} {kind}{'s' if number != 1 else ''}" for kind, number in kinds)
 
 
 def as_text(reports: Iterable[SiteReport]) -> str:
@@ -160,8 +214,10 @@ def _lines(one: SiteReport) -> list[str]:
             f"    {closed.name}" + (f" ({closed.id})" if closed.id else ""),
             f"      what it is   {closed.what}",
             f"      seen on      {where or 'patient pages only'}",
+            *([f"      what closes  {counted(closed.kinds)}"] if closed.kinds else []),
             f"      closing it   {closed.effect}",
             f"      what to do   {closed.advice}",
+            *(f"      {at}. {way}" for at, way in enumerate(closed.ways, 1)),
             *(f"      {line}" for line in closed.toml.splitlines()[2:]),
         ]
         if closed.in_patient_pages:

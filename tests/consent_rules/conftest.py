@@ -44,6 +44,15 @@ _VENDORS = (
         inline=("_paq.push",),
     ),
     Vendor(
+        id="google-fonts",
+        name="Google Fonts",
+        category=Category.FUNCTIONAL,
+        company="Google",
+        hosts=("fonts.gstatic.com",),
+        policy_url="https://policies.google.com/privacy",
+        looks=True,
+    ),
+    Vendor(
         id="zendesk",
         name="Zendesk",
         category=Category.FUNCTIONAL,

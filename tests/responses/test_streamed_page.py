@@ -55,7 +55,9 @@ async def test_what_has_come_is_shown_before_the_rest_is_here(tmp_path: Path) ->
 
 def _shown(text: bytes) -> list[bytes]:
     """The origin's part of a page: what is ours differs in its place and in its paths."""
-    text = re.sub(rb"(?s)<section id=\"yc\".*?</section>|<div id=\"yc-l\".*?</div>", b"", text)
+    text = re.sub(
+        rb"(?s)<section id=\"yc\".*?</section>|<section id=\"yc-l\".*?</section>", b"", text
+    )
     text = re.sub(rb"(?s)<form id=\"yc-o\".*?</form>|<style>.*?</style>", b"", text)
     text = re.sub(rb"(?s)<script[^>]*>[^<]*</script>", b"", text)
     return text.replace(b"//" + HOST.encode(), b"").split()

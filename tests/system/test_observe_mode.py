@@ -44,3 +44,42 @@ async def test_what_is_observed_is_told(tmp_path: Path) -> None:
     (told,) = json.loads(run("discovered", "--config", config, "--report", "--json").stdout)
     assert [one["host"] for one in told["closed"]] == ["nobody-knows.example"]
     assert {one["id"] for one in told["waiting"]} == {"google-analytics", "youtube"}
+
+
+LOOKS = reply(
+    b"<!doctype html><title>x</title><link rel=stylesheet href=https://static.example.net/a.css>"
+    b"<link rel=stylesheet href=https://cdn.jsdelivr.net/npm/bootstrap@5/b.css>"
+    b"<img src=https://static.example.net/1.png srcset='https://static.example.net/2.png 2x'>"
+    b"<img src=https://img.example.com/2.png><img src=https://i0.wp.com/a/b.png>"
+    b"<script src=https://wordpress.com/x.js></script>"
+    b"<img src=https://px.ads.linkedin.com/collect>"
+)
+
+
+async def test_what_the_pages_lose_is_told_with_the_ways_out(tmp_path: Path) -> None:
+    async with proxied(tmp_path, {"": LOOKS}, mode="observe") as site:
+        await site.ask("/")
+        site.running.sightings.write()
+        found = {one.name: one for one in read_discovered(tmp_path / "discovered.db")}
+    assert found["static.example.net"].kinds == (("image", 1), ("style sheet", 1))
+    config = tmp_path / "c.toml"
+    config.write_text(config_text(1, ["google-analytics", "youtube"], mode="observe"))
+    told = run("discovered", "--config", config, "--report").stdout
+    parts = {part.splitlines()[0].strip(): part for part in re.split(r"\n    (?=\S)", told)}
+    stranger = parts["static.example.net"]
+    assert "what closes  1 image, 1 style sheet" in stranger
+    ways = [stranger.index(way) for way in (
+        '1. first_party = ["static.example.net"]', "2. serve these files from the site itself",
+        '3. [[vendor]] id = "static-example-net", category = "necessary"',
+    )]  # fmt: skip
+    assert ways == sorted(ways)
+    assert "it shares the domain example.com with the site" in parts["img.example.com"]
+    assert "1. serve these files" in parts["cdn.jsdelivr.net"]
+    assert '# paths = ["cdn.jsdelivr.net/npm/' in parts["cdn.jsdelivr.net"]
+    (builder,) = (part for name, part in parts.items() if name.endswith("(wordpress-com)"))
+    assert '2. [[vendor]] id = "wordpress-com", category = "necessary"' in builder
+    assert "first_party" not in builder
+    # An id of the catalogue would stand for that vendor.
+    assert '# id = "wordpress-com-files"' in parts["wordpress.com"]
+    (tracker,) = (part for name, part in parts.items() if name.endswith("(linkedin-insight)"))
+    assert "necessary" not in tracker
