@@ -294,12 +294,14 @@ def test_without_javascript_choose_leads_to_the_preferences(
 def test_keyboard_alone_is_enough(visit: Open, host_page: HostPage, english: Texts) -> None:
     site = visit(host_page(english, body="<p><button id=x>Own</button></p>"))
     tab = site.tab
-    tab.focus("#x")
     order = []
-    for _ in range(5):
+    for _ in range(6):
         tab.keyboard.press("Tab")
         order.append(tab.evaluate("document.activeElement.innerText"))
-    assert order == ["Cookie preferences", "Privacy policy", "Reject all", "Accept all", "Choose"]
+    own = ["Own", "Cookie preferences"]
+    assert order == ["Privacy policy", "Reject all", "Accept all", "Choose", *own]
+    for _ in own:
+        tab.keyboard.press("Shift+Tab")
     tab.keyboard.press("Escape")
     assert tab.is_visible("#yc")
     tab.keyboard.press("Space")
@@ -315,6 +317,44 @@ def test_keyboard_alone_is_enough(visit: Open, host_page: HostPage, english: Tex
     with tab.expect_request(lambda r: r.method == "POST"):
         tab.keyboard.press("Enter")
     assert site.chosen()["action"] == ["save"]
+
+
+def test_the_banner_is_one_tab_away_however_many_links_the_page_has(
+    visit: Open, host_page: HostPage, english: Texts
+) -> None:
+    links = "".join(f'<a href="/{n}">{n}</a> ' for n in range(200))
+    site = visit(host_page(english, body=links))
+    focused = "document.activeElement.textContent"
+    seen = []
+    for _ in range(4):
+        site.tab.keyboard.press("Tab")
+        seen.append(site.tab.evaluate(focused))
+    assert seen == ["Privacy policy", "Reject all", "Accept all", "Choose"]
+    site.tab.keyboard.press("Tab")
+    assert not site.tab.evaluate("!!document.activeElement.closest('#yc')")
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 256), (740, 360), (360, 740)])
+def test_the_buttons_are_in_sight_at_400_percent_and_in_landscape(
+    visit: Open, host_page: HostPage, english: Texts, width: int, height: int
+) -> None:
+    site = visit(host_page(english, gpc=True))
+    site.tab.set_viewport_size({"width": width, "height": height})
+    for part in (ACCEPT, REJECT, CHOOSE):
+        box = site.box(part)
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= height
+        assert box["height"] >= 44
+    # And no row of them lies over a switch that has the focus.
+    site.tab.click(CHOOSE)
+    for _ in range(6):
+        covered = site.tab.evaluate("""() => {
+            const e = document.activeElement, b = e.getBoundingClientRect();
+            const there = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
+            return e.tagName == 'INPUT' && there !== e && !there?.contains(e) && !e.contains(there);
+        }""")
+        assert not covered
+        site.tab.keyboard.press("Tab")
 
 
 def test_focus_returns_to_where_it_came_from(
@@ -340,6 +380,8 @@ def test_focus_is_never_hidden_by_the_banner(
 ) -> None:
     """WCAG 2.2, 2.4.11."""
     site = visit(host_page(english), size=size, java_script_enabled=javascript)
+    for _ in range(4):  # the banner's own come first
+        site.tab.keyboard.press("Tab")
     for _ in range(41):  # the 40 links of the page, and our own at its end
         site.tab.keyboard.press("Tab")
         top = site.box("#yc")["y"]
@@ -554,9 +596,9 @@ def test_preferences_are_sent_by_a_plain_form(
     # Statistics are on: its companies can be refused, not allowed.
     assert tab.locator("label", has_text="Refuse Google Analytics").is_visible()
     assert not tab.locator("label", has_text="Allow Google Analytics").is_visible()
-    tab.get_by_label("Refuse Google Analytics all the same").check()
+    tab.get_by_label("Refuse Google Analytics anyway").check()
     tab.locator("summary", has_text="(1)").first.click()
-    tab.get_by_label("Allow functional all the same").check()
+    tab.get_by_label("Allow functional anyway").check()
     with tab.expect_navigation():
         tab.get_by_role("button", name="Save my choices").click()
     assert site.chosen() == {
@@ -567,6 +609,20 @@ def test_preferences_are_sent_by_a_plain_form(
         "return_to": ["/a"],
         "source": ["preferences"],
     }
+
+
+def test_targets_of_the_preferences_are_44_px_high(
+    visit: Open, preferences: Callable[..., str], english: Texts
+) -> None:
+    site = visit(preferences(english))
+    site.tab.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    heights = site.tab.eval_on_selector_all(
+        "button, summary, .switch, label",
+        """all => all.filter(e => e.checkVisibility())
+            .map(e => [e.textContent.trim() || e.id, e.getBoundingClientRect().height])""",
+    )
+    assert len(heights) > 5
+    assert [one for one in heights if one[1] < 44] == []
 
 
 def test_preferences_fit_every_width(
