@@ -606,6 +606,18 @@ def test_targets_of_the_preferences_are_44_px_high(
     assert [one for one in heights if one[1] < 44] == []
 
 
+def test_printed_preferences_show_what_is_on(
+    visit: Open, preferences: Callable[..., str], english: Texts
+) -> None:
+    site = visit(preferences(english))
+    site.tab.emulate_media(media="print")
+    looks = site.tab.eval_on_selector_all(
+        ".switch", "all => all.map(e => [e.checkVisibility(), getComputedStyle(e).appearance])"
+    )
+    assert looks
+    assert all(one == [True, "auto"] for one in looks), "a browser prints no backgrounds"
+
+
 def test_preferences_fit_every_width(
     visit: Open, preferences: Callable[..., str], texts: Texts
 ) -> None:
