@@ -317,6 +317,29 @@ def test_keyboard_alone_is_enough(visit: Open, host_page: HostPage, english: Tex
     assert site.chosen()["action"] == ["save"]
 
 
+@pytest.mark.parametrize(("width", "height"), [(320, 256), (740, 360), (360, 740)])
+def test_the_buttons_are_in_sight_at_400_percent_and_in_landscape(
+    visit: Open, host_page: HostPage, english: Texts, width: int, height: int
+) -> None:
+    site = visit(host_page(english, gpc=True))
+    site.tab.set_viewport_size({"width": width, "height": height})
+    for part in (ACCEPT, REJECT, CHOOSE):
+        box = site.box(part)
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= height
+        assert box["height"] >= 44
+    # And no row of them lies over a switch that has the focus.
+    site.tab.click(CHOOSE)
+    for _ in range(6):
+        covered = site.tab.evaluate("""() => {
+            const e = document.activeElement, b = e.getBoundingClientRect();
+            const there = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
+            return e.tagName == 'INPUT' && there !== e && !there?.contains(e) && !e.contains(there);
+        }""")
+        assert not covered
+        site.tab.keyboard.press("Tab")
+
+
 def test_focus_returns_to_where_it_came_from(
     visit: Open, host_page: HostPage, english: Texts
 ) -> None:
@@ -554,9 +577,9 @@ def test_preferences_are_sent_by_a_plain_form(
     # Statistics are on: its companies can be refused, not allowed.
     assert tab.locator("label", has_text="Refuse Google Analytics").is_visible()
     assert not tab.locator("label", has_text="Allow Google Analytics").is_visible()
-    tab.get_by_label("Refuse Google Analytics all the same").check()
+    tab.get_by_label("Refuse Google Analytics anyway").check()
     tab.locator("summary", has_text="(1)").first.click()
-    tab.get_by_label("Allow functional all the same").check()
+    tab.get_by_label("Allow functional anyway").check()
     with tab.expect_navigation():
         tab.get_by_role("button", name="Save my choices").click()
     assert site.chosen() == {
@@ -567,6 +590,32 @@ def test_preferences_are_sent_by_a_plain_form(
         "return_to": ["/a"],
         "source": ["preferences"],
     }
+
+
+def test_targets_of_the_preferences_are_44_px_high(
+    visit: Open, preferences: Callable[..., str], english: Texts
+) -> None:
+    site = visit(preferences(english))
+    site.tab.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    heights = site.tab.eval_on_selector_all(
+        "button, summary, .switch, label",
+        """all => all.filter(e => e.checkVisibility())
+            .map(e => [e.textContent.trim() || e.id, e.getBoundingClientRect().height])""",
+    )
+    assert len(heights) > 5
+    assert [one for one in heights if one[1] < 44] == []
+
+
+def test_printed_preferences_show_what_is_on(
+    visit: Open, preferences: Callable[..., str], english: Texts
+) -> None:
+    site = visit(preferences(english))
+    site.tab.emulate_media(media="print")
+    looks = site.tab.eval_on_selector_all(
+        ".switch", "all => all.map(e => [e.checkVisibility(), getComputedStyle(e).appearance])"
+    )
+    assert looks
+    assert all(one == [True, "auto"] for one in looks), "a browser prints no backgrounds"
 
 
 def test_preferences_fit_every_width(

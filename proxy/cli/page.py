@@ -17,7 +17,7 @@ import typer
 from rich.text import Text
 
 from consent_rules.config.load import LoadedConfig
-from consent_rules.wording import printable
+from consent_rules.wording import printable, quoted
 from proxy.cli.options import (
     CONFIG_FILE,
     PROBLEMS,
@@ -29,6 +29,7 @@ from proxy.cli.options import (
     stop,
     today,
 )
+from proxy.cli.overview import explain_site
 from proxy.html import UndecodableError, scan
 from proxy.html.boundary import base_urls
 from proxy.html.compile import own_frames
@@ -102,8 +103,12 @@ def rewrite(
 
 
 def explain(
-    url: Annotated[str, typer.Argument(help="The page's address.")],
+    url: Annotated[str, typer.Argument(help="The page's address.")] = "",
     config: MaybeConfigOption = None,
+    site: Annotated[
+        str,
+        typer.Option("--site", "-s", help="No page, but what each vendor may do on this site."),
+    ] = "",
     preferences: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +129,16 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain every resource of a page: kept or gated, by which rule, and where."""
-    request, loaded = _request(config, url, preferences, gpc, region)
+    if site:
+        loaded, _ = open_config(config or CONFIG_FILE)
+        names = [one.name for one in loaded.config.sites]
+        if site not in names:
+            stop(f"unknown site {quoted(site)}; the sites are {', '.join(names)}", USAGE)
+        explain_site(loaded.config, site, as_json=as_json)
+        return
+    if not url:
+        stop("name a page's address, or a site with --site", USAGE)
+    request, known = _request(config, url, preferences, gpc, region)
     body, found_type, marks = _page_body(request, html)
     try:
         source = source_of(body, content_type or found_type)
@@ -134,7 +148,7 @@ def explain(
     marks_seen = (*marks, *scanned.marks)
     frames = own_frames(scanned, base_urls(scanned, url), request.boundary)
     decision = request.decision(marks_seen, frames)
-    places = _tag_places(request, config, loaded)
+    places = _tag_places(request, config, known)
     resources = explain_page(source, url, request.boundary, request.rules, decision, places)
     dialogs = consent_dialogs(resources)
     summary = {

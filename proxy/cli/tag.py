@@ -43,6 +43,7 @@ from proxy.cli.options import (
     stop,
     today,
 )
+from proxy.cli.overview import inventory_csv
 
 tags = typer.Typer(
     name="tag",
@@ -153,6 +154,9 @@ def add(
 def list_tags(
     config: ConfigOption = CONFIG_FILE,
     site: Annotated[str, typer.Option("--site", "-s", help="Only this site.")] = "",
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the whole inventory as CSV, for spreadsheets.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the tags: who may act where, what opens it, and until when."""
@@ -160,6 +164,9 @@ def list_tags(
     found = file.loaded.config
     if site and site not in {one.name for one in found.sites}:
         stop(_unknown_site(site, found.sites), USAGE)
+    if as_csv:
+        typer.echo(inventory_csv(found, site), nl=False)
+        return
     rules = rules_of_tags(found, catalogue())
     rows = []
     for number, tag in enumerate(found.tags):

@@ -346,7 +346,7 @@ def test_running_tools_are_told_apart_from_asking_ones(
 ) -> None:
     html = banner_html(BannerView("A", "/p", categories(on=(Category.ADVERTISING,))), english)
     assert "run on this site for advertising. You can refuse" in html
-    assert "Only with your permission: embedded media," in html
+    assert "Only with your permission: extra features," in html
     everything = banner_html(BannerView("A", "/p", categories(on=CHOOSABLE)), english)
     assert "permission" not in everything.split('id="yc-p"')[0]
 
