@@ -11,20 +11,22 @@ from bench.page import PER_REQUEST
 from bench.processes import Server
 from bench.proxy import HOST, accept_all
 
-ASKS = {"Host": HOST, "Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
-HIT = Request("html", "page, fresh in the cache", "/fresh/page.html", ASKS)
+FIELDS = {"Host": HOST, "Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
+HIT = Request("html", "page, fresh in the cache", "/fresh/page.html", FIELDS)
 HIT_ALL = replace(HIT, case="page, fresh in the cache, all accepted")
-REVALIDATED = Request("html", "page, revalidated (304)", "/asked/page.html", ASKS)
-SAME = Request("html", "page, sent again unchanged", "/same/page.html", ASKS)
-CHANGING = Request("changed", "page, changed every time", "/changing/page.html", ASKS)
+REVALIDATED = Request("html", "page, revalidated (304)", "/revalidated/page.html", FIELDS)
+SAME = Request("html", "page, sent again unchanged", "/same/page.html", FIELDS)
+CHANGING = Request("changed", "page, changed every time", "/changing/page.html", FIELDS)
 UNLIKE = replace(CHANGING, case="page, unlike the last every time", path="/changing/unlike.html")
-COLD = Request("changed", "page, cold: seen for the first time", "/cold/unlike.html", ASKS, True)
-PAGE = Request("html", "page", "/fresh/page.html", ASKS)
-UNCODED = replace(PAGE, case="page, without gzip", headers={**ASKS, "Accept-Encoding": "identity"})
+COLD = Request("changed", "page, cold: seen for the first time", "/cold/unlike.html", FIELDS, True)
+PAGE = Request("html", "page", "/fresh/page.html", FIELDS)
+UNCODED = replace(
+    PAGE, case="page, without gzip", headers={**FIELDS, "Accept-Encoding": "identity"}
+)
 CHANGED = replace(CHANGING, case="page, changed every time")
-STATIC = Request("static", "file", "/fresh/static.js", ASKS)
-STREAMED = Request("static", "file, streamed", "/same/static.js", ASKS)
-CACHED = Request("static", "file, from the cache", "/fresh/static.js", ASKS)
+STATIC = Request("static", "file", "/fresh/static.js", FIELDS)
+STREAMED = Request("static", "file, streamed", "/same/static.js", FIELDS)
+CACHED = Request("static", "file, from the cache", "/fresh/static.js", FIELDS)
 IDLE = Request("static", "idle", "/fresh/static.js", {"Host": HOST})
 
 TARGETS = {HIT.case: 60, HIT_ALL.case: 60, REVALIDATED.case: 200, CHANGING.case: 1500,
@@ -41,21 +43,21 @@ RATIOS = (
 
 
 def of_peer(server: Server) -> Iterator[Request]:
-    """The same page and file for a server that keeps nothing; its replies looked at first."""
+    """The same page and file for a server without a cache; its replies are checked first."""
     plain, rewriting = server.name == nginx.PLAIN, server.name == nginx.REWRITING
     if plain:
-        _see(server, PAGE, has=b"fbevents.js")
+        _check(server, PAGE, has=b"fbevents.js")
         yield PAGE
         yield STATIC
         return
     banner = b"banner.js" if rewriting else b"/.consent/"
-    _see(server, PAGE, has=banner, lacks=b"fbevents.js", gzipped=True)
+    _check(server, PAGE, has=banner, lacks=b"fbevents.js", gzipped=True)
     yield PAGE
-    _see(server, CHANGED, has=banner, lacks=PER_REQUEST.encode(), gzipped=True)
+    _check(server, CHANGED, has=banner, lacks=PER_REQUEST.encode(), gzipped=True)
     yield CHANGED
     if server.name == workerd.NAME:
         # It compresses at zlib's default level, which cannot be set: more work than gzip 1.
-        _see(server, UNCODED, has=banner, lacks=b"fbevents.js")
+        _check(server, UNCODED, has=banner, lacks=b"fbevents.js")
         yield UNCODED
     if server.name in {workerd.NAME, mitmproxy.NAME}:
         yield STATIC
@@ -63,20 +65,20 @@ def of_peer(server: Server) -> Iterator[Request]:
 
 def of_peer_accepted(server: Server, cookie: str) -> Request:
     """A visitor who accepted everything, for a peer that reads the preference cookie."""
-    request = replace(PAGE, case="page, all accepted", headers={**ASKS, "Cookie": cookie})
-    _see(server, request, has=b"fbevents.js", gzipped=True)
+    request = replace(PAGE, case="page, all accepted", headers={**FIELDS, "Cookie": cookie})
+    _check(server, request, has=b"fbevents.js", gzipped=True)
     return request
 
 
 def ours(server: Server) -> Iterator[Request]:
-    """The ways that a page and a file take through consent-proxy; each reply looked at first."""
+    """The ways that a page and a file take through consent-proxy; each reply is checked first."""
     for request in (HIT, REVALIDATED, SAME, CHANGING, UNLIKE, COLD):
-        _see(server, request, has=b"/.consent/", lacks=b"fbevents.js", gzipped=True)
+        _check(server, request, has=b"/.consent/", lacks=b"fbevents.js", gzipped=True)
         if request is HIT:
             yield request
-            cookie = {**ASKS, "Cookie": accept_all(server)}
+            cookie = {**FIELDS, "Cookie": accept_all(server)}
             accepted = replace(HIT_ALL, headers=cookie)
-            _see(server, accepted, has=b"fbevents.js", gzipped=True)
+            _check(server, accepted, has=b"fbevents.js", gzipped=True)
             yield accepted
         else:
             yield request
@@ -84,7 +86,7 @@ def ours(server: Server) -> Iterator[Request]:
     yield CACHED
 
 
-def _see(
+def _check(
     server: Server, request: Request, *, has: bytes, lacks: bytes = b"", gzipped: bool = False
 ) -> Reply:
     """A fast wrong answer is no result: stop where a reply is not what is to be measured."""

@@ -20,17 +20,17 @@ class IdleCost:
 
 
 def measure_idle(server: Server, request: Request, connections: int, few: int = 100) -> IdleCost:
-    """Connections that asked for a page once and are kept. Raises OSError where too few files may
+    """Connections that were used for one page and stay open. Raises OSError where too few files may
     be open.
     """
     lines = [f"GET {request.path} HTTP/1.1", *(f"{n}: {v}" for n, v in request.headers.items())]
-    asked = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
     opened: list[socket.socket] = []
     try:
         # Whatever is made on the first of them (buffers, caches) is not theirs.
-        _open(opened, server, asked, few)
+        _open(opened, server, head, few)
         before = _settled(server)
-        _open(opened, server, asked, connections)
+        _open(opened, server, head, connections)
         after = _settled(server)
     finally:
         for one in opened:
@@ -38,11 +38,11 @@ def measure_idle(server: Server, request: Request, connections: int, few: int = 
     return IdleCost(server.name, connections, round((after - before) / (connections - few), 2))
 
 
-def _open(opened: list[socket.socket], server: Server, asked: bytes, until: int) -> None:
+def _open(opened: list[socket.socket], server: Server, head: bytes, until: int) -> None:
     while len(opened) < until:
         one = socket.create_connection(("127.0.0.1", server.port), 10)
         opened.append(one)
-        one.sendall(asked)
+        one.sendall(head)
         _read_reply(one)
 
 
@@ -72,7 +72,7 @@ def _read_reply(one: socket.socket) -> None:
 def _some(one: socket.socket) -> bytes:
     got = one.recv(1 << 17)
     if not got:
-        raise ConnectionError("the server closed a connection that was to be kept")
+        raise ConnectionError("the server closed a connection that was to stay open")
     return got
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from bench.processes import Server, cpu_seconds, memory
 
-Kind = Literal["html", "changed", "static"]
+Workload = Literal["html", "changed", "static"]
 """What may be compared: a page that stays, one that is new each time, a file."""
 
 # wrk's own table rounds and changes units; its script hook gives the figures. Latency is in µs.
@@ -31,12 +31,12 @@ end
 """
 
 
-# A URL that nobody asked for before, with each request.
+# A new URL with each request.
 _NEW_URLS = """
-local asked = %d
+local number = %d
 request = function()
-  asked = asked + 1
-  return wrk.format(nil, "%s?" .. asked)
+  number = number + 1
+  return wrk.format(nil, "%s?" .. number)
 end
 """
 
@@ -64,11 +64,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for in a loop. `kind` says which measurements may be compared; `new_urls` asks
-    for another URL each time.
+    """A request that is sent in a loop. `kind` says which measurements may be compared; with
+    `new_urls` each has another URL.
     """
 
-    kind: Kind
+    kind: Workload
     case: str
     path: str
     headers: Mapping[str, str]
@@ -79,7 +79,7 @@ class Request:
 class Measurement:
     """One server under one request. Times in the unit that the name ends with."""
 
-    kind: Kind
+    kind: Workload
     case: str
     server: str
     cpu_us_per_request: float

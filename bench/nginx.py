@@ -47,14 +47,14 @@ http {{
 # Gathered before it is written, as ours is.
 _LOG = "access_log {folder}/access.log combined buffer=64k flush=1s;"
 
-# One file, told of differently. Where bodies are new each time, they come in gzip to whoever takes
-# it: undoing that is part of the work.
+# One file under several header fields. Where bodies are new each time, they come in gzip to whoever
+# takes it: undoing that is part of the work.
 _ORIGIN = """
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {root};
         location /fresh/ {{ alias {root}/; add_header Cache-Control "public, max-age=600"; }}
-        location /asked/ {{ alias {root}/; add_header Cache-Control "no-cache"; }}
+        location /revalidated/ {{ alias {root}/; add_header Cache-Control "no-cache"; }}
         location /same/ {{
             alias {root}/;
             etag off;

@@ -108,8 +108,8 @@ def _wait_for_port(
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    said = log.read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"{name} did not open port {port} within {seconds:g} s; it said:\n{said}")
+    output = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"{name} did not open port {port} within {seconds:g} s; it said:\n{output}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

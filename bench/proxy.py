@@ -127,7 +127,7 @@ def accept_all(server: Server) -> str:
     try:
         connection.request("POST", "/.consent/choice", body=form, headers=headers)
         reply = connection.getresponse()
-        said = reply.read(500)
+        text = reply.read(500)
     finally:
         connection.close()
     cookies = [value for name, value in reply.getheaders() if name.lower() == "set-cookie"]
@@ -136,5 +136,5 @@ def accept_all(server: Server) -> str:
         if pair.split("=")[0].endswith("consent"):
             return pair
     raise RuntimeError(
-        f"POST /.consent/choice answered {reply.status} without a preference cookie: {said!r}"
+        f"POST /.consent/choice answered {reply.status} without a preference cookie: {text!r}"
     )

@@ -79,9 +79,9 @@ def verdicts(result: Result) -> Iterator[Verdict]:
             )
     for idle in result.idle:
         if idle.server == proxy.NAME:
-            told = f"memory of each of {idle.connections:,} idle connections, KB"
+            case = f"memory of each of {idle.connections:,} idle connections, KB"
             met = idle.kb <= cases.IDLE_TARGET_KB
-            yield Verdict(told, f"≤ {cases.IDLE_TARGET_KB}", f"{idle.kb:.1f}", met)
+            yield Verdict(case, f"≤ {cases.IDLE_TARGET_KB}", f"{idle.kb:.1f}", met)
 
 
 def _times(ratio: float) -> str:
@@ -316,5 +316,5 @@ def _nginx_version() -> str:
     program = nginx.program()
     if program is None:
         return ""
-    told = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
-    return told.stderr.strip().rpartition("/")[2]
+    result = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
+    return result.stderr.strip().rpartition("/")[2]

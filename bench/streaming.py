@@ -52,7 +52,7 @@ async def _origin() -> asyncio.Server:
     return await asyncio.start_server(connected, "127.0.0.1", 0)
 
 
-async def _asked(
+async def _opened(
     port: int, path: str, limit: int = 1 << 16
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
@@ -64,7 +64,7 @@ async def _asked(
 async def _first_and_last(port: int, path: str) -> dict[str, float]:
     """Milliseconds until the first of the content is here, and the last."""
     start = time.monotonic()
-    reader, writer = await _asked(port, path, 1 << 24)
+    reader, writer = await _opened(port, path, 1 << 24)
     await reader.readuntil(b"<section")
     first = time.monotonic() - start
     await reader.read()
@@ -77,7 +77,7 @@ async def _many_slow(port: int, pid: int, path: str) -> dict[str, float]:
     """Memory while many visitors take 64 KB every half second, for ten seconds."""
     before = memory(pid).rss
     cpu = cpu_seconds(pid)
-    visitors = [await _asked(port, path) for _ in range(_VISITORS)]
+    visitors = [await _opened(port, path) for _ in range(_VISITORS)]
     most = before
 
     async def read_slowly(reader: asyncio.StreamReader) -> None:

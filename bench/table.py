@@ -25,9 +25,9 @@ def write_table(folder: Path, ours: Server, config: Path) -> Path:
     """
     reply = fetch(ours, Request("html", "", "/page.html", {"Host": HOST}))
     url = f"http://127.0.0.1:{ours.port}/.consent/jwks.json"
-    asked = urllib.request.Request(url, headers={"Host": HOST})
-    with urllib.request.urlopen(asked, timeout=10) as answer:
-        jwk = json.load(answer)["keys"][0]
+    request = urllib.request.Request(url, headers={"Host": HOST})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        jwk = json.load(response)["keys"][0]
     head, foot = _markup(config)
     hosts: dict[str, str] = {}
     for vendor in catalogue().values():

@@ -60,7 +60,7 @@ def _program() -> Path:
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         if done.returncode:
             raise MissingPeerError(f"workerd: npm install failed: {done.stderr.strip()[-200:]}")
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    if told.returncode:
-        raise MissingPeerError(f"workerd does not run here: {told.stderr.strip()[-200:]}")
+    result = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise MissingPeerError(f"workerd does not run here: {result.stderr.strip()[-200:]}")
     return program

@@ -85,16 +85,16 @@ class Visitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VendorDecision:
     """Whether one vendor is open on this page for this visitor, and why."""
 
     open: bool
     reason: Reason
 
 
-_NO_TAG = Answer(False, Reason.NO_TAG)
-_UNKNOWN = Answer(False, Reason.UNKNOWN)
-_PATIENT = Answer(False, Reason.PATIENT_PAGE)
+_NO_TAG = VendorDecision(False, Reason.NO_TAG)
+_UNKNOWN = VendorDecision(False, Reason.UNKNOWN)
+_PATIENT = VendorDecision(False, Reason.PATIENT_PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +114,15 @@ class Decision:
     show_banner: bool
     categories: Mapping[Category, bool]
     exceptions: tuple[tuple[str, bool], ...]
-    answers: Mapping[str, Answer]
+    by_vendor: Mapping[str, VendorDecision]
     open: frozenset[str]
     signalled: frozenset[str]
 
-    def answer(self, vendor_id: str | None) -> Answer:
+    def for_vendor(self, vendor_id: str | None) -> VendorDecision:
         """The result for a vendor, or for an unknown third party (None)."""
         if vendor_id is None:
             return _PATIENT if self.audience is Audience.PATIENT else _UNKNOWN
-        known = self.answers.get(vendor_id)
+        known = self.by_vendor.get(vendor_id)
         if known is not None:
             return known
         return _PATIENT if self.audience is Audience.PATIENT else _NO_TAG
@@ -133,20 +133,20 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
     terms = rules.terms_of(visitor.region)
     regime = terms.regime
     preferences = visitor.preferences
-    categories: dict[Category, Answer] = {
+    categories: dict[Category, VendorDecision] = {
         category: _category(category, rules, visitor, regime) for category in Category
     }
-    answers: dict[str, Answer] = {}
+    by_vendor: dict[str, VendorDecision] = {}
     for tag in page.tags:
         vendor = rules.vendors.get(tag.vendor)
         if vendor is None:
             continue
-        answer = _tag(tag, vendor, page, visitor, rules, categories)
+        decided = _tag(tag, vendor, page, visitor, rules, categories)
         # Two tags may name one vendor (say, for two approvals): an open one is enough.
-        if answer.open or tag.vendor not in answers:
-            answers[tag.vendor] = answer
+        if decided.open or tag.vendor not in by_vendor:
+            by_vendor[tag.vendor] = decided
     patient = page.audience is Audience.PATIENT
-    is_open = frozenset(v for v, answer in answers.items() if answer.open)
+    is_open = frozenset(v for v, decided in by_vendor.items() if decided.open)
     return Decision(
         audience=page.audience,
         regime=regime,
@@ -160,7 +160,7 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
         and must_ask(preferences, rules.policy_version),
         categories=MappingProxyType({c: a.open for c, a in categories.items()}),
         exceptions=() if preferences is None else tuple(sorted(preferences.vendors.items())),
-        answers=MappingProxyType(answers),
+        by_vendor=MappingProxyType(by_vendor),
         open=is_open,
         signalled=frozenset(v for v in is_open if rules.vendors[v].signal),
     )
@@ -200,23 +200,23 @@ def _tag(
     page: PageContext,
     visitor: Visitor,
     rules: Rules,
-    categories: Mapping[Category, Answer],
-) -> Answer:
+    categories: Mapping[Category, VendorDecision],
+) -> VendorDecision:
     if page.audience is Audience.PATIENT and not may_act_for_patients(vendor, baa=tag.baa):
         return _PATIENT
     if page.today >= tag.expires:
-        return Answer(False, Reason.EXPIRED_TAG)
+        return VendorDecision(False, Reason.EXPIRED_TAG)
     if page.today < tag.approved_on:
-        return Answer(False, Reason.NOT_YET_APPROVED)
+        return VendorDecision(False, Reason.NOT_YET_APPROVED)
     if vendor.category is Category.NECESSARY:
-        return Answer(True, Reason.NECESSARY)
+        return VendorDecision(True, Reason.NECESSARY)
     exception = _exception(vendor, rules, visitor)
     if exception is not None:
         return exception
     if vendor.is_tag_manager:
         if any(categories[served].open for served in vendor.serves):
-            return Answer(True, Reason.SERVES_OPEN_CATEGORY)
-        return Answer(False, Reason.NOTHING_SERVED)
+            return VendorDecision(True, Reason.SERVES_OPEN_CATEGORY)
+        return VendorDecision(False, Reason.NOTHING_SERVED)
     return categories[vendor.category]
 
 
@@ -228,9 +228,9 @@ def may_act_for_patients(vendor: Vendor, *, baa: bool) -> bool:
     return baa and vendor.category in PATIENT_CATEGORIES and not vendor.is_tag_manager
 
 
-def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
+def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> VendorDecision | None:
     if vendor.id in visitor.once:
-        return Answer(True, Reason.CHOSEN_ONCE)
+        return VendorDecision(True, Reason.CHOSEN_ONCE)
     chosen = visitor.preferences
     if chosen is None:
         return None
@@ -238,38 +238,38 @@ def _exception(vendor: Vendor, rules: Rules, visitor: Visitor) -> Answer | None:
     if allowed is None:
         return None
     if not allowed:
-        return Answer(False, Reason.REFUSED_VENDOR)
+        return VendorDecision(False, Reason.REFUSED_VENDOR)
     if vendor.is_tag_manager:
         return None  # an exception for it has no effect: it follows the vendors that it serves
     if not _is_current(chosen, rules.policy_version):
         return None
     if visitor.gpc and vendor.category in SALE_OR_SHARING and not chosen.under_gpc:
-        return Answer(False, Reason.GPC)
-    return Answer(True, Reason.CHOSEN_VENDOR)
+        return VendorDecision(False, Reason.GPC)
+    return VendorDecision(True, Reason.CHOSEN_VENDOR)
 
 
-def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime) -> Answer:
+def _category(category: Category, rules: Rules, visitor: Visitor, regime: Regime) -> VendorDecision:
     if category is Category.NECESSARY:
-        return Answer(True, Reason.NECESSARY)
+        return VendorDecision(True, Reason.NECESSARY)
     if visitor.unreadable_choice:
-        return Answer(False, Reason.UNREADABLE_CHOICE)
+        return VendorDecision(False, Reason.UNREADABLE_CHOICE)
     chosen = visitor.preferences
     if chosen is not None and chosen.only_vendors:
         chosen = None
     if chosen is not None and category not in chosen.allowed:
-        return Answer(False, Reason.REFUSED_CATEGORY)
+        return VendorDecision(False, Reason.REFUSED_CATEGORY)
     if visitor.gpc and category in SALE_OR_SHARING and not _chose_after_gpc(chosen, rules):
-        return Answer(False, Reason.GPC)
+        return VendorDecision(False, Reason.GPC)
     # An acceptance holds for the policy that it was given to.
     if chosen is not None and _is_current(chosen, rules.policy_version):
-        return Answer(True, Reason.CHOSEN_CATEGORY)
+        return VendorDecision(True, Reason.CHOSEN_CATEGORY)
     if category in ALWAYS_ASKS:
-        return Answer(False, Reason.ALWAYS_ASKS)
+        return VendorDecision(False, Reason.ALWAYS_ASKS)
     if regime is Regime.MIXED and category in SALE_OR_SHARING:
-        return Answer(False, Reason.ASKS_HERE)
+        return VendorDecision(False, Reason.ASKS_HERE)
     if regime is not Regime.OPT_IN:
-        return Answer(True, Reason.REGIME_ALLOWS)
-    return Answer(False, Reason.NOT_CHOSEN)
+        return VendorDecision(True, Reason.REGIME_ALLOWS)
+    return VendorDecision(False, Reason.NOT_CHOSEN)
 
 
 def _chose_after_gpc(chosen: Preferences | None, rules: Rules) -> bool:

@@ -49,7 +49,7 @@ and anybody may send them.
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedUrl:
     """A resolved URL: lower-case ASCII host without a trailing dot, port, decoded path.
 
     `port` is None for the scheme's default. `path` starts with `/`, has no query, no dot segments
@@ -63,7 +63,7 @@ class Target:
     path: str
 
 
-BROKEN = Target("", "", None, "/")
+BROKEN = ResolvedUrl("", "", None, "/")
 """A URL with a network scheme that cannot be parsed: no known browser requests it."""
 
 
@@ -83,7 +83,7 @@ def strip_url(url: str) -> str:
     return url.strip(_STRIPPED).translate(_DROPPED)
 
 
-def resolve(url: str, base: str | None) -> Target | None:
+def resolve(url: str, base: str | None) -> ResolvedUrl | None:
     """Resolve `url` against `base` (an absolute URL, or None).
 
     Returns None where no network request follows: an empty reference, a fragment, `data:`, `blob:`,
@@ -97,10 +97,10 @@ def resolve(url: str, base: str | None) -> Target | None:
         number = int(port) if port else None
         if number == _DEFAULT_PORT[scheme]:
             number = None
-        return Target(scheme, host, number, path or "/")
+        return ResolvedUrl(scheme, host, number, path or "/")
     if base is not None and (rooted := _PLAIN_ROOTED.match(url)) is not None:
         scheme, host, number = origin_of(base)
-        return Target(scheme, host, number, rooted[1])
+        return ResolvedUrl(scheme, host, number, rooted[1])
     return _resolve_fully(url, base)
 
 
@@ -123,13 +123,13 @@ def request_target(url: str, base: str | None) -> str:
     return f"{parsed.pathname}{parsed.search}"
 
 
-def _resolve_fully(url: str, base: str | None) -> Target | None:
+def _resolve_fully(url: str, base: str | None) -> ResolvedUrl | None:
     if len(url) + len(base or "") <= _MAX_REMEMBERED:
         return _remembered(url, base)
     return _parse(url, base)
 
 
-def _parse(url: str, base: str | None) -> Target | None:
+def _parse(url: str, base: str | None) -> ResolvedUrl | None:
     url = strip_url(url)
     wrapped = _WRAPPERS.match(url)
     if wrapped is not None:  # the wrapped URL has the owner
@@ -149,7 +149,7 @@ def _parse(url: str, base: str | None) -> Target | None:
 _remembered = lru_cache(maxsize=4096)(_parse)
 
 
-def _target_of(parsed: ada_url.URL) -> Target | None:
+def _target_of(parsed: ada_url.URL) -> ResolvedUrl | None:
     scheme = parsed.protocol[:-1]
     if scheme not in _NETWORK_SCHEMES:
         return None
@@ -157,7 +157,7 @@ def _target_of(parsed: ada_url.URL) -> Target | None:
     host = parsed.hostname.rstrip(".")
     if not is_dns_name(host):
         return BROKEN
-    return Target(scheme, host, port, normal_path(parsed.pathname))
+    return ResolvedUrl(scheme, host, port, normal_path(parsed.pathname))
 
 
 def normal_path(path: str) -> str:

@@ -177,7 +177,7 @@ class VendorIndex:
     def vendor_of_url(self, host: str, port: int | None, path: str) -> Vendor | None:
         """The vendor that owns a third-party URL, or None for an unknown one.
 
-        `host` and `path` as in `urls.Target`.
+        `host` and `path` as in `urls.ResolvedUrl`.
         """
         found = self.match_url(host, port, path)
         return found[0] if found is not None else None

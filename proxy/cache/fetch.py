@@ -435,7 +435,7 @@ async def _judged(
     if not page.may_store:
         lookup.cache.flights.mark_uncacheable(_group(lookup))
         return Uncacheable(live, why)
-    if page.goes_on:
+    if page.is_streamed:
         # The bytes so far are read again from the shared body.
         begun = page.read.body
         live.page = replace(page, read=_NOTHING_READ)

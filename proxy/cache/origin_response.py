@@ -24,16 +24,16 @@ from proxy.upstream.exchange import UpstreamResponse
 class PreparedPage:
     """The result of reading a page: `compiled`, or `why` not.
 
-    `is_html` is False where sniffing showed that bytes without a type are no page; `goes_on` where
-    it is to be streamed. `may_store`: no mark in it, as far as it was read, makes it a patient
-    page, and it may be stored once it is complete.
+    `is_html` is False where sniffing showed that bytes without a type are no page; `is_streamed`
+    where it is to be sent while it arrives. `may_store`: no mark in it, as far as it was read,
+    makes it a patient page, and it may be stored once it is complete.
     """
 
     read: ReadResult
     compiled: CompiledPage | None = None
     why: str = ""
     is_html: bool = True
-    goes_on: bool = False
+    is_streamed: bool = False
     may_store: bool = False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from multidict import CIMultiDict, MultiMapping
 
@@ -67,7 +68,7 @@ class Entry:
     @property
     def cost(self) -> int:
         """Approximate bytes."""
-        texts = sum(len(name) + len(value) + 200 for name, value in self.headers.items())
+        texts = sum(map(len, chain.from_iterable(self.headers.items()))) + 200 * len(self.headers)
         chosen = sum(len(value or "") for _, value in self.selecting)
         compiled = self.compiled.cost(self.body) if self.compiled is not None else 0
         return len(self.body) + compiled + texts + chosen + len(self.key.target) + _OVERHEAD

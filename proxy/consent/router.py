@@ -85,7 +85,7 @@ def _state(context: RequestContext, runtime: Runtime) -> dict[str, Any]:
         "regime": decision.regime,
         "policy_version": runtime.rules.policy_version,
         "categories": {str(c): on for c, on in decision.categories.items()},
-        "vendors": {vendor: answer.open for vendor, answer in sorted(decision.answers.items())},
+        "vendors": {vendor: one.open for vendor, one in sorted(decision.by_vendor.items())},
         "key": decision_key(context.site, decision),
     }
 

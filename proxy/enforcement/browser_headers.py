@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection
+from functools import lru_cache
 
 from multidict import CIMultiDict, istr
 
@@ -87,22 +88,26 @@ def restrict_document(
     """
     headers[X_DNS_PREFETCH_CONTROL] = "off"
     given = ",".join(headers.getall(PERMISSIONS_POLICY, ()))
-    closed = {name for name, value in _ENTRY.findall(given) if not value.strip()}
+    closed = {name for name, value in _ENTRY.findall(given) if not value.strip()} if given else ()
     # A later entry replaces an earlier one (RFC 9651, 3.2): where the origin closes a sensor
     # itself, it stays closed.
-    features = [
-        f"{name}=({'self' if name in sensors and name not in closed else ''})" for name in _SENSORS
-    ]
-    if not advertising:
-        features += [f"{name}=()" for name in _AD_FEATURES]
-    if features:
-        headers.add(PERMISSIONS_POLICY, ", ".join(features))
+    own = frozenset(sensors).difference(closed)
+    headers.add(PERMISSIONS_POLICY, _permissions(own, advertising=advertising))
     if audience is Audience.PATIENT:
         headers.popall("Accept-CH", None)
         # A marketing page that opens this one in a window must not be able to read it there. The
         # windows that this one opens (to sign in, to pay) keep their way back.
         if trustworthy:
             headers.setdefault(OPENER_POLICY, "same-origin-allow-popups")
+
+
+@lru_cache(maxsize=256)
+def _permissions(own: frozenset[str], *, advertising: bool) -> str:
+    """The policy that leaves the page these sensors."""
+    features = [f"{name}=({'self' if name in own else ''})" for name in _SENSORS]
+    if not advertising:
+        features += [f"{name}=()" for name in _AD_FEATURES]
+    return ", ".join(features)
 
 
 def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from aiohttp import hdrs
 from multidict import CIMultiDict
 
@@ -17,6 +19,8 @@ _PAGE_DEPENDS_ON = (
     hdrs.ACCEPT_ENCODING, hdrs.ACCEPT_LANGUAGE, hdrs.COOKIE, "Sec-GPC", "Sec-Fetch-Dest",
 )  # fmt: skip
 _NO_STORE = "no-store"
+_MAX_REMEMBERED = 200
+"""Characters of a Vary field whose continuation is remembered."""
 
 
 def _is_cdn_directive(name: str) -> bool:
@@ -75,7 +79,16 @@ def remove_cdn_directives(headers: CIMultiDict[str]) -> None:
 
 def vary(headers: CIMultiDict[str], *names: str) -> None:
     """Add names to `Vary`."""
-    present = [v.strip() for value in headers.popall(hdrs.VARY, []) for v in value.split(",")]
+    given = ",".join(headers.popall(hdrs.VARY, ()))
+    known = len(given) <= _MAX_REMEMBERED
+    headers[hdrs.VARY] = _remembered(given, names) if known else _joined(given, names)
+
+
+def _joined(given: str, names: tuple[str, ...]) -> str:
+    present = [v.strip() for v in given.split(",")]
     lowered = {v.lower() for v in present}
     present += [name for name in names if name.lower() not in lowered]
-    headers[hdrs.VARY] = ", ".join(v for v in present if v)
+    return ", ".join(v for v in present if v)
+
+
+_remembered = lru_cache(maxsize=1024)(_joined)

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.pins import NO_PINS, ScriptPins
-from consent_rules.matching.urls import Target, origin_of, resolve
+from consent_rules.matching.urls import ResolvedUrl, origin_of, resolve
 from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.cmp_markup import marks_of
 from proxy.html.frameworks import Hydration
@@ -126,7 +126,7 @@ class Boundary:
             known = self._owners[origin] = {}
         return known
 
-    def owner_of(self, target: Target) -> Owner | None:
+    def owner_of(self, target: ResolvedUrl) -> Owner | None:
         if self.own.holds(target.host, target.port):
             disguised = self.index.vendor_of_own_path(target.path)
             return known_vendor(disguised.id) if disguised else None

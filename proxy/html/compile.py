@@ -34,7 +34,7 @@ from proxy.html.closing import (
 from proxy.html.content_places import content_places
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, Gate, Page
-from proxy.html.inline_remnants import Remains, code_of, remnants
+from proxy.html.inline_remnants import Remnants, code_of, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
 from proxy.html.render import render
 from proxy.html.resource import Closing, Kind, Resource
@@ -236,7 +236,7 @@ def _with_remains(
             left = remnants(
                 body[start:end], rest, boundary.names_vendor, runs_vendors, all_used=is_part
             )
-            gate = _with_its_remains(gate, left, has_room)
+            gate = _with_remnants(gate, left, has_room)
         found.append(gate)
         reached = max(reached, gate.end)
     return found
@@ -256,7 +256,7 @@ _MAX_SEARCHED = 20_000_000
 script. Beyond it (60 scripts of a page of 300 KB) a closed script leaves nothing."""
 
 
-def _with_its_remains(gate: Gate, left: Remains, has_room: bool) -> Gate:
+def _with_remnants(gate: Gate, left: Remnants, has_room: bool) -> Gate:
     """The gate with what the page needs of its script in the code's place; what its script defined
     is only named where there is no room for that.
     """

@@ -19,7 +19,7 @@ _MAX_BYTES = 400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class Remnants:
     """`code` replaces the script; `names` are the functions that must exist as stubs."""
 
     code: bytes = b""
@@ -62,7 +62,7 @@ def remnants(
     runs_vendors: Callable[[str], bool],
     *,
     all_used: bool = False,
-) -> Remains:
+) -> Remnants:
     """The remnants of a closed script.
 
     `rest` is the code of the page around it (`code_of`); `is_vendors` decides whether a text or
@@ -70,12 +70,12 @@ def remnants(
     the page may follow, and may use everything.
     """
     if len(script) > _MAX_BYTES or b"<!--" in script:
-        return Remains()
+        return Remnants()
     parts = parts_of(script, is_vendors)
     declared = {part.name: part for part in parts if part.name and not is_vendors(part.name)}
     stay = [part for part in parts if part.stays]
     if not stay and not declared:
-        return Remains()
+        return Remnants()
     around = rest() if declared else b""
     own = b"\n".join(part.code for part in stay)
     used = set(declared) if all_used else _used(declared, b"\n".join((around, own)))
@@ -84,7 +84,7 @@ def remnants(
     lost = used - {part.name for part in stay}
     called = {name for name in lost if any(_of(name, "[.([]").search(b) for b in (around, code))}
     blanks = b"".join(b"var %s;" % name.encode() for name in sorted(lost - called))
-    return Remains(blanks + code, frozenset(called))
+    return Remnants(blanks + code, frozenset(called))
 
 
 def _without_vendors(

@@ -66,7 +66,7 @@ class Injection:
 
 
 def may_be_allowed(decision: Decision, vendor: str) -> bool:
-    return decision.answer(vendor).reason not in UNCHOOSABLE
+    return decision.for_vendor(vendor).reason not in UNCHOOSABLE
 
 
 def declaration_markup(

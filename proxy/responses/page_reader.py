@@ -54,14 +54,14 @@ async def prepare_page(
     if not read.whole:
         length = origin.body.declared_length
         may_store = read.ending in _INCOMPLETE and (length is None or length <= limit)
-        return PreparedPage(read, goes_on=True, may_store=may_store)
+        return PreparedPage(read, is_streamed=True, may_store=may_store)
     try:
         body = decoded(read.body, headers.get("Content-Encoding", ""), limit)
         if is_other_than_html(headers, body):
             return PreparedPage(read, is_html=False)
         page = await _compiled(body, headers, context, runtime)
     except TooLargeError:
-        return PreparedPage(read, goes_on=True)
+        return PreparedPage(read, is_streamed=True)
     except (CodingError, UndecodableError) as error:
         return PreparedPage(read, why=str(error))
     compiled = CompiledPage(page, runtime.site(context).boundary)

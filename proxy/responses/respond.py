@@ -100,7 +100,7 @@ async def _reply(
     match kind:
         case ResponseKind.PAGE if has_body:
             page = origin.page or await prepare_page(origin, context, runtime)
-            if page.goes_on:
+            if page.is_streamed:
                 return await streamed_page(request, context, origin, page.read.body, runtime)
             return page_reply(request, context, origin, page, runtime)
         case ResponseKind.PAGE:

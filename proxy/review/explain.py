@@ -114,10 +114,10 @@ def _explain(
             line, column, str(found.kind), element, what, "kept", "",
             "the site's own", _own_rule(found, base, boundary),
         )  # fmt: skip
-    answers = {owner: _answer(owner, decision) for owner in sorted(found.owners, key=str)}
+    decided = {owner: _decision_on(owner, decision) for owner in sorted(found.owners, key=str)}
     # One closed owner closes the resource: that one is named.
-    owner = next((o for o, answer in answers.items() if not answer[0]), next(iter(answers)))
-    is_open, reason = answers[owner]
+    owner = next((o for o, (is_open, _) in decided.items() if not is_open), next(iter(decided)))
+    is_open, reason = decided[owner]
     stays = is_open or not decision.enforce
     if not is_open and stays:
         reason += " (observe mode: reported, not closed)"
@@ -127,7 +127,7 @@ def _explain(
     )  # fmt: skip
 
 
-def _answer(owner: Owner, decision: Decision) -> tuple[bool, str]:
+def _decision_on(owner: Owner, decision: Decision) -> tuple[bool, str]:
     match owner:
         case MarketingOnly():
             patient = decision.audience is Audience.PATIENT
@@ -149,10 +149,10 @@ def _answer(owner: Owner, decision: Decision) -> tuple[bool, str]:
                 + ("allowed" if is_on else "not allowed")
             )
         case UnknownHost():
-            answer = decision.answer(None)
+            found = decision.for_vendor(None)
         case KnownVendor(vendor):
-            answer = decision.answer(vendor)
-    return answer.open, str(answer.reason)
+            found = decision.for_vendor(vendor)
+    return found.open, str(found.reason)
 
 
 def _what(found: OwnedResource, source: Source) -> str:

@@ -20,6 +20,10 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("consent_rules", "proxy")
 
 REPLACED: Mapping[str, str] = {
+    "Answer": "VendorDecision",
+    "Target": "RequestTarget, ResolvedUrl",
+    "Remains": "Remnants",
+    "goes_on": "is_streamed",
     "Asking": "RequestContext",
     "asking": "context",
     "Running": "Runtime",

@@ -50,7 +50,7 @@ def test_table(case: str) -> None:
             unreadable_choice=choice == "unreadable",
         ),
     )
-    answer = decision.answer(vendor)
+    answer = decision.for_vendor(vendor)
     assert f"{'open' if answer.open else 'closed'} {answer.reason.name}" == expected
     assert (vendor in decision.open) is answer.open
 
@@ -140,8 +140,8 @@ def test_without_a_tag_closed(of: Rules, visitor: Visitor) -> None:
     decision = decided(of, visitor)
     assert decision.open <= approved
     for vendor in set(VENDORS) - approved:
-        assert not decision.answer(vendor).open
-    assert not decision.answer(None).open
+        assert not decision.for_vendor(vendor).open
+    assert not decision.for_vendor(None).open
 
 
 @given(rule_sets(), visitors)
@@ -196,7 +196,7 @@ def test_widening_a_choice_closes_nothing(
 def test_pure(of: Rules, visitor: Visitor) -> None:
     one, other = decided(of, visitor), decided(of, visitor)
     assert one == other
-    assert one.open == frozenset(v for v, answer in one.answers.items() if answer.open)
+    assert one.open == frozenset(v for v, answer in one.by_vendor.items() if answer.open)
 
 
 @pytest.mark.slow
@@ -265,7 +265,7 @@ def test_of_several_choices_the_strictest_counts(
     opened = decided(of, Visitor(strict, gpc)).open
     for choice in choices:
         own = decided(of, Visitor(choice, gpc))
-        refused = {v for v, answer in own.answers.items() if answer.reason in REFUSED}
+        refused = {v for v, answer in own.by_vendor.items() if answer.reason in REFUSED}
         assert opened.isdisjoint(refused)
     current = [c for c in choices if not c.lapsed and c.policy_version == "2"]
     if len(current) == len(choices) and not any(c.only_vendors for c in choices):
@@ -315,17 +315,17 @@ def test_once_opens_one_vendor_and_no_patient_page() -> None:
     visitor = Visitor(once=frozenset({"social"}))
     marketing = decide(rules(www), page(www), visitor)
     assert marketing.open == {"social"}
-    assert marketing.answer("social").reason is Reason.CHOSEN_ONCE
+    assert marketing.for_vendor("social").reason is Reason.CHOSEN_ONCE
     assert not decide(rules(www), page(www, Audience.PATIENT), visitor).open
 
 
 def test_unknown_third_parties() -> None:
     www = site(tags=[tag("analytics", "ok")])
     of, visitor = rules(www, Regime.OPT_OUT), Visitor(Preferences(ACCEPT_ALL, "2"))
-    assert decide(of, page(www), visitor).answer(None).reason is Reason.UNKNOWN
+    assert decide(of, page(www), visitor).for_vendor(None).reason is Reason.UNKNOWN
     patient = decide(of, page(www, Audience.PATIENT), visitor)
-    assert patient.answer(None).reason is Reason.PATIENT_PAGE
-    assert patient.answer("nobody").reason is Reason.PATIENT_PAGE
+    assert patient.for_vendor(None).reason is Reason.PATIENT_PAGE
+    assert patient.for_vendor("nobody").reason is Reason.PATIENT_PAGE
 
 
 def test_one_open_tag_of_two_is_enough() -> None:
@@ -375,6 +375,6 @@ def test_a_choice_of_one_vendor_says_nothing_of_the_rest(regime: Regime) -> None
     unasked = decide(rules(www, regime), page(www), Visitor())
     chosen = decide(rules(www, regime), page(www), Visitor(only))
     assert chosen.open == unasked.open | {"functional"}
-    assert chosen.answer("functional").reason is Reason.CHOSEN_VENDOR
-    assert chosen.answer("analytics") == unasked.answer("analytics")
+    assert chosen.for_vendor("functional").reason is Reason.CHOSEN_VENDOR
+    assert chosen.for_vendor("analytics") == unasked.for_vendor("analytics")
     assert chosen.show_banner

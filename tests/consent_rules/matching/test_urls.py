@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from consent_rules.matching import urls
 from consent_rules.matching.urls import (
-    Target,
+    ResolvedUrl,
     host_of_authority,
     normal_path,
     request_target,
@@ -42,7 +42,7 @@ def test_table(written: str, base: str, wanted: tuple[str, ...]) -> None:
     assert (found.host, found.port, found.path) == (host, int(port) if port else None, path)
 
 
-def _as_ada(url: str, base: str | None) -> Target | None:
+def _as_ada(url: str, base: str | None) -> ResolvedUrl | None:
     try:
         parsed = ada_url.URL(url, base=base) if base else ada_url.URL(url)
     except ValueError:
@@ -54,7 +54,7 @@ def _as_ada(url: str, base: str | None) -> Target | None:
         return None
     port = int(parsed.port) if parsed.port else None
     host = parsed.hostname.rstrip(".")
-    return Target(parsed.protocol[:-1], host, port, normal_path(parsed.pathname))
+    return ResolvedUrl(parsed.protocol[:-1], host, port, normal_path(parsed.pathname))
 
 
 _LABEL = st.sampled_from(
