@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 
 from aiohttp import web
 from aiohttp.http import RawResponseMessage
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from consent_rules.categories import Audience
 from consent_rules.rules import has_patient_mark
@@ -133,7 +133,15 @@ def _key(request: web.BaseRequest, context: RequestContext) -> Key:
         # A proxy in front names the visitor's host in X-Forwarded-Host; the upstream sees both.
         upstream = f"{upstream} for {host}"
     origin = ", ".join(request.headers.getall("Origin", ()))
-    return Key(upstream, context.scheme, context.authority, context.target, origin)
+    objection = ", ".join(
+        f"{name}: {value.strip()}"
+        for name in _OBJECTIONS
+        for value in request.headers.getall(name, ())
+    )
+    return Key(upstream, context.scheme, context.authority, context.target, origin, objection)
+
+
+_OBJECTIONS = (istr("Sec-GPC"), istr("DNT"))
 
 
 def _is_storable(headers: CIMultiDict[str]) -> bool:

@@ -35,8 +35,11 @@ _MAX_STATES = 20_000
 _MAX_COOKIE_LENGTH = 4096
 # Fields that `Vary` may name: all of them are part of the key.
 _SELECTING = frozenset(
-    {"accept-encoding", "accept-language", "host", "sec-gpc", "sec-fetch-dest", "x-forwarded-host"}
-)
+    {
+        "accept-encoding", "accept-language", "dnt", "host", "sec-gpc", "sec-fetch-dest",
+        "x-forwarded-host",
+    }
+)  # fmt: skip
 _MAX_NAMES = 1000
 
 
@@ -54,7 +57,7 @@ class _Role(IntEnum):
 _SITE = ("host", "x-forwarded-host", "x-forwarded-proto")
 _SELECTING_FIELDS = (
     "accept-encoding", "accept-language", "connection", "sec-fetch-dest", "sec-gpc",
-    "if-none-match", "cdn-loop", "origin",
+    "dnt", "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
 # A stored response depends on none of these. What is not named here takes the full path.
 _IGNORED = NEUTRAL | REWRITING | {"te"}

@@ -23,6 +23,8 @@ class Key(NamedTuple):
     target: str
     origin: str = ""
     """The `Origin` field: servers send it back in CORS fields, often without saying `Vary`."""
+    objection: str = ""
+    """The fields `Sec-GPC` and `DNT`: what is made for a visitor who objects is no other's."""
 
 
 Selecting = tuple[tuple[str, str | None], ...]

@@ -26,6 +26,14 @@ _MAX_CHECKS = 8
 """Signatures checked for one request; each costs about 100 microseconds. Tokens that were verified
 before are cached and cost none, nor do malformed ones, or those of unknown keys.
 """
+_NAMES = tuple(
+    dict.fromkeys(
+        cookie_name(domain, secure=secure)
+        for domain in ("", "example.com")
+        for secure in (True, False)
+    )
+)
+_IN_ALL_NAMES = cookie_name("", secure=False)
 _MAX_HEADER = 65_536
 """Characters of a Cookie header that are searched. No browser sends as much."""
 
@@ -60,12 +68,11 @@ def stored_choice(
     a cookie domain the others that share it. `max_age` is how long a choice lasts under the present
     config, in seconds: one made when it was longer ends with it.
 
-    Where `cookie_domain` was changed, refusals under the cookie's former name hold until the
-    visitor chooses anew.
+    Where `cookie_domain` or the scheme was changed, refusals under the cookie's former names hold
+    until the visitor chooses anew.
     """
     name = cookie_name(domain, secure=secure)
-    former = cookie_name("" if domain else "example.com", secure=secure)
-    if name not in cookie_header and former not in cookie_header:
+    if _IN_ALL_NAMES not in cookie_header:
         return NO_CHOICE
     if len(cookie_header) > _MAX_HEADER:
         return StoredChoice(unreadable=Unreadable.DAMAGED)
@@ -77,9 +84,10 @@ def stored_choice(
         return StoredChoice(chosen, None, min(until for _, until in found), len(tokens) > 1)
     if unreadable is not None:
         return StoredChoice(unreadable=unreadable, several=len(tokens) > 1)
-    if former != name:
-        # Not ours any more: an unreadable one may be another application's cookie of that name.
-        signed, _ = _signed(list(dict.fromkeys(values_in(cookie_header, former))), keys)
+    # Not ours any more: an unreadable one may be another application's cookie of that name.
+    others = [v for other in _NAMES if other != name for v in values_in(cookie_header, other)]
+    if others:
+        signed, _ = _signed(list(dict.fromkeys(others)), keys)
         found = [_dated(one, sites, now, max_age) for one in signed if one.site in sites]
         chosen = strictest([replace(choice, lapsed=True) for choice, _ in found])
         return StoredChoice(chosen, until=min((until for _, until in found), default=inf))

@@ -19,9 +19,23 @@ _NEVER_A_PAGE = ("image/", "text/css", "video/", "audio/", "font/", "application
 _HTML = ("text/html", "application/xhtml+xml")
 
 
+_DESTINATIONS = (
+    PAGE_DESTINATIONS
+    | _WORKERS
+    | {
+        "audio", "audioworklet", "empty", "font", "image", "json", "manifest", "paintworklet",
+        "report", "script", "style", "text", "track", "video", "webidentity", "websocket", "xslt",
+    }
+)  # fmt: skip
+"""Fetch Standard, "request destination"."""
+
+
 def destination(request: web.BaseRequest) -> str | None:
-    """The destination; None where the field is missing."""
-    return request.headers.get(SEC_FETCH_DEST)
+    """The destination; None where the field is missing, or names none of the standard: a browser
+    may show its response as a page.
+    """
+    found = request.headers.get(SEC_FETCH_DEST)
+    return found if found in _DESTINATIONS else None
 
 
 def expects_page(request: web.BaseRequest) -> bool:

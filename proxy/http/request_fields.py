@@ -60,7 +60,7 @@ BROWSER = frozenset(
     {
         "accept", "accept-charset", "accept-language", "user-agent", "referer", "dnt", "sec-gpc",
         "upgrade-insecure-requests", "priority", "save-data", "downlink", "ect", "rtt", "dpr",
-        "device-memory", "viewport-width", "width", "purpose", "sec-purpose", "from",
+        "device-memory", "viewport-width", "width", "purpose", "sec-purpose",
         "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user",
         "sec-fetch-storage-access", "via",
     }
@@ -69,16 +69,17 @@ _BROWSER_PREFIX = "sec-ch-"
 
 TRACING = frozenset(
     {
-        "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid",
+        "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid",
         "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "x-request-id", "x-correlation-id",
         "x-trace-id", "x-request-start", "x-queue-start", "x-amzn-trace-id", "x-amz-cf-id",
         "x-cloud-trace-context", "x-azure-ref", "x-arr-log-id", "x-appgw-trace-id", "x-varnish",
         "x-vercel-id", "x-nf-request-id", "fly-request-id", "cf-ray", "cf-ew-via",
-        "x-envoy-expected-rq-timeout-ms", "x-envoy-attempt-count", "x-envoy-internal",
+        "x-envoy-expected-rq-timeout-ms", "x-envoy-attempt-count",
         "x-envoy-decorator-operation",
     }
 )  # fmt: skip
-"""Names of one request, for logs. Some servers send them back in their response."""
+"""Names of one request, for logs. Some servers send them back in their response. `baggage` is none:
+it is the application's own, a tenant or an account."""
 
 CLIENT_ADDRESS = frozenset(
     {

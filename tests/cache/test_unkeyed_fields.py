@@ -76,6 +76,28 @@ async def test_no_field_reaches_the_next_visitor(
                 group.create_task(one(number, name))
 
 
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+@pytest.mark.parametrize("field", ["Sec-GPC: 1", "DNT: 1", "baggage: tenant=1", "From: a@b.example",
+                                   "X-Envoy-Internal: true"])  # fmt: skip
+async def test_an_origin_may_obey_a_field_without_repeating_it(
+    tmp_path: Path, field: str, kind: str
+) -> None:
+    """What a visitor objects to, or claims to be, is never another visitor's response."""
+    name = field.partition(":")[0].lower().encode()
+
+    async def origin(visit: Visit) -> None:
+        told = b"obeyed" if visit.origin.exchanges[-1].values(name) else b"ordinary"
+        body = b"<!doctype html><title>x</title>" + told
+        await visit.send(reply(body, f"Content-Type: {kind}", *FOR_ALL, html=False))
+
+    dest = "document" if kind == "text/html" else "empty"
+    async with proxied(tmp_path, {"p": origin, "q": origin}) as site:
+        for first, path in ((field, "/p"), ("", "/q")):
+            for one in (first, field if not first else "", first):
+                found = await site.ask(path, *filter(None, (one,)), dest=dest)
+                assert (b"obeyed" if one else b"ordinary") in found.text, (path, one)
+
+
 FORMS = [
     ("X-Forwarded-Host", "canary77zz.example, www.example.com"),
     ("X-Forwarded-Host", 'www.example.com"canary77zz, www.example.com'),

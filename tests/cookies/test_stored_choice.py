@@ -67,7 +67,7 @@ def test_the_cookie_of_the_scheme_and_domain() -> None:
     ):
         found = read(f"a=1; {name}={good}; b=2", domain=domain, secure=secure)
         assert found == StoredChoice(choice(), until=NOW + 1000)
-        for another in ("Consent", "xconsent", *({"consent"} - {name})):
+        for another in ("Consent", "xconsent"):
             other = read(f"a=1; {another}={good}; b=2", domain=domain, secure=secure)
             assert other.preferences is None and other.unreadable is None
 
@@ -172,6 +172,25 @@ def test_the_cookies_former_name_keeps_the_refusals() -> None:
         chosen = read(both, domain=domain, secure=True).preferences
         assert chosen == choice(NOW, Category.ANALYTICS)
         assert read(f"{former}={token()}; {now}=x", domain=domain, secure=True).unreadable
+
+
+@pytest.mark.parametrize(
+    ("former", "secure", "domain"),
+    [
+        ("consent", True, ""),
+        ("consent", True, "example.com"),
+        ("__Host-consent", False, ""),
+        ("__Secure-consent", False, "example.com"),
+        ("__Secure-consent", False, ""),
+    ],
+)
+def test_another_schemes_cookie_keeps_the_refusals(former: str, secure: bool, domain: str) -> None:
+    """The site was moved to TLS, or a proxy in front no longer says that there is any."""
+    header = f"{former}={token(NOW, Category.ANALYTICS)}"
+    found = read(header, domain=domain, secure=secure)
+    assert found.preferences == replace(choice(NOW, Category.ANALYTICS), lapsed=True)
+    for other in ("x", OTHER.sign(choice(), "www"), token(site="shop")):
+        assert read(f"{former}={other}", domain=domain, secure=secure) == StoredChoice()
 
 
 # --- Several cookies

@@ -33,6 +33,11 @@ async def validating(visit: Visit) -> None:
         ("empty", ("Accept: text/html, */*",), True),
         ("", ("Connection: Upgrade", "Upgrade: websocket"), True),
         ("websocket", ("Upgrade: websocket",), True),
+        # A destination that no standard names says nothing.
+        ("Document", (HTML,), True),
+        ("portal", (HTML,), True),
+        ("nonsense", ("Accept: */*",), True),
+        ("document, document", (), True),
         # Nothing of these is ever shown as a page: 304 saves the transfer.
         ("", ("Accept: image/webp,image/*,*/*;q=0.8",), False),
         ("", ("Accept: text/css,*/*;q=0.1",), False),
