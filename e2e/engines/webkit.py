@@ -194,6 +194,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+def _line(descriptor: int) -> str:
+    with os.fdopen(descriptor, encoding="ascii") as stream:
+        return stream.readline().strip()
+
+
 @asynccontextmanager
 async def _display() -> AsyncIterator[str]:
     """The name of a display that nobody sees."""
@@ -207,10 +212,9 @@ async def _display() -> AsyncIterator[str]:
     )  # fmt: skip
     os.close(write)
     try:
-        # Read in a thread: Xvfb writes the number as soon as it listens.
-        number = await asyncio.wait_for(asyncio.to_thread(os.read, read, 16), _START_SECONDS)
-        os.close(read)
-        yield f":{number.decode().strip()}"
+        # Xvfb writes the number as soon as it listens.
+        number = await asyncio.wait_for(asyncio.to_thread(_line, read), _START_SECONDS)
+        yield f":{number}"
     finally:
         await _end(server)
 
