@@ -16,7 +16,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e \
-        test-frameworks browser \
+        test-frameworks test-engines test-firefox test-webkit browser \
         lighthouse bench build update clean-room clean
 
 help: ## what there is to run
@@ -68,11 +68,21 @@ test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" choo
 test-e2e: $(READY) browser ## tests in real Chromium
 	@echo "== tests in Chromium"
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && \
-	$(PY) -m pytest e2e -m "not frameworks" $(ARGS)
+	$(PY) -m pytest e2e -m "not frameworks and not engines" $(ARGS)
 
 test-frameworks: $(READY) browser ## sites built with each framework of docs/compatibility.md, in Chromium
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && \
 	$(PY) -m pytest e2e/test_frameworks.py e2e/test_hydration.py $(ARGS)
+
+test-engines: test-firefox test-webkit ## the trick table and a visitor's ways in Firefox and WebKit
+
+test-firefox: $(READY) ## the same in Firefox alone; installs Debian's firefox-esr where it is missing
+	@scripts/find-engine firefox
+	@ENGINE=firefox scripts/loopback-only $(PY) -m pytest e2e/engines $(ARGS)
+
+test-webkit: $(READY) ## the same in WebKit alone; installs Debian's webkit2gtk-driver and xvfb
+	@scripts/find-engine webkit
+	@ENGINE=webkit scripts/loopback-only $(PY) -m pytest e2e/engines $(ARGS)
 
 browser: $(READY) ## install what the browser tests need, where it is missing: Chromium, npm packages
 	@scripts/npm-install e2e

@@ -59,8 +59,9 @@ class Window(Protocol):
 class Browser(Protocol):
     """A browser that runs, with an empty profile."""
 
-    version: str
-    """Name and version, as the browser tells them."""
+    @property
+    def version(self) -> str:
+        """Name and version, as the browser tells them."""
 
     async def new_window(self, *, scripts: bool = True) -> Window:
         """Open a window. `scripts` is false for a browser with JavaScript switched off."""

@@ -115,6 +115,10 @@ class FirefoxWindow:
         )
         if not located["nodes"]:
             raise DriverError(f"no {selector} in the page")
+        # A pointer reaches what is in the window only.
+        await self.evaluate(
+            f"void document.querySelector({json.dumps(selector)})?.scrollIntoView({{block: 'center'}})"
+        )
         element = {"type": "element", "element": {"sharedId": located["nodes"][0]["sharedId"]}}
         move = {"type": "pointerMove", "x": 0, "y": 0, "origin": element}
         await self.session.command(
@@ -160,14 +164,10 @@ class FirefoxBrowser:
     windows: dict[str, FirefoxWindow] = field(default_factory=dict)
 
     async def new_window(self, *, scripts: bool = True) -> FirefoxWindow:
-        session = self.session
-        if not scripts:
-            if self.silent is None:
-                folder = self.profile.with_name(f"{self.profile.name}-silent")
-                self.silent, _ = await self.stack.enter_async_context(
-                    _process(folder, {"javascript.enabled": False})
-                )
-            session = self.silent
+        if not scripts and self.silent is None:
+            folder = self.profile.with_name(f"{self.profile.name}-silent")
+            self.silent, _ = await _started(self.stack, folder, {"javascript.enabled": False})
+        session = self.session if scripts or self.silent is None else self.silent
         created = await session.command("browsingContext.create", type="window")
         window = FirefoxWindow(session, created["context"], scripts)
         session.listeners.append(_popups_of(window))
@@ -182,6 +182,20 @@ def _popups_of(window: FirefoxWindow) -> Any:
                 window.popups.append(parameters["context"])
 
     return listen
+
+
+_TRIES = 3
+
+
+async def _started(
+    stack: AsyncExitStack, profile: Path, more: dict[str, bool | int | str]
+) -> tuple[BidiSession, str]:
+    """A Firefox that runs until the stack ends. On a busy machine one may not come up."""
+    for number in range(_TRIES - 1):
+        with contextlib.suppress(DriverError, TimeoutError):
+            folder = profile.with_name(f"{profile.name}-{number}")
+            return await stack.enter_async_context(_process(folder, more))
+    return await stack.enter_async_context(_process(profile, more))
 
 
 def _make_profile(folder: Path, preferences: dict[str, bool | int | str]) -> None:
@@ -258,5 +272,5 @@ class Firefox:
     ) -> AsyncIterator[FirefoxBrowser]:
         assert not bypass_policy, "Firefox always applies a policy"
         async with AsyncExitStack() as stack:
-            session, version = await stack.enter_async_context(_process(profile, {}))
+            session, version = await _started(stack, profile, {})
             yield FirefoxBrowser(stack, profile, session, version)

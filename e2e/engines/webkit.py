@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -25,6 +26,7 @@ from e2e.site import free_ports
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _START_SECONDS = 60.0
 _COMMAND_SECONDS = 60.0
+_TRIES = 3
 _BROWSERS = ("webkit2gtk-4.1", "webkitgtk-6.0", "webkit2gtk-4.0")
 
 
@@ -86,6 +88,10 @@ class WebKitWindow:
         return value
 
     async def _point(self, selector: str, more: Sequence[dict[str, object]]) -> None:
+        # A pointer reaches what is in the window only.
+        await self.evaluate(
+            f"void document.querySelector({json.dumps(selector)})?.scrollIntoView({{block: 'center'}})"
+        )
         locator = {"using": "css selector", "value": selector}
         element = await self.command("POST", "/element", locator)
         origin = {_ELEMENT: element[_ELEMENT]}
@@ -137,6 +143,13 @@ class WebKitBrowser:
     version: str = ""
 
     async def new_window(self, *, scripts: bool = True) -> WebKitWindow:
+        # On a busy machine a driver may not come up, or end as its browser starts.
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(DriverError):
+                return await self._window(scripts=scripts)
+        return await self._window(scripts=scripts)
+
+    async def _window(self, *, scripts: bool) -> WebKitWindow:
         (port,) = free_ports(1)
         driver = await asyncio.create_subprocess_exec(
             _program("WebKitWebDriver", "webkit2gtk-driver"),
@@ -194,6 +207,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+def _line(descriptor: int) -> str:
+    with os.fdopen(descriptor, encoding="ascii") as stream:
+        return stream.readline().strip()
+
+
 @asynccontextmanager
 async def _display() -> AsyncIterator[str]:
     """The name of a display that nobody sees."""
@@ -207,10 +225,9 @@ async def _display() -> AsyncIterator[str]:
     )  # fmt: skip
     os.close(write)
     try:
-        # Read in a thread: Xvfb writes the number as soon as it listens.
-        number = await asyncio.wait_for(asyncio.to_thread(os.read, read, 16), _START_SECONDS)
-        os.close(read)
-        yield f":{number.decode().strip()}"
+        # Xvfb writes the number as soon as it listens.
+        number = await asyncio.wait_for(asyncio.to_thread(_line, read), _START_SECONDS)
+        yield f":{number}"
     finally:
         await _end(server)
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, MultiMapping
 
-from proxy.http.fetch_metadata import destination, is_navigation
+from proxy.http.fetch_metadata import destination, is_navigation, may_become_page
 
 # Where a type is missing, browsers take bytes that begin like this for HTML (MIME Sniffing, 7.1).
 _SNIFFED = re.compile(
@@ -99,11 +99,26 @@ def is_other_than_html(headers: CIMultiDict[str], body: bytes) -> bool:
     return media_type(headers) in UNTYPED and not _SNIFFED.match(body[:SNIFFED_BYTES])
 
 
+def is_xml(headers: CIMultiDict[str]) -> bool:
+    """Whether the media type is one of XML."""
+    kind = media_type(headers)
+    return kind in _XML or kind.endswith("+xml")
+
+
 def is_xml_document(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> bool:
     """Whether a browser shows the response as a page, or applies it to another document (XSLT)."""
     if request.method not in {"GET", "HEAD"} or status in {204, 205, 206, 304}:
         return False
-    kind = media_type(headers)
-    if kind not in _XML and not kind.endswith("+xml"):
+    if not is_xml(headers):
         return False
     return is_navigation(request) or destination(request) == "xslt"
+
+
+def may_be_xml_document(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> bool:
+    """Whether it may be one: without fetch metadata nothing tells a transformation from data, until
+    its body is read.
+    """
+    if is_xml_document(request, status, headers):
+        return True
+    unknown = destination(request) is None and may_become_page(request)
+    return unknown and request.method == "GET" and status == 200 and is_xml(headers)

@@ -14,7 +14,7 @@ from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, marked_audience
 from proxy.http.fetch_metadata import is_service_worker, is_worker
-from proxy.http.media_types import is_page, is_xml_document
+from proxy.http.media_types import is_page, is_xml_document, may_be_xml_document
 from proxy.resolve import set_logged_path, with_audience
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
@@ -28,9 +28,12 @@ from proxy.runtime import Runtime
 from proxy.upstream.tunnel import relay_tunnel
 
 
-def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> ResponseKind:
+def kind_of(
+    request: web.BaseRequest, status: int, headers: CIMultiDict[str], *, gates: bool = True
+) -> ResponseKind:
     """The kind of a response by its head; a page may still turn out to be one that
-    cannot be gated.
+    cannot be gated, and an XML document to be data. `gates` is False where nothing is gated: then
+    no body is read to tell them apart.
     """
     if status == 101:
         return ResponseKind.UPGRADE
@@ -38,7 +41,7 @@ def kind_of(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) ->
         return ResponseKind.PAGE
     if status == 206:
         return ResponseKind.PART
-    if is_xml_document(request, status, headers):
+    if (may_be_xml_document if gates else is_xml_document)(request, status, headers):
         return ResponseKind.XML_DOCUMENT
     if is_service_worker(request):
         return ResponseKind.SERVICE_WORKER
@@ -73,13 +76,14 @@ async def respond(
     # Checked first: the body of a redirect is mostly HTML, or has no type.
     if leads_to_closed(request, origin.status, origin.headers, context, site):
         return no_content()
+    gates = context.decision.enforce
     if isinstance(origin, StoredResponse):
-        kind = kind_of(request, _stored_status(request, origin), origin.headers)
+        kind = kind_of(request, _stored_status(request, origin), origin.headers, gates=gates)
         stored = await stored_reply(request, context, origin, kind, runtime)
         sent = await deliver(request, stored, origin.headers, site)
         add_to_fast_path(request, resolved, origin, sent, runtime)
         return sent
-    kind = kind_of(request, origin.status, origin.headers)
+    kind = kind_of(request, origin.status, origin.headers, gates=gates)
     live = await _reply(request, context, origin, kind, runtime)
     return await deliver(request, live, origin.headers, site)
 

@@ -14,11 +14,11 @@ from proxy.html import Page
 from proxy.http.access_record import LOGGED_PATH, PAGE
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS, destination, expects_page
-from proxy.http.media_types import is_xml_document
+from proxy.http.media_types import is_xml, is_xml_document
 from proxy.responses.page import compiled_page_reply
 from proxy.responses.page_reader import compile_body
 from proxy.responses.reply import Reply
-from proxy.responses.xml_document import xml_body_reply
+from proxy.responses.xml_document import is_data, xml_body_reply
 from proxy.runtime import Runtime
 from proxy.server.connection import ProxyRequest
 
@@ -35,6 +35,8 @@ async def stored_reply(
     if entry.is_page:
         page = await _page(entry, context, runtime)
         return compiled_page_reply(request, page, entry.status, context, runtime)
+    if kind is ResponseKind.XML_DOCUMENT and is_data(request, entry.body, origin, runtime):
+        kind = ResponseKind.FILE
     if kind is ResponseKind.XML_DOCUMENT and context.decision.enforce:
         return await xml_body_reply(request, entry.body, origin, context, runtime)
 
@@ -75,6 +77,8 @@ def add_to_fast_path(
         return  # gated for each visitor anew
     if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:
         return  # the page around it counts, by a referrer that is not part of the key
+    if destination(request) is None and is_xml(entry.headers):
+        return  # whether it is a document is in a field that is not part of the key
     if destination(request) is None and "Location" in entry.headers:
         return  # its destination is in a field that is not part of the key
     if not isinstance(request, ProxyRequest):

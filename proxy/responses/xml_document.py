@@ -1,8 +1,8 @@
 """The reply with an XML document that a browser shows as a page.
 
 Most XML is data, an image or a feed and is sent unchanged. It is gated only where the browser says
-that it will show the response as a page, or apply it to one (XSLT). That is rare, so no gated
-document is stored.
+that it will show the response as a page, or apply it to one (XSLT), or where the browser says
+nothing and the document is a transformation. That is rare, so no gated document is stored.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from proxy.html import UndecodableError
 from proxy.html.xml import gated_xml
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError, decoded
+from proxy.http.media_types import is_xml_document
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.open_owners import open_owners
 from proxy.resolve import with_audience
@@ -37,6 +38,10 @@ _OFF_LOOP = 100_000
 """Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
 _NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
 _PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re.IGNORECASE)
+# The namespace of XSLT 1.0, in whatever charset; a reference or an entity may spell it otherwise.
+_MAY_TRANSFORM = re.compile(
+    rb"XSL/Transform|<!ENTITY|xmlns[^=<>]*=\s*(?:\"[^\"]*&|'[^']*&)", re.IGNORECASE
+)
 
 
 async def xml_reply(
@@ -45,6 +50,8 @@ async def xml_reply(
     """The reply with a document that the upstream is sending."""
     limit = runtime.config.proxy.max_page_bytes
     read = await read_body(origin.body, limit, runtime.timeouts.idle, _READ_SECONDS)
+    if is_data(request, read.body, origin, runtime):
+        return _data_reply(request, read.body, context, origin, runtime)
     if read.whole:
         return await xml_body_reply(request, read.body, origin, context, runtime)
 
@@ -58,6 +65,37 @@ async def xml_reply(
 
     _cannot_be_gated(read.ending.replace("_", " "), context)
     return Reply(ResponseKind.UNGATED_PAGE, context, send)
+
+
+def is_data(
+    request: web.BaseRequest, body: bytes, origin: OriginResponse, runtime: Runtime
+) -> bool:
+    """Whether XML is neither shown as a page nor applied to one, though its request did not say so
+    (`may_be_xml_document`): it is no transformation.
+    """
+    if is_xml_document(request, origin.status, origin.headers):
+        return False
+    limit = runtime.config.proxy.max_page_bytes
+    try:
+        plain = decoded(body, origin.headers.get(hdrs.CONTENT_ENCODING, ""), limit)
+    except CodingError:
+        return False
+    return not _MAY_TRANSFORM.search(plain.replace(b"\0", b""))
+
+
+def _data_reply(
+    request: web.BaseRequest,
+    read: bytes,
+    context: RequestContext,
+    origin: OriginResponse,
+    runtime: Runtime,
+) -> Reply[web.StreamResponse]:
+    """The reply with XML that is sent unchanged; `read` is what was taken of it."""
+
+    async def send(headers: CIMultiDict[str], _: str) -> web.StreamResponse:
+        return await stream(request, origin, headers, already_read=read, timeouts=runtime.timeouts)
+
+    return Reply(ResponseKind.FILE, context, send)
 
 
 async def xml_body_reply(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from tests.support.forwarding import Visit
+from tests.support.one_connection import connected
 from tests.support.site import PAGE, proxied, reply
 
 HTML = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -70,3 +72,65 @@ async def test_ranges_of_films_pass_without_fetch_metadata(tmp_path: Path) -> No
         answer = await site.ask("/film", "Range: bytes=0-1", "Accept: */*", dest="")
         assert (answer.status, answer.body) == (206, b"ab")
         assert site.asked[-1].values(b"range") == [b"bytes=0-1"]
+
+
+SHEET = (
+    b'<xsl:stylesheet version="1.0" xmlns:xsl="%s"><xsl:template match="/"><html>'
+    b'<link rel="preconnect" href="https://www.google-analytics.com/"/></html>'
+    b"</xsl:template></xsl:stylesheet>"
+)
+TRANSFORM = b"http://www.w3.org/1999/XSL/Transform"
+FEED = b'<rss version="2.0"><channel><link>https://www.google-analytics.com/</link></channel></rss>'
+SHEETS = {
+    "plain": SHEET % TRANSFORM,
+    "utf-16": (SHEET % TRANSFORM).decode().encode("utf-16"),
+    "by a reference": SHEET % b"http://www.w3.org/1999/XSL/Tr&#97;nsform",
+    "by an entity": b'<!DOCTYPE x [<!ENTITY n "%s">]>' % TRANSFORM + SHEET % b"&n;",
+}
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/xml, application/xml, text/xsl", ""])
+@pytest.mark.parametrize("kind", ["application/xml", "text/xsl", "application/xslt+xml"])
+@pytest.mark.parametrize("name", SHEETS)
+@pytest.mark.parametrize("coded", [False, True], ids=["plain", "gzip"])
+async def test_a_transformation_is_gated(
+    tmp_path: Path, name: str, kind: str, accept: str, coded: bool
+) -> None:
+    """What it makes is a page, whose preconnects no policy stops."""
+    says = [f"Content-Type: {kind}", "Cache-Control: public, max-age=60"]
+    body = SHEETS[name]
+    if coded:
+        body, says = gzip.compress(body), [*says, "Content-Encoding: gzip"]
+    async with proxied(tmp_path, {"x.xsl": reply(body, *says, html=False)}) as site:
+        for _ in range(2):  # the second time from the cache
+            headers = [f"Accept: {accept}"] if accept else []
+            answer = await site.ask("/x.xsl", *headers, dest="")
+            assert b"google-analytics" not in answer.body.replace(b"\0", b"")
+            assert b"template" in answer.body.replace(b"\0", b"")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_other_xml_stays_data(tmp_path: Path, method: str) -> None:
+    """A feed reader sends no fetch metadata either: it may store what it gets, and validate it."""
+    says = ["Content-Type: application/rss+xml", 'ETag: "feed"', "Cache-Control: max-age=60"]
+    async with proxied(tmp_path, {"feed": reply(FEED, *says, html=False)}) as site:
+        for _ in range(2):
+            answer = await site.ask("/feed", "Accept: */*", dest="", method=method)
+            assert answer.body == (FEED if method == "GET" else b"")
+            assert answer.one("ETag") == '"feed"'
+            assert "no-store" not in answer.one("Cache-Control")
+            assert answer.one("Content-Length") == str(len(FEED))
+
+
+async def test_a_document_is_gated_after_another_asked_for_it_as_data(tmp_path: Path) -> None:
+    """Nothing but the Accept field tells the one from the other."""
+    document = (
+        b'<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title>'
+        b'<link rel="preconnect" href="https://www.google-analytics.com/"/></head></html>'
+    )
+    says = ("Content-Type: application/xhtml+xml", "Cache-Control: max-age=60")
+    pages = {"x": reply(document, *says, html=False)}
+    async with proxied(tmp_path, pages) as site, connected(site) as kept:
+        for _ in range(3):
+            assert (await kept.ask("/x", "Accept: */*")).body == document
+        assert b"google-analytics" not in (await kept.ask("/x", HTML)).body
