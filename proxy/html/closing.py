@@ -111,9 +111,9 @@ def resource_span(resource: Resource, context: CompileContext) -> tuple[int, int
     """Where a resource stands, in offsets of the parsed text; None for a copy that the tree made of
     an element whose place is known.
     """
+    if resource.css is not None or resource.repeated is not None:
+        return resource.css or resource.repeated
     location = location_of(resource.element)
-    if resource.css is not None:
-        return resource.css
     if location is None:
         return None
     return location.start_tag.start_offset, _element_end(resource, location, context)
@@ -132,6 +132,8 @@ def edits_of(
     """
     edits = _edits(resource, closing, nested, context)
     location = location_of(resource.element)
+    if resource.repeated is not None and not _is_hidden(*resource.repeated, resource, context):
+        return ()
     if location is None or all(_takes_nothing_along(edit, resource, context) for edit in edits):
         return edits
     return _within_its_tag(resource, closing, nested, location, context)
@@ -186,10 +188,12 @@ _BY_TYPE = frozenset({Closing.NEUTRAL, Closing.INERT, Closing.IMPORT_MAP})
 def _edits(
     resource: Resource, closing: Closing, nested: bytes, context: CompileContext
 ) -> tuple[Edit, ...]:
-    location = location_of(resource.element)
     if resource.css is not None:
         closed = b"data:text/css," if resource.imported else b"data:,"
         return (_edit(*resource.css, closed, context),)
+    if resource.repeated is not None:
+        return (_edit(*resource.repeated, b"", context),)
+    location = location_of(resource.element)
     if location is None or closing not in _BY_TAG:
         span = _attribute_span(resource, resource.attribute, context)
         if span is None:

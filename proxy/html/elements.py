@@ -463,4 +463,9 @@ _SVG_HANDLERS: dict[str, _Handler] = {
     "style": _style,
     "set": _animation,
     "animate": _animation,
+    # The preload scanner takes these for HTML's.
+    "link": _link,
+    "input": _linked(Kind.IMAGE, Closing.EMPTY, "src"),
+    "video": _linked(Kind.MEDIA, Closing.EMPTY, "poster"),
+    "base": _linked(Kind.LINK, Closing.EMPTY, "href"),
 }

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     REFERRER = "referrer policy"
     HINT_DELEGATION = "client hints"
     DEFERRED = "deferred load"
+    REPEATED = "repeated attribute"
     RESERVED_NAME = "name of our own"
     POLICY = "content security policy"
 
@@ -72,7 +73,8 @@ class Resource:
 
     `urls` are absolute or relative as written, character references resolved. `text` is set for
     inline scripts, nested pages and style attributes. `css` is the span of a URL within a <style>,
-    in offsets of the parsed text.
+    in offsets of the parsed text, `repeated` that of an attribute which its tag has already: the
+    tree has the first only.
     """
 
     kind: Kind
@@ -82,6 +84,7 @@ class Resource:
     urls: tuple[str, ...] = ()
     text: str = ""
     css: tuple[int, int] | None = None
+    repeated: tuple[int, int] | None = None
     imported: bool = False
     marks: frozenset[Owner] = frozenset()
     """What must be open for a marked script, if no vendor owns it; for content that a script makes,

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, CostlyPageError, check_cost
+from proxy.html.preload_scanner import (
+    repeated_attributes,
+    with_options_once,
+    without_framesets,
+)
 from proxy.html.readings import Readings
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source
@@ -98,6 +103,8 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
     text = source.text
     tags = _tags_of_note(source.body)
     _check_cost(tags)
+    if b"selectedcontent" in tags.at:
+        text = with_options_once(text)
     slot_at: int | None = _slot_offset(text)
     marked = text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
     views = _views(source, marked, tags, had_base=had_base)
@@ -106,6 +113,7 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
         # was never finished): there it could change what the page says.
         slot_at, marked = None, text
         views = _views(source, text, tags, had_base=had_base)
+    unseen = _behind_framesets(source, marked, tags, had_base=had_base)
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
     body_at = _agreed(frame.body_at for frame in frames)
@@ -113,7 +121,7 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
     if b"noscript" in tags.at:
         foot_is_safe = foot_is_safe and not any(map(_ends_a_noscript, views))
     return Scan(
-        resources=tuple(resource for view in views for resource in view.resources),
+        resources=tuple(one for view in (*views, *unseen) for one in view.resources),
         text=marked,
         slot_at=slot_at,
         bases=tuple(dict.fromkeys(view.reading.base or "" for view in views)),
@@ -215,7 +223,9 @@ class _Tags:
     """Names of attributes that may hold what a script of the page loads (`deferring_names`)."""
 
 
-_OF_NOTE = re.compile(rb"<(/?(?:svg|math)|base|select|template|frameset|noscript|html|body)")
+_OF_NOTE = re.compile(
+    rb"<(/?(?:svg|math)|base|select(?:edcontent)?|template|frameset|noscript|html|body)"
+)
 
 
 def _tags_of_note(body: bytes) -> _Tags:
@@ -263,24 +273,10 @@ def _needs_both_views(tags: _Tags) -> bool:
 
 
 def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_View]:
-    relative_css = had_base or b"base" in tags.at
-    has_select = b"select" in tags.at
     seen: set[_Place] = set()
-    selector = _selector(tags.deferring)
 
     def read(text: str, scripting: bool) -> _View:
-        document = parse(text, scripting=scripting)
-        view = _view(
-            document,
-            Reading(source, text, relative_css, has_select, tags.deferring),
-            seen,
-            selector,
-        )
-        if has_select:
-            view.resources.extend(resources_in_selects(document))
-        for resource in view.resources:
-            resource.scripting = scripting
-        return view
+        return _read(source, text, tags, seen, scripting=scripting, had_base=had_base)
 
     kinds = (False, True) if _needs_both_views(tags) else (False,)
     views = [read(text, scripting) for scripting in kinds]
@@ -289,6 +285,29 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
         marked = text.replace(_SECTION, _SECTION_AS_COMMENT)
         views = [*(read(marked, scripting) for scripting in kinds), *views]
     return views
+
+
+def _behind_framesets(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_View]:
+    """What only a browser's preload scanner finds on a page with a frameset."""
+    if b"frameset" not in tags.at:
+        return []
+    return [_read(source, without_framesets(text), tags, set(), scripting=True, had_base=had_base)]
+
+
+def _read(
+    source: Source, text: str, tags: _Tags, seen: set[_Place], *, scripting: bool, had_base: bool
+) -> _View:
+    relative_css = had_base or b"base" in tags.at
+    has_select = b"select" in tags.at
+    document = parse(text, scripting=scripting)
+    reading = Reading(source, text, relative_css, has_select, tags.deferring)
+    view = _view(document, reading, seen, _selector(tags.deferring))
+    if has_select:
+        view.resources.extend(resources_in_selects(document))
+    view.resources.extend(repeated_attributes(document, reading))
+    for resource in view.resources:
+        resource.scripting = scripting
+    return view
 
 
 _SECTION = "<![CDATA["
