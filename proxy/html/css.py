@@ -80,9 +80,9 @@ def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
 
     A relative URL counts only if `relative`: where the page's base is another host.
     """
-    if not relative and not _may_leave(text):
-        return []
     lowered = text.lower()
+    if not relative and not _may_leave(text) and not ("@import" in lowered and "data:" in lowered):
+        return []
     if (
         len(lowered) != len(text)
         or any(name in lowered for name in _TAKES_STRINGS)
@@ -91,7 +91,58 @@ def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
         found = tokenized_urls(text)
     else:
         found = searched_urls(text, lowered)
-    return [url for url in found if relative or _may_leave(url.url)]
+    if "--" in text or "\\" in text:
+        found = _with_custom_strings(found, text, lowered)
+    return [url for url in found if relative or _may_leave(url.url) or _is_data_sheet(url)]
+
+
+def _is_data_sheet(url: CssUrl) -> bool:
+    return url.imported and "data:" in url.url[:64].lower()
+
+
+_OPENINGS = tuple(
+    f"{quote}{start}" for quote in ('"', "'") for start in ("http", "//", "\\", "/\\", " ")
+)
+_CUSTOM = re.compile(
+    r"(?:\s|/\*.*?\*/)*(?:--|\\|(?:initial-value|result)\s*:)", re.IGNORECASE | re.DOTALL
+)
+_ONE_STRING = re.compile(rf"(?P<quoted>{_STRING})")
+_MAX_DECLARATION = 4000
+_MAX_BOUNDARIES = 8
+
+
+def _with_custom_strings(found: list[CssUrl], text: str, lowered: str) -> list[CssUrl]:
+    """The URLs found, and those among the strings of custom properties: `image-set(var(--name))`
+    takes them for such, be it in another style sheet.
+    """
+    known = {url.start for url in found}
+    strings: list[CssUrl] = []
+    for opening in _OPENINGS:
+        at = lowered.find(opening)
+        while at >= 0:
+            if at + 1 not in known and _is_custom(text, at):
+                match = _ONE_STRING.match(text, at)
+                if match is not None:
+                    strings.append(_css_url(match, "quoted", imported=False))
+            at = lowered.find(opening, at + 1)
+    return sorted((*found, *strings), key=lambda url: url.start) if strings else found
+
+
+def _is_custom(text: str, at: int) -> bool:
+    """Whether what stands at an offset is in the value of a custom property, of its registration or
+    of a function's result.
+    """
+    first = max(0, at - _MAX_DECLARATION)
+    end = at
+    for _ in range(_MAX_BOUNDARIES):
+        start = max(text.rfind(mark, first, end) for mark in ";{}") + 1
+        if _CUSTOM.match(text, max(start, first), at) is not None:
+            return True
+        # What looks like a declaration's start may stand in a string or a comment.
+        if start <= first or not any(mark in text[start:at] for mark in ('"', "'", "*/")):
+            return False
+        end = start - 1
+    return False
 
 
 def searched_urls(text: str, lowered: str) -> list[CssUrl]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterator
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote
 
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
+from proxy.html.data_url import data_of
 from proxy.html.deferred import deferred_resources, script_addresses
+from proxy.html.module_imports import imported_urls
 from proxy.html.owners import Owner
 from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
 from proxy.html.resource import CLOSED_TYPE, RESERVED_ID, Closing, Kind, Reading, Resource
@@ -125,9 +126,11 @@ def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> 
     if element.attr("type") and (marks := marks_of(element)):
         yield from _marked_script(element, marks, found)
     for name, url in found:
-        code = _data_text(url)
-        if code is not None:
-            yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.NEUTRAL, text=code)
+        data = data_of(url)
+        if data is not None:
+            code = data.text
+            urls = imported_urls(code) if _is_module(element) else ()
+            yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.NEUTRAL, urls, code)
         else:
             yield Resource(Kind.SCRIPT, element, name, Closing.NEUTRAL, (url,))
     if not any(name in names for name, _ in found):
@@ -161,29 +164,12 @@ def _inline_script(element: Element, reading: Reading) -> Iterator[Resource]:
     elif not element.attr("type") or is_code(kind):
         text = element.text
         if text:
-            yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, text=text)
+            urls = imported_urls(reading.source.word(text)) if _is_module(element) else ()
+            yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, urls, text)
 
 
-_DATA = re.compile(r"data:([^,]*),(.*)", re.IGNORECASE | re.DOTALL)
-
-
-def _data_text(url: str) -> str | None:
-    """What a data: URL holds, as text; None for other URLs (RFC 2397).
-
-    Optimisers write a page's inline scripts so, to load them later.
-    """
-    # Tabs and newlines are no part of a URL, not even of its scheme.
-    found = _DATA.match(strip_url(url)) if ":" in url[:64] else None
-    if found is None:
-        return None
-    content = unquote_to_bytes(found[2].partition("#")[0])
-    if found[1].strip().lower().endswith("base64"):
-        letters = re.sub(rb"[^A-Za-z0-9+/]", b"", content)
-        try:
-            content = base64.b64decode(letters + b"=" * (-len(letters) % 4))
-        except ValueError:
-            return ""
-    return content.decode("utf-8", "replace")
+def _is_module(element: Element) -> bool:
+    return "module" in (element.attr("type") or "").lower()
 
 
 def _image(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -214,6 +200,17 @@ def _named_urls(text: str) -> tuple[str, ...]:
     return tuple(_NAMED.findall(text))
 
 
+_NAMESPACE = re.compile(r"https?://(?:www\.)?w3\.org/[\w./#-]*", re.IGNORECASE)
+_REACHING = re.compile(r"https?:|//|\\|<!ENTITY|&#|<\?xml-|script", re.IGNORECASE)
+
+
+def _reaches(xml: str) -> bool:
+    """Whether a document of XML, within an address, may reach anything. It is not read any further:
+    no real page has one that does.
+    """
+    return _REACHING.search(_NAMESPACE.sub("", xml)) is not None
+
+
 def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
     """A handler for elements that show the document at a URL, or the one the URL holds."""
 
@@ -221,9 +218,12 @@ def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
         url = reading.value(element, name)
         if not url:
             return
-        document = _data_text(url)
-        if document is not None:
-            yield Resource(Kind.NESTED_PAGE, element, name, Closing.EMPTY, text=document)
+        data = data_of(url)
+        if data is not None and data.is_xml:
+            if _reaches(data.text):
+                yield Resource(kind, element, name, Closing.EMPTY, ("//",))
+        elif data is not None:
+            yield Resource(Kind.NESTED_PAGE, element, name, Closing.EMPTY, text=data.text)
         elif _JAVASCRIPT.match(url):
             # The document of such a URL is shown as a page: every URL in it may be fetched.
             text = unquote(url)
@@ -270,14 +270,29 @@ def _link(element: Element, reading: Reading) -> Iterator[Resource]:
         kind = Kind.HINT
     url = reading.value(element, "href")
     candidates = reading.value(element, "imagesrcset")
-    sheet = _data_text(url) if url and kind is Kind.STYLE_SHEET else None
-    if sheet is not None:
-        urls = tuple(found.url for found in css_urls(sheet))
-    else:
-        urls = (url,) if url else ()
+    urls = (url,) if url else ()
+    if url and kind is Kind.STYLE_SHEET:
+        urls = sheet_urls(url)
     urls += srcset_urls(candidates) if candidates else ()
     if urls:
         yield Resource(kind, element, "href", Closing.NEUTRAL, urls)
+
+
+_MAX_SHEETS = 8
+"""Style sheets in one another by data: URLs."""
+
+
+def sheet_urls(url: str, depth: int = 0) -> tuple[str, ...]:
+    """What a style sheet at a URL asks for: the URL, or those that the sheet within it has."""
+    data = data_of(url)
+    if data is None:
+        return (url,)
+    if depth >= _MAX_SHEETS:
+        return ("//",)
+    found: list[str] = []
+    for one in css_urls(data.text):
+        found += sheet_urls(one.url, depth + 1) if one.imported else (one.url,)
+    return tuple(found)
 
 
 _NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
@@ -303,7 +318,8 @@ def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(Kind.REFERRER, element, "content", Closing.EMPTY)
     directive = (element.attr("http-equiv") or "").strip().lower()
     if directive == "refresh":
-        urls = refresh_urls(content)
+        # Only a frame can be led to a data: document, which nobody reads.
+        urls = tuple("//" if data_of(url) else url for url in refresh_urls(content))
         if urls:
             yield Resource(Kind.REFRESH, element, "content", Closing.EMPTY, urls)
     elif directive == "content-security-policy":
@@ -352,12 +368,13 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(Kind.CSS, element, "", Closing.REMOVE, urls)
         return
     for one in found:
+        url = source.word(one.url)
         yield Resource(
             Kind.CSS,
             element,
             "",
             Closing.CSS_URL,
-            (source.word(one.url),),
+            sheet_urls(url) if one.imported else (url,),
             css=(at + one.start, at + one.end),
             imported=one.imported,
         )
@@ -393,7 +410,7 @@ def _one_url(kind: Kind, closing: Closing) -> _AttributeHandler:
 
 def _style_attribute(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
     value = reading.value(element, name)
-    if not value or "(" not in value:
+    if not value or ("(" not in value and "--" not in value):
         return
     urls = tuple(found.url for found in css_urls(value, relative=reading.relative_css))
     if urls:

@@ -85,7 +85,7 @@ _SELECTOR = ",".join(
         "portal,fencedframe,meta[http-equiv],meta[name]",
         "input[src],set[to],set[by],animate[to],animate[values],animate[from],animate[by]",
         ",".join(SVG_REFERENCES),
-        "form[action],[formaction],[ping],[attributionsrc],[background],[style*='(']",
+        "form[action],[formaction],[ping],[attributionsrc],[background],[style*='('],[style*='--']",
         ",".join(f"[{name}*='(']" for name in CSS_ATTRIBUTES),
         "[manifest],[referrerpolicy]",
         "[id=yc],[id^='yc-'],[form^='yc-']",

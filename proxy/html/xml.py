@@ -12,12 +12,13 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of_content_type, is_label, python_codec
 from proxy.html.css import css_urls
 from proxy.html.deferred import deferring_names
-from proxy.html.elements import resources_of
+from proxy.html.elements import resources_of, sheet_urls
 from proxy.html.owners import MARKETING_ONLY, UNREADABLE_HOST, Owner, known_vendor
 from proxy.html.resource import Closing, Kind, Reading, Resource
 from proxy.html.source import Source, UndecodableError
@@ -176,8 +177,9 @@ class _Writer:
         if held.of == "script":
             owners: Iterable[Owner] = map(known_vendor, self.boundary.index.vendors_of_text(plain))
         else:
-            urls = tuple(found.url for found in css_urls(plain, relative=len(bases) > 1))
-            owners = self._owners(urls, bases)
+            found = css_urls(plain, relative=len(bases) > 1)
+            urls = (sheet_urls(one.url) if one.imported else (one.url,) for one in found)
+            owners = self._owners(tuple(chain.from_iterable(urls)), bases)
         is_open = self.is_open.issuperset(owners)
         return "".join(part for part, is_text in held.parts if is_open or not is_text)
 
