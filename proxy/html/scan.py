@@ -85,7 +85,9 @@ _SELECTOR = ",".join(
         "portal,fencedframe,meta[http-equiv],meta[name]",
         "input[src],set[to],set[by],animate[to],animate[values],animate[from],animate[by]",
         ",".join(SVG_REFERENCES),
-        "form[action],[formaction],[ping],[attributionsrc],[background],[style*='('],[style*='--']",
+        "form[action],[formaction],[ping],[attributionsrc],[background],[style*='(']",
+        # Strings of custom properties, which may become addresses.
+        *(f"[style*='--'][style*='{mark}']" for mark in ("//", "http", "\\\\")),
         ",".join(f"[{name}*='(']" for name in CSS_ATTRIBUTES),
         "[manifest],[referrerpolicy]",
         "[id=yc],[id^='yc-'],[form^='yc-']",
