@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from proxy.html.data_url import data_of
-from proxy.html.inline_remnants import parse_script
+from proxy.html.script_syntax import parse_script
 
 _IMPORTS = re.compile(r"\b(?:import|from)\s*[\"'][^\"']*[:/\\]")
 _STATEMENTS = frozenset({"import_statement", "export_statement"})
