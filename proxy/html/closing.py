@@ -18,6 +18,7 @@ from proxy.html.css import css_urls
 from proxy.html.deferred import is_script_address
 from proxy.html.gates import Edit, EmbedPlace
 from proxy.html.owners import vendor_ids
+from proxy.html.preload_scanner import SCANNED
 from proxy.html.resource import CLOSED_TYPE, Closing, Kind, Resource
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -132,6 +133,8 @@ def edits_of(
     """
     edits = _edits(resource, closing, nested, context)
     location = location_of(resource.element)
+    if resource.repeated is not None and not _is_hidden(*resource.repeated, resource, context):
+        return ()
     if location is None or all(_takes_nothing_along(edit, resource, context) for edit in edits):
         return edits
     return _within_its_tag(resource, closing, nested, location, context)
@@ -150,7 +153,7 @@ def _is_hidden(start: int, end: int, resource: Resource, context: CompileContext
     return readings is None or readings.is_hidden_in_other(start, end, scripting=resource.scripting)
 
 
-_PLAIN_VALUE = re.compile(r"[\w/.:-]+", re.ASCII)
+_PLAIN_VALUE = re.compile(r"[\w/.:,-]+", re.ASCII)
 
 
 def _within_its_tag(
@@ -163,18 +166,21 @@ def _within_its_tag(
     """Closes a resource by attributes before its own, and takes nothing out.
 
     No quotes are written, and nothing that hides: to the other kind of browser it may stand in
-    another tag, or in a text.
+    another tag, or in a text. No address is left empty: of two the preload scanner takes the first
+    that is not.
     """
     if resource.kind is Kind.CSS and not resource.attribute and not is_html(resource.element):
         start = location.start_tag
         return (_edit(start.start_offset, start.end_offset, b"", context),)
     name = resource.attribute
     if closing is Closing.NEUTRAL and resource.tag == "link":
-        added = _NEUTRAL_LINK + b" href imagesrcset"
+        added = _NEUTRAL_LINK + b" href=data:, imagesrcset"
     elif closing in _BY_TYPE or resource.css is not None:
-        added = _NEUTRAL_SCRIPT + (f" {name}" if name else "").encode("ascii")
+        added = _NEUTRAL_SCRIPT + (f" {name}=data:," if name else "").encode("ascii")
     else:
         value = _closed_value(resource, closing, nested, context)
+        if not value and name in SCANNED:
+            value = "data:,"
         has_value = _PLAIN_VALUE.fullmatch(value)
         added = (f" {name}={value}" if has_value else f" {name}").encode("ascii")
     return (_opening(resource, location, added, context),)

@@ -107,6 +107,8 @@ _CUSTOM = re.compile(
     r"(?:\s|/\*.*?\*/)*(?:--|\\|(?:initial-value|result)\s*:)", re.IGNORECASE | re.DOTALL
 )
 _ONE_STRING = re.compile(rf"(?P<quoted>{_STRING})")
+# What style sheets are full of: `"\\f101"` begins no address.
+_ICON = re.compile(r"""["']\\[EFef][0-9A-Fa-f]""")
 _MAX_DECLARATION = 4000
 _MAX_BOUNDARIES = 8
 
@@ -120,7 +122,7 @@ def _with_custom_strings(found: list[CssUrl], text: str, lowered: str) -> list[C
     for opening in _OPENINGS:
         at = lowered.find(opening)
         while at >= 0:
-            if at + 1 not in known and _is_custom(text, at):
+            if at + 1 not in known and not _ICON.match(text, at) and _is_custom(text, at):
                 match = _ONE_STRING.match(text, at)
                 if match is not None:
                     strings.append(_css_url(match, "quoted", imported=False))

@@ -55,4 +55,11 @@ def _codec(parameters: str, content: bytes) -> str:
         if content.startswith(mark):
             return codec
     named = _CHARSET.search(parameters)
-    return python_codec(named[1]) if named is not None and is_label(named[1]) else "utf-8"
+    if named is None or not is_label(named[1]):
+        return "utf-8"
+    codec = python_codec(named[1])
+    try:
+        codecs.lookup(codec)
+    except LookupError:  # one that browsers decode to nothing, or by bytes
+        return "latin-1"
+    return codec

@@ -271,7 +271,7 @@ def _link(element: Element, reading: Reading) -> Iterator[Resource]:
         kind = Kind.HINT
     url = reading.value(element, "href")
     candidates = reading.value(element, "imagesrcset")
-    urls = (url,) if url else ()
+    urls: tuple[str, ...] = (url,) if url else ()
     if url and kind is Kind.STYLE_SHEET:
         urls = sheet_urls(url)
     urls += srcset_urls(candidates) if candidates else ()

@@ -19,7 +19,8 @@ from proxy.html.tree import Document, Element, location_of, parse_unplaced
 _TAGS = "script,link,img,image,input,video,source,base"
 _ADDRESSES = ("src", "href", "xlink:href", "poster")
 _CANDIDATES = ("srcset", "imagesrcset")
-_COUNTING = frozenset((*_ADDRESSES, *_CANDIDATES, "rel", "type", "as", "media"))
+SCANNED = frozenset((*_ADDRESSES, *_CANDIDATES))
+_COUNTING = frozenset((*SCANNED, "rel", "type", "as", "media"))
 """Attributes by which the scanner tells whether and what to ask for."""
 
 _NAME = re.compile(r"[^\s/>=\"']+\Z")

@@ -34,7 +34,14 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(rf"(\s+)({_NAME})\s*=\s*(?:\"([^<\"]*)\"|'([^<']*)')")
-_ENTITY = re.compile(r"<!ENTITY\s+([^\s%]+)\s+(?:\"([^\"]*)\"|'([^']*)')\s*>")
+# Comments, instructions and other declarations are read over: they may hold what looks like one.
+_DECLARED = re.compile(
+    r"<!--.*?-->|<\?.*?\?>"
+    r"|<!ENTITY\s+(?P<name>[^\s%\"']+)\s+(?:\"(?P<one>[^\"]*)\"|'(?P<other>[^']*)')\s*>"
+    r"|<!(?:[^>\"']|\"[^\"]*\"|'[^']*')*>",
+    re.DOTALL,
+)
+_CHARACTER = re.compile(r"&#(?:[0-9]+|x[0-9A-Fa-f]+);")
 _REFERENCE = re.compile(r"&([^\s;&<#]+);")
 _DECLARATION = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 _BOMS = (
@@ -46,6 +53,9 @@ _BOMS = (
     (b"\0<\0?", "utf-16-be"),
 )
 _MAX_ENTITY_LENGTH = 65_536
+_MAX_ENTITY_DEPTH = 40
+_UNREADABLE = "//<"
+"""In place of what is too long or too deep to expand: no host, and no text without elements."""
 _REACHES = re.compile(r"[/:\\]")
 # Elements for which an HTML parser handles a lone tag differently.
 _ALONE = {"frame": "iframe"}
@@ -150,8 +160,12 @@ class _Writer:
         if "%" in subset or "<!ATTLIST" in subset:
             # Entities that make entities, and attributes that no tag shows.
             return token[0].replace(f"[{subset}]", "")
-        for name, one, other in _ENTITY.findall(subset):
-            entities.setdefault(name, one or other)
+        for found in _DECLARED.finditer(subset):
+            if found["name"]:
+                # Characters by number are put in at once, names when they are used (XML, 4.5).
+                value = found["one"] or found["other"] or ""
+                value = _CHARACTER.sub(lambda m: html.unescape(m[0]), value)
+                entities.setdefault(found["name"], value)
         return token[0]
 
     def _owners(self, urls: tuple[str, ...], bases: tuple[str, ...]) -> Iterator[Owner]:
@@ -170,7 +184,8 @@ class _Writer:
         if token["target"] != "xml-stylesheet":
             return False
         attributes = _attributes(f" {token['told']}", entities)
-        return self._is_closed(tuple(v for n, v in attributes if n == "href"), bases)
+        addresses = (sheet_urls(value) for name, value in attributes if name == "href")
+        return self._is_closed(tuple(chain.from_iterable(addresses)), bases)
 
     def _content(self, held: _Held, entities: Mapping[str, str], bases: tuple[str, ...]) -> str:
         plain = _expanded("".join(held.texts), entities)
@@ -193,7 +208,7 @@ class _Writer:
         if len(bases) == 1 and not any(_REACHES.search(value) for _, value in attributes):
             return token[0]
         dropped: set[str] = set()
-        for resource in _resources(_local(token["name"]), attributes):
+        for resource in _resources_by_prefix(_local(token["name"]), raw, entities):
             if not self._closes(resource, bases):
                 continue
             if resource.closing in {Closing.REMOVE, Closing.NEUTRAL}:
@@ -243,14 +258,39 @@ def _attributes(raw: str, entities: Mapping[str, str]) -> list[tuple[str, str]]:
     ]
 
 
+def _resources_by_prefix(local: str, raw: str, entities: Mapping[str, str]) -> Iterator[Resource]:
+    """The resources of an element. Of attributes that differ by their prefixes only, each may be
+    the one that counts.
+    """
+    named = [
+        (name.rpartition(":")[0], _local(name), _expanded(one or other, entities))
+        for _, name, one, other in _ATTRIBUTE.findall(raw)
+        if not _is_xmlns(name)
+    ]
+    seen: set[tuple[tuple[str, str], ...]] = set()
+    for first in dict.fromkeys(prefix for prefix, _, _ in named):
+        ordered = sorted(named, key=lambda one: one[0] != first)
+        attributes = tuple({name: value for _, name, value in reversed(ordered)}.items())
+        if attributes not in seen:
+            seen.add(attributes)
+            yield from _resources(local, list(attributes))
+
+
 def _expanded(value: str, entities: Mapping[str, str]) -> str:
     """A value with its references resolved: the document's own and all that HTML knows, as browsers
     know those of XHTML's document types.
     """
-    for _ in range(8):
-        if "&" not in value or not entities or len(value) > _MAX_ENTITY_LENGTH:
+    for _ in range(_MAX_ENTITY_DEPTH):
+        if "&" not in value or not entities:
             break
-        value = _REFERENCE.sub(lambda m: entities.get(m[1], m[0]), value)
+        expanded = _REFERENCE.sub(lambda m: entities.get(m[1], m[0]), value)
+        if expanded == value:
+            break
+        value = expanded
+        if len(value) > _MAX_ENTITY_LENGTH:
+            return _UNREADABLE
+    else:
+        return _UNREADABLE
     return html.unescape(value)
 
 

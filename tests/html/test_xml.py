@@ -43,6 +43,14 @@ def gated(document: str, *is_open: str) -> str:
         ("<!-- <img src='//evil.test'/> --><p/>", "<!-- <img src='//evil.test'/> --><p/>"),
         ("<![CDATA[<img src='//evil.test'/>]]><p/>", "<![CDATA[<img src='//evil.test'/>]]><p/>"),
         ("<p a='>'><b/></p>", "<p a='>'><b/></p>"),
+        # Of attributes that differ by their prefixes only, any may count.
+        ('<img z:src="/own" src="//evil.test/x"/>', "<img/>"),
+        ('<link z:rel="x" rel="preconnect" z:href="/own" href="//evil.test"/>', "<link/>"),
+        ('<image href="/o" y:href="/own" z:href="//evil.test/x"/>', "<image/>"),
+        ('<img z:src="/a" src="/b"/>', '<img z:src="/a" src="/b"/>'),
+        ('<base z:href="/own" href="//evil.test/"/><img src="/x"/>', "<base/><img/>"),
+        ('<?xml-stylesheet href="data:text/css,@import %22//evil.test%22"?><x/>', "<x/>"),
+        ('<?xml-stylesheet href="data:text/css,@import %22http://evil.test%22"?><x/>', "<x/>"),
         ("<p/><q x=y/><img src='//evil.test'/>", "<p/>"),
         ("<p/>\n<1<img src='//evil.test'/>", "<p/>\n"),
         ('<x xmlns:a="http://a.test/"/>', '<x xmlns:a="http://a.test/"/>'),
@@ -54,6 +62,30 @@ def gated(document: str, *is_open: str) -> str:
 )  # fmt: skip
 def test_table(document: str, shown: str) -> None:
     assert gated(document) == shown
+
+
+@pytest.mark.parametrize(
+    "subset",
+    [
+        '<!ENTITY a "//evil.test/">',
+        '<!-- <!ENTITY a "/own"> --><!ENTITY a "//evil.test/">',
+        '<?p <!ENTITY a "/own"> ?><!ENTITY a "//evil.test/">',
+        '<!NOTATION n PUBLIC \'<!ENTITY a "/own">\'><!ENTITY a "//evil.test/">',
+        "<!ENTITY a '//evil.test/'><!ENTITY a '/own'>",
+        '<!ENTITY b "//evil.test/"><!ENTITY a "&#38;b;">',
+        '<!ENTITY a "&#x26;b;"><!ENTITY b "//evil.test/">',
+        "".join(f'<!ENTITY {"a" * n} "&{"a" * (n + 1)};">' for n in range(1, 60))
+        + f'<!ENTITY {"a" * 60} "//evil.test/">',
+    ],
+)
+def test_an_entity_is_what_a_parser_makes_of_it(subset: str) -> None:
+    shown = gated(f'<!DOCTYPE x [{subset}]><x><link rel="preconnect" href="&a;"/></x>')
+    assert shown.endswith("]><x><link/></x>")
+
+
+def test_an_entity_of_the_sites_own_stays() -> None:
+    document = '<!DOCTYPE x [<!-- a --><!ENTITY a "/own">]><x><img src="&a;"/>&a;</x>'
+    assert gated(document) == document
 
 
 def test_an_open_vendor_stays() -> None:
