@@ -120,6 +120,10 @@ def resource_span(resource: Resource, context: CompileContext) -> tuple[int, int
     return location.start_tag.start_offset, _element_end(resource, location, context)
 
 
+_ROOTS = frozenset({"html", "body"})
+"""Elements that take over attributes of later tags of their name."""
+
+
 def edits_of(
     resource: Resource, closing: Closing, nested: bytes, context: CompileContext
 ) -> tuple[Edit, ...]:
@@ -137,6 +141,8 @@ def edits_of(
         return ()
     if location is None or all(_takes_nothing_along(edit, resource, context) for edit in edits):
         return edits
+    if resource.tag in _ROOTS and resource.attribute not in location.attrs:
+        return edits  # an attribute of a later tag, to which this location is not the place
     return _within_its_tag(resource, closing, nested, location, context)
 
 
@@ -418,7 +424,7 @@ def _merged_span(resource: Resource, context: CompileContext) -> tuple[int, int]
     Raises UndecodableError where no tag can be told to have given it.
     """
     tag, name = resource.tag, resource.attribute
-    if tag not in {"html", "body"}:
+    if tag not in _ROOTS:
         return None
     text = context.scan.text
     for found in islice(_ROOT_TAG.finditer(text), _ROOT_TAGS_TRIED):
