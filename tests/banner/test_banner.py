@@ -467,7 +467,7 @@ def test_placeholder_names_the_company_and_offers_the_way(kind: str, texts: Text
 def test_a_closed_forms_notice_says_where_it_goes_and_offers_the_way(texts: Texts) -> None:
     html = form_notice("mailchimp", "Mailchimp", texts)
     assert texts.say("placeholder.send", vendor="Mailchimp") in html
-    assert 'form="yc-o" name="action" value="once:mailchimp"' in html
+    assert 'form="yc-o" formmethod="get" name="action" value="once:mailchimp"' in html
     assert "<svg" not in html
     patient = form_notice("mailchimp", "Mailchimp", texts, allow=False)
     assert "once:" not in patient
