@@ -101,3 +101,14 @@ def test_what_a_noscript_leaves_unclosed_takes_nothing_along(unclosed: str, afte
     assert _words(page) <= _words(shown)
     for scripting in (False, True):
         assert asked_hosts(shown, URL, scripting=scripting) <= {"www.example.com"}, shown
+
+
+def test_a_page_that_other_browsers_read_in_yet_another_way() -> None:
+    """WebKit takes a CDATA section in a drawing's text for a comment."""
+    page = (
+        "<!doctype html><body><noscript><script>pixelq(1)</noscript><h1>w1w</h1>"
+        "<svg><desc><![CDATA[><img src=//pixel.test/p>]]></desc></svg><script>own()</script>"
+    )
+    shown = closed(page.encode(), marketing=False).decode()
+    assert _words(page) <= _words(shown)
+    assert "pixel.test" not in shown
