@@ -209,7 +209,7 @@ async def look(
             await _fetched(route, session, port)
             return
         there = asked.hostname or ""
-        if asked.scheme in _NETWORK and there != host and not there.endswith(f".{domain}"):
+        if asked.scheme in _NETWORK and not f".{there}".endswith(f".{domain}"):
             seen.asked.append(route.request.url)
         kind, body = _STAND_INS.get(route.request.resource_type, ("text/plain", ""))
         headers = {"Access-Control-Allow-Origin": "*"}
