@@ -18,7 +18,7 @@ from consent_rules.categories import Category
 from consent_rules.vendors import BaaOffer, Vendor
 
 CATALOGUE = Path(__file__).parents[3] / "consent_rules" / "catalogue"
-EMBEDS = {"", "video", "map", "social", "form", "audio", "calendar", "chat", "captcha"}
+EMBEDS = {"", "video", "map", "social", "form", "audio", "calendar", "chat", "captcha", "other"}
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+{_LABEL}(?::\d+)?")
