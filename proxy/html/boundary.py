@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -22,6 +22,7 @@ from proxy.html.frameworks import Hydration
 from proxy.html.gates import Edit, Embed
 from proxy.html.hiders import hides_page
 from proxy.html.inline_script_owners import vendors_of_script
+from proxy.html.own_statements import Part, parts_of
 from proxy.html.owners import (
     MARKETING_ONLY,
     RESERVED,
@@ -41,6 +42,9 @@ from proxy.html.tree import is_html
 
 _MAX_JUDGED = 2048
 """Inline scripts of a site whose owners are cached."""
+_PARTS_BUDGET = 8 * 2**20
+_MAX_PARTS = _PARTS_BUDGET // 16
+"""Bytes of the parts of inline scripts that are remembered, of all and of one script."""
 _JUDGING = Lock()  # pages are compiled in threads, too
 _MAX_OWNERS = 16_384
 """URLs whose owners are remembered, for each origin that URLs are resolved against."""
@@ -49,6 +53,11 @@ _MAX_REMEMBERED_URL = 512
 """Characters: longer URLs are tokens and data, seldom seen twice."""
 # Resolved alike from each page of an origin: the base's path does not count (URL Standard, 4.4).
 _WHEREVER = ("/", "https://", "http://")
+
+
+def _size_of(parts: Sequence[Part]) -> int:
+    return 500 + sum(200 + len(part.code) + len(part.lost) for part in parts)
+
 
 HostOwner = tuple[str, "Owner | None"]
 """The host that a URL leads to and its owner, which is None for the site itself."""
@@ -73,6 +82,12 @@ class Boundary:
     _judged: LRUCache[bytes, tuple[str, ...]] = field(
         default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
     )
+    _parts: LRUCache[bytes, tuple[Part, ...]] = field(
+        default_factory=lambda: LRUCache(_PARTS_BUDGET, getsizeof=_size_of),
+        init=False,
+        compare=False,
+        repr=False,
+    )
     _owners: dict[str, _OwnersByUrl] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -88,6 +103,19 @@ class Boundary:
             known = vendors_of_script(script, self.index)
             with _JUDGING:
                 self._judged[digest] = known
+        return known
+
+    def parts_of_script(self, script: bytes) -> Sequence[Part]:
+        """The parts of an inline script (`own_statements.parts_of`), cached by its hash."""
+        digest = hashlib.sha256(script).digest()
+        with _JUDGING:
+            known = self._parts.get(digest)
+        if known is None:
+            known = tuple(parts_of(script, self.names_vendor))
+            size = _size_of(known)
+            if size <= _MAX_PARTS:
+                with _JUDGING:
+                    self._parts[digest] = known
         return known
 
     def names_vendor(self, text: str) -> bool:

@@ -234,7 +234,12 @@ def _with_remains(
             has_room = has_room and not any(isinstance(one, ChangedScript) for one in gate.needs)
             start, end = gate.code
             left = remnants(
-                body[start:end], rest, boundary.names_vendor, runs_vendors, all_used=is_part
+                body[start:end],
+                rest,
+                boundary.names_vendor,
+                runs_vendors,
+                parts_in=boundary.parts_of_script,
+                all_used=is_part,
             )
             gate = _with_remnants(gate, left, has_room)
         found.append(gate)

@@ -9,7 +9,7 @@ those that cannot be preserved.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.html.own_statements import Part, parts_of
@@ -61,17 +61,19 @@ def remnants(
     is_vendors: Callable[[str], bool],
     runs_vendors: Callable[[str], bool],
     *,
+    parts_in: Callable[[bytes], Sequence[Part]] | None = None,
     all_used: bool = False,
 ) -> Remnants:
     """The remnants of a closed script.
 
     `rest` is the code of the page around it (`code_of`); `is_vendors` decides whether a text or
-    name identifies a vendor, `runs_vendors` whether a script runs one's code. `all_used`: more of
+    name identifies a vendor, `runs_vendors` whether a script runs one's code. `parts_in` is
+    `parts_of` by the same `is_vendors` where that is remembered. `all_used`: more of
     the page may follow, and may use everything.
     """
     if len(script) > _MAX_BYTES or b"<!--" in script:
         return Remnants()
-    parts = parts_of(script, is_vendors)
+    parts = parts_of(script, is_vendors) if parts_in is None else parts_in(script)
     declared = {part.name: part for part in parts if part.name and not is_vendors(part.name)}
     stay = [part for part in parts if part.stays]
     if not stay and not declared:

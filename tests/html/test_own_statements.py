@@ -90,3 +90,15 @@ def test_of_published_snippets_nothing_stays_that_runs_their_code() -> None:
         shown = render(compile_page(body, "text/html; charset=utf-8", URL, BOUNDARY), frozenset())
         again = compile_page(shown, "text/html; charset=utf-8", URL, BOUNDARY)
         assert not again.gates, shown
+
+
+def test_remembered_parts_are_the_parts() -> None:
+    for snippet in (
+        *(one["text"] for one in golden_snippets()),
+        "ACME={a:1};ga('create','UA-1-1')",
+        "f(",
+    ):
+        script = str(snippet).encode("utf-8", "replace")
+        made = parts_of(script, BOUNDARY.names_vendor)
+        for _ in range(2):
+            assert list(BOUNDARY.parts_of_script(script)) == made
