@@ -36,8 +36,8 @@ class Receipt:
 
     `made_at` is in seconds since 1970. `notice` is the hash of the notice that was shown ("": none
     was known). `surface` and `action` say how the choice was made, `gpc` whether the browser sent
-    an opt-out preference signal with it. `region` and `previous` (the id of the visitor's receipt
-    before) are "" where unknown.
+    an opt-out preference signal with it, `enforced` whether the site held to it (observe mode does
+    not). `region` and `previous` (the id of the visitor's receipt before) are "" where unknown.
     """
 
     receipt_id: str
@@ -51,6 +51,7 @@ class Receipt:
     action: str
     gpc: bool
     device: str
+    enforced: bool
     before: ConsentState
     after: ConsentState
     previous: str = ""
@@ -74,6 +75,7 @@ class Receipt:
             "action": self.action,
             "gpc": self.gpc,
             "device": self.device,
+            "enforced": self.enforced,
             "before": _state_json(self.before),
             "after": _state_json(self.after),
             "previous": self.previous,
@@ -100,6 +102,7 @@ def read_receipt(content: bytes) -> Receipt:
             action=value["action"],
             gpc=value["gpc"],
             device=value["device"],
+            enforced=value["enforced"],
             before=ConsentState(**value["before"]),
             after=ConsentState(**value["after"]),
             previous=value["previous"],
@@ -119,7 +122,7 @@ def _is_well_typed(receipt: Receipt) -> bool:
     states += [receipt.after.categories, receipt.after.vendors]
     return (
         all(isinstance(text, str) for text in (*texts, receipt.previous))
-        and type(receipt.gpc) is bool
+        and type(receipt.gpc) is type(receipt.enforced) is bool
         and all(type(yes) is bool for state in states for yes in state.values())
     )
 

@@ -143,7 +143,13 @@ def _key(site: SiteRules, decision: Decision) -> str:
 
 
 def banner_view(
-    site: SiteRules, policy: Policy, decision: Decision, *, return_to: str, prefix: str
+    site: SiteRules,
+    policy: Policy,
+    decision: Decision,
+    *,
+    return_to: str,
+    prefix: str,
+    sends_language: bool = False,
 ) -> BannerView:
     """The first layer."""
     return BannerView(
@@ -153,6 +159,7 @@ def banner_view(
         gpc=decision.gpc,
         return_to=return_to,
         prefix=prefix,
+        sends_language=sends_language,
     )
 
 

@@ -34,6 +34,7 @@ RECEIPT = Receipt(
     action="accept_all",
     gpc=False,
     device="phone",
+    enforced=True,
     before=ConsentState({"analytics": False}, {"google-analytics": False}),
     after=ConsentState({"analytics": True}, {"google-analytics": True}),
     previous="",
