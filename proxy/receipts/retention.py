@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -40,14 +41,13 @@ async def erase_old(recorder: Recorder, keep_days: int, now: int) -> int:
 async def erase_old_periodically(
     current: Callable[[], tuple[Recorder | None, int]], clock: Callable[[], float]
 ) -> None:
-    """Erase what is older, every ten minutes, until cancelled. `current` returns the recorder in use
-    and its `keep_days`.
+    """Erase what is older, every ten minutes, until cancelled. `current` returns the recorder in
+    use and its `keep_days`.
     """
     while True:
         recorder, keep_days = current()
         if recorder is not None:
-            try:  # opens the store at the start: what is wrong with it is logged, before a visitor
+            # Opens the store: what is wrong with it is logged before a visitor chooses.
+            with contextlib.suppress(ReceiptStoreError):
                 await erase_old(recorder, keep_days, int(clock()))
-            except ReceiptStoreError:
-                pass  # logged by the recorder; choices are refused meanwhile
         await asyncio.sleep(CHECK_SECONDS)

@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -287,6 +288,11 @@ class ReceiptStore:
             ).fetchone()
             path = proof_of(inclusion_ranges(stored.index, size), self.read_hashes)
         return Proof(stored, bytes(entry), tuple(path), note)
+
+    def rows(self, statement: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query."""
+        with self._errors():
+            yield from self._db.execute(statement, values)
 
     def notice(self, name: str) -> bytes | None:
         """The notice with this hash."""
