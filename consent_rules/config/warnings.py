@@ -126,7 +126,7 @@ def _receipts(config: Config) -> Iterator[Problem]:
     if "receipts" in config.model_fields_set and not config.writes_receipts:
         yield _warning(
             ("receipts", "store"),
-            "this version writes receipts to SQLite only, so none is written; use "
+            "store: this version writes receipts to SQLite only, so none is written; use "
             '"sqlite:///var/receipts.db"',
         )
 
