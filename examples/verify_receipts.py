@@ -3,10 +3,10 @@
 
     python verify_receipts.py EXPORT --key VERIFIER_KEY [--checkpoint FILE ...]
 
-EXPORT is a file of `consent-proxy receipts export`. VERIFIER_KEY is what `consent-proxy receipts
-key` prints; the log's owner gives it to you by a way that you trust. FILE is a checkpoint that you
-wrote down earlier. Each leaf that was changed, removed, inserted or moved is named; exit code 1 if
-there is any.
+EXPORT is a file of `consent-proxy receipts export`, or what a visitor downloads. VERIFIER_KEY is
+what `consent-proxy receipts key` prints; the log's owner gives it to you by a way that you trust.
+FILE is a checkpoint that you wrote down earlier. Each leaf that was changed, removed, inserted or
+moved is named; exit code 1 if there is any.
 
 What is checked (https://www.rfc-editor.org/rfc/rfc9162, 2.1, and https://c2sp.org/tlog-checkpoint):
   receipt   SHA-256("consent-receipt commitment 1\\n" + salt + receipt) is the entry's commitment
@@ -125,6 +125,8 @@ def read_checkpoint(note: str, key: tuple[str, bytes, bytes]) -> tuple[int, byte
 
 def lines_of(data: bytes, problems: list[str]) -> list[tuple[int, Leaf]]:
     found = []
+    if data.startswith(b"["):  # what a visitor downloads: the lines as a JSON array
+        data = b"".join(canonical(line) + b"\n" for line in json.loads(data))
     lines = data.split(b"\n")
     if lines.pop() != b"":
         problems.append("unreadable: the file does not end with its last line")

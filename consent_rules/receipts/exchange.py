@@ -8,6 +8,7 @@ checkpoint that the proofs lead to.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -112,6 +113,18 @@ def read_head(line: bytes) -> ExportHead:
     if not isinstance(origin, str) or type(size) is not int or type(whole) is not bool:
         raise ExportError("its first line is not that of an export of receipts")
     return ExportHead(origin, verifier, size, whole)
+
+
+def export_lines(data: bytes) -> list[bytes]:
+    """The lines of an export, or of the document that a visitor downloads: the same lines as a JSON
+    array. Raises ExportError.
+    """
+    if not data.startswith(b"["):
+        return data.splitlines(keepends=True)
+    try:
+        return [canonical(line) + b"\n" for line in json.loads(data)]
+    except (ValueError, RecursionError) as error:
+        raise ExportError(f"not a receipt: {error}") from error
 
 
 def audit_export(

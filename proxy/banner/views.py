@@ -114,7 +114,8 @@ class PreferencesView:
     for the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long a
     choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask for
     the forms of US laws, `opted_out` and `limited` are set where nothing is left to be done.
-    `asked` is asked about above all else. `dated` shows when the visitor chose.
+    `asked` is asked about above all else. `dated` shows when the visitor chose,
+    `receipt_id` the visitor's receipt, `erased` that it was erased.
     """
 
     controller: str
@@ -135,4 +136,6 @@ class PreferencesView:
     limited: bool = False
     asked: AskedView | None = None
     dated: bool = True
+    erased: bool = False
+    receipt_id: str = ""
     theme: Theme = field(default_factory=Theme)

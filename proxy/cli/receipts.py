@@ -16,7 +16,7 @@ import typer
 from consent_rules.config.load import Config
 from consent_rules.receipts.audit import AuditReport
 from consent_rules.receipts.entries import ErasureReason
-from consent_rules.receipts.exchange import ExportError, audit_export
+from consent_rules.receipts.exchange import ExportError, audit_export, export_lines
 from consent_rules.receipts.notes import NoteError, VerifierKey, read_verifier_key
 from proxy.cli.options import (
     PROBLEMS,
@@ -175,7 +175,10 @@ def _write(lines: Iterator[bytes], file: Any) -> None:
 @receipts.command()
 def verify(
     exported: Annotated[
-        Path | None, typer.Argument(metavar="EXPORT", help="A file of `receipts export`.")
+        Path | None,
+        typer.Argument(
+            metavar="EXPORT", help="A file of `receipts export`, or a visitor's receipt."
+        ),
     ] = None,
     config: MaybeConfigOption = None,
     key: Annotated[
@@ -204,8 +207,7 @@ def verify(
             report, named = audit_store(store, keys, notes), str(store.verifier)
         else:
             assert exported is not None
-            with exported.open("rb") as file:
-                report, head = audit_export(file, keys, notes)
+            report, head = audit_export(export_lines(exported.read_bytes()), keys, notes)
             named = str(head.verifier)
     except ReceiptStoreError as error:
         stop(str(error), PROBLEMS)

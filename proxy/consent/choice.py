@@ -28,7 +28,7 @@ from proxy.cookies.preference_cookie import (
 )
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.access_record import CHOICE
-from proxy.http.error_pages import NOT_SAVED, default_words, error_response
+from proxy.http.error_pages import NOT_SAVED, default_words
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.resolve import decision_for_preferences
 from proxy.runtime import Runtime
@@ -115,7 +115,7 @@ def _not_saved(
     """For a choice whose receipt could not be written: what it opens stays closed. What it closes
     is closed all the same, without a receipt: a refusal must not wait for a disk.
     """
-    response = error_response(request, 503, words=NOT_SAVED)
+    response = refused(request, context, runtime, 503, NOT_SAVED)
     if preferences is None:
         return response
     closing = closing_part(preferences, context)

@@ -33,7 +33,7 @@ def store_place(config: Config, folder: Path) -> StorePlace | None:
 
 
 def log_origin(config: Config) -> str:
-    """The name of a new log: its address without a scheme, as C2SP tlog-tiles advises."""
+    """The first part of a new log's name: its address without a scheme (C2SP tlog-tiles)."""
     host = config.sites[0].hosts[0].removeprefix("*.")
     return f"{host}{config.proxy.prefix}/log"
 

@@ -99,6 +99,8 @@ class Recorder:
             self._writing = None
 
     def _with_store(self, read: Callable[[ReceiptStore], _Result]) -> _Result:
+        if self._store is not None and not self._store.is_in_place:
+            self._close()
         if self._store is None:
             self._store = open_store(self.place.path, self.place.key, self.place.origin)
         try:

@@ -77,6 +77,7 @@ class ReceiptStore:
     ) -> None:
         """Of a file with our tables. Without a key it can be read only."""
         self.path = path
+        self._file = _file_number(path)
         self._db = connection
         self._key = key
         with self._errors():
@@ -94,6 +95,13 @@ class ReceiptStore:
 
     def close(self) -> None:
         self._db.close()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the open file is still the one at `path`: what is written to a file that was
+        removed is lost.
+        """
+        return self._file == _file_number(self.path)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -155,7 +163,7 @@ class ReceiptStore:
         leaf = (head.size, data, leaf_hash(data))
         self._db.execute("INSERT INTO leaf VALUES (?, ?, ?)", leaf)
         self._complete_tiles(after.size)
-        # Each leaf has a checkpoint: an auditor is told which one was changed, not where to look.
+        # Each leaf has a checkpoint: so `verify` names the one that was changed.
         note = sign_checkpoint(Checkpoint(self.origin, after.size, after.root), self._signing_key())
         self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (after.size, note))
         return after
@@ -330,7 +338,9 @@ def _ranges(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
 def open_store(path: Path, key_path: Path, origin: str) -> ReceiptStore:
     """Open a store for writing; makes the log and its key where there is neither.
 
-    `origin` names a new log; one that exists has its own. Raises ReceiptStoreError.
+    `origin` is the first part of a new log's name. The rest is random: should its file be lost
+    while the key is not, the next log is another one, and contradicts nothing that was signed.
+    Raises ReceiptStoreError.
     """
     try:
         path.parent.mkdir(exist_ok=True)
@@ -356,7 +366,8 @@ def open_store(path: Path, key_path: Path, origin: str) -> ReceiptStore:
     except sqlite3.Error as error:
         raise store_error(path, error) from error
     try:
-        _make_tables(connection, path, origin, str(verifier_key(origin, key)))
+        name = f"{origin}/{secrets.token_hex(4)}"
+        _make_tables(connection, path, name, str(verifier_key(name, key)))
         store = ReceiptStore(path, connection, key)
         store.check_head()
     except sqlite3.Error as error:
@@ -366,6 +377,14 @@ def open_store(path: Path, key_path: Path, origin: str) -> ReceiptStore:
         connection.close()
         raise
     return store
+
+
+def _file_number(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _not_made(path: Path, error: OSError) -> ReceiptStoreError:

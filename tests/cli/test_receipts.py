@@ -85,7 +85,7 @@ def test_a_receipt_is_shown_with_its_notice(config: Path, store: Path, tmp_path:
     assert re.search(r"after vendors +google-analytics", done.stdout)
     shown = json.loads(run("receipts", "show", "receipt-3", "-c", config, "--json").stdout)
     assert shown["receipt"]["id"] == "receipt-3"
-    assert shown["checkpoint"].startswith("www.example.com/.consent/log\n10\n")
+    assert shown["checkpoint"].split("\n")[1] == "10"
 
 
 def test_exports_by_day_site_and_receipt(config: Path, store: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -14,10 +15,11 @@ import pytest
 
 from consent_rules.receipts.checkpoints import verify_checkpoint
 from consent_rules.receipts.entries import commitment, read_entry
+from consent_rules.receipts.exchange import audit_export, export_lines
 from proxy.receipts.retention import erase_old
 from proxy.receipts.store import ReceiptStore, read_store
 from tests.support.choices import FORM, OWN, post, stored
-from tests.support.site import Proxied, proxied
+from tests.support.site import Answer, Proxied, proxied
 
 AGENT = (
     "User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 "
@@ -234,6 +236,21 @@ async def test_the_store_comes_back(site: Proxied, tmp_path: Path) -> None:
     assert receipt_of(tmp_path, stored(site, answer).receipt_id)
 
 
+async def test_a_store_that_is_taken_away(site: Proxied, tmp_path: Path) -> None:
+    """Under way: nothing is written to a file that nobody finds again."""
+    first = read_origin(await site.ask("/.consent/log/checkpoint"))
+    await post(site, {"action": "accept_all"})
+    remove_store(tmp_path)
+    answer = await post(site, {"action": "accept_all"})
+    assert receipt_of(tmp_path, stored(site, answer).receipt_id)
+    # The same key signs another log: not a second tree of the first one.
+    assert read_origin(await site.ask("/.consent/log/checkpoint")) != first
+
+
+def read_origin(answer: Answer) -> str:
+    return answer.text.decode().partition("\n")[0]
+
+
 async def test_a_visitor_who_disconnects_takes_no_other_along(
     site: Proxied, tmp_path: Path
 ) -> None:
@@ -261,3 +278,81 @@ async def test_old_receipts_go_by_themselves(site: Proxied, tmp_path: Path) -> N
     assert await erase_old(recorder, 1095, now + 1095 * 86_400 + 60) == 2
     assert all_receipts(tmp_path) == []
     assert store_of(tmp_path).size == 3
+
+
+# --- The visitor's own receipt
+
+
+def cookie_of(answer: Answer) -> str:
+    return answer.all("Set-Cookie")[0].partition(";")[0]
+
+
+async def test_the_preferences_page_shows_the_receipt(site: Proxied) -> None:
+    here = "/.consent/preferences"
+    assert b"/.consent/receipt" not in (await site.ask(here)).text
+    answer = await post(site, {"action": "accept_all"})
+    page = (await site.ask(here, "Accept-Language: de", cookie=cookie_of(answer))).text.decode()
+    assert stored(site, answer).receipt_id in page
+    assert '<a href="/.consent/receipt" download' in page
+    assert "Beleg herunterladen" in page
+    assert 'action="/.consent/receipt"' in page
+    # Of a store that fails the page says nothing, and it is there.
+    other = site.cookie("analytics")
+    assert (await site.ask(here, cookie=other)).status == 200
+
+
+async def test_the_receipt_is_downloaded_with_its_proof(site: Proxied, tmp_path: Path) -> None:
+    answer = await post(site, {"action": "accept_all"})
+    got = await site.ask("/.consent/receipt", cookie=cookie_of(answer))
+    assert got.one("Content-Type") == "application/json; charset=utf-8"
+    assert got.one("Cache-Control") == "no-store"
+    assert got.one("Content-Disposition").startswith("attachment")
+    document = json.loads(got.text)
+    assert [one["type"] for one in document] == ["log", "leaf", "notice", "checkpoint"]
+    assert document[1]["receipt"]["id"] == stored(site, answer).receipt_id
+    lines = export_lines(got.text)
+    report, _ = audit_export(lines, [store_of(tmp_path).verifier])
+    assert report.problems == ()
+    report, _ = audit_export(export_lines(got.text.replace(b"accept_all", b"reject_all")))
+    assert report.problems != ()
+    for cookie in ("", site.cookie("analytics"), "consent=made-up"):
+        assert (await site.ask("/.consent/receipt", cookie=cookie)).status == 404
+
+
+async def test_the_visitor_erases_the_receipt(site: Proxied, tmp_path: Path) -> None:
+    first, second = [await post(site, {"action": "accept_all"}) for _ in range(2)]
+    erase = {"action": "erase", "return_to": "/a"}
+    # Another site's form, and no form of ours, erase nothing.
+    foreign = await post(
+        site, erase, cookie=cookie_of(first), own="Sec-Fetch-Site: cross-site", path="/receipt"
+    )
+    assert foreign.status == 403
+    wrong = await post(site, {"action": "x"}, cookie=cookie_of(first), path="/receipt")
+    assert wrong.status == 400
+    assert len(all_receipts(tmp_path)) == 2
+    answer = await post(site, erase, cookie=cookie_of(first), path="/receipt")
+    assert answer.status == 303
+    assert [one["id"] for one in all_receipts(tmp_path)] == [stored(site, second).receipt_id]
+    page = await site.ask(answer.one("Location"), cookie=cookie_of(first))
+    assert b"The receipt is erased. Your choice still holds." in page.text
+    assert b"/.consent/receipt" not in page.text
+    assert "google-analytics" in (await site.ask("/", cookie=cookie_of(first))).shows()
+    assert (await post(site, erase, path="/receipt")).status == 303  # nothing to erase
+
+
+async def test_the_checkpoint_is_public(site: Proxied, tmp_path: Path) -> None:
+    await post(site, {"action": "accept_all"})
+    got = await site.ask("/.consent/log/checkpoint")
+    assert got.one("Content-Type") == "text/plain; charset=utf-8"
+    assert got.one("Cache-Control") == "max-age=5"
+    checkpoint = verify_checkpoint(got.text.decode(), [store_of(tmp_path).verifier])
+    assert re.fullmatch(r"www\.example\.com/\.consent/log/[0-9a-f]{8}", checkpoint.origin)
+    assert checkpoint.size == 1
+    break_store(tmp_path)
+    assert (await site.ask("/.consent/log/checkpoint")).status == 503
+
+
+async def test_without_receipts_there_is_no_log(tmp_path: Path) -> None:
+    async with proxied(tmp_path) as site:
+        for path in ("/.consent/log/checkpoint", "/.consent/receipt"):
+            assert (await site.ask(path)).status == 404

@@ -303,3 +303,15 @@ def test_a_key_may_be_there_first(tmp_path: Path) -> None:
     store = opened(tmp_path)
     assert key.read_bytes() == pem
     assert isinstance(store._signing_key(), Ed25519PrivateKey)
+
+
+def test_two_logs_have_two_names(tmp_path: Path) -> None:
+    """Also with one key: a log must not sign two trees of one size."""
+    first = opened(tmp_path)
+    for path in tmp_path.glob("receipts.db*"):
+        path.unlink()
+    assert not first.is_in_place
+    second = opened(tmp_path)
+    assert second.is_in_place
+    assert first.origin != second.origin
+    assert first.verifier.public == second.verifier.public
