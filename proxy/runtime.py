@@ -236,7 +236,7 @@ def _recorder(config: Config, folder: Path, before: Runtime | None) -> Recorder 
         return None
     if before is not None and before.receipts is not None and before.receipts.place == place:
         return before.receipts
-    check_place(place)
+    check_place(place, writable=True)
     return Recorder(place)
 
 

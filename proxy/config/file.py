@@ -125,7 +125,7 @@ def _receipts(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     place = store_place(loaded.config, folder)
     try:
         if place is not None:
-            check_place(place)
+            check_place(place, writable=False)  # the proxy's own user may
     except ReceiptStoreError as error:
         return [_located(loaded, ("receipts", "store"), error)]
     return []

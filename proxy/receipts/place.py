@@ -38,21 +38,24 @@ def log_origin(config: Config) -> str:
     return f"{host}{config.proxy.prefix}/log"
 
 
-def check_place(place: StorePlace) -> None:
-    """Raise ReceiptStoreError where a store can plainly not be made or written. Writes nothing."""
+def check_place(place: StorePlace, *, writable: bool) -> None:
+    """Raise ReceiptStoreError where a store can plainly not be made, or with `writable` not be
+    written by this user. Writes nothing.
+    """
     for path in (place.path, place.key):
-        folder = path.parent
-        if not folder.is_dir():  # `open_store` makes one folder, not a path of them
-            folder = folder.parent
-        if not folder.is_dir() or path.is_dir():
+        folder = next((one for one in path.parents if one.exists()), path.parent)
+        if path.is_dir() or not folder.is_dir():
             raise ReceiptStoreError(
-                f"{path}: no file can be made here; create the folder and let the proxy's user "
-                "write to it, or set store and log_key of [receipts]"
+                f"{path}: no file can be made here; set store and log_key of [receipts]"
             )
-        if not os.access(
-            path if path.exists() else folder, os.W_OK if path == place.path else os.R_OK
-        ):
+        if writable and not _may_use(path, folder, writes=path == place.path):
             raise ReceiptStoreError(
                 f"{path}: cannot be used by this user; let the proxy's user write to the file "
                 "and its folder"
             )
+
+
+def _may_use(path: Path, folder: Path, *, writes: bool) -> bool:
+    if path.exists():
+        return os.access(path, os.W_OK if writes else os.R_OK)
+    return os.access(folder, os.W_OK)

@@ -343,8 +343,8 @@ def open_store(path: Path, key_path: Path, origin: str) -> ReceiptStore:
     Raises ReceiptStoreError.
     """
     try:
-        path.parent.mkdir(exist_ok=True)
-        key_path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key_path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() and not key_path.exists():
             make_log_key(key_path)
     except OSError as error:

@@ -252,8 +252,13 @@ def test_what_is_wrong_is_told(tmp_path: Path, way: Callable[[Path], None], word
 
 
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    write(opened(tmp_path / "var" / "www"), 0)
+    (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ReceiptStoreError, match="create the folder"):
-        opened(tmp_path / "no" / "such")
+        opened(tmp_path / "file" / "such")
+
+
+def test_a_store_that_was_never_written(tmp_path: Path) -> None:
     with pytest.raises(ReceiptStoreError, match="no store of receipts yet"):
         read_store(tmp_path / "receipts.db")
     assert list(tmp_path.iterdir()) == []
