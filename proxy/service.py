@@ -136,6 +136,7 @@ async def _serve_worker(
         metrics,
         current.status,
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
+        lambda: current.runtime.receipts,
     )
     access = _access_log(current) if proxy.access_log else None
     async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:

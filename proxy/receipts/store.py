@@ -41,6 +41,7 @@ from consent_rules.receipts.merkle import (
 )
 from consent_rules.receipts.notes import VerifierKey, read_verifier_key, verifier_key
 from consent_rules.receipts.receipt import Receipt
+from consent_rules.receipts.tiles import Tile
 from proxy.receipts.errors import NEW_LOG, ReceiptStoreError, store_error
 from proxy.receipts.log_key import make_log_key, read_log_key
 from proxy.receipts.schema import check_version, connect, create_tables
@@ -266,6 +267,20 @@ class ReceiptStore:
                 f"{self.path}: leaves are missing; `consent-proxy receipts verify` says which"
             )
         return [bytes(row[0]) for row in rows]
+
+    def tile(self, tile: Tile) -> bytes | None:
+        """The bytes of a tile or a bundle of entries; None where the log is not that long."""
+        with self.snapshot():
+            level, first = tile.level or 0, tile.index * TILE_WIDTH
+            if first + tile.width > self._frontier().size >> 8 * level:
+                return None
+            if tile.level is not None:
+                return b"".join(self.read_hashes(level, first, tile.width))
+            entries = self.rows(
+                "SELECT entry FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx",
+                (first, first + tile.width),
+            )
+            return b"".join(len(data).to_bytes(2) + data for (data,) in entries)
 
     def checkpoint(self) -> str:
         """The newest checkpoint, a signed note."""
