@@ -48,6 +48,8 @@ from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.reported_hosts import ReportedHosts
 from proxy.observability.served_pages import ServedPages
+from proxy.receipts.place import check_place, store_place
+from proxy.receipts.recorder import Recorder
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
 from proxy.upstream.timeouts import Timeouts
@@ -104,6 +106,8 @@ class Runtime:
     invalidations: InvalidationTable
     cache: SharedCache | None
     fast_path: FastPath | None
+    receipts: Recorder | None
+    """Writes the receipts of choices; None where the config asks for none."""
 
     @property
     def includes_gpp(self) -> bool:
@@ -131,8 +135,8 @@ def build_runtime(
 
     `keys` returns the signing keys; it is called once all else is valid, as it may create the first
     one. `before` is the previous runtime: its cache is reused while the sites are the same.
-    `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError or
-    RegionFileError; then nothing has changed.
+    `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError,
+    RegionFileError or ReceiptStoreError; then nothing has changed.
     """
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
@@ -141,6 +145,7 @@ def build_runtime(
     region_file = RegionFile(folder / database) if database else None
     sites = {site.name: _site_runtime(site, config, rules, cookies) for site in rules.sites}
     theme = theme_of(vars(config.theme))
+    recorder = _recorder(config, folder, before)
     ring = keys()
     # From here on nothing fails: what `before` shares with the new one may be changed.
     invalidations = InvalidationTable() if before is None else before.invalidations
@@ -178,6 +183,7 @@ def build_runtime(
         invalidations=invalidations,
         cache=cache,
         fast_path=_fast_path(config, cache, region_file, devices),
+        receipts=recorder,
     )
 
 
@@ -221,6 +227,17 @@ def _cache(
             before.cache.adds_cache_status = proxy.cache_status
             return before.cache
     return SharedCache(proxy.cache_bytes, invalidations, adds_cache_status=proxy.cache_status)
+
+
+def _recorder(config: Config, folder: Path, before: Runtime | None) -> Recorder | None:
+    """The recorder of a config's receipts: the one that is at work while the place is the same."""
+    place = store_place(config, folder)
+    if place is None:
+        return None
+    if before is not None and before.receipts is not None and before.receipts.place == place:
+        return before.receipts
+    check_place(place, writable=True)
+    return Recorder(place)
 
 
 def _fast_path(

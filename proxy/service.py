@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
+from proxy.receipts.recorder import Recorder
+from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import serve
@@ -124,6 +127,8 @@ async def _serve_worker(
         asyncio.create_task(metrics.publish_periodically()),
         asyncio.create_task(current.watch_files()),
     ]
+    if worker.index == 0:
+        at_work.append(asyncio.create_task(_erase_old_receipts(current)))
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(
@@ -131,6 +136,7 @@ async def _serve_worker(
         metrics,
         current.status,
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
+        lambda: current.runtime.receipts,
     )
     access = _access_log(current) if proxy.access_log else None
     async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
@@ -150,6 +156,8 @@ async def _serve_worker(
     for task in at_work:
         task.cancel()
     await asyncio.gather(*at_work, return_exceptions=True)
+    if current.runtime.receipts is not None:
+        await current.runtime.receipts.close()
 
 
 def _access_log(current: LiveRuntime) -> AccessLog:
@@ -168,6 +176,13 @@ def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:
         access(status)
 
     return hook
+
+
+async def _erase_old_receipts(current: LiveRuntime) -> None:
+    def in_force() -> tuple[Recorder | None, int]:
+        return current.runtime.receipts, current.runtime.config.receipts.keep_days
+
+    await erase_old_periodically(in_force, time.time)
 
 
 async def _keep_discoveries(current: LiveRuntime) -> None:

@@ -430,6 +430,9 @@ class Receipts(Table):
 
     store: Annotated[StoreUrl, FROM_ENVIRONMENT] = "sqlite:///var/receipts.db"
     """Where receipts are stored: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"."""
+    log_key: Annotated[MaybeFile, FROM_ENVIRONMENT] = ""
+    """File of the Ed25519 private key that signs the log of receipts. Empty: beside the store. The
+    first one is made with the store."""
     keep_days: Annotated[StrictInt, Field(ge=1, le=36_500)] = 1095
     """Days that a receipt is stored."""
 
@@ -624,7 +627,7 @@ class Config(Table):
     preferences: PreferenceStore = PreferenceStore()
     """The cookie that holds a choice."""
     receipts: Receipts = Receipts()
-    """Where the record of choices is stored, and how long."""
+    """Where the record of choices is stored, and how long. Without the table none is written."""
     theme: ThemeTable = ThemeTable()
     """Looks of the banner."""
     texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)
@@ -637,6 +640,11 @@ class Config(Table):
     """What marketing adds, one [[tag]] each."""
     vendors: Annotated[tuple[VendorTable, ...], Field(validation_alias="vendor")] = ()
     """Vendors that the catalogue does not know, one [[vendor]] each."""
+
+    @property
+    def writes_receipts(self) -> bool:
+        """Whether a receipt is written for each choice: where the file has a [receipts] table."""
+        return "receipts" in self.model_fields_set and self.receipts.store.startswith("sqlite:")
 
 
 class IncludedTables(Table):

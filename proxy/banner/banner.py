@@ -157,19 +157,29 @@ def link_html(
     placeholders: bool = False,
     asks: bool = True,
     choices: bool = False,
+    sends_language: bool = False,
 ) -> str:
     """The "Cookie preferences" link, for the end of the body, before the banner.
 
     `placeholders` adds the form of their buttons, `asks` the element in which the banner confirms
     that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
+    `sends_language` adds the language to that form, for the receipt.
     """
-    html = _link(texts, _PATH if return_to else "", prefix, placeholders, asks, choices)
+    html = _link(
+        texts, _PATH if return_to else "", prefix, placeholders, asks, choices, sends_language
+    )
     return _with_path(html, return_to)
 
 
 @lru_cache(maxsize=256)
 def _link(
-    texts: Texts, return_to: str, prefix: str, placeholders: bool, asks: bool, choices: bool
+    texts: Texts,
+    return_to: str,
+    prefix: str,
+    placeholders: bool,
+    asks: bool,
+    choices: bool,
+    sends_language: bool,
 ) -> str:
     return (
         environment()
@@ -181,6 +191,7 @@ def _link(
             placeholders=placeholders,
             asks=asks,
             choices=choices,
+            sends_language=sends_language,
             preferences_url=preferences_url(prefix, return_to),
         )
     )

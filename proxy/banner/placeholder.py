@@ -52,6 +52,7 @@ def frame_attribute(
     allow: bool = True,
     prefix: str = PREFIX,
     return_to: str = "",
+    sends_language: bool = False,
 ) -> str:
     """The `srcdoc` of a closed frame, a whole attribute with a blank before it. Needs the hash of
     `assets(theme, Kind.FRAME)` in the page's policy, which holds for what is within it, too.
@@ -62,6 +63,7 @@ def frame_attribute(
         .render(
             style=Markup(assets(theme, Kind.FRAME).style),  # noqa: S704 - ours
             return_to=return_to,
+            sends_language=sends_language,
             **_words(vendor_id, vendor_name, kind, texts),
             width="100%",
             height="100%",

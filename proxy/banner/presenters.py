@@ -143,7 +143,13 @@ def _key(site: SiteRules, decision: Decision) -> str:
 
 
 def banner_view(
-    site: SiteRules, policy: Policy, decision: Decision, *, return_to: str, prefix: str
+    site: SiteRules,
+    policy: Policy,
+    decision: Decision,
+    *,
+    return_to: str,
+    prefix: str,
+    sends_language: bool = False,
 ) -> BannerView:
     """The first layer."""
     return BannerView(
@@ -153,6 +159,7 @@ def banner_view(
         gpc=decision.gpc,
         return_to=return_to,
         prefix=prefix,
+        sends_language=sends_language,
     )
 
 
@@ -172,6 +179,8 @@ def preferences_view(
     audience: Audience,
     return_to: str,
     saved: bool,
+    erased: bool = False,
+    receipt_id: str = "",
     prefix: str,
     theme: Theme,
     asked: str = "",
@@ -195,6 +204,8 @@ def preferences_view(
         gpc=decision.gpc and _opted_out(site, decision, preferences),
         chosen_on=chosen_on,
         saved=saved,
+        erased=erased,
+        receipt_id=receipt_id,
         audience=audience,
         return_to=return_to,
         prefix=prefix,

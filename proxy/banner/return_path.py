@@ -32,7 +32,12 @@ def safe_return_to(value: str | None, default: str = "/") -> str:
 
 
 def preferences_url(
-    prefix: str, return_to: str = "", *, saved: bool = False, vendor: str = ""
+    prefix: str,
+    return_to: str = "",
+    *,
+    saved: bool = False,
+    erased: bool = False,
+    vendor: str = "",
 ) -> str:
     """The URL of the preferences page; `return_to` must be safe already. With `vendor` it asks
     whether that one's content may be shown.
@@ -42,6 +47,8 @@ def preferences_url(
         query["return_to"] = return_to
     if saved:
         query["saved"] = "1"
+    if erased:
+        query["erased"] = "1"
     if vendor:
         query["vendor"] = vendor
     return f"{prefix}/preferences" + (f"?{urlencode(query)}" if query else "")

@@ -128,6 +128,10 @@ class Wording:
             self._chosen.put(key, known)
         return known
 
+    def texts_of(self, lang: str) -> Texts | None:
+        """The language with this code, as `Texts.lang` has it; None for any other text."""
+        return self._languages.get(lang.lower()) if len(lang) < 16 else None
+
     def _find(self, page_lang: str, accept_language: str) -> Texts:
         for tag in (page_lang, *most_wanted(accept_language)):
             found = self._lookup(tag)

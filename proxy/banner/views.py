@@ -82,6 +82,7 @@ class BannerView:
 
     `categories` are the choosable ones that the site uses, in order; `return_to` the path of
     the page, or "" to let the endpoint use the Referer (then the bytes do not depend on it).
+    `sends_language` adds the banner's language to its form, for the receipt.
     """
 
     controller: str
@@ -90,6 +91,7 @@ class BannerView:
     gpc: bool = False
     return_to: str = ""
     prefix: str = PREFIX
+    sends_language: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class PreferencesView:
     for the "saved" message, `audience` is that of the page at `return_to`, `keep_days` how long a
     choice holds. `categories` may hold `necessary`, for its vendors. `opt_out` and `limit` ask for
     the forms of US laws, `opted_out` and `limited` are set where nothing is left to be done.
-    `asked` is asked about above all else.
+    `asked` is asked about above all else. `dated` shows when the visitor chose,
+    `receipt_id` the visitor's receipt, `erased` that it was erased.
     """
 
     controller: str
@@ -132,4 +135,7 @@ class PreferencesView:
     limit: bool = False
     limited: bool = False
     asked: AskedView | None = None
+    dated: bool = True
+    erased: bool = False
+    receipt_id: str = ""
     theme: Theme = field(default_factory=Theme)

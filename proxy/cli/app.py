@@ -13,6 +13,7 @@ from proxy.cli.discovered import discovered
 from proxy.cli.import_config import import_config
 from proxy.cli.keys import keys
 from proxy.cli.page import explain, rewrite
+from proxy.cli.receipts import receipts
 from proxy.cli.run import purge, run
 from proxy.cli.tag import tags
 
@@ -49,6 +50,7 @@ app.command()(check)
 app.command()(diff)
 app.add_typer(tags)
 app.add_typer(keys)
+app.add_typer(receipts)
 app.command()(rewrite)
 app.command()(explain)
 app.command()(schema)

@@ -22,6 +22,8 @@ from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import check_keys
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile, RegionFileError
+from proxy.receipts.errors import ReceiptStoreError
+from proxy.receipts.place import check_place, store_place
 
 
 def folder_of(path: Path) -> Path:
@@ -65,7 +67,11 @@ class ConfigFile:
         note_variables(loaded.variables)
         folder = folder_of(self.path)
         self._referenced_files = _referenced_files(loaded.config, folder)
-        problems = [*_region_file(loaded, folder), *self._keys(loaded, folder)]
+        problems = [
+            *_region_file(loaded, folder),
+            *self._keys(loaded, folder),
+            *_receipts(loaded, folder),
+        ]
         if problems:
             raise ConfigError(problems, str(self.path))
         return loaded, text
@@ -113,6 +119,16 @@ class ConfigFile:
             found.update(content)
         found.update(repr(sorted(self._referenced_files.items())).encode())
         return found.digest()
+
+
+def _receipts(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
+    place = store_place(loaded.config, folder)
+    try:
+        if place is not None:
+            check_place(place, writable=False)  # the proxy's own user may
+    except ReceiptStoreError as error:
+        return [_located(loaded, ("receipts", "store"), error)]
+    return []
 
 
 def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:

@@ -19,11 +19,12 @@ from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import read_keys
 from proxy.geoip import RegionFileError
 from proxy.observability.metrics import Metrics
+from proxy.receipts.errors import ReceiptStoreError
 from proxy.runtime import Runtime, build_runtime
 
 _log = logging.getLogger("consent_proxy.config")
 
-NOT_STARTED = (KeyFileError, RegionFileError, OSError, ValueError)
+NOT_STARTED = (KeyFileError, RegionFileError, ReceiptStoreError, OSError, ValueError)
 """Why a config without problems may still not be served."""
 
 

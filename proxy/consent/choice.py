@@ -14,6 +14,7 @@ from consent_rules.wording import quoted
 from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
+from proxy.consent.record import closing_part, record_choice
 from proxy.consent.refused import refused
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
@@ -27,7 +28,8 @@ from proxy.cookies.preference_cookie import (
 )
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.access_record import CHOICE
-from proxy.http.error_pages import default_words
+from proxy.http.error_pages import NOT_SAVED, default_words
+from proxy.receipts.errors import ReceiptStoreError
 from proxy.resolve import decision_for_preferences
 from proxy.runtime import Runtime
 
@@ -79,20 +81,49 @@ async def choice_endpoint(
             body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000
         )
         choice = parse_choice(form, site_vendors(context.site), used_categories(context.site))
-        if choice.action is Action.ONCE:
-            _count(request, context, choice)
-            return _load_once(request, context, runtime, choice, named=bool(form.get("return_to")))
-        preferences = _preferences_after(choice, context, runtime)
-        token = runtime.keys.sign(preferences, context.site.name)
+        preferences, token = None, ""
+        if choice.action is not Action.ONCE:  # that is for one page, and leaves the choice as it is
+            preferences = _preferences_after(choice, context, runtime)
+            token = runtime.keys.sign(preferences, context.site.name)
     except (ChoiceError, ValueError) as error:
         return refused(request, context, runtime, 400, str(error))
+    if runtime.receipts is not None:
+        lang = (form.get("lang") or [""])[0]
+        try:
+            await record_choice(
+                request, context, runtime, runtime.receipts, choice, preferences, lang
+            )
+        except ReceiptStoreError:
+            return _not_saved(request, context, runtime, preferences)
     _count(request, context, choice)
     named = bool(form.get("return_to"))
+    if preferences is None:
+        return _load_once(request, context, runtime, choice, named=named)
     return _stored(request, context, runtime, choice, preferences, token, named=named)
 
 
 def _count(request: web.BaseRequest, context: RequestContext, choice: Choice) -> None:
     request[CHOICE] = (str(choice.action), str(context.site_decision.regime))
+
+
+def _not_saved(
+    request: web.BaseRequest,
+    context: RequestContext,
+    runtime: Runtime,
+    preferences: Preferences | None,
+) -> web.Response:
+    """For a choice whose receipt could not be written: what it opens stays closed. What it closes
+    is closed all the same, without a receipt: a refusal must not wait for a disk.
+    """
+    response = refused(request, context, runtime, 503, NOT_SAVED)
+    if preferences is None:
+        return response
+    closing = closing_part(preferences, context)
+    decision = decision_for_preferences(context, closing, runtime)
+    if decision.open < context.site_decision.open:
+        token = runtime.keys.sign(closing, context.site.name)
+        _set_choice(response, context, runtime, closing, token, MAX_COOKIE_SECONDS, "/")
+    return response
 
 
 def _load_once(
@@ -205,23 +236,37 @@ def _stored(
             there = preferences_url(runtime.prefix, there, saved=True)
         response = web.Response(status=303, headers={"Location": there})
     response.headers.update(NO_STORE)
+    # A refusal holds as long as a browser stores it. The token says when the banner is due again.
+    refuses = choice.action is not Action.ACCEPT_ALL or not all(preferences.vendors.values())
+    lasts = MAX_COOKIE_SECONDS if refuses else preferences.expires_at - int(context.received_at)
+    _set_choice(response, context, runtime, preferences, token, lasts, choice.return_to)
+    return response
+
+
+def _set_choice(
+    response: web.Response,
+    context: RequestContext,
+    runtime: Runtime,
+    preferences: Preferences,
+    token: str,
+    max_age: int,
+    return_to: str,
+) -> None:
+    """Set the preference cookie, and end the cookies of vendors that it closes."""
     domain = runtime.config.preferences.cookie_domain
     if context.several_choices:
         # A cookie of the same name set by another host or path would still be read.
         name = cookie_name(domain, secure=context.secure)
-        for value in expiring_set_cookies([name], context.host, choice.return_to):
+        for value in expiring_set_cookies([name], context.host, return_to):
             response.headers.add("Set-Cookie", value)
-    # A refusal holds as long as a browser stores it. The token says when the banner is due again.
-    refuses = choice.action is not Action.ACCEPT_ALL or not all(preferences.vendors.values())
-    lasts = MAX_COOKIE_SECONDS if refuses else preferences.expires_at - int(context.received_at)
     # Prefetched and prerendered pages were rendered for the earlier choice.
     response.headers["Clear-Site-Data"] = '"prefetchCache", "prerenderCache"'
-    cookie = set_cookie(token, domain, lasts, secure=context.secure)
+    cookie = set_cookie(token, domain, max_age, secure=context.secure)
     response.headers.add("Set-Cookie", cookie)
     decision = decision_for_preferences(context, preferences, runtime)
     response.headers["Consent-Key"] = decision_key(context.site, decision)
     if not decision.enforce:
-        return response
+        return
     index, sent = runtime.cookies, names_in(context.cookie_header)
     for value in expiring_set_cookies(
         [n for n in sent if index.is_closed(n, decision.open)], context.host
@@ -231,4 +276,3 @@ def _stored(
         domain = runtime.config.preferences.cookie_domain
         for value in set_wp_cookies(context, preferences, decision, domain):
             response.headers.add("Set-Cookie", value)
-    return response

@@ -8,6 +8,7 @@ from proxy.banner.assets import Kind, assets
 from proxy.banner.banner import preferences_page
 from proxy.banner.declaration import declaration, declaration_json, declaration_page, vendors_on
 from proxy.banner.presenters import preferences_view
+from proxy.consent.receipt import stored_receipt_id
 from proxy.consent.replies import json_response, query_parameter, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
@@ -15,7 +16,7 @@ from proxy.cookies.own_storage import own_storage
 from proxy.runtime import Runtime
 
 
-def preferences_endpoint(
+async def preferences_endpoint(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime
 ) -> web.Response:
     query = query_parameter(request)
@@ -29,6 +30,8 @@ def preferences_endpoint(
         audience=context.site.audience_of(return_to, names_in(context.cookie_header)),
         return_to=return_to,
         saved=query.get("saved") == "1",
+        erased=query.get("erased") == "1",
+        receipt_id=await stored_receipt_id(context, runtime),
         prefix=runtime.prefix,
         theme=runtime.theme,
         asked=query.get("vendor", ""),

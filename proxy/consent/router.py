@@ -12,6 +12,7 @@ from proxy.banner.presenters import decision_key, site_vendors
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice import choice_endpoint
 from proxy.consent.preferences import declaration_endpoint, preferences_endpoint
+from proxy.consent.receipt import checkpoint_endpoint, receipt_endpoint
 from proxy.consent.replies import (
     NO_STORE,
     json_response,
@@ -25,6 +26,7 @@ from proxy.http.error_pages import error_response
 from proxy.runtime import Runtime
 
 _GPC_PATH = "/.well-known/gpc.json"
+_CHECKPOINT = "/log/checkpoint"
 
 
 def is_own_path(path: str, prefix: str) -> bool:
@@ -43,7 +45,7 @@ async def answer(
     if name == "/preferences":
         # A closed form leads here with the method it had.
         return (
-            preferences_endpoint(request, context, runtime)
+            await preferences_endpoint(request, context, runtime)
             if reading
             else _redirect_to_preferences(request, context, runtime)
         )
@@ -51,14 +53,18 @@ async def answer(
         if request.method == "POST":
             return await choice_endpoint(request, context, runtime)
         return _redirect_to_preferences(request, context, runtime)
+    if name == "/receipt":
+        return await receipt_endpoint(request, context, runtime)
     if name == "/report":
         if request.method == "POST":
             return await report_endpoint(request, context, runtime)
         return method_not_allowed(request, "POST")
-    if name not in {"/state", "/jwks.json", "/declaration", "/declaration.json"}:
+    if name not in {"/state", "/jwks.json", "/declaration", "/declaration.json", _CHECKPOINT}:
         return error_response(request, 404)
     if not reading:
         return method_not_allowed(request, "GET, HEAD")
+    if name == _CHECKPOINT:
+        return await checkpoint_endpoint(request, runtime)
     if name.startswith("/declaration"):
         return declaration_endpoint(request, context, runtime, as_json=name.endswith(".json"))
     if name == "/state":

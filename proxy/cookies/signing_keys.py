@@ -41,7 +41,7 @@ def read_keys(folder: Path) -> KeyRing:
             "signed it: copy the *.pem files of the folder used so far, or make a first key with "
             "`consent-proxy keys rotate --config FILE`"
         )
-    return KeyRing({path.name: _read_key(path) for path in files})
+    return KeyRing({path.name: read_key(path) for path in files})
 
 
 def check_keys(folder: Path) -> None:
@@ -53,7 +53,7 @@ def check_keys(folder: Path) -> None:
     _check_folder(folder)
     for path in key_files(folder):
         try:
-            _read_key(path)
+            read_key(path)
         except KeyFileError as error:
             if not isinstance(error.__cause__, PermissionError):
                 raise
@@ -145,7 +145,8 @@ def make_key(folder: Path, now: datetime.datetime) -> Path:
         raise
 
 
-def _read_key(path: Path) -> Ed25519PrivateKey:
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """Read one key file. Raises KeyFileError."""
     try:
         data = path.read_bytes()
         if path.stat().st_mode & 0o077:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from consent_rules.config.values import split_address
 from consent_rules.matching.urls import host_of_authority
+from consent_rules.receipts.tiles import read_tile
 from proxy.cache import SharedCache
 from proxy.cache.purge import purge
 from proxy.http.addresses import parse_address
@@ -24,6 +25,8 @@ from proxy.http.handler import Handler
 from proxy.http.targets import requested_host
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import CONTENT_TYPE, metrics_text
+from proxy.receipts.errors import ReceiptStoreError
+from proxy.receipts.recorder import Recorder
 
 _DUMPS = partial(json.dumps, indent=2, ensure_ascii=False)
 _HEALTH = frozenset({"/health", "/healthz", "/readyz"})
@@ -32,6 +35,30 @@ _NOT_OURS = (
     "This listener does not go by that name. Ask it by its address, or add the name to "
     "admin_hosts of [proxy].\n"
 )
+
+
+_LOG = "/log/"
+_OF_A_LOG = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+async def _log_resource(path: str, recorder: Recorder | None) -> web.Response:
+    """A resource of the log of receipts (https://c2sp.org/tlog-tiles)."""
+    tile = read_tile(path)
+    if recorder is None or (tile is None and path != "checkpoint"):
+        return web.Response(status=404, text="no such part of a log\n", headers=_OF_A_LOG)
+    try:
+        if tile is None:
+            note = await recorder.call(lambda store: store.checkpoint())
+            return web.Response(text=note, headers=_OF_A_LOG)
+        data = await recorder.call(lambda store: store.tile(tile))
+    except ReceiptStoreError as error:
+        return web.Response(status=503, text=f"{error}\n", headers=_OF_A_LOG)
+    if data is None:
+        return web.Response(status=404, text="the log is not that long\n", headers=_OF_A_LOG)
+    return web.Response(
+        body=data, content_type="application/octet-stream", headers={**_OF_A_LOG, **_FOR_EVER}
+    )
 
 
 def admin_host_names(listen: str, hosts: Iterable[str]) -> frozenset[str]:
@@ -56,11 +83,13 @@ def make_admin(
     metrics: Metrics,
     status: Callable[[], Mapping[str, Any]] = lambda: {"taken": True},
     names: Callable[[], frozenset[str]] = frozenset,
+    receipts: Callable[[], Recorder | None] = lambda: None,
 ) -> Handler:
     """The handler of `admin_listen`.
 
     `cache` returns the shared cache in use, `status` whether the current file was accepted, with
-    the problems of a rejected one, `names` the `admin_host_names`.
+    the problems of a rejected one, `names` the `admin_host_names`, `receipts` what writes the log
+    whose tiles are served.
     """
 
     async def admin(request: web.BaseRequest) -> web.StreamResponse:
@@ -81,6 +110,8 @@ def make_admin(
             return web.Response(body=metrics_text(metrics), headers=headers)
         if request.path == "/purge":
             return purge(request, cache())
-        return web.Response(status=404, text="here: /health, /config, /metrics, /purge\n")
+        if request.path.startswith(_LOG) and reading:
+            return await _log_resource(request.path.removeprefix(_LOG), receipts())
+        return web.Response(status=404, text="here: /health, /config, /metrics, /purge, /log\n")
 
     return admin

@@ -161,9 +161,17 @@ def own_markup(
             placeholders=placeholders,
             asks=not decided,
             choices=choices,
+            sends_language=config.writes_receipts,
         )
         if decision.show_banner:
-            view = banner_view(site, config.policy, decision, return_to=return_to, prefix=prefix)
+            view = banner_view(
+                site,
+                config.policy,
+                decision,
+                return_to=return_to,
+                prefix=prefix,
+                sends_language=config.writes_receipts,
+            )
             banner = banner_html(view, texts)
         kinds = (*head_kinds(decided, **more), *((Kind.FRAME,) if placeholders else ()))
         for found in (assets(theme, kind) for kind in kinds):
@@ -176,7 +184,9 @@ def own_markup(
         scripts.append(own.sha256)
 
     def placeholder(embed: Embed) -> bytes:
-        shown = _placeholder(embed, rules.vendors, decision, theme, texts, prefix, return_to)
+        shown = _placeholder(
+            embed, rules.vendors, decision, theme, texts, prefix, return_to, config.writes_receipts
+        )
         return _markup(shown)
 
     return OwnMarkup(
@@ -244,6 +254,7 @@ def _placeholder(
     texts: Texts,
     prefix: str,
     return_to: str,
+    sends_language: bool,
 ) -> str:
     owner = embed.owner
     vendor = vendors.get(owner.id) if isinstance(owner, KnownVendor) else None
@@ -259,7 +270,15 @@ def _placeholder(
         return content_notice(str(owner), name, kind, texts, allow=allow, prefix=prefix)
     if embed.place is EmbedPlace.FRAME:
         return frame_attribute(
-            str(owner), name, kind, texts, theme, allow=allow, prefix=prefix, return_to=return_to
+            str(owner),
+            name,
+            kind,
+            texts,
+            theme,
+            allow=allow,
+            prefix=prefix,
+            return_to=return_to,
+            sends_language=sends_language,
         )
     return placeholder_html(
         str(owner), name, kind, embed.width or None, embed.height or None, texts,

@@ -12,8 +12,13 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient, AiohttpRawServer
 
 from consent_rules.config.load import load_config
+from consent_rules.receipts.checkpoints import read_checkpoint
+from consent_rules.receipts.merkle import leaf_hash, root_of
 from proxy.observability.admin import admin_host_names, is_admin_host, make_admin
 from proxy.observability.metrics import Metrics
+from proxy.receipts.place import StorePlace
+from proxy.receipts.recorder import Recorder
+from tests.support.receipt_logs import NOTICE, ORIGIN, receipt
 from tests.support.site import HOST, PAGE, Proxied, config_text, proxied, reply
 
 TAKEN = {"taken": True, "path": "consent-proxy.toml"}
@@ -47,7 +52,7 @@ async def admin(
         ("GET", "/config", 200, '"taken": true'),
         ("GET", "/metrics", 200, "# HELP consent_proxy_"),
         ("DELETE", "/metrics", 404, "here: /health"),
-        ("GET", "/", 404, "here: /health, /config, /metrics, /purge"),
+        ("GET", "/", 404, "here: /health, /config, /metrics, /purge, /log"),
         ("GET", "/purge", 405, "purging is a POST"),
         ("POST", "/purge", 400, "name a URL with its host"),
         ("POST", "/purge?url=/page", 400, "name a URL with its host"),
@@ -199,3 +204,42 @@ def test_its_own_names(listen: str, hosts: str, names: set[str]) -> None:
     text = config_text(1).replace("[proxy]\n", f'[proxy]\nadmin_listen = "{listen}"\n{hosts}\n', 1)
     config = load_config(text, "c.toml", today=datetime.date(2026, 1, 1)).config
     assert admin_host_names(config.proxy.admin_listen, config.proxy.admin_hosts) == names
+
+
+async def test_the_log_of_receipts(
+    tmp_path: Path, aiohttp_raw_server: AiohttpRawServer, aiohttp_client: AiohttpClient
+) -> None:
+    """Tiles and entries, from which anybody computes the root that the checkpoint signs."""
+    place = StorePlace(tmp_path / "receipts.db", tmp_path / "receipts.pem", ORIGIN)
+    recorder = Recorder(place)
+    made = [(receipt(number), NOTICE) for number in range(260)]
+    await recorder.call(lambda store: store.append(made))
+    handler = make_admin(lambda: None, Metrics(), receipts=lambda: recorder)
+    client: TestClient[Any, Any] = await aiohttp_client(await aiohttp_raw_server(handler))
+
+    async def get(path: str) -> tuple[int, bytes]:
+        async with client.get(f"/log/{path}") as answer:
+            return answer.status, await answer.read()
+
+    checkpoint = read_checkpoint((await get("checkpoint"))[1].decode())
+    assert checkpoint.size == 260
+    full, rest = (await get("tile/0/000"))[1], (await get("tile/0/001.p/4"))[1]
+    hashes = [data[i : i + 32] for data in (full, rest) for i in range(0, len(data), 32)]
+    assert root_of(hashes) == checkpoint.root
+    assert (await get("tile/1/000.p/1"))[1] == root_of(hashes[:256])
+    bundle = (await get("tile/entries/001.p/4"))[1]
+    entries = []
+    while bundle:
+        size = int.from_bytes(bundle[:2])
+        entries.append(bundle[2 : 2 + size])
+        bundle = bundle[2 + size :]
+    assert [leaf_hash(one) for one in entries] == hashes[256:]
+    for missing in ("tile/0/001", "tile/0/001.p/5", "tile/2/000.p/1", "tile/0/1", "x", ""):
+        assert (await get(missing))[0] == 404
+    await recorder.close()
+
+
+async def test_without_receipts_no_log(admin: TestClient[Any, Any]) -> None:
+    for path in ("/log/checkpoint", "/log/tile/0/000"):
+        async with admin.get(path) as answer:
+            assert answer.status == 404

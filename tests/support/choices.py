@@ -20,11 +20,12 @@ async def post(
     cookie: str = "",
     own: str = OWN,
     host: str = HOST,
+    path: str = "/choice",
 ) -> Answer:
     body = fields if isinstance(fields, bytes) else urlencode(fields, doseq=True).encode()
     sent = [FORM, *filter(None, [own]), *headers]
     return await site.ask(
-        "/.consent/choice", *sent, method="POST", body=body, host=host, cookie=cookie, dest=""
+        f"/.consent{path}", *sent, method="POST", body=body, host=host, cookie=cookie, dest=""
     )
 
 

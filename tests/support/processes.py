@@ -76,12 +76,14 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(folder: Path, workers: int) -> Iterator[tuple[Process, Path, str, int]]:
-    """The process, its config file and text, and its port."""
+def running(
+    folder: Path, workers: int, *, more: str = ""
+) -> Iterator[tuple[Process, Path, str, int]]:
+    """The process, its config file and text, and its port. `more` is added to the config."""
     upstream = ThreadingHTTPServer(("127.0.0.1", 0), LocalOrigin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     port, admin = free_ports(2)
-    text = config_text(upstream.server_address[1]).replace(
+    text = config_text(upstream.server_address[1], more=more).replace(
         'listen = "127.0.0.1:0"',
         f'listen = "127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"\nworkers = {workers}\n'
         'admin_hosts = ["admin.example.com"]',

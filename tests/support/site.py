@@ -281,3 +281,5 @@ async def in_front_of(
         finally:
             stop.set()
             await serving
+            if running.receipts is not None:
+                await running.receipts.close()
