@@ -116,9 +116,8 @@ class FirefoxWindow:
         if not located["nodes"]:
             raise DriverError(f"no {selector} in the page")
         # A pointer reaches what is in the window only.
-        await self.evaluate(
-            f"void document.querySelector({json.dumps(selector)})?.scrollIntoView({{block: 'center'}})"
-        )
+        found = f"document.querySelector({json.dumps(selector)})"
+        await self.evaluate(f"void {found}?.scrollIntoView({{block: 'center'}})")
         element = {"type": "element", "element": {"sharedId": located["nodes"][0]["sharedId"]}}
         move = {"type": "pointerMove", "x": 0, "y": 0, "origin": element}
         await self.session.command(

@@ -1,4 +1,4 @@
-"""The trick table in the engine of this run: what fires there without the proxy is stopped by it."""
+"""The trick table in the engine of this run: nothing arrives through the proxy."""
 
 from __future__ import annotations
 

@@ -89,9 +89,8 @@ class WebKitWindow:
 
     async def _point(self, selector: str, more: Sequence[dict[str, object]]) -> None:
         # A pointer reaches what is in the window only.
-        await self.evaluate(
-            f"void document.querySelector({json.dumps(selector)})?.scrollIntoView({{block: 'center'}})"
-        )
+        found = f"document.querySelector({json.dumps(selector)})"
+        await self.evaluate(f"void {found}?.scrollIntoView({{block: 'center'}})")
         locator = {"using": "css selector", "value": selector}
         element = await self.command("POST", "/element", locator)
         origin = {_ELEMENT: element[_ELEMENT]}

@@ -141,6 +141,11 @@ def measure(
     return measured
 
 
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    # A browser's last process may still write as the folder goes.
+    return tempfile.TemporaryDirectory(prefix="consent-tricks-", ignore_cleanup_errors=True)
+
+
 async def _measure(
     chosen: Sequence[Trick], settings: tuple[Setting, ...], engine: Engine, measured: Measured
 ) -> None:
@@ -149,7 +154,7 @@ async def _measure(
     async with AsyncExitStack() as stack:
         await origin.start()
         stack.callback(origin.stop)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consent-tricks-")))
+        folder = Path(stack.enter_context(_scratch_folder()))
         config = folder / "consent-proxy.toml"
         config.write_text(config_text(proxy_port, admin_port, origin.port), encoding="utf-8")
         await stack.enter_async_context(consent_proxy(config, proxy_port))
