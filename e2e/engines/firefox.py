@@ -160,17 +160,22 @@ class FirefoxBrowser:
     session: BidiSession
     version: str
     silent: BidiSession | None = None
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     windows: dict[str, FirefoxWindow] = field(default_factory=dict)
 
     async def new_window(self, *, scripts: bool = True) -> FirefoxWindow:
-        if not scripts and self.silent is None:
-            folder = self.profile.with_name(f"{self.profile.name}-silent")
-            self.silent, _ = await _started(self.stack, folder, {"javascript.enabled": False})
-        session = self.session if scripts or self.silent is None else self.silent
+        session = self.session if scripts else await self._without_scripts()
         created = await session.command("browsingContext.create", type="window")
         window = FirefoxWindow(session, created["context"], scripts)
         session.listeners.append(_popups_of(window))
         return window
+
+    async def _without_scripts(self) -> BidiSession:
+        async with self._starting:
+            if self.silent is None:
+                folder = self.profile.with_name(f"{self.profile.name}-silent")
+                self.silent, _ = await _started(self.stack, folder, {"javascript.enabled": False})
+            return self.silent
 
 
 def _popups_of(window: FirefoxWindow) -> Any:
