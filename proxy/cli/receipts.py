@@ -267,7 +267,7 @@ def _text_of(path: Path) -> str:
 
 
 @receipts.command()
-def erase(receipt_id: ReceiptId, config: ConfigOption) -> None:
+def erase(receipt_id: ReceiptId, config: ConfigOption, as_json: JsonOption = False) -> None:
     """Erase the content of a receipt. Its leaf stays, and the log says that it was erased."""
     place, _ = _place(config)
     try:
@@ -278,6 +278,9 @@ def erase(receipt_id: ReceiptId, config: ConfigOption) -> None:
         stop(str(error), PROBLEMS)
     if index is None:
         stop(f"{receipt_id}: there is no such receipt; it may have been erased", PROBLEMS)
+    if as_json:
+        print_json({"receipt": receipt_id, "leaf": index, "erasure_leaf": store.size - 1})
+        return
     typer.echo(f"erased the receipt of leaf {index}; leaf {store.size - 1} says so")
 
 

@@ -57,7 +57,7 @@ async def test_one_answer_of_the_origin_and_each_visitor_their_own_page(tmp_path
             assert framed.shows() == full.shows()
             gpc = await site.ask("/", "Sec-GPC: 1")
             assert gpc.shows() == set()
-        assert lines(site) == ["/"]
+        assert lines(site) == ["/", "/"]  # an origin may obey the signal, too
         for answer in (undecided, some, full):
             assert answer.one("Cache-Control") == "private, no-cache"
             assert not answer.all("Age")

@@ -106,7 +106,7 @@ def serves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of workers with which it came as far as serving."""
     served: list[int] = []
 
-    def run_workers(_: object, workers: int) -> int:
+    def run_workers(_: object, workers: int, **_more: object) -> int:
         served.append(workers)
         return 0
 
