@@ -115,6 +115,22 @@ PLACE = (
 )
 
 
+def test_a_closed_image_that_takes_another_where_it_fails_does_so_once(
+    tmp_path: Path, browser: Browser
+) -> None:
+    images = "".join(
+        f"<img src=https://pixel.unknown.example/a.png {name}=https://pixel.unknown.example/b.png "
+        f"onerror=\"failed++;this.src=this.getAttribute('{name}')\">"
+        for name in ("data-failover", "data-src")
+    )
+    page = f"{HEAD}<script>failed = 0</script><h1>News</h1>{images}".encode()
+    with serving(tmp_path, {"": reply(page)}) as site:
+        context = browser.new_context()
+        tab = opened(context, site.port)  # waits for the `load` event
+        assert tab.evaluate("failed") == 2
+        context.close()
+
+
 @pytest.mark.parametrize("javascript", [True, False])
 def test_content_of_a_closed_script_has_a_placeholder(
     tmp_path: Path, browser: Browser, javascript: bool

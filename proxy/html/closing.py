@@ -458,7 +458,25 @@ def _closed_value(
         value = nested.decode("utf-8", "surrogatepass")
     elif closing is Closing.STYLE_ATTRIBUTE:
         value = _own_style(resource.text, context)
+    elif _is_fallback(resource):
+        value = _CLEAR_IMAGE
     return value
+
+
+_CLEAR_IMAGE = (
+    "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="  # one pixel
+)
+
+
+def _is_fallback(resource: Resource) -> bool:
+    """Whether a handler of the page's may put this address into an image that fails. One that fails
+    again would call it without end, and the page's `load` event would never come.
+    """
+    return (
+        resource.tag == "img"
+        and resource.attribute not in {"src", "srcset"}
+        and "onerror" in resource.element.attrs
+    )
 
 
 _SIZE = re.compile(r"\s*([0-9]{1,4})(?:\.[0-9]+)?\s*(?:px)?\s*\Z")
