@@ -10,7 +10,7 @@ def test_the_policy_page_lists_companies_and_cookies(visitor: Visitor) -> None:
     part = visitor.page.locator("[data-consent-declaration]")
     row = part.get_by_role("row", name="_fbp")
     assert row.get_by_role("cell").all_inner_texts() == [
-        "Recognises you for advertising",
+        "Recognizes you for advertising",
         "90 days",
     ]
     assert part.get_by_role("heading", name="Meta Pixel").is_visible()

@@ -123,11 +123,13 @@ def test_an_embeds_buttons_navigate_in_full(tmp_path: Path, browser: Browser, na
     with loaded_in_part(tmp_path, browser, LIBRARIES[name]) as (page, asked):
         assert asked == []
         closed = page.frame_locator("iframe[srcdoc]")
-        # The page that it came into had no embed, and so nothing that tells whether one is seen.
-        closed.get_by_role("button", name="Load once").click()
-        page.wait_for_url("**/.consent/preferences?**")
-        page.get_by_role("button", name="Load once").click()
-        page.wait_for_url("**/b")
+        with page.expect_navigation():
+            closed.get_by_role("button", name="Load once").click()
+        # The page that it came into had no embed, and so nothing that tells whether one is seen,
+        # unless the library takes over scripts as well: then our own page asks.
+        if "/.consent/preferences?" in page.url:
+            page.get_by_role("button", name="Load once").click()
+            page.wait_for_url("**/b")
         assert not in_part(page)
         page.locator("iframe[src*=youtube]").wait_for()
         assert any("youtube" in url for url in asked)

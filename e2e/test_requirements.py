@@ -71,7 +71,7 @@ def test_c3_nothing_is_ticked_before_a_choice(visitor: Visitor) -> None:
 def test_c4_purposes_come_first_and_every_recipient_can_be_read(visitor: Visitor) -> None:
     visitor.open("/")
     first_layer = visitor.page.inner_text("#yc")
-    for purpose in ("embedded media", "visitor statistics", "visit recordings", "advertising"):
+    for purpose in ("extra features", "visitor statistics", "visit recordings", "advertising"):
         assert purpose in first_layer
     visitor.page.get_by_role("button", name="Choose").click()
     visitor.page.get_by_role("link", name="Details and companies").click()
@@ -149,15 +149,15 @@ def test_u1_the_signal_closes_sale_and_sharing_on_the_first_reply(new_visitor: N
     assert PREFERENCE_COOKIE not in visitor.cookies()
 
 
-def test_u2_the_honoured_signal_is_shown_with_a_toggle(new_visitor: NewVisitor) -> None:
+def test_u2_the_honored_signal_is_shown_with_a_tick(new_visitor: NewVisitor) -> None:
     visitor = new_visitor(extra_http_headers=CALIFORNIA | GPC)
     visitor.open("/")
     shown = "Opt-out preference signal honored"
     assert shown in visitor.page.inner_text("#yc")
-    assert visitor.page.locator("#yc .yc-g i").is_visible()
+    assert visitor.page.locator("#yc .yc-g", has_text="✓").is_visible()
     visitor.open("/.consent/preferences")
     assert shown in visitor.page.inner_text("main")
-    assert visitor.page.locator(".signal .switch.on").first.is_visible()
+    assert visitor.page.locator(".signal", has_text="✓").first.is_visible()
 
 
 @pytest.mark.parametrize("javascript", [True, False])
