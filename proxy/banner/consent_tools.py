@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import ahocorasick_rs
+
 from proxy.banner.assets import minified_script, script_part
 from proxy.banner.injected_scripts import Script, inline_script
 
@@ -73,13 +75,20 @@ def tool_names(vendors: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+_USES = tuple(
+    (f"{name}{mark}".encode(), tool)
+    for tool in sorted(_NO_VENDORS)
+    for name in _GLOBALS[tool]
+    for mark in (".", "(")
+)
+_IN_CODE = ahocorasick_rs.BytesAhoCorasick(
+    [use for use, _ in _USES], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
+)
+
+
 def tools_named(body: bytes) -> frozenset[str]:
     """The tools without a vendor that a page names in its code."""
-    return frozenset(
-        tool
-        for tool in _NO_VENDORS
-        if any(f"{name}{mark}".encode() in body for name in _GLOBALS[tool] for mark in (".", "("))
-    )
+    return frozenset(_USES[use][1] for use, _, _ in _IN_CODE.find_matches_as_indexes(body))
 
 
 def consent_tools(closed: Iterable[str]) -> Script | None:
