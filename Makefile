@@ -68,7 +68,7 @@ test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" choo
 test-e2e: $(READY) browser ## tests in real Chromium
 	@echo "== tests in Chromium"
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && \
-	$(PY) -m pytest e2e -m "not frameworks and not engines" $(ARGS)
+	$(PY) -m pytest e2e -n 2 --dist loadfile -m "not frameworks and not engines" $(ARGS)
 
 test-frameworks: $(READY) browser ## sites built with each framework of docs/compatibility.md, in Chromium
 	@CHROMIUM=$$(scripts/find-chromium $(PY)) && export CHROMIUM && \
