@@ -294,8 +294,26 @@ def _base_url(base: str, url: str) -> str:
     return joined if joined.startswith(("http:", "https:")) else url
 
 
+_OWNED_BY_URLS = frozenset(Kind) - {
+    Kind.INLINE_SCRIPT,
+    Kind.HIDER,
+    Kind.REFERRER,
+    Kind.RESERVED_NAME,
+    Kind.POLICY,
+    Kind.FORM,
+    Kind.CONTENT,
+    Kind.MARKED_SCRIPT,
+    Kind.IMPORT_MAP,
+    Kind.SPECULATION_RULES,
+    Kind.HINT,
+}
+"""Kinds of resources that belong to whom their URLs belong to, whatever else they are."""
+
+
 def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     kind = resource.kind
+    if kind in _OWNED_BY_URLS:
+        return frozenset(context.owners(resource.urls))
     if kind is Kind.INLINE_SCRIPT:
         vendors = _vendors_of_inline(resource, context)
         if not vendors and not resource.attribute and hides_page(resource.text):

@@ -236,11 +236,34 @@ def _attribute_span(
 
 
 def _attribute_edit(span: tuple[int, int], value: str, context: CompileContext) -> Edit:
-    """The attribute with another value."""
-    name = _NAME_END.split(_written(*span, context), maxsplit=1)[0]
+    """The attribute with another value. On a page that browsers read in two ways its quotes stay as
+    they are written: to those that read it in the other way they may begin or end a value.
+    """
+    written = _written(*span, context)
+    name = _NAME_END.split(written, maxsplit=1)[0]
+    if context.scan.readings is None:
+        quoted = f'"{html.escape(value)}"'
+    else:
+        quoted = _quoted_as(written[len(name) :].lstrip().removeprefix(b"=").lstrip(), value)
     # ASCII reads the same in every charset that a page may be in.
-    quoted = html.escape(value).encode("ascii", "xmlcharrefreplace")
-    return _edit(*span, name + b'="' + quoted + b'"', context)
+    return _edit(*span, name + b"=" + quoted.encode("ascii", "xmlcharrefreplace"), context)
+
+
+_ENDING_UNQUOTED = re.compile("[\t\n\f\r `]")
+
+
+def _quoted_as(raw: bytes, value: str) -> str:
+    """A value as it is written in a tag, with the quotes of `raw`, which it replaces."""
+    text = html.escape(value)
+    quote = raw[:1].decode("latin-1")
+    if quote == '"' or quote == "'":
+        other, escaped = ("'", "&#x27;") if quote == '"' else ('"', "&quot;")
+        if raw.count(other.encode()) == value.count(other):
+            text = text.replace(escaped, other)
+        return quote + text + quote
+    if not text:
+        return '""'
+    return _ENDING_UNQUOTED.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
 def _address_edit(span: tuple[int, int], context: CompileContext) -> Edit:

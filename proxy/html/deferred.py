@@ -88,21 +88,20 @@ def is_loaded_name(name: str) -> bool:
 _MAX_NAME_LENGTH = 80
 _DATA_NAME = re.compile(rb"data-[a-z0-9_-]+")
 # Searched by its letters, then matched backwards: many times faster than by what precedes them.
-_SOURCE_NAME = re.compile(rb"src(?<=[a-z0-9_-]src)(?:set)?(?=[\s/]*=)")
+_SOURCE_NAME = re.compile(rb"src(?<=[a-z0-9_-]src)(?:set|-_)?(?=[\s/]*=)")
 _NAME_BEFORE = re.compile(rb"[a-z0-9_-]+\Z")
 
 
 def deferring_names(lowered: bytes) -> frozenset[str]:
     """The lower-case names of a page's attributes that browsers ignore and that may hold a deferred
-    URL: all that begin with `data-`, and `lazy-src`, `nitro-lazy-srcset` and similar ones.
+    URL: all that begin with `data-`, and `lazy-src`, `nitro-lazy-srcset` and similar ones, of which
+    `HELD_ADDRESS` is one.
     """
     found: set[bytes] = set(_DATA_NAME.findall(lowered))
     for match in _SOURCE_NAME.finditer(lowered):
         name = _NAME_BEFORE.search(lowered, max(0, match.start() - _MAX_NAME_LENGTH), match.end())
         if name is not None:
             found.add(name[0])
-    if HELD_ADDRESS.encode() in lowered:
-        found.add(HELD_ADDRESS.encode())
     return frozenset(name.decode("ascii") for name in found)
 
 

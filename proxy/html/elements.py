@@ -173,15 +173,19 @@ def _is_module(element: Element) -> bool:
     return "module" in (element.attr("type") or "").lower()
 
 
-def _image(element: Element, reading: Reading) -> Iterator[Resource]:
-    kind = Kind.IMAGE if element.tag == "img" else Kind.MEDIA
-    url = reading.value(element, "src")
-    if url:
-        closing = Closing.PICTURE if kind is Kind.IMAGE else Closing.EMPTY
-        yield Resource(kind, element, "src", closing, (url,))
-    candidates = reading.value(element, "srcset")
-    if candidates:
-        yield Resource(kind, element, "srcset", Closing.EMPTY, srcset_urls(candidates))
+def _with_candidates(kind: Kind, closing: Closing) -> _Handler:
+    """A handler for elements that fetch their `src` or one of their `srcset`."""
+    emptied = Closing.EMPTY
+
+    def handler(element: Element, reading: Reading) -> Iterator[Resource]:
+        url = reading.value(element, "src")
+        if url:
+            yield Resource(kind, element, "src", closing, (url,))
+        candidates = reading.value(element, "srcset")
+        if candidates:
+            yield Resource(kind, element, "srcset", emptied, srcset_urls(candidates))
+
+    return handler
 
 
 def _frame(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -466,8 +470,8 @@ _MEDIA = _linked(Kind.MEDIA, Closing.EMPTY, "src", "poster")
 _BARE_FRAME = _document(Kind.FRAME, "src", Closing.EMPTY)
 _HANDLERS: dict[str, _Handler] = {
     "script": _script,
-    "img": _image,
-    "source": _image,
+    "img": _with_candidates(Kind.IMAGE, Closing.PICTURE),
+    "source": _with_candidates(Kind.MEDIA, Closing.EMPTY),
     "iframe": _frame,
     "frame": _BARE_FRAME,
     "portal": _BARE_FRAME,

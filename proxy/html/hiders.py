@@ -43,8 +43,8 @@ _FOR_THIS_ALONE = frozenset({"google-optimize", "chartbeat", "adobe-target", "am
 """Vendors whose style of such a name hides nothing but what they show again. Of all others a style
 must hide the whole page.
 """
-_OF_TEXT = re.compile(r"async-hide|-amp-start|mboxDefault", re.IGNORECASE)
-"""What identifies a style without a name."""
+_OF_TEXT = ("async-hide", "-amp-start", "mboxdefault")
+"""What identifies a style without a name, in lower case."""
 _ANYBODYS = re.compile(
     r"(?:anti|no)-?flicker|pre-?hid(?:e|ing)\b|page-?hid(?:er|ing)", re.IGNORECASE
 )
@@ -57,8 +57,8 @@ def hider_vendor(name: str, text: str) -> str:
     """The vendor whose script shows again what a style hides; `ANY_VENDOR` where its name tells
     only what it is for, "" for any other style. `name` is the style's id, classes and attributes.
     """
-    found = _OF_TEXT.search(text) if text else None
-    name = f"{name} {found[0]}" if found is not None else name
+    lowered = text.lower()
+    name = " ".join(filter(None, (name, *(one for one in _OF_TEXT if one in lowered))))
     if not name or not _HIDES.search(text):
         return ""
     for pattern, vendor in _VENDORS:

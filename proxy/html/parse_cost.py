@@ -40,8 +40,10 @@ _SMALL = 16_384
 _ATTRIBUTE = re.compile(
     rb"[\s/]*[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?)?"
 )
-# Not <a> and <nobr>: of these the next one ends the one before it.
-_FORMATTING = re.compile(rb"<(/?)(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[\s/>])")
+FORMATTING = rb"(/?)(?:b|big|code|em|font|i|s|small|strike|strong|tt|u)(?=[\s/>])"
+"""A tag of a formatting element, behind its `<`; the group is "/" for an end tag. Not <a> and
+<nobr>: of these the next one ends the one before it."""
+_FORMATTING = re.compile(b"<" + FORMATTING)
 _TAG = re.compile(rb"<(/?)[a-z]")
 
 
@@ -51,13 +53,13 @@ class CostlyPageError(UndecodableError):
     """
 
 
-def check_cost(lowered: bytes, roots: Iterable[int]) -> None:
+def check_cost(lowered: bytes, roots: Iterable[int], formatting: list[bytes]) -> None:
     """Raise CostlyPageError for a lower-cased page that must not be parsed. `roots` are the offsets
-    of `<html` and `<body` in it.
+    of `<html` and `<body` in it, `formatting` the groups of all its `FORMATTING` tags.
     """
     _check_roots(lowered, roots)
     if len(lowered) > _SMALL:
-        _check_formatting(lowered)
+        _check_formatting(lowered, formatting)
 
 
 def _check_roots(lowered: bytes, roots: Iterable[int]) -> None:
@@ -75,8 +77,8 @@ def _check_roots(lowered: bytes, roots: Iterable[int]) -> None:
                 )
 
 
-def _check_formatting(lowered: bytes) -> None:
-    if not _is_soon_balanced(_FORMATTING.findall(lowered)) and _reopened(lowered) > MAX_REOPENED:
+def _check_formatting(lowered: bytes, formatting: list[bytes]) -> None:
+    if not _is_soon_balanced(formatting) and _reopened(lowered) > MAX_REOPENED:
         raise CostlyPageError(
             f"formatting elements left open would make more than {MAX_REOPENED} elements"
         )

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 
 from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
-from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, CostlyPageError, check_cost
+from proxy.html.parse_cost import (
+    FORMATTING,
+    MAX_DRAWINGS_BY_SELECT,
+    CostlyPageError,
+    check_cost,
+)
 from proxy.html.preload_scanner import (
     repeated_attributes,
     with_options_once,
@@ -155,7 +160,7 @@ _HOLDERS = ",".join(f"{tag}[{_DECLARATION}]" for tag in ("div", "section", "arti
 
 def _declarations(tags: _Tags, views: list[_View]) -> tuple[int, ...]:
     """The offsets of elements that request the declaration, in every view."""
-    if _DECLARATION.encode() not in tags.lowered:
+    if _DECLARATION not in tags.deferring:
         return ()
     found = []
     for view in views:
@@ -219,21 +224,30 @@ class _Tags:
 
     lowered: bytes
     at: dict[bytes, list[int]]
+    formatting: list[bytes]
+    """b"/" for each end tag of a formatting element and b"" for each start tag, in order."""
     deferring: frozenset[str] = frozenset()
     """Names of attributes that may hold what a script of the page loads (`deferring_names`)."""
 
 
 _OF_NOTE = re.compile(
-    rb"<(/?(?:svg|math)|base|select(?:edcontent)?|template|frameset|noscript|html|body)"
+    rb"<(?:(/?(?:svg|math)|base|select(?:edcontent)?|template|frameset|noscript|html|body)|"
+    + FORMATTING
+    + b")"
 )
 
 
 def _tags_of_note(body: bytes) -> _Tags:
     lowered = body.lower()
     at: dict[bytes, list[int]] = {}
+    formatting: list[bytes] = []
     for match in _OF_NOTE.finditer(lowered):
-        at.setdefault(match[1], []).append(match.start())
-    return _Tags(lowered, at, deferring_names(lowered))
+        name, slash = match.groups()
+        if name is None:
+            formatting.append(slash)
+        else:
+            at.setdefault(name, []).append(match.start())
+    return _Tags(lowered, at, formatting, deferring_names(lowered))
 
 
 def check_page_cost(body: bytes) -> None:
@@ -243,7 +257,7 @@ def check_page_cost(body: bytes) -> None:
 
 def _check_cost(tags: _Tags) -> None:
     roots = (*tags.at.get(b"html", ()), *tags.at.get(b"body", ()))
-    check_cost(tags.lowered, roots)
+    check_cost(tags.lowered, roots, tags.formatting)
     drawings = len(tags.at.get(b"svg", ())) + len(tags.at.get(b"math", ()))
     if b"select" in tags.at and drawings > MAX_DRAWINGS_BY_SELECT:
         raise CostlyPageError(

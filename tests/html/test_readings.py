@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proxy.html.tree import Document, Element, Text, parse_unplaced
@@ -59,6 +59,16 @@ _PAGES = st.lists(st.sampled_from(_PIECES), min_size=1, max_size=10).map(
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(
+    page="<!doctype html><body><noscript><script></noscript> w0w "
+    "<p title='<script>pixelq(1)</script>"
+    "<div style='background:url(//pixel.test/b)'> w1w "
+)
+@example(
+    page="<!doctype html><body><noscript><script></noscript> w0w "
+    "<p title='<script>pixelq(1)</script>"
+    '<div style=\'--a:"b";background:url(//pixel.test/b)\'> w1w <i title="c">'
+)
 @given(page=_PAGES)
 def test_no_text_is_lost_and_nothing_is_fetched(page: str) -> None:
     shown = closed(page.encode(), marketing=False).decode()
