@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import settings
 
 from tests.support.clock import Clock
 
-# The machine may be busy with other work: how long an example takes says nothing.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+# The machine may be busy with other work: how long an example takes says nothing. The examples of
+# a property are the same in every run, so that whoever starts the tests of a good commit sees it
+# green; HYPOTHESIS_PROFILE=random looks for new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
