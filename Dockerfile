@@ -11,7 +11,7 @@ COPY requirements requirements
 RUN pip install --require-hashes -r requirements/build.lock.txt \
  && python -m venv --without-pip /opt/consent-proxy \
  && pip --python /opt/consent-proxy/bin/python install \
-      --require-hashes -r requirements/run.lock.txt
+      --require-hashes -r requirements/postgres.lock.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY consent_rules consent_rules
 COPY proxy proxy

@@ -63,7 +63,8 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
-	@NGINX=$$(scripts/find-nginx) && export NGINX && $(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
+	@NGINX=$$(scripts/find-nginx) && POSTGRESQL=$$(scripts/find-postgresql) && export NGINX POSTGRESQL && \
+	$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium
 	@echo "== tests in Chromium"

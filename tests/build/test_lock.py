@@ -15,7 +15,10 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = {name: ROOT / f"requirements/{name}.lock.txt" for name in ("build", "dev", "run")}
+EXTRA: list[str] = PROJECT["project"]["optional-dependencies"]["postgres"]
+LOCKS = {
+    name: ROOT / f"requirements/{name}.lock.txt" for name in ("build", "dev", "postgres", "run")
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def asked_for(lock: str) -> list[Requirement]:
     wanted = {
         "build": group("build"),
         "run": PROJECT["project"]["dependencies"],
-        "dev": PROJECT["project"]["dependencies"] + group("dev"),
+        "postgres": PROJECT["project"]["dependencies"] + EXTRA,
+        "dev": PROJECT["project"]["dependencies"] + EXTRA + group("dev"),
     }
     return [Requirement(text) for text in wanted[lock]]
 
@@ -80,7 +84,7 @@ def test_no_place_is_named(lock: str) -> None:
 
 def test_what_is_in_two_locks_has_one_version() -> None:
     dev = pins(LOCKS["dev"].read_text())
-    for lock in ("build", "run"):
+    for lock in ("build", "postgres", "run"):
         for name, pin in pins(LOCKS[lock].read_text()).items():
             assert dev[name] == pin
 
