@@ -38,6 +38,8 @@ class RequestContext:
     decision: Decision
     site_decision: Decision
     received_at: float
+    consent_header: str = ""
+    """The upstream request's `Consent` field; "" where it has none."""
 
     @property
     def secure(self) -> bool:

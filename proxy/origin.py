@@ -138,7 +138,10 @@ def _key(request: web.BaseRequest, context: RequestContext) -> Key:
         for name in _OBJECTIONS
         for value in request.headers.getall(name, ())
     )
-    return Key(upstream, context.scheme, context.authority, context.target, origin, objection)
+    return Key(
+        upstream, context.scheme, context.authority, context.target, origin, objection,
+        context.consent_header,
+    )  # fmt: skip
 
 
 _OBJECTIONS = (istr("Sec-GPC"), istr("DNT"))

@@ -20,6 +20,11 @@ from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.preference_cookie import SAVED_FORM_COOKIE, Unreadable, load_once_vendors
 from proxy.cookies.stored_choice import StoredChoice, stored_choice
+from proxy.enforcement.consent_header import (
+    carries_consent,
+    comes_from_patient_page,
+    consent_field,
+)
 from proxy.http.access_record import DEVICE, LOGGED_PATH, UNREADABLE_CHOICE
 from proxy.http.addresses import client_address, peer_is_trusted
 from proxy.http.device_class import DeviceClass
@@ -71,6 +76,13 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
     if _is_framed_by_patient_page(request, rules, f"{scheme}://{authority}"):
         audience = Audience.PATIENT
     page_context = runtime.page_context(rules, path, audience, today)
+    site_decision = runtime.decide(runtime.site_page_context(rules, today), who)
+    consent_header = ""
+    if runtime.sites[rules.name].enforcement.consent_header and carries_consent(request):
+        patient = audience is Audience.PATIENT or comes_from_patient_page(
+            request, rules, f"{scheme}://{authority}"
+        )
+        consent_header = consent_field(site_decision, patient=patient)
     return RequestContext(
         site=rules,
         host=host,
@@ -89,8 +101,9 @@ def resolve(request: web.BaseRequest, runtime: Runtime) -> RequestContext | None
         and SAVED_FORM_COOKIE in names_in(cookie_header),
         page_context=page_context,
         decision=runtime.decide(page_context, who),
-        site_decision=runtime.decide(runtime.site_page_context(rules, today), who),
+        site_decision=site_decision,
         received_at=now,
+        consent_header=consent_header,
     )
 
 
@@ -160,6 +173,7 @@ def _stored_choice(
 _UNREADABLE_WORDS = {
     Unreadable.UNKNOWN_KEY: "were signed by a key that is not in preferences.keys; were keys lost, "
     "or do other nodes use others?",
+    Unreadable.REVOKED_KEY: "were signed by a key that was revoked",
     Unreadable.DAMAGED: "are damaged, or made up",
 }
 

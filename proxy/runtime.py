@@ -206,6 +206,7 @@ def _site_runtime(
             trusted_headers=tuple(h for h in (regions.country_header, regions.region_header) if h),
             cookie_domain=config.preferences.cookie_domain,
             wp_consent_cookies=config.signals.wp_consent_cookies,
+            consent_header=any(s.consent_header for s in config.sites if s.name == site.name),
         ),
     )
 

@@ -17,9 +17,11 @@ from pathlib import Path
 from consent_rules.config.load import LoadedConfig
 from proxy.app import fast_path_lookup, make_handler
 from proxy.config.file import ConfigFile, folder_of
+from proxy.config.key_age import warn_of_old_key
 from proxy.config.last_known_good import LastGood
 from proxy.config.reload import NOT_STARTED, LiveRuntime
-from proxy.cookies.signing_keys import first_keys, key_files
+from proxy.cookies.key_sources import first_ring, key_source
+from proxy.cookies.signing_keys import key_files
 from proxy.http.access_record import Access, AccessHook
 from proxy.http.device_class import warm_up
 from proxy.observability.access_log import AccessLog
@@ -48,9 +50,9 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     failure, the reason.
     """
     config, folder = loaded.config, folder_of(file.path)
-    key_folder = folder / config.preferences.keys
-    keys = partial(first_keys, key_folder, _now())
-    has_keys = bool(key_files(key_folder))
+    source = key_source(config.preferences, folder)
+    keys = partial(first_ring, source, _now())
+    has_keys = not source.is_folder or bool(key_files(source.folder))
     try:
         # Before the workers are forked: they must not each create a first key. As the last step: a
         # config that cannot be served leaves nothing behind.
@@ -129,6 +131,7 @@ async def _serve_worker(
     ]
     if worker.index == 0:
         at_work.append(asyncio.create_task(_erase_old_receipts(current)))
+        at_work.append(asyncio.create_task(warn_of_old_key(lambda: current.runtime)))
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(

@@ -129,6 +129,24 @@ def _date(value: Any) -> datetime.date:
     raise ValueError("it must be a date, as in 2027-11-02")
 
 
+def _variable_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError(
+            f"{quoted(text)} is not the name of an environment variable; write one like "
+            '"CONSENT_KEYS"'
+        )
+    return text
+
+
+def _key_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16}", text):
+        raise ValueError(
+            f"{quoted(text)} is not the id of a key: 16 characters, as `consent-proxy keys list` "
+            "shows them"
+        )
+    return text
+
+
 def _header_name(text: str) -> str:
     if not _TOKEN.fullmatch(text.strip()):
         raise ValueError(
@@ -309,6 +327,8 @@ Prefix = Annotated[StrictStr, AfterValidator(_prefix)]
 WebUrl = Annotated[StrictStr, AfterValidator(_web_url)]
 SignalName = Annotated[StrictStr, AfterValidator(_signal)]
 PolicyUrl = Annotated[StrictStr, AfterValidator(_policy_url)]
+VariableName = Annotated[StrictStr, AfterValidator(_variable_name)]
+KeyId = Annotated[StrictStr, AfterValidator(_key_id)]
 StoreUrl = Annotated[StrictStr, AfterValidator(_store)]
 CookieDomain = Annotated[StrictStr, AfterValidator(_cookie_domain)]
 Region = Annotated[StrictStr, AfterValidator(normal_region)]
@@ -421,6 +441,18 @@ class PreferenceStore(Table):
 
     keys: Annotated[Text, FROM_ENVIRONMENT] = "keys/"
     """Folder of the Ed25519 private keys. The first key is made on the first run."""
+    keys_variable: VariableName | None = None
+    """Environment variable that holds the keys in place of the folder: PEM texts one after the
+    other, of which the last one signs."""
+    keys_command: tuple[Text, ...] = ()
+    """Program and arguments that print the keys in place of the folder, as a vault's client does.
+    Run at the start and at each reload, without a shell, in the folder of this file."""
+    keys_command_timeout: Seconds = 10.0
+    """Seconds within which keys_command must have ended."""
+    revoked_keys: tuple[KeyId, ...] = ()
+    """Ids of keys that no longer count, wherever they are."""
+    rotate_days: Annotated[StrictInt, Field(ge=0, le=3650)] = 365
+    """Days that a key should sign. The log and a metric tell when a new one is due. 0: no limit."""
     cookie_domain: Annotated[CookieDomain, FROM_ENVIRONMENT] = ""
     """Domain that shares the choice, such as ".example.com". Empty: each host its own."""
 
@@ -499,6 +531,9 @@ class Site(Table):
     """"enforce", or "observe": report, close nothing on marketing pages."""
     preserve_host: StrictBool = True
     """Whether the upstream gets the visitor's Host header, or its own name."""
+    consent_header: StrictBool = False
+    """Whether requests to the upstream carry the visitor's decision in a Consent header, for tags
+    that the site's own servers run."""
     webrtc: StrictBool = False
     """Whether the site's own pages may make WebRTC connections, as for video visits. Nothing can
     hold those to hosts, so they are closed unless the site needs them."""

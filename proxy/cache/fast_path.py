@@ -26,7 +26,7 @@ from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.addresses import Network, address_behind, address_is_trusted
 from proxy.http.device_class import DeviceClass
 from proxy.http.recent import Recent
-from proxy.http.request_fields import NEUTRAL, REWRITING
+from proxy.http.request_fields import NEUTRAL, OWN, REWRITING
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
@@ -60,7 +60,7 @@ _SELECTING_FIELDS = (
     "dnt", "if-none-match", "cdn-loop", "origin",
 )  # fmt: skip
 # A stored response depends on none of these. What is not named here takes the full path.
-_IGNORED = NEUTRAL | REWRITING | {"te"}
+_IGNORED = NEUTRAL | REWRITING | OWN | {"te"}
 _IGNORED_UNDER = ("sec-ch-",)
 
 # Response fields that do not depend on the decision; an asset that has only these is the same for
@@ -259,6 +259,8 @@ class FastPath:
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
+        if site.consent_header:
+            return  # which response it is depends on the referrer, too
         asset = not entry.is_page and not expects_page and not context.site.patient_cookies
         # A heuristic lifetime does not count for a visitor with credentials.
         asset = asset and entry.policy.explicit

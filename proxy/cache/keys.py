@@ -25,6 +25,8 @@ class Key(NamedTuple):
     """The `Origin` field: servers send it back in CORS fields, often without saying `Vary`."""
     objection: str = ""
     """The fields `Sec-GPC` and `DNT`: what is made for a visitor who objects is no other's."""
+    consent: str = ""
+    """What the upstream gets of the visitor's decision: the `Consent` field of its request."""
 
 
 Selecting = tuple[tuple[str, str | None], ...]

@@ -31,7 +31,7 @@ UNREFLECTED = frozenset(
         # Part of the cache key, written by us, or in no request whose response is stored.
         "host", "origin", "accept-encoding", "x-forwarded-host", "x-forwarded-proto", "range",
         "if-range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since",
-        "content-length", "connection",
+        "content-length", "connection", "consent",
     }
 )  # fmt: skip
 _SENT_BACK = frozenset({"access-control-allow-origin", "vary", "set-cookie", "server", *TRACING})

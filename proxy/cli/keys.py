@@ -1,15 +1,19 @@
-"""`keys list` and `keys rotate`: the signing keys of the preference cookie."""
+"""`keys list`, `keys rotate` and `keys revoke`: the signing keys of the preference cookie."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Annotated
+import time
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from consent_rules.config.load import PreferenceStore
 from proxy.cli.options import (
     CONFIG_FILE,
     PROBLEMS,
+    USAGE,
     ConfigOption,
     JsonOption,
     open_config,
@@ -17,64 +21,179 @@ from proxy.cli.options import (
     stop,
 )
 from proxy.config.file import folder_of
-from proxy.cookies.preference_cookie import KeyFileError
-from proxy.cookies.signing_keys import NoKeysError, first_keys, make_key, read_keys
+from proxy.cookies.key_sources import KeySource, key_source, read_ring, revoked_now
+from proxy.cookies.preference_cookie import KeyFileError, KeyRing, signs_from
+from proxy.cookies.signing_keys import NoKeysError, first_keys, make_key, read_keys, revoke_key
 
 keys = typer.Typer(
     name="keys", help="The keys that sign visitors' choices.", no_args_is_help=True,
     rich_markup_mode=None,
 )  # fmt: skip
 
+_DAY = 86_400
+_MAX_AHEAD_HOURS = 24 * 30
+
+
+def _source(config: Path) -> tuple[KeySource, PreferenceStore]:
+    loaded, _ = open_config(config)
+    preferences = loaded.config.preferences
+    return key_source(preferences, folder_of(config)), preferences
+
 
 @keys.command("list")
 def list_keys(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
-    """List the keys by their id, the `kid` of /.consent/jwks.json. The last one signs."""
+    """List the keys by their id, the `kid` of /.consent/jwks.json, and what each does.
+
+    One that only reads can be removed once every choice that it signed has ended.
+    """
     loaded, _ = open_config(config)
-    folder = folder_of(config) / loaded.config.preferences.keys
+    preferences, max_age = loaded.config.preferences, loaded.config.policy.max_age_days
+    source = key_source(preferences, folder_of(config))
     try:
-        ring = read_keys(folder)
+        ring = read_ring(source)
     except KeyFileError as error:
         stop(str(error), PROBLEMS)
-    rows = [
-        {"kid": kid, "file": str(folder / name), "signs": kid == ring.signing_id}
-        for name, kid in ring.ids.items()
-    ]
+    rows = _rows(source, ring, preferences.rotate_days, max_age)
     if as_json:
         print_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['kid']}  {'signs ' if row['signs'] else 'reads '}  {row['file']}")
+        line = f"{row['kid']}  {row['state']:7}  {row['file']}"
+        if row["due"]:
+            line += f"  a new key is due on {row['due']}"
+        if row["unused_after"]:
+            line += f"  can be removed after {row['unused_after']}"
+        typer.echo(line)
+
+
+def _rows(
+    source: KeySource, ring: KeyRing, rotate_days: int, max_age_days: int
+) -> list[dict[str, Any]]:
+    now = time.time()
+    signing = ring.signing_id(now)
+    rows: list[dict[str, Any]] = []
+    next_from: float | None = None  # since when the one behind it signs
+    for name, kid in reversed(list(ring.ids.items())):
+        since = signs_from(name)
+        row = _row(kid, "revoked" if kid in ring.revoked else "reads", since)
+        row["file"] = str(source.folder / name)
+        if not source.is_folder:
+            row["file"] = f"{source.name}, block {int(name)}"
+        if kid == signing and ring.usable:
+            row |= {"state": "signs", "signs": True}
+            row["due"] = _day(since + rotate_days * _DAY) if since and rotate_days else None
+        elif row["state"] == "reads" and since is not None and since > now:
+            row["state"] = "waits"
+        elif row["state"] == "reads" and next_from is not None:
+            row["unused_after"] = _day(next_from + max_age_days * _DAY)
+        if kid not in ring.revoked:
+            next_from = since
+        rows.insert(0, row)
+    others = sorted(revoked_now(source).difference(ring.ids.values()))
+    return [*rows, *(_row(kid, "revoked", None) for kid in others)]
+
+
+def _row(kid: str, state: str, since: float | None) -> dict[str, Any]:
+    return {
+        "kid": kid, "file": "", "signs": False, "state": state, "signs_from": _time(since),
+        "due": None, "unused_after": None,
+    }  # fmt: skip
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _day(seconds: float | None) -> str | None:
+    return None if seconds is None else time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 @keys.command()
 def rotate(
     config: ConfigOption = CONFIG_FILE,
+    ahead: Annotated[
+        float,
+        typer.Option(
+            "--ahead",
+            min=0,
+            max=_MAX_AHEAD_HOURS,
+            help="Hours until the new key signs. It is read, and published, at once: time to copy "
+            "it to the other nodes.",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a new key, which signs from now on. The others still read the choices they signed.
 
-    A running proxy takes it as it takes a saved config. Copy it to the other nodes at once: a node
-    without it cannot read the choices that it signs.
+    A running proxy takes it as it takes a saved config. Copy it to the other nodes before it signs
+    (--ahead), or at once: a node without it cannot read the choices that it signs.
     """
-    loaded, _ = open_config(config)
-    folder = folder_of(config) / loaded.config.preferences.keys
+    source, _ = _source(config)
+    folder = _folder(source, "put a new key behind the others there")
     now = datetime.datetime.now(datetime.UTC)
+    starts = now + datetime.timedelta(hours=ahead)
     try:
         try:
-            before = read_keys(folder).ids
-            make_key(folder, now)
+            before = read_keys(folder, source.revoked).ids
+            make_key(folder, starts)
         except NoKeysError:
+            if ahead:
+                stop(f"{folder}: holds no key yet; the first one signs at once", USAGE)
             before = {}
-            first_keys(folder, now)
-        ring = read_keys(folder)
+            first_keys(folder, now, source.revoked)
+        ring = read_keys(folder, source.revoked)
     except (KeyFileError, OSError) as error:
         stop(str(error), PROBLEMS)
     name, kid = next((name, kid) for name, kid in ring.ids.items() if name not in before)
-    signs = kid == ring.signing_id
+    signs = kid == ring.signing_id(starts.timestamp())
     if as_json:
-        print_json({"kid": kid, "file": str(folder / name), "signs": signs})
+        print_json({
+            "kid": kid, "file": str(folder / name), "signs": signs,
+            "signs_from": _time(signs_from(name)),
+        })  # fmt: skip
     else:
-        typer.echo(f"{folder / name}: made key {kid}")
+        when = f", which signs from {_time(signs_from(name))} on" if ahead else ""
+        typer.echo(f"{folder / name}: made key {kid}{when}")
     if not signs:
         last = list(ring.ids)[-1]
         stop(f"{folder / last}: still signs, as its name sorts after {name}; rename it", PROBLEMS)
+
+
+@keys.command()
+def revoke(
+    kid: Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")],
+    config: ConfigOption = CONFIG_FILE,
+) -> None:
+    """Revoke a key that others may have: choices that it signed count for nothing from now on.
+
+    Its private key is removed for good, and a file of its id says so. Where it signed, another is
+    made first. Whoever chose under it is asked again.
+    """
+    source, _ = _source(config)
+    folder = _folder(source, f"remove the key there, add {kid!r} to revoked_keys, and reload")
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        ring = read_ring(source)
+        if kid in ring.revoked:
+            stop(f"{kid}: is revoked already", PROBLEMS)
+        if kid not in ring.ids.values():
+            stop(f"{kid}: no key in {folder} has this id; see `consent-proxy keys list`", PROBLEMS)
+        if not ring.without([kid]).usable or kid == ring.signing_id(now.timestamp()):
+            made = make_key(folder, now)
+            typer.echo(f"{made}: made a key in its place")
+        removed = revoke_key(folder, kid, now)
+    except (KeyFileError, OSError) as error:
+        stop(str(error), PROBLEMS)
+    for path in removed:
+        typer.echo(f"{path}: removed")
+    typer.echo(
+        f"revoked {kid}. A running proxy that watches the folder takes it at once, in all workers. "
+        f"Nodes with a folder of their own need {folder / kid}.revoked, too"
+    )
+
+
+def _folder(source: KeySource, instead: str) -> Path:
+    """The folder of a source that is one; else the command ends with what to do there."""
+    if not source.is_folder:
+        stop(f"the keys come from {source.name}: {instead}", USAGE)
+    return source.folder

@@ -30,6 +30,7 @@ from proxy.cli.options import (
     today,
 )
 from proxy.cli.overview import explain_site
+from proxy.enforcement.consent_header import CONSENT_HEADER
 from proxy.html import UndecodableError, scan
 from proxy.html.boundary import base_urls
 from proxy.html.compile import own_frames
@@ -159,6 +160,7 @@ def explain(
         "regime": decision.regime,
         "banner": decision.show_banner,
         "open": sorted(decision.open),
+        "consent_header": request.consent_header(decision),
         "consent_dialogs": [name for name, _ in dialogs],
     }
     if as_json:
@@ -247,6 +249,8 @@ def _print_resources(summary: dict[str, Any], resources: list[ExplainedResource]
     if summary["patient_because"]:
         out.print(f"for patients: {printable(summary['patient_because'])}")
     out.print(f"open here: {', '.join(summary['open']) or 'no third party'}")
+    if summary["consent_header"]:
+        out.print(f"the site gets: {CONSENT_HEADER}: {summary['consent_header']}")
     for one in resources:
         line = Text(f"{one.line}:{one.column}".ljust(10))
         line.append(one.fate.ljust(6), style="red" if one.fate == "gated" else "green")

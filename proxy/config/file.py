@@ -18,8 +18,9 @@ from consent_rules.config.load import (
 from proxy.banner.texts import known_texts
 from proxy.config.includes import IncludedFiles, Stamp, stamp_of
 from proxy.config.variables import note_variables
+from proxy.cookies.key_sources import check_source, key_source
 from proxy.cookies.preference_cookie import KeyFileError
-from proxy.cookies.signing_keys import check_keys
+from proxy.cookies.signing_keys import key_files, revoked_files
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile, RegionFileError
 from proxy.receipts.errors import ReceiptStoreError
@@ -77,12 +78,15 @@ class ConfigFile:
         return loaded, text
 
     def _keys(self, loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
-        keys, where = folder / loaded.config.preferences.keys, ("preferences", "keys")
+        source = key_source(loaded.config.preferences, folder)
+        keys, where = source.folder, ("preferences", "keys")
+        if source.variable:
+            where = ("preferences", "keys_variable")
         # By name: while a file of the config is saved it may be gone for a moment.
-        if _plain(keys) in map(_plain, (self.path, *self._included.stamps)):
+        if source.is_folder and _plain(keys) in map(_plain, (self.path, *self._included.stamps)):
             return [_located(loaded, where, f"{keys}: not a folder, but a file of the config")]
         try:
-            check_keys(keys)
+            check_source(source)
         except KeyFileError as error:
             return [_located(loaded, where, error)]
         return []
@@ -92,6 +96,13 @@ class ConfigFile:
         created.
         """
         self._referenced_files = _referenced_files(config, folder_of(self.path))
+
+    def track_more_files(self, config: Config) -> None:
+        """As `track_files`, besides what is tracked already: for the config that is still in force
+        where this one is rejected.
+        """
+        in_force = _referenced_files(config, folder_of(self.path))
+        self._referenced_files = in_force | self._referenced_files
 
     @property
     def folders(self) -> frozenset[Path]:
@@ -133,8 +144,10 @@ def _receipts(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
 
 def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
     """The files that a config refers to: signing keys and the region database."""
-    keys = folder / config.preferences.keys
-    found = [keys, *(keys.glob("*.pem") if keys.is_dir() else ())]
+    source = key_source(config.preferences, folder)
+    found: list[Path] = []
+    if source.is_folder:
+        found = [source.folder, *key_files(source.folder), *revoked_files(source.folder)]
     if config.policy.region_from.database is not None:
         found.append(folder / config.policy.region_from.database)
     return {path: stamp_of(path) for path in found}

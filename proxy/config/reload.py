@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -13,10 +14,11 @@ from typing import Any
 
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
 from proxy.config.file import ConfigFile, folder_of
+from proxy.config.key_age import due_at
 from proxy.config.last_known_good import LastGood
 from proxy.config.watcher import watch
+from proxy.cookies.key_sources import key_source, read_ring, revoked_now
 from proxy.cookies.preference_cookie import KeyFileError
-from proxy.cookies.signing_keys import read_keys
 from proxy.geoip import RegionFileError
 from proxy.observability.metrics import Metrics
 from proxy.receipts.errors import ReceiptStoreError
@@ -52,6 +54,7 @@ class LiveRuntime:
         metrics.config_accepted()
         metrics.watch("cache_bytes", lambda: self._cached()[0])
         metrics.watch("cache_entries", lambda: self._cached()[1])
+        metrics.watch("signing_key_due_timestamp_seconds", lambda: due_at(self.runtime) or 0.0)
 
     def status(self) -> Mapping[str, Any]:
         """For the operator: whether the current file was accepted, and if not, why."""
@@ -103,8 +106,28 @@ class LiveRuntime:
             return
         if not forced and await asyncio.to_thread(file.changed):
             return  # read while it was being written: the next event reads it again
+        file.track_more_files(self.runtime.config)
         self._track(file)
         self._reject(rejected)
+        await asyncio.to_thread(self._revoke)
+
+    def _revoke(self) -> None:
+        """Take away the keys that were revoked, though the rest of the config was rejected."""
+        file, in_force = ConfigFile(self._file.path), self.runtime
+        folder = folder_of(file.path)
+        revoked = revoked_now(key_source(in_force.config.preferences, folder))
+        with contextlib.suppress(ConfigError, OSError):
+            loaded, _ = file.read(_now().date())
+            revoked |= revoked_now(key_source(loaded.config.preferences, folder))
+        if revoked <= in_force.keys.revoked:
+            return
+        keys = in_force.keys.without(revoked)
+        self.runtime = build_runtime(in_force.config, folder, lambda: keys, in_force)
+        # Workers that start later take over what was revoked, too.
+        content = self._digest + repr(sorted(keys.revoked)).encode()
+        self._digest = hashlib.blake2b(content, digest_size=len(self._digest)).digest()
+        self._last_good.publish(in_force.config, keys, self._digest)
+        _log.warning("keys revoked: %s", ", ".join(sorted(revoked - in_force.keys.revoked)))
 
     def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Runtime | None]:
         """The config and the runtime built from it; the runtime is None where the config is in
@@ -115,7 +138,7 @@ class LiveRuntime:
         if not forced and file.digest() == self._digest:
             return loaded, None
         folder = folder_of(file.path)
-        keys = partial(read_keys, folder / config.preferences.keys)
+        keys = partial(read_ring, key_source(config.preferences, folder))
         runtime = build_runtime(config, folder, keys, self.runtime, loaded.vendors)
         file.track_files(config)
         return loaded, runtime

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
+import json
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from proxy.banner.presenters import decision_key, site_vendors
 from proxy.banner.return_path import preferences_url
+from proxy.cache.conditional import opaque_tag, tags_in
 from proxy.consent.choice import choice_endpoint
 from proxy.consent.preferences import declaration_endpoint, preferences_endpoint
 from proxy.consent.receipt import checkpoint_endpoint, receipt_endpoint
@@ -69,7 +72,23 @@ async def answer(
         return declaration_endpoint(request, context, runtime, as_json=name.endswith(".json"))
     if name == "/state":
         return json_response(_state(context, runtime))
-    return json_response(runtime.keys.jwks(), {"Cache-Control": "public, max-age=300"})
+    return _jwks(request, runtime)
+
+
+_JWKS_CACHING = {"Cache-Control": "public, max-age=60, stale-if-error=86400"}
+"""A key that was revoked counts at an origin for as long as this is stored there. While the proxy
+cannot be asked, nobody chooses either."""
+
+
+def _jwks(request: web.BaseRequest, runtime: Runtime) -> web.Response:
+    """The public keys as a JWK Set (RFC 7517)."""
+    keys = runtime.keys.jwks()
+    etag = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:24]
+    headers = {**_JWKS_CACHING, "ETag": f'"{etag}"'}
+    conditions = request.headers.getall(hdrs.IF_NONE_MATCH, ())
+    if any(opaque_tag(tag) == f'"{etag}"' for value in conditions for tag in tags_in(value)):
+        return web.Response(status=304, headers=headers)
+    return json_response(keys, headers)
 
 
 def _gpc(runtime: Runtime) -> web.Response:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import hashlib
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -46,6 +47,8 @@ class Unreadable(StrEnum):
 
     UNKNOWN_KEY = "unknown_key"
     """It has the form of one, but none of our keys signed it."""
+    REVOKED_KEY = "revoked_key"
+    """A key signed it that was revoked since."""
     DAMAGED = "damaged"
 
 
@@ -78,20 +81,50 @@ def key_id(key: Ed25519PublicKey) -> str:
     return _base64url(hashlib.sha256(canonical.encode()).digest())[:16]
 
 
-class KeyRing:
-    """The keys of one configuration. The one whose file name sorts last signs; all verify."""
+_NAMED_TIME = re.compile(r"(\d{8}T\d{6})Z-")
 
-    def __init__(self, keys: Mapping[str, Ed25519PrivateKey]) -> None:
-        """`keys` by file name; at least one."""
+
+def signs_from(name: str) -> float | None:
+    """When the key of a file signs from, in seconds since 1970: the time that its name begins with
+    (`20261129T174644Z-KID.pem`). None where the name says none.
+    """
+    found = _NAMED_TIME.match(name)
+    if found is None:
+        return None
+    try:
+        time = datetime.datetime.strptime(found[1], "%Y%m%dT%H%M%S")
+    except ValueError:
+        return None
+    return time.replace(tzinfo=datetime.UTC).timestamp()
+
+
+class KeyRing:
+    """The keys of one configuration. All verify, except those that were revoked. The one whose file
+    name sorts last signs, among those whose time has come (`signs_from`).
+    """
+
+    def __init__(
+        self, keys: Mapping[str, Ed25519PrivateKey], revoked: Collection[str] = frozenset()
+    ) -> None:
+        """`keys` by file name; at least one. `revoked` are key ids, of these keys or of others.
+
+        Where all are revoked the last one still signs: what it signs is not read, so that nothing
+        opens.
+        """
         self._private = dict(keys)
+        self._revoked = frozenset(revoked)
         self._ids: dict[str, str] = {}
         self._public: dict[str, Ed25519PublicKey] = {}
+        self._signers: list[tuple[float, str, Ed25519PrivateKey]] = []
         for name in sorted(keys):
             public = keys[name].public_key()
-            self._signing_id = key_id(public)
-            self._signing = keys[name]
-            self._public[self._signing_id] = public
-            self._ids[name] = self._signing_id
+            kid = self._ids[name] = key_id(public)
+            if kid not in self._revoked:
+                self._public[kid] = public
+                self._signers.append((signs_from(name) or 0.0, kid, keys[name]))
+        if not self._signers:
+            last = max(keys)
+            self._signers.append((0.0, self._ids[last], keys[last]))
         self._verified: OrderedDict[str, SignedChoice] = OrderedDict()
 
     @property
@@ -100,14 +133,37 @@ class KeyRing:
         return self._ids
 
     @property
-    def signing_id(self) -> str:
-        return self._signing_id
+    def revoked(self) -> frozenset[str]:
+        """The ids of the keys that were revoked."""
+        return self._revoked
 
-    def __reduce__(self) -> tuple[object, tuple[dict[str, bytes]]]:
+    @property
+    def usable(self) -> bool:
+        """Whether a key is left that was not revoked."""
+        return bool(self._public)
+
+    def without(self, revoked: Collection[str]) -> KeyRing:
+        """The same keys with more of them revoked."""
+        return KeyRing(self._private, self._revoked.union(revoked))
+
+    def _signer(self, now: float) -> tuple[float, str, Ed25519PrivateKey]:
+        started = (one for one in reversed(self._signers) if one[0] <= now)
+        return next(started, self._signers[0])
+
+    def signing_id(self, now: float) -> str:
+        """The id of the key that signs at `now`."""
+        return self._signer(now)[1]
+
+    def signing_since(self, now: float) -> float | None:
+        """Since when the key signs that signs at `now`; None where its name does not say."""
+        return self._signer(now)[0] or None
+
+    def __reduce__(self) -> tuple[object, tuple[dict[str, bytes], frozenset[str]]]:
         """For a pickle that never leaves the machine's memory: it holds the private keys in the
         clear.
         """
-        return _key_ring, ({n: key.private_bytes_raw() for n, key in self._private.items()},)
+        raw = {name: key.private_bytes_raw() for name, key in self._private.items()}
+        return _key_ring, (raw, self._revoked)
 
     def sign(self, preferences: Preferences, site: str) -> str:
         """The cookie's text for a choice. Raises ValueError when it would not fit a cookie."""
@@ -126,9 +182,7 @@ class KeyRing:
             claims["gpc"] = 1
         if preferences.only_vendors:
             claims["only"] = 1
-        token = jwt.encode(
-            claims, self._signing, algorithm=_ALGORITHM, headers={"kid": self._signing_id}
-        )
+        token = self._signed(claims, preferences.made_at)
         if len(token) > _MAX_LENGTH:
             raise ValueError("too many vendor exceptions to fit a cookie")
         return token
@@ -136,9 +190,11 @@ class KeyRing:
     def sign_load_once(self, vendor: str, site: str, now: int) -> str:
         """A token that opens one vendor on the next page, for a minute."""
         claims = {"iss": site, "iat": now, "exp": now + LOAD_ONCE_SECONDS, "once": vendor}
-        return jwt.encode(
-            claims, self._signing, algorithm=_ALGORITHM, headers={"kid": self._signing_id}
-        )
+        return self._signed(claims, now)
+
+    def _signed(self, claims: Mapping[str, Any], now: float) -> str:
+        _, kid, key = self._signer(now)
+        return jwt.encode(dict(claims), key, algorithm=_ALGORITHM, headers={"kid": kid})
 
     def verify_load_once(self, token: str, site: str, now: float) -> str | None:
         """The vendor that a token from `sign_load_once` opens, or None."""
@@ -174,7 +230,11 @@ class KeyRing:
         if header is None:
             return Unreadable.DAMAGED
         kid = header.get("kid")
-        return None if isinstance(kid, str) and kid in self._public else Unreadable.UNKNOWN_KEY
+        if not isinstance(kid, str):
+            return Unreadable.UNKNOWN_KEY
+        if kid in self._revoked:
+            return Unreadable.REVOKED_KEY
+        return None if kid in self._public else Unreadable.UNKNOWN_KEY
 
     def read(self, token: str) -> SignedChoice | None:
         """Verify a token's signature and return its content, or None. Neither age nor site is
@@ -245,8 +305,9 @@ def _header(token: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _key_ring(raw: Mapping[str, bytes]) -> KeyRing:
-    return KeyRing({n: Ed25519PrivateKey.from_private_bytes(key) for n, key in raw.items()})
+def _key_ring(raw: Mapping[str, bytes], revoked: frozenset[str]) -> KeyRing:
+    keys = {name: Ed25519PrivateKey.from_private_bytes(key) for name, key in raw.items()}
+    return KeyRing(keys, revoked)
 
 
 def _preferences(claims: Mapping[str, Any]) -> Preferences:

@@ -1,7 +1,8 @@
 """Ed25519 signing keys on disk: `*.pem` files in one folder.
 
-Reading never writes. Keys are created only by `first_keys` (at the start of `run`) and `make_key`
-(`keys rotate`).
+A key that was revoked has a file `KID.revoked` in its place: it is not read even where a copy of
+its file comes back. Reading never writes. Keys are created only by `first_keys` (at the start of
+`run`) and `make_key` (`keys rotate`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import datetime
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,15 +25,19 @@ from proxy.cookies.preference_cookie import KeyFileError, KeyRing, key_id
 _log = logging.getLogger("consent_proxy.cookies")
 
 
+_REVOKED = ".revoked"
+
+
 class NoKeysError(KeyFileError):
     """The folder holds no key, or is not there."""
 
 
-def read_keys(folder: Path) -> KeyRing:
-    """Read the Ed25519 private keys of a folder.
+def read_keys(folder: Path, revoked: Collection[str] = ()) -> KeyRing:
+    """Read the Ed25519 private keys of a folder. `revoked` are key ids, besides those that have a
+    file in the folder.
 
-    Raises KeyFaultError when a file is not such a key or others may read it, NoKeysError when
-    there is none.
+    Raises KeyFileError when a file is not such a key, when others may read it or write to the
+    folder, and when all keys are revoked; NoKeysError when there is none.
     """
     _check_folder(folder)
     files = key_files(folder)
@@ -41,7 +47,15 @@ def read_keys(folder: Path) -> KeyRing:
             "signed it: copy the *.pem files of the folder used so far, or make a first key with "
             "`consent-proxy keys rotate --config FILE`"
         )
-    return KeyRing({path.name: read_key(path) for path in files})
+    ring = KeyRing(
+        {path.name: read_key(path) for path in files}, revoked_ids(folder).union(revoked)
+    )
+    if not ring.usable:
+        raise KeyFileError(
+            f"{folder}: every key in this folder was revoked; make one with `consent-proxy keys "
+            "rotate --config FILE`"
+        )
+    return ring
 
 
 def check_keys(folder: Path) -> None:
@@ -59,13 +73,13 @@ def check_keys(folder: Path) -> None:
                 raise
 
 
-def first_keys(folder: Path, now: datetime.datetime) -> KeyRing:
+def first_keys(folder: Path, now: datetime.datetime, revoked: Collection[str] = ()) -> KeyRing:
     """As `read_keys`; creates the first key where there is none.
 
     The folder or its parent must exist. On KeyFileError nothing created is left behind.
     """
     try:
-        return read_keys(folder)
+        return read_keys(folder, revoked)
     except NoKeysError:
         made = _make_first_key(folder, now)
     if made is not None:
@@ -75,12 +89,38 @@ def first_keys(folder: Path, now: datetime.datetime) -> KeyRing:
             "closed until then. All nodes of a site need the same keys",
             made,
         )
-    return read_keys(folder)
+    return read_keys(folder, revoked)
 
 
 def key_files(folder: Path) -> list[Path]:
-    """The files of a folder's keys. The last one signs."""
+    """The files of a folder's keys, in the order in which they sign."""
     return sorted(folder.glob("*.pem")) if folder.is_dir() else []
+
+
+def revoked_files(folder: Path) -> list[Path]:
+    """The files that say which keys were revoked."""
+    return sorted(folder.glob(f"*{_REVOKED}")) if folder.is_dir() else []
+
+
+def revoked_ids(folder: Path) -> frozenset[str]:
+    """The ids of the keys that were revoked in a folder."""
+    return frozenset(path.name.removesuffix(_REVOKED) for path in revoked_files(folder))
+
+
+def revoke_key(folder: Path, kid: str, now: datetime.datetime) -> list[Path]:
+    """Revoke a key: say so in the folder, then remove its private key. Returns the files that were
+    removed. Raises OSError.
+    """
+    marker = folder / f"{kid}{_REVOKED}"
+    if not marker.exists():
+        _write_whole(marker, f"{now:%Y-%m-%dT%H:%M:%SZ}\n".encode())
+    found = []
+    for path in key_files(folder):
+        with contextlib.suppress(KeyFileError):
+            if key_id(read_key(path).public_key()) == kid:
+                path.unlink()
+                found.append(path)
+    return found
 
 
 def _check_folder(folder: Path) -> None:
@@ -88,6 +128,18 @@ def _check_folder(folder: Path) -> None:
         raise KeyFileError(
             f"{folder}: not a folder; name one in preferences.keys, or remove what stands there"
         )
+    if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH and not _is_read_only(folder):
+        raise KeyFileError(
+            f"{folder}: everybody on this machine may put keys into this folder; run "
+            f"`chmod o-w {folder}`"
+        )
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether the folder's file system takes no writes: a volume of secrets in a container has the
+    mode of a temporary folder.
+    """
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _make_first_key(folder: Path, now: datetime.datetime) -> Path | None:
@@ -122,22 +174,33 @@ def _locked_folder(folder: Path) -> Iterator[None]:
 
 
 def make_key(folder: Path, now: datetime.datetime) -> Path:
-    """Write a new signing key into a folder that exists. Raises OSError."""
+    """Write a new signing key, which signs from `now` on, into a folder that exists. Raises
+    OSError.
+    """
     key = Ed25519PrivateKey.generate()
+    while key_id(key.public_key()).startswith("-"):  # an option to `keys revoke`
+        key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
     path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
-    # Under another name until it is complete: readers of the folder never find half of a key.
+    return _write_whole(path, pem)
+
+
+def _write_whole(path: Path, content: bytes) -> Path:
+    """Write a new file for the owner of its folder alone. Raises OSError.
+
+    Under another name until it is complete: readers of the folder never find half of a key.
+    """
     unfinished = path.with_suffix(".new")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
+            file.write(content)
         if os.geteuid() == 0:  # made for the proxy's user, whose folder it is
-            owner = folder.stat()
+            owner = path.parent.stat()
             os.chown(unfinished, owner.st_uid, owner.st_gid)
         return unfinished.rename(path)
     except OSError:

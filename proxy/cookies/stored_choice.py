@@ -109,7 +109,7 @@ def _signed(tokens: Sequence[str], keys: KeyRing) -> tuple[list[SignedChoice], U
             if read is not None:
                 found.append(read)
                 continue
-        if wrong is not Unreadable.UNKNOWN_KEY:
+        if wrong is None or wrong is Unreadable.DAMAGED:
             wrong = rejected or Unreadable.DAMAGED
     return found, wrong
 

@@ -11,6 +11,7 @@ from proxy.context import RequestContext
 from proxy.cookies.vendor_cookies import without_closed_cookies
 from proxy.cookies.wp_consent import with_wp_cookies, wp_cookies
 from proxy.enforcement.browser_headers import REFERRER_POLICY
+from proxy.enforcement.consent_header import CONSENT_HEADER
 from proxy.enforcement.response_filter import cookie_openings
 from proxy.enforcement.site import SiteEnforcement
 from proxy.http.content_coding import upstream_accept_encoding
@@ -64,6 +65,8 @@ def upstream_request_headers(
         consent_cookies = wp_cookies(context.visitor.preferences, context.decision)
         if remaining := with_wp_cookies("; ".join(sent), consent_cookies):
             headers[hdrs.COOKIE] = remaining
+    if context.consent_header:
+        headers[CONSENT_HEADER] = context.consent_header
     headers[hdrs.ACCEPT_ENCODING] = upstream_accept_encoding(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )

@@ -91,6 +91,8 @@ def enforce(
     policy = _add_policy(headers, kind, context, site.policy(governing))
     if governing is not None and kind not in _DOCUMENTS:
         differs = True
+    # The upstream got the decision: what it sends may be for visitors with this one only.
+    differs = differs or bool(context.consent_header)
     _limit_caching(headers, kind, context, differs=differs)
     return policy
 

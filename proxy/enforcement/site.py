@@ -26,7 +26,7 @@ class SiteEnforcement:
 
     `upstream_host` replaces the visitor's Host in the upstream request, if it is not None; `prefix`
     is the path of our endpoints; `trusted_headers` are additional fields that only a trusted proxy
-    may set.
+    may set. With `consent_header` the upstream gets the decision.
     """
 
     boundary: Boundary
@@ -37,6 +37,7 @@ class SiteEnforcement:
     trusted_headers: tuple[str, ...]
     cookie_domain: str
     wp_consent_cookies: bool
+    consent_header: bool
 
 
 def site_boundary(site: SiteRules, config: Config, rules: Rules) -> Boundary:

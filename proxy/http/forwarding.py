@@ -16,7 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from proxy.http.addresses import X_FORWARDED_FOR, parse_address
 from proxy.http.media_types import send_one_type
-from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, REWRITING, TRACING
+from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, OWN, REWRITING, TRACING
 from proxy.http.targets import requested_host
 
 PSEUDONYM = "consent-proxy"
@@ -183,7 +183,7 @@ def _remove_untrusted(
 def _is_removed(
     plain: str, known: str, values: Sequence[str], regions: frozenset[str], peer_is_trusted: bool
 ) -> bool:
-    if known in REWRITING:
+    if known in REWRITING or known in OWN:
         return True
     is_region = known in regions
     trusted_only = is_region or known in _TRUSTED_PEER_ONLY or known.startswith(_FORWARDED_PREFIX)

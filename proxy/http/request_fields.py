@@ -133,10 +133,15 @@ IDENTITY = frozenset(
 passed on, and such a request goes past the cache.
 """
 
+OWN = frozenset({"consent"})
+"""Fields that this proxy alone writes (`proxy.enforcement.consent_header`). Whoever else sends
+them: they are removed.
+"""
+
 NEUTRAL = BROWSER | TRACING | CLIENT_ADDRESS | REGION | {"x-forwarded-for"}
 _MAX_NAME = 100
 """Characters: no name that is known is longer."""
-_KNOWN = _HANDLED | NEUTRAL | REWRITING
+_KNOWN = _HANDLED | NEUTRAL | REWRITING | OWN
 
 
 def is_unknown(name: str) -> bool:

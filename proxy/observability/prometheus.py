@@ -32,8 +32,8 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "gates": ("Resources of the pages sent, by the state of their gate.", ("site", "state")),
     "unreadable_choices": (
-        "Pages sent to visitors whose preference cookie could not be read. cause: unknown_key, or "
-        "damaged.",
+        "Pages sent to visitors whose preference cookie could not be read. cause: unknown_key, "
+        "revoked_key or damaged.",
         ("site", "cause"),
     ),
     "choices": (
@@ -55,6 +55,8 @@ GAUGES: dict[str, str] = {
     "config_last_reload_successful": "1 if the worker serves the config file as it is, 0 if "
     "that was rejected and the last good one is still served.",
     "config_last_good_timestamp_seconds": "When the worker loaded the config that it serves.",
+    "signing_key_due_timestamp_seconds": "When the key that signs choices has signed for "
+    "preferences.rotate_days; 0 where its age is not known or not limited.",
     "cache_bytes": "Bytes stored in the worker's shared cache.",
     "cache_entries": "Responses stored in the worker's shared cache.",
 }

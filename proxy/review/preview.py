@@ -16,10 +16,11 @@ from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.preferences import Preferences
-from consent_rules.rules import Rules, SiteRules, why_patient
+from consent_rules.rules import PageContext, Rules, SiteRules, why_patient
 from consent_rules.wording import quoted
 from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Wording
+from proxy.enforcement.consent_header import consent_field
 from proxy.enforcement.site import site_boundary
 from proxy.html import Boundary, Page, compile_page
 from proxy.html.source import Source, read_source
@@ -64,6 +65,17 @@ class PreviewRequest:
         audience = Audience.PATIENT if patient else Audience.MARKETING
         context = self.rules.page(self.site, self.target, audience, self.today)
         return decide(self.rules, context, self.visitor)
+
+    def consent_header(self, decision: Decision) -> str | None:
+        """The `Consent` field of the upstream request for the page; None where the site has none.
+
+        By the page's address: what only its content tells is not known before it was requested.
+        """
+        if not any(s.consent_header for s in self.config.sites if s.name == self.site.name):
+            return None
+        everywhere = PageContext(self.site, self.site.audience, self.site.tags, self.today)
+        patient = bool(self.why_patient())
+        return consent_field(decide(self.rules, everywhere, self.visitor), patient=patient)
 
     def why_patient(self, marks: tuple[str, ...] = (), frames: Iterable[str] = ()) -> str:
         """Why it is a patient page, in words; "" for a marketing page."""

@@ -456,3 +456,15 @@ def test_explain_names_another_consent_dialog(config: Path, tmp_path: Path, mark
     assert f"{name}, which {state}" in told.stdout or not name
     as_json = json.loads(run("explain", URL, "--config", config, "--html", page, "--json").stdout)
     assert as_json["consent_dialogs"] == ([name] if name else [])
+
+
+def test_explain_shows_what_the_site_is_told(config: Path, page: Path) -> None:
+    arguments = ("explain", "http://www.example.com/", "--config", config, "--html", page)
+    assert "the site gets" not in run(*arguments).stdout
+    assert json.loads(run(*arguments, "--json").stdout)["consent_header"] is None
+    config.write_text(config.read_text().replace("[[site]]", "[[site]]\nconsent_header = true", 1))
+    told = run(*arguments, "--preferences", "analytics", "--gpc").stdout
+    assert (
+        "the site gets: Consent: functional=0, analytics=1, session_replay=0, advertising=0, "
+        "social=0, gpc=1, regime=" in told
+    )

@@ -1,13 +1,17 @@
-"""`keys list` and `keys rotate`."""
+"""`keys list`, `keys rotate` and `keys revoke`."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from proxy.cookies.signing_keys import make_key, read_keys
 from tests.support.commands import run
 
 CONFIG = """
@@ -51,6 +55,94 @@ def test_a_new_key_signs_and_the_old_ones_stay(config: Path) -> None:
     assert [line.split()[:2] for line in text.splitlines()] == [
         [kids[0], "reads"], [kids[1], "reads"], [kids[2], "signs"],
     ]  # fmt: skip
+
+
+def listed(config: Path) -> dict[str, dict[str, Any]]:
+    rows = json.loads(run("keys", "list", "--config", config, "--json").stdout)
+    return {row["kid"]: row for row in rows}
+
+
+def made(config: Path, *options: object) -> str:
+    kid: str = json.loads(run("keys", "rotate", "-c", config, "--json", *options).stdout)["kid"]
+    return kid
+
+
+def test_a_key_signs_when_its_time_comes(config: Path) -> None:
+    first = made(config)
+    assert run("keys", "rotate", "-c", config, "--ahead", 2).exit_code == 0
+    rows = listed(config)
+    (second,) = set(rows) - {first}
+    assert (rows[first]["state"], rows[second]["state"]) == ("signs", "waits")
+    ring = read_keys(config.parent / "keys")
+    now = time.time()
+    assert [ring.signing_id(now + hours * 3600) for hours in (0, 1.9, 2.1)] == [
+        first, first, second,
+    ]  # fmt: skip
+    # It is published before it signs.
+    assert {key["kid"] for key in ring.jwks()["keys"]} == {first, second}
+
+
+def test_what_can_be_removed_and_when_a_new_key_is_due(config: Path) -> None:
+    config.write_text(
+        CONFIG.replace("[policy]", "[preferences]\nrotate_days = 10\n[policy]\nmax_age_days = 100")
+    )
+    folder = config.parent / "keys"
+    folder.mkdir()
+    for month in (1, 3):
+        make_key(folder, datetime.datetime(2026, month, 1, tzinfo=datetime.UTC))
+    old, new = listed(config).values()
+    assert (old["state"], old["unused_after"], old["due"]) == ("reads", "2026-06-09", None)
+    assert (new["state"], new["unused_after"], new["due"]) == ("signs", None, "2026-03-11")
+    text = run("keys", "list", "-c", config).stdout
+    assert "can be removed after 2026-06-09" in text
+    assert "a new key is due on 2026-03-11" in text
+
+
+def test_a_revoked_key_stays_revoked(config: Path) -> None:
+    first, folder = made(config), config.parent / "keys"
+    (file,) = folder.glob("*.pem")
+    leaked = file.read_bytes()
+    done = run("keys", "revoke", first, "--config", config)
+    assert done.exit_code == 0
+    assert "made a key in its place" in done.stdout
+    assert not file.exists()
+    rows = listed(config)
+    assert [row["state"] for row in rows.values()] == ["signs", "revoked"]
+    # A copy that comes back, as from another node, changes nothing.
+    again = folder / "99991231T000000Z-again.pem"
+    again.write_bytes(leaked)
+    again.chmod(0o600)
+    rows = listed(config)
+    assert rows[first]["state"] == "revoked"
+    ring = read_keys(folder)
+    assert first not in {key["kid"] for key in ring.jwks()["keys"]}
+    assert run("keys", "revoke", first, "-c", config).stderr == f"{first}: is revoked already\n"
+    assert "no key in" in run("keys", "revoke", "x" * 16, "-c", config).stderr
+
+
+def test_one_of_several_is_revoked(config: Path) -> None:
+    kids = [made(config), made(config)]
+    other = listed(config)
+    (reads,) = [kid for kid, row in other.items() if row["state"] == "reads"]
+    done = run("keys", "revoke", reads, "-c", config)
+    assert "made a key" not in done.stdout
+    assert len(list((config.parent / "keys").glob("*.pem"))) == 1
+    assert set(listed(config)) == set(kids)
+
+
+def test_keys_of_a_command_are_listed_and_not_written(config: Path, tmp_path: Path) -> None:
+    kid = made(config)
+    (file,) = (tmp_path / "keys").glob("*.pem")
+    config.write_text(f'{CONFIG}\n[preferences]\nkeys_command = ["cat", "{file}"]\n')
+    assert listed(config)[kid]["file"] == "keys_command cat, block 1"
+    for command in (("rotate",), ("revoke", kid)):
+        done = run("keys", *command, "--config", config)
+        assert done.exit_code == 2
+        assert "the keys come from keys_command cat" in done.stderr
+    config.write_text(
+        f'{CONFIG}\n[preferences]\nkeys_command = ["cat", "{file}"]\nrevoked_keys = ["{kid}"]\n'
+    )
+    assert "every key of it is in revoked_keys" in run("keys", "list", "-c", config).stderr
 
 
 def test_a_key_that_sorts_last_is_named(config: Path) -> None:

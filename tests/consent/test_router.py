@@ -408,6 +408,11 @@ async def test_state(tmp_path: Path) -> None:
 async def test_jwks_proves_the_cookie(tmp_path: Path) -> None:
     async with proxied(tmp_path) as site:
         answer = await site.ask("/.consent/jwks.json")
+        assert answer.one("Cache-Control") == "public, max-age=60, stale-if-error=86400"
+        etag = answer.one("ETag")
+        again = await site.ask("/.consent/jwks.json", f'If-None-Match: "x", W/{etag}')
+        assert (again.status, again.body, again.one("ETag")) == (304, b"", etag)
+        assert (await site.ask("/.consent/jwks.json", 'If-None-Match: "x"')).status == 200
         keys = jwt.PyJWKSet.from_dict(json.loads(answer.body))
         token = site.cookie("analytics").removeprefix("consent=")
         key = keys[jwt.get_unverified_header(token)["kid"]]

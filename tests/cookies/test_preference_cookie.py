@@ -469,6 +469,17 @@ def test_a_pickled_ring_signs_and_reads_the_same() -> None:
     again = pickle.loads(pickle.dumps(both))
     assert again.jwks() == both.jwks()
     assert again.sign(CHOICE, "www") == both.sign(CHOICE, "www")
+    revoked = both.without([both.signing_id(NOW)])
+    again = pickle.loads(pickle.dumps(revoked))
+    assert (again.revoked, again.jwks()) == (revoked.revoked, revoked.jwks())
+
+
+def test_where_all_are_revoked_nothing_that_is_signed_opens() -> None:
+    ring = RING.without(RING.ids.values())
+    token = ring.sign(CHOICE, "www")
+    assert RING.verify(token, "www", NOW) == CHOICE
+    assert ring.verify(token, "www", NOW) is None
+    assert (ring.usable, ring.jwks()) == (False, {"keys": []})
 
 
 # --- The cookie

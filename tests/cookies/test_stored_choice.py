@@ -105,6 +105,19 @@ def test_of_an_unknown_key(text: str) -> None:
     assert read(f"a=1; consent={text}") == StoredChoice(unreadable=Unreadable.UNKNOWN_KEY)
 
 
+@pytest.mark.parametrize("also", ["", "; consent=damaged", "; consent=e30.e30." + "A" * 86])
+def test_of_a_key_that_was_revoked(also: str) -> None:
+    ring = RING.without([RING.signing_id(NOW)])
+    several = bool(also)
+    assert read(f"consent={token()}{also}", keys=ring) == StoredChoice(
+        unreadable=Unreadable.REVOKED_KEY, several=several
+    )
+    once = RING.sign_load_once("youtube", "www", NOW)
+    assert (RING.verify_load_once(once, "www", NOW), ring.verify_load_once(once, "www", NOW)) == (
+        "youtube", None,
+    )  # fmt: skip
+
+
 def test_keys_that_were_lost_or_are_another_nodes() -> None:
     refusal = f"consent={token()}"
     assert read(refusal, keys=OTHER) == StoredChoice(unreadable=Unreadable.UNKNOWN_KEY)

@@ -16,6 +16,7 @@ __all__ = ["CheckContext", "check_all"]
 
 _CHECKS = (
     settings.check_listeners,
+    settings.check_key_source,
     settings.check_cookie_domain,
     settings.check_regions,
     settings.check_theme,

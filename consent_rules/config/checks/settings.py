@@ -29,6 +29,15 @@ def check_listeners(context: CheckContext) -> Iterator[Problem]:
         )
 
 
+def check_key_source(context: CheckContext) -> Iterator[Problem]:
+    preferences = context.tables.preferences
+    if preferences.get("keys_variable") and preferences.get("keys_command"):
+        yield Problem(
+            preferences.at("keys_command"),
+            "keys_command: keys_variable is set, too; keys come from one place: remove either",
+        )
+
+
 def check_cookie_domain(context: CheckContext) -> Iterator[Problem]:
     path = context.tables.preferences.at("cookie_domain")
     domain = context.tables.preferences.get("cookie_domain")
