@@ -3,16 +3,17 @@
 
     python verify_receipts.py EXPORT --key VERIFIER_KEY [--checkpoint FILE ...]
 
-EXPORT is a file of `consent-proxy receipts export`, or what a visitor downloads. VERIFIER_KEY is
-what `consent-proxy receipts key` prints; the log's owner gives it to you by a way that you trust.
-FILE is a checkpoint that you wrote down earlier. Each leaf that was changed, removed, inserted or
-moved is named; exit code 1 if there is any.
+EXPORT is a file of `consent-proxy receipts export` or `receipts prove`, or what a visitor
+downloads. VERIFIER_KEY is what `consent-proxy receipts key` prints; the log's owner gives it to you
+by a way that you trust. FILE is a checkpoint that you wrote down earlier. Each leaf that was
+changed, removed, inserted or moved is named; exit code 1 if there is any.
 
 What is checked (https://www.rfc-editor.org/rfc/rfc9162, 2.1, and https://c2sp.org/tlog-checkpoint):
   receipt   SHA-256("consent-receipt commitment 1\\n" + salt + receipt) is the entry's commitment
   leaf      SHA-256(0x00 + entry) is the leaf's hash
   tree      the leaves, each in its place, add up to the root of every checkpoint
   note      each checkpoint is signed by the key (Ed25519)
+  growth    of `receipts prove`: the later checkpoint's tree has the earlier one's leaves, in order
 `receipt`, `entry` and `notice` are hashed as JSON without spaces, names sorted (RFC 8785).
 """
 
@@ -46,6 +47,14 @@ def sha256(data: bytes) -> bytes:
 
 def node(left: bytes, right: bytes) -> bytes:
     return sha256(b"\1" + left + right)
+
+
+def unhex(text: str) -> bytes:
+    """Hex in its one spelling."""
+    data = bytes.fromhex(text)
+    if data.hex() != text:
+        raise ValueError("hex has small letters and no blanks")
+    return data
 
 
 class Tree:
@@ -104,10 +113,10 @@ def read_checkpoint(note: str, key: tuple[str, bytes, bytes]) -> tuple[int, byte
     """Size and root of a checkpoint that the key signed. Raises ValueError."""
     name, key_id, public = key
     text, found, lines = note.rpartition("\n\n")
-    if not found:
+    if not found or not lines.endswith("\n"):
         raise ValueError("not a signed note")
     text += "\n"
-    for line in lines.splitlines():
+    for line in lines[:-1].split("\n"):
         mark, signer, encoded = line.split(" ")
         data = base64.b64decode(encoded, validate=True)
         if base64.b64encode(data).decode() != encoded or mark != "—":
@@ -145,7 +154,7 @@ def lines_of(data: bytes, problems: list[str]) -> list[tuple[int, Leaf]]:
 
 def bytes_of(line: Leaf, name: str) -> bytes | None:
     if f"damaged_{name}" in line:
-        return bytes.fromhex(line[f"damaged_{name}"])
+        return unhex(line[f"damaged_{name}"])
     return canonical(line[name]) if name in line else None
 
 
@@ -167,7 +176,56 @@ def out_of_order(indexes: list[int]) -> set[int]:
     return set(indexes) - stay
 
 
+def continues(old: tuple[int, bytes], new: tuple[int, bytes], proof: list[bytes]) -> bool:
+    """Whether a tree (size, root) has all leaves of an older one, in order (RFC 9162, 2.1.4.2)."""
+    if old[0] == new[0]:
+        return not proof and old == new
+    if old[0] == 0:
+        return not proof and old[1] == sha256(b"")
+    path = [*([] if old[0] & (old[0] - 1) else [old[1]]), *proof]
+    if not 0 < old[0] < new[0] or not path:
+        return False
+    at, last = old[0] - 1, new[0] - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    first = second = path[0]
+    for other in path[1:]:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            first, second = node(other, first), node(other, second)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            second = node(second, other)
+        at, last = at >> 1, last >> 1
+    return last == 0 and (first, second) == (old[1], new[1])
+
+
+def check_growth(data: bytes, key_text: str, notes: list[str]) -> list[str]:
+    """Check a file of `receipts prove`."""
+    try:
+        line = json.loads(data)
+        if canonical(line) != data.removesuffix(b"\n") or line["format"] != 1:
+            return ["unreadable: not in canonical form"]
+        key = read_key(key_text)
+        old, new = read_checkpoint(line["from"], key), read_checkpoint(line["to"], key)
+        proof = [unhex(one) for one in line["proof"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return [f"unreadable: {error!r}"]
+    problems = []
+    if not continues(old, new, proof):
+        problems.append(
+            f"checkpoint: the log of {new[0]} leaves does not continue that of {old[0]}"
+        )
+    if any(note not in (line["from"], line["to"]) for note in notes):
+        problems.append("checkpoint: the proof is about others than the one given")
+    return problems
+
+
 def check(data: bytes, key_text: str, notes: list[str]) -> list[str]:
+    if data.partition(b"\n")[0].endswith(b'"type":"consistency"}'):
+        return check_growth(data, key_text, notes)
     problems: list[str] = []
     lines = lines_of(data, problems)
     if not lines or lines[0][0] != 1 or lines[0][1].get("type") != "log":
@@ -231,9 +289,7 @@ def read_leaf(number: int, line: Leaf, problems: list[str]) -> Leaf:
     own, stated = sha256(b"\0" + (entry_bytes or b"")), line["hash"]
     if own.hex() != stated:
         problems.append(f"changed: leaf {index} (line {number}) is not the hash of its entry")
-    salt = bytes.fromhex(line.get("salt", ""))
-    if salt.hex() != line.get("salt", ""):
-        raise ValueError("hex has small letters")
+    salt = unhex(line.get("salt", ""))
     if entry["type"] == "receipt" and (content is not None or salt):
         commitment = sha256(b"consent-receipt commitment 1\n" + salt + (content or b""))
         if commitment.hex() != entry["commitment"]:
@@ -242,8 +298,8 @@ def read_leaf(number: int, line: Leaf, problems: list[str]) -> Leaf:
                 "logged"
             )
     return {
-        "index": index, "number": number, "entry": entry, "hashes": [own, bytes.fromhex(stated)],
-        "content": content, "proof": [bytes.fromhex(one) for one in line.get("proof", [])],
+        "index": index, "number": number, "entry": entry, "hashes": [own, unhex(stated)],
+        "content": content, "proof": [unhex(one) for one in line.get("proof", [])],
     }  # fmt: skip
 
 

@@ -15,6 +15,13 @@ import typer
 
 from consent_rules.config.load import Config
 from consent_rules.receipts.audit import AuditReport
+from consent_rules.receipts.consistency import (
+    ConsistencyError,
+    check_consistency,
+    is_consistency_proof,
+    prove_consistency,
+    read_consistency_proof,
+)
 from consent_rules.receipts.entries import ErasureReason
 from consent_rules.receipts.exchange import ExportError, audit_export, export_lines
 from consent_rules.receipts.notes import NoteError, VerifierKey, read_verifier_key
@@ -72,6 +79,8 @@ def _read(config: Path) -> tuple[ReceiptStore, Config]:
         return read_store(place.path), settings
     except ReceiptStoreError as error:
         stop(str(error), PROBLEMS)
+    except NoteError as error:
+        stop(f"{place.path}: damaged, its head names no key: {error}", PROBLEMS)
 
 
 @receipts.command()
@@ -177,7 +186,8 @@ def verify(
     exported: Annotated[
         Path | None,
         typer.Argument(
-            metavar="EXPORT", help="A file of `receipts export`, or a visitor's receipt."
+            metavar="EXPORT",
+            help="A file of `receipts export` or `receipts prove`, or a visitor's receipt.",
         ),
     ] = None,
     config: MaybeConfigOption = None,
@@ -207,7 +217,11 @@ def verify(
             report, named = audit_store(store, keys, notes), str(store.verifier)
         else:
             assert exported is not None
-            report, head = audit_export(export_lines(exported.read_bytes()), keys, notes)
+            data = exported.read_bytes()
+            if is_consistency_proof(data):
+                _verify_consistency(data, exported, keys, notes, as_json=as_json)
+                return
+            report, head = audit_export(export_lines(data), keys, notes)
             named = str(head.verifier)
     except ReceiptStoreError as error:
         stop(str(error), PROBLEMS)
@@ -218,6 +232,26 @@ def verify(
     _print_report(report, "" if keys else named, as_json=as_json)
     if not report.good:
         raise typer.Exit(PROBLEMS)
+
+
+def _verify_consistency(
+    data: bytes, path: Path, keys: list[VerifierKey], notes: list[str], *, as_json: bool
+) -> None:
+    """Check a file of `receipts prove`. Checkpoints of the caller's own must be in it."""
+    if not keys:
+        stop("a proof is only worth the key that it is checked with: give --key", USAGE)
+    try:
+        proof = read_consistency_proof(data)
+        old, new = check_consistency(proof, keys, notes)
+    except ConsistencyError as error:
+        if as_json:
+            print_json({"ok": False, "problems": [{"kind": "checkpoint", "text": str(error)}]})
+            raise typer.Exit(PROBLEMS) from error
+        stop(f"{path}: {error}", PROBLEMS)
+    if as_json:
+        print_json({"ok": True, "from": old, "to": new, "problems": []})
+        return
+    typer.echo(f"good: the log of {new} leaves continues that of {old}; none of those was changed")
 
 
 def _print_report(report: AuditReport, own_key: str, *, as_json: bool) -> None:
@@ -282,6 +316,37 @@ def erase(receipt_id: ReceiptId, config: ConfigOption, as_json: JsonOption = Fal
         print_json({"receipt": receipt_id, "leaf": index, "erasure_leaf": store.size - 1})
         return
     typer.echo(f"erased the receipt of leaf {index}; leaf {store.size - 1} says so")
+
+
+@receipts.command()
+def prove(
+    earlier: Annotated[Path, typer.Argument(help="A checkpoint that was written down.")],
+    later: Annotated[
+        Path | None, typer.Argument(help="A later one. Default: the newest of the log.")
+    ] = None,
+    *,
+    config: ConfigOption,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file.")] = None,
+) -> None:
+    """Prove that the log only grew between two checkpoints: some dozens of hashes, which `receipts
+    verify` checks. For the proof of one receipt: `receipts export --receipt ID`.
+    """
+    notes = [_text_of(path) for path in (earlier, later) if path is not None]
+    store, _ = _read(config)
+    try:
+        with store.snapshot():
+            old, new = notes if later is not None else (notes[0], store.checkpoint())
+            proof = prove_consistency(old, new, [store.verifier], store.read_hashes, store.size)
+    except (ReceiptStoreError, ConsistencyError) as error:
+        stop(str(error), PROBLEMS)
+    line = proof.to_bytes() + b"\n"
+    try:
+        if output is None:
+            _write(iter([line]), sys.stdout.buffer)
+        else:
+            output.write_bytes(line)
+    except OSError as error:
+        stop(f"{output}: cannot be written: {error.strerror}", USAGE)
 
 
 @receipts.command("checkpoint")

@@ -175,7 +175,7 @@ def audit_store(
     with store.snapshot():
         rows = list(_leaf_rows(store))
         notices = {
-            str(name): bytes(content)
+            str(name): _blob(content)
             for name, content in store.rows("SELECT hash, content FROM notice", ())
         }
         notes = [str(n) for (n,) in store.rows("SELECT note FROM checkpoint ORDER BY size", ())]
@@ -217,7 +217,8 @@ def _leaf_rows(store: ReceiptStore) -> Iterator[tuple[int, LeafRow]]:
 
 
 def _blob(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value)
+    """What a column holds, also where a damaged one holds a value of another type."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 
 
 def _maybe(value: Any) -> bytes | None:
@@ -259,7 +260,7 @@ def _tree(store: ReceiptStore, rows: Sequence[tuple[int, LeafRow]]) -> Iterator[
     for one in below:
         frontier = frontier.append(one)
     head = store.rows("SELECT size, peaks FROM log", ())
-    if [(size, bytes(peaks)) for size, peaks in head] != [
+    if [(size, _blob(peaks)) for size, peaks in head] != [
         (frontier.size, b"".join(frontier.peaks))
     ]:
         yield Tampered(Tampering.CHANGED, "the head of the log is not that of its leaves")

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 import time
@@ -143,6 +144,32 @@ def test_erased_and_still_good(config: Path, store: Path) -> None:
     assert "may have been erased" in run("receipts", "show", "receipt-3", "-c", config).stderr
     found = json.loads(run("receipts", "verify", "--config", config, "--json").stdout)
     assert (found["ok"], found["leaves"], found["receipts"], found["erased"]) == (True, 11, 9, 1)
+
+
+def test_growth_between_two_checkpoints(config: Path, store: Path, tmp_path: Path) -> None:
+    first, later, proof = tmp_path / "first", tmp_path / "later", tmp_path / "proof"
+    key = run("receipts", "key", "-c", config).stdout.strip()
+    first.write_text(run("receipts", "checkpoint", "-c", config).stdout)
+    run("receipts", "erase", "receipt-3", "-c", config)
+    later.write_text(run("receipts", "checkpoint", "-c", config).stdout)
+    assert run("receipts", "prove", first, later, "-c", config, "-o", proof).exit_code == 0
+    assert run("receipts", "prove", first, "-c", config).out == proof.read_bytes()
+    done = run("receipts", "verify", proof, "--key", key, "--checkpoint", first)
+    assert done.stdout.startswith("good: the log of 11 leaves continues that of 10")
+    found = json.loads(run("receipts", "verify", proof, "--key", key, "--json").stdout)
+    assert (found["ok"], found["from"], found["to"]) == (True, 10, 11)
+    assert "give --key" in run("receipts", "verify", proof).stderr
+    assert "earlier one first" in run("receipts", "prove", later, first, "-c", config).stderr
+
+    # A rewritten log has no proof, and the auditor's checkpoint is not in that of another.
+    other = tmp_path / "other"
+    other.write_text(first.read_text().replace("\n10\n", "\n9\n", 1))
+    done = run("receipts", "verify", proof, "--key", key, "--checkpoint", other)
+    assert (done.exit_code, "other checkpoints" in done.stderr) == (1, True)
+    with sqlite3.connect(store) as db:
+        db.execute("UPDATE leaf SET hash = ? WHERE idx = 4", (bytes(32),))
+    done = run("receipts", "prove", first, "-c", config)
+    assert (done.exit_code, "was changed since" in done.stderr) == (1, True)
 
 
 def test_mistakes(config: Path, tmp_path: Path) -> None:
