@@ -28,6 +28,7 @@ from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
+from proxy.observability.receipt_metrics import watch_log, watch_recorder
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
@@ -129,8 +130,10 @@ async def _serve_worker(
         asyncio.create_task(metrics.publish_periodically()),
         asyncio.create_task(current.watch_files()),
     ]
+    watch_recorder(metrics, lambda: current.runtime.receipts)
     if worker.index == 0:
         at_work.append(asyncio.create_task(_erase_old_receipts(current)))
+        at_work.append(asyncio.create_task(watch_log(metrics, lambda: current.runtime.receipts)))
         at_work.append(asyncio.create_task(warn_of_old_key(lambda: current.runtime)))
     worker.on_reload = current.reload
     proxy = runtime.config.proxy

@@ -87,6 +87,7 @@ class Metrics:
         self._pages: dict[tuple[str, PageRecord], int] = {}
         self._devices: dict[tuple[str, str], int] = {}
         self._watched: dict[str, Callable[[], float]] = {}
+        self._before_publish: list[Callable[[], None]] = []
 
     def begin(self, index: int) -> None:
         """Set the worker's number, and go on from the counts of its predecessor."""
@@ -134,6 +135,10 @@ class Metrics:
         """A gauge whose value is read whenever counts are published."""
         self._watched[name] = value
 
+    def on_publish(self, count: Callable[[], None]) -> None:
+        """Call a function before counts are published: for what is counted elsewhere."""
+        self._before_publish.append(count)
+
     def config_accepted(self, at: float | None = None) -> None:
         """This worker serves the config file as it was at `at` (Unix time; now if None)."""
         self.gauge("config_last_reload_successful", 1)
@@ -176,6 +181,8 @@ class Metrics:
         return {index: counts for index, counts in found if counts is not None}
 
     def _update_totals(self) -> None:
+        for update in self._before_publish:
+            update()
         count = self.count
         for (site, hundreds, cache), number in self._requests.items():
             count("requests", site, f"{hundreds}xx", cache, by=number)

@@ -46,6 +46,11 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "read.",
         (),
     ),
+    "receipts": ("Receipts of choices written, before the visitor's reply.", ()),
+    "receipt_failures": (
+        "Receipts that could not be written: their choices were refused, and nothing was opened.",
+        (),
+    ),
     "config_refusals": ("Reloads of an invalid config.", ()),
 }
 """Counters: help text, and the names of the labels."""
@@ -57,6 +62,10 @@ GAUGES: dict[str, str] = {
     "config_last_good_timestamp_seconds": "When the worker loaded the config that it serves.",
     "signing_key_due_timestamp_seconds": "When the key that signs choices has signed for "
     "preferences.rotate_days; 0 where its age is not known or not limited.",
+    "receipt_log_leaves": "Leaves of the log of receipts: receipts and erasures.",
+    "receipt_log_newest_timestamp_seconds": "When the newest receipt of the log was made, which "
+    "its newest checkpoint covers; 0 where there is none.",
+    "receipt_log_readable": "1 if the log of receipts could be read a moment ago.",
     "cache_bytes": "Bytes stored in the worker's shared cache.",
     "cache_entries": "Responses stored in the worker's shared cache.",
 }
