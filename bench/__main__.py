@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import cases, load, nginx, page, proxy, report
+from bench import cases, choices, load, nginx, page, proxy, report
 from bench.banner_sizes import banner_sizes
 from bench.compile import CompileCost, measure_generated, measure_saved
 from bench.idle import IdleCost, measure_idle
@@ -83,9 +83,13 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="consent-proxy-bench-") as name:
             pull = Load(options.seconds, options.connections)
             bench = Bench(Path(name), pull, options.rounds, result.skipped)
-            _measure(bench, options, result)
-    result.compiled = list(_compile_costs(options.pages))
-    if not options.no_peers:
+            if not options.only_choices:
+                _measure(bench, options, result)
+            if not options.only_main:
+                _measure_choices(bench, result)
+    if not options.only_choices:
+        result.compiled = list(_compile_costs(options.pages))
+    if not options.no_peers and not options.only_choices:
         result.banners = banner_sizes(result.skipped)
     report.write(result)
     if options.docs:
@@ -99,6 +103,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--full", action="store_true", help="every step of every sweep")
     parser.add_argument("--only-main", action="store_true", help="no sweeps, no idle connections")
+    parser.add_argument("--only-choices", action="store_true", help="visitors' choices alone")
     parser.add_argument(
         "--no-peers", action="store_true", help="nginx plain and consent-proxy only"
     )
@@ -195,6 +200,17 @@ def _sweep_configs(bench: Bench, root: Path, result: report.Result, *, full: boo
             with proxy.consent_proxy(own / f"r{rules}", origin.port, rules=rules) as server:
                 for request in (cases.HIT, cases.CHANGING):
                     result.sweeps += bench.sweep("rules", rules, server, request)
+
+
+def _measure_choices(bench: Bench, result: report.Result) -> None:
+    """On one worker, so that CPU time and throughput can be compared."""
+    folder = bench.folder / "choices"
+    root = folder / "root"
+    root.mkdir(parents=True)
+    with nginx.origin(folder, root) as origin:
+        for store, server in choices.proxies(folder, origin.port):
+            for found in bench.measure(server, choices.CHOICE):
+                result.choices.append(replace(found, server=store))
 
 
 def _idle(server: Server, numbers: list[int], result: report.Result) -> Iterator[IdleCost]:

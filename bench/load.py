@@ -15,8 +15,8 @@ from typing import Literal
 
 from bench.processes import Server, cpu_seconds, memory
 
-Workload = Literal["html", "changed", "static"]
-"""What may be compared: a page that stays, one that is new each time, a file."""
+Workload = Literal["html", "changed", "static", "choice"]
+"""What may be compared: a page that stays, one that is new each time, a file, a choice."""
 
 # wrk's own table rounds and changes units; its script hook gives the figures. Latency is in µs.
 _DONE = """
@@ -65,7 +65,7 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request that is sent in a loop. `kind` says which measurements may be compared; with
-    `new_urls` each has another URL.
+    `new_urls` each has another URL. With a `body` it is a POST.
     """
 
     kind: Workload
@@ -73,6 +73,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     new_urls: bool = False
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,10 @@ def _wrk(
     server: Server, request: Request, seconds: int, connections: int, folder: Path, first: int
 ) -> dict[str, int]:
     script = folder / "wrk.lua"
-    script.write_text(_DONE + (_NEW_URLS % (first, request.path) if request.new_urls else ""))
+    text = _DONE + (_NEW_URLS % (first, request.path) if request.new_urls else "")
+    if request.body:
+        text += f'wrk.method = "POST"\nwrk.body = {json.dumps(request.body)}\n'
+    script.write_text(text)
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--timeout", "10s"]
     command += ["--duration", f"{seconds}s", "--script", str(script)]
     for name, value in request.headers.items():

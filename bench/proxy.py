@@ -35,14 +35,16 @@ regime = "opt_in"
 [preferences]
 keys = "{folder}/keys/"
 
-[receipts]
-store = "sqlite:///{folder}/receipts.db"
-
 [[site]]
 name = "www"
 hosts = ["{host}"]
 upstream = "http://127.0.0.1:{origin}"
 audience = "marketing"
+"""
+
+_RECEIPTS = """
+[receipts]
+store = "{store}"
 """
 
 _TAG = """
@@ -92,14 +94,19 @@ def consent_proxy(
     workers: int = 1,
     rules: int = 0,
     stream_page_bytes: int = 262_144,
+    store: str = "sqlite:///{folder}/receipts.db",
 ) -> Iterator[Server]:
-    """`folder` is made. `rules` are vendors and tags made up, beside those of the page."""
+    """`folder` is made. `rules` are vendors and tags made up, beside those of the page. `store` is
+    that of the receipts; "" for none.
+    """
     folder.mkdir()
     port = free_port()
     text = _CONFIG.format(
         port=port, admin_port=free_port(), folder=folder, host=HOST, origin=origin_port,
         workers=workers, stream_page_bytes=stream_page_bytes,
     )  # fmt: skip
+    if store:
+        text += _RECEIPTS.format(store=store.format(folder=folder))
     text += "".join(_TAG.format(vendor=vendor) for vendor in VENDORS)
     for n in range(rules):
         category = _CATEGORIES[n % len(_CATEGORIES)]

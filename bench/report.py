@@ -49,6 +49,7 @@ class Result:
     main: list[Measurement] = field(default_factory=list)
     sweeps: list[Point] = field(default_factory=list)
     idle: list[IdleCost] = field(default_factory=list)
+    choices: list[Measurement] = field(default_factory=list)
     compiled: list[CompileCost] = field(default_factory=list)
     banners: list[BannerSize] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -122,6 +123,7 @@ def _as_json(result: Result) -> str:
             ],
             "sweeps": [{"what": p.what, "at": p.at, **asdict(p.measured)} for p in result.sweeps],
             "idle": [asdict(one) for one in result.idle],
+            "choices": [asdict(one) for one in result.choices],
             "targets": [asdict(one) for one in verdicts(result)],
             "compile": [asdict(one) for one in result.compiled],
             "banners": [asdict(one) for one in result.banners],
@@ -172,6 +174,8 @@ def _print_tables(result: Result) -> None:
     if result.idle:
         rows = [[one.server, f"{one.connections:,}", f"{one.kb:.1f}"] for one in result.idle]
         console.print(_table("Idle connections", ("server", "connections", "KB each"), rows))
+    if result.choices:
+        console.print(_table("A visitor's choice", _CHOICE_HEADINGS, _choice_rows(result)))
     if result.compiled:
         title = "Compile and render without I/O: CPU ms for 100 KB"
         console.print(_table(title, _COMPILE_HEADINGS, _compile_rows(result)))
@@ -183,7 +187,7 @@ def _print_tables(result: Result) -> None:
 def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(title=title)
     for heading in headings:
-        left = heading in {"request", "server", "target", "corpus", "banner"}
+        left = heading in {"request", "receipts", "server", "target", "corpus", "banner"}
         table.add_column(heading, justify="left" if left else "right", no_wrap=left)
     for row in rows:
         table.add_row(*row)
@@ -234,6 +238,19 @@ def _sweep_rows(result: Result, what: str) -> Iterator[list[str]]:
             ]  # fmt: skip
 
 
+_CHOICE_HEADINGS = ("receipts", "CPU µs", "choices/s", "p50 ms", "p99 ms", "errors")
+
+
+def _choice_rows(result: Result) -> list[list[str]]:
+    return [
+        [
+            one.server, f"{one.cpu_us_per_request:,.0f}", f"{one.requests_per_second:,.0f}",
+            f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}", f"{one.errors}",
+        ]
+        for one in result.choices
+    ]  # fmt: skip
+
+
 _COMPILE_HEADINGS = ("corpus", "pages", "KB", "compile", "render", "slowest to compile")
 
 
@@ -270,6 +287,9 @@ def _markdown(result: Result) -> Iterator[str]:
         yield "\nIdle connections:\n"
         rows = [[one.server, f"{one.connections:,}", f"{one.kb:.1f}"] for one in result.idle]
         yield from _markdown_table(("server", "connections", "KB each"), rows)
+    if result.choices:
+        yield "\nA visitor's choice, by where its receipt is written:\n"
+        yield from _markdown_table(_CHOICE_HEADINGS, _choice_rows(result))
     if result.banners:
         yield "\nWhat a first-time visitor loads for the banner:\n"
         yield from _markdown_table(banner_sizes.HEADINGS, banner_sizes.rows(result.banners))
@@ -280,7 +300,7 @@ def _markdown(result: Result) -> Iterator[str]:
 
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(headings)} |"
-    left = {"request", "server", "target", "banner"}
+    left = {"request", "receipts", "server", "target", "banner"}
     yield f"|{'|'.join('---' if h in left else '--:' for h in headings)}|"
     for row in rows:
         yield f"| {' | '.join(row)} |"

@@ -17,6 +17,12 @@ def refused_words(texts: Texts, preferences: str, detail: str) -> ErrorWords:
     return _words(texts, "error.refused", text, "error.choose_again", preferences)
 
 
+def not_recorded_words(texts: Texts, preferences: str) -> ErrorWords:
+    """Of a choice whose receipt could not be written."""
+    text = texts["error.not_recorded"]
+    return _words(texts, "error.refused", text, "error.choose_again", preferences)
+
+
 def _words(texts: Texts, title: str, text: str, link_text: str, link: str) -> ErrorWords:
     return ErrorWords(
         texts[title], text, texts.lang, texts.dir, texts["error.reference"], texts[link_text], link

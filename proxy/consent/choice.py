@@ -15,7 +15,7 @@ from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
 from proxy.consent.record import closing_part, record_choice
-from proxy.consent.refused import refused
+from proxy.consent.refused import not_recorded, refused
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
@@ -28,7 +28,7 @@ from proxy.cookies.preference_cookie import (
 )
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.http.access_record import CHOICE
-from proxy.http.error_pages import NOT_SAVED, default_words
+from proxy.http.error_pages import default_words
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.resolve import decision_for_preferences
 from proxy.runtime import Runtime
@@ -115,7 +115,7 @@ def _not_saved(
     """For a choice whose receipt could not be written: what it opens stays closed. What it closes
     is closed all the same, without a receipt: a refusal must not wait for a disk.
     """
-    response = refused(request, context, runtime, 503, NOT_SAVED)
+    response = not_recorded(request, context, runtime)
     if preferences is None:
         return response
     closing = closing_part(preferences, context)

@@ -6,8 +6,9 @@ import logging
 
 from aiohttp import web
 
-from proxy.banner.error_words import refused_words
+from proxy.banner.error_words import not_recorded_words, refused_words
 from proxy.banner.return_path import preferences_url
+from proxy.banner.texts import Texts
 from proxy.context import RequestContext
 from proxy.http.access_record import REQUEST_ID
 from proxy.http.error_pages import error_response
@@ -23,9 +24,26 @@ def refused(
 
     Logged at most once a minute for each site and reason: anybody can send forms.
     """
+    _log_refusal(context, runtime, status, reason)
+    texts = _texts(request, runtime)
+    words = refused_words(texts, preferences_url(runtime.prefix), "" if status == 403 else reason)
+    return error_response(request, status, request.get(REQUEST_ID, ""), words)
+
+
+def not_recorded(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.Response:
+    """The response to a choice whose receipt could not be written."""
+    _log_refusal(context, runtime, 503, "its receipt could not be written")
+    words = not_recorded_words(_texts(request, runtime), preferences_url(runtime.prefix))
+    return error_response(request, 503, request.get(REQUEST_ID, ""), words)
+
+
+def _texts(request: web.BaseRequest, runtime: Runtime) -> Texts:
+    return runtime.wording.texts_for(None, request.headers.get("Accept-Language", ""))
+
+
+def _log_refusal(context: RequestContext, runtime: Runtime, status: int, reason: str) -> None:
     if runtime.warnings.allow(f"choice {context.site.name} {reason}", context.received_at):
         shown = reason[:1].lower() + reason[1:]
         _log.warning("site %s: a choice was refused (%d): %s", context.site.name, status, shown)
-    texts = runtime.wording.texts_for(None, request.headers.get("Accept-Language", ""))
-    words = refused_words(texts, preferences_url(runtime.prefix), "" if status == 403 else reason)
-    return error_response(request, status, request.get(REQUEST_ID, ""), words)

@@ -82,13 +82,6 @@ def default_words(status: int) -> ErrorWords:
     return ErrorWords(*(_TEXTS.get(status) or _TEXTS[500 if status >= 500 else 400]))
 
 
-NOT_SAVED = (
-    "Your choice was not saved, and nothing was opened: it could not be recorded. What you turned "
-    "off is off. Please try again in a moment."
-)
-"""For a choice that could not be recorded."""
-
-
 def error_response(
     request: web.BaseRequest,
     status: int,

@@ -207,8 +207,19 @@ async def test_a_choice_without_a_receipt_opens_nothing(
     assert answer.status == 503
     assert answer.all("Set-Cookie") == []
     assert answer.one("Cache-Control") == "no-store"
-    assert b"not saved, and nothing was opened" in answer.text
+    assert b"Your choice was not saved" in answer.text
+    assert b"Nothing was opened, because your choice could not be recorded" in answer.text
     assert (b"<!doctype html>" in answer.text) is not quiet
+
+
+async def test_it_says_so_in_the_visitors_language(site: Proxied, tmp_path: Path) -> None:
+    break_store(tmp_path)
+    for language, words in (("de", "Es wurde nichts freigegeben"), ("ar", "لم يُفتح أي شيء")):
+        headers = ("Accept: text/html", f"Accept-Language: {language}")
+        answer = await post(site, {"action": "accept_all"}, *headers)
+        assert answer.status == 503
+        assert f'lang="{language}"'.encode() in answer.text
+        assert words.encode() in answer.text
 
 
 async def test_a_refusal_closes_without_a_receipt(site: Proxied, tmp_path: Path) -> None:
