@@ -29,6 +29,7 @@ from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.metrics import Metrics
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
+from proxy.receipts.forwarding import forward_periodically
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
@@ -135,6 +136,7 @@ async def _serve_worker(
         at_work.append(asyncio.create_task(_erase_old_receipts(current)))
         at_work.append(asyncio.create_task(watch_log(metrics, lambda: current.runtime.receipts)))
         at_work.append(asyncio.create_task(warn_of_old_key(lambda: current.runtime)))
+        at_work.append(asyncio.create_task(forward_periodically(lambda: current.runtime.receipts)))
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(

@@ -462,9 +462,11 @@ class Receipts(Table):
 
     store: Annotated[StoreUrl, FROM_ENVIRONMENT] = "sqlite:///var/receipts.db"
     """Where receipts are stored: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"."""
+    outbox: Annotated[Text, FROM_ENVIRONMENT] = "var/outbox.db"
+    """With a postgresql:// store: the file of this node in which receipts wait for the database."""
     log_key: Annotated[MaybeFile, FROM_ENVIRONMENT] = ""
-    """File of the Ed25519 private key that signs the log of receipts. Empty: beside the store. The
-    first one is made with the store."""
+    """File of the Ed25519 private key that signs the log of receipts. Empty: beside the store, or
+    beside the outbox. The first one is made with the log."""
     keep_days: Annotated[StrictInt, Field(ge=1, le=36_500)] = 1095
     """Days that a receipt is stored."""
 
@@ -679,7 +681,7 @@ class Config(Table):
     @property
     def writes_receipts(self) -> bool:
         """Whether a receipt is written for each choice: where the file has a [receipts] table."""
-        return "receipts" in self.model_fields_set and self.receipts.store.startswith("sqlite:")
+        return "receipts" in self.model_fields_set
 
 
 class IncludedTables(Table):

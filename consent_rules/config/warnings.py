@@ -46,7 +46,6 @@ def lint(
     """
     yield from _proxy(config)
     yield from _policy(config)
-    yield from _receipts(config)
     yield from _theme(config)
     yield from _sites(config, catalogue)
     yield from _tags(config, vendors, today)
@@ -119,15 +118,6 @@ def _policy(config: Config) -> Iterator[Problem]:
             ("policy", "region_from"),
             "a rule names a part of a country, but only the country is known; "
             'add region_header = "CF-Region-Code" or what your proxy calls it',
-        )
-
-
-def _receipts(config: Config) -> Iterator[Problem]:
-    if "receipts" in config.model_fields_set and not config.writes_receipts:
-        yield _warning(
-            ("receipts", "store"),
-            "store: this version writes receipts to SQLite only, so none is written; use "
-            '"sqlite:///var/receipts.db"',
         )
 
 

@@ -74,7 +74,10 @@ class Tampered:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What an audit found. `proven_size` is that of the largest checkpoint the leaves add up to."""
+    """What an audit found. `proven_size` is that of the largest checkpoint the leaves add up to.
+    `late` are receipts that a node entered more than `CLOCK_SKEW_SECONDS` after the choice, and
+    `latest` is by how many seconds at most.
+    """
 
     problems: tuple[Tampered, ...]
     size: int
@@ -82,6 +85,8 @@ class AuditReport:
     erased: int
     checkpoints: int
     proven_size: int
+    late: int = 0
+    latest: int = 0
 
     @property
     def good(self) -> bool:
@@ -93,6 +98,8 @@ class _Findings:
     """Problems so far, and the leaves that they explain."""
 
     problems: list[Tampered] = field(default_factory=list)
+    delays: list[int] = field(default_factory=list)
+    """Seconds between choice and entry, of receipts that were entered late."""
 
     def add(self, kind: Tampering, text: str, first: int = 0, end: int | None = None) -> None:
         self.problems.append(Tampered(kind, text, first, first + 1 if end is None else end))
@@ -139,7 +146,14 @@ def audit(
     receipts = sum(leaf.row.content is not None for leaf in leaves.values())
     is_receipt = sum(isinstance(leaf.entry, ReceiptEntry) for leaf in leaves.values())
     return AuditReport(
-        tuple(found.problems), len(leaves), receipts, is_receipt - receipts, len(signed), proven
+        tuple(found.problems),
+        len(leaves),
+        receipts,
+        is_receipt - receipts,
+        len(signed),
+        proven,
+        len(found.delays),
+        max(found.delays, default=0),
     )
 
 
@@ -268,6 +282,10 @@ def _check_content(
             text = f"leaf {index} ({leaf.row.where}) is not the hash of its entry"
             found.add(Tampering.CHANGED, text, index)
         made_at = _check_leaf(index, leaf, erased, notices, found)
+        if isinstance(leaf.entry, ReceiptEntry) and leaf.entry.entered is not None:
+            if made_at is not None:
+                _check_delay(index, leaf, made_at, leaf.entry.entered, found)
+            made_at = leaf.entry.entered
         if made_at is not None and made_at < last - CLOCK_SKEW_SECONDS:
             text = (
                 f"leaf {index} ({leaf.row.where}) is dated {timestamp(made_at)}, the receipt "
@@ -275,6 +293,18 @@ def _check_content(
             )
             found.add(Tampering.BACK_DATED, text, index)
         last = last if made_at is None else made_at
+
+
+def _check_delay(index: int, leaf: _Leaf, made_at: int, entered: int, found: _Findings) -> None:
+    """Compare the time of a choice with that of its entry."""
+    if made_at > entered + CLOCK_SKEW_SECONDS:
+        text = (
+            f"the receipt of leaf {index} ({leaf.row.where}) is dated {timestamp(made_at)}, and "
+            f"was entered before, at {timestamp(entered)}: its node's clock was wrong"
+        )
+        found.add(Tampering.BACK_DATED, text, index)
+    elif made_at < entered - CLOCK_SKEW_SECONDS:
+        found.delays.append(entered - made_at)
 
 
 def _check_leaf(

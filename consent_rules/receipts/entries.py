@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from consent_rules.receipts.canonical import CanonicalError, canonical, read_canonical
+from consent_rules.receipts.canonical import CanonicalError, Json, canonical, read_canonical
 from consent_rules.receipts.receipt import seconds, timestamp
 
 SALT_BYTES = 32
@@ -32,10 +32,13 @@ class ErasureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptEntry:
-    """A receipt was made: the commitment to its content."""
+    """A receipt was made: the commitment to its content. `entered` is when the entry was made, in a
+    log of several nodes: a node that could not reach it enters its receipts later.
+    """
 
     index: int
     commitment: bytes
+    entered: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,14 @@ def commitment(content: bytes, salt: bytes) -> bytes:
 def entry_bytes(entry: Entry) -> bytes:
     """The bytes of an entry, whose hash is the leaf."""
     if isinstance(entry, ReceiptEntry):
-        return canonical(
-            {"type": "receipt", "index": entry.index, "commitment": entry.commitment.hex()}
-        )
+        value: dict[str, Json] = {
+            "type": "receipt",
+            "index": entry.index,
+            "commitment": entry.commitment.hex(),
+        }
+        if entry.entered is not None:
+            value["entered"] = timestamp(entry.entered)
+        return canonical(value)
     return canonical(
         {
             "type": "erasure",
@@ -92,7 +100,8 @@ def read_entry(data: bytes) -> Entry:
 def _entry(value: dict[str, Any]) -> Entry:
     index = _index(value["index"])
     if value["type"] == "receipt":
-        return ReceiptEntry(index, bytes.fromhex(value["commitment"]))
+        entered = seconds(value["entered"]) if "entered" in value else None
+        return ReceiptEntry(index, bytes.fromhex(value["commitment"]), entered)
     if value["type"] == "erasure":
         erased = tuple((_index(first), _index(end)) for first, end in value["erased"])
         reason = ErasureReason(value["reason"])

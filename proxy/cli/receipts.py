@@ -37,6 +37,7 @@ from proxy.cli.options import (
 )
 from proxy.config.file import folder_of
 from proxy.receipts.errors import ReceiptStoreError
+from proxy.receipts.opening import open_place, read_place
 from proxy.receipts.place import StorePlace, store_place
 from proxy.receipts.reading import (
     Selection,
@@ -45,7 +46,7 @@ from proxy.receipts.reading import (
     export_jsonl,
     export_jsonld,
 )
-from proxy.receipts.store import ReceiptStore, open_store, read_store
+from proxy.receipts.store import ReceiptStore
 
 receipts = typer.Typer(
     name="receipts", help="The receipts of visitors' choices, and the log that proves them.",
@@ -76,7 +77,7 @@ def _place(config: Path) -> tuple[StorePlace, Config]:
 def _read(config: Path) -> tuple[ReceiptStore, Config]:
     place, settings = _place(config)
     try:
-        return read_store(place.path), settings
+        return read_place(place), settings
     except ReceiptStoreError as error:
         stop(str(error), PROBLEMS)
     except NoteError as error:
@@ -305,8 +306,8 @@ def erase(receipt_id: ReceiptId, config: ConfigOption, as_json: JsonOption = Fal
     """Erase the content of a receipt. Its leaf stays, and the log says that it was erased."""
     place, _ = _place(config)
     try:
-        read_store(place.path).close()  # where there is no store, none is made
-        store = open_store(place.path, place.key, place.origin)
+        read_place(place).close()  # where there is no store, none is made
+        store = open_place(place)
         index = store.erase(receipt_id, ErasureReason.OPERATOR, int(time.time()))
     except ReceiptStoreError as error:
         stop(str(error), PROBLEMS)

@@ -36,10 +36,9 @@ async def stored_receipt_id(context: RequestContext, runtime: Runtime) -> str:
     if not receipt_id or runtime.receipts is None:
         return ""
     try:
-        found = await runtime.receipts.call(lambda store: store.find(receipt_id))
+        return receipt_id if await runtime.receipts.holds(receipt_id) else ""
     except ReceiptStoreError:
         return ""
-    return "" if found is None else receipt_id
 
 
 async def receipt_endpoint(
@@ -99,7 +98,7 @@ async def _erase(
         return error_response(request, 400)
     receipt_id, now = own_receipt_id(context), int(context.received_at)
     if receipt_id:
-        await recorder.call(lambda store: store.erase(receipt_id, ErasureReason.VISITOR, now))
+        await recorder.erase(receipt_id, ErasureReason.VISITOR, now)
     there = safe_return_to(next(iter(form.get("return_to", ())), None))
     location = preferences_url(runtime.prefix, there, erased=True)
     return web.Response(status=303, headers={"Location": location, **NO_STORE})

@@ -18,8 +18,8 @@ different trees of one size has proven itself wrong.
 _RIGHTS = "let the proxy's user write to the file and its folder"
 _CAUSES = {
     "SQLITE_FULL": "the disk is full; make room, nothing else is to be done",
-    "SQLITE_NOTADB": "not a SQLite database, or a damaged one; " + NEW_LOG,
-    "SQLITE_CORRUPT": "the file is damaged; " + NEW_LOG,
+    "SQLITE_NOTADB": "not a SQLite database, or a damaged one; {way_on}",
+    "SQLITE_CORRUPT": "the file is damaged; {way_on}",
     "SQLITE_BUSY": "another program holds the file locked; end it",
     "SQLITE_LOCKED": "another program holds the file locked; end it",
     "SQLITE_READONLY": "it cannot be written; " + _RIGHTS,
@@ -29,9 +29,17 @@ _CAUSES = {
 }
 
 
-def store_error(path: Path, error: sqlite3.Error) -> ReceiptStoreError:
-    """The error for a failure of SQLite."""
+def store_error(path: Path, error: sqlite3.Error, way_on: str = NEW_LOG) -> ReceiptStoreError:
+    """The error for a failure of SQLite. `way_on` is what to do with a damaged file."""
     name = getattr(error, "sqlite_errorname", "") or ""
     # Extended codes, such as SQLITE_IOERR_WRITE, begin with the primary one.
     cause = next((text for known, text in _CAUSES.items() if name.startswith(known)), str(error))
-    return ReceiptStoreError(f"{path}: {cause}")
+    return ReceiptStoreError(f"{path}: {cause.replace('{way_on}', way_on)}")
+
+
+def not_made(path: Path, error: OSError, setting: str = "store") -> ReceiptStoreError:
+    """The error for a file that cannot be made. `setting` is the one that names it."""
+    return ReceiptStoreError(
+        f"{path}: cannot be made or written ({error.strerror}); create the folder, let the proxy's "
+        f"user write to it and to the file, or set receipts.{setting}"
+    )

@@ -62,7 +62,7 @@ class Selection:
             parts.append(("site = ?", self.site))
         if self.receipt_id:
             parts.append(("id = ?", self.receipt_id))
-        return " AND ".join(text for text, _ in parts) or "1", [value for _, value in parts]
+        return " AND ".join(text for text, _ in parts) or "1 = 1", [value for _, value in parts]
 
 
 def selected(store: ReceiptStore, selection: Selection) -> Iterator[tuple[int, bytes, bytes]]:
@@ -283,6 +283,5 @@ def _tree(store: ReceiptStore, rows: Sequence[tuple[int, LeafRow]]) -> Iterator[
 
 
 def _pages(store: ReceiptStore) -> Iterator[Tampered]:
-    found = [str(row[0]) for row in store.rows("PRAGMA integrity_check(10)", ())]
-    if found != ["ok"]:
+    if found := store.storage.damages():
         yield Tampered(Tampering.UNREADABLE, f"the file is damaged: {'; '.join(found)[:300]}")

@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from functools import partial
 
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.recorder import Recorder
-from proxy.receipts.store import ReceiptStore
 
 _log = logging.getLogger("consent_proxy.receipts")
 
@@ -19,16 +17,12 @@ _PROGRESS_EVERY = 20
 """Transactions between two lines of the log."""
 
 
-def _erase_before(made_at: int, now: int, store: ReceiptStore) -> int:
-    return store.erase_before(made_at, now)
-
-
 async def erase_old(recorder: Recorder, keep_days: int, now: int) -> int:
     """Erase what is older; how many receipts. A choice that arrives meanwhile waits for one
     transaction, not for all. Raises ReceiptStoreError.
     """
     erased = transactions = 0
-    while count := await recorder.call(partial(_erase_before, now - keep_days * 86_400, now)):
+    while count := await recorder.erase_before(now - keep_days * 86_400, now):
         erased += count
         transactions += 1
         if transactions % _PROGRESS_EVERY == 0:

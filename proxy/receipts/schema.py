@@ -48,23 +48,28 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> bool:
+    """As `check_file`, of a store."""
+    return check_file(connection, path, _APPLICATION_ID, VERSION)
+
+
+def check_file(
+    connection: sqlite3.Connection, path: Path, application_id: int, newest: int
+) -> bool:
     """Whether the file has our tables; False for one that is empty. Raises ReceiptStoreError for
     tables of another program or of a newer version.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application == _APPLICATION_ID:
-        if version > VERSION:
+    if application == application_id:
+        if version > newest:
             raise ReceiptStoreError(
                 f"{path}: written by a newer version of consent-proxy (tables of version "
-                f"{version}; this one knows {VERSION}); run that version, or name another store"
+                f"{version}; this one knows {newest}); run that version, or name another store"
             )
         return True
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or version or tables:
-        raise ReceiptStoreError(
-            f"{path}: a database of another program; name another file in receipts.store"
-        )
+        raise ReceiptStoreError(f"{path}: a database of another program; name another file")
     return False
 
 

@@ -1,32 +1,35 @@
-"""A log of receipts in a SQLite file.
+"""A log of receipts in a database.
 
 A receipt, its leaf and the checkpoint over it are written in one transaction, which is on the disk
-before it returns. SQLite's write lock makes one writer at a time the sequencer, among all workers
-of a node. No thread but the one that opened a store may use it.
+before it returns. One writer at a time is the sequencer. No thread but the one that opened a store
+may use it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consent_rules.receipts.audit import CLOCK_SKEW_SECONDS
 from consent_rules.receipts.checkpoints import Checkpoint, sign_checkpoint
 from consent_rules.receipts.entries import (
     SALT_BYTES,
+    Entry,
+    EntryError,
     ErasureEntry,
     ErasureReason,
     ReceiptEntry,
     commitment,
     entry_bytes,
+    read_entry,
 )
 from consent_rules.receipts.merkle import (
     HASH_BYTES,
@@ -42,9 +45,11 @@ from consent_rules.receipts.merkle import (
 from consent_rules.receipts.notes import VerifierKey, read_verifier_key, verifier_key
 from consent_rules.receipts.receipt import Receipt
 from consent_rules.receipts.tiles import Tile
-from proxy.receipts.errors import NEW_LOG, ReceiptStoreError, store_error
+from proxy.receipts.errors import ReceiptStoreError, not_made, store_error
 from proxy.receipts.log_key import make_log_key, read_log_key
 from proxy.receipts.schema import check_version, connect, create_tables
+from proxy.receipts.sqlite_storage import SqliteStorage
+from proxy.receipts.storage import Row, Storage
 
 _ERASED_AT_ONCE = 1000
 """Receipts that one entry of the log and one transaction erase: choices wait for no more."""
@@ -70,108 +75,147 @@ class Proof:
     checkpoint: str
 
 
-class ReceiptStore:
-    """An open store. Every method raises ReceiptStoreError where the file cannot be used."""
+@dataclass(frozen=True, slots=True)
+class LoggedReceipt:
+    """A receipt's content, and what is copied from it into columns, for searches."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, key: Ed25519PrivateKey | None
-    ) -> None:
-        """Of a file with our tables. Without a key it can be read only."""
-        self.path = path
-        self._file = _file_number(path)
-        self._db = connection
+    receipt_id: str
+    made_at: int
+    site: str
+    notice: str
+    content: bytes
+
+
+class ReceiptStore:
+    """An open store. Every method raises ReceiptStoreError where the database cannot be used."""
+
+    def __init__(self, storage: Storage, key: Ed25519PrivateKey | None) -> None:
+        """Of a database with our tables and a log. Without a key it can be read only."""
+        self.storage = storage
+        self.name = storage.name
         self._key = key
-        with self._errors():
-            row = connection.execute("SELECT origin, verifier FROM log").fetchone()
+        row = self._one("SELECT origin, verifier FROM log")
         if row is None:
-            raise ReceiptStoreError(f"{path}: damaged, its log has no head; {NEW_LOG}")
+            raise ReceiptStoreError(
+                f"{self.name}: damaged, its log has no head; {self.storage.way_on}"
+            )
         self.origin: str = row[0]
         self.verifier: VerifierKey = read_verifier_key(row[1])
         if key is not None and verifier_key(self.origin, key) != self.verifier:
             raise ReceiptStoreError(
-                f"{path}: its log is signed by the key {self.verifier.key_id.hex()}, the key file "
-                "has another; put back that key, or "
-                f"{NEW_LOG}"
+                f"{self.name}: its log is signed by the key {self.verifier.key_id.hex()}, the key "
+                "file has another; put back that key, or "
+                f"{self.storage.way_on}"
             )
 
     def close(self) -> None:
-        self._db.close()
+        self.storage.close()
+
+    def abort(self) -> None:
+        """As `Storage.abort`."""
+        self.storage.abort()
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the open file is still the one at `path`: what is written to a file that was
-        removed is lost.
-        """
-        return self._file == _file_number(self.path)
+        """As `Storage.is_in_place`."""
+        return self.storage.is_in_place
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise store_error(self.path, error) from error
+    def _damaged(self, what: str) -> ReceiptStoreError:
+        return ReceiptStoreError(f"{self.name}: damaged, {what}; {self.storage.way_on}")
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # a full disk has rolled it back already
-                    self._db.execute("ROLLBACK")
-                raise
+    def _one(self, statement: str, values: Sequence[object] = ()) -> Row | None:
+        """The first row of a query."""
+        return next(iter(self.storage.fetch(statement, values)), None)
 
     # --- Writing
 
-    def append(self, receipts: Sequence[tuple[Receipt, bytes]]) -> list[int]:
-        """Write receipts with the notices that their hashes name; their indexes.
+    def append(self, receipts: Sequence[tuple[Receipt, bytes]]) -> None:
+        """Write receipts with the notices that their hashes name.
 
         All are written, or none. One whose id is there already is not written again.
         """
-        with self._transaction():
-            head = self._frontier()
-            indexes = []
-            for receipt, notice in receipts:
-                known = self._db.execute(
-                    "SELECT idx FROM receipt WHERE id = ?", (receipt.receipt_id,)
-                ).fetchone()
-                if known is not None:
-                    indexes.append(int(known[0]))
-                    continue
-                indexes.append(head.size)
-                head = self._append_receipt(head, receipt, notice)
-            self._set_frontier(head)
-        return indexes
+        with self.storage.writing():
+            self.append_within(
+                [
+                    LoggedReceipt(one.receipt_id, one.made_at, one.site, one.notice, one.content)
+                    for one, _ in receipts
+                ]
+            )
+            notices = {one.notice: (one.notice, notice) for one, notice in receipts if one.notice}
+            self.add_notices(list(notices.values()))
 
-    def _append_receipt(self, head: Frontier, receipt: Receipt, notice: bytes) -> Frontier:
-        index, content, salt = head.size, receipt.content, secrets.token_bytes(SALT_BYTES)
-        if receipt.notice:
-            self._db.execute("INSERT OR IGNORE INTO notice VALUES (?, ?)", (receipt.notice, notice))
-        self._db.execute(
-            "INSERT INTO receipt VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                index, receipt.receipt_id, receipt.made_at, receipt.site, receipt.notice, salt,
-                content,
-            ),
-        )  # fmt: skip
-        return self._append_leaf(head, ReceiptEntry(index, commitment(content, salt)))
+    def add_notices(self, notices: Sequence[tuple[str, bytes]]) -> None:
+        """Write notices by their hashes, within a transaction of the caller's."""
+        if notices:
+            self.storage.run_many(
+                "INSERT INTO notice VALUES (?, ?) ON CONFLICT DO NOTHING", notices
+            )
 
-    def _append_leaf(self, head: Frontier, entry: ReceiptEntry | ErasureEntry) -> Frontier:
-        data = entry_bytes(entry)
-        after = head.append(leaf_hash(data))
-        leaf = (head.size, data, leaf_hash(data))
-        self._db.execute("INSERT INTO leaf VALUES (?, ?, ?)", leaf)
-        self._complete_tiles(after.size)
-        # Each leaf has a checkpoint: so `verify` names the one that was changed.
-        note = sign_checkpoint(Checkpoint(self.origin, after.size, after.root), self._signing_key())
-        self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (after.size, note))
-        return after
+    def append_within(self, receipts: Sequence[LoggedReceipt]) -> None:
+        """Append to the log, within a transaction of the caller's, whose notices it writes."""
+        by_id = {one.receipt_id: one for one in receipts}
+        for (known,) in self._rows_of(list(by_id), "SELECT id FROM receipt WHERE id IN"):
+            del by_id[known]
+        head = self._frontier()
+        entered = self._entry_time()
+        rows: list[Sequence[object]] = []
+        entries: list[Entry] = []
+        for index, one in enumerate(by_id.values(), head.size):
+            salt = secrets.token_bytes(SALT_BYTES)
+            entries.append(ReceiptEntry(index, commitment(one.content, salt), entered))
+            rows.append(
+                (
+                    index, one.receipt_id, one.made_at, one.site, one.notice, salt, one.content
+                )
+            )  # fmt: skip
+        if rows:
+            self.storage.run_many("INSERT INTO receipt VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._append_leaves(head, entries)
+
+    def _rows_of(self, ids: Sequence[str], statement: str) -> list[Row]:
+        """The rows of a query of several ids."""
+        if not ids:
+            return []
+        marks = ", ".join("?" * len(ids))
+        return self.storage.fetch(f"{statement} ({marks})", ids)
+
+    def _entry_time(self) -> int | None:
+        """When the next entries are made: not before the last one, unless the clock was set."""
+        now = self.storage.entry_time()
+        last = self._one("SELECT entry FROM leaf ORDER BY idx DESC LIMIT 1")
+        if now is None or last is None:
+            return now
+        try:
+            entry = read_entry(bytes(last[0]))
+        except EntryError as error:
+            raise ReceiptStoreError(
+                f"{self.name}: damaged, {error}; {self.storage.way_on}"
+            ) from error
+        before = entry.entered if isinstance(entry, ReceiptEntry) else entry.made_at
+        return now if before is None or before > now + CLOCK_SKEW_SECONDS else max(now, before)
+
+    def _append_leaves(self, head: Frontier, entries: Sequence[Entry]) -> None:
+        leaves: list[Sequence[object]] = []
+        notes: list[Sequence[object]] = []
+        for entry in entries:
+            data = entry_bytes(entry)
+            leaves.append((head.size, data, leaf_hash(data)))
+            head = head.append(leaf_hash(data))
+            # Each leaf has a checkpoint: so `verify` names the one that was changed.
+            checkpoint = Checkpoint(self.origin, head.size, head.root)
+            notes.append((head.size, sign_checkpoint(checkpoint, self._signing_key())))
+            if head.size % TILE_WIDTH == 0:
+                self.storage.run_many("INSERT INTO leaf VALUES (?, ?, ?)", leaves)
+                leaves.clear()
+                self._complete_tiles(head.size)
+        if leaves:
+            self.storage.run_many("INSERT INTO leaf VALUES (?, ?, ?)", leaves)
+        self.storage.run_many("INSERT INTO checkpoint VALUES (?, ?)", notes)
+        self.storage.run("UPDATE log SET size = ?, peaks = ?", (head.size, b"".join(head.peaks)))
 
     def _signing_key(self) -> Ed25519PrivateKey:
         if self._key is None:
-            raise ReceiptStoreError(f"{self.path}: opened without the log's key, to be read only")
+            raise ReceiptStoreError(f"{self.name}: opened without the log's key, to be read only")
         return self._key
 
     def _complete_tiles(self, size: int) -> None:
@@ -182,76 +226,63 @@ class ReceiptStore:
             hashes = self.read_hashes(level, (size - 1) * TILE_WIDTH, TILE_WIDTH)
             level += 1
             node = (level, size - 1, root_of(hashes))
-            self._db.execute("INSERT INTO node VALUES (?, ?, ?)", node)
+            self.storage.run("INSERT INTO node VALUES (?, ?, ?)", node)
 
     def erase(self, receipt_id: str, reason: ErasureReason, now: int) -> int | None:
         """Erase a receipt's content; its leaf stays, and another says that it was erased. Its
         index; None where there is no such receipt.
         """
-        with self._transaction():
-            found = self._db.execute(
-                "SELECT idx FROM receipt WHERE id = ?", (receipt_id,)
-            ).fetchone()
-            if found is None:
-                return None
-            self._erase([int(found[0])], reason, now)
-        self._forget_erased()
-        return int(found[0])
+        with self.storage.writing():
+            found = self.erase_within([receipt_id], reason, now)
+        if found:
+            self.storage.forget_erased()
+        return found.get(receipt_id)
+
+    def erase_within(self, ids: Sequence[str], reason: ErasureReason, now: int) -> dict[str, int]:
+        """As `erase`, within a transaction of the caller's: the index of each that was there."""
+        rows = self._rows_of(ids, "SELECT id, idx FROM receipt WHERE id IN")
+        if rows:
+            self._erase(sorted(int(index) for _, index in rows), reason, now)
+        return {str(receipt_id): int(index) for receipt_id, index in rows}
 
     def erase_before(self, made_at: int, now: int) -> int:
         """Erase the oldest receipts made before a time, a transaction full of them; how many."""
-        with self._transaction():
-            rows = self._db.execute(
+        with self.storage.writing():
+            rows = self.storage.fetch(
                 "SELECT idx FROM receipt WHERE made_at < ? ORDER BY made_at LIMIT ?",
                 (made_at, _ERASED_AT_ONCE),
-            ).fetchall()
+            )
             if rows:
                 self._erase(sorted(int(row[0]) for row in rows), ErasureReason.RETENTION, now)
         if rows:
-            self._forget_erased()
+            self.storage.forget_erased()
         return len(rows)
 
     def _erase(self, indexes: Sequence[int], reason: ErasureReason, now: int) -> None:
-        self._db.executemany("DELETE FROM receipt WHERE idx = ?", [(index,) for index in indexes])
-        head = self._frontier()
-        entry = ErasureEntry(head.size, tuple(_ranges(indexes)), reason, now)
-        self._set_frontier(self._append_leaf(head, entry))
-
-    def _forget_erased(self) -> None:
-        """Take what was erased out of the write-ahead log too."""
-        with self._errors():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.storage.run_many("DELETE FROM receipt WHERE idx = ?", [(one,) for one in indexes])
+        head, entered = self._frontier(), self._entry_time()
+        ranges = tuple(_ranges(indexes))
+        entry = ErasureEntry(head.size, ranges, reason, now if entered is None else entered)
+        self._append_leaves(head, [entry])
 
     def _frontier(self) -> Frontier:
-        row = self._db.execute("SELECT size, peaks FROM log").fetchone()
+        row = self._one("SELECT size, peaks FROM log")
         size, peaks = (0, b"x") if row is None else row
         found = tuple(peaks[i : i + HASH_BYTES] for i in range(0, len(peaks), HASH_BYTES))
         if len(found) != int(size).bit_count() or len(peaks) % HASH_BYTES:
-            raise ReceiptStoreError(
-                f"{self.path}: damaged, its tree does not fit its size; {NEW_LOG}"
-            )
+            raise self._damaged("its tree does not fit its size")
         return Frontier(size, found)
-
-    def _set_frontier(self, head: Frontier) -> None:
-        self._db.execute("UPDATE log SET size = ?, peaks = ?", (head.size, b"".join(head.peaks)))
 
     # --- Reading
 
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """Everything that is read within is of one moment."""
-        with self._errors():
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._db.execute("COMMIT")
+        return self.storage.snapshot()
 
     @property
     def size(self) -> int:
         """The number of leaves."""
-        with self._errors():
-            return self._frontier().size
+        return self._frontier().size
 
     def read_hashes(self, level: int, first: int, count: int) -> list[bytes]:
         """`merkle.ReadHashes` of this store."""
@@ -260,11 +291,10 @@ class ReceiptStore:
             if level
             else "SELECT hash FROM leaf WHERE ? = 0 AND idx >= ? AND idx < ? ORDER BY idx"
         )
-        with self._errors():
-            rows = self._db.execute(statement, (level, first, first + count)).fetchall()
+        rows = self.storage.fetch(statement, (level, first, first + count))
         if len(rows) != count:
             raise ReceiptStoreError(
-                f"{self.path}: leaves are missing; `consent-proxy receipts verify` says which"
+                f"{self.name}: leaves are missing; `consent-proxy receipts verify` says which"
             )
         return [bytes(row[0]) for row in rows]
 
@@ -276,7 +306,7 @@ class ReceiptStore:
                 return None
             if tile.level is not None:
                 return b"".join(self.read_hashes(level, first, tile.width))
-            entries = self.rows(
+            entries = self.storage.fetch(
                 "SELECT entry FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx",
                 (first, first + tile.width),
             )
@@ -284,19 +314,13 @@ class ReceiptStore:
 
     def checkpoint(self) -> str:
         """The newest checkpoint, a signed note."""
-        with self._errors():
-            row = self._db.execute(
-                "SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1"
-            ).fetchone()
+        row = self._one("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
         if row is not None:
             return str(row[0])
         return sign_checkpoint(Checkpoint(self.origin, 0, Frontier().root), self._signing_key())
 
     def find(self, receipt_id: str) -> StoredReceipt | None:
-        with self._errors():
-            row = self._db.execute(
-                "SELECT idx, id, salt, content FROM receipt WHERE id = ?", (receipt_id,)
-            ).fetchone()
+        row = self._one("SELECT idx, id, salt, content FROM receipt WHERE id = ?", (receipt_id,))
         return None if row is None else StoredReceipt(*row)
 
     def prove(self, receipt_id: str) -> Proof | None:
@@ -306,21 +330,19 @@ class ReceiptStore:
             if stored is None:
                 return None
             note, size = self.checkpoint(), self._frontier().size
-            (entry,) = self._db.execute(
+            ((entry,),) = self.storage.fetch(
                 "SELECT entry FROM leaf WHERE idx = ?", (stored.index,)
-            ).fetchone()
+            )
             path = proof_of(inclusion_ranges(stored.index, size), self.read_hashes)
         return Proof(stored, bytes(entry), tuple(path), note)
 
-    def rows(self, statement: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Sequence[object]) -> Iterator[Row]:
         """The rows of a query."""
-        with self._errors():
-            yield from self._db.execute(statement, values)
+        return self.storage.stream(statement, values)
 
     def notice(self, name: str) -> bytes | None:
         """The notice with this hash."""
-        with self._errors():
-            row = self._db.execute("SELECT content FROM notice WHERE hash = ?", (name,)).fetchone()
+        row = self._one("SELECT content FROM notice WHERE hash = ?", (name,))
         return None if row is None else bytes(row[0])
 
     def check_head(self) -> None:
@@ -332,8 +354,8 @@ class ReceiptStore:
             peaks = [range_hash(*peak, self.read_hashes) for peak in frontier_ranges(head.size)]
         if peaks != list(head.peaks):
             raise ReceiptStoreError(
-                f"{self.path}: its tree is not that of its leaves; `consent-proxy receipts verify` "
-                f"says which were changed. Then {NEW_LOG}"
+                f"{self.name}: its tree is not that of its leaves; `consent-proxy receipts verify` "
+                f"says which were changed. Then {self.storage.way_on}"
             )
 
 
@@ -363,9 +385,9 @@ def open_store(path: Path, key_path: Path, origin: str) -> ReceiptStore:
         if not path.exists() and not key_path.exists():
             make_log_key(key_path)
     except OSError as error:
-        raise _not_made(path, error) from error
+        raise not_made(path, error) from error
     if path.is_dir():
-        raise _not_made(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+        raise not_made(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     if not key_path.exists():
         raise ReceiptStoreError(
             f"{key_path}: the key that signs the log is missing; put it back. If it is lost, "
@@ -377,13 +399,13 @@ def open_store(path: Path, key_path: Path, origin: str) -> ReceiptStore:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         connection = connect(path)
     except OSError as error:
-        raise _not_made(path, error) from error
+        raise not_made(path, error) from error
     except sqlite3.Error as error:
         raise store_error(path, error) from error
     try:
         name = f"{origin}/{secrets.token_hex(4)}"
         _make_tables(connection, path, name, str(verifier_key(name, key)))
-        store = ReceiptStore(path, connection, key)
+        store = ReceiptStore(SqliteStorage(path, connection), key)
         store.check_head()
     except sqlite3.Error as error:
         connection.close()
@@ -392,21 +414,6 @@ def open_store(path: Path, key_path: Path, origin: str) -> ReceiptStore:
         connection.close()
         raise
     return store
-
-
-def _file_number(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _not_made(path: Path, error: OSError) -> ReceiptStoreError:
-    return ReceiptStoreError(
-        f"{path}: cannot be made or written ({error.strerror}); create the folder, let the proxy's "
-        "user write to it and to the file, or set receipts.store"
-    )
 
 
 def _make_tables(connection: sqlite3.Connection, path: Path, origin: str, verifier: str) -> None:
@@ -440,4 +447,4 @@ def read_store(path: Path) -> ReceiptStore:
 def _opened(path: Path, connection: sqlite3.Connection) -> ReceiptStore:
     if not check_version(connection, path):
         raise ReceiptStoreError(f"{path}: the store is empty; no receipt was written")
-    return ReceiptStore(path, connection, None)
+    return ReceiptStore(SqliteStorage(path, connection), None)

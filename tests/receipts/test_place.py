@@ -33,9 +33,33 @@ def test_the_place(tmp_path: Path, table: str, path: str, key: str) -> None:
     assert found == StorePlace(tmp_path / path, tmp_path / key, origin)
 
 
-@pytest.mark.parametrize("table", ["", '[receipts]\nstore = "postgresql://db/receipts"'])
-def test_no_place(tmp_path: Path, table: str) -> None:
-    assert store_place(config(table), tmp_path) is None
+@pytest.mark.parametrize(
+    ("table", "path", "key"),
+    [
+        ("", "var/outbox.db", "var/receipts.pem"),
+        ('outbox = "a/b.db"', "a/b.db", "a/receipts.pem"),
+        ('outbox = "/srv/b.db"\nlog_key = "k.pem"', "/srv/b.db", "k.pem"),
+    ],
+)
+def test_the_place_of_a_database(tmp_path: Path, table: str, path: str, key: str) -> None:
+    url = "postgresql://consent:s3cret@db/consent"
+    found = store_place(config(f'[receipts]\nstore = "{url}"\n{table}'), tmp_path)
+    origin = "www.example.com/.consent/log"
+    assert found == StorePlace(tmp_path / path, tmp_path / key, origin, url)
+    assert "s3cret" not in repr(found)
+
+
+def test_no_place(tmp_path: Path) -> None:
+    assert store_place(config(""), tmp_path) is None
+
+
+def test_a_database_without_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    place = StorePlace(tmp_path / "a.db", tmp_path / "a.pem", "log", "postgresql://me:pw@db/a")
+    with pytest.raises(
+        ReceiptStoreError, match=r"db/a: .* pip install 'consent-proxy\[postgres\]'"
+    ):
+        check_place(place, writable=False)
 
 
 def test_what_can_be_made(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from consent_rules.receipts.entries import ErasureReason
 from consent_rules.receipts.merkle import leaf_hash, root_of, verify_inclusion
 from consent_rules.receipts.receipt import read_receipt
 from proxy.receipts.errors import ReceiptStoreError
+from proxy.receipts.sqlite_storage import SqliteStorage
 from proxy.receipts.store import ReceiptStore, open_store, read_store
 from tests.support.processes import ROOT
 from tests.support.receipt_logs import NOTICE, NOTICE_HASH, ORIGIN, receipt
@@ -31,7 +32,15 @@ def opened(folder: Path) -> ReceiptStore:
 
 
 def write(store: ReceiptStore, *numbers: int) -> list[int]:
-    return store.append([(receipt(number), NOTICE) for number in numbers])
+    """Write receipts; their indexes."""
+    store.append([(receipt(number), NOTICE) for number in numbers])
+    found = [store.find(f"receipt-{number}") for number in numbers]
+    return [one.index for one in found if one is not None]
+
+
+def connection_of(store: ReceiptStore) -> sqlite3.Connection:
+    assert isinstance(store.storage, SqliteStorage)
+    return store.storage.connection
 
 
 def test_a_receipt_is_there_with_its_proof(tmp_path: Path) -> None:
@@ -267,7 +276,7 @@ def test_a_store_that_was_never_written(tmp_path: Path) -> None:
 def test_a_full_disk(tmp_path: Path) -> None:
     store = opened(tmp_path)
     write(store, *range(3))
-    db = store._db
+    db = connection_of(store)
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(ReceiptStoreError, match="the disk is full"):
@@ -279,7 +288,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def test_a_locked_file(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    store._db.execute("PRAGMA busy_timeout = 50")
+    connection_of(store).execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(tmp_path / "receipts.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(ReceiptStoreError, match="another program holds the file locked"):
