@@ -86,20 +86,20 @@ def read_libraries(tables: Iterable[LibraryTable], folder: Path, prefix: str) ->
 def read_library(library: Library, folder: Path) -> bytes:
     """The bytes of a library. Raises LibraryFileError."""
     path = folder / file_name(library.integrity)
-    url = f"https://{library.key}"
+    url = library.key
     try:
         body = path.read_bytes()
     except FileNotFoundError:
         raise LibraryFileError(
             f"{path}: there is no such file, which is {url}; get it with `consent-proxy library "
-            f'add "{url}"`, or copy the folder from where that was done'
+            "restore`, or copy the folder from where it was added"
         ) from None
     except OSError as error:
         raise LibraryFileError(f"{path}: cannot be read ({error.strerror})") from error
     if not matches(body, library.integrity):
         raise LibraryFileError(
-            f"{path}: its content is not that of its name (now {file_hash(body)}): it was changed "
-            f'or cut short. Take it away and get it again with `consent-proxy library add "{url}"`'
+            f"{path}: its content is not that of its name (it has {file_hash(body)}): it was "
+            f"changed or cut short; get {url} again with `consent-proxy library restore`"
         )
     return body
 

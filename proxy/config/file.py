@@ -45,10 +45,14 @@ def read_config(path: Path, *, today: datetime.date) -> tuple[LoadedConfig, str]
 
 
 class ConfigFile:
-    """One reading of a config file. Which files were read is recorded even where reading failed."""
+    """One reading of a config file. Which files were read is recorded even where reading failed.
 
-    def __init__(self, path: Path) -> None:
+    `needs_libraries`: whether a missing file of a [[library]] is a problem.
+    """
+
+    def __init__(self, path: Path, *, needs_libraries: bool = True) -> None:
         self.path = path
+        self._needs_libraries = needs_libraries
         self._included = IncludedFiles(path)
         self._content = b""
         self._referenced_files: dict[Path, Stamp] = {}
@@ -74,7 +78,7 @@ class ConfigFile:
             *_region_file(loaded, folder),
             *self._keys(loaded, folder),
             *_receipts(loaded, folder),
-            *_libraries(loaded, folder),
+            *(_libraries(loaded, folder) if self._needs_libraries else ()),
         ]
         if problems:
             raise ConfigError(problems, str(self.path))

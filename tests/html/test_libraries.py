@@ -54,7 +54,8 @@ def shown(page: str, *is_open: str, everything: bool = False) -> str:
         # A sheet that is not served as it came has another hash.
         (
             f'<link integrity="{HASH}" rel=stylesheet href="{SHEET}">',
-            f'<link integrity="sha384-changed" rel=stylesheet href="{AT}/cdn.test/css/all.css?v=5">',
+            '<link integrity="sha384-changed" rel=stylesheet '
+            f'href="{AT}/cdn.test/css/all.css?v=5">',
         ),
         (
             f'<link rel=preload as=script href="{JQUERY}">',
@@ -135,6 +136,8 @@ def test_a_page_of_many_readings_reaches_nobody_else() -> None:
 
 
 def test_gates_and_owners_know_no_third_party() -> None:
-    page = compile_page(f"<!doctype html><script src={JQUERY}></script>".encode(), UTF8, URL, SERVING)
+    page = compile_page(
+        f"<!doctype html><script src={JQUERY}></script>".encode(), UTF8, URL, SERVING
+    )
     assert not page.owners
     assert [gate.needs for gate in page.gates] == [frozenset()]
