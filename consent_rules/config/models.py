@@ -408,7 +408,7 @@ class Proxy(Table):
     """Whether responses carry a Cache-Status header (RFC 9211)."""
     discovered: Annotated[MaybeFile, FROM_ENVIRONMENT] = "var/discovered.db"
     """File that counts what was closed for want of an approval. Empty: nothing is counted."""
-    libraries: Annotated[Text, FROM_ENVIRONMENT] = "libraries/"
+    libraries: Text = "libraries/"
     """Folder of the files of [[library]], each named by its hash."""
     upstream_connect_timeout: Seconds = 5.0
     """Seconds to wait for a connection to an upstream."""

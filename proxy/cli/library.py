@@ -82,6 +82,7 @@ def add(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be added, and write nothing.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fetch files once, with what their style sheets name, and add them to the config by hash."""
     edit = read_for_change(config)
@@ -93,8 +94,11 @@ def add(
     if len(wanted) > 1 and (file is not None or integrity):
         stop("--file and --integrity are for one address", USAGE)
     tables, bodies = _tables(wanted, edit.loaded.config, file, integrity)
-    if not tables:
+    if not tables and not as_json:
         typer.echo("all of them are in the config already; nothing to do")
+        return
+    if not tables:
+        print_json([])
         return
     text = edit.text(edit.path)
     try:
@@ -102,11 +106,14 @@ def add(
             text = with_table(text, "library", _values(table))
     except UneditableError as error:
         stop(f"{edit.path}: {error}", PROBLEMS)
-    if dry_run:
+    if not dry_run:
+        _write(edit, text, tables, bodies)
+    if as_json:
+        print_json([{"url": one.url, "integrity": one.integrity} for one in tables])
+    elif dry_run:
         typer.echo("\n".join(f"{one.url}\n  {one.integrity}" for one in tables))
-        return
-    _write(edit, text, tables, bodies)
-    typer.echo(f"added {_counted(tables)}: served from the site's own address on every page")
+    else:
+        typer.echo(f"added {_counted(tables)}: served from the site's own address on every page")
 
 
 def _write(
@@ -125,7 +132,7 @@ def _write(
 
 
 @libraries.command("restore")
-def restore(config: ConfigOption = CONFIG_FILE) -> None:
+def restore(config: ConfigOption = CONFIG_FILE, as_json: JsonOption = False) -> None:
     """Fetch again what the folder of libraries lacks. Only the content that the config names is
     taken.
     """
@@ -155,7 +162,10 @@ def restore(config: ConfigOption = CONFIG_FILE) -> None:
             stop(str(error), PROBLEMS)
         except OSError as error:
             stop(f"{folder}: cannot be written: {error.strerror}", PROBLEMS)
-    typer.echo(f"{fetched} fetched, {len(settings.libraries)} there")
+    if as_json:
+        print_json({"fetched": fetched, "there": len(settings.libraries)})
+    else:
+        typer.echo(f"{fetched} fetched, {len(settings.libraries)} there")
 
 
 @libraries.command("list")
