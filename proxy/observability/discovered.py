@@ -318,8 +318,8 @@ def as_config(found: Discovery, today: datetime.date, host: str = "") -> str:
     command = library_command(found, host)
     if command and may_be_library(found):
         lines += [
-            "# files that the site may serve itself (a library, fonts)? then:",
-            f"# {command}",
+            "# public files, which the site may serve itself (a library, fonts)? then run:",
+            f"#   {command}",
         ]
     if not found.owner:
         lines += [
