@@ -64,7 +64,7 @@ def fetch(url: str) -> Fetched:
             missing = getattr(reply, "length", 0)
     except urllib.error.HTTPError as error:
         with error:
-            raise NotFetchedError(_refusal(url, error)) from error
+            raise NotFetchedError(_rejection(url, error)) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise NotFetchedError(
             f"{url}: no response ({error}). Where this machine may not ask it, save the file "
@@ -78,7 +78,7 @@ def fetch(url: str) -> Fetched:
     return Fetched(url, body, media_type if media_type in LIBRARY_TYPES else "")
 
 
-def _refusal(url: str, error: urllib.error.HTTPError) -> str:
+def _rejection(url: str, error: urllib.error.HTTPError) -> str:
     there = error.headers.get("Location", "")
     if 300 <= error.code < 400 and there:
         return (
