@@ -20,6 +20,7 @@ from consent_rules.catalogue.load import catalogue
 from consent_rules.config.build_rules import build_rules
 from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme, theme_of
+from consent_rules.matching.libraries import Libraries
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.gpp import GppApproach
 from consent_rules.vendors import Vendor
@@ -44,6 +45,7 @@ from proxy.html import Boundary, Page
 from proxy.html.patch import PageTemplate
 from proxy.http.device_class import DeviceClasses
 from proxy.http.untrusted_proxies import UntrustedProxies
+from proxy.libraries import LibraryFiles, read_libraries
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.reported_hosts import ReportedHosts
@@ -108,6 +110,7 @@ class Runtime:
     fast_path: FastPath | None
     receipts: Recorder | None
     """Writes the receipts of choices; None where the config asks for none."""
+    libraries: LibraryFiles
 
     @property
     def includes_gpp(self) -> bool:
@@ -136,14 +139,20 @@ def build_runtime(
     `keys` returns the signing keys; it is called once all else is valid, as it may create the first
     one. `before` is the previous runtime: its cache is reused while the sites are the same.
     `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError,
-    RegionFileError or ReceiptStoreError; then nothing has changed.
+    RegionFileError, LibraryFileError or ReceiptStoreError; then nothing has changed.
     """
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
         cookies = CookieIndex(rules.vendors.values())
     database = config.policy.region_from.database
     region_file = RegionFile(folder / database) if database else None
-    sites = {site.name: _site_runtime(site, config, rules, cookies) for site in rules.sites}
+    libraries = read_libraries(
+        config.libraries, folder / config.proxy.libraries, config.proxy.prefix
+    )
+    sites = {
+        site.name: _site_runtime(site, config, rules, cookies, libraries.listed)
+        for site in rules.sites
+    }
     theme = theme_of(vars(config.theme))
     recorder = _recorder(config, folder, before)
     ring = keys()
@@ -184,14 +193,15 @@ def build_runtime(
         cache=cache,
         fast_path=_fast_path(config, cache, region_file, devices),
         receipts=recorder,
+        libraries=libraries,
     )
 
 
 def _site_runtime(
-    site: SiteRules, config: Config, rules: Rules, cookies: CookieIndex
+    site: SiteRules, config: Config, rules: Rules, cookies: CookieIndex, libraries: Libraries
 ) -> SiteRuntime:
     prefix, upstream = config.proxy.prefix, URL(site.upstream)
-    boundary = site_boundary(site, config, rules)
+    boundary = site_boundary(site, config, rules, libraries)
     regions = config.policy.region_from
     return SiteRuntime(
         rules=site,

@@ -40,7 +40,13 @@ from consent_rules.config.values import (
     normal_vendor_path,
     plain_text,
 )
-from consent_rules.matching.script_hashes import normal_inline_hash, normal_integrity
+from consent_rules.matching.libraries import LIBRARY_TYPES
+from consent_rules.matching.script_hashes import (
+    normal_file_hash,
+    normal_inline_hash,
+    normal_integrity,
+)
+from consent_rules.matching.urls import schemeless
 from consent_rules.signals.gpp import GppApproach
 from consent_rules.signals.tag_signals import SIGNALS
 from consent_rules.vendors import BaaOffer
@@ -223,6 +229,24 @@ def _web_url(text: str) -> str:
     return url
 
 
+def _library_url(text: str) -> str:
+    url = _web_url(text)
+    key = schemeless(url, url)
+    if not key or "@" in key.partition("/")[0]:
+        raise ValueError(f"{quoted(text)} is no address of a file")
+    return url.partition("#")[0]
+
+
+def _library_type(text: str) -> str:
+    name = text.strip().lower()
+    if name not in LIBRARY_TYPES:
+        raise ValueError(
+            f"{quoted(text)} is no type that a library can have; there are "
+            f"{', '.join(quoted(one) for one in sorted(LIBRARY_TYPES))}"
+        )
+    return name
+
+
 def _policy_url(text: str) -> str:
     url = plain_text(text)
     # Two slashes lead to another host: "//privacy" is hardly ever meant.
@@ -323,6 +347,9 @@ SiteName = Annotated[StrictStr, AfterValidator(_site_name)]
 Inline = Annotated[StrictStr, AfterValidator(_inline)]
 Integrity = Annotated[StrictStr, AfterValidator(normal_integrity)]
 InlineHash = Annotated[StrictStr, AfterValidator(normal_inline_hash)]
+FileHash = Annotated[StrictStr, AfterValidator(normal_file_hash)]
+LibraryUrl = Annotated[StrictStr, AfterValidator(_library_url)]
+LibraryType = Annotated[StrictStr, AfterValidator(_library_type)]
 Prefix = Annotated[StrictStr, AfterValidator(_prefix)]
 WebUrl = Annotated[StrictStr, AfterValidator(_web_url)]
 SignalName = Annotated[StrictStr, AfterValidator(_signal)]
@@ -381,6 +408,8 @@ class Proxy(Table):
     """Whether responses carry a Cache-Status header (RFC 9211)."""
     discovered: Annotated[MaybeFile, FROM_ENVIRONMENT] = "var/discovered.db"
     """File that counts what was closed for want of an approval. Empty: nothing is counted."""
+    libraries: Text = "libraries/"
+    """Folder of the files of [[library]], each named by its hash."""
     upstream_connect_timeout: Seconds = 5.0
     """Seconds to wait for a connection to an upstream."""
     upstream_timeout: Seconds = 60.0
@@ -600,6 +629,19 @@ class Tag(Table):
         return tuple(page[1:] for page in self.pages if page.startswith("!"))
 
 
+class LibraryTable(Table):
+    """A file of another host, such as jQuery or a font, that the proxy serves from the site's own
+    address: on every page, patient pages included, and nobody else learns of the visit."""
+
+    url: Annotated[LibraryUrl, Field(examples=["https://code.jquery.com/jquery-3.7.1.min.js"])]
+    """Its address, as pages and style sheets name it, with its query."""
+    integrity: Annotated[FileHash, Field(examples=[f"sha384-{'A' * 64}"])]
+    """Its hash. The file is in the folder `libraries` of [proxy]; one with another content is never
+    served."""
+    type: LibraryType | None = None
+    """Its media type, such as "text/css". Left out: by the name in its address (".js")."""
+
+
 class CookieTable(Table):
     """One cookie in the cookie declaration."""
 
@@ -677,6 +719,8 @@ class Config(Table):
     """What marketing adds, one [[tag]] each."""
     vendors: Annotated[tuple[VendorTable, ...], Field(validation_alias="vendor")] = ()
     """Vendors that the catalogue does not know, one [[vendor]] each."""
+    libraries: Annotated[tuple[LibraryTable, ...], Field(validation_alias="library")] = ()
+    """Files of other hosts that the proxy serves itself, one [[library]] each."""
 
     @property
     def writes_receipts(self) -> bool:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from consent_rules.config.model_paths import toml_key
 from consent_rules.config.models import (
     Config,
+    LibraryTable,
     PreferenceStore,
     Proxy,
     RegionRule,
@@ -63,6 +64,7 @@ class PartialTables:
     sites: tuple[PartialTable, ...]
     tags: tuple[PartialTable, ...]
     vendors: tuple[PartialTable, ...]
+    libraries: tuple[PartialTable, ...]
 
 
 def whole_tables(config: Config) -> PartialTables:
@@ -75,6 +77,7 @@ def whole_tables(config: Config) -> PartialTables:
         sites=_whole(("site",), Site, config.sites),
         tags=_whole(("tag",), Tag, config.tags),
         vendors=_whole(("vendor",), VendorTable, config.vendors),
+        libraries=_whole(("library",), LibraryTable, config.libraries),
     )
 
 
@@ -96,6 +99,7 @@ def partial_tables(data: Mapping[str, Any]) -> PartialTables:
         sites=_valid_tables(("site",), Site, data.get("site")),
         tags=_valid_tables(("tag",), Tag, data.get("tag")),
         vendors=_valid_tables(("vendor",), VendorTable, data.get("vendor")),
+        libraries=_valid_tables(("library",), LibraryTable, data.get("library")),
     )
 
 

@@ -288,8 +288,8 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
                 f"the tag {quoted(tag.vendor)}: until a visitor allows "
                 f"{category_words(vendor.category)}, pages are without what {vendor.name} serves "
                 "of them (style sheets, fonts, scripts or images). Serve these files from the site "
-                "itself; else, for what the pages cannot do without, write a [[vendor]] with this "
-                'id and category = "necessary"',
+                "itself (public ones with `consent-proxy library add`); else, for what the pages "
+                'cannot do without, write a [[vendor]] with this id and category = "necessary"',
             )
     yield from _closed_for_patients(config, vendors)
     yield from _without_agreement(config, vendors)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import ada_url
-
 from consent_rules.matching.script_hashes import inline_hash
+from consent_rules.matching.urls import schemeless
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class ScriptPins:
 
     def integrity_of(self, url: str, base: str) -> str:
         """The required integrity of a script; "" where it is not pinned."""
-        return self.scripts.get(_address(url, base), "")
+        return self.scripts.get(schemeless(url, base), "")
 
     def changed(self, vendor: str, script: str) -> str:
         """The hash of an inline script that is not pinned; "" where it may run."""
@@ -46,19 +45,10 @@ def script_pins(
     """
     attributes: dict[str, list[str]] = {}
     for url, integrity in scripts:
-        attributes.setdefault(_address(url, url), []).append(integrity)
+        attributes.setdefault(schemeless(url, url), []).append(integrity)
     hashes: dict[str, frozenset[str]] = {}
     for vendor, more in inline:
         hashes[vendor] = hashes.get(vendor, frozenset()) | set(more)
     return ScriptPins(
         {url: " ".join(dict.fromkeys(found)) for url, found in attributes.items()}, hashes
     )
-
-
-def _address(url: str, base: str) -> str:
-    """Host, path and query: a page may name a script by either scheme."""
-    try:
-        href = ada_url.URL(url, base=base).href
-    except ValueError:
-        return ""
-    return href.partition("#")[0].partition("//")[2]

@@ -33,6 +33,25 @@ def normal_inline_hash(text: str) -> str:
     return found
 
 
+def normal_file_hash(text: str) -> str:
+    """The one hash of a file: `sha256-`, `sha384-` or `sha512-...`. Raises ValueError."""
+    found = normal_integrity(text)
+    if " " in found:
+        raise ValueError("one hash only: the file has one content")
+    return found
+
+
+def matches(content: bytes, integrity: str) -> bool:
+    """Whether bytes have the one hash that an integrity names."""
+    return file_hash(content, integrity.partition("-")[0]) == integrity
+
+
+def file_hash(content: bytes, name: str = "sha384") -> str:
+    """The hash of a file, as an integrity attribute has it. `name`: sha256, sha384 or sha512."""
+    digest = hashlib.new(name, content).digest()
+    return f"{name}-{base64.b64encode(digest).decode('ascii')}"
+
+
 def inline_hash(script: str) -> str:
     """The CSP hash of an inline script's text, of its UTF-8 (CSP 3, 6.7.3.3)."""
     return sha256_source(script.encode("utf-8", "replace"))

@@ -111,6 +111,17 @@ def is_dns_name(host: str) -> bool:
     return len(host) <= MAX_HOST_LENGTH and max(map(len, host.split("."))) <= MAX_LABEL_LENGTH
 
 
+def schemeless(url: str, base: str) -> str:
+    """Host, path and query of a URL, as a browser writes them: a page may name a file by either
+    scheme. "" for one that is invalid.
+    """
+    try:
+        href = ada_url.URL(url, base=base).href
+    except ValueError:
+        return ""
+    return href.partition("#")[0].partition("//")[2]
+
+
 def request_target(url: str, base: str | None) -> str:
     """The path and query of a browser's request for a URL; "/" where there is none."""
     wrapped = _WRAPPERS.match(strip_url(url))

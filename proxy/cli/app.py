@@ -12,6 +12,7 @@ from proxy.cli.check import check, diff, schema
 from proxy.cli.discovered import discovered
 from proxy.cli.import_config import import_config
 from proxy.cli.keys import keys
+from proxy.cli.library import libraries
 from proxy.cli.page import explain, rewrite
 from proxy.cli.receipts import receipts
 from proxy.cli.run import purge, run
@@ -51,6 +52,7 @@ app.command()(diff)
 app.add_typer(tags)
 app.add_typer(keys)
 app.add_typer(receipts)
+app.add_typer(libraries)
 app.command()(rewrite)
 app.command()(explain)
 app.command()(schema)

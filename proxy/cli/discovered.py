@@ -22,7 +22,7 @@ from proxy.cli.options import (
 )
 from proxy.config.file import folder_of
 from proxy.observability.discovered import as_config, read_discovered
-from proxy.review.observe_report import as_text, report
+from proxy.review.observe_report import as_text, own_host, report
 
 
 def discovered(
@@ -52,6 +52,8 @@ def discovered(
     elif as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=2))
     elif found:
-        typer.echo("\n\n".join(as_config(one, today()) for one in found))
+        hosts = {one.name: own_host(one) for one in loaded.config.sites}
+        shown = (as_config(one, today(), hosts.get(one.site, "")) for one in found)
+        typer.echo("\n\n".join(shown))
     else:
         typer.echo("nothing yet")

@@ -140,7 +140,7 @@ def explain(
     if not url:
         stop("name a page's address, or a site with --site", USAGE)
     request, known = _request(config, url, preferences, gpc, region)
-    body, found_type, marks = _page_body(request, html)
+    body, found_type, marks = page_body(request, html)
     try:
         source = source_of(body, content_type or found_type)
     except UndecodableError as error:
@@ -175,7 +175,7 @@ def explain(
             )
 
 
-def _page_body(request: PreviewRequest, html: Path | None) -> tuple[bytes, str, list[str]]:
+def page_body(request: PreviewRequest, html: Path | None) -> tuple[bytes, str, list[str]]:
     """Bytes, Content-Type and the origin's audience marks."""
     if html is not None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from consent_rules.config.load import (
@@ -23,6 +24,7 @@ from proxy.cookies.preference_cookie import KeyFileError
 from proxy.cookies.signing_keys import key_files, revoked_files
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile, RegionFileError
+from proxy.libraries import LibraryFileError, file_name, libraries_in, read_library
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.place import check_place, store_place
 
@@ -43,10 +45,14 @@ def read_config(path: Path, *, today: datetime.date) -> tuple[LoadedConfig, str]
 
 
 class ConfigFile:
-    """One reading of a config file. Which files were read is recorded even where reading failed."""
+    """One reading of a config file. Which files were read is recorded even where reading failed.
 
-    def __init__(self, path: Path) -> None:
+    `needs_libraries`: whether a missing file of a [[library]] is a problem.
+    """
+
+    def __init__(self, path: Path, *, needs_libraries: bool = True) -> None:
         self.path = path
+        self._needs_libraries = needs_libraries
         self._included = IncludedFiles(path)
         self._content = b""
         self._referenced_files: dict[Path, Stamp] = {}
@@ -72,6 +78,7 @@ class ConfigFile:
             *_region_file(loaded, folder),
             *self._keys(loaded, folder),
             *_receipts(loaded, folder),
+            *(_libraries(loaded, folder) if self._needs_libraries else ()),
         ]
         if problems:
             raise ConfigError(problems, str(self.path))
@@ -132,6 +139,16 @@ class ConfigFile:
         return found.digest()
 
 
+def _libraries(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem]:
+    config = loaded.config
+    listed = libraries_in(config.libraries, config.proxy.prefix)
+    for number, (_, one) in enumerate(listed.by_key.items()):
+        try:
+            read_library(one, folder / config.proxy.libraries)
+        except LibraryFileError as error:
+            yield _located(loaded, ("library", number, "url"), error)
+
+
 def _receipts(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     place = store_place(loaded.config, folder)
     try:
@@ -143,11 +160,13 @@ def _receipts(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
 
 
 def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
-    """The files that a config refers to: signing keys and the region database."""
+    """The files that a config refers to: signing keys, libraries and the region database."""
     source = key_source(config.preferences, folder)
     found: list[Path] = []
     if source.is_folder:
         found = [source.folder, *key_files(source.folder), *revoked_files(source.folder)]
+    libraries = folder / config.proxy.libraries
+    found += (libraries / file_name(one.integrity) for one in config.libraries)
     if config.policy.region_from.database is not None:
         found.append(folder / config.policy.region_from.database)
     return {path: stamp_of(path) for path in found}
@@ -164,7 +183,9 @@ def _region_file(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     return []
 
 
-def _located(loaded: LoadedConfig, path: tuple[str, ...], error: Exception | str) -> LocatedProblem:
+def _located(
+    loaded: LoadedConfig, path: tuple[str | int, ...], error: Exception | str
+) -> LocatedProblem:
     spot = loaded.places.value(path)
     return LocatedProblem(spot.line, spot.column, f"{path[-1]}: {error}", file=spot.file)
 

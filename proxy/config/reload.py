@@ -20,13 +20,21 @@ from proxy.config.watcher import watch
 from proxy.cookies.key_sources import key_source, read_ring, revoked_now
 from proxy.cookies.preference_cookie import KeyFileError
 from proxy.geoip import RegionFileError
+from proxy.libraries import LibraryFileError
 from proxy.observability.metrics import Metrics
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.runtime import Runtime, build_runtime
 
 _log = logging.getLogger("consent_proxy.config")
 
-NOT_STARTED = (KeyFileError, RegionFileError, ReceiptStoreError, OSError, ValueError)
+NOT_STARTED = (
+    KeyFileError,
+    RegionFileError,
+    LibraryFileError,
+    ReceiptStoreError,
+    OSError,
+    ValueError,
+)
 """Why a config without problems may still not be served."""
 
 

@@ -1,4 +1,4 @@
-"""Route the reserved prefix: preferences, choice, state, keys, reports."""
+"""Route the reserved prefix: preferences, choice, state, keys, reports, libraries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from proxy.banner.presenters import decision_key, site_vendors
 from proxy.banner.return_path import preferences_url
 from proxy.cache.conditional import opaque_tag, tags_in
 from proxy.consent.choice import choice_endpoint
+from proxy.consent.library import library_endpoint
 from proxy.consent.preferences import declaration_endpoint, preferences_endpoint
 from proxy.consent.receipt import checkpoint_endpoint, receipt_endpoint
 from proxy.consent.replies import (
@@ -62,6 +63,10 @@ async def answer(
         if request.method == "POST":
             return await report_endpoint(request, context, runtime)
         return method_not_allowed(request, "POST")
+    if name.startswith("/lib/"):
+        if reading:
+            return await library_endpoint(request, runtime)
+        return method_not_allowed(request, "GET, HEAD")
     if name not in {"/state", "/jwks.json", "/declaration", "/declaration.json", _CHECKPOINT}:
         return error_response(request, 404)
     if not reading:

@@ -142,7 +142,9 @@ def own_endpoints(authority: str, prefix: str) -> str:
     return f"{authority}{_quoted_path(prefix)}/"
 
 
-def endpoints_amendment(hosts: Iterable[str], prefix: str) -> Callable[[str], str]:
+def endpoints_amendment(
+    hosts: Iterable[str], prefix: str, libraries: frozenset[str] = frozenset()
+) -> Callable[[str], str]:
     """A function that lets a policy which a page sets by <meta> reach our endpoints, and changes
     nothing else: our inline code stands before it. The page is the same for all of the site's
     `hosts`, at whatever port.
@@ -151,19 +153,28 @@ def endpoints_amendment(hosts: Iterable[str], prefix: str) -> Callable[[str], st
         amend,
         assets=NO_ASSETS,
         endpoints=tuple(dict.fromkeys(own_endpoints(f"{host}:*", prefix) for host in hosts)),
+        libraries=libraries,
     )
 
 
-def amend(policy: str, assets: OwnAssets, endpoints: Sequence[str]) -> str:
+def amend(
+    policy: str,
+    assets: OwnAssets,
+    endpoints: Sequence[str],
+    libraries: frozenset[str] = frozenset(),
+) -> str:
     """The origin's policy, with our own markup allowed and nothing else changed.
 
-    `endpoints` are the sources of what our forms and script talk to. A policy is left as it is
-    where it allows inline code anyway: a hash there would switch `'unsafe-inline'` off.
+    `endpoints` are the sources of what our forms and script talk to; `libraries` the hosts whose
+    files come from there, which are allowed where their hosts are. A policy is left as it is where
+    it allows inline code anyway: a hash there would switch `'unsafe-inline'` off.
     """
-    return ", ".join(_amend_one(one, assets, endpoints) for one in policy.split(","))
+    return ", ".join(_amend_one(one, assets, endpoints, libraries) for one in policy.split(","))
 
 
-def _amend_one(policy: str, assets: OwnAssets, endpoints: Sequence[str]) -> str:
+def _amend_one(
+    policy: str, assets: OwnAssets, endpoints: Sequence[str], libraries: frozenset[str]
+) -> str:
     directives: dict[str, list[str]] = {}
     passed_over: list[str] = []
     for part in policy.split(";"):
@@ -181,6 +192,8 @@ def _amend_one(policy: str, assets: OwnAssets, endpoints: Sequence[str]) -> str:
     _allow_inline(directives, ("style-src-elem", "style-src", "default-src"), assets.styles)
     _allow_own(directives, ("form-action",), endpoints)
     _allow_own(directives, ("connect-src", "default-src"), endpoints)
+    if libraries:
+        _allow_libraries(directives, libraries, endpoints)
     if directives == given:
         return policy.strip(_ASCII_BLANKS)
     return "; ".join([*(" ".join((name, *v)) for name, v in directives.items()), *passed_over])
@@ -219,3 +232,31 @@ def _allow_own(
         return
     allowed = [v for v in values if v.lower() != "'none'"]
     directives[names[0]] = [*allowed, *added]
+
+
+_LIBRARY_DIRECTIVES = (
+    "default-src", "script-src", "script-src-elem", "style-src", "style-src-elem", "font-src",
+    "img-src",
+)  # fmt: skip
+_SOURCE_HOST = re.compile(r"(?:https?://)?(\*\.)?([a-z0-9.-]+)", re.I)
+
+
+def _allow_libraries(
+    directives: dict[str, list[str]], hosts: frozenset[str], endpoints: Sequence[str]
+) -> None:
+    """Where a directive allows the host of a library, it allows that library's own address."""
+    for name in _LIBRARY_DIRECTIVES:
+        values = directives.get(name, [])
+        named = any(_names_one_of(value, hosts) for value in values)
+        if not named or "'self'" in values or "*" in values:
+            continue
+        added = [one if one == "'self'" else f"{one}lib/" for one in endpoints]
+        directives[name] = [*values, *(one for one in added if one not in values)]
+
+
+def _names_one_of(source: str, hosts: frozenset[str]) -> bool:
+    found = _SOURCE_HOST.match(source)
+    if found is None:
+        return False
+    host = found[2].lower()
+    return any(one == host or (found[1] and one.endswith(f".{host}")) for one in hosts)

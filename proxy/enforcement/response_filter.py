@@ -217,9 +217,11 @@ def _amend_origin_policies(
     if own is NO_ASSETS:
         return
     endpoints = (own_endpoints(context.authority, site.prefix),)
+    libraries = site.boundary.libraries.hosts
     for name in (CSP, CSP_REPORT_ONLY):
         if name in headers:
-            replace_values(headers, name, [amend(v, own, endpoints) for v in headers.getall(name)])
+            values = [amend(v, own, endpoints, libraries) for v in headers.getall(name)]
+            replace_values(headers, name, values)
 
 
 def _limit_caching(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from consent_rules.config.load import Config
 from consent_rules.decision import Decision
+from consent_rules.matching.libraries import Libraries
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor
 from proxy.cookies.vendor_cookies import CookieIndex
@@ -40,7 +41,7 @@ class SiteEnforcement:
     consent_header: bool
 
 
-def site_boundary(site: SiteRules, config: Config, rules: Rules) -> Boundary:
+def site_boundary(site: SiteRules, config: Config, rules: Rules, libraries: Libraries) -> Boundary:
     """A site's boundary, by the config and the catalogue."""
     prefix = config.proxy.prefix
     hosts = next(one.hosts for one in config.sites if one.name == site.name)
@@ -49,7 +50,8 @@ def site_boundary(site: SiteRules, config: Config, rules: Rules) -> Boundary:
         index=rules.index,
         preferences_url=f"{prefix}/preferences",
         pins=site.pins,
-        amend_policy=endpoints_amendment(hosts, prefix),
+        amend_policy=endpoints_amendment(hosts, prefix, libraries.hosts),
+        libraries=libraries,
     )
 
 

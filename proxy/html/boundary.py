@@ -14,6 +14,7 @@ import ada_url
 from cachetools import LRUCache
 
 from consent_rules.matching.hosts import HostSet
+from consent_rules.matching.libraries import NO_LIBRARIES, Libraries
 from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import ResolvedUrl, origin_of, resolve
 from consent_rules.matching.vendor_index import VendorIndex
@@ -71,7 +72,7 @@ class Boundary:
 
     `own` are the hosts that are the site itself; `preferences_url` is where a closed form leads;
     `amend_policy` makes of a policy that a page sets by <meta> one that lets our forms work, or
-    gives it back as it is.
+    gives it back as it is; `libraries` are files of others that the site serves itself.
     """
 
     own: HostSet
@@ -79,6 +80,7 @@ class Boundary:
     preferences_url: str = "/.consent/preferences"
     pins: ScriptPins = NO_PINS
     amend_policy: Callable[[str], str] = str
+    libraries: Libraries = NO_LIBRARIES
     _judged: LRUCache[bytes, tuple[str, ...]] = field(
         default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
     )
@@ -180,6 +182,8 @@ class OwnedResource:
     code_span: tuple[int, int] = (0, 0)
     code: str = ""
     """The text of an inline script."""
+    own_address: str = ""
+    """Where the site serves it itself, for a library."""
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ from textwrap import shorten
 from typing import Any
 from urllib.parse import quote
 
+import ada_url
+
 from proxy.html.boundary import CompileContext, is_url_text
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
@@ -157,6 +159,55 @@ def _takes_nothing_along(edit: Edit, resource: Resource, context: CompileContext
 def _is_hidden(start: int, end: int, resource: Resource, context: CompileContext) -> bool:
     readings = context.scan.readings
     return readings is None or readings.is_hidden_in_other(start, end, scripting=resource.scripting)
+
+
+_LIBRARY_KINDS = frozenset(
+    {Kind.SCRIPT, Kind.STYLE_SHEET, Kind.HINT, Kind.LINK, Kind.IMAGE, Kind.MEDIA, Kind.CSS,
+     Kind.DEFERRED}
+)  # fmt: skip
+"""Resources that are one file. Not frames and objects, which show a document of another origin."""
+
+
+def own_address(resource: Resource, context: CompileContext) -> str:
+    """Where the site itself serves what a resource asks for; "" where it does not.
+
+    Whichever base a browser goes by, it must be the same file. The address is one of this site,
+    whatever the page's base.
+    """
+    if resource.kind not in _LIBRARY_KINDS or len(resource.urls) != 1:
+        return ""
+    libraries = context.boundary.libraries
+    found = {libraries.own_address(resource.urls[0], base) for base in context.bases}
+    address = found.pop() if len(found) == 1 else ""
+    if not address or context.bases == (context.url,):
+        return address
+    return ada_url.URL(address, base=context.url).href
+
+
+def library_edits(resource: Resource, address: str, context: CompileContext) -> tuple[Edit, ...]:
+    """What gives a resource the site's own address of it; none where a browser of the other kind,
+    with JavaScript or without, shows something of what that would replace.
+    """
+    location = location_of(resource.element)
+    if resource.repeated is not None or location is None:
+        return ()
+    if resource.css is not None:
+        escaped = re.sub(r"([()'\"\\])", r"\\\1", address)
+        edits = [_edit(*resource.css, escaped.encode("ascii"), context)]
+    else:
+        span = location.attrs.get(resource.attribute)
+        if span is None or resource.closing is Closing.STYLE_ATTRIBUTE:
+            return ()
+        edits = [_attribute_edit((span.start_offset, span.end_offset), address, context)]
+        key = address.partition(context.boundary.libraries.digest)[2][1:]
+        changed = context.boundary.libraries.changed.get(key, "")
+        integrity = location.attrs.get("integrity")
+        if changed and integrity is not None:
+            span = integrity
+            edits.append(_attribute_edit((span.start_offset, span.end_offset), changed, context))
+    if not all(_takes_nothing_along(edit, resource, context) for edit in edits):
+        return ()
+    return tuple(replace(edit, opened=edit.closed) for edit in edits)
 
 
 _PLAIN_VALUE = re.compile(r"[\w/.:,-]+", re.ASCII)

@@ -28,7 +28,9 @@ from proxy.html.closing import (
     code_span,
     edits_of,
     embed_place,
+    library_edits,
     nothing_at,
+    own_address,
     resource_span,
 )
 from proxy.html.content_places import content_places
@@ -155,6 +157,9 @@ def findings(
         owners = owners_of(resource, context)
         if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:
             continue
+        if boundary.libraries and (served := _library(resource, owners, context)) is not None:
+            yield served
+            continue
         found = _finding(resource, owners, context)
         if found is not None and resource.kind in CODE_KINDS and boundary.pins.scripts:
             found = apply_pins(found, resource, context)
@@ -198,6 +203,30 @@ def _finding(
         embed=embed,
         code_span=(real(code_from), real(code_to)),
         code=inline_code(resource, context) if resource.kind is Kind.INLINE_SCRIPT else "",
+    )
+
+
+def _library(
+    resource: Resource, owners: frozenset[Owner], context: CompileContext
+) -> OwnedResource | None:
+    """A resource that the site serves itself, with its own address for whoever visits; None for any
+    other.
+    """
+    address = own_address(resource, context) if owners else ""
+    edits = library_edits(resource, address, context) if address else ()
+    if not edits:
+        return None
+    return OwnedResource(
+        kind=resource.kind,
+        tag=resource.tag,
+        attribute=resource.attribute,
+        urls=resource.urls,
+        owners=frozenset(),
+        start=edits[0].start,
+        end=edits[0].end,
+        closing=Closing.OWN_ADDRESS,
+        edits=edits,
+        own_address=address,
     )
 
 
@@ -310,8 +339,8 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
             del around[around.index(crossed[0]) + 1 :]
             inner = merged[crossed[0] :]
             needs = gate.needs.union(*(one.needs for one in inner))
-            if any(one.opened is not None and one.kind is Kind.SCRIPT for one in (gate, *inner)):
-                needs |= {UNHELD_PIN}  # the pin would be lost
+            if any(map(_is_written_anew, (gate, *inner))):
+                needs |= {UNHELD_PIN}  # the pin would be lost, or the address of another host stay
             del merged[crossed[0] + 1 :]
             merged[-1] = replace(
                 inner[0],
@@ -330,6 +359,11 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
             around.append(len(merged))
             merged.append(gate)
     return merged
+
+
+def _is_written_anew(gate: Gate) -> bool:
+    is_pin = gate.opened is not None and gate.kind is Kind.SCRIPT
+    return is_pin or gate.closing is Closing.OWN_ADDRESS
 
 
 def _joined(one: Gate, other: Gate) -> Gate:

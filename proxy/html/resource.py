@@ -56,6 +56,7 @@ class Closing(StrEnum):
     PICTURE = "the image's address is that of a picture of its size, with its alternative text"
     IMPORT_MAP = "the entries are taken out"
     AMENDED = "it lets the banner's forms work, too"
+    OWN_ADDRESS = "the address is that under which the site serves the same file"
     INERT = "it stays as the page has it, and is not run"
 
 

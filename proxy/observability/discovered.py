@@ -12,6 +12,7 @@ import datetime
 import json
 import logging
 import re
+import shlex
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -262,9 +263,35 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
     ]
 
 
-def as_config(found: Discovery, today: datetime.date) -> str:
+_LOOKS = frozenset({"style sheet", "picture or font of a style sheet", "image", "script"})
+
+
+def serves_looks(found: Discovery) -> bool:
+    """Whether pages have files of it that they may look or work worse without."""
+    return not found.script and not _LOOKS.isdisjoint(kind for kind, _ in found.kinds)
+
+
+def may_be_library(found: Discovery) -> bool:
+    """Whether the site may serve its files: those of a vendor that tracks need the vendor."""
+    vendor = catalogue().get(found.owner)
+    return serves_looks(found) and (vendor is None or vendor.looks)
+
+
+def library_command(found: Discovery, host: str) -> str:
+    """The command that adds a discovery's files on one page to the libraries; "" where no page is
+    known. `host` is one of the site's, "" for none.
+    """
+    known = (page for page in found.pages if page.startswith("/"))
+    page = next(known, "")
+    if not page or not host:
+        return ""
+    address = shlex.quote(f"https://{host}{page}")
+    return f"consent-proxy library add --page {address} --of {shlex.quote(found.name)}"
+
+
+def as_config(found: Discovery, today: datetime.date, host: str = "") -> str:
     """A discovery as config to review and paste: commented out, so that pasting alone approves
-    nothing.
+    nothing. `host` is one of the site's.
     """
     if found.script:
         return "\n".join(
@@ -288,6 +315,12 @@ def as_config(found: Discovery, today: datetime.date) -> str:
             "with a tag visitors are asked twice"
         )
     vendor = found.owner or vendor_id_for(found.host)
+    command = library_command(found, host)
+    if command and may_be_library(found):
+        lines += [
+            "# public files, which the site may serve itself (a library, fonts)? then run:",
+            f"#   {command}",
+        ]
     if not found.owner:
         lines += [
             "# the site's own? then add it to first_party of the site; else say who it is:",

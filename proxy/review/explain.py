@@ -109,6 +109,11 @@ def _explain(
     line, column = source.line_and_column(found.start)
     what = _what(found, source)
     element = f"<{found.tag}>" if not found.attribute else f"<{found.tag} {found.attribute}>"
+    if found.own_address:
+        return ExplainedResource(
+            line, column, str(found.kind), element, what, "kept", "",
+            f"served from {found.own_address}", "[[library]] in the config",
+        )  # fmt: skip
     if not found.owners:
         return ExplainedResource(
             line, column, str(found.kind), element, what, "kept", "",

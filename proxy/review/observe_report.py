@@ -17,7 +17,14 @@ from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor
 from consent_rules.wording import category_words
-from proxy.observability.discovered import PATIENT_PAGES, Discovery, as_config, vendor_id_for
+from proxy.observability.discovered import (
+    PATIENT_PAGES,
+    Discovery,
+    as_config,
+    library_command,
+    serves_looks,
+    vendor_id_for,
+)
 
 _EMBEDS = {
     "video": "its videos become placeholders of the same size, with a button to load them",
@@ -102,7 +109,7 @@ def _closed(
     ways = _ways(site, found, vendors)
     vendor = vendors.get(found.owner)
     pages = tuple(page for page in found.pages if page != PATIENT_PAGES)
-    toml = as_config(found, today)
+    toml = as_config(found, today, own_host(site))
     in_patient_pages = len(pages) < len(found.pages)
     if vendor is None:
         return UnapprovedHost(
@@ -152,16 +159,13 @@ def _closed(
     )
 
 
-_LOOKS = frozenset({"style sheet", "picture or font of a style sheet", "image", "script"})
-
-
 def _ways(site: Site, found: Discovery, vendors: Mapping[str, Vendor]) -> tuple[str, ...]:
     """How the pages keep their look, where a host serves parts of them: `first_party`, own hosting,
     or `necessary`, each with what it costs the visitors' privacy.
     """
     vendor = vendors.get(found.owner)
     tracks = vendor is not None and not vendor.looks
-    if found.script or tracks or not _LOOKS.intersection(kind for kind, _ in found.kinds):
+    if tracks or not serves_looks(found):
         return ()
     ways = []
     if vendor is None and shared_host_of(found.host) is None:
@@ -174,13 +178,22 @@ def _ways(site: Site, found: Discovery, vendors: Mapping[str, Vendor]) -> tuple[
         ways.append(
             f'first_party = ["{found.host}"] in the [[site]]: {own}. No choice holds for it then'
         )
-    ways.append("serve these files from the site itself: nobody else learns of the visits")
+    command = library_command(found, own_host(site))
+    ways.append(
+        "serve these files from the site itself: nobody else learns of the visits"
+        + (f". For public ones: {command}" if command else "")
+    )
     wanted = found.owner or vendor_id_for(found.host)
     ways.append(
         f'[[vendor]] id = "{wanted}", category = "necessary", and a [[tag]]: it loads for '
         "everybody, unasked, and learns each visitor's address; for what pages cannot do without"
     )
     return tuple(ways)
+
+
+def own_host(site: Site) -> str:
+    """A host of a site under which a page can be asked for; "" where it has patterns only."""
+    return next((host for host in site.hosts if "*" not in host), "")
 
 
 def _shared_domain(site: Site, host: str) -> str:

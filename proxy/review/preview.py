@@ -24,6 +24,7 @@ from proxy.enforcement.consent_header import consent_field
 from proxy.enforcement.site import site_boundary
 from proxy.html import Boundary, Page, compile_page
 from proxy.html.source import Source, read_source
+from proxy.libraries import libraries_in
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import write_variant
 
@@ -50,7 +51,8 @@ class PreviewRequest:
 
     @property
     def boundary(self) -> Boundary:
-        return site_boundary(self.site, self.config, self.rules)
+        libraries = libraries_in(self.config.libraries, self.config.proxy.prefix)
+        return site_boundary(self.site, self.config, self.rules, libraries)
 
     @property
     def target(self) -> str:

@@ -14,6 +14,7 @@ from consent_rules.config.models import (
     FROM_ENVIRONMENT,
     Config,
     CookieTable,
+    LibraryTable,
     PageRule,
     Policy,
     PreferenceStore,
@@ -47,6 +48,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[[tag.script]]": ScriptPin,
     "[[vendor]]": VendorTable,
     "[[vendor.cookie]]": CookieTable,
+    "[[library]]": LibraryTable,
 }
 
 _TABLES_WITHIN = {"script", "region", "region_from", "page", "cookie"}

@@ -75,6 +75,9 @@ async def test_what_the_pages_lose_is_told_with_the_ways_out(tmp_path: Path) -> 
     assert ways == sorted(ways)
     assert "it shares the domain example.com with the site" in parts["img.example.com"]
     assert "1. serve these files" in parts["cdn.jsdelivr.net"]
+    command = "consent-proxy library add --page https://www.example.com/ --of cdn.jsdelivr.net"
+    assert command in parts["cdn.jsdelivr.net"]
+    assert f"#   {command}\n" in run("discovered", "--config", config).stdout
     assert '# paths = ["cdn.jsdelivr.net/npm/' in parts["cdn.jsdelivr.net"]
     (builder,) = (part for name, part in parts.items() if name.endswith("(wordpress-com)"))
     assert '2. [[vendor]] id = "wordpress-com", category = "necessary"' in builder

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consent_rules.config.checks import settings, sites, tags, vendors
+from consent_rules.config.checks import libraries, settings, sites, tags, vendors
 from consent_rules.config.checks.context import CheckContext
 from consent_rules.config.problems import Problem
 
@@ -38,6 +38,8 @@ _CHECKS = (
     tags.check_agreements,
     tags.check_pins,
     tags.check_duplicates,
+    libraries.check_types,
+    libraries.check_duplicates,
 )
 
 
