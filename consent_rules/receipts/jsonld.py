@@ -2,12 +2,14 @@
 
 https://w3id.org/dpv/schema/dpv-27560#record and its guide
 (https://w3id.org/dpv/guides/consent-27560): what is published of the schema is the profile's name
-and a table of fields, of which the mandatory ones are all here.
+and a table of fields. Its mandatory ones are here, but for two that only the operator knows: the
+controller's postal address, and the place of storage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from consent_rules.categories import Category
@@ -32,13 +34,26 @@ PURPOSES: Mapping[str, str] = {
 """Our categories as purposes of DPV 2."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordTerms:
+    """What the config says of all records: for how long a receipt is stored and a choice is valid,
+    in days, and whom to ask ("": nobody is named).
+    """
+
+    keep_days: int
+    valid_days: int
+    contact: str = ""
+
+
 def consent_record(
-    receipt: Receipt, notice: Mapping[str, Any], origin: str, keep_days: int
+    receipt: Receipt, notice: Mapping[str, Any], origin: str, terms: RecordTerms
 ) -> dict[str, Any]:
     """The record of one choice. `notice` is the content of the notice that was shown ({} where it
     is not stored), `origin` the log's name.
     """
     base = f"https://{origin}/receipts"
+    endpoints = origin.partition("/log")[0]
+    visitor = f"{base}/{receipt.receipt_id}#visitor"
     named = {one["category"]: one for one in notice.get("purposes", ())}
     when = {"@type": "xsd:dateTime", "@value": timestamp(receipt.made_at)}
     record: dict[str, Any] = {
@@ -48,13 +63,16 @@ def consent_record(
         "dct:conformsTo": {"@id": PROFILE},
         "dct:identifier": receipt.receipt_id,
         # The visitor is known by the receipt alone: it has no other identifier.
-        "dpv:hasDataSubject": {
-            "@id": f"{base}/{receipt.receipt_id}#visitor",
-            "@type": "dpv:DataSubject",
-        },
+        "dpv:hasDataSubject": {"@id": visitor, "@type": "dpv:DataSubject"},
         "dpv:hasDataController": {
             "@type": "dpv:DataController",
+            "dct:identifier": f"https://{endpoints.partition('/')[0]}/",
             "dpv:hasName": notice.get("controller", ""),
+            **({"dpv:hasContact": terms.contact} if terms.contact else {}),
+        },
+        "dpv:hasConsentControl": {
+            "@id": f"https://{endpoints}/preferences",
+            "@type": "dpv:WithdrawConsent",
         },
         "dpv:hasNotice": {
             "@id": f"https://{origin}/notices/{receipt.notice}",
@@ -63,14 +81,21 @@ def consent_record(
             "dct:hasVersion": receipt.policy_version,
         },
         "dpv:hasProcess": [
-            _process(category, allowed, receipt, named.get(category, {}), when, keep_days)
-            for category, allowed in receipt.after.categories.items()
-        ],
-        "dpv:hasConsentStatus": [
-            _status(allowed, receipt.before.categories.get(category, False), receipt, when)
+            _process(category, allowed, receipt, named.get(category, {}), terms.keep_days)
             for category, allowed in receipt.after.categories.items()
         ],
     }
+    events = [
+        _event(allowed, receipt.before.categories.get(category, False), receipt)
+        for category, allowed in receipt.after.categories.items()
+    ]
+    for one in events:
+        one["dct:date"] = one["dpv:isIndicatedAtTime"] = dict(when)
+        one["dct:valid"] = {"@type": "xsd:duration", "@value": f"P{terms.valid_days}D"}
+        one["dpv:isIndicatedBy"] = one["dpv:isImplementedByEntity"] = {"@id": visitor}
+    for process, event in zip(record["dpv:hasProcess"], events, strict=True):
+        process["dpv:hasConsentStatus"] = event
+    record["dpv:hasConsentStatus"] = events
     if receipt.region:
         record["dpv:hasJurisdiction"] = {"@id": f"loc:{receipt.region}"}
     if receipt.previous:
@@ -83,14 +108,15 @@ def _process(
     allowed: bool,
     receipt: Receipt,
     named: Mapping[str, Any],
-    when: Mapping[str, str],
     keep_days: int,
 ) -> dict[str, Any]:
     """One purpose, with its recipients and the state that the choice left it in."""
     recipients = [
         {"@type": ["dpv:Recipient", "dpv:ThirdParty"], "dct:identifier": vendor["id"],
          "dpv:hasName": vendor["company"] or vendor["name"],
-         "dpv:hasStatus": _status_type(receipt.after.vendors.get(vendor["id"], False), False)}
+         "dpv:hasConsentStatus": {
+             "@id": _status_type(receipt.after.vendors.get(vendor["id"], False), False),
+         }}
         for vendor in named.get("vendors", ())
     ]  # fmt: skip
     return {
@@ -98,25 +124,19 @@ def _process(
         "dct:identifier": category,
         "dct:title": named.get("title", category),
         "dpv:hasPurpose": {"@id": PURPOSES.get(category, "dpv:Purpose")},
-        "dpv:hasLegalBasis": {"@id": "dpv:Consent"},
+        "dpv:hasPersonalData": {"@id": "dpv:PersonalData"},
+        "dpv:hasLegalBasis": {"@id": "dpv:ExplicitlyExpressedConsent"},
         "dpv:hasRecipient": recipients,
         "dpv:hasStorageCondition": {
             "@type": "dpv:StorageDuration", "dpv:hasDuration": f"P{keep_days}D",
         },
-        "dpv:hasConsentStatus": _status(
-            allowed, receipt.before.categories.get(category, False), receipt, when
-        ),
     }  # fmt: skip
 
 
-def _status(
-    allowed: bool, before: bool, receipt: Receipt, when: Mapping[str, str]
-) -> dict[str, Any]:
+def _event(allowed: bool, before: bool, receipt: Receipt) -> dict[str, Any]:
     return {
-        "@type": [_status_type(allowed, before and not allowed), "dpv:ExplicitlyExpressedConsent"],
-        "dpv:isIndicatedBy": {"@id": "dpv:DataSubject"},
+        "@type": _status_type(allowed, before and not allowed),
         "dpv:hasIndicationMethod": f"{receipt.surface}: {receipt.action}",
-        "dpv:isIndicatedAtTime": dict(when),
     }
 
 

@@ -24,6 +24,7 @@ from consent_rules.receipts.consistency import (
 )
 from consent_rules.receipts.entries import ErasureReason
 from consent_rules.receipts.exchange import ExportError, audit_export, export_lines
+from consent_rules.receipts.jsonld import RecordTerms
 from consent_rules.receipts.notes import NoteError, VerifierKey, read_verifier_key
 from proxy.cli.options import (
     PROBLEMS,
@@ -161,7 +162,9 @@ def export(
     if form is Format.CSV:
         lines = export_csv(store, selection)
     elif form is Format.JSONLD:
-        lines = export_jsonld(store, selection, settings.receipts.keep_days)
+        policy = settings.policy
+        terms = RecordTerms(settings.receipts.keep_days, policy.max_age_days, policy.contact or "")
+        lines = export_jsonld(store, selection, terms)
     else:
         lines = export_jsonl(store, selection)
     try:

@@ -19,7 +19,7 @@ from consent_rules.receipts.exchange import (
     leaf_line,
     notice_line,
 )
-from consent_rules.receipts.jsonld import consent_record
+from consent_rules.receipts.jsonld import RecordTerms, consent_record
 from consent_rules.receipts.merkle import (
     TILE_WIDTH,
     Frontier,
@@ -127,11 +127,11 @@ def _notice_name(content: bytes) -> str:
         return ""
 
 
-def export_jsonld(store: ReceiptStore, selection: Selection, keep_days: int) -> Iterator[bytes]:
+def export_jsonld(store: ReceiptStore, selection: Selection, terms: RecordTerms) -> Iterator[bytes]:
     """One JSON-LD document a line."""
     for _, receipt in receipts(store, selection):
         notice = json.loads(store.notice(receipt.notice) or b"{}")
-        record = consent_record(receipt, notice, store.origin, keep_days)
+        record = consent_record(receipt, notice, store.origin, terms)
         yield json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
