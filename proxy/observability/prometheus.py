@@ -65,6 +65,8 @@ GAUGES: dict[str, str] = {
     "receipt_log_leaves": "Leaves of the log of receipts: receipts and erasures.",
     "receipt_log_newest_timestamp_seconds": "When the newest receipt of the log was made, which "
     "its newest checkpoint covers; 0 where there is none.",
+    "receipt_outbox_items": "Receipts and erasures of this node that the database "
+    "does not have yet.",
     "receipt_log_readable": "1 if the log of receipts could be read a moment ago.",
     "cache_bytes": "Bytes stored in the worker's shared cache.",
     "cache_entries": "Responses stored in the worker's shared cache.",

@@ -48,6 +48,10 @@ async def watch_log(
     while True:
         recorder = current()
         if recorder is not None:
+            with contextlib.suppress(ReceiptStoreError):
+                waiting = await recorder.outbox_items()
+                if waiting is not None:
+                    metrics.gauge("receipt_outbox_items", waiting)
             readable = 0
             with contextlib.suppress(ReceiptStoreError):
                 size, newest = await recorder.call(_state)

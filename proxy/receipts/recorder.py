@@ -89,6 +89,14 @@ class Recorder:
             return None
         return await self._outbox.run(lambda outbox: outbox.holds(receipt_id))
 
+    async def outbox_items(self) -> int | None:
+        """The number of receipts and erasures that the database does not have yet; None without a
+        database. Raises ReceiptStoreError.
+        """
+        if self._outbox is None:
+            return None
+        return await self._outbox.run(lambda outbox: outbox.count())
+
     async def holds(self, receipt_id: str) -> bool:
         """Whether a receipt is stored, and not erased. Raises ReceiptStoreError."""
         on_its_way = await self.is_on_its_way(receipt_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -75,3 +76,17 @@ async def test_what_is_written_and_what_is_not(tmp_path: Path) -> None:
         assert (found["receipts_total"], found["receipt_failures_total"]) == (3, 1)
         assert found["receipt_log_leaves"] == 3
     await second.close()
+
+
+async def test_what_waits_for_a_database_that_is_down(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]  # where nobody answers, once it is closed
+    url = f"postgresql://nobody@127.0.0.1:{port}/none"
+    place = StorePlace(tmp_path / "outbox.db", tmp_path / "receipts.pem", ORIGIN, url)
+    metrics, recorder = Metrics(), Recorder(place)
+    async with watching(metrics, [recorder]):
+        for number in range(2):
+            await recorder.record(receipt(number), NOTICE)
+        await until(metrics, "receipt_outbox_items", 2)
+        assert values(metrics)["receipt_log_readable"] == 0
+    await recorder.close()
