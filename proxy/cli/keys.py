@@ -163,6 +163,7 @@ def rotate(
 def revoke(
     kid: Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")],
     config: ConfigOption = CONFIG_FILE,
+    as_json: JsonOption = False,
 ) -> None:
     """Revoke a key that others may have: choices that it signed count for nothing from now on.
 
@@ -172,6 +173,7 @@ def revoke(
     source, _ = _source(config)
     folder = _folder(source, f"remove the key there, add {kid!r} to revoked_keys, and reload")
     now = datetime.datetime.now(datetime.UTC)
+    made: Path | None = None
     try:
         ring = read_ring(source)
         if kid in ring.revoked:
@@ -180,10 +182,16 @@ def revoke(
             stop(f"{kid}: no key in {folder} has this id; see `consent-proxy keys list`", PROBLEMS)
         if not ring.without([kid]).usable or kid == ring.signing_id(now.timestamp()):
             made = make_key(folder, now)
-            typer.echo(f"{made}: made a key in its place")
         removed = revoke_key(folder, kid, now)
     except (KeyFileError, OSError) as error:
         stop(str(error), PROBLEMS)
+    if as_json:
+        print_json(
+            {"kid": kid, "removed": [str(path) for path in removed], "made": made and str(made)}
+        )
+        return
+    if made is not None:
+        typer.echo(f"{made}: made a key in its place")
     for path in removed:
         typer.echo(f"{path}: removed")
     typer.echo(

@@ -124,8 +124,11 @@ def test_one_of_several_is_revoked(config: Path) -> None:
     kids = [made(config), made(config)]
     other = listed(config)
     (reads,) = [kid for kid, row in other.items() if row["state"] == "reads"]
-    done = run("keys", "revoke", reads, "-c", config)
-    assert "made a key" not in done.stdout
+    done = run("keys", "revoke", reads, "-c", config, "--json")
+    said = json.loads(done.stdout)
+    assert said["kid"] == reads
+    assert said["made"] is None
+    assert len(said["removed"]) == 1
     assert len(list((config.parent / "keys").glob("*.pem"))) == 1
     assert set(listed(config)) == set(kids)
 

@@ -69,6 +69,7 @@ def test_what_each_vendor_may_do_on_a_site(config: Path) -> None:
 
 WITHOUT_JSON = {
     "run", "rewrite", "schema", "receipts export", "receipts checkpoint", "receipts key",
+    "receipts prove",
 }  # fmt: skip
 """What they print is a log, a page, JSON in any case, or in a format of its own."""
 
