@@ -30,6 +30,8 @@ class Visit:
     arrivals: Arrivals
     watch: float
     """Seconds. 0 waits until something has arrived."""
+    inert: bool = False
+    """Whether nothing is expected to arrive, whatever is in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ async def _visit(window: Window, visit: Visit) -> Outcome:
     if visit.watch:
         await asyncio.sleep(visit.watch)
     else:
-        longest = SOONER if visit.trick.inert else MAX_LENGTH
+        longest = SOONER if visit.inert else MAX_LENGTH
         await arrivals.wait(connection=visit.trick.bare, seconds=longest)
     await asyncio.sleep(visit.trick.linger)
     await window.close_popups()

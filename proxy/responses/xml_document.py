@@ -19,7 +19,7 @@ from proxy.cache import OriginResponse
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import UndecodableError
-from proxy.html.xml import gated_xml
+from proxy.html.xml import gated_xml, may_transform
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError, decoded
 from proxy.http.media_types import is_xml_document
@@ -38,10 +38,6 @@ _OFF_LOOP = 100_000
 """Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
 _NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
 _PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re.IGNORECASE)
-# The namespace of XSLT 1.0, in whatever charset; a reference or an entity may spell it otherwise.
-_MAY_TRANSFORM = re.compile(
-    rb"XSL/Transform|<!ENTITY|xmlns[^=<>]*=\s*(?:\"[^\"]*&|'[^']*&)", re.IGNORECASE
-)
 
 
 async def xml_reply(
@@ -80,7 +76,7 @@ def is_data(
         plain = decoded(body, origin.headers.get(hdrs.CONTENT_ENCODING, ""), limit)
     except CodingError:
         return False
-    return not _MAY_TRANSFORM.search(plain.replace(b"\0", b""))
+    return not may_transform(plain)
 
 
 def _data_reply(
