@@ -220,6 +220,15 @@ async def _in_setting(
         if setting is Setting.DIRECT:
             # On a busy machine some come late: once more, with less beside them.
             few += [v for v in many if not v.inert and not v.arrivals.fired(v.trick.bare)]
+        else:
+            # So do some pages; of one that was not shown, silence tells nothing.
+            direct = measured.seen.get(Setting.DIRECT, {})
+            shown = {number for number, seen in direct.items() if seen.own}
+            few += [
+                visit
+                for visit in many
+                if visit.trick.number in shown and not origin.own[_key(setting, visit.trick)]
+            ]
         outcomes |= await visit_all(browser, few, windows=1)
         measured.version = browser.version
     return {

@@ -21,9 +21,10 @@
 `connects`  why a connection is made all the same. No request may follow it.
 `leaks`     why it gets through: nothing that a proxy sends can stop it. Does not count.
 `leaks_in`  the engines in which it does; all, where it is not given.
+`plain_in`  the engines that show the page as text behind the proxy, and as a page without it.
 `known`     false: it is all one whether the closed host is a known vendor's.
 `front`     only the tab in front does it: the page is opened by itself.
-`linger`    seconds to go on watching after the first request.
+`linger`    seconds to go on watching after the last request.
 
 In all of these, `{host}` is the closed host, a name of the trick's own; `{mixed}`, `{entities}`,
 `{percent}`, `{fullwidth}`, `{csshex}` are other spellings of it. `{port}` is the port at which
@@ -42,7 +43,7 @@ from pathlib import Path
 ROWS = Path(__file__).with_name("rows")
 
 ENGINES = ("chromium", "firefox", "webkit")
-_LISTS = ("headers", "codings", "silent_in", "fires_in", "leaks_in")
+_LISTS = ("headers", "codings", "silent_in", "fires_in", "leaks_in", "plain_in")
 
 UNKNOWN = "closed.example"
 """Below it lie the hosts that nobody knows."""
@@ -76,6 +77,7 @@ class Trick:
     silent_in: tuple[str, ...] = ()
     fires_in: tuple[str, ...] = ()
     leaks_in: tuple[str, ...] = ENGINES
+    plain_in: tuple[str, ...] = ()
     known: bool = True
     front: bool = False
     linger: float = 0.0
