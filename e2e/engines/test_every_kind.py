@@ -1,4 +1,4 @@
-"""One page with every kind of request, in the engine of this run: none arrives through the proxy."""
+"""One page with every kind of request, in the engine of this run: with the proxy, none arrives."""
 
 from __future__ import annotations
 
