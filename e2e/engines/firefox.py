@@ -48,8 +48,10 @@ _PREFERENCES: dict[str, bool | int | str] = {
     "network.manage-offline-status": False,
     "dom.disable_open_during_load": False,
     "dom.max_script_run_time": 0,
-    # The stubs speak plain HTTP: a second try by it says what was asked for.
+    # The stubs speak plain HTTP: a second try by it says what was asked for, and a question whether
+    # a form may be sent in clear would answer for the proxy.
     "dom.security.https_first": False,
+    "security.warn_submit_secure_to_insecure": False,
 }
 
 

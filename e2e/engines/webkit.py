@@ -24,6 +24,7 @@ from e2e.engines.driver import DriverError, Name, NoBrowserError
 from e2e.site import free_ports
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+_SHOWN = "performance.timeOrigin"
 _START_SECONDS = 60.0
 _COMMAND_SECONDS = 60.0
 _TRIES = 3
@@ -57,6 +58,8 @@ class WebKitWindow:
     address: str
     """Of the session: `http://127.0.0.1:PORT/session/ID`."""
     handle: str = ""
+    left: object = None
+    """The time origin of the document that was shown when the next one was asked for."""
     popups: list[str] = field(default_factory=list)
 
     async def command(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -64,6 +67,8 @@ class WebKitWindow:
         return await _command(self.client, method, f"{self.address}{path}", body)
 
     async def open(self, url: str) -> int:
+        with contextlib.suppress(DriverError):
+            self.left = await self.evaluate(_SHOWN)
         await self.command("POST", "/url", {"url": url})
         return 0
 
@@ -71,8 +76,9 @@ class WebKitWindow:
         deadline = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < deadline:
             with contextlib.suppress(DriverError):
-                state = await self.evaluate("location.href + ' ' + document.readyState")
-                if str(state).endswith(" complete") and not str(state).startswith("about:"):
+                # The command returns before the document changes.
+                ready = "document.readyState === 'complete' && location.protocol !== 'about:'"
+                if await self.evaluate(f"{ready} && {_SHOWN} !== {json.dumps(self.left)}"):
                     return
             await asyncio.sleep(0.05)
 

@@ -203,7 +203,7 @@ async def _in_setting(
             watch = 0.0 if setting is Setting.DIRECT else longer
             url = f"http://localhost:{port}/{_key(setting, trick)}/"
             origin.served[_key(setting, trick)] = serve(trick, domain, host.port, url)
-            visits.append(Visit(trick, url, host.arrivals, watch))
+            visits.append(Visit(trick, url, host.arrivals, watch, trick.is_inert(engine.name)))
         names = [
             Name(trick.host(domain), hosts[trick.number].port, hosts[trick.number].address)
             for trick in chosen
@@ -219,7 +219,16 @@ async def _in_setting(
         few = [visit for visit in visits if visit.trick.front]
         if setting is Setting.DIRECT:
             # On a busy machine some come late: once more, with less beside them.
-            few += [v for v in many if v.trick.counts and not v.arrivals.fired(v.trick.bare)]
+            few += [v for v in many if not v.inert and not v.arrivals.fired(v.trick.bare)]
+        else:
+            # So do some pages; of one that was not shown, silence tells nothing.
+            direct = measured.seen.get(Setting.DIRECT, {})
+            shown = {number for number, seen in direct.items() if seen.own}
+            few += [
+                visit
+                for visit in many
+                if visit.trick.number in shown and not origin.own[_key(setting, visit.trick)]
+            ]
         outcomes |= await visit_all(browser, few, windows=1)
         measured.version = browser.version
     return {

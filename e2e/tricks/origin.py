@@ -16,6 +16,7 @@ from http import HTTPStatus
 import brotli
 import zstandard
 
+from e2e.tricks.signed_exchange import signed_exchange
 from e2e.tricks.table import Served
 
 _TYPES = {
@@ -23,6 +24,7 @@ _TYPES = {
     "html": "text/html; charset=utf-8", "svg": "image/svg+xml", "json": "application/json",
     "xml": "application/xml", "xsl": "application/xml", "webmanifest": "application/manifest+json",
     "vtt": "text/vtt", "rules": "application/speculationrules+json",
+    "m3u8": "application/vnd.apple.mpegurl", "sxg": "application/signed-exchange;v=b3",
 }  # fmt: skip
 _PIXEL = b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
 
@@ -122,4 +124,7 @@ def _file(name: str, files: Mapping[str, str]) -> tuple[int, list[str], bytes]:
         # Without a type, so that no page of ours can come of the answer.
         return int(status), [f"Location: {url}", "Content-Type: text/plain"], b""
     kind = _TYPES[name.rpartition(".")[2]]
-    return 200, [f"Content-Type: {kind}", "Cache-Control: no-store"], text.encode()
+    lines = [f"Content-Type: {kind}", "Cache-Control: no-store"]
+    if kind.startswith("application/signed-exchange"):
+        return 200, [*lines, "X-Content-Type-Options: nosniff"], signed_exchange(text)
+    return 200, lines, text.encode()

@@ -8,18 +8,23 @@
 `encoding`  Python's name for the codec of the page's bytes. A page in `latin-1` spells bytes.
 `codings`   how the body is compressed, in this order.
 `pad`       bytes of comment in front of the page.
-`files`     what else lies beside the page, by name; `=>307 URL` is a redirect.
+`files`     what else lies beside the page, by name; `=>307 URL` is a redirect. One in `.sxg` is
+            a signed exchange of the URL that is its content.
 `action`    what the visitor does: `click SELECTOR`, `hover SELECTOR` or `leave`.
 `scripts`   false: a browser with JavaScript switched off.
 `bare`      a connection without a request is all that the trick makes.
 `alone`     false: the page's markup cannot stop it, only the policy can.
 `inert`     why Chromium asks for nothing, proxy or no proxy. Such a row does not count, but it
             must ask for nothing through the proxy either.
+`silent_in` other engines, by name, that ask for nothing, where Chromium asks.
+`fires_in`  other engines that ask where Chromium is `inert`.
 `connects`  why a connection is made all the same. No request may follow it.
 `leaks`     why it gets through: nothing that a proxy sends can stop it. Does not count.
+`leaks_in`  the engines in which it does; all, where it is not given.
+`plain_in`  the engines that show the page as text behind the proxy, and as a page without it.
 `known`     false: it is all one whether the closed host is a known vendor's.
 `front`     only the tab in front does it: the page is opened by itself.
-`linger`    seconds to go on watching after the first request.
+`linger`    seconds to go on watching after the last request.
 
 In all of these, `{host}` is the closed host, a name of the trick's own; `{mixed}`, `{entities}`,
 `{percent}`, `{fullwidth}`, `{csshex}` are other spellings of it. `{port}` is the port at which
@@ -36,6 +41,9 @@ from functools import cache
 from pathlib import Path
 
 ROWS = Path(__file__).with_name("rows")
+
+ENGINES = ("chromium", "firefox", "webkit")
+_LISTS = ("headers", "codings", "silent_in", "fires_in", "leaks_in", "plain_in")
 
 UNKNOWN = "closed.example"
 """Below it lie the hosts that nobody knows."""
@@ -66,6 +74,10 @@ class Trick:
     inert: str = ""
     connects: str = ""
     leaks: str = ""
+    silent_in: tuple[str, ...] = ()
+    fires_in: tuple[str, ...] = ()
+    leaks_in: tuple[str, ...] = ENGINES
+    plain_in: tuple[str, ...] = ()
     known: bool = True
     front: bool = False
     linger: float = 0.0
@@ -79,9 +91,17 @@ class Trick:
         """The trick's name as a host has it."""
         return f"t{self.number:03}"
 
-    @property
-    def counts(self) -> bool:
-        return not self.inert and not self.leaks
+    def is_inert(self, engine: str) -> bool:
+        """Whether that engine asks for nothing, proxy or no proxy."""
+        return engine not in self.fires_in if self.inert else engine in self.silent_in
+
+    def does_leak(self, engine: str) -> bool:
+        """Whether it gets through in that engine, whatever a proxy does."""
+        return bool(self.leaks) and engine in self.leaks_in
+
+    def counts(self, engine: str) -> bool:
+        """Whether that engine asks without the proxy, and must not with it."""
+        return not self.is_inert(engine) and not self.does_leak(engine)
 
     def host(self, domain: str) -> str:
         return f"{self.label}.{domain}"
@@ -106,8 +126,7 @@ def tricks() -> tuple[Trick, ...]:
         shared = {key: value for key, value in table.items() if key != "trick"}
         for row in table["trick"]:
             values = {**shared, **row}
-            for name in ("headers", "codings"):
-                values[name] = tuple(values.get(name, ()))
+            values |= {name: tuple(values[name]) for name in _LISTS if name in values}
             found.append(Trick(number=len(found), channel=file.stem, **values))
     return tuple(found)
 

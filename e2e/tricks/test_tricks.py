@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from e2e.tricks.measure import Measured, Setting
-from e2e.tricks.table import Trick, tricks
+from e2e.tricks.table import ENGINES, Trick, tricks
 
 AT_LEAST = 100
 
@@ -21,8 +21,15 @@ def each(of: Callable[[Trick], bool]) -> pytest.MarkDecorator:
 
 def test_table_is_long_enough_and_says_nothing_twice() -> None:
     rows = tricks()
-    assert sum(trick.counts for trick in rows) >= AT_LEAST
+    assert sum(trick.counts("chromium") for trick in rows) >= AT_LEAST
     assert len({trick.id for trick in rows}) == len(rows)
+
+
+def test_rows_name_engines() -> None:
+    for trick in tricks():
+        assert {*trick.silent_in, *trick.fires_in} <= {"firefox", "webkit"}, trick.id
+        assert not (trick.fires_in if not trick.inert else trick.silent_in), trick.id
+        assert set(trick.leaks_in) <= set(ENGINES), trick.id
 
 
 @each(lambda trick: not trick.inert)
@@ -49,17 +56,17 @@ def nothing_arrived(trick: Trick, setting: Setting, measured: Measured) -> None:
     assert seen.own or not direct.own
 
 
-@each(lambda trick: not trick.leaks)
+@each(lambda trick: not trick.does_leak("chromium"))
 def test_nothing_arrives_at_an_unknown_host(trick: Trick, measured: Measured) -> None:
     nothing_arrived(trick, Setting.UNKNOWN, measured)
 
 
-@each(lambda trick: trick.known and not trick.leaks)
+@each(lambda trick: trick.known and not trick.does_leak("chromium"))
 def test_nothing_arrives_at_a_vendor(trick: Trick, measured: Measured) -> None:
     nothing_arrived(trick, Setting.KNOWN, measured)
 
 
-@each(lambda trick: trick.alone and not trick.leaks)
+@each(lambda trick: trick.alone and not trick.does_leak("chromium"))
 def test_markup_alone_stops_it(trick: Trick, measured: Measured) -> None:
     # The policy is the backstop: what a page's markup asks for is gone from the markup too.
     seen = measured.of(trick, Setting.ALONE)

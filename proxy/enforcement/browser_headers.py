@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Collection
 from functools import lru_cache
 
+from aiohttp import hdrs
 from multidict import CIMultiDict, istr
 
 from consent_rules.categories import Audience
 from consent_rules.config.models import Sensor
+from proxy.http.media_types import SIGNED_EXCHANGE, media_type
 
 Closed = Callable[[str], bool]
 """Whether a URL, resolved against the page's, has an owner that may not act."""
@@ -114,6 +116,11 @@ def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience:
     """Remove response header fields that would make the browser send a request to a
     closed vendor.
     """
+    if media_type(headers) == SIGNED_EXCHANGE:
+        # A page that nobody has gated; its certificate is fetched from wherever it says, under no
+        # policy, by a prefetch too.
+        headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
+        headers["X-Content-Type-Options"] = "nosniff"
     for name in ("Link", "Refresh", *_REPORTING, *_CSP):
         if name not in headers:
             continue

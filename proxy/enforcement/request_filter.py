@@ -10,7 +10,7 @@ from consent_rules.matching.click_ids import without_click_ids
 from proxy.context import RequestContext
 from proxy.cookies.vendor_cookies import without_closed_cookies
 from proxy.cookies.wp_consent import with_wp_cookies, wp_cookies
-from proxy.enforcement.browser_headers import REFERRER_POLICY
+from proxy.enforcement.browser_headers import REFERRER_POLICY, replace_values
 from proxy.enforcement.consent_header import CONSENT_HEADER
 from proxy.enforcement.response_filter import cookie_openings
 from proxy.enforcement.site import SiteEnforcement
@@ -22,6 +22,7 @@ from proxy.http.fetch_metadata import (
     may_become_page,
 )
 from proxy.http.forwarding import request_headers
+from proxy.http.media_types import without_signed_exchange
 from proxy.http.representation import is_own_etag, remove_fields
 
 
@@ -67,6 +68,11 @@ def upstream_request_headers(
             headers[hdrs.COOKIE] = remaining
     if context.consent_header:
         headers[CONSENT_HEADER] = context.consent_header
+    if context.decision.enforce:
+        accepted = headers.getall(hdrs.ACCEPT, ())
+        left = [without_signed_exchange(value) for value in accepted]
+        if left != list(accepted):
+            replace_values(headers, hdrs.ACCEPT, [value for value in left if value])
     headers[hdrs.ACCEPT_ENCODING] = upstream_accept_encoding(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )

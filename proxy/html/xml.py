@@ -57,6 +57,12 @@ _MAX_ENTITY_DEPTH = 40
 _UNREADABLE = "//<"
 """In place of what is too long or too deep to expand: no host, and no text without elements."""
 _REACHES = re.compile(r"[/:\\]")
+# The namespace of XSLT 1.0, in whatever charset; a reference or an entity may spell it otherwise.
+_MAY_TRANSFORM = re.compile(
+    rb"XSL/Transform|<!ENTITY|xmlns[^=<>]*=\s*(?:\"[^\"]*&|'[^']*&)", re.IGNORECASE
+)
+# Links that no directive of a policy governs (CSP3, 6.1).
+_HINT = re.compile(r"preconnect|dns-prefetch", re.IGNORECASE)
 # Elements for which an HTML parser handles a lone tag differently.
 _ALONE = {"frame": "iframe"}
 
@@ -73,7 +79,13 @@ def gated_xml(
         text = body.decode(codec)
     except UnicodeError as error:
         raise UndecodableError(f"the document is not valid {codec}: {error}") from error
-    return "".join(_Writer(text, url, boundary, is_open).parts()).encode(codec)
+    writer = _Writer(text, url, boundary, is_open, may_transform(body))
+    return "".join(writer.parts()).encode(codec)
+
+
+def may_transform(body: bytes) -> bool:
+    """Whether a document may be, or hold, a transformation (XSLT)."""
+    return _MAY_TRANSFORM.search(body.replace(b"\0", b"")) is not None
 
 
 def _codec(body: bytes, content_type: str) -> str:
@@ -117,6 +129,9 @@ class _Writer:
     url: str
     boundary: Boundary
     is_open: frozenset[Owner]
+    transforms: bool = False
+    """Whether the document may be a program that makes other markup: then it makes no link that no
+    policy governs, as far as its text tells."""
 
     def parts(self) -> Iterator[str]:
         """The document, token by token, up to where it is not well formed."""
@@ -132,6 +147,10 @@ class _Writer:
                 whole = self._doctype(token, entities)
             elif token["target"] is not None:
                 whole = "" if self._is_closed_sheet(token, entities, bases) else whole
+            elif self.transforms and _is_hint(token, entities):
+                whole = _HINT.sub(_hyphenated, whole) if token["text"] else ""
+                # Spelt by references, it is no prose.
+                whole = "" if _HINT.search(_expanded(whole, entities)) else whole
             elif token["text"] is not None and entities:
                 whole = _REFERENCE.sub(lambda m: _plain(m, entities), whole)
             elif token["name"] is not None:
@@ -205,10 +224,15 @@ class _Writer:
         if not raw:
             return token[0]
         attributes = _attributes(raw, entities)
-        if len(bases) == 1 and not any(_REACHES.search(value) for _, value in attributes):
+        local = _local(token["name"])
+        dropped = {name for name, value in attributes if self._makes_hint(local, name, value)}
+        if (
+            not dropped
+            and len(bases) == 1
+            and not any(_REACHES.search(value) for _, value in attributes)
+        ):
             return token[0]
-        dropped: set[str] = set()
-        for resource in _resources_by_prefix(_local(token["name"]), raw, entities):
+        for resource in _resources_by_prefix(local, raw, entities):
             if not self._closes(resource, bases):
                 continue
             if resource.closing in {Closing.REMOVE, Closing.NEUTRAL}:
@@ -217,7 +241,7 @@ class _Writer:
             dropped.add(resource.attribute.rpartition(":")[2])
         if not dropped:
             return token[0]
-        if _local(token["name"]) == "script":
+        if local == "script":
             dropped.add("type")
 
         def attribute_left(attribute: re.Match[str]) -> str:
@@ -225,8 +249,15 @@ class _Writer:
             return "" if _local(name) in dropped and not _is_xmlns(name) else attribute[0]
 
         # Without its URL a script would run its content.
-        inert = ' type="x"' if _local(token["name"]) == "script" else ""
+        inert = ' type="x"' if local == "script" else ""
         return f"<{token['name']}{_ATTRIBUTE.sub(attribute_left, raw)}{inert}{token['close']}>"
+
+    def _makes_hint(self, local: str, name: str, value: str) -> bool:
+        """Whether an attribute could become the `rel` of a hint whose address shows nowhere."""
+        if self.transforms:
+            return bool(_HINT.search(value)) or (name == "rel" and "{" in value)
+        # A transformation of the document copies attributes to other elements.
+        return name == "rel" and local != "link" and bool(_HINT.search(value))
 
     def _closes(self, resource: Resource, bases: tuple[str, ...]) -> bool:
         if resource.kind is Kind.REFERRER:
@@ -239,6 +270,18 @@ class _Writer:
             # one.
             return UNREADABLE_HOST not in self.is_open
         return self._is_closed(resource.urls, bases)
+
+
+def _is_hint(token: re.Match[str], entities: Mapping[str, str]) -> bool:
+    """Whether text names a kind of hint."""
+    if token["cdata"] is not None:
+        return bool(_HINT.search(token["inside"]))
+    return token["text"] is not None and bool(_HINT.search(_expanded(token["text"], entities)))
+
+
+def _hyphenated(word: re.Match[str]) -> str:
+    """The same word to a reader, with a soft hyphen in it."""
+    return f"{word[0][:3]}&#173;{word[0][3:]}"
 
 
 def _local(name: str) -> str:

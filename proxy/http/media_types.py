@@ -22,6 +22,9 @@ UNTYPED = frozenset({"", "unknown/unknown", "application/unknown"})
 _HTML_OR_UNTYPED = UNTYPED | {"text/html"}
 _XML = frozenset({"text/xml", "application/xml", "text/xsl"})
 """XML; types in `+xml` as well."""
+SIGNED_EXCHANGE = "application/signed-exchange"
+"""A response of any URL's, signed by its owner, which Chromium shows as a page of that URL
+(draft-yasskin-http-origin-signed-responses)."""
 _ESSENCE_END = re.compile(r"[;\s(]")
 _MAX_REMEMBERED = 200
 """Characters of a Content-Type that is remembered."""
@@ -85,6 +88,14 @@ def send_one_type(headers: CIMultiDict[str]) -> None:
 def _is_one(value: str) -> bool:
     """Whether a field is one type to every reader: no comma but within its quotes, which end."""
     return "," not in value or not {",", '"'} & set(_QUOTED.sub("", value))
+
+
+def without_signed_exchange(accept: str) -> str:
+    """An Accept field without the type of signed exchanges; "" when none is left."""
+    members = accept.split(",")
+    return ",".join(
+        m for m in members if m.partition(";")[0].strip().lower() != SIGNED_EXCHANGE
+    ).strip()
 
 
 def is_page(status: int, headers: CIMultiDict[str]) -> bool:

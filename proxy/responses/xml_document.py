@@ -19,10 +19,10 @@ from proxy.cache import OriginResponse
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import UndecodableError
-from proxy.html.xml import gated_xml
+from proxy.html.xml import gated_xml, may_transform
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.content_coding import CodingError, decoded
-from proxy.http.media_types import is_xml_document
+from proxy.http.media_types import is_xml_document, media_type
 from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fields
 from proxy.rendering.open_owners import open_owners
 from proxy.resolve import with_audience
@@ -36,12 +36,10 @@ _log = logging.getLogger("consent_proxy.responses")
 _READ_SECONDS = 30.0
 _OFF_LOOP = 100_000
 """Bytes. A larger document is read in a thread, so that other visitors need not wait for it."""
+_SHOWN = frozenset({"image/svg+xml", "application/xhtml+xml"})
+_HTML = b"http://www.w3.org/1999/xhtml"
 _NOT_STORED = (*VALIDATORS, "Accept-Ranges", *FRESHNESS)
 _PATIENT = re.compile(rb"<(?:[\w.-]+:)?meta\s[^<]*page-audience[^<]*patient", re.IGNORECASE)
-# The namespace of XSLT 1.0, in whatever charset; a reference or an entity may spell it otherwise.
-_MAY_TRANSFORM = re.compile(
-    rb"XSL/Transform|<!ENTITY|xmlns[^=<>]*=\s*(?:\"[^\"]*&|'[^']*&)", re.IGNORECASE
-)
 
 
 async def xml_reply(
@@ -71,7 +69,8 @@ def is_data(
     request: web.BaseRequest, body: bytes, origin: OriginResponse, runtime: Runtime
 ) -> bool:
     """Whether XML is neither shown as a page nor applied to one, though its request did not say so
-    (`may_be_xml_document`): it is no transformation.
+    (`may_be_xml_document`): it is no transformation, and no document that an object may show, with
+    elements of HTML in it. Feeds have those, too: other types stay data.
     """
     if is_xml_document(request, origin.status, origin.headers):
         return False
@@ -80,7 +79,9 @@ def is_data(
         plain = decoded(body, origin.headers.get(hdrs.CONTENT_ENCODING, ""), limit)
     except CodingError:
         return False
-    return not _MAY_TRANSFORM.search(plain.replace(b"\0", b""))
+    if media_type(origin.headers) in _SHOWN and _HTML in plain.replace(b"\0", b""):
+        return False
+    return not may_transform(plain)
 
 
 def _data_reply(

@@ -88,6 +88,43 @@ async def test_headers_that_reach_out(tmp_path: Path, dest: str) -> None:
         assert answer.all("Link") == [f"<{GA}>; rel=preload; as=script, </own.css>; rel=preload"]
 
 
+@pytest.mark.parametrize("dest", ["document", "empty", "iframe"])
+@pytest.mark.parametrize(
+    "kind", ["application/signed-exchange;v=b3", "Application/Signed-Exchange"]
+)
+async def test_no_signed_exchange(tmp_path: Path, dest: str, kind: str) -> None:
+    """Its certificate is fetched from wherever it names, under no policy, and it is a page that
+    nobody has gated.
+    """
+    page = reply(b"sxg1-b3\0", f"Content-Type: {kind}", html=False)
+    async with proxied(tmp_path, {"page": page}) as site:
+        answer = await site.ask("/page", dest=dest)
+        assert answer.all("Content-Type") == ["application/octet-stream"]
+        assert answer.all("X-Content-Type-Options") == ["nosniff"]
+        assert answer.body == b"sxg1-b3\0"
+
+
+@pytest.mark.parametrize(
+    ("accept", "sent"),
+    [
+        (
+            "text/html,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7",
+            ["text/html,*/*;q=0.8"],
+        ),
+        ("application/signed-exchange;v=b3;q=0.9, */*;q=0.8", ["*/*;q=0.8"]),
+        ("a/b, Application/Signed-Exchange ,c/d", ["a/b,c/d"]),
+        ("application/signed-exchange", []),
+        ("text/html , */*", ["text/html , */*"]),
+    ],
+)
+async def test_signed_exchanges_are_not_asked_for(
+    tmp_path: Path, accept: str, sent: list[str]
+) -> None:
+    async with proxied(tmp_path) as site:
+        await site.ask("/", f"Accept: {accept}")
+        assert site.asked[-1].values(b"accept") == [value.encode() for value in sent]
+
+
 async def test_redirects(tmp_path: Path) -> None:
     pages = {
         "out": reply(b"", "Location: https://www.google-analytics.com/collect", status="302 Found"),

@@ -122,13 +122,37 @@ async def test_other_xml_stays_data(tmp_path: Path, method: str) -> None:
             assert answer.one("Content-Length") == str(len(FEED))
 
 
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        (
+            "image/svg+xml",
+            b'<svg xmlns="http://www.w3.org/2000/svg">%s</svg>',
+        ),
+        ("application/xhtml+xml", b"<html>%s</html>"),
+    ],
+)
+async def test_what_an_object_shows_is_gated(tmp_path: Path, kind: str, document: bytes) -> None:
+    """Firefox asks for it with the Accept field of an image."""
+    link = b'<link xmlns="http://www.w3.org/1999/xhtml" rel="preconnect" href="//nobody.example"/>'
+    plain = document % b""
+    pages = {
+        "links": reply(document % link, f"Content-Type: {kind}", html=False),
+        "plain": reply(plain, f"Content-Type: {kind}", "ETag: a", html=False),
+    }
+    async with proxied(tmp_path, pages) as site:
+        assert b"nobody" not in (await site.ask("/links", "Accept: */*", dest="")).body
+        answer = await site.ask("/plain", "Accept: */*", dest="")
+        assert (answer.body, answer.all("ETag")) == (plain, ["a"])
+
+
 async def test_a_document_is_gated_after_another_asked_for_it_as_data(tmp_path: Path) -> None:
     """Nothing but the Accept field tells the one from the other."""
     document = (
         b'<html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title>'
         b'<link rel="preconnect" href="https://www.google-analytics.com/"/></head></html>'
     )
-    says = ("Content-Type: application/xhtml+xml", "Cache-Control: max-age=60")
+    says = ("Content-Type: application/xml", "Cache-Control: max-age=60")
     pages = {"x": reply(document, *says, html=False)}
     async with proxied(tmp_path, pages) as site, connected(site) as kept:
         for _ in range(3):
