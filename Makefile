@@ -97,6 +97,7 @@ bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full
 	@for tool in nginx wrk; do \
 	  PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || scripts/apt-install $$tool || true; \
 	done
+	@scripts/find-postgresql >/dev/null || true
 	@$(PY) -m bench $(ARGS)
 	@$(PY) -m bench.flat_cost
 

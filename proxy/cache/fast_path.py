@@ -259,11 +259,12 @@ class FastPath:
         """
         if any(name not in _SELECTING for name, _ in entry.selecting):
             return
-        if site.consent_header:
+        if context.consent_header and context.site.has_patient_pages:
             return  # which response it is depends on the referrer, too
         asset = not entry.is_page and not expects_page and not context.site.patient_cookies
         # A heuristic lifetime does not count for a visitor with credentials.
-        asset = asset and entry.policy.explicit
+        # Nor one that was made for those with a decision.
+        asset = asset and entry.policy.explicit and not context.consent_header
         # The stored fields as well: one that was removed for this visitor may be sent to another.
         fields = (*entry.headers.items(), *response.headers.items())
         closed = site.policy(None)

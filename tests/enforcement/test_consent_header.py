@@ -7,12 +7,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.forwarding import Visit
+from tests.support.one_connection import connected
 from tests.support.site import Answer, Proxied, proxied, reply
 
 CLOSED = "functional=0, analytics=0, session_replay=0, advertising=0, social=0"
@@ -177,14 +179,13 @@ async def test_on_patient_pages_nothing_is_allowed(
 # --- Stored responses
 
 
-def obeying(kind: str) -> object:
+def obeying(kind: str, *more: str) -> object:
     """An origin that answers by the field and calls that public, without a word in `Vary`."""
 
     async def origin(visit: Visit) -> None:
         values = visit.origin.exchanges[-1].values(b"consent")
         body = b"<!doctype html><title>x</title>@@" + b"|".join(values) + b"@@"
-        lines = (f"Content-Type: {kind}", "Cache-Control: public, max-age=600",
-                 "CDN-Cache-Control: max-age=600", 'ETag: "1"')  # fmt: skip
+        lines = (f"Content-Type: {kind}", "Cache-Control: public, max-age=600", 'ETag: "1"', *more)
         await visit.send(reply(body, *lines, html=False))
 
     return origin
@@ -202,7 +203,7 @@ def obeyed(answer: Answer) -> str:
 async def test_no_visitor_gets_what_was_made_for_another(
     tmp_path: Path, kind: str, dest: str
 ) -> None:
-    pages = {"p": obeying(kind)}
+    pages = {"p": obeying(kind, "CDN-Cache-Control: max-age=600")}
     async with proxied(tmp_path, pages, change=telling) as site:  # type: ignore[arg-type]
         cookies = [
             "", "consent=x", site.cookie(), site.cookie("analytics"), site.cookie("advertising"),
@@ -226,6 +227,56 @@ async def test_no_visitor_gets_what_was_made_for_another(
         stored = {value for who, value in seen.items() if "Country" not in who}
         asked = [one for one in site.asked if not one.values(b"x-country")]
         assert len(asked) == len(stored) > 4
+
+
+def without_patients(text: str) -> str:
+    """As a site without patient pages, whose pages are sent on the fast path."""
+    start = text.index("[[site.page]]")
+    end = text.index("[[tag]]")
+    return telling(text[:start] + text[end:])
+
+
+@pytest.mark.parametrize("change", [telling, without_patients], ids=["patients", "no patients"])
+@pytest.mark.parametrize(("kind", "dest"), [("text/html", "document"), ("text/css", "empty")])
+async def test_nor_on_the_fast_path(
+    tmp_path: Path, kind: str, dest: str, change: Callable[[str], str]
+) -> None:
+    pages = {"p": obeying(kind)}
+    async with (
+        proxied(tmp_path, pages, change=change) as site,  # type: ignore[arg-type]
+        connected(site) as visitor,
+    ):
+        cookies = [
+            "", "consent=x", site.cookie(), site.cookie("analytics"), site.cookie("advertising"),
+            site.cookie("advertising", vendors={"meta-pixel": False}),
+        ]  # fmt: skip
+        patient = "Referer: http://www.example.com/patients/x"
+        visitors = list(itertools.product(cookies, ["", "Sec-GPC: 1"], [FROM, patient]))
+        seen: dict[object, str] = {}
+        for _ in range(4):
+            for one in visitors:
+                cookie, gpc, referrer = one
+                lines = [f"Cookie: {cookie}"] if cookie else []
+                lines += [gpc] if gpc else []
+                answer = await visitor.ask("/p", *lines, referrer, f"Sec-Fetch-Dest: {dest}")
+                assert seen.setdefault(one, obeyed(answer)) == obeyed(answer), one
+                closed = referrer == patient and change is telling
+                gpc_value = int(bool(gpc))
+                wanted = f"{CLOSED}, gpc={gpc_value}, regime=opt_in"
+                assert obeyed(answer) == wanted or not closed, one
+                if cookie.startswith("consent=e"):  # readable
+                    for name in ("analytics", "advertising"):
+                        said = f"{name}=1" in obeyed(answer)
+                        allowed = name in choice_of(site, cookie)
+                        gone = gpc and name == "advertising"
+                        assert said is (allowed and not closed and not gone), (one, answer)
+
+
+def choice_of(site: Proxied, cookie: str) -> set[str]:
+    token = cookie.removeprefix("consent=")
+    found = site.running.keys.verify(token, "www", time.time())
+    assert found is not None
+    return set(map(str, found.allowed))
 
 
 async def test_files_do_not_carry_it_and_stay_public(tmp_path: Path) -> None:
