@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from tests.support.choice_vectors import PUBLISHED, SAYS, SITE, VERSION, vectors
 from tests.support.commands import run
 from tests.support.processes import ask, running
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -126,8 +128,9 @@ def test_by_the_keys_of_a_running_proxy(tmp_path: Path) -> None:
         assert run("keys", "revoke", kid, "--config", config).exit_code == 0
         process.wait_for("config reloaded")
         # The worker may have read the folder before both steps of the command were done.
+        end = time.monotonic() + PATIENCE
         while kid.encode() in ask(port, "/.consent/jwks.json")[1]:
-            pass
+            assert time.monotonic() < end, process.log
         after = choice()
         for reader in readers:
             assert reader.read(before) is None
