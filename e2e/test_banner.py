@@ -676,7 +676,7 @@ def test_axe_finds_nothing(
     lang: str,
 ) -> None:
     texts = languages()[lang]
-    css = "body{margin:0;background:#fff;color:#222}a{color:#004}"
+    css = ":root{color-scheme:light dark}body{margin:0;background:#fff;color:#222}a{color:#004}"
     html = host_page(texts, gpc=True, placeholders=True, choices=True, css=css)
     site = visit(html, size=size, color_scheme=scheme, csp="style-src 'unsafe-inline'")
     assert violations(site, axe) == []
