@@ -77,6 +77,7 @@ def compile_page(
         wire=source.wire,
         transcoded=not source.wire and source.body is not body,
         declaration_at=tuple(map(scanned.real, scanned.declaration_at)),
+        preferences_links=scanned.preferences_links,
         hydration=hydration,
     )
 

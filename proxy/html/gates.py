@@ -90,6 +90,8 @@ class Page:
     """Raw targets of the site's own pages that it shows within: its scripts can read them."""
     declaration_at: tuple[int, ...] = ()
     """Where the page asks for the cookie declaration."""
+    preferences_links: frozenset[str] = frozenset()
+    """Where links marked as the site's own to the preferences lead, as written."""
     hydration: Hydration = Hydration.NONE
     """What a framework takes over of the page in the browser."""
     passing: bool = False

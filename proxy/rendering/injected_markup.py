@@ -108,9 +108,12 @@ def own_markup(
     return_to: str,
     placeholders: bool,
     tools: frozenset[str],
+    *,
+    has_link: bool = False,
 ) -> OwnMarkup:
     """The proxy's own markup for a page and a decision. `placeholders`: the page has
-    closed embeds. `tools` are its closed consent tools (`closed_tools`).
+    closed embeds. `tools` are its closed consent tools (`closed_tools`). With
+    `has_link` it links to the preferences itself.
     """
     prefix = f"{injection.origin}{config.proxy.prefix}"
     is_open = open_owners(decision)
@@ -161,6 +164,8 @@ def own_markup(
             placeholders=placeholders,
             asks=not decided,
             choices=choices,
+            # Where a law says how the link has to look, ours stands there as well.
+            has_link=has_link and not choices,
             sends_language=config.writes_receipts,
         )
         if decision.show_banner:

@@ -3,8 +3,7 @@ const doc = document;
 // Elements may bear such names as `querySelector`, and then hide the document's own: what is needed
 // of it later is taken before there are any.
 const find = doc.querySelector.bind(doc);
-const tell = doc.dispatchEvent.bind(doc);
-const { style } = doc.documentElement;
+const html = doc.documentElement;
 // Ours is the one whose form leads to our endpoint: the proxy lets no form of the site's do that.
 const form = () => find(`#yc>form[action="${data.at}choice"]`);
 const part = (name) => form()?.querySelector("#yc-" + name);
@@ -36,17 +35,16 @@ state.categories[name] = names[name];
 }
 state.decided = true;
 data.key = key || "";
-tell(new CustomEvent("consent:change", { bubbles: true, detail: structuredClone(state) }));
+html.dispatchEvent(new CustomEvent("consent:change", { bubbles: true, detail: structuredClone(state) }));
 if (!same) {
 keep();
 return location.reload();
 }
 form()?.parentNode.remove();
-const status = find("#yc-s");
-if (status) status.textContent = status.dataset.text;
+for (const status of all("#yc-s")) status.textContent = status.dataset.text;
 back?.focus({ preventScroll: true });
 // Libraries that load pages in part bring back what they remember of this one.
-style.setProperty("--yc-d", "none");
+html.style.setProperty("--yc-d", "none");
 };
 
 const choose = (event) => {
@@ -79,11 +77,11 @@ setTimeout(() => submitter.click());
 addEventListener("keydown", (event) => {
 const { key, target } = event;
 if (key == " " && target == part("c")) choose(event);
-if (key == "Escape" && part("p")?.contains(target)) expand(false);
+if (key == "Escape" && target.closest("#yc #yc-p")) expand(false);
 });
 addEventListener("focusin", (event) => {
 const { target, relatedTarget } = event;
-if (relatedTarget && form()?.contains(target) && !form().contains(relatedTarget)) back = relatedTarget;
+if (relatedTarget?.closest("#yc") === null && target.closest("#yc")) back = relatedTarget;
 });
 // Ahead of the page for readers and for Tab, before anything is painted. It stands beside the body and
 // not in it, where the page's rules for a first child would count it. No parser puts it there: without
@@ -95,6 +93,6 @@ const root = form().parentNode;
 find("body").before(root);
 link.role = "button";
 // The page keeps as much room at its end as the banner covers.
-new ResizeObserver(() => style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);
+new ResizeObserver(() => html.style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);
 };
 rise();
