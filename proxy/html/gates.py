@@ -33,12 +33,18 @@ class EmbedPlace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """What a placeholder stands for. Sizes are as the page gives them: "560", "100%", or ""."""
+    """What a placeholder stands for. Sizes are as the page gives them: "560", "100%", or "".
+
+    Of a frame, `title` is the page's name for its content and `address` where that would come from,
+    absolute; "" where there is none.
+    """
 
     owner: Owner
     width: str
     height: str
     place: EmbedPlace
+    title: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

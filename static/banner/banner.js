@@ -40,7 +40,8 @@ if (!same) {
 keep();
 return location.reload();
 }
-form()?.parentNode.remove();
+// A library that loads pages in part may have brought that of another one beside it.
+while (form()) form().parentNode.remove();
 for (const status of all("#yc-s")) status.textContent = status.dataset.text;
 back?.focus({ preventScroll: true });
 // Libraries that load pages in part bring back what they remember of this one.
@@ -76,8 +77,8 @@ setTimeout(() => submitter.click());
 };
 addEventListener("keydown", (event) => {
 const { key, target } = event;
-if (key == " " && target == part("c")) choose(event);
-if (key == "Escape" && target.closest("#yc #yc-p")) expand(false);
+if (key == " " && target.closest("#yc-c")) choose(event);
+if (key == "Escape" && target.closest("#yc-p")) expand(false);
 });
 addEventListener("focusin", (event) => {
 const { target, relatedTarget } = event;
