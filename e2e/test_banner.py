@@ -294,12 +294,13 @@ def test_without_javascript_choose_leads_to_the_preferences(
 def test_keyboard_alone_is_enough(visit: Open, host_page: HostPage, english: Texts) -> None:
     site = visit(host_page(english, body="<p><button id=x>Own</button></p>"))
     tab = site.tab
-    tab.focus("#x")
     order = []
-    for _ in range(5):
+    for _ in range(6):
         tab.keyboard.press("Tab")
         order.append(tab.evaluate("document.activeElement.innerText"))
-    assert order == ["Cookie preferences", "Privacy policy", "Reject all", "Accept all", "Choose"]
+    banner = ["Privacy policy", "Reject all", "Accept all", "Choose"]
+    assert order == [*banner, "Own", "Cookie preferences"]
+    tab.focus("#yc-c")
     tab.keyboard.press("Escape")
     assert tab.is_visible("#yc")
     tab.keyboard.press("Space")
@@ -365,6 +366,8 @@ def test_focus_is_never_hidden_by_the_banner(
     site = visit(host_page(english), size=size, java_script_enabled=javascript)
     for _ in range(41):  # the 40 links of the page, and our own at its end
         site.tab.keyboard.press("Tab")
+        while site.tab.evaluate("!!document.activeElement.closest('#yc')"):
+            site.tab.keyboard.press("Tab")
         top = site.box("#yc")["y"]
         box = site.box("*:focus")
         assert box["y"] >= -1 and box["y"] + box["height"] <= top + 1, (box, top)
@@ -675,7 +678,7 @@ def test_axe_finds_nothing(
     lang: str,
 ) -> None:
     texts = languages()[lang]
-    css = "body{margin:0;background:#fff;color:#222}a{color:#004}"
+    css = ":root{color-scheme:light dark}body{margin:0;background:#fff;color:#222}a{color:#004}"
     html = host_page(texts, gpc=True, placeholders=True, choices=True, css=css)
     site = visit(html, size=size, color_scheme=scheme, csp="style-src 'unsafe-inline'")
     assert violations(site, axe) == []

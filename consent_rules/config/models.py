@@ -29,7 +29,7 @@ from pydantic import (
 from consent_rules.catalogue.cookie_details import normal_lifetime
 from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config.countries import normal_region
-from consent_rules.config.theme import normal_colour, normal_font, normal_length
+from consent_rules.config.theme import ColorScheme, normal_colour, normal_font, normal_length
 from consent_rules.config.values import (
     normal_address,
     normal_host_pattern,
@@ -511,8 +511,11 @@ class ThemeTable(Table):
     """Colour behind the banner's text."""
     text: Colour | None = None
     """Colour of the banner's text."""
+    color_scheme: ColorScheme = ColorScheme.PAGE
+    """Light or dark: "page" (what the page's own CSS `color-scheme` says), "visitor" (what the
+    visitor prefers), "light", or "dark"."""
     dark_accent: Colour | None = None
-    """The same for visitors who prefer dark pages. Without the three, a site's own colours stay."""
+    """Colour of the buttons in the dark. Without the three, a site's own colours stay."""
     dark_background: Colour | None = None
     """Colour behind the banner's text on dark pages."""
     dark_text: Colour | None = None

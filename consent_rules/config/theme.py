@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from consent_rules.wording import quoted
 
@@ -66,6 +67,18 @@ def _is_family(text: str) -> bool:
     return bool(_QUOTED_FAMILY.fullmatch(text) or _PLAIN_FAMILY.fullmatch(text))
 
 
+class ColorScheme(StrEnum):
+    """What decides between the light and the dark colours."""
+
+    PAGE = "page"
+    """The page's own `color-scheme` (CSS Color Adjustment 1), by property or by meta element: a
+    page that names none is light."""
+    VISITOR = "visitor"
+    """The visitor's preference (`prefers-color-scheme`)."""
+    LIGHT = "light"
+    DARK = "dark"
+
+
 @dataclass(frozen=True, slots=True)
 class Palette:
     """Colours of one scheme, each `#rgb` or `#rrggbb`. `on_accent` is the configured text colour of
@@ -94,6 +107,7 @@ class Theme:
     dark: Palette = Palette("#1b2027", "#e9edf2", "#b5cdea")
     font: str = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
     radius: str = "8px"
+    color_scheme: ColorScheme = ColorScheme.PAGE
 
 
 def theme_of(table: Mapping[str, str | None]) -> Theme:
@@ -119,6 +133,7 @@ def theme_of(table: Mapping[str, str | None]) -> Theme:
         dark=dark,
         font=table.get("font") or default.font,
         radius=table.get("radius") or default.radius,
+        color_scheme=ColorScheme(table.get("color_scheme") or default.color_scheme),
     )
 
 

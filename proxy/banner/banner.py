@@ -157,17 +157,18 @@ def link_html(
     placeholders: bool = False,
     asks: bool = True,
     choices: bool = False,
+    has_link: bool = False,
     sends_language: bool = False,
 ) -> str:
     """The "Cookie preferences" link, for the end of the body, before the banner.
 
     `placeholders` adds the form of their buttons, `asks` the element in which the banner confirms
     that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
+    With `has_link` the page has a link of its own, and only what belongs to it is added.
     `sends_language` adds the language to that form, for the receipt.
     """
-    html = _link(
-        texts, _PATH if return_to else "", prefix, placeholders, asks, choices, sends_language
-    )
+    path = _PATH if return_to else ""
+    html = _link(texts, path, prefix, placeholders, asks, choices, has_link, sends_language)
     return _with_path(html, return_to)
 
 
@@ -179,6 +180,7 @@ def _link(
     placeholders: bool,
     asks: bool,
     choices: bool,
+    has_link: bool,
     sends_language: bool,
 ) -> str:
     return (
@@ -191,6 +193,7 @@ def _link(
             placeholders=placeholders,
             asks=asks,
             choices=choices,
+            has_link=has_link,
             sends_language=sends_language,
             preferences_url=preferences_url(prefix, return_to),
         )

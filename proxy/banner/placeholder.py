@@ -7,7 +7,8 @@ The markup is phrasing content only (an `<iframe>` may stand in a `<p>`, where a
 `<form>` would end the paragraph and change the page) and has no `<a>`, which would end a link
 around it. So its buttons belong to the form that `link_html(placeholders=True)` puts at the end
 of the body, and the page to return to is that form's. The size is that of an empty `<svg>`
-underneath, because a strict CSP allows no `style` attribute.
+underneath, because a strict CSP allows no `style` attribute. In a frame's own page a link may
+stand: to where else the content can be seen.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from markupsafe import Markup, escape
 
 from consent_rules.config.theme import Theme
 from proxy.banner.assets import Kind, assets
-from proxy.banner.banner import environment
+from proxy.banner.banner import environment, safe_url
 from proxy.banner.texts import Texts
 from proxy.banner.views import PREFIX
 
@@ -53,9 +54,13 @@ def frame_attribute(
     prefix: str = PREFIX,
     return_to: str = "",
     sends_language: bool = False,
+    title: str = "",
+    link: str = "",
 ) -> str:
     """The `srcdoc` of a closed frame, a whole attribute with a blank before it. Needs the hash of
     `assets(theme, Kind.FRAME)` in the page's policy, which holds for what is within it, too.
+
+    `title` is the page's name for the content, `link` where else it can be seen.
     """
     page = (
         environment()
@@ -71,6 +76,8 @@ def frame_attribute(
             flat=False,
             allow=allow,
             prefix=prefix,
+            title=title,
+            link=safe_url(link),
         )
     )
     return f' srcdoc="{escape(page)}"'
@@ -123,7 +130,7 @@ def _notice(words: Mapping[str, object], *, allow: bool, prefix: str) -> str:
     return (
         environment()
         .get_template("placeholder.html")
-        .render(**words, flat=True, fills=True, allow=allow, prefix=prefix)
+        .render(**words, flat=True, fills=True, allow=allow, prefix=prefix, title="", link="")
     )
 
 
@@ -158,5 +165,7 @@ def placeholder_html(
             flat=False,
             allow=allow,
             prefix=prefix,
+            title="",
+            link="",
         )
     )

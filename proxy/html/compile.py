@@ -6,10 +6,12 @@ open is asked later, for each outcome of the decision: nothing here depends on t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import islice, takewhile
+from urllib.parse import urljoin
 
 from consent_rules.matching.urls import request_target, resolve
 from proxy.html.boundary import (
@@ -35,7 +37,7 @@ from proxy.html.closing import (
 )
 from proxy.html.content_places import content_places
 from proxy.html.frameworks import Hydration, hydration_of
-from proxy.html.gates import Embed, Gate, Page
+from proxy.html.gates import Embed, EmbedPlace, Gate, Page
 from proxy.html.inline_remnants import Remnants, code_of, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
 from proxy.html.render import render
@@ -77,6 +79,7 @@ def compile_page(
         wire=source.wire,
         transcoded=not source.wire and source.body is not body,
         declaration_at=tuple(map(scanned.real, scanned.declaration_at)),
+        preferences_links=scanned.preferences_links,
         hydration=hydration,
     )
 
@@ -188,6 +191,8 @@ def _finding(
             width=resource.element.attr("width") or "",
             height=resource.element.attr("height") or "",
             place=place,
+            title=_title(resource) if place is EmbedPlace.FRAME else "",
+            address=_address(resource, context) if place is EmbedPlace.FRAME else "",
         )
     code_from, code_to = code_span(resource, context)
     return OwnedResource(
@@ -229,6 +234,36 @@ def _library(
         own_address=address,
     )
 
+
+# What the vendors' own snippets have there says nothing of the content.
+_NO_TITLE = re.compile(
+    r"(?:(?:youtube|vimeo|google|spotify|embedded|video|media|audio|iframe|frame|embed|player|maps?)"
+    r"[\s_-]*)+\d*",
+    re.IGNORECASE,
+)
+_MAX_TITLE = 120
+
+
+def _title(resource: Resource) -> str:
+    """What the page calls a frame's content, in at most 120 characters; "" where it does not."""
+    title = " ".join((resource.element.attr("title") or "").split())
+    if _NO_TITLE.fullmatch(title[:_MAX_TITLE]):
+        return ""
+    return title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 1].rstrip()}\u2026"
+
+
+def _address(resource: Resource, context: CompileContext) -> str:
+    for url in resource.urls:
+        try:
+            address = urljoin(context.bases[-1], url.strip())
+        except ValueError:
+            continue
+        if address.startswith(("https://", "http://")) and len(address) <= _MAX_ADDRESS:
+            return address
+    return ""
+
+
+_MAX_ADDRESS = 2048
 
 _WHOLE = frozenset({Closing.REMOVE, Closing.NEUTRAL, Closing.PLACEHOLDER, Closing.INERT})
 """Closings of an element, not of an attribute of it: `explain` shows where that stands."""

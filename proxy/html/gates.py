@@ -33,12 +33,18 @@ class EmbedPlace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """What a placeholder stands for. Sizes are as the page gives them: "560", "100%", or ""."""
+    """What a placeholder stands for. Sizes are as the page gives them: "560", "100%", or "".
+
+    Of a frame, `title` is the page's name for its content and `address` where that would come from,
+    absolute; "" where there is none.
+    """
 
     owner: Owner
     width: str
     height: str
     place: EmbedPlace
+    title: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,8 @@ class Page:
     """Raw targets of the site's own pages that it shows within: its scripts can read them."""
     declaration_at: tuple[int, ...] = ()
     """Where the page asks for the cookie declaration."""
+    preferences_links: frozenset[str] = frozenset()
+    """Where links marked as the site's own to the preferences lead, as written."""
     hydration: Hydration = Hydration.NONE
     """What a framework takes over of the page in the browser."""
     passing: bool = False

@@ -269,10 +269,12 @@ def _says_nothing(element: Element, attribute: str, before: str) -> bool:
         return False
     tag = element.tag
     if attribute in _PLAIN_ATTRIBUTES:
-        return True
+        return tag != "iframe"  # its placeholder shows what the title says
     if attribute == "value":
         return tag in _WITH_VALUE
     if attribute == "href" and tag == "a":
+        if any(_MARKERS.match(name) for name in element.attrs):
+            return False
         return _PLAIN_URL.match(before) is not None  # not `javascript:`
     if attribute == "content" and tag == "meta":
         name = (element.attr("name") or "").strip().lower()

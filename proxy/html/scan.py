@@ -63,6 +63,8 @@ class Scan:
     """The page as each kind of browser reads it."""
     declaration_at: tuple[int, ...] = ()
     """Where elements marked for the cookie declaration begin to hold something."""
+    preferences_links: frozenset[str] = frozenset()
+    """Where links that are marked as the site's own to the preferences lead, as written."""
     readings: Readings | None = None
     """The page's two trees, where it is read twice."""
 
@@ -141,6 +143,7 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
         fragile=_is_fragile(tags, views),
         documents=tuple(view.document for view in views),
         declaration_at=_declarations(tags, views),
+        preferences_links=_preferences_links(tags, views),
         readings=_readings(views[-2:], len(marked)) if _needs_both_views(tags) else None,
     )
 
@@ -172,6 +175,29 @@ def _declarations(tags: _Tags, views: list[_View]) -> tuple[int, ...]:
         locations = (location_of(element) for element in holders)
         found.append({at.start_tag.end_offset for at in locations if at is not None})
     return tuple(sorted(set.intersection(*found)))
+
+
+_PREFERENCES_LINK = "data-consent-link"
+_HIDING = "main,article,template,noscript,[hidden],[style],[aria-hidden]"
+"""Where a marked link does not count: visitors may have written it there, or nobody sees it."""
+
+
+def _preferences_links(tags: _Tags, views: list[_View]) -> frozenset[str]:
+    """The `href` of each link of the page's own frame that is marked as leading to the preferences,
+    in every view.
+    """
+    if _PREFERENCES_LINK.encode() not in tags.lowered:
+        return frozenset()
+    return frozenset.intersection(
+        *(
+            frozenset(
+                (link.attr("href") or "").strip()
+                for link in view.document.select(f"a[{_PREFERENCES_LINK}][href]")
+                if is_html(link) and link.closest(_HIDING) is None
+            )
+            for view in views
+        )
+    )
 
 
 def _slot_offset(text: str) -> int:

@@ -9,6 +9,7 @@ from consent_rules.categories import Audience, Category
 from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme
 from consent_rules.decision import UNCHOOSABLE, Decision
+from consent_rules.matching.content_pages import content_page
 from consent_rules.matching.script_hashes import sha256_source
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.tag_signals import signal_script, signal_states
@@ -108,9 +109,12 @@ def own_markup(
     return_to: str,
     placeholders: bool,
     tools: frozenset[str],
+    *,
+    has_link: bool = False,
 ) -> OwnMarkup:
     """The proxy's own markup for a page and a decision. `placeholders`: the page has
-    closed embeds. `tools` are its closed consent tools (`closed_tools`).
+    closed embeds. `tools` are its closed consent tools (`closed_tools`). With
+    `has_link` it links to the preferences itself.
     """
     prefix = f"{injection.origin}{config.proxy.prefix}"
     is_open = open_owners(decision)
@@ -161,6 +165,8 @@ def own_markup(
             placeholders=placeholders,
             asks=not decided,
             choices=choices,
+            # Where a law says how the link has to look, ours stands there as well.
+            has_link=has_link and not choices,
             sends_language=config.writes_receipts,
         )
         if decision.show_banner:
@@ -279,11 +285,21 @@ def _placeholder(
             prefix=prefix,
             return_to=return_to,
             sends_language=sends_language,
+            title=embed.title,
+            link=_link_instead(embed, decision),
         )
     return placeholder_html(
         str(owner), name, kind, embed.width or None, embed.height or None, texts,
         allow=allow, prefix=prefix,
     )  # fmt: skip
+
+
+def _link_instead(embed: Embed, decision: Decision) -> str:
+    """Where the visitor may see the content without the page knowing of it: the vendor's page for
+    it, or the frame's own. A patient page may have written anything into that address.
+    """
+    marketing = decision.audience is Audience.MARKETING
+    return content_page(embed.address) or (embed.address if marketing else "")
 
 
 def _name(owner: Owner) -> str:

@@ -124,6 +124,11 @@ def shown_of(decision: Decision, vendors: frozenset[str]) -> _Shown:
     )
 
 
+def has_own_link(page: Page, prefix: str) -> bool:
+    """Whether a page of the site links to the preferences itself (`data-consent-link`)."""
+    return f"{prefix}/preferences" in page.preferences_links and not page.has_base
+
+
 def write_variant(
     page: Page,
     site: SiteRules,
@@ -143,12 +148,13 @@ def write_variant(
     names = frozenset[str]().union(*(gate.names for gate in closed if gate.names))
     chosen = variant_key(page, decision, texts, injection, return_to)
     tools = closed_tools(page, decision) if decision.enforce else frozenset[str]()
-    key = (site.name, page.owners, page.hydration, names, placeholders, tools, chosen)
+    links = has_own_link(page, config.proxy.prefix)
+    key = (site.name, page.owners, page.hydration, names, placeholders, tools, links, chosen)
     own = None if known is None else known.get(key)
     if own is None:
         own = own_markup(
             page, site, rules, config, theme, decision, texts, injection, return_to, placeholders,
-            tools,
+            tools, has_link=links,
         )  # fmt: skip
         if known is not None:
             known[key] = own

@@ -3,11 +3,10 @@ const doc = document;
 // Elements may bear such names as `querySelector`, and then hide the document's own: what is needed
 // of it later is taken before there are any.
 const find = doc.querySelector.bind(doc);
-const tell = doc.dispatchEvent.bind(doc);
-const { style } = doc.documentElement;
+const html = doc.documentElement;
 // Ours is the one whose form leads to our endpoint: the proxy lets no form of the site's do that.
 const form = () => find(`#yc>form[action="${data.at}choice"]`);
-const part = (name) => form().querySelector("#yc-" + name);
+const part = (name) => form()?.querySelector("#yc-" + name);
 const visit = open;
 let back, busy, plain, opened;
 // Something on the way may have taken the header off.
@@ -36,17 +35,17 @@ state.categories[name] = names[name];
 }
 state.decided = true;
 data.key = key || "";
-tell(new CustomEvent("consent:change", { bubbles: true, detail: structuredClone(state) }));
+html.dispatchEvent(new CustomEvent("consent:change", { bubbles: true, detail: structuredClone(state) }));
 if (!same) {
 keep();
 return location.reload();
 }
-form()?.parentNode.remove();
-const status = find("#yc-s");
-if (status) status.textContent = status.dataset.text;
-if (back?.isConnected) back.focus({ preventScroll: true });
+// A library that loads pages in part may have brought that of another one beside it.
+while (form()) form().parentNode.remove();
+for (const status of all("#yc-s")) status.textContent = status.dataset.text;
+back?.focus({ preventScroll: true });
 // Libraries that load pages in part bring back what they remember of this one.
-style.setProperty("--yc-d", "none");
+html.style.setProperty("--yc-d", "none");
 };
 
 const choose = (event) => {
@@ -55,25 +54,19 @@ expand(true);
 };
 act = (event) => {
 const { target, submitter } = event;
-if (event.type == "click") {
-if (target.closest("#yc-c") && !(event.ctrlKey || event.metaKey || event.shiftKey)) choose(event);
-return;
-}
+if (event.type == "click") return target.closest("#yc-c") && !(event.ctrlKey || event.metaKey || event.shiftKey) && choose(event);
 if (target != form() || !submitter || plain) return;
 event.preventDefault();
 // Whoever pressed twice did not press what came under the pointer in between.
 if (busy || performance.now() - opened < 500) return;
 busy = true;
 const body = new URLSearchParams(new FormData(target, submitter));
-const action = submitter.value;
-const chosen = body.getAll("category");
-fetch(target.getAttribute("action"), { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } })
-.then((reply) => reply.status == 204 && reply, () => {})
+fetch(data.at + "choice", { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } })
+.catch(() => {})
 .then((reply) => {
-busy = false;
-if (reply) {
+if (reply?.status == 204) {
 const names = {};
-for (const name in state.categories) names[name] = name == "necessary" || (action == "save" ? chosen.includes(name) : action == "accept_all");
+for (const name in state.categories) names[name] = name == "necessary" || (submitter.value == "save" ? body.getAll("category").includes(name) : submitter.value == "accept_all");
 link.postMessage(names);
 return heard(names, reply.headers.get("Consent-Key"));
 }
@@ -84,18 +77,23 @@ setTimeout(() => submitter.click());
 };
 addEventListener("keydown", (event) => {
 const { key, target } = event;
-if (!form()?.contains(target)) return;
-if (key == " " && target == part("c")) choose(event);
-if (key == "Escape" && part("p").contains(target)) expand(false);
+if (key == " " && target.closest("#yc-c")) choose(event);
+if (key == "Escape" && target.closest("#yc-p")) expand(false);
 });
 addEventListener("focusin", (event) => {
 const { target, relatedTarget } = event;
-if (relatedTarget && form()?.contains(target) && !form().contains(relatedTarget)) back = relatedTarget;
+if (relatedTarget?.closest("#yc") === null && target.closest("#yc")) back = relatedTarget;
 });
-addEventListener("DOMContentLoaded", () => {
-const root = form()?.parentNode;
-if (!root) return;
-part("c").role = "button";
+// Ahead of the page for readers and for Tab, before anything is painted. It stands beside the body and
+// not in it, where the page's rules for a first child would count it. No parser puts it there: without
+// scripts it is the last on the page.
+const rise = () => {
+const link = part("c");
+if (!link) return performance.now() < 6e4 && requestAnimationFrame(rise);
+const root = form().parentNode;
+find("body").before(root);
+link.role = "button";
 // The page keeps as much room at its end as the banner covers.
-new ResizeObserver(() => style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);
-});
+new ResizeObserver(() => html.style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);
+};
+rise();

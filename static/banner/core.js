@@ -16,7 +16,7 @@ addEventListener("pageshow", (event) => event.persisted && fetch(data.at + "stat
 // What is ours always navigates in full: no library for partial loads gets to see it, be it one that
 // follows a link before the button is up again. A closed embed that such a library has put into a
 // page without its form gets it by a full load.
-const ours = (event) => event.target.closest?.("#yc,#yc-l,#yc-o,.yc-h") && event.stopImmediatePropagation(event.target.form === null ? event.type == "click" && location.reload() : act?.(event));
+const ours = (event) => event.target.closest?.("[id|=yc],.yc-h,[data-consent-link]") && event.stopImmediatePropagation(event.target.form === null ? event.type == "click" && location.reload() : act?.(event));
 addEventListener("click", ours, true);
 addEventListener("submit", ours, true);
 addEventListener("mousedown", ours, true);

@@ -67,8 +67,11 @@ addEventListener("click", pressed, true);
 doc.addEventListener("load", (event) => {
 try {
 const page = event.target.contentDocument;
+const found = page.querySelectorAll(buttons);
+// One that a page lays out dark is dark within.
+if (page.querySelector(".yc-h")) page.documentElement.style.colorScheme = getComputedStyle(doc.getElementById("yc-o")).color.includes("255") ? "dark" : "light";
 page.addEventListener("click", pressed, true);
-watch(page.querySelectorAll(buttons));
+watch(found);
 } catch {}
 }, true);
 })();

@@ -11,8 +11,9 @@ const byId = doc.getElementById.bind(doc);
 const own = (name) => Object.getOwnPropertyDescriptor(Document.prototype, name).get.bind(doc);
 const bodyOf = own("body");
 const rootOf = own("documentElement");
-const names = ["yc-l", "yc-o", "yc"];
+const names = ["yc-l", "yc-o"];
 const parts = {};
+let banner;
 let moves = 99;
 let out = wholly;
 let node;
@@ -30,6 +31,8 @@ for (const name of names) {
 const part = parts[name] ||= byId(name);
 if (out) part?.remove();
 }
+banner ||= byId("yc");
+if (out) banner?.remove();
 };
 const parsed = new MutationObserver(found);
 parsed.observe(doc, { childList: true, subtree: true });
@@ -39,6 +42,8 @@ const body = bodyOf();
 dropped.disconnect();
 // A client's router may bring a page with a link of its own: that one counts.
 for (const name of names) if (parts[name]) parts[name] = byId(name) || parts[name];
+// Ahead of the page, as `banner.js` has put it.
+if (banner && !banner.isConnected) body?.before(banner);
 const mine = names.map((name) => parts[name]).filter(Boolean);
 if (body) {
 const last = [...body.children].filter((one) => !/^(script|style|link|template|noscript|next-.*)$/i.test(one.localName)).slice(-mine.length);
@@ -55,14 +60,10 @@ if (waits-- > 0 && !Object.keys(bodyOf()).some((key) => key.startsWith("__reactF
 requestAnimationFrame(() => setTimeout(() => {
 out = 0;
 keep();
-const banner = parts.yc;
-if (!banner) return;
-byId("yc-c").role = "button";
-new ResizeObserver(() => rootOf().style.setProperty("--yc-h", banner.offsetHeight + "px")).observe(banner);
 }));
 };
 // With a choice the banner goes for good.
-addEventListener("consent:change", () => { parts.yc = 0; }, true);
+addEventListener("consent:change", () => { banner = 0; }, true);
 addEventListener("DOMContentLoaded", () => {
 found();
 parsed.disconnect();

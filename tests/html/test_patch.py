@@ -27,7 +27,9 @@ PLAIN = (
     "<script type=application/json>{{\"a\":\"{w}\"}}</script>",
     "<img src='/own.png?v={w}' alt='{w}'>",
     "<img src='//pixel.test/p?v={w}'>", "<img src='//{w}/p.gif'>", "<a href='/x?s={w}'>y</a>",
-    "<a href='{w}'>y</a>", "<iframe src='//video.test/e?x={w}' title='{w}' width=9></iframe>",
+    "<a href='{w}'>y</a>", "<a data-consent-link href='/{w}'>y</a>",
+    "<a data-consent-link href='/.consent/preferences' id='{w}'>y</a>",
+    "<iframe src='//video.test/e?x={w}' title='{w}' width=9></iframe>",
     "<iframe srcdoc='<p id={w}>'></iframe>", "<div style='background:url({w})' data-t='{w}'></div>",
     "<script data-t='{w}' src=//pixel.test/x></script>", "<title>{w}</title>", "<style>{w}</style>",
     "<textarea>{w}</textarea>", "<table><tr>{w}<td>{w}</table>", "<select><option value='{w}'>{w}",
@@ -59,8 +61,8 @@ def same(found: Page, expected: Page, before: Page) -> None:
     """`found` is `expected`; only which functions of a closed script others use is `before`'s."""
     ours, theirs, was = map(_apart, (found, expected, before))
     assert ours[0] == theirs[0]
-    assert [(gate.needs, gate.code) for gate in ours[1]] == [
-        (gate.needs, gate.code) for gate in theirs[1]
+    assert [(gate.needs, gate.code, gate.embed) for gate in ours[1]] == [
+        (gate.needs, gate.code, gate.embed) for gate in theirs[1]
     ]
     assert [(gate.closed, gate.names) for gate in ours[1]] == [
         (gate.closed, gate.names) for gate in was[1]
@@ -200,6 +202,15 @@ def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
         ("<svg><a href='/x?a'></a></svg>", "<svg><a href='/x?b'></a></svg>"),
         ("<a href='b'>c</a>", "<a href='javascript:1'>c</a>"),
         ("<p>&lt</p>", "<p>&gt</p>"),
+        # A placeholder shows it: somebody else's, otherwise.
+        (
+            "<iframe src='//video.test/e' title='For Ann'></iframe>",
+            "<iframe src='//video.test/e' title='For Eve'></iframe>",
+        ),
+        (
+            "<a data-consent-link href='/.consent/preferences'>y</a>",
+            "<a data-consent-link href='/.consent/elsewhere'>y</a>",
+        ),
     ],
 )
 def test_more_than_words_is_compiled_anew(old: str, new: str) -> None:
@@ -220,5 +231,5 @@ def test_what_a_page_has_is_what_likeness_knows() -> None:
     assert {one.name for one in fields(Page)} == {
         "body", "gates", "owners", "head_at", "foot_at", "is_document", "has_base", "language",
         "marks", "label", "wire", "transcoded", "passing",
-        "frames", "declaration_at", "hydration", "vendors",
+        "frames", "declaration_at", "preferences_links", "hydration", "vendors",
     }  # fmt: skip
