@@ -34,7 +34,7 @@ def outbox_of(folder: Path) -> Outbox:
 
 def refused(answer: Answer) -> None:
     assert answer.status == 503
-    assert b"not saved, and nothing was opened" in answer.text
+    assert b"Your choice was not saved" in answer.text
     assert not [v for v in answer.all("Set-Cookie") if v.startswith("consent=")]
 
 

@@ -286,8 +286,8 @@ def test_what_is_entered_late_is_counted_and_no_problem() -> None:
 
 
 def test_an_entry_before_its_choice_is_named() -> None:
-    (problem,) = entered_log(0, 0, -400, 0).audit().problems
-    assert (problem.kind, problem.first) == (Tampering.BACK_DATED, 2)
+    (problem,) = entered_log(-400, 0, 0).audit().problems
+    assert (problem.kind, problem.first) == (Tampering.BACK_DATED, 0)
     assert "entered before" in problem.text
 
 
