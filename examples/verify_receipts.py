@@ -284,6 +284,8 @@ def read_leaf(number: int, line: Leaf, problems: list[str]) -> Leaf:
         names = {"type", "index", "erased", "reason", "time"}
     elif entry["type"] != "receipt":
         raise ValueError("unknown entry")
+    if entry["type"] == "receipt" and "entered" in entry:  # in a log of several nodes
+        names.add("entered")
     if type(index) is not int or set(entry) != names or extra:
         raise ValueError("not an entry of the log")
     own, stated = sha256(b"\0" + (entry_bytes or b"")), line["hash"]
@@ -380,8 +382,9 @@ def check_receipts(
             problems.append(f"removed: the receipt of leaf {index}, and no leaf says it was erased")
         if leaf["content"] is not None and (index in erased or not is_receipt):
             problems.append(f"inserted: leaf {index} has a receipt that was erased")
+        entered = leaf["entry"].get("entered", "")
         if leaf["content"] is None:
-            last = leaf["entry"].get("time", last)
+            last = entered or leaf["entry"].get("time", last)
             continue
         try:
             receipt = json.loads(leaf["content"])
@@ -391,9 +394,22 @@ def check_receipts(
             continue
         if notice and notice not in notices:
             problems.append(f"notice: that of leaf {index} is missing")
+        if entered:
+            check_delay(index, time, entered, problems)
+            time = entered
         if last and seconds(time) < seconds(last) - CLOCK_SKEW:
             problems.append(f"back-dated: leaf {index} is dated {time}, the one before {last}")
         last = time
+
+
+def check_delay(index: int, time: str, entered: str, problems: list[str]) -> None:
+    """Compare the time of a choice with that of its entry: a node that could not reach the log
+    enters its receipts late. That is no problem; how many are late, and how much, you should see.
+    """
+    if seconds(time) > seconds(entered) + CLOCK_SKEW:
+        problems.append(f"back-dated: leaf {index} is dated {time}, and was entered at {entered}")
+    elif seconds(time) < seconds(entered) - CLOCK_SKEW:
+        print(f"late: leaf {index} is dated {time}, and was entered at {entered}")
 
 
 def seconds(text: str) -> int:

@@ -24,6 +24,7 @@ from proxy.cookies.key_sources import first_ring, key_source
 from proxy.cookies.signing_keys import key_files
 from proxy.http.access_record import Access, AccessHook
 from proxy.http.device_class import warm_up
+from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
@@ -78,7 +79,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
-        await _serve_worker(worker, current, shared, metrics)
+        await _serve_worker(worker, current, shared, metrics, folder)
 
     return run_workers(work, workers, on_ready=ready), ""
 
@@ -118,7 +119,11 @@ def _freeze_startup_objects() -> None:
 
 
 async def _serve_worker(
-    worker: Worker, current: LiveRuntime, shared: Mapping[str, socket.socket], metrics: Metrics
+    worker: Worker,
+    current: LiveRuntime,
+    shared: Mapping[str, socket.socket],
+    metrics: Metrics,
+    folder: Path,
 ) -> None:
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
@@ -137,6 +142,7 @@ async def _serve_worker(
         at_work.append(asyncio.create_task(watch_log(metrics, lambda: current.runtime.receipts)))
         at_work.append(asyncio.create_task(warn_of_old_key(lambda: current.runtime)))
         at_work.append(asyncio.create_task(forward_periodically(lambda: current.runtime.receipts)))
+        at_work.append(asyncio.create_task(follow_other_nodes(lambda: current.runtime, folder)))
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(
@@ -145,6 +151,7 @@ async def _serve_worker(
         current.status,
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
         lambda: current.runtime.receipts,
+        lambda: purge_sender(current.runtime),
     )
     access = _access_log(current) if proxy.access_log else None
     async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:

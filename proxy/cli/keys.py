@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ from proxy.config.file import folder_of
 from proxy.cookies.key_sources import KeySource, key_source, read_ring, revoked_now
 from proxy.cookies.preference_cookie import KeyFileError, KeyRing, signs_from
 from proxy.cookies.signing_keys import NoKeysError, first_keys, make_key, read_keys, revoke_key
+from proxy.database.postgresql import DatabaseError
+from proxy.receipts.place import store_place
 
 keys = typer.Typer(
     name="keys", help="The keys that sign visitors' choices.", no_args_is_help=True,
@@ -171,12 +174,16 @@ def revoke(
     made first. Whoever chose under it is asked again.
     """
     source, _ = _source(config)
+    database = _database(config)
     folder = _folder(source, f"remove the key there, add {kid!r} to revoked_keys, and reload")
     now = datetime.datetime.now(datetime.UTC)
     made: Path | None = None
     try:
         ring = read_ring(source)
         if kid in ring.revoked:
+            if database:  # the first attempt may not have reached the others
+                _tell_nodes(database, kid)
+                return
             stop(f"{kid}: is revoked already", PROBLEMS)
         if kid not in ring.ids.values():
             stop(f"{kid}: no key in {folder} has this id; see `consent-proxy keys list`", PROBLEMS)
@@ -194,10 +201,35 @@ def revoke(
         typer.echo(f"{made}: made a key in its place")
     for path in removed:
         typer.echo(f"{path}: removed")
+    if database:
+        typer.echo(f"revoked {kid}. A running proxy that watches the folder takes it at once")
+        _tell_nodes(database, kid)
+        return
     typer.echo(
         f"revoked {kid}. A running proxy that watches the folder takes it at once, in all workers. "
         f"Nodes with a folder of their own need {folder / kid}.revoked, too"
     )
+
+
+def _database(config: Path) -> str:
+    """The address of the database that nodes share; "" for none."""
+    loaded, _ = open_config(config)
+    place = store_place(loaded.config, folder_of(config))
+    return "" if place is None else place.url
+
+
+def _tell_nodes(database: str, kid: str) -> None:
+    from proxy.nodes import send_revocation
+
+    try:
+        asyncio.run(send_revocation(database, kid))
+    except DatabaseError as error:
+        stop(
+            f"the other nodes do not know yet that {kid} is revoked: {error}\n"
+            f"Run `consent-proxy keys revoke {kid}` once more",
+            PROBLEMS,
+        )
+    typer.echo("All nodes take it from the database, those that start later too")
 
 
 def _folder(source: KeySource, instead: str) -> Path:

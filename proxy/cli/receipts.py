@@ -268,6 +268,8 @@ def _print_report(report: AuditReport, own_key: str, *, as_json: bool) -> None:
                 "erased": report.erased,
                 "checkpoints": report.checkpoints,
                 "proven": report.proven_size,
+                "late": report.late,
+                "latest_seconds": report.latest,
                 "key": own_key or None,
                 "problems": [
                     {"kind": one.kind, "text": one.text, "first": one.first, "end": one.end}
@@ -286,6 +288,11 @@ def _print_report(report: AuditReport, own_key: str, *, as_json: bool) -> None:
         )
     else:
         typer.echo(f"{len(report.problems)} problem(s)")
+    if report.late:
+        typer.echo(
+            f"{report.late} receipt(s) were entered late, by up to {report.latest} s: a node could "
+            "not reach the database, or dated them back"
+        )
     if own_key:
         typer.echo(f"checked with the key that it names itself: {own_key}", err=True)
 

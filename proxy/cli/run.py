@@ -75,4 +75,5 @@ def purge(
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
-        typer.echo(f"{url}: purged in all workers ({result['entries']} entries in this one)")
+        where = "on all nodes" if "nodes" in result else "in all workers"
+        typer.echo(f"{url}: purged {where} ({result['entries']} entries in this worker)")

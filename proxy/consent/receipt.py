@@ -63,6 +63,9 @@ async def _download(
     request: web.BaseRequest, context: RequestContext, recorder: Recorder
 ) -> web.Response:
     receipt_id = own_receipt_id(context)
+    if receipt_id and (on_its_way := await recorder.is_on_its_way(receipt_id)) is not None:
+        # Soon it is in the log, and has a proof; or is erased there.
+        return error_response(request, 503 if on_its_way else 404)
     lines = await recorder.call(partial(_exported, receipt_id)) if receipt_id else []
     if not lines:
         return error_response(request, 404)

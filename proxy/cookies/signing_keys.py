@@ -12,6 +12,7 @@ import datetime
 import fcntl
 import logging
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ _log = logging.getLogger("consent_proxy.cookies")
 
 
 _REVOKED = ".revoked"
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class NoKeysError(KeyFileError):
@@ -107,13 +109,25 @@ def revoked_ids(folder: Path) -> frozenset[str]:
     return frozenset(path.name.removesuffix(_REVOKED) for path in revoked_files(folder))
 
 
+def mark_revoked(folder: Path, kid: str, now: datetime.datetime | None = None) -> bool:
+    """Say in a folder that a key is revoked; whether that is news there. Raises OSError, and
+    ValueError for what is no id.
+    """
+    if not _KEY_ID.fullmatch(kid):
+        raise ValueError(f"no key's id: {kid!r}")
+    marker = folder / f"{kid}{_REVOKED}"
+    if marker.exists():
+        return False
+    at = datetime.datetime.now(datetime.UTC) if now is None else now
+    _write_whole(marker, f"{at:%Y-%m-%dT%H:%M:%SZ}\n".encode())
+    return True
+
+
 def revoke_key(folder: Path, kid: str, now: datetime.datetime) -> list[Path]:
     """Revoke a key: say so in the folder, then remove its private key. Returns the files that were
     removed. Raises OSError.
     """
-    marker = folder / f"{kid}{_REVOKED}"
-    if not marker.exists():
-        _write_whole(marker, f"{now:%Y-%m-%dT%H:%M:%SZ}\n".encode())
+    mark_revoked(folder, kid, now)
     found = []
     for path in key_files(folder):
         with contextlib.suppress(KeyFileError):

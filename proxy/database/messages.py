@@ -6,7 +6,9 @@
 `NOTIFY` alone would be lost on a node whose connection is broken at that moment. So each message is
 a row, and whoever connects again reads what it has missed. A *lasting* message, such as that a key
 is revoked, is delivered to each node also when it starts, however long ago it was sent: handlers
-must bear to get it twice. The others are for what a node that starts has not: an entry of a cache.
+must bear to get it twice. Of the others a process that starts gets those of the last minutes: what
+they are about, such as an entry of a cache, a node that starts does not have, but one whose worker
+starts anew may.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ _SECONDS = 10.0
 _CHECK_SECONDS = 30.0
 """A connection that is quiet for so long is tried: a firewall may have dropped it."""
 _MAX_PAUSE = 15.0
+_RECENT = "sent_at > now() - interval '5 minutes'"
 
 Handler = Callable[[str], object]
 
@@ -121,7 +124,7 @@ async def _deliver(
     seen: int | None,
 ) -> int:
     """Deliver the messages after `seen`; None: the lasting ones. The newest one's number."""
-    where = "id > %s" if seen is not None else "lasting AND id > %s"
+    where = "id > %s" if seen is not None else f"(lasting OR {_RECENT}) AND id > %s"
     # First: what is sent from here on is delivered the next time, and not lost between the two.
     newest = await (await connection.execute("SELECT max(id) FROM message")).fetchone()
     cursor = await connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -73,6 +74,8 @@ def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
     check_packages(url)
     import psycopg
 
+    # What it ignores when a connection is lost: the loss itself is ours to tell of.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         connection = psycopg.connect(**connection_parameters(url), autocommit=True)
         connection.execute(_SESSION)

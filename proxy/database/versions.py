@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def _migrate(url: str) -> None:
         connection.autocommit = False
         return connection
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=open_connection, poolclass=NullPool
     )

@@ -19,7 +19,7 @@ from consent_rules.config.values import split_address
 from consent_rules.matching.urls import host_of_authority
 from consent_rules.receipts.tiles import read_tile
 from proxy.cache import SharedCache
-from proxy.cache.purge import purge
+from proxy.cache.purge import TellNodes, purge
 from proxy.http.addresses import parse_address
 from proxy.http.handler import Handler
 from proxy.http.targets import requested_host
@@ -84,12 +84,13 @@ def make_admin(
     status: Callable[[], Mapping[str, Any]] = lambda: {"taken": True},
     names: Callable[[], frozenset[str]] = frozenset,
     receipts: Callable[[], Recorder | None] = lambda: None,
+    tell_nodes: Callable[[], TellNodes | None] = lambda: None,
 ) -> Handler:
     """The handler of `admin_listen`.
 
     `cache` returns the shared cache in use, `status` whether the current file was accepted, with
     the problems of a rejected one, `names` the `admin_host_names`, `receipts` what writes the log
-    whose tiles are served.
+    whose tiles are served, `tell_nodes` what sends purges to all nodes; None for one node.
     """
 
     async def admin(request: web.BaseRequest) -> web.StreamResponse:
@@ -109,7 +110,7 @@ def make_admin(
             headers = {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
             return web.Response(body=metrics_text(metrics), headers=headers)
         if request.path == "/purge":
-            return purge(request, cache())
+            return await purge(request, cache(), tell_nodes())
         if request.path.startswith(_LOG) and reading:
             return await _log_resource(request.path.removeprefix(_LOG), receipts())
         return web.Response(status=404, text="here: /health, /config, /metrics, /purge, /log\n")

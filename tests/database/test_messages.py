@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 
 from proxy.database.messages import listen as listen_to
@@ -65,11 +66,14 @@ async def test_who_was_away_reads_on(server: Server) -> None:
 async def test_what_lasts_is_told_to_a_node_that_starts(server: Server) -> None:
     url = server.new_database()
     await publish(url, "key", "revoked", lasting=True)
-    await publish(url, "key", "transient")
+    await publish(url, "key", "old")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE message SET sent_at = sent_at - interval '10 minutes'")
+    await publish(url, "key", "recent")  # a worker may have started anew since
     async with listening(url, "key") as heard:
-        await until(heard, "revoked")
+        await until(heard, "revoked", "recent")
         await publish(url, "key", "again", lasting=True)
-        await until(heard, "revoked", "again")
+        await until(heard, "revoked", "recent", "again")
 
 
 async def test_a_handler_that_fails_ends_nothing(

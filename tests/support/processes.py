@@ -77,10 +77,14 @@ class Process:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, workers: int, *, more: str = ""
+    folder: Path,
+    workers: int,
+    *,
+    more: str = "",
+    origin: type[BaseHTTPRequestHandler] = LocalOrigin,
 ) -> Iterator[tuple[Process, Path, str, int]]:
     """The process, its config file and text, and its port. `more` is added to the config."""
-    upstream = ThreadingHTTPServer(("127.0.0.1", 0), LocalOrigin)
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), origin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     port, admin = free_ports(2)
     text = config_text(upstream.server_address[1], more=more).replace(

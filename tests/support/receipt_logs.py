@@ -73,9 +73,11 @@ class Log:
         return note
 
 
-def row_of(index: int, one: Receipt, salt: bytes | None = None) -> LeafRow:
+def row_of(
+    index: int, one: Receipt, salt: bytes | None = None, entered: int | None = None
+) -> LeafRow:
     salt = salt or hashlib.sha256(str(index).encode()).digest()
-    data = entry_bytes(ReceiptEntry(index, commitment(one.content, salt)))
+    data = entry_bytes(ReceiptEntry(index, commitment(one.content, salt), entered))
     return LeafRow(f"row {index}", data, leaf_hash(data), one.content, salt)
 
 

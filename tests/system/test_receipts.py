@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
-import json
 import os
 import random
 import signal
@@ -20,38 +18,12 @@ from proxy.receipts.reading import audit_store
 from proxy.receipts.store import read_store
 from tests.support.commands import run
 from tests.support.processes import ask, running
+from tests.support.receipt_clients import choose, workers_of
 
 pytestmark = pytest.mark.slow
 
 CHOICES, CLIENTS, KILLED = 1_500, 32, 4
 RECEIPTS = '\n[receipts]\nstore = "sqlite:///var/receipts.db"\n'
-HEADERS = {
-    "Host": "www.example.com", "Sec-Fetch-Site": "same-origin",
-    "Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json",
-}  # fmt: skip
-
-
-def choose(port: int, action: str) -> str:
-    """The receipt id of a choice; "" where there was no yes."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("POST", "/.consent/choice", f"action={action}", HEADERS)
-        reply = connection.getresponse()
-        reply.read()
-    except (OSError, http.client.HTTPException):
-        return ""  # its worker was killed
-    finally:
-        connection.close()
-    if reply.status != 204:
-        return ""
-    token = (reply.getheader("Set-Cookie") or "").partition("=")[2].partition(";")[0]
-    claims = token.split(".")[1]
-    rid: str = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["rid"]
-    return rid
-
-
-def workers_of(pid: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def test_each_yes_has_its_receipt_while_workers_are_killed(tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ import pytest
 
 from consent_rules.receipts.audit import AuditReport, Tampering
 from consent_rules.receipts.checkpoints import Checkpoint, sign_checkpoint
-from consent_rules.receipts.entries import ErasureEntry, ErasureReason
+from consent_rules.receipts.entries import (
+    ErasureEntry,
+    ErasureReason,
+    ReceiptEntry,
+    entry_bytes,
+    read_entry,
+)
 from tests.support.receipt_logs import (
     KEY,
     NOTICE_HASH,
@@ -258,3 +264,44 @@ def test_random_bits() -> None:
         log.rows[index] = replace(row, **change)
         report = log.audit()
         assert named(report, index), (number, index, column, report.problems)
+
+
+# --- A log of several nodes, whose entries say when they were made
+
+
+def entered_log(*entered: int) -> Log:
+    """A log of receipts 0, 1, 2, ..., entered so many seconds after the choice."""
+    log = Log([], made_log(0, erased=None).notices, [])
+    for index, after in enumerate(entered):
+        one = receipt(index)
+        log.rows.append(row_of(index, one, entered=one.made_at + after))
+        log.sign()
+    return log
+
+
+def test_what_is_entered_late_is_counted_and_no_problem() -> None:
+    report = entered_log(0, 3, 290, 7200, 9000).audit()
+    assert report.problems == ()
+    assert (report.late, report.latest) == (2, 9000)
+
+
+def test_an_entry_before_its_choice_is_named() -> None:
+    (problem,) = entered_log(-400, 0, 0).audit().problems
+    assert (problem.kind, problem.first) == (Tampering.BACK_DATED, 0)
+    assert "entered before" in problem.text
+
+
+def test_an_entry_before_the_last_one_is_named() -> None:
+    """Whoever puts an old choice into the log must say when, or contradict the entry before."""
+    report = entered_log(7200, 0, 0).audit()
+    assert [(one.kind, one.first) for one in report.problems] == [(Tampering.BACK_DATED, 1)]
+
+
+def test_the_time_of_an_entry_cannot_be_changed() -> None:
+    log = entered_log(0, 0, 7200)
+    row = log.rows[2]
+    entry = read_entry(row.entry)
+    assert isinstance(entry, ReceiptEntry)
+    for entered in (receipt(2).made_at, None):
+        log.rows[2] = replace(row, entry=entry_bytes(replace(entry, entered=entered)))
+        assert named(log.audit(), 2)
