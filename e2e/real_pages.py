@@ -12,10 +12,12 @@ the ten that differ most, without the proxy on the left, and `report.json`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
 import re
+import ssl
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -101,9 +103,10 @@ _STAND_INS = {
 
 @dataclass
 class Seen:
-    """What one page did."""
+    """What one page did. `connected` are the names of others to which it opened a connection."""
 
     asked: list[str] = field(default_factory=list)
+    connected: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     text: str = ""
     images: int = 0
@@ -128,7 +131,7 @@ class Row:
     @property
     def is_fine(self) -> bool:
         same = self.plain.text == self.gated.text
-        return same and not self.gated.asked and not self.new_errors
+        return same and not (self.gated.asked or self.gated.connected or self.new_errors)
 
     @property
     def lost_text(self) -> bool:
@@ -154,7 +157,8 @@ class Row:
         if one != other:
             around = slice(max(0, at - 30), at + 60)
             parted = {"plain": one[around], "gated": other[around]}
-        told = {"page": self.page, "asked": self.gated.asked, "text": parted}
+        others = {"asked": self.gated.asked, "connected": self.gated.connected}
+        told = {"page": self.page, **others, "text": parted}
         return json.dumps({**told, "errors": self.new_errors}, indent=1)
 
     def side_by_side(self) -> Image.Image:
@@ -177,6 +181,39 @@ def own_host(body: bytes) -> str:
     return found[1].decode("ascii").lower() if found is not None else HOST
 
 
+_BROWSERS_OWN = frozenset({"content-autofill.googleapis.com"})
+"""What Chromium asks by itself where a page has a form."""
+
+
+class Listener:
+    """Takes every connection that the browser opens by itself, and notes whom it was for.
+
+    Requests never get here, the browser's tests answer them: what does is a connection that a hint
+    or a script asked for, of which no list of requests tells.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        incoming = ssl.MemoryBIO()
+        named = ["(no name)"]
+        self._tls.sni_callback = lambda _, name, __: named.append(name or "(no name)")
+        with contextlib.suppress(OSError, TimeoutError, ssl.SSLError):
+            async with asyncio.timeout(2):
+                incoming.write(await reader.read(16_384))
+            self._tls.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True).do_handshake()
+        self.names.append(named[-1])
+        writer.close()
+
+    def taken(self, domain: str) -> list[str]:
+        """The names since the last call, but for a domain's own."""
+        names, self.names = self.names, []
+        others = (name for name in names if not f".{name}".endswith(f".{domain}"))
+        return [name for name in others if name not in _BROWSERS_OWN]
+
+
 _HOP = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 
 
@@ -195,7 +232,13 @@ async def _fetched(route: Route, session: ClientSession, port: int) -> None:
 
 
 async def look(
-    browser: Browser, session: ClientSession, url: str, port: int, *, pictures: bool = False
+    browser: Browser,
+    session: ClientSession,
+    listener: Listener,
+    url: str,
+    port: int,
+    *,
+    pictures: bool = False,
 ) -> Seen:
     """Open a page, of which the server on `port` has the content, and watch it for a moment."""
     seen = Seen()
@@ -225,6 +268,7 @@ async def look(
     except Error as error:
         seen.errors.append(f"not shown: {error}".partition("\n")[0])
     await context.close()
+    seen.connected = listener.taken(domain)
     return seen
 
 
@@ -289,17 +333,21 @@ async def compare(pages: Mapping[str, bytes], state: Path, *, pictures: bool = F
         async_playwright() as playwright,
         ClientSession(auto_decompress=True) as session,
     ):
+        listener = Listener()
+        taking = await asyncio.start_server(listener.take, "127.0.0.1", 0)
+        at = taking.sockets[0].getsockname()[1]
         browser = await playwright.chromium.launch(
-            executable_path=executable(playwright), args=[*FLAGS, LOOPBACK]
+            executable_path=executable(playwright), args=[*FLAGS, f"{LOOPBACK}:{at}"]
         )
         for name, host in hosts.items():
             url = f"https://{host}/{name}"
             plain, gated = [
-                await look(browser, session, url, port, pictures=pictures)
+                await look(browser, session, listener, url, port, pictures=pictures)
                 for port in (origin, proxy)
             ]
             rows.append(Row(name, plain, gated))
         await browser.close()
+        taking.close()
     await runner.cleanup()
     return rows
 
@@ -319,6 +367,8 @@ def _keep(rows: list[Row], folder: Path) -> None:
             "images": [row.plain.images, row.gated.images],
             "words": [row.plain.words, row.gated.words],
             "asked": [len(row.plain.asked), len(row.gated.asked)],
+            "connected": [len(row.plain.connected), len(row.gated.connected)],
+            "connected_to": sorted(set(row.gated.connected)),
             "asked_hosts": sorted({urlsplit(url).netloc for url in row.gated.asked}),
             "new_errors": row.new_errors,
         }
@@ -340,7 +390,9 @@ def main(folder: Path, pictures: Path | None) -> None:
     plain, gated = [row.plain for row in rows], [row.gated for row in rows]
     print(
         f"{len(rows)} pages; requests to others: {sum(len(one.asked) for one in plain)} without "
-        f"the proxy, {sum(len(one.asked) for one in gated)} with it; the same text on "
+        f"the proxy, {sum(len(one.asked) for one in gated)} with it; connections besides: "
+        f"{sum(len(one.connected) for one in plain)} and "
+        f"{sum(len(one.connected) for one in gated)}; the same text on "
         f"{sum(r.plain.text == r.gated.text for r in rows)}, less than nine tenths of it or a "
         f"hidden page on {sum(r.lost_text for r in rows)}; images with a box: "
         f"{sum(one.images for one in plain)} and {sum(one.images for one in gated)}, with words: "

@@ -42,6 +42,8 @@ ASKED = {
     " Osano.cm.getConsent().ANALYTICS === 'ACCEPT', Osano.cm.essential].join()",
     "klaro": "[klaro.getManager().getConsent('matomo'), klaro.getManager().consents.ads,"
     " klaro.getManager().confirmed, klaro.getManager().getConsent('essential')].join()",
+    "tarteaucitron": "[tarteaucitron.state.gtag, tarteaucitron.state.facebookpixel,"
+    " tarteaucitron.state.matomo || consent.get().decided, !tarteaucitron.state.another].join()",
     "cookieconsent": "[CookieConsent.acceptedCategory('analytics'),"
     " CookieConsent.acceptedCategory('marketing'), CookieConsent.validConsent(),"
     " CookieConsent.acceptedCategory('necessary')].join()",

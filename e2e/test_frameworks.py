@@ -21,7 +21,7 @@ from tests.support.site import HOST, TAG, in_front_of
 
 QUICK = ("next", "react-router", "sveltekit")
 """Built and served in less than a minute: for every run of the tests."""
-SLOW = ("next-pages", "nuxt", "astro")
+SLOW = ("next-pages", "nuxt", "astro", "angular", "docusaurus")
 GTM = "https://www.googletagmanager.com/"
 SECONDS = 120
 

@@ -47,5 +47,9 @@ def test_a_patient_is_told_what_is_missing(
         tab.goto(f"http://www.example.com:{site.port}/patients/pay")
         place = tab.locator(".yc-h")
         expect(place).to_contain_text(vendor)
-        expect(place).to_contain_text("it is not shown on this page")
+        is_captcha = vendor not in {"Stripe", "PayPal"}
+        closed = "cannot be sent from this page" if is_captcha else "is not shown on this page"
+        expect(place).to_contain_text(f"To protect your privacy, it {closed}")
+        if is_captcha:
+            expect(place).to_contain_text(f"can only be sent after a check by {vendor}")
         assert errors == []

@@ -110,3 +110,27 @@ def test_what_a_closed_manager_would_have_loaded_has_a_stand_in(
         page.goto(f"http://www.example.com:{site.port}/")
         page.click("text=Menu")
         assert page.evaluate("window.opened") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "given"),
+    [
+        # As the real ones: a promise, or what a page takes for one.
+        ("typeof fbq.load('x').then(() => 1).catch(() => 2).then", "function"),
+        ("(async () => { const x = await fbq.load('x'); return typeof x.y.z() })()", "function"),
+        ("(async () => typeof await fbq)()", "function"),
+        ("Promise.all([fbq('x'), 1]).then(([, one]) => one)", 1),
+        ("new Promise(done => fbq('x').finally(() => done(3)))", 3),
+        # What a page does with an answer, it does not do without one.
+        ("new Promise(done => { let n = 0; fbq.load().then(() => { n = 1 });"
+         " setTimeout(() => done(n), 300) })", 0),
+        # A polyfill's promise resolves itself with it, and goes on.
+        ("new Promise(done => fbq('x').then((one) => done(typeof one.then), () => done(0)))",
+         "undefined"),
+    ],
+)  # fmt: skip
+def test_what_a_closed_vendor_gives_may_be_waited_for(
+    tmp_path: Path, context: BrowserContext, code: str, given: object
+) -> None:
+    head = f"<script async src='{SCRIPTS['fbq']}'></script>"
+    assert evaluated(tmp_path, context, head, code) == given

@@ -27,6 +27,16 @@ _BY_SUFFIX = {
 LIBRARY_TYPES = frozenset(_BY_SUFFIX.values())
 """The media types that a library may have: none that a browser shows as a page of the site's."""
 
+PUBLIC_HOSTS = frozenset(
+    {
+        "cdnjs.cloudflare.com", "cdn.jsdelivr.net", "fastly.jsdelivr.net", "unpkg.com", "esm.sh",
+        "code.jquery.com", "maxcdn.bootstrapcdn.com", "stackpath.bootstrapcdn.com",
+        "netdna.bootstrapcdn.com", "oss.maxcdn.com", "ajax.aspnetcdn.com", "cdn.staticfile.org",
+        "lib.baomitu.com", "cdn.skypack.dev", "ga.jspm.io", "use.fontawesome.com", "rsms.me",
+    }
+)  # fmt: skip
+"""Hosts of published libraries, whose scripts are the same for everybody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Library:

@@ -25,7 +25,9 @@ from proxy.banner.banner import environment, safe_url
 from proxy.banner.texts import Texts
 from proxy.banner.views import PREFIX
 
-KINDS = ("video", "map", "audio", "post", "form", "other")
+KINDS = ("video", "map", "audio", "post", "form", "captcha", "other")
+_FOR_A_FORM = frozenset({"captcha"})
+"""What a form around it cannot be sent without."""
 
 
 def placeholder_kind(embed: str) -> str:
@@ -88,7 +90,7 @@ def _words(vendor_id: str, vendor_name: str, kind: str, texts: Texts) -> dict[st
         "t": texts,
         "vendor_id": vendor_id,
         "vendor_name": vendor_name,
-        "closed": texts["placeholder.closed"],
+        "closed": texts["placeholder.unsent" if kind in _FOR_A_FORM else "placeholder.closed"],
         "sentence": texts.say(f"placeholder.{placeholder_kind(kind)}", vendor=vendor_name),
     }
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from consent_rules.catalogue.load import catalogue, consent_platforms
+from consent_rules.matching.libraries import PUBLIC_HOSTS
 from consent_rules.matching.shared_hosts import shared_host_of
 from consent_rules.wording import printable
 
@@ -263,7 +264,8 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
     ]
 
 
-_LOOKS = frozenset({"style sheet", "picture or font of a style sheet", "image", "script"})
+_SHEETS = frozenset({"style sheet", "picture or font of a style sheet"})
+_LOOKS = _SHEETS | {"image", "script"}
 
 
 def serves_looks(found: Discovery) -> bool:
@@ -272,9 +274,15 @@ def serves_looks(found: Discovery) -> bool:
 
 
 def may_be_library(found: Discovery) -> bool:
-    """Whether the site may serve its files: those of a vendor that tracks need the vendor."""
+    """Whether the site may serve its files. Those of a vendor that tracks need the vendor; of a
+    host that nobody knows a script alone may be a tracker, and images are content or pixels.
+    """
     vendor = catalogue().get(found.owner)
-    return serves_looks(found) and (vendor is None or vendor.looks)
+    kinds = {kind for kind, _ in found.kinds}
+    if found.script or (vendor is not None and not vendor.looks):
+        return False
+    is_public = vendor is not None or found.host in PUBLIC_HOSTS
+    return not kinds.isdisjoint(_SHEETS) or (is_public and "script" in kinds)
 
 
 def library_command(found: Discovery, host: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
 from consent_rules.catalogue.load import consent_platforms
@@ -66,10 +66,34 @@ def explain_page(
     scanned = scan(source)
     base = urljoin(url, scanned.base)
     found = findings(source, scanned, url, boundary, everything=True)
-    return [
-        _explain(one, source, base, boundary, rules, decision, tag_places)
-        for one in sorted(found, key=lambda f: (f.start, f.attribute))
-    ]
+    explained: list[ExplainedResource] = []
+    for one in sorted(found, key=lambda f: (f.start, f.attribute)):
+        explained.append(_explain(one, source, base, boundary, rules, decision, tag_places))
+        for imported in _imported_later(one, base, boundary):
+            shown = _explain(imported, source, base, boundary, rules, decision, tag_places)
+            reason = f"{shown.reason} (code imports it later: held by the policy header)"
+            explained.append(replace(shown, kind="import", reason=reason))
+    return explained
+
+
+_IMPORT = re.compile(r"\bimport\s*\(\s*(?:/\*.*?\*/\s*)*([\"'`])([^\"'`\s$]{1,2000})\1", re.DOTALL)
+
+
+def _imported_later(
+    script: OwnedResource, base: str, boundary: Boundary
+) -> Iterator[OwnedResource]:
+    """What an inline script, or one in a `data:` URL, imports from others by `import("...")`, where
+    the address is written out.
+    """
+    if script.kind is not Kind.INLINE_SCRIPT or "import" not in script.code:
+        return
+    for url in dict.fromkeys(found[2] for found in _IMPORT.finditer(script.code)):
+        # Any other text is the name of a module, which an import map knows.
+        if not url.startswith(("/", ".", "http:", "https:")):
+            continue
+        owner = boundary.owner(url, base)
+        if owner is not None:
+            yield replace(script, urls=(url,), owners=frozenset({owner}), code="")
 
 
 _OWN_DIALOGS = {

@@ -22,6 +22,7 @@ from proxy.observability.discovered import (
     Discovery,
     as_config,
     library_command,
+    may_be_library,
     serves_looks,
     vendor_id_for,
 )
@@ -109,7 +110,7 @@ def _closed(
     ways = _ways(site, found, vendors)
     vendor = vendors.get(found.owner)
     pages = tuple(page for page in found.pages if page != PATIENT_PAGES)
-    toml = as_config(found, today, own_host(site))
+    toml = as_config(found, today)
     in_patient_pages = len(pages) < len(found.pages)
     if vendor is None:
         return UnapprovedHost(
@@ -178,7 +179,7 @@ def _ways(site: Site, found: Discovery, vendors: Mapping[str, Vendor]) -> tuple[
         ways.append(
             f'first_party = ["{found.host}"] in the [[site]]: {own}. No choice holds for it then'
         )
-    command = library_command(found, own_host(site))
+    command = library_command(found, own_host(site)) if may_be_library(found) else ""
     ways.append(
         "serve these files from the site itself: nobody else learns of the visits"
         + (f". For public ones: {command}" if command else "")

@@ -1,4 +1,7 @@
-"""The files of other hosts that a page's markup asks for: what a library may be."""
+"""The files of other hosts that a page's markup asks for: what a library may be.
+
+Not images: they are content, of another page each, or pixels.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,7 @@ from proxy.html import Boundary, Source, findings, scan
 from proxy.html.owners import KnownVendor, UnknownHost
 from proxy.html.resource import Kind
 
-_FILES = frozenset(
-    {Kind.SCRIPT, Kind.STYLE_SHEET, Kind.HINT, Kind.LINK, Kind.IMAGE, Kind.CSS, Kind.DEFERRED}
-)
+_FILES = frozenset({Kind.SCRIPT, Kind.STYLE_SHEET, Kind.HINT, Kind.LINK, Kind.CSS})
 
 
 def third_party_files(

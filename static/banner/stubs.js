@@ -18,7 +18,13 @@
     else if (!method ? values[0] === "get" || typeof values[0] === "number" :
       /^(track|page|identify|alias|group|screen|ready|capture|logEvent)$/.test(String(method))) later(last, "");
   };
-  const make = (method) => {
+  // Native promises and polyfills give both functions: `await x` goes on, with one that is no
+  // promise. A page's own `x.load().then(call)` is not called: what it waits for has not come.
+  const then = (done, failed) => {
+    if (typeof failed === "function") later(done, make("", true));
+    return make();
+  };
+  const make = (method, settled) => {
     const target = function () {};
     delete target.length;
     delete target.name;
@@ -31,12 +37,14 @@
         Object.prototype.hasOwnProperty.call(target, key) ? target[key] :
         key === Symbol.toPrimitive ? () => "" :
         key === "length" ? 0 :
+        key === "then" && !settled ? then :
         // As a promise or an iterable it would keep its caller waiting for ever.
         key === "then" || key === Symbol.iterator ? undefined :
         key in target ? target[key] : made[key] ||= make(key),
       set: (_, key, value, on) => key === "prototype" ? Reflect.set(target, key, value) :
         Reflect.defineProperty(on, key, { value, writable: true, configurable: true, enumerable: true }),
-      apply: (_, on, values) => (goOn(values, method), make()),
+      apply: (_, on, values) => (
+        method === "finally" ? later(values[0]) : goOn(values, method), make()),
       construct: (_, values, of) => of === self ? make() : Reflect.construct(Object, [], of),
     });
     return self;

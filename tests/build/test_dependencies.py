@@ -40,6 +40,8 @@ def _names(requirements: Iterable[str]) -> set[str]:
 def _imports(folder: str) -> Iterator[tuple[str, str]]:
     """(file, top-level module) for each absolute import."""
     for path in sorted((ROOT / folder).rglob("*.py")):
+        if "node_modules" in path.parts:  # some of npm's packages have code of their own
+            continue
         if "output" in path.relative_to(ROOT).parts:
             continue  # what a bench has installed there is not ours
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

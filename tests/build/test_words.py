@@ -178,7 +178,10 @@ def _used(file: Path) -> frozenset[str]:
 
 
 FILES = sorted(
-    path.relative_to(ROOT).as_posix() for top in FOLDERS for path in (ROOT / top).rglob("*.py")
+    path.relative_to(ROOT).as_posix()
+    for top in FOLDERS
+    for path in (ROOT / top).rglob("*.py")
+    if "node_modules" not in path.parts
 )
 
 

@@ -468,3 +468,20 @@ def test_explain_shows_what_the_site_is_told(config: Path, page: Path) -> None:
         "the site gets: Consent: functional=0, analytics=1, session_replay=0, advertising=0, "
         "social=0, gpc=1, regime=" in told
     )
+
+
+IMPORTS = """<!doctype html><script>import ( /* later */ "https://esm.sh/a")
+import(`//cdn.tracker.example/b.js`); import(`./${name}.js`); import("react"); import("/own.js")
+</script><script type=module src="data:text/javascript,import('https://esm.sh/c')"></script>"""
+
+
+def test_explain_sees_what_code_imports_later(config: Path) -> None:
+    command = ["explain", URL, "--config", config, "--html", "-", "--json"]
+    done = run(*command, stdin=IMPORTS.encode())
+    rows = [one for one in json.loads(done.stdout)["resources"] if one["kind"] == "import"]
+    assert [(one["what"], one["owner"], one["fate"]) for one in rows] == [
+        ("https://esm.sh/a", "?esm.sh", "gated"),
+        ("//cdn.tracker.example/b.js", "?cdn.tracker.example", "gated"),
+        ("https://esm.sh/c", "?esm.sh", "gated"),
+    ]
+    assert all("held by the policy header" in one["reason"] for one in rows)

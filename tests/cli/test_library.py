@@ -165,7 +165,7 @@ def test_a_file_that_is_missing_or_changed_is_told_and_restored(
 PAGE = """<!doctype html><link rel=preconnect href={at}>
 <link rel=stylesheet href={at}/css/all.css><script src="{at}/jquery.js"></script>
 <script src=https://other.example/x.js></script><script src=/own.js></script>
-<iframe src={at}/page></iframe>"""
+<img src={at}/pixel.gif><iframe src={at}/page></iframe>"""
 
 
 def test_the_files_of_a_page(config: Path, tmp_path: Path) -> None:

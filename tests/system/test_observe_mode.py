@@ -52,6 +52,7 @@ LOOKS = reply(
     b"<img src=https://static.example.net/1.png srcset='https://static.example.net/2.png 2x'>"
     b"<img src=https://img.example.com/2.png><img src=https://i0.wp.com/a/b.png>"
     b"<script src=https://wordpress.com/x.js></script>"
+    b"<script src=https://scripts.example.org/atrk.js></script>"
     b"<img src=https://px.ads.linkedin.com/collect>"
 )
 
@@ -77,7 +78,12 @@ async def test_what_the_pages_lose_is_told_with_the_ways_out(tmp_path: Path) -> 
     assert "1. serve these files" in parts["cdn.jsdelivr.net"]
     command = "consent-proxy library add --page https://www.example.com/ --of cdn.jsdelivr.net"
     assert command in parts["cdn.jsdelivr.net"]
-    assert f"#   {command}\n" in run("discovered", "--config", config).stdout
+    shown = run("discovered", "--config", config).stdout
+    assert f"#   {command}\n" in shown
+    # An unknown host's script may be a tracker's, and an image a pixel: neither is proposed.
+    proposed = {line.split()[-1] for line in shown.splitlines() if "library add" in line}
+    assert proposed == {"static.example.net", "cdn.jsdelivr.net"}
+    assert "For public ones" not in parts["img.example.com"] + parts["scripts.example.org"]
     assert '# paths = ["cdn.jsdelivr.net/npm/' in parts["cdn.jsdelivr.net"]
     (builder,) = (part for name, part in parts.items() if name.endswith("(wordpress-com)"))
     assert '2. [[vendor]] id = "wordpress-com", category = "necessary"' in builder
