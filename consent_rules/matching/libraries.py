@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from consent_rules.matching.urls import schemeless
 
@@ -122,4 +122,4 @@ def library_type(url: str, media_type: str = "") -> str:
     tells.
     """
     path = schemeless(url, url).partition("?")[0]
-    return media_type or _BY_SUFFIX.get(PurePosixPath(path).suffix.lower(), "")
+    return media_type or _BY_SUFFIX.get(splitext(path)[1].lower(), "")
