@@ -20,7 +20,7 @@ import re
 import ssl
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from playwright.async_api import Browser, Error, Page, Route, async_playwright
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostClaims
-from e2e.chromium import FLAGS, LOOPBACK, executable
+from e2e.chromium import FLAGS, executable
 from examples.demo.running import consent_proxy
 
 HOST = "www.example.com"
@@ -181,37 +181,54 @@ def own_host(body: bytes) -> str:
     return found[1].decode("ascii").lower() if found is not None else HOST
 
 
-_BROWSERS_OWN = frozenset({"content-autofill.googleapis.com"})
-"""What Chromium asks by itself where a page has a form."""
+_BROWSERS_OWN = frozenset({"content-autofill.googleapis.com", "accounts.google.com"})
+"""What Chromium asks by itself."""
 
 
 class Listener:
-    """Takes every connection that the browser opens by itself, and notes whom it was for.
+    """Takes every connection that the browser opens to others, and notes whom it was for.
 
-    Requests never get here, the browser's tests answer them: what does is a connection that a hint
-    or a script asked for, of which no list of requests tells.
+    Requests never get here, they are answered before: what does is a connection that a hint or a
+    script asked for, of which no list of requests tells.
     """
 
     def __init__(self) -> None:
-        self.names: list[str] = []
+        self._names: list[str] = []
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         incoming = ssl.MemoryBIO()
         named = ["(no name)"]
         self._tls.sni_callback = lambda _, name, __: named.append(name or "(no name)")
+        self._open += 1
+        self._idle.clear()
         with contextlib.suppress(OSError, TimeoutError, ssl.SSLError):
             async with asyncio.timeout(2):
                 incoming.write(await reader.read(16_384))
             self._tls.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True).do_handshake()
-        self.names.append(named[-1])
+        self._names.append(named[-1])
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
         writer.close()
 
-    def taken(self, domain: str) -> list[str]:
-        """The names since the last call, but for a domain's own."""
-        names, self.names = self.names, []
-        others = (name for name in names if not f".{name}".endswith(f".{domain}"))
-        return [name for name in others if name not in _BROWSERS_OWN]
+    async def taken(self) -> list[str]:
+        """The names since the last call, once all that were opened have told theirs."""
+        await self._idle.wait()
+        names, self._names = self._names, []
+        return [name for name in names if name not in _BROWSERS_OWN]
+
+
+def _resolving(hosts: Iterable[str], others: int) -> str:
+    """The flag by which names of others lead to a port of this machine, and the pages' own to one
+    where nobody listens.
+    """
+    domains = sorted({host.removeprefix("www.") for host in hosts})
+    own = (f"MAP {name} 127.0.0.1:1" for one in domains for name in (one, f"*.{one}"))
+    return f"--host-resolver-rules={','.join((*own, f'MAP * 127.0.0.1:{others}'))}"
 
 
 _HOP = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
@@ -268,7 +285,7 @@ async def look(
     except Error as error:
         seen.errors.append(f"not shown: {error}".partition("\n")[0])
     await context.close()
-    seen.connected = listener.taken(domain)
+    seen.connected = await listener.taken()
     return seen
 
 
@@ -337,7 +354,8 @@ async def compare(pages: Mapping[str, bytes], state: Path, *, pictures: bool = F
         taking = await asyncio.start_server(listener.take, "127.0.0.1", 0)
         at = taking.sockets[0].getsockname()[1]
         browser = await playwright.chromium.launch(
-            executable_path=executable(playwright), args=[*FLAGS, f"{LOOPBACK}:{at}"]
+            executable_path=executable(playwright),
+            args=[*FLAGS, _resolving({HOST, *hosts.values()}, at)],
         )
         for name, host in hosts.items():
             url = f"https://{host}/{name}"
