@@ -52,8 +52,6 @@ async def stream(
             elif body.at_eof():
                 break
             chunk = await body.readany()
-        if body.ended_by_reset():
-            raise ConnectionResetError("reset while it sent a body without a length")
         if promised is not None and sent != promised:
             raise aiohttp.ClientPayloadError(f"{promised} bytes were promised")
         await _end(response)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import hdrs
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpVersion, RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
@@ -22,6 +21,7 @@ from yarl import URL
 
 from proxy.http.adapters.writer import ExactWriter, head_of
 from proxy.http.request_fields import authenticates_connection
+from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.interim import OnInterim
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.timeouts import Timeouts
@@ -126,7 +126,7 @@ async def exchange(
     Only what the upstream cannot have acted on is sent again. That is a request whose connection
     could not be made (once, after a pause: an upstream that restarts) or was found unusable before
     it was written to, and a GET or HEAD without a body on a reused connection that was just being
-    closed.
+    closed, or on which bytes arrived that are no response: they may be the last one's.
 
     Raises `aiohttp.ClientError`, OSError; ValueError for what cannot be written as a head.
     """
@@ -144,12 +144,20 @@ async def exchange(
             continue
         try:
             return await _exchange(pool, request, connection, timeouts)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, ConnectionError) as cause:
+        except (
+            aiohttp.ClientOSError,
+            aiohttp.ServerDisconnectedError,
+            ConnectionError,
+            MalformedResponseError,
+        ) as cause:
             unseen = isinstance(cause, _NotSentError)
             repeatable = request.method in ("GET", "HEAD") and request.body is None
             stale += 1
-            if not (unseen or (repeatable and request.reused)) or stale > 3:
-                raise UnansweredError(str(cause)) from cause
+            if (unseen or (repeatable and request.reused)) and stale <= 3:
+                continue
+            if isinstance(cause, MalformedResponseError):
+                raise
+            raise UnansweredError(str(cause)) from cause
 
 
 async def _exchange(
@@ -158,7 +166,7 @@ async def _exchange(
     upload: asyncio.Task[None] | None = None
     try:
         protocol = _protocol(request, connection)
-        pool.expect_response(protocol, request.method, timeouts)
+        pool.expect_response(protocol, request.origin, request.method, timeouts)
         upload = await _send(request, protocol)
         message, content = await _response_head(request, protocol)
         return UpstreamResponse(request, message, content, connection, upload)
@@ -169,12 +177,11 @@ async def _exchange(
         raise
 
 
-def _protocol(request: UpstreamRequest, connection: Connection) -> ResponseHandler:
+def _protocol(request: UpstreamRequest, connection: Connection) -> UpstreamConnection:
     protocol = connection.protocol
-    assert protocol is not None
-    # The mark lives on the connection itself, so that it goes away with it.
-    request.reused = getattr(protocol, "served_before", False)
-    protocol.served_before = True  # type: ignore[attr-defined]
+    assert isinstance(protocol, UpstreamConnection)
+    request.reused = protocol.served_before
+    protocol.served_before = True
     if protocol.should_close:
         # Bytes arrived while the connection was idle, such as the body of a response to HEAD. They
         # would be taken for the response to this request: another visitor's, perhaps.
@@ -185,7 +192,9 @@ def _protocol(request: UpstreamRequest, connection: Connection) -> ResponseHandl
     return protocol
 
 
-async def _send(request: UpstreamRequest, protocol: ResponseHandler) -> asyncio.Task[None] | None:
+async def _send(
+    request: UpstreamRequest, protocol: UpstreamConnection
+) -> asyncio.Task[None] | None:
     """Write the request; its body in a task of its own, for an upstream may answer before it has
     the whole.
     """
@@ -210,7 +219,7 @@ async def _send(request: UpstreamRequest, protocol: ResponseHandler) -> asyncio.
 
 
 async def _upload(
-    body: AsyncIterator[bytes], writer: ExactWriter, protocol: ResponseHandler
+    body: AsyncIterator[bytes], writer: ExactWriter, protocol: UpstreamConnection
 ) -> None:
     """Write a body, and the head before it. A failure is that of the response's reader."""
     try:
@@ -225,13 +234,13 @@ async def _upload(
         protocol.start_timeout()
 
 
-def _fail(protocol: ResponseHandler, failure: Exception, cause: Exception) -> None:
+def _fail(protocol: UpstreamConnection, failure: Exception, cause: Exception) -> None:
     failure.__cause__ = cause
     protocol.set_exception(failure, cause)
 
 
 async def _response_head(
-    request: UpstreamRequest, protocol: ResponseHandler
+    request: UpstreamRequest, protocol: UpstreamConnection
 ) -> tuple[RawResponseMessage, StreamReader]:
     """The final response's head; interim ones before it are reported."""
     while True:

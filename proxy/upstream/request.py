@@ -203,6 +203,14 @@ class _Sent:
         origin = self.origin
         if response.status == 101 and not self.upgrade:
             raise UpstreamError(502, f"{origin} switched protocols (101) without a request for it")
+        codings = response.headers.getall(hdrs.TRANSFER_ENCODING, None)
+        if codings and ", ".join(codings).strip().lower() != "chunked":
+            # What we do not undo cannot be passed on: the field is removed (RFC 9112, 6.1).
+            raise UpstreamError(
+                502,
+                f"{origin} sent its response in a transfer coding that was not asked for "
+                "(Transfer-Encoding other than chunked): use Content-Encoding there",
+            )
         if has_control(response.headers.values()):
             raise UpstreamError(502, f"{origin} sent a header with a control character in it")
 

@@ -29,6 +29,11 @@ ALLOWED = {
         "_messages", "_next_keepalive_close_time", "_parser", "_paused", "_payload_parser",
         "_prepare_hook", "_protocol", "_version", "_waiter",
     },
+    "proxy/upstream/connection.py": {
+        "_loop", "_parser", "_payload", "_read_bufsize", "_should_close", "_skip_payload",
+        "_upgraded",
+    },
+    "proxy/upstream/pool.py": {"_factory"},
 }  # fmt: skip
 
 

@@ -96,7 +96,16 @@ def silent(*_: object) -> Script:
     return script
 
 
+async def interim_without_end(visit: Visit) -> None:
+    await visit.request()
+    while not visit.writer.transport.is_closing():
+        await visit.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0.001)
+
+
 ALMOST = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Lo"
+
+GZIP_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
 
 HEAD_FAILURES = [
     ("silent before the head", silent(), 504, "no response head within"),
@@ -133,6 +142,27 @@ HEAD_FAILURES = [
     ),
     ("head too large", answers(ok(b"x", b"X-A: " + b"a" * 70_000)), 502, "malformed response"),
     ("too many headers", answers(ok(b"x", *[b"X-A: a"] * 500)), 502, "malformed response"),
+    (
+        "gzip as a transfer coding",
+        answers(GZIP_CHUNKED),
+        502,
+        "transfer coding",
+    ),
+    (
+        "gzip as a transfer coding, until close",
+        answers(ok(b"x").replace(b"Content-Length: 1", b"Transfer-Encoding: gzip")),
+        502,
+        "transfer coding",
+    ),
+    (
+        "chunked twice",
+        answers(
+            ok(b"x", *[b"Transfer-Encoding: chunked"] * 2).replace(b"Content-Length: 1", b"X: y")
+        ),
+        502,
+        "",
+    ),
+    ("interim responses without end", interim_without_end, 502, "TooManyInterimResponses"),
     (
         "unasked 101",
         answers(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", keep=True),
