@@ -37,8 +37,8 @@ def make_handler(
 ) -> Handler:
     """The handler of all visitors' requests.
 
-    `current` returns the configuration in force. `tunnels` is a connection pool without a limit: an
-    upgraded connection is held for hours.
+    `current` returns the configuration in force. `tunnels` are connections apart: an upgraded one
+    is held for hours.
     """
     pools = Pools(requests, tunnels)
 

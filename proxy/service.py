@@ -147,7 +147,10 @@ async def _serve_worker(
         lambda: current.runtime.receipts,
     )
     access = _access_log(current) if proxy.access_log else None
-    async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
+    async with (
+        UpstreamPool(limits=lambda: current.runtime.upstream_limits) as requests,
+        UpstreamPool(limits=lambda: current.runtime.tunnel_limits) as tunnels,
+    ):
         await serve(
             make_handler(lambda: current.runtime, requests, tunnels),
             listener(proxy.listen),

@@ -11,6 +11,7 @@ from yarl import URL
 
 from proxy.http.targets import requested_host
 from proxy.upstream.exchange import MalformedResponseError, UnansweredError
+from proxy.upstream.slots import BusyError
 from proxy.upstream.timeouts import Timeouts
 
 
@@ -53,11 +54,18 @@ def explain_error(
             504, f"{origin} read none of the request's body for {timeouts.write:g} s"
         )
     match exc:
+        case BusyError():
+            return UpstreamError(
+                503,
+                f"all connections to {origin} were in use for {timeouts.queue:g} s, or its queue "
+                f"is full ({exc}): look at its own log for slow requests, or raise "
+                "upstream_connections of [proxy]",
+            )
         case aiohttp.ConnectionTimeoutError():
             return UpstreamError(
                 504,
-                f"no connection to {origin} within {timeouts.connect:g} s, or all its connections "
-                f"were in use for {timeouts.queue:g} s: check that it is up and not overloaded",
+                f"no connection to {origin} within {timeouts.connect:g} s: check that it is up and "
+                "not overloaded",
             )
         case aiohttp.ServerTimeoutError():
             return UpstreamError(

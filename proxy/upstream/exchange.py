@@ -24,6 +24,7 @@ from proxy.http.request_fields import authenticates_connection
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.interim import OnInterim
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import Slot, Slots
 from proxy.upstream.timeouts import Timeouts
 
 
@@ -44,8 +45,9 @@ class UpstreamRequest:
     """A request to an upstream. `target` and `headers` are written as given, but for what frames
     the body: `headers` has Content-Length where the length is known.
 
-    `reused` is set where it was last sent on a connection that had already served another one: only
-    then can "the upstream closed the connection" mean "it never saw this request".
+    `held_back` is whether its body is still arriving, at the visitor's pace. `reused` is set where
+    it was last sent on a connection that had already served another one: only then can "the
+    upstream closed the connection" mean "it never saw this request".
     """
 
     method: str
@@ -53,6 +55,7 @@ class UpstreamRequest:
     target: str
     headers: CIMultiDict[str]
     body: AsyncIterator[bytes] | None = None
+    held_back: bool = False
     on_interim: OnInterim | None = None
     reused: bool = False
 
@@ -65,8 +68,8 @@ class UpstreamResponse:
     """
 
     __slots__ = (
-        "_upload", "connection", "content", "headers", "method", "origin", "reason", "status",
-        "version",
+        "_slot", "_slots", "_upload", "connection", "content", "headers", "method", "origin",
+        "reason", "status", "version",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +79,12 @@ class UpstreamResponse:
         content: StreamReader,
         connection: Connection,
         upload: asyncio.Task[None] | None,
+        slots: Slots,
+        slot: Slot,
     ) -> None:
+        self._slots = slots
+        self._slot: Slot | None = slot
+        slot.may_move = True
         self.method = request.method
         self.origin = request.origin
         self.version: HttpVersion = message.version
@@ -93,6 +101,10 @@ class UpstreamResponse:
         length = self.headers.get(hdrs.CONTENT_LENGTH)
         return None if length is None else int(length)
 
+    def move_to_streams(self) -> bool:
+        """Hold the connection as a stream. False where there are streams enough."""
+        return self._slot is None or self._slots.move_to_streams(self._slot)
+
     def _body_ended(self) -> None:
         protocol = self.connection and self.connection.protocol
         if protocol is None or not protocol.upgraded:
@@ -106,7 +118,10 @@ class UpstreamResponse:
         self._release_connection()
 
     def _release_connection(self) -> None:
+        slot, self._slot = self._slot, None
         connection, self.connection = self.connection, None
+        if slot is not None:
+            self._slots.release(slot)
         if connection is None:
             return
         if self._upload is not None and not self._upload.done():
@@ -128,8 +143,21 @@ async def exchange(
     it was written to, and a GET or HEAD without a body on a reused connection that was just being
     closed, or on which bytes arrived that are no response: they may be the last one's.
 
-    Raises `aiohttp.ClientError`, OSError; ValueError for what cannot be written as a head.
+    Raises `aiohttp.ClientError` (`BusyError` among them), OSError; ValueError for what cannot be
+    written as a head.
     """
+    slot = await pool.slots.acquire(request.origin, timeouts.queue)
+    slot.may_move = request.held_back
+    try:
+        return await _send_until_seen(pool, request, timeouts, slot)
+    except BaseException:
+        pool.slots.release(slot)
+        raise
+
+
+async def _send_until_seen(
+    pool: UpstreamPool, request: UpstreamRequest, timeouts: Timeouts, slot: Slot
+) -> UpstreamResponse:
     refused = stale = 0
     while True:
         try:
@@ -143,7 +171,7 @@ async def exchange(
             await asyncio.sleep(0.25)
             continue
         try:
-            return await _exchange(pool, request, connection, timeouts)
+            return await _exchange(pool, request, connection, timeouts, slot)
         except (
             aiohttp.ClientOSError,
             aiohttp.ServerDisconnectedError,
@@ -161,7 +189,11 @@ async def exchange(
 
 
 async def _exchange(
-    pool: UpstreamPool, request: UpstreamRequest, connection: Connection, timeouts: Timeouts
+    pool: UpstreamPool,
+    request: UpstreamRequest,
+    connection: Connection,
+    timeouts: Timeouts,
+    slot: Slot,
 ) -> UpstreamResponse:
     upload: asyncio.Task[None] | None = None
     try:
@@ -169,7 +201,7 @@ async def _exchange(
         pool.expect_response(protocol, request.origin, request.method, timeouts)
         upload = await _send(request, protocol)
         message, content = await _response_head(request, protocol)
-        return UpstreamResponse(request, message, content, connection, upload)
+        return UpstreamResponse(request, message, content, connection, upload, pool.slots, slot)
     except BaseException:
         if upload is not None:
             upload.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from functools import lru_cache, partial
 from types import TracebackType
 
@@ -15,6 +16,8 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.request_buffer import DiskBudget
+from proxy.upstream.slots import DEFAULT_LIMITS, Slots, UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
 
 READ_BUFFER = 64 * 1024
@@ -29,15 +32,15 @@ class UpstreamPool:
     """Connections to upstreams, kept alive between requests; call inside a running loop, close it
     at the end, or use it as a block.
 
-    `connections` limits those to one upstream, so that a slow one cannot take all; 0 is without
-    limit, for tunnels, which hold a connection for hours. The limits on responses are wider than
-    those on requests: an upstream that sets large cookies must still get through.
+    `limits` returns the bounds in force: those to one upstream, so that a slow one cannot take all.
+    The limits on responses are wider than those on requests: an upstream that sets large cookies
+    must still get through.
     """
 
     def __init__(
         self,
         *,
-        connections: int = 256,
+        limits: Callable[[], UpstreamLimits] = lambda: DEFAULT_LIMITS,
         max_line: int = 32 * 1024,
         max_field: int = 64 * 1024,
         max_fields: int = 400,
@@ -46,7 +49,7 @@ class UpstreamPool:
         _require_c_parser()
         self.connector = TCPConnector(
             limit=0,
-            limit_per_host=connections,
+            limit_per_host=0,  # that is for `slots`
             # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
             # requests are sent on connections that are being closed.
             keepalive_timeout=4.0,
@@ -54,9 +57,12 @@ class UpstreamPool:
             ssl=verify_tls,
             socket_factory=_upstream_socket,
         )
+        self.limits = limits
+        self.slots = Slots(limits)
+        self.disk = DiskBudget()
         loop = self._loop = asyncio.get_running_loop()
         self.connector._factory = partial(UpstreamConnection, loop)  # type: ignore[arg-type]
-        self._limits = {
+        self._parser_limits = {
             "max_line_size": max_line,
             "max_field_size": max_field,
             "max_headers": max_fields,
@@ -91,7 +97,7 @@ class UpstreamPool:
             has_body=method != hdrs.METH_HEAD,
             first_byte=timeouts.first_byte,
             buffer=READ_BUFFER,
-            limits=self._limits,
+            limits=self._parser_limits,
         )
 
     def _may_keep(self, origin: URL) -> bool:
@@ -127,9 +133,7 @@ class UpstreamPool:
 
 @lru_cache(maxsize=64)
 def _connect_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(
-        connect=timeouts.connect + timeouts.queue, sock_connect=timeouts.connect
-    )
+    return aiohttp.ClientTimeout(connect=timeouts.connect, sock_connect=timeouts.connect)
 
 
 def _require_c_parser() -> None:

@@ -22,6 +22,7 @@ from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import UNBOUNDED
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.support.waiting import PATIENCE
 
@@ -239,8 +240,8 @@ async def proxy(
     reasons, logger = _Reasons(), logging.getLogger("consent_proxy")
     logger.addHandler(reasons)
     async with (
-        UpstreamPool(verify_tls=verify_tls) as requests,
-        UpstreamPool(connections=0) as tunnels,
+        UpstreamPool(limits=lambda: current().upstream_limits, verify_tls=verify_tls) as requests,
+        UpstreamPool(limits=lambda: UNBOUNDED) as tunnels,
     ):
         done = asyncio.ensure_future(
             serve(

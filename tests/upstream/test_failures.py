@@ -331,26 +331,6 @@ async def test_bytes_that_nobody_asked_for_reach_nobody(first: bytes, method: by
         assert upstream.connections == 2
 
 
-async def test_all_connections_in_use() -> None:
-    release = asyncio.Event()
-
-    async def script(visit: Visit) -> None:
-        await visit.request()
-        await release.wait()
-        await visit.send(ok())
-
-    timeouts = Timeouts(connect=0.2, queue=0.2, first_byte=3)
-    async with origin(script) as upstream, proxy(upstream.url, timeouts=timeouts) as front:
-        front.pool.connector._limit_per_host = 1
-        first = asyncio.ensure_future(exchange(front.port, get()))
-        await asyncio.sleep(0.1)
-        second = await exchange(front.port, get())
-        release.set()
-        assert status_of(await first) == 200
-    assert status_of(second) == 504
-    assert "in use" in reason(front)
-
-
 async def test_visitor_who_leaves_ends_the_request_to_the_upstream() -> None:
     arrived, lost = asyncio.Event(), asyncio.Event()
 
