@@ -34,13 +34,15 @@ from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
 from proxy.server.listener import open_listener
-from proxy.server.serve import serve
+from proxy.server.serve import Limits, serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import UpstreamPool
 
 _log = logging.getLogger("consent_proxy.service")
 
 _FAULTS = 1
+_END_SECONDS = 1.0
+"""What a worker has to write down what it knows, after its requests."""
 
 
 def _now() -> datetime.datetime:
@@ -80,7 +82,8 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
         await _serve_worker(worker, current, shared, metrics)
 
-    return run_workers(work, workers, on_ready=ready), ""
+    grace = config.proxy.drain_timeout + _END_SECONDS
+    return run_workers(work, workers, grace=grace, on_ready=ready), ""
 
 
 @contextlib.contextmanager
@@ -156,6 +159,7 @@ async def _serve_worker(
             listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,
+            limits=Limits(head_bytes=proxy.max_head_bytes, grace=proxy.drain_timeout),
             access=_both(metrics, access),
             fast_path=fast_path_lookup(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),

@@ -200,6 +200,8 @@ def _end_of_body(message: RawResponseMessage, data: bytes, at: int) -> int:
         return at + int(message.headers.get(hdrs.CONTENT_LENGTH, len(data)))
     while size := _CHUNK_SIZE.match(data, at):
         length = int(size[1], 16)
+        if length > len(data):
+            break
         at = size.end() + length
         if not length:
             while trailer := _TRAILER.match(data, at):
