@@ -27,7 +27,9 @@ from proxy.http.device_class import warm_up
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
+from proxy.observability.log_output import LogOutput
 from proxy.observability.metrics import Metrics
+from proxy.observability.readiness import unready
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
 from proxy.receipts.forwarding import forward_periodically
 from proxy.receipts.recorder import Recorder
@@ -49,9 +51,9 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
-    """Serve until stopped. `file` was just read and gave `loaded`. Returns the exit code and, on
-    failure, the reason.
+def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> tuple[int, str]:
+    """Serve until stopped. `file` was just read and gave `loaded`; the access log goes to `output`.
+    Returns the exit code and, on failure, the reason.
     """
     config, folder = loaded.config, folder_of(file.path)
     source = key_source(config.preferences, folder)
@@ -80,7 +82,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
-        await _serve_worker(worker, current, shared, metrics)
+        await _serve_worker(worker, current, shared, metrics, output)
 
     grace = config.proxy.drain_timeout + _END_SECONDS
     return run_workers(work, workers, grace=grace, on_ready=ready), ""
@@ -121,7 +123,11 @@ def _freeze_startup_objects() -> None:
 
 
 async def _serve_worker(
-    worker: Worker, current: LiveRuntime, shared: Mapping[str, socket.socket], metrics: Metrics
+    worker: Worker,
+    current: LiveRuntime,
+    shared: Mapping[str, socket.socket],
+    metrics: Metrics,
+    output: LogOutput,
 ) -> None:
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
@@ -148,8 +154,14 @@ async def _serve_worker(
         current.status,
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
         lambda: current.runtime.receipts,
+        lambda: unready(
+            (site.upstream for site in current.runtime.sites.values()),
+            current.runtime.receipts,
+            stopping=worker.stop.is_set(),
+        ),
     )
-    access = _access_log(current) if proxy.access_log else None
+    output.on_drop = lambda lines: metrics.count("log_lines_dropped", by=lines)
+    access = _access_log(current, output) if proxy.access_log else None
     async with (
         UpstreamPool(limits=lambda: current.runtime.upstream_limits) as requests,
         UpstreamPool(limits=lambda: current.runtime.tunnel_limits) as tunnels,
@@ -175,11 +187,11 @@ async def _serve_worker(
         await current.runtime.receipts.close()
 
 
-def _access_log(current: LiveRuntime) -> AccessLog:
+def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:
     def path_without_site(target: str) -> str:
         return current.runtime.rules.logged_path(target)
 
-    return AccessLog(trusted=current.runtime.trusted, path_without_site=path_without_site)
+    return AccessLog(output, current.runtime.trusted, path_without_site)
 
 
 def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:

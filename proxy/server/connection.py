@@ -39,6 +39,7 @@ from proxy.http.access_record import (
     AccessHook,
 )
 from proxy.http.adapters.writer import ExactWriter
+from proxy.http.draining import ON_DRAIN
 from proxy.http.error_pages import error_response
 from proxy.server.request_parser import RequestParser
 
@@ -281,9 +282,16 @@ class FrontConnection(RequestHandler):
         self._head_deadline = self._write_deadline = None
         super().connection_lost(exc)
 
-    def close_if_idle(self) -> None:
+    def drain(self) -> None:
+        """Close the connection if it is idle, else after its present response; a stream ends."""
+        self.draining = True
         if self.idle:
             self.force_close()
+            return
+        request = self._current_request
+        end = None if request is None else request.get(ON_DRAIN)
+        if end is not None:
+            end()
 
     # --- what is said and logged ------------------------------------------------------------
 
@@ -406,5 +414,4 @@ class FrontServer(web.Server):
         self._draining = True
         for connection in self.connections:
             if isinstance(connection, FrontConnection):
-                connection.draining = True
-                connection.close_if_idle()
+                connection.drain()

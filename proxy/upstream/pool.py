@@ -61,7 +61,7 @@ class UpstreamPool:
         self.slots = Slots(limits)
         self.disk = DiskBudget()
         loop = self._loop = asyncio.get_running_loop()
-        self.connector._factory = partial(UpstreamConnection, loop)  # type: ignore[arg-type]
+        self.connector._factory = partial(UpstreamConnection, loop)  # type: ignore[assignment]
         self._parser_limits = {
             "max_line_size": max_line,
             "max_field_size": max_field,

@@ -23,6 +23,7 @@ from yarl import URL
 
 from proxy.http.access_record import UPSTREAM_SECONDS
 from proxy.http.adapters.writer import has_control
+from proxy.http.draining import ON_DRAIN
 from proxy.http.media_types import media_type
 from proxy.http.targets import split_target
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
@@ -47,6 +48,10 @@ to the first part.
 
 class TotalTimeoutError(aiohttp.ClientError):
     """A response took longer than `Timeouts.total`."""
+
+
+class StoppingError(aiohttp.ClientError):
+    """The server stops: an event stream ends here, and its browser connects again."""
 
 
 class DownstreamBody:
@@ -105,11 +110,11 @@ class DownstreamBody:
             yield chunk
             self._watch_upstream(None)
         while not self.ended:
-            chunk = await self._next(None)
-            if not chunk:
+            more = await self._next(None)
+            if not more:
                 return
             self._watch_upstream(loop.time() + self._timeouts.write)
-            yield chunk
+            yield more
             self._watch_upstream(None)
 
     async def _next(self, pause: float | None) -> bytes | None:
@@ -229,6 +234,8 @@ class _Sent:
                 f"there are {self.pool.limits().streams} event streams and long responses of "
                 f"{self.origin}: raise upstream_streams of [proxy]",
             )
+        if quiet:
+            self.request[ON_DRAIN] = self._stop
         protocol.read_timeout = None if quiet else self.timeouts.idle
         protocol.start_timeout()
         if self.timeouts.total and not (quiet or self.upgrade):
@@ -258,6 +265,11 @@ class _Sent:
     def _close_body(self) -> None:
         if self._body is not None:
             self._body.close()
+
+    def _stop(self) -> None:
+        response = self._response
+        if response is not None and response.content.exception() is None:
+            response.content.set_exception(StoppingError())
 
     def _too_long(self) -> None:
         response = self._response
