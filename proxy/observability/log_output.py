@@ -71,7 +71,7 @@ class LogOutput:
                 text, dropped = self._waiting.popleft(), self._dropped
                 self._dropped = 0
             if dropped:
-                self._put(_told(dropped))
+                self._put(_drop_line(dropped))
             self._put(text)
             with self._changed:
                 self._size -= len(text)
@@ -107,7 +107,7 @@ def _ignore(_: int) -> None:
     pass
 
 
-def _told(dropped: int) -> str:
+def _drop_line(dropped: int) -> str:
     record = logging.LogRecord(
         "consent_proxy.observability", logging.WARNING, "", 0,
         "%d lines of the log were dropped: its reader did not take them in time", (dropped,), None,

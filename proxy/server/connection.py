@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import sys
 import time
 import traceback
@@ -20,7 +21,7 @@ from aiohttp.http import (
     HttpVersion11,
     RawRequestMessage,
 )
-from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
@@ -363,6 +364,10 @@ def _unsent(transport: asyncio.Transport) -> int:
     return waiting
 
 
+# In the excerpt of a parser's message. A line that is none of a request is a 400.
+_UNKNOWN_METHOD = re.compile(r"b['\"][A-Z][A-Z-]* \S+ HTTP/1\.[01]['\"]")
+
+
 def _parse_status(exc: HttpProcessingError) -> int:
     """The status for a request that aiohttp's parser rejects; aiohttp sends 400 for all of them."""
     if isinstance(exc, LineTooLong):
@@ -371,6 +376,8 @@ def _parse_status(exc: HttpProcessingError) -> int:
         return 414 if line[:1] in (b"/", "/") else 431
     if "Too many headers" in exc.message:
         return 431
+    if isinstance(exc, BadHttpMethod) and _UNKNOWN_METHOD.search(exc.message):
+        return 501
     if isinstance(exc, BadStatusLine) and "Invalid HTTP version" in exc.message:
         return 505
     return 400

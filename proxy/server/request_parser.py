@@ -1,7 +1,7 @@
 """aiohttp's request parser, with what one feed of it loses.
 
 It gives all requests of a packet or, where one is malformed, none; it bounds each header field, not
-the head; and of a body that breaks off nobody is told.
+the head; and the reader of a malformed body waits for ever.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ Parsed = tuple[Sequence[Message], bool, bytes]
 
 _NOTHING: Parsed = ((), False, b"")
 _END_OF_HEAD = b"\r\n\r\n"
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[^\r\n]*\r\n")
 
 
@@ -116,16 +117,25 @@ class RequestParser:
             raise BadHttpMessage("Too many headers received")
 
     def _recover(self, data: bytes, error: HttpProcessingError) -> list[Message]:
-        """The requests before the malformed bytes, whose error is kept."""
+        """The requests before the malformed bytes, whose error is kept.
+
+        A target may have bytes beyond ASCII, as browsers of old and scripts send them: they are
+        percent-encoded, and no error.
+        """
         self._use(self._make())
         found: list[Message] = []
         at = 0
+        is_sound = False
         try:
             while not (found and found[-1][0].should_close):
                 end = data.find(_END_OF_HEAD, at) + 4
-                if end < 4 or end - at > self._max_head:
+                if (end if end > 3 else len(data)) - at > self._max_head:
                     break
-                messages = self._parser.feed_data(data[at:end])[0]
+                if end < 4:
+                    self._parser.feed_data(data[at:])
+                    is_sound = True
+                    break
+                messages = self._parser.feed_data(_ascii_line(data[at:end]))[0]
                 if not messages:
                     break
                 found.append(messages[0])
@@ -135,7 +145,7 @@ class RequestParser:
                     at = _end_of_body(message, data, at)
                     self._parser.feed_data(data[end:at])
                     if not body.is_eof():
-                        fail_body(body)
+                        is_sound = True  # the rest is still to come
                         break
             else:
                 return found  # what is behind the last request of a connection is not read
@@ -143,8 +153,19 @@ class RequestParser:
             error = again
             if found and not found[-1][1].is_eof():
                 fail_body(found[-1][1])
-        self.error = error
+        if is_sound and found:
+            self._ended, self._last, self._begun = False, found[-1], data[at:]
+        else:
+            self.error = error
         return found
+
+
+def _ascii_line(head: bytes) -> bytes:
+    """A head whose first line has its bytes beyond ASCII percent-encoded (RFC 3986, 2.1)."""
+    line, end, rest = head.partition(b"\r\n")
+    if line.isascii():
+        return head
+    return _BEYOND_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line) + end + rest
 
 
 def _possible_ends(message: Message, data: bytes) -> Iterator[int]:

@@ -169,3 +169,43 @@ async def test_a_pipelined_head_has_the_same_bound() -> None:
         proxy(upstream.url, limits=limits) as front,
     ):
         assert await statuses(front.port, GET + END + GET + FIELD * 12 + END) == [200, 431]
+
+
+NOT_ASCII = [
+    (b"/caf\xc3\xa9?q=\xff", b"/caf%C3%A9?q=%FF"),
+    (b"/\xe4\xb8\xad%41", b"/%E4%B8%AD%41"),
+]
+
+
+@pytest.mark.parametrize(("target", "sent"), NOT_ASCII)
+async def test_targets_beyond_ascii_are_percent_encoded(target: bytes, sent: bytes) -> None:
+    head = b" HTTP/1.1\r\nHost: www.example.com\r\n"
+    get, post = b"GET " + target + head, b"POST " + target + head
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+    async with origin(echo) as upstream, proxy(upstream.url) as front:
+        assert await statuses(front.port, get + CLOSE + END) == [200]
+        assert await statuses(front.port, get + END + GET + END, get + CLOSE + END) == [200] * 3
+        assert (
+            await statuses(front.port, post + chunks, b"0\r\n\r\n" + GET + CLOSE + END) == [200] * 2
+        )
+        assert await statuses(front.port, get + END + b"\x01\r\n\r\n") == [200, 400]
+        targets = [one.line.split(b" ")[1] for one in upstream.exchanges]
+        assert targets == [sent, sent, b"/a", sent, sent, b"/a", sent]
+        assert upstream.exchanges[4].body == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"FROB / HTTP/1.1", 501),
+        (b"X-FOO /a HTTP/1.1", 501),
+        (b"get / HTTP/1.1", 400),
+        (b"what is this", 400),
+        (b"F\xc3\xa9 / HTTP/1.1", 400),
+        (b"GET / HTTP/1.\xc3", 400),
+    ],
+)
+async def test_unknown_methods(line: bytes, status: int) -> None:
+    async with origin(echo) as upstream, proxy(upstream.url) as front:
+        got = await statuses(front.port, line + b"\r\nHost: www.example.com\r\n\r\n")
+    assert got == [status]
