@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import aiohttp
@@ -80,9 +81,26 @@ def explain_error(
                 f"({exc.certificate_error}): fix it, or name the upstream as it is certified",
             )
         case aiohttp.ClientConnectorSSLError():
-            return UpstreamError(502, f"{origin} failed the TLS handshake: {exc.os_error}")
+            return UpstreamError(
+                502, f"{origin} failed the TLS handshake: {exc.os_error}{_tls_advice(exc.os_error)}"
+            )
         case aiohttp.ClientConnectorDNSError():
             return UpstreamError(502, f"the name of {origin} cannot be resolved: {exc.os_error}")
+        case aiohttp.ClientConnectorError() if exc.os_error.errno == errno.EADDRNOTAVAIL:
+            return UpstreamError(
+                502,
+                f"no local port is free for a connection to {origin}: too many were opened in the "
+                "last minute; let it keep connections alive, or widen "
+                "net.ipv4.ip_local_port_range",
+            )
+        case aiohttp.ClientConnectorError() if origin.scheme == "https" and isinstance(
+            exc.os_error, ConnectionResetError
+        ):
+            return UpstreamError(
+                502,
+                f"{origin} closed the connection in the TLS handshake: perhaps it offers only "
+                "versions before TLS 1.2 (enable TLS 1.2 or 1.3 there), or asks for a certificate",
+            )
         case aiohttp.ClientConnectorError():
             return UpstreamError(
                 502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
@@ -102,3 +120,12 @@ def explain_error(
                 "or a header field has characters that HTTP does not allow",
             )
     return UpstreamError(502, f"the request to {origin} failed ({failure_kind(exc)})")
+
+
+def _tls_advice(error: OSError) -> str:
+    reason = getattr(error, "reason", None) or str(error)
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
+        return " (does it speak TLS at this port at all? If not, write http://)"
+    if "UNSUPPORTED_PROTOCOL" in reason or "PROTOCOL_VERSION" in reason:
+        return " (it offers only versions before TLS 1.2: enable TLS 1.2 or 1.3 there)"
+    return ""

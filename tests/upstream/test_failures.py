@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import warnings
 
 import pytest
 from yarl import URL
@@ -85,7 +86,7 @@ async def test_tls_to_a_plain_upstream() -> None:
     ):
         response = await exchange(front.port, get())
     assert status_of(response) == 502
-    assert "TLS" in reason(front)
+    assert "write http://" in reason(front)
 
 
 def silent(*_: object) -> Script:
@@ -455,6 +456,28 @@ async def test_access_is_reported_with_status() -> None:
         await asyncio.sleep(0.05)
     assert ("/left", 499) in seen
     assert 400 in [status for _, status in seen]
+
+
+async def test_upstream_of_an_old_tls_version() -> None:
+    certificate, key = self_signed("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with certificate, key:
+        context.load_cert_chain(certificate.name, key.name)
+
+    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with proxy(URL(f"https://127.0.0.1:{port}")) as front:
+            response = await exchange(front.port, get())
+    assert status_of(response) == 502
+    assert "enable TLS 1.2 or 1.3 there" in reason(front)
 
 
 async def test_tls_upstream_with_an_unknown_certificate(tmp_path: object) -> None:
