@@ -64,7 +64,8 @@ class RequestParser:
                 return parsed
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
-            self._bound_head(messages, data)
+            if len(self._begun) + len(data) > self._max_head:
+                self._bound_head(messages)
         except HttpProcessingError as error:
             self._ended = True
             if recovered := self._recover(self._begun + data, error):
@@ -106,9 +107,7 @@ class RequestParser:
             raise error
         return _NOTHING
 
-    def _bound_head(self, messages: Sequence[Message], data: bytes) -> None:
-        if len(self._begun) + len(data) <= self._max_head:
-            return
+    def _bound_head(self, messages: Sequence[Message]) -> None:
         for message, _ in messages:
             head = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
             if head + len(message.path) > self._max_head:
