@@ -432,6 +432,9 @@ class Proxy(Table):
     upstream is taken. 0: bodies are passed on as they arrive."""
     max_request_bytes: Annotated[StrictInt, Field(ge=0, le=1 << 40)] = 1_073_741_824
     """Bytes of the largest body of a request; a larger one gets a 413. 0: no limit."""
+    client_requests: Annotated[StrictInt, Field(ge=0, le=65_535)] = 0
+    """Requests of one client address (IPv6: of its /64) that a worker handles at a time, event
+    streams and WebSockets among them; more get a 429. 0: no limit."""
     max_head_bytes: Annotated[StrictInt, Field(ge=8192, le=1 << 20)] = 65_536
     """Bytes of the head of a request, all fields together; a larger one gets a 431."""
     drain_timeout: Seconds = 8.0

@@ -248,3 +248,19 @@ async def test_time_limits_spare_event_streams() -> None:
         assert not events.done()
         release.set()
         assert status_of(await events) == 200
+
+
+async def test_one_client_takes_no_more_than_its_share() -> None:
+    async with limited(client_requests=2) as (upstream, front, release):
+        held = [
+            asyncio.ensure_future(exchange(front.port, get(b"/held"), PATIENCE)) for _ in range(2)
+        ]
+        async with asyncio.timeout(PATIENCE):
+            while len(upstream.exchanges) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        more = await exchange(front.port, get(b"/page"), PATIENCE)
+        assert status_of(more) == 429
+        assert header_values(more, b"retry-after") == [b"5"]
+        release.set()
+        assert [status_of(one) for one in await asyncio.gather(*held)] == [200, 200]
+        assert status_of(await exchange(front.port, get(b"/page"), PATIENCE)) == 200
