@@ -13,23 +13,23 @@ class ClientRequests:
     """Counts of requests under way. An IPv6 client is its /64: all of it is its own."""
 
     def __init__(self) -> None:
-        self._under_way: dict[int | str, int] = {}
+        self._in_flight: dict[int | str, int] = {}
 
     def enter(self, address: str, most: int) -> int | str | None:
         """Count a request: what to `leave` with, or None where the client has `most` already."""
         client = _client(address)
-        count = self._under_way.get(client, 0)
+        count = self._in_flight.get(client, 0)
         if count >= most:
             return None
-        self._under_way[client] = count + 1
+        self._in_flight[client] = count + 1
         return client
 
     def leave(self, client: int | str) -> None:
-        count = self._under_way[client] - 1
+        count = self._in_flight[client] - 1
         if count:
-            self._under_way[client] = count
+            self._in_flight[client] = count
         else:
-            del self._under_way[client]
+            del self._in_flight[client]
 
 
 def _client(address: str) -> int | str:
