@@ -18,6 +18,8 @@ from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.first_party_trackers import block_first_party_tracker
 from proxy.enforcement.request_filter import click_id_redirect
 from proxy.http.access_record import LOGGED_PATH, REQUEST_ID, SITE
+from proxy.http.addresses import client_address
+from proxy.http.client_requests import ClientRequests
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.origin import InterimResponses, Pools, origin_response
@@ -37,10 +39,25 @@ def make_handler(
 ) -> Handler:
     """The handler of all visitors' requests.
 
-    `current` returns the configuration in force. `tunnels` is a connection pool without a limit: an
-    upgraded connection is held for hours.
+    `current` returns the configuration in force. `tunnels` are connections apart: an upgraded one
+    is held for hours.
     """
     pools = Pools(requests, tunnels)
+    clients = ClientRequests()
+
+    async def limited(request: web.BaseRequest) -> web.StreamResponse:
+        runtime = current()
+        most = runtime.config.proxy.client_requests
+        address = client_address(request, runtime.trusted) if most else ""
+        if not address:  # no limit, or a peer of a Unix socket that names nobody
+            return await handle(request)
+        client = clients.enter(address, most)
+        if client is None:
+            return error_response(request, 429, request.get(REQUEST_ID, ""))
+        try:
+            return await handle(request)
+        finally:
+            clients.leave(client)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         runtime = current()
@@ -62,7 +79,7 @@ def make_handler(
             _log_failure(request, context, error)
             return _unavailable(request, runtime, error.status)
 
-    return handle
+    return limited
 
 
 def _unavailable(request: web.BaseRequest, runtime: Runtime, status: int) -> web.Response:

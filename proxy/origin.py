@@ -44,7 +44,7 @@ from proxy.upstream.tunnel import handshake_headers, is_upgrade
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """Connections to upstreams. `tunnels` has no bound: they are held for hours."""
+    """Connections to upstreams. `tunnels` have bounds of their own: they are held for hours."""
 
     requests: UpstreamPool
     tunnels: UpstreamPool

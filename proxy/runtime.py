@@ -9,7 +9,7 @@ import datetime
 import ipaddress
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,6 +54,7 @@ from proxy.receipts.place import check_place, store_place
 from proxy.receipts.recorder import Recorder
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
+from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
 
 _PAGES_BUDGET = 64 * 2**20
@@ -81,6 +82,8 @@ class Runtime:
 
     config: Config
     timeouts: Timeouts
+    upstream_limits: UpstreamLimits
+    tunnel_limits: UpstreamLimits
     rules: Rules
     sites: Mapping[str, SiteRuntime]
     keys: KeyRing
@@ -156,16 +159,16 @@ def build_runtime(
     theme = theme_of(vars(config.theme))
     recorder = _recorder(config, folder, before)
     ring = keys()
+    limits = _upstream_limits(config)
     # From here on nothing fails: what `before` shares with the new one may be changed.
     invalidations = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, invalidations, before)
     devices = _device_classes() if before is None else before.devices
     return Runtime(
         config=config,
-        timeouts=Timeouts(
-            connect=config.proxy.upstream_connect_timeout,
-            first_byte=config.proxy.upstream_timeout,
-        ),
+        timeouts=_timeouts(config),
+        upstream_limits=limits,
+        tunnel_limits=replace(limits, connections=limits.streams),
         rules=rules,
         sites=sites,
         keys=ring,
@@ -194,6 +197,30 @@ def build_runtime(
         fast_path=_fast_path(config, cache, region_file, devices),
         receipts=recorder,
         libraries=libraries,
+    )
+
+
+def _timeouts(config: Config) -> Timeouts:
+    proxy = config.proxy
+    silent, total = proxy.upstream_timeout, proxy.upstream_total_timeout
+    return Timeouts(
+        connect=proxy.upstream_connect_timeout,
+        queue=proxy.upstream_queue_timeout,
+        first_byte=min(silent, total) if total else silent,
+        idle=silent,
+        write=silent,
+        total=total,
+    )
+
+
+def _upstream_limits(config: Config) -> UpstreamLimits:
+    proxy = config.proxy
+    return UpstreamLimits(
+        connections=proxy.upstream_connections,
+        streams=proxy.upstream_streams,
+        queue=proxy.upstream_queue,
+        request_buffer=proxy.request_buffer_bytes,
+        request_body=proxy.max_request_bytes,
     )
 
 

@@ -28,29 +28,33 @@ from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
+from proxy.observability.log_output import LogOutput
 from proxy.observability.metrics import Metrics
+from proxy.observability.readiness import unready
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
 from proxy.receipts.forwarding import forward_periodically
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
 from proxy.server.listener import open_listener
-from proxy.server.serve import serve
+from proxy.server.serve import Limits, serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import UpstreamPool
 
 _log = logging.getLogger("consent_proxy.service")
 
 _FAULTS = 1
+_END_SECONDS = 1.0
+"""What a worker has to write down what it knows, after its requests."""
 
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
-    """Serve until stopped. `file` was just read and gave `loaded`. Returns the exit code and, on
-    failure, the reason.
+def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> tuple[int, str]:
+    """Serve until stopped. `file` was just read and gave `loaded`; the access log goes to `output`.
+    Returns the exit code and, on failure, the reason.
     """
     config, folder = loaded.config, folder_of(file.path)
     source = key_source(config.preferences, folder)
@@ -79,9 +83,10 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig) -> tuple[int, str]:
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
-        await _serve_worker(worker, current, shared, metrics, folder)
+        await _serve_worker(worker, current, shared, metrics, folder, output)
 
-    return run_workers(work, workers, on_ready=ready), ""
+    grace = config.proxy.drain_timeout + _END_SECONDS
+    return run_workers(work, workers, grace=grace, on_ready=ready), ""
 
 
 @contextlib.contextmanager
@@ -124,6 +129,7 @@ async def _serve_worker(
     shared: Mapping[str, socket.socket],
     metrics: Metrics,
     folder: Path,
+    output: LogOutput,
 ) -> None:
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
@@ -152,14 +158,24 @@ async def _serve_worker(
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
         lambda: current.runtime.receipts,
         lambda: purge_sender(current.runtime),
+        lambda: unready(
+            (site.upstream for site in current.runtime.sites.values()),
+            current.runtime.receipts,
+            stopping=worker.stop.is_set(),
+        ),
     )
-    access = _access_log(current) if proxy.access_log else None
-    async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
+    output.on_drop = lambda lines: metrics.count("log_lines_dropped", by=lines)
+    access = _access_log(current, output) if proxy.access_log else None
+    async with (
+        UpstreamPool(limits=lambda: current.runtime.upstream_limits) as requests,
+        UpstreamPool(limits=lambda: current.runtime.tunnel_limits) as tunnels,
+    ):
         await serve(
             make_handler(lambda: current.runtime, requests, tunnels),
             listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,
+            limits=Limits(head_bytes=proxy.max_head_bytes, grace=proxy.drain_timeout),
             access=_both(metrics, access),
             fast_path=fast_path_lookup(lambda: current.runtime),
             admin=(admin, listener(proxy.admin_listen)),
@@ -175,11 +191,11 @@ async def _serve_worker(
         await current.runtime.receipts.close()
 
 
-def _access_log(current: LiveRuntime) -> AccessLog:
+def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:
     def path_without_site(target: str) -> str:
         return current.runtime.rules.logged_path(target)
 
-    return AccessLog(trusted=current.runtime.trusted, path_without_site=path_without_site)
+    return AccessLog(output, current.runtime.trusted, path_without_site)
 
 
 def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:

@@ -363,6 +363,7 @@ Colour = Annotated[StrictStr, AfterValidator(normal_colour)]
 Length = Annotated[StrictStr, AfterValidator(normal_length)]
 Font = Annotated[StrictStr, AfterValidator(normal_font)]
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=True)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, strict=True)]
 
 
 class Table(BaseModel):
@@ -413,7 +414,32 @@ class Proxy(Table):
     upstream_connect_timeout: Seconds = 5.0
     """Seconds to wait for a connection to an upstream."""
     upstream_timeout: Seconds = 60.0
-    """Seconds an upstream may stay silent before the visitor gets a 504."""
+    """Seconds an upstream may stay silent: before its response the visitor gets a 504, within it
+    the response breaks off. Event streams and WebSockets may be silent."""
+    upstream_total_timeout: SecondsOrNone = 0.0
+    """Seconds for a whole response, event streams and WebSockets excepted. 0: no limit."""
+    upstream_connections: Annotated[StrictInt, Field(ge=1, le=65_535)] = 256
+    """Connections of each worker to one upstream at a time."""
+    upstream_streams: Annotated[StrictInt, Field(ge=1, le=65_535)] = 1024
+    """Connections besides, of each worker to one upstream: for event streams and for exchanges
+    longer than 10 seconds; as many again for WebSockets."""
+    upstream_queue: Annotated[StrictInt, Field(ge=0, le=65_535)] = 1024
+    """Requests of each worker that may wait for a connection to one upstream. More get a 503."""
+    upstream_queue_timeout: Seconds = 10.0
+    """Seconds that a request waits for a connection before the visitor gets a 503."""
+    request_buffer_bytes: Annotated[StrictInt, Field(ge=0, le=1 << 40)] = 16_777_216
+    """Bytes of a request's body that are read, on disk from 64 KB on, before a connection to the
+    upstream is taken. 0: bodies are passed on as they arrive."""
+    max_request_bytes: Annotated[StrictInt, Field(ge=0, le=1 << 40)] = 1_073_741_824
+    """Bytes of the largest body of a request; a larger one gets a 413. 0: no limit."""
+    client_requests: Annotated[StrictInt, Field(ge=0, le=65_535)] = 0
+    """Requests of one client address (IPv6: of its /64) that a worker handles at a time, event
+    streams and WebSockets among them; more get a 429. 0: no limit."""
+    max_head_bytes: Annotated[StrictInt, Field(ge=8192, le=1 << 20)] = 65_536
+    """Bytes of the head of a request, all fields together; a larger one gets a 431."""
+    drain_timeout: Seconds = 8.0
+    """Seconds that requests in flight have when the proxy stops. Event streams and WebSockets are
+    ended at once, so that browsers connect again elsewhere."""
 
 
 class RegionRule(Table):

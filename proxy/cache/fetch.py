@@ -674,8 +674,6 @@ def _check_whole(source: BodySource, size: int) -> None:
     length = source.declared_length
     if length is not None and size != length:
         raise aiohttp.ClientPayloadError(f"{length} bytes were promised, {size} came")
-    if source.ended_by_reset():
-        raise aiohttp.ClientPayloadError("reset while it sent a body without a length")
 
 
 def _suits(lookup: Lookup, shared: Stored | Streaming, want: RequestDirectives) -> bool:

@@ -127,8 +127,5 @@ class SharedBodyReader:
             await body.change()
         return self.read_nowait()
 
-    def ended_by_reset(self) -> bool:
-        return self._body.too_large and self._body.source.ended_by_reset()
-
     def _is_withdrawn(self) -> bool:
         return not self._is_leader and (self._body.private or self._body.too_large)

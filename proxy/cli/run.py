@@ -30,16 +30,18 @@ _log = logging.getLogger("consent_proxy.cli")
 
 def run(config: ConfigOption = CONFIG_FILE) -> None:
     """Serve. A saved config is reloaded by itself, and on SIGHUP; SIGTERM drains and stops."""
+    from proxy.observability.log_output import LogHandler, LogOutput
     from proxy.service import serve_config
 
-    handler = logging.StreamHandler(sys.stdout)
+    output = LogOutput(sys.stdout)
+    handler = LogHandler(output)
     handler.setFormatter(LogLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     file = ConfigFile(config)
     loaded, _ = open_config(config, file)
     for problem in loaded.problems:
         _log.warning("%s", format_problem(problem, str(config)))
-    code, message = serve_config(file, loaded)
+    code, message = serve_config(file, loaded, output)
     if message:
         stop(hidden(message), code)
     raise typer.Exit(code)

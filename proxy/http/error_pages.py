@@ -21,6 +21,10 @@ _TEXTS = {
     414: ("Address too long", "The address is longer than this site accepts."),
     417: ("Expectation failed", "This site cannot meet what the request expects."),
     421: ("Unknown site", "There is no site under this name here. Please check the address."),
+    429: (
+        "Too many requests",
+        "Too many requests from your network are under way. Please try again in a moment.",
+    ),
     431: (
         "Request too large",
         "Your browser sent more cookies or headers than this site accepts. "
@@ -114,7 +118,7 @@ def error_response(
         response.headers[hdrs.CONTENT_LANGUAGE] = words.lang
     if status == 405:
         response.headers[hdrs.ALLOW] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-    if status == 503:
+    if status in (429, 503):
         response.headers[hdrs.RETRY_AFTER] = "5"
     if status in _LAST_ON_CONNECTION:
         response.force_close()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import TextIO
+from typing import Protocol
 
 from proxy.http.access_record import Access
 from proxy.http.addresses import (
@@ -40,6 +40,13 @@ def without_query(target: str) -> str:
     return target.partition("?")[0]
 
 
+class LineOutput(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
 class AccessLog:
     """An `AccessHook` that writes to `out`.
 
@@ -50,12 +57,12 @@ class AccessLog:
 
     def __init__(
         self,
-        out: TextIO | None = None,
+        out: LineOutput | None = None,
         trusted: Sequence[Network] = (),
         path_without_site: Callable[[str], str] = without_query,
     ) -> None:
         self._path_without_site = path_without_site
-        self._out = sys.stdout if out is None else out
+        self._out: LineOutput = sys.stdout if out is None else out
         self._trusted = trusted
         self._second, self._time = 0, ""
         self._clients: Recent[str] = Recent(_MAX_CLIENTS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,12 +29,21 @@ from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.recorder import Recorder
 
 _DUMPS = partial(json.dumps, indent=2, ensure_ascii=False)
-_HEALTH = frozenset({"/health", "/healthz", "/readyz"})
+_HEALTH = frozenset({"/health", "/healthz"})
 
+_HERE = "here: /health, /readyz, /config, /metrics, /purge, /log\n"
 _NOT_OURS = (
     "This listener does not go by that name. Ask it by its address, or add the name to "
     "admin_hosts of [proxy].\n"
 )
+
+
+def _health(taken: bool, problems: Sequence[str] = ()) -> web.Response:
+    text = "".join(f"{problem}\n" for problem in problems) or "ok\n"
+    if not taken:
+        text += "The config was rejected, see /config\n"
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(status=503 if problems else 200, text=text, headers=headers)
 
 
 _LOG = "/log/"
@@ -85,12 +94,14 @@ def make_admin(
     names: Callable[[], frozenset[str]] = frozenset,
     receipts: Callable[[], Recorder | None] = lambda: None,
     tell_nodes: Callable[[], TellNodes | None] = lambda: None,
+    unready: Callable[[], Awaitable[Sequence[str]]] | None = None,
 ) -> Handler:
     """The handler of `admin_listen`.
 
     `cache` returns the shared cache in use, `status` whether the current file was accepted, with
     the problems of a rejected one, `names` the `admin_host_names`, `receipts` what writes the log
-    whose tiles are served, `tell_nodes` what sends purges to all nodes; None for one node.
+    whose tiles are served, `tell_nodes` what sends purges to all nodes; None for one node. `unready`
+    is what keeps this worker from serving.
     """
 
     async def admin(request: web.BaseRequest) -> web.StreamResponse:
@@ -100,9 +111,10 @@ def make_admin(
             return web.Response(status=421, text=_NOT_OURS, headers={"Cache-Control": "no-store"})
         reading = request.method in {"GET", "HEAD"}
         if request.path in _HEALTH and reading:
-            taken = status()["taken"]
-            text = "ok\n" if taken else "ok\nThe config was rejected, see /config\n"
-            return web.Response(text=text, headers={"Cache-Control": "no-store"})
+            return _health(status()["taken"])
+        if request.path == "/readyz" and reading:
+            problems = [] if unready is None else await unready()
+            return _health(status()["taken"], problems)
         if request.path == "/config" and reading:
             headers = {"Cache-Control": "no-store"}
             return web.json_response(dict(status()), headers=headers, dumps=_DUMPS)
@@ -113,6 +125,8 @@ def make_admin(
             return await purge(request, cache(), tell_nodes())
         if request.path.startswith(_LOG) and reading:
             return await _log_resource(request.path.removeprefix(_LOG), receipts())
-        return web.Response(status=404, text="here: /health, /config, /metrics, /purge, /log\n")
+        return web.Response(
+            status=404, text="here: /health, /readyz, /config, /metrics, /purge, /log\n"
+        )
 
     return admin

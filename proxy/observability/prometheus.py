@@ -51,6 +51,10 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Receipts that could not be written: their choices were refused, and nothing was opened.",
         (),
     ),
+    "log_lines_dropped": (
+        "Lines of the log that were dropped, as its reader did not take them in time.",
+        (),
+    ),
     "config_refusals": ("Reloads of an invalid config.", ()),
 }
 """Counters: help text, and the names of the labels."""

@@ -15,6 +15,7 @@ from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.targets import requested_host
 from proxy.upstream.body import BodySource
 from proxy.upstream.errors import failure_kind
+from proxy.upstream.request import StoppingError
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 _log = logging.getLogger("consent_proxy.responses")
@@ -52,11 +53,11 @@ async def stream(
             elif body.at_eof():
                 break
             chunk = await body.readany()
-        if body.ended_by_reset():
-            raise ConnectionResetError("reset while it sent a body without a length")
         if promised is not None and sent != promised:
             raise aiohttp.ClientPayloadError(f"{promised} bytes were promised")
         await _end(response)
+    except StoppingError:
+        await _end_stopped(request, response)
     except DownstreamDisconnectedError as exc:
         _give_up(request, response, sent, f"the visitor {exc}", logging.DEBUG)
     except TimeoutError:
@@ -93,6 +94,15 @@ async def _end(response: web.StreamResponse) -> None:
         await response.write_eof()
     except ConnectionError as exc:
         raise DownstreamDisconnectedError("disconnected at the end") from exc
+
+
+async def _end_stopped(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """End an event stream in good order: no client takes it for a whole of something."""
+    response.force_close()
+    try:
+        await response.write_eof()
+    except (ConnectionError, RuntimeError):  # the visitor left, or the head was not sent
+        reset(request)
 
 
 def _promised(request: web.BaseRequest, status: int, headers: CIMultiDict[str]) -> int | None:

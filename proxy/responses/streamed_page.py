@@ -108,9 +108,6 @@ class _DecodedBody:
         """Stop retaining the coded bytes."""
         self.raw, self._retains_raw = [], False
 
-    def ended_by_reset(self) -> bool:
-        return self._source.ended_by_reset()
-
 
 class _ChunkReader:
     """The compiled chunks of the page, each as soon as it is complete."""
@@ -177,9 +174,6 @@ class _GatedBody:
             except CodingError as error:
                 raise aiohttp.ClientPayloadError(str(error)) from error
         return self.read_nowait()
-
-    def ended_by_reset(self) -> bool:
-        return self._reader.decoded_body.ended_by_reset()
 
 
 class _ChunkWriter:

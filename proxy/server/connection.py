@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import sys
 import time
 import traceback
@@ -14,9 +15,14 @@ from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, RawRequestMessage
-from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.http import (
+    SERVER_SOFTWARE,
+    HttpRequestParser,
+    HttpVersion11,
+    RawRequestMessage,
+)
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.cache.fast_path import FastPathHit
@@ -34,7 +40,9 @@ from proxy.http.access_record import (
     AccessHook,
 )
 from proxy.http.adapters.writer import ExactWriter
+from proxy.http.draining import ON_DRAIN
 from proxy.http.error_pages import error_response
+from proxy.server.request_parser import RequestParser
 
 if sys.platform != "win32":
     import fcntl
@@ -122,6 +130,7 @@ class FrontConnection(RequestHandler):
         self,
         manager: FrontServer,
         *,
+        max_head: int,
         head_seconds: float,
         write_seconds: float,
         access: AccessHook | None,
@@ -134,8 +143,9 @@ class FrontConnection(RequestHandler):
         self._fast_path = fast_path
         self._answered = False
         self._peer = ""
-        if fast_path is not None:
-            self._parser = _AnsweringParser(self._parser, self._answer)  # type: ignore[assignment]
+        self._parser = RequestParser(  # type: ignore[assignment]
+            self._new_parser, max_head, None if fast_path is None else self._answer
+        )
         self._head_seconds = head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
         self._write_seconds = write_seconds
@@ -158,8 +168,9 @@ class FrontConnection(RequestHandler):
                 self._head_deadline.cancel()
                 self._head_deadline = None
             return
-        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
-            self._fail_body()
+        parser: RequestParser | None = self._parser  # type: ignore[assignment]
+        if parser is not None and parser.error is not None:
+            super().data_received(b"")  # the malformed bytes behind good requests
         if self.idle:
             self._await_head()  # some bytes of a head, but not all
         elif self._head_deadline is not None:
@@ -211,19 +222,18 @@ class FrontConnection(RequestHandler):
         if self.idle:
             self.force_close()
 
-    def _fail_body(self) -> None:
-        """Fail the reader of a malformed body.
-
-        aiohttp only queues an error page for it, behind the request that waits for its body.
-        """
-        if len(self._messages) > 1:
-            body = self._messages[-2][1]
-        elif self._current_request is not None:
-            body = self._current_request.content
-        else:
-            return
-        if not body.is_eof() and body.exception() is None:
-            body.set_exception(web.RequestPayloadError("the framing is broken"))
+    def _new_parser(self) -> HttpRequestParser:
+        return HttpRequestParser(
+            self,
+            self._loop,
+            self._read_bufsize,
+            max_line_size=self.max_line_size,
+            max_field_size=self.max_field_size,
+            max_headers=self.max_headers,
+            payload_exception=web.RequestPayloadError,
+            auto_decompress=False,
+            max_msg_queue_size=self._max_msg_queue_size,
+        )
 
     @property
     def idle(self) -> bool:
@@ -273,9 +283,16 @@ class FrontConnection(RequestHandler):
         self._head_deadline = self._write_deadline = None
         super().connection_lost(exc)
 
-    def close_if_idle(self) -> None:
+    def drain(self) -> None:
+        """Close the connection if it is idle, else after its present response; a stream ends."""
+        self.draining = True
         if self.idle:
             self.force_close()
+            return
+        request = self._current_request
+        end = None if request is None else request.get(ON_DRAIN)
+        if end is not None:
+            end()
 
     # --- what is said and logged ------------------------------------------------------------
 
@@ -327,30 +344,6 @@ def _where(exc: BaseException | None) -> str:
     return "\n".join(lines)
 
 
-class _AnsweringParser:
-    """aiohttp's parser, except that it responds to requests that the fast path can serve itself:
-    its caller never sees them.
-    """
-
-    def __init__(self, parser: Any, answer: Callable[[RawRequestMessage], bool]) -> None:
-        self._parser = parser
-        self._answer = answer
-        self.message_consumed = parser.message_consumed
-        self.set_upgraded = parser.set_upgraded
-
-    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
-        messages, upgraded, tail = self._parser.feed_data(data)
-        # A request alone, with nothing behind it: the next one has its own deadline.
-        alone = len(messages) == 1 and not upgraded and data.endswith(b"\r\n\r\n")
-        if alone and messages[0][1] is EMPTY_PAYLOAD and self._answer(messages[0][0]):
-            self._parser.message_consumed()
-            messages = ()
-        return messages, upgraded, tail
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parser, name)
-
-
 def new_request_id() -> str:
     """An identifier for one request in logs and in headers."""
     return f"{random.getrandbits(64):016x}"
@@ -371,6 +364,10 @@ def _unsent(transport: asyncio.Transport) -> int:
     return waiting
 
 
+# In the excerpt of a parser's message. A line that is none of a request is a 400.
+_UNKNOWN_METHOD = re.compile(r"b['\"][A-Z][A-Z-]* \S+ HTTP/1\.[01]['\"]")
+
+
 def _parse_status(exc: HttpProcessingError) -> int:
     """The status for a request that aiohttp's parser rejects; aiohttp sends 400 for all of them."""
     if isinstance(exc, LineTooLong):
@@ -379,6 +376,8 @@ def _parse_status(exc: HttpProcessingError) -> int:
         return 414 if line[:1] in (b"/", "/") else 431
     if "Too many headers" in exc.message:
         return 431
+    if isinstance(exc, BadHttpMethod) and _UNKNOWN_METHOD.search(exc.message):
+        return 501
     if isinstance(exc, BadStatusLine) and "Invalid HTTP version" in exc.message:
         return 505
     return 400
@@ -422,5 +421,4 @@ class FrontServer(web.Server):
         self._draining = True
         for connection in self.connections:
             if isinstance(connection, FrontConnection):
-                connection.draining = True
-                connection.close_if_idle()
+                connection.drain()

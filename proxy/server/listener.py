@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import stat
 from pathlib import Path
@@ -45,8 +46,22 @@ def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024)
     except OSError as exc:
         raise OSError(
             exc.errno,
-            f"cannot listen on {listen!r}: {exc.strerror or exc}. Is another process using it?",
+            f"cannot listen on {listen!r}: {exc.strerror or exc}. {_advice(exc)}",
         ) from exc
+
+
+def _advice(exc: OSError) -> str:
+    match exc.errno:
+        case errno.EADDRNOTAVAIL:
+            return (
+                "No interface of this machine has that address: name one that `ip address` lists, "
+                'or "0.0.0.0" for all'
+            )
+        case errno.EACCES | errno.EPERM:
+            return "Ports below 1024 need a privilege (CAP_NET_BIND_SERVICE)"
+    if isinstance(exc, socket.gaierror):
+        return "Is the name spelt right?"
+    return "Is another process using it?"
 
 
 def _open_unix(path: Path, backlog: int) -> socket.socket:

@@ -34,6 +34,7 @@ class Limits:
     line: int = 16 * 1024  # the request line
     field: int = 32 * 1024  # one header field; browsers send cookies of 9 KB and more
     fields: int = 200
+    head_bytes: int = 64 * 1024  # of a whole head
     head: float = 15.0  # for the whole head of a request, trickled or not
     keepalive: float = 75.0  # idle between requests; longer than nginx's 60 s in front of us
     write: float = 60.0  # for a visitor who reads nothing of a response
@@ -91,6 +92,7 @@ async def _start(
         _guarded(handler, access),
         access=access,
         fast_path=fast_path,
+        max_head=limits.head_bytes,
         head_seconds=limits.head,
         write_seconds=limits.write,
         keepalive_timeout=limits.keepalive,

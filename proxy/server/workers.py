@@ -251,6 +251,7 @@ class _Parent:
             _log.exception("worker %d failed", index)
         finally:
             # Not sys.exit: what the parent has on its stack is not this process's to unwind.
+            logging.shutdown()
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()
                 sys.stderr.flush()

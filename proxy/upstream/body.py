@@ -30,14 +30,11 @@ class BodySource(Protocol):
     async def readany(self) -> bytes:
         """The next bytes; b"" at the end. Raises ClientError, OSError or TimeoutError."""
 
-    def ended_by_reset(self) -> bool:
-        """Whether a body without a length ended by a reset, which aiohttp takes for its end."""
-
 
 class LiveBody:
     """The body of a response that the upstream is sending. A `BodySource`."""
 
-    __slots__ = ("_protocol", "_upstream", "at_eof", "read_nowait", "readany")
+    __slots__ = ("_upstream", "at_eof", "read_nowait", "readany")
 
     def __init__(self, upstream: UpstreamResponse) -> None:
         content = upstream.content
@@ -45,24 +42,11 @@ class LiveBody:
         self.at_eof = content.at_eof
         self.readany = content.readany
         self._upstream = upstream
-        # The connection is released at the end of the body: later it cannot be asked how it ended.
-        self._protocol = upstream.connection.protocol if upstream.connection else None
 
     @property
     def declared_length(self) -> int | None:
         upstream = self._upstream
         return None if upstream.method == hdrs.METH_HEAD else upstream.content_length
-
-    def ended_by_reset(self) -> bool:
-        headers = self._upstream.headers
-        if (
-            self._protocol is None
-            or hdrs.CONTENT_LENGTH in headers
-            or hdrs.TRANSFER_ENCODING in headers
-        ):  # these have a length of their own
-            return False
-        failure = self._protocol.exception()
-        return isinstance(failure, aiohttp.ClientOSError | ConnectionError)
 
 
 class StoredBody:
@@ -83,9 +67,6 @@ class StoredBody:
 
     async def readany(self) -> bytes:
         return self.read_nowait()
-
-    def ended_by_reset(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +116,5 @@ async def read_body(
     except TimeoutError:
         ending = "stalled" if patience is None or not chunks else "slow"
     except (aiohttp.ClientError, OSError):
-        ending = "broken"
-    if ending == "whole" and source.ended_by_reset():
         ending = "broken"
     return ReadResult(b"".join(chunks), ending)

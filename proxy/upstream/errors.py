@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import aiohttp
@@ -11,6 +12,7 @@ from yarl import URL
 
 from proxy.http.targets import requested_host
 from proxy.upstream.exchange import MalformedResponseError, UnansweredError
+from proxy.upstream.slots import BusyError
 from proxy.upstream.timeouts import Timeouts
 
 
@@ -53,11 +55,18 @@ def explain_error(
             504, f"{origin} read none of the request's body for {timeouts.write:g} s"
         )
     match exc:
+        case BusyError():
+            return UpstreamError(
+                503,
+                f"all connections to {origin} were in use for {timeouts.queue:g} s, or its queue "
+                f"is full ({exc}): look at its own log for slow requests, or raise "
+                "upstream_connections of [proxy]",
+            )
         case aiohttp.ConnectionTimeoutError():
             return UpstreamError(
                 504,
-                f"no connection to {origin} within {timeouts.connect:g} s, or all its connections "
-                f"were in use for {timeouts.queue:g} s: check that it is up and not overloaded",
+                f"no connection to {origin} within {timeouts.connect:g} s: check that it is up and "
+                "not overloaded",
             )
         case aiohttp.ServerTimeoutError():
             return UpstreamError(
@@ -72,9 +81,26 @@ def explain_error(
                 f"({exc.certificate_error}): fix it, or name the upstream as it is certified",
             )
         case aiohttp.ClientConnectorSSLError():
-            return UpstreamError(502, f"{origin} failed the TLS handshake: {exc.os_error}")
+            return UpstreamError(
+                502, f"{origin} failed the TLS handshake: {exc.os_error}{_tls_advice(exc.os_error)}"
+            )
         case aiohttp.ClientConnectorDNSError():
             return UpstreamError(502, f"the name of {origin} cannot be resolved: {exc.os_error}")
+        case aiohttp.ClientConnectorError() if exc.os_error.errno == errno.EADDRNOTAVAIL:
+            return UpstreamError(
+                502,
+                f"no local port is free for a connection to {origin}: too many were opened in the "
+                "last minute; let it keep connections alive, or widen "
+                "net.ipv4.ip_local_port_range",
+            )
+        case aiohttp.ClientConnectorError() if origin.scheme == "https" and isinstance(
+            exc.os_error, ConnectionResetError
+        ):
+            return UpstreamError(
+                502,
+                f"{origin} closed the connection in the TLS handshake: perhaps it offers only "
+                "versions before TLS 1.2 (enable TLS 1.2 or 1.3 there), or asks for a certificate",
+            )
         case aiohttp.ClientConnectorError():
             return UpstreamError(
                 502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
@@ -94,3 +120,12 @@ def explain_error(
                 "or a header field has characters that HTTP does not allow",
             )
     return UpstreamError(502, f"the request to {origin} failed ({failure_kind(exc)})")
+
+
+def _tls_advice(error: OSError) -> str:
+    reason = getattr(error, "reason", None) or str(error)
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
+        return " (does it speak TLS at this port at all? If not, write http://)"
+    if "UNSUPPORTED_PROTOCOL" in reason or "PROTOCOL_VERSION" in reason:
+        return " (it offers only versions before TLS 1.2: enable TLS 1.2 or 1.3 there)"
+    return ""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import hdrs
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpVersion, RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
@@ -22,8 +21,10 @@ from yarl import URL
 
 from proxy.http.adapters.writer import ExactWriter, head_of
 from proxy.http.request_fields import authenticates_connection
+from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.interim import OnInterim
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import Slot, Slots
 from proxy.upstream.timeouts import Timeouts
 
 
@@ -44,8 +45,9 @@ class UpstreamRequest:
     """A request to an upstream. `target` and `headers` are written as given, but for what frames
     the body: `headers` has Content-Length where the length is known.
 
-    `reused` is set where it was last sent on a connection that had already served another one: only
-    then can "the upstream closed the connection" mean "it never saw this request".
+    `held_back` is whether its body is still arriving, at the visitor's pace. `reused` is set where
+    it was last sent on a connection that had already served another one: only then can "the
+    upstream closed the connection" mean "it never saw this request".
     """
 
     method: str
@@ -53,6 +55,7 @@ class UpstreamRequest:
     target: str
     headers: CIMultiDict[str]
     body: AsyncIterator[bytes] | None = None
+    held_back: bool = False
     on_interim: OnInterim | None = None
     reused: bool = False
 
@@ -65,8 +68,8 @@ class UpstreamResponse:
     """
 
     __slots__ = (
-        "_upload", "connection", "content", "headers", "method", "origin", "reason", "status",
-        "version",
+        "_slot", "_slots", "_upload", "connection", "content", "headers", "method", "origin",
+        "reason", "status", "version",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +79,12 @@ class UpstreamResponse:
         content: StreamReader,
         connection: Connection,
         upload: asyncio.Task[None] | None,
+        slots: Slots,
+        slot: Slot,
     ) -> None:
+        self._slots = slots
+        self._slot: Slot | None = slot
+        slot.may_move = True
         self.method = request.method
         self.origin = request.origin
         self.version: HttpVersion = message.version
@@ -93,6 +101,10 @@ class UpstreamResponse:
         length = self.headers.get(hdrs.CONTENT_LENGTH)
         return None if length is None else int(length)
 
+    def move_to_streams(self) -> bool:
+        """Hold the connection as a stream. False where there are streams enough."""
+        return self._slot is None or self._slots.move_to_streams(self._slot)
+
     def _body_ended(self) -> None:
         protocol = self.connection and self.connection.protocol
         if protocol is None or not protocol.upgraded:
@@ -106,7 +118,10 @@ class UpstreamResponse:
         self._release_connection()
 
     def _release_connection(self) -> None:
+        slot, self._slot = self._slot, None
         connection, self.connection = self.connection, None
+        if slot is not None:
+            self._slots.release(slot)
         if connection is None:
             return
         if self._upload is not None and not self._upload.done():
@@ -126,10 +141,23 @@ async def exchange(
     Only what the upstream cannot have acted on is sent again. That is a request whose connection
     could not be made (once, after a pause: an upstream that restarts) or was found unusable before
     it was written to, and a GET or HEAD without a body on a reused connection that was just being
-    closed.
+    closed, or on which bytes arrived that are no response: they may be the last one's.
 
-    Raises `aiohttp.ClientError`, OSError; ValueError for what cannot be written as a head.
+    Raises `aiohttp.ClientError` (`BusyError` among them), OSError; ValueError for what cannot be
+    written as a head.
     """
+    slot = await pool.slots.acquire(request.origin, timeouts.queue)
+    slot.may_move = request.held_back
+    try:
+        return await _send_until_seen(pool, request, timeouts, slot)
+    except BaseException:
+        pool.slots.release(slot)
+        raise
+
+
+async def _send_until_seen(
+    pool: UpstreamPool, request: UpstreamRequest, timeouts: Timeouts, slot: Slot
+) -> UpstreamResponse:
     refused = stale = 0
     while True:
         try:
@@ -143,25 +171,37 @@ async def exchange(
             await asyncio.sleep(0.25)
             continue
         try:
-            return await _exchange(pool, request, connection, timeouts)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, ConnectionError) as cause:
+            return await _exchange(pool, request, connection, timeouts, slot)
+        except (
+            aiohttp.ClientOSError,
+            aiohttp.ServerDisconnectedError,
+            ConnectionError,
+            MalformedResponseError,
+        ) as cause:
             unseen = isinstance(cause, _NotSentError)
             repeatable = request.method in ("GET", "HEAD") and request.body is None
             stale += 1
-            if not (unseen or (repeatable and request.reused)) or stale > 3:
-                raise UnansweredError(str(cause)) from cause
+            if (unseen or (repeatable and request.reused)) and stale <= 3:
+                continue
+            if isinstance(cause, MalformedResponseError):
+                raise
+            raise UnansweredError(str(cause)) from cause
 
 
 async def _exchange(
-    pool: UpstreamPool, request: UpstreamRequest, connection: Connection, timeouts: Timeouts
+    pool: UpstreamPool,
+    request: UpstreamRequest,
+    connection: Connection,
+    timeouts: Timeouts,
+    slot: Slot,
 ) -> UpstreamResponse:
     upload: asyncio.Task[None] | None = None
     try:
         protocol = _protocol(request, connection)
-        pool.expect_response(protocol, request.method, timeouts)
+        pool.expect_response(protocol, request.origin, request.method, timeouts)
         upload = await _send(request, protocol)
         message, content = await _response_head(request, protocol)
-        return UpstreamResponse(request, message, content, connection, upload)
+        return UpstreamResponse(request, message, content, connection, upload, pool.slots, slot)
     except BaseException:
         if upload is not None:
             upload.cancel()
@@ -169,12 +209,11 @@ async def _exchange(
         raise
 
 
-def _protocol(request: UpstreamRequest, connection: Connection) -> ResponseHandler:
+def _protocol(request: UpstreamRequest, connection: Connection) -> UpstreamConnection:
     protocol = connection.protocol
-    assert protocol is not None
-    # The mark lives on the connection itself, so that it goes away with it.
-    request.reused = getattr(protocol, "served_before", False)
-    protocol.served_before = True  # type: ignore[attr-defined]
+    assert isinstance(protocol, UpstreamConnection)
+    request.reused = protocol.served_before
+    protocol.served_before = True
     if protocol.should_close:
         # Bytes arrived while the connection was idle, such as the body of a response to HEAD. They
         # would be taken for the response to this request: another visitor's, perhaps.
@@ -185,7 +224,9 @@ def _protocol(request: UpstreamRequest, connection: Connection) -> ResponseHandl
     return protocol
 
 
-async def _send(request: UpstreamRequest, protocol: ResponseHandler) -> asyncio.Task[None] | None:
+async def _send(
+    request: UpstreamRequest, protocol: UpstreamConnection
+) -> asyncio.Task[None] | None:
     """Write the request; its body in a task of its own, for an upstream may answer before it has
     the whole.
     """
@@ -210,7 +251,7 @@ async def _send(request: UpstreamRequest, protocol: ResponseHandler) -> asyncio.
 
 
 async def _upload(
-    body: AsyncIterator[bytes], writer: ExactWriter, protocol: ResponseHandler
+    body: AsyncIterator[bytes], writer: ExactWriter, protocol: UpstreamConnection
 ) -> None:
     """Write a body, and the head before it. A failure is that of the response's reader."""
     try:
@@ -225,13 +266,13 @@ async def _upload(
         protocol.start_timeout()
 
 
-def _fail(protocol: ResponseHandler, failure: Exception, cause: Exception) -> None:
+def _fail(protocol: UpstreamConnection, failure: Exception, cause: Exception) -> None:
     failure.__cause__ = cause
     protocol.set_exception(failure, cause)
 
 
 async def _response_head(
-    request: UpstreamRequest, protocol: ResponseHandler
+    request: UpstreamRequest, protocol: UpstreamConnection
 ) -> tuple[RawResponseMessage, StreamReader]:
     """The final response's head; interim ones before it are reported."""
     while True:

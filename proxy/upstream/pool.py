@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from types import TracebackType
 
 import aiohttp
 from aiohttp import ClientRequest, TCPConnector, hdrs
 from aiohttp import http_parser as _parsers
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.request_buffer import DiskBudget
+from proxy.upstream.slots import DEFAULT_LIMITS, Slots, UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
 
 READ_BUFFER = 64 * 1024
 _MAX_UPSTREAMS = 4096
+_EXCESS_SECONDS = 3600.0
+"""How long it is remembered of an upstream that it sends bytes after its responses."""
+
+_log = logging.getLogger("consent_proxy.upstream")
 
 
 class UpstreamPool:
     """Connections to upstreams, kept alive between requests; call inside a running loop, close it
     at the end, or use it as a block.
 
-    `connections` limits those to one upstream, so that a slow one cannot take all; 0 is without
-    limit, for tunnels, which hold a connection for hours. The limits on responses are wider than
-    those on requests: an upstream that sets large cookies must still get through.
+    `limits` returns the bounds in force: those to one upstream, so that a slow one cannot take all.
+    The limits on responses are wider than those on requests: an upstream that sets large cookies
+    must still get through.
     """
 
     def __init__(
         self,
         *,
-        connections: int = 256,
+        limits: Callable[[], UpstreamLimits] = lambda: DEFAULT_LIMITS,
         max_line: int = 32 * 1024,
         max_field: int = 64 * 1024,
         max_fields: int = 400,
@@ -41,7 +49,7 @@ class UpstreamPool:
         _require_c_parser()
         self.connector = TCPConnector(
             limit=0,
-            limit_per_host=connections,
+            limit_per_host=0,  # that is for `slots`
             # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
             # requests are sent on connections that are being closed.
             keepalive_timeout=4.0,
@@ -49,8 +57,17 @@ class UpstreamPool:
             ssl=verify_tls,
             socket_factory=_upstream_socket,
         )
-        self._max_line, self._max_field, self._max_fields = max_line, max_field, max_fields
-        loop = asyncio.get_running_loop()
+        self.limits = limits
+        self.slots = Slots(limits)
+        self.disk = DiskBudget()
+        loop = self._loop = asyncio.get_running_loop()
+        self.connector._factory = partial(UpstreamConnection, loop)  # type: ignore[assignment]
+        self._parser_limits = {
+            "max_line_size": max_line,
+            "max_field_size": max_field,
+            "max_headers": max_fields,
+        }
+        self._excess: dict[URL, float] = {}
 
         @lru_cache(maxsize=_MAX_UPSTREAMS)
         def as_aiohttp_asks(origin: URL) -> ClientRequest:
@@ -69,18 +86,35 @@ class UpstreamPool:
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection to {origin}") from error
 
-    def expect_response(self, protocol: ResponseHandler, method: str, timeouts: Timeouts) -> None:
+    def expect_response(
+        self, connection: UpstreamConnection, origin: URL, method: str, timeouts: Timeouts
+    ) -> None:
         """Make a connection read the next response, to a request of this method."""
-        protocol.set_response_params(
-            skip_payload=method == hdrs.METH_HEAD,
-            read_until_eof=True,
-            auto_decompress=False,
-            read_timeout=timeouts.first_byte,
-            read_bufsize=READ_BUFFER,
-            max_line_size=self._max_line,
-            max_field_size=self._max_field,
-            max_headers=self._max_fields,
+        if self._excess and not self._may_keep(origin):
+            connection.force_close()
+        connection.on_excess = partial(self._note_excess, origin)
+        connection.expect_response(
+            has_body=method != hdrs.METH_HEAD,
+            first_byte=timeouts.first_byte,
+            buffer=READ_BUFFER,
+            limits=self._parser_limits,
         )
+
+    def _may_keep(self, origin: URL) -> bool:
+        """Whether a connection to an upstream may serve another request after the present one."""
+        seen = self._excess.get(origin)
+        return seen is None or self._loop.time() - seen > _EXCESS_SECONDS
+
+    def _note_excess(self, origin: URL) -> None:
+        if self._may_keep(origin):
+            _log.warning(
+                "%s sends bytes after its responses (a body in answer to HEAD, of a 204 or 304, or "
+                "more than Content-Length says): they are dropped, and for an hour each connection "
+                "to it is closed after its response; correct it there",
+                origin,
+            )
+        if len(self._excess) < _MAX_UPSTREAMS or origin in self._excess:
+            self._excess[origin] = self._loop.time()
 
     async def close(self) -> None:
         await self.connector.close()
@@ -99,9 +133,7 @@ class UpstreamPool:
 
 @lru_cache(maxsize=64)
 def _connect_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(
-        connect=timeouts.connect + timeouts.queue, sock_connect=timeouts.connect
-    )
+    return aiohttp.ClientTimeout(connect=timeouts.connect, sock_connect=timeouts.connect)
 
 
 def _require_c_parser() -> None:

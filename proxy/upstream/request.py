@@ -1,8 +1,8 @@
 """Send a request to the upstream: streaming, deadlines, retries.
 
-Memory per request is bounded by two stream buffers of `READ_BUFFER` bytes, whatever the sizes of
-the bodies. Every wait has a deadline; aiohttp has none for reading a request body, writing a
-request body or writing a response.
+Memory per request is bounded by two stream buffers of `READ_BUFFER` bytes and a `RequestBuffer`,
+whatever the sizes of the bodies. Every wait has a deadline; aiohttp has none for reading a request
+body, writing a request body or writing a response.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
+from typing import NoReturn
 
 import aiohttp
 from aiohttp import hdrs, web
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.http.access_record import UPSTREAM_SECONDS
 from proxy.http.adapters.writer import has_control
+from proxy.http.draining import ON_DRAIN
 from proxy.http.media_types import media_type
 from proxy.http.targets import split_target
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
 from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
 from proxy.upstream.interim import ON_INTERIM
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.request_buffer import DiskBudget, RequestBuffer
+from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 # A visitor's body must come at this rate on average once SLOW_BODY_GRACE seconds were spent
@@ -37,51 +40,112 @@ SLOW_BODY_RATE = 240
 SLOW_BODY_GRACE = 30.0
 
 
+PAUSE_SECONDS = 1.0
+"""A visitor's pause after which what was read of a body is sent on: perhaps it waits for an answer
+to the first part.
+"""
+
+
+class TotalTimeoutError(aiohttp.ClientError):
+    """A response took longer than `Timeouts.total`."""
+
+
+class StoppingError(aiohttp.ClientError):
+    """The server stops: an event stream ends here, and its browser connects again."""
+
+
 class DownstreamBody:
-    """A request's body on its way to the upstream. Iterated once, after the connection is made."""
+    """A request's body on its way to the upstream: `gather`, then iterate once.
+
+    A failure of the visitor's is kept in `failure`; it is raised, and fails the iteration.
+    """
 
     def __init__(
         self,
         request: web.BaseRequest,
         timeouts: Timeouts,
         stall: asyncio.Timeout,
+        limits: UpstreamLimits,
+        disk: DiskBudget,
     ) -> None:
         self._request = request
         self._timeouts = timeouts
         self._stall = stall
+        self._limits = limits
+        self._disk = disk
+        self._buffer = RequestBuffer(disk)
+        self._received = 0
+        self._waited = 0.0
+        self.ended = False
+        """Whether all of it was read."""
         self.failure: UpstreamError | None = None
+
+    async def gather(self) -> None:
+        """Read as much as is to be read before a connection is taken."""
+        most = self._limits.request_body
+        length = self._request.content_length
+        if most and length is not None and length > most:
+            self._fail(413, f"a body of {length} bytes, more than max_request_bytes ({most})")
+        await answer_expectation(self._request)
+        buffer, end = self._buffer, self._limits.request_buffer
+        while buffer.size < end and not self._disk.is_spent:
+            chunk = await self._next(PAUSE_SECONDS)
+            if chunk is None or self.ended:
+                return
+            try:
+                await buffer.add(chunk)
+            except OSError as error:
+                self._fail(503, f"no room for the body of a request ({failure_kind(error)})")
+
+    def close(self) -> None:
+        self._buffer.close()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._chunks()
 
     async def _chunks(self) -> AsyncIterator[bytes]:
-        await answer_expectation(self._request)
-        content = self._request.content
         loop = asyncio.get_running_loop()
-        received = 0
-        waited = 0.0
-        while True:
-            asked_at = loop.time()
-            try:
-                async with asyncio.timeout(self._timeouts.body_idle):
-                    chunk = await content.readany()
-            except TimeoutError:
-                self._fail(408, f"the visitor sent nothing for {self._timeouts.body_idle:g} s")
-            except web.RequestPayloadError:
-                self._fail(400, "the visitor's body is malformed")
-            except (aiohttp.ClientError, OSError, RuntimeError) as exc:
-                self._fail(
-                    400, f"the visitor disconnected after {received} bytes ({failure_kind(exc)})"
-                )
-            if not chunk:
-                return
-            received += len(chunk)
-            waited += loop.time() - asked_at
-            if waited > SLOW_BODY_GRACE and received < waited * SLOW_BODY_RATE:
-                self._fail(408, f"the visitor sends less than {SLOW_BODY_RATE} bytes a second")
+        async for chunk in self._buffer.read():
             self._watch_upstream(loop.time() + self._timeouts.write)
             yield chunk
             self._watch_upstream(None)
+        while not self.ended:
+            more = await self._next(None)
+            if not more:
+                return
+            self._watch_upstream(loop.time() + self._timeouts.write)
+            yield more
+            self._watch_upstream(None)
+
+    async def _next(self, pause: float | None) -> bytes | None:
+        """The next bytes; b"" at the end; None where none came for `pause` seconds, if given."""
+        timeouts, loop = self._timeouts, asyncio.get_running_loop()
+        idle = timeouts.body_idle
+        asked_at = loop.time()
+        try:
+            async with asyncio.timeout(idle if pause is None else min(pause, idle)):
+                chunk = await self._request.content.readany()
+        except TimeoutError:
+            self._waited += loop.time() - asked_at
+            if pause is not None and pause < idle:
+                return None
+            self._fail(408, f"the visitor sent nothing for {idle:g} s")
+        except web.RequestPayloadError:
+            self._fail(400, "the visitor's body is malformed")
+        except (aiohttp.ClientError, OSError, RuntimeError) as exc:
+            kind = failure_kind(exc)
+            self._fail(400, f"the visitor disconnected after {self._received} bytes ({kind})")
+        if not chunk:
+            self.ended = True
+            return b""
+        self._received += len(chunk)
+        self._waited += loop.time() - asked_at
+        if self._waited > SLOW_BODY_GRACE and self._received < self._waited * SLOW_BODY_RATE:
+            self._fail(408, f"the visitor sends less than {SLOW_BODY_RATE} bytes a second")
+        most = self._limits.request_body
+        if most and self._received > most:
+            self._fail(413, f"a body of more than max_request_bytes ({most})")
+        return chunk
 
     def _watch_upstream(self, deadline: float | None) -> None:
         # Once the response's head has arrived, its own deadlines apply.
@@ -91,7 +155,7 @@ class DownstreamBody:
             except RuntimeError:
                 return
 
-    def _fail(self, status: int, reason: str) -> None:
+    def _fail(self, status: int, reason: str) -> NoReturn:
         self.failure = UpstreamError(status, reason)
         raise self.failure
 
@@ -118,9 +182,9 @@ def send_request(
 ) -> AbstractAsyncContextManager[UpstreamResponse]:
     """Send `request` to `origin` (scheme, host and port) and yield the response, body unread.
 
-    Method, path and query are forwarded byte for byte; the body is streamed. Raises
-    `UpstreamError`: 502 and 504 for the upstream's failures, 400 and 408 for the visitor's. Leaving
-    the block early closes the connection to the upstream.
+    Method, path and query are forwarded byte for byte; the body is gathered within a bound, then
+    streamed. Raises `UpstreamError`: 502, 503 and 504 for the upstream's failures, 400, 408 and 413
+    for the visitor's. Leaving the block early closes the connection to the upstream.
     """
     return _Sent(pool, request, origin, headers, timeouts, upgrade)
 
@@ -137,11 +201,16 @@ class _Sent:
     upgrade: bool
     _response: UpstreamResponse | None = None
     _closed: asyncio.Future[None] | None = None
+    _body: DownstreamBody | None = None
+    _total: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> UpstreamResponse:
         began = time.monotonic()
         try:
             response = await self._respond()
+        except BaseException:
+            self._close_body()
+            raise
         finally:
             self.request[UPSTREAM_SECONDS] = time.monotonic() - began
         self._response = response
@@ -149,13 +218,29 @@ class _Sent:
             self._check(response)
         except UpstreamError:
             response.release()
+            self._close_body()
             raise
         # the body is complete, or there is none
         connection = response.connection
         if connection is None or connection.protocol is None:
             return response
         protocol = connection.protocol
-        _set_body_deadline(response, protocol, self.timeouts.idle)
+        quiet = media_type(response.headers) == "text/event-stream"  # silence is normal in such
+        if quiet and not response.move_to_streams():
+            response.release()
+            self._close_body()
+            raise UpstreamError(
+                503,
+                f"there are {self.pool.limits().streams} event streams and long responses of "
+                f"{self.origin}: raise upstream_streams of [proxy]",
+            )
+        if quiet:
+            self.request[ON_DRAIN] = self._stop
+        protocol.read_timeout = None if quiet else self.timeouts.idle
+        protocol.start_timeout()
+        if self.timeouts.total and not (quiet or self.upgrade):
+            left = max(self.timeouts.total - (time.monotonic() - began), 0.0)
+            self._total = asyncio.get_running_loop().call_later(left, self._too_long)
         # On a malformed chunk aiohttp closes the connection without an error for the body's reader,
         # which would wait for ever.
         self._closed = protocol.closed
@@ -169,10 +254,27 @@ class _Sent:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._total is not None:
+            self._total.cancel()
         if self._closed is not None:
             self._closed.remove_done_callback(self._fail_body)
         if self._response is not None:
             self._response.release()
+        self._close_body()
+
+    def _close_body(self) -> None:
+        if self._body is not None:
+            self._body.close()
+
+    def _stop(self) -> None:
+        response = self._response
+        if response is not None and response.content.exception() is None:
+            response.content.set_exception(StoppingError())
+
+    def _too_long(self) -> None:
+        response = self._response
+        if response is not None and not response.content.is_eof():
+            response.content.set_exception(TotalTimeoutError())
 
     async def _respond(self) -> UpstreamResponse:
         request, origin, timeouts = self.request, self.origin, self.timeouts
@@ -189,8 +291,10 @@ class _Sent:
             except (aiohttp.ClientError, OSError, ValueError) as exc:
                 raise explain_error(exc, request, origin, timeouts, stalled=False) from exc
         stall = asyncio.timeout(None)
-        body = DownstreamBody(request, timeouts, stall)
-        sent.body = aiter(body)
+        pool = self.pool
+        body = self._body = DownstreamBody(request, timeouts, stall, pool.limits(), pool.disk)
+        await body.gather()
+        sent.body, sent.held_back = aiter(body), not body.ended
         try:
             async with stall:
                 return await exchange(self.pool, sent, timeouts)
@@ -203,6 +307,14 @@ class _Sent:
         origin = self.origin
         if response.status == 101 and not self.upgrade:
             raise UpstreamError(502, f"{origin} switched protocols (101) without a request for it")
+        codings = response.headers.getall(hdrs.TRANSFER_ENCODING, None)
+        if codings and ", ".join(codings).strip().lower() != "chunked":
+            # What we do not undo cannot be passed on: the field is removed (RFC 9112, 6.1).
+            raise UpstreamError(
+                502,
+                f"{origin} sent its response in a transfer coding that was not asked for "
+                "(Transfer-Encoding other than chunked): use Content-Encoding there",
+            )
         if has_control(response.headers.values()):
             raise UpstreamError(502, f"{origin} sent a header with a control character in it")
 
@@ -230,9 +342,3 @@ def _framed(headers: CIMultiDict[str], request: web.BaseRequest) -> CIMultiDict[
 
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-
-
-def _set_body_deadline(response: UpstreamResponse, protocol: ResponseHandler, idle: float) -> None:
-    quiet = media_type(response.headers) == "text/event-stream"  # silence is normal in such a one
-    protocol.read_timeout = None if quiet else idle
-    protocol.start_timeout()

@@ -16,6 +16,7 @@ from aiohttp.http import HttpVersion11, StreamWriter
 from multidict import CIMultiDict, MultiMapping
 
 from proxy.http.adapters.writer import ProxyResponse
+from proxy.http.draining import ON_DRAIN
 from proxy.upstream.errors import UpstreamError
 from proxy.upstream.exchange import UpstreamResponse
 
@@ -88,6 +89,7 @@ async def relay_tunnel(
     response.force_close()
 
     ended = asyncio.Event()
+    request[ON_DRAIN] = ended.set
     clock = _IdleTimer()
     visitor, far = request.protocol, connection.protocol
     to_upstream = _Direction(visitor, far, clock, ended.set)

@@ -25,10 +25,16 @@ ALLOWED = {
         "_headers_buf", "_headers_written", "_prepare_headers", "_send_headers_immediately",
     },
     "proxy/server/connection.py": {
-        "_cache", "_current_request", "_keepalive_timeout", "_kwargs", "_loop", "_message",
-        "_messages", "_next_keepalive_close_time", "_parser", "_paused", "_payload_parser",
-        "_prepare_hook", "_protocol", "_version", "_waiter",
+        "_cache", "_current_request", "_keepalive_timeout", "_kwargs", "_loop",
+        "_max_msg_queue_size", "_message", "_messages", "_next_keepalive_close_time", "_parser",
+        "_paused", "_payload_parser", "_prepare_hook", "_protocol", "_read_bufsize", "_version",
+        "_waiter",
     },
+    "proxy/upstream/connection.py": {
+        "_loop", "_parser", "_payload", "_read_bufsize", "_should_close", "_skip_payload",
+        "_upgraded",
+    },
+    "proxy/upstream/pool.py": {"_factory"},
 }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ async def admin(
         ("GET", "/config", 200, '"taken": true'),
         ("GET", "/metrics", 200, "# HELP consent_proxy_"),
         ("DELETE", "/metrics", 404, "here: /health"),
-        ("GET", "/", 404, "here: /health, /config, /metrics, /purge, /log"),
+        ("GET", "/", 404, "here: /health, /readyz, /config, /metrics, /purge, /log"),
         ("GET", "/purge", 405, "purging is a POST"),
         ("POST", "/purge", 400, "name a URL with its host"),
         ("POST", "/purge?url=/page", 400, "name a URL with its host"),

@@ -44,6 +44,19 @@ def test_address_in_use() -> None:
             open_listener(listen)
 
 
+@pytest.mark.parametrize(
+    ("listen", "advice"),
+    [
+        ("192.0.2.1:0", "No interface of this machine has that address"),
+        ("no-such-host.invalid:0", "spelt"),
+    ],
+)
+def test_address_that_cannot_be_had(listen: str, advice: str) -> None:
+    with pytest.raises(OSError, match=advice) as error:
+        open_listener(listen)
+    assert "another process" not in str(error.value)
+
+
 def test_unix_socket_that_a_dead_process_left(tmp_path: Path) -> None:
     path = tmp_path / "proxy.sock"
     open_listener(f"unix:{path}").close()

@@ -146,7 +146,7 @@ async def test_drain_lets_an_upload_finish() -> None:
 async def test_drain_ends_after_its_grace() -> None:
     async def script(visit: Visit) -> None:
         await visit.request()
-        await visit.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        await visit.send(TEXT + b"Content-Length: 10\r\n\r\nfirst")
         await visit.reader.read()
 
     async with (

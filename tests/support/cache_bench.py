@@ -23,6 +23,7 @@ from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import UNBOUNDED
 from proxy.upstream.timeouts import Timeouts
 
 BUDGET = 4_000_000
@@ -127,7 +128,7 @@ async def bench(
     port = listener.getsockname()[1]
     async with (
         UpstreamPool() as requests,
-        UpstreamPool(connections=0) as tunnels,
+        UpstreamPool(limits=lambda: UNBOUNDED) as tunnels,
         ClientSession(auto_decompress=False) as visitors,
     ):
         handler = make_handler(lambda: runtime, requests, tunnels)

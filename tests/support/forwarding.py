@@ -22,6 +22,7 @@ from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import UNBOUNDED
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.support.waiting import PATIENCE
 
@@ -154,8 +155,8 @@ version = "2026-01-01"
 url = "/privacy"
 
 [proxy]
-cache_bytes = 0
-trusted_proxies = []
+cache_bytes = {cache_bytes}
+{proxy}trusted_proxies = []
 
 [[site]]
 name = "www"
@@ -168,16 +169,25 @@ mode = "{mode}"
 
 
 def forwarding_runtime(
-    upstream_url: URL, timeouts: Timeouts = DEFAULT_TIMEOUTS, *, mode: str = "enforce"
+    upstream_url: URL,
+    timeouts: Timeouts | None = DEFAULT_TIMEOUTS,
+    *,
+    mode: str = "enforce",
+    cache_bytes: int = 0,
+    proxy: str = "",
 ) -> Runtime:
-    """One site that answers to the hosts of these tests, with nothing stored."""
+    """One site that answers to the hosts of these tests, with nothing stored unless `cache_bytes`
+    says so. `proxy` are further lines of its table; `timeouts` None leaves what they say.
+    """
     now = datetime.datetime.now(datetime.UTC)
-    text = CONFIG.format(upstream=str(upstream_url).rstrip("/"), mode=mode)
+    text = CONFIG.format(
+        upstream=str(upstream_url).rstrip("/"), mode=mode, cache_bytes=cache_bytes, proxy=proxy
+    )
     config = load_config(text, "forwarding.toml", today=now.date()).config
     with tempfile.TemporaryDirectory() as folder:
         keys = first_keys(Path(folder) / config.preferences.keys, now)
         runtime = build_runtime(config, Path(folder), lambda: keys)
-    return replace(runtime, timeouts=timeouts)
+    return runtime if timeouts is None else replace(runtime, timeouts=timeouts)
 
 
 class _Reasons(logging.Handler):
@@ -214,6 +224,7 @@ async def proxy(
     access: AccessHook | None = None,
     current: Callable[[], Runtime] | None = None,
     send_buffer: int = 0,
+    verify_tls: bool = True,
 ) -> AsyncIterator[Proxy]:
     """A running proxy in front of `upstream_url`. `current` replaces the runtime made for it."""
     stop = asyncio.Event()
@@ -228,7 +239,10 @@ async def proxy(
 
     reasons, logger = _Reasons(), logging.getLogger("consent_proxy")
     logger.addHandler(reasons)
-    async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
+    async with (
+        UpstreamPool(limits=lambda: current().upstream_limits, verify_tls=verify_tls) as requests,
+        UpstreamPool(limits=lambda: UNBOUNDED) as tunnels,
+    ):
         done = asyncio.ensure_future(
             serve(
                 make_handler(current, requests, tunnels),

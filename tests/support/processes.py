@@ -45,13 +45,13 @@ def free_ports(number: int) -> list[int]:
 class Process:
     """The command, and what it wrote so far: its log, and what it wrote to stderr."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, log: int | None = None) -> None:
         self._log = (config.parent / "log").open("w+")
         self._errors = (config.parent / "errors").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proxy", "run", "--config", str(config)],
             cwd=ROOT,
-            stdout=self._log,
+            stdout=self._log if log is None else log,
             stderr=self._errors,
         )
 
@@ -82,8 +82,11 @@ def running(
     *,
     more: str = "",
     origin: type[BaseHTTPRequestHandler] = LocalOrigin,
+    log: int | None = None,
 ) -> Iterator[tuple[Process, Path, str, int]]:
-    """The process, its config file and text, and its port. `more` is added to the config."""
+    """The process, its config file and text, and its port. `more` is added to the config; `log` is
+    a descriptor for its log, in place of the file.
+    """
     upstream = ThreadingHTTPServer(("127.0.0.1", 0), origin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     port, admin = free_ports(2)
@@ -94,7 +97,7 @@ def running(
     )
     config = folder / "c.toml"
     config.write_text(text)
-    process = Process(config)
+    process = Process(config, log)
     try:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.process.poll() is None:

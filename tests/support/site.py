@@ -21,6 +21,7 @@ from proxy.runtime import Runtime, build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import UNBOUNDED
 from tests.support.forwarding import Exchange, Visit, origin, unchunk
 
 HOST = "www.example.com"
@@ -269,7 +270,7 @@ async def in_front_of(
     running = build_runtime(config, folder, lambda: keys)
     listener = open_listener("127.0.0.1:0")
     stop = asyncio.Event()
-    async with UpstreamPool() as requests, UpstreamPool(connections=0) as tunnels:
+    async with UpstreamPool() as requests, UpstreamPool(limits=lambda: UNBOUNDED) as tunnels:
         handler = make_handler(lambda: running, requests, tunnels)
         limits = Limits(grace=2.0, linger=0.5)
         memory = fast_path_lookup(lambda: running)

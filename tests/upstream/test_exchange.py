@@ -12,6 +12,7 @@ from yarl import URL
 
 from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
 from tests.support import forwarding
 from tests.support.certificates import self_signed
@@ -127,7 +128,10 @@ async def cancelled(pool: UpstreamPool, url: URL) -> None:
     ids=["left unread", "answered early", "cancelled"],
 )
 async def test_what_is_not_over_is_closed_and_makes_room(script: Script, first: object) -> None:
-    async with origin(script) as upstream, UpstreamPool(connections=1) as pool:
+    async with (
+        origin(script) as upstream,
+        UpstreamPool(limits=lambda: UpstreamLimits(connections=1)) as pool,
+    ):
         assert callable(first)
         await first(pool, upstream.url)
         async with asyncio.timeout(PATIENCE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import warnings
 
 import pytest
 from yarl import URL
@@ -85,7 +86,7 @@ async def test_tls_to_a_plain_upstream() -> None:
     ):
         response = await exchange(front.port, get())
     assert status_of(response) == 502
-    assert "TLS" in reason(front)
+    assert "write http://" in reason(front)
 
 
 def silent(*_: object) -> Script:
@@ -96,7 +97,16 @@ def silent(*_: object) -> Script:
     return script
 
 
+async def interim_without_end(visit: Visit) -> None:
+    await visit.request()
+    while not visit.writer.transport.is_closing():
+        await visit.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0.001)
+
+
 ALMOST = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Lo"
+
+GZIP_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
 
 HEAD_FAILURES = [
     ("silent before the head", silent(), 504, "no response head within"),
@@ -133,6 +143,27 @@ HEAD_FAILURES = [
     ),
     ("head too large", answers(ok(b"x", b"X-A: " + b"a" * 70_000)), 502, "malformed response"),
     ("too many headers", answers(ok(b"x", *[b"X-A: a"] * 500)), 502, "malformed response"),
+    (
+        "gzip as a transfer coding",
+        answers(GZIP_CHUNKED),
+        502,
+        "transfer coding",
+    ),
+    (
+        "gzip as a transfer coding, until close",
+        answers(ok(b"x").replace(b"Content-Length: 1", b"Transfer-Encoding: gzip")),
+        502,
+        "transfer coding",
+    ),
+    (
+        "chunked twice",
+        answers(
+            ok(b"x", *[b"Transfer-Encoding: chunked"] * 2).replace(b"Content-Length: 1", b"X: y")
+        ),
+        502,
+        "",
+    ),
+    ("interim responses without end", interim_without_end, 502, "TooManyInterimResponses"),
     (
         "unasked 101",
         answers(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", keep=True),
@@ -301,26 +332,6 @@ async def test_bytes_that_nobody_asked_for_reach_nobody(first: bytes, method: by
         assert upstream.connections == 2
 
 
-async def test_all_connections_in_use() -> None:
-    release = asyncio.Event()
-
-    async def script(visit: Visit) -> None:
-        await visit.request()
-        await release.wait()
-        await visit.send(ok())
-
-    timeouts = Timeouts(connect=0.2, queue=0.2, first_byte=3)
-    async with origin(script) as upstream, proxy(upstream.url, timeouts=timeouts) as front:
-        front.pool.connector._limit_per_host = 1
-        first = asyncio.ensure_future(exchange(front.port, get()))
-        await asyncio.sleep(0.1)
-        second = await exchange(front.port, get())
-        release.set()
-        assert status_of(await first) == 200
-    assert status_of(second) == 504
-    assert "in use" in reason(front)
-
-
 async def test_visitor_who_leaves_ends_the_request_to_the_upstream() -> None:
     arrived, lost = asyncio.Event(), asyncio.Event()
 
@@ -445,6 +456,28 @@ async def test_access_is_reported_with_status() -> None:
         await asyncio.sleep(0.05)
     assert ("/left", 499) in seen
     assert 400 in [status for _, status in seen]
+
+
+async def test_upstream_of_an_old_tls_version() -> None:
+    certificate, key = self_signed("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with certificate, key:
+        context.load_cert_chain(certificate.name, key.name)
+
+    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with proxy(URL(f"https://127.0.0.1:{port}")) as front:
+            response = await exchange(front.port, get())
+    assert status_of(response) == 502
+    assert "enable TLS 1.2 or 1.3 there" in reason(front)
 
 
 async def test_tls_upstream_with_an_unknown_certificate(tmp_path: object) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from proxy.upstream import request as upstream_module
+from proxy.upstream.request import PAUSE_SECONDS
 from proxy.upstream.timeouts import Timeouts
 from tests.support.forwarding import (
     Visit,
@@ -129,11 +130,9 @@ async def test_unknown_expectation() -> None:
 async def test_silent_visitor() -> None:
     async with origin(answers(ok())) as upstream, proxy(upstream.url, timeouts=QUICK) as front:
         response = await exchange(front.port, post(b"Content-Length: 10") + b"abc")
-        async with asyncio.timeout(PATIENCE):
-            await upstream.lost.wait()
     assert status_of(response) == 408
     assert header_values(response, b"Connection") == [b"close"]
-    assert upstream.exchanges == []
+    assert upstream.connections == 0
 
 
 async def test_trickling_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,13 +163,17 @@ async def test_slow_but_steady_visitor() -> None:
         assert status_of(await visitor.rest()) == 200
 
 
-async def test_visitor_who_leaves_within_the_body() -> None:
+@pytest.mark.parametrize("pause", [0.1, PAUSE_SECONDS + 0.5])
+async def test_visitor_who_leaves_within_the_body(pause: float) -> None:
+    """Before a connection to the upstream is taken, or after it: then that is ended as well."""
     async with origin(answers(ok())) as upstream, proxy(upstream.url) as front:
         async with client(front.port) as visitor:
             await visitor.send(post(b"Content-Length: 10") + b"abc")
-            await asyncio.sleep(0.1)
-        async with asyncio.timeout(PATIENCE):
-            await upstream.lost.wait()
+            await asyncio.sleep(pause)
+        if pause > PAUSE_SECONDS:
+            async with asyncio.timeout(PATIENCE):
+                await upstream.lost.wait()
+        assert upstream.connections == (1 if pause > PAUSE_SECONDS else 0)
     assert upstream.exchanges == []
 
 

@@ -1,0 +1,116 @@
+"""The log's way out: lines wait in bounded memory for a thread that writes them.
+
+Whoever reads the log may stall, and a write to a full pipe waits: in the event loop it would stop
+every request, and the end of the process as well. What finds no room is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TextIO
+
+MAX_WAITING = 1024 * 1024
+"""Bytes that may wait. Lines are ASCII."""
+_END_SECONDS = 1.0
+"""How long the end of the process waits for the reader."""
+
+
+class LogOutput:
+    """Lines for `out`. Each process that writes has a thread of its own, made by the first line.
+
+    `on_drop` is called with the number of lines dropped, by whoever wrote them.
+    """
+
+    def __init__(self, out: TextIO, max_waiting: int = MAX_WAITING) -> None:
+        self._fd = out.fileno()
+        self._max_waiting = max_waiting
+        self.on_drop: Callable[[int], None] = _ignore
+        self._process = 0
+
+    def _begin(self) -> None:
+        # Also in a child: what waited at the fork is the parent's to write, and a lock may be held.
+        self._process = os.getpid()
+        self._waiting: deque[str] = deque()
+        self._size = 0
+        self._dropped = 0
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, args=(self._process,), daemon=True).start()
+
+    def write(self, text: str) -> None:
+        """Write whole lines, in one piece. Never waits."""
+        if self._process != os.getpid():
+            self._begin()
+        with self._changed:
+            if self._size + len(text) > self._max_waiting:
+                lines = text.count("\n")
+                self._dropped += lines
+                self.on_drop(lines)
+                return
+            self._waiting.append(text)
+            self._size += len(text)
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Nothing: lines are on their way. `drain` waits for them."""
+
+    def drain(self, seconds: float = _END_SECONDS) -> None:
+        """Wait until all is written, or `seconds` have passed."""
+        if self._process != os.getpid():
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: not self._size, seconds)
+
+    def _run(self, process: int) -> None:
+        while self._process == process:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                text, dropped = self._waiting.popleft(), self._dropped
+                self._dropped = 0
+            if dropped:
+                self._put(_drop_line(dropped))
+            self._put(text)
+            with self._changed:
+                self._size -= len(text)
+                self._changed.notify_all()
+
+    def _put(self, text: str) -> None:
+        data = text.encode("ascii", "backslashreplace")
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:  # a closed pipe must not stop the service
+            return
+
+
+class LogHandler(logging.Handler):
+    """Messages of the product to a `LogOutput`."""
+
+    def __init__(self, output: LogOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._output.write(self.format(record) + "\n")
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        self._output.drain()
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+def _drop_line(dropped: int) -> str:
+    record = logging.LogRecord(
+        "consent_proxy.observability", logging.WARNING, "", 0,
+        "%d lines of the log were dropped: its reader did not take them in time", (dropped,), None,
+    )  # fmt: skip
+    formatter = logging.getLogger().handlers[0].formatter if logging.getLogger().handlers else None
+    return (formatter or logging.Formatter()).format(record) + "\n"

@@ -1,0 +1,49 @@
+"""Whether a worker can serve: what a load balancer asks before it sends visitors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+from yarl import URL
+
+from proxy.receipts.errors import ReceiptStoreError
+from proxy.receipts.recorder import Recorder
+
+_SECONDS = 2.0
+
+
+async def unready(
+    upstreams: Iterable[URL], recorder: Recorder | None, *, stopping: bool
+) -> list[str]:
+    """What keeps this worker from serving, a line each; none where it can.
+
+    It can while one upstream at least takes connections: another site's visitors must not lose
+    theirs.
+    """
+    if stopping:
+        return ["it is stopping"]
+    found: list[str] = []
+    if recorder is not None:
+        try:
+            await recorder.call(lambda store: store.checkpoint())
+        except ReceiptStoreError as error:
+            found.append(f"receipts cannot be written: {error}")
+    origins = sorted(set(upstreams), key=str)
+    reachable = await asyncio.gather(*map(_takes_connections, origins))
+    if origins and not any(reachable):
+        found.append(f"no upstream takes connections: {', '.join(map(str, origins))}")
+    return found
+
+
+async def _takes_connections(origin: URL) -> bool:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            _, writer = await asyncio.open_connection(origin.host, origin.port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True

@@ -1,0 +1,83 @@
+"""A reader of the log that stalls, or leaves, stops nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.observability.log_output import LogOutput
+from tests.support.processes import ask, running
+from tests.support.waiting import PATIENCE
+
+LINE = "x" * 99 + "\n"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    yield reading, writing
+    os.close(writing)
+
+
+def test_lines_arrive_in_order(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with os.fdopen(writing, "w", closefd=False) as out:
+        output = LogOutput(out)
+        for number in range(10):
+            output.write(f"{number}\n")
+        output.drain(PATIENCE)
+    assert os.read(reading, 4096) == b"".join(b"%d\n" % number for number in range(10))
+    os.close(reading)
+
+
+def test_what_finds_no_room_is_dropped_and_told(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    dropped: list[int] = []
+    with os.fdopen(writing, "w", closefd=False) as out:
+        output = LogOutput(out, max_waiting=1000)
+        output.on_drop = dropped.append
+        began = time.monotonic()
+        for _ in range(500):
+            output.write(LINE)
+        output.drain(0.1)
+        assert time.monotonic() - began < 5
+        assert 440 < sum(dropped) < 495  # the pipe takes 40, 10 may wait
+        got = b""
+        while b"dropped" not in got:
+            got += os.read(reading, 65536)
+            output.write(LINE)
+        output.drain(PATIENCE)
+    told = re.findall(rb"(\d+) lines of the log were dropped", got)
+    assert 0 < int(told[0]) <= sum(dropped)
+    os.close(reading)
+
+
+def test_a_closed_pipe_stops_nothing(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    os.close(reading)
+    with os.fdopen(writing, "w", closefd=False) as out:
+        output = LogOutput(out)
+        for _ in range(100):
+            output.write(LINE)
+        output.drain(PATIENCE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stalled_reader_stops_neither_requests_nor_the_end(tmp_path: Path, workers: int) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    with running(tmp_path, workers=workers, log=writing) as (process, _, _, port):
+        for number in range(200):
+            assert ask(port, f"/{number}" + "x" * 200)[0] == 200
+        assert process.stop() == 0
+    os.close(writing)
+    assert len(os.read(reading, 65536)) > 1000
+    os.close(reading)

@@ -1,0 +1,40 @@
+"""`/healthz` is about the worker, `/readyz` about what it needs to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+from yarl import URL
+
+from proxy.observability.readiness import unready
+from proxy.receipts.place import StorePlace
+from proxy.receipts.recorder import Recorder
+from tests.support.forwarding import answers, ok, origin
+
+
+def refusing() -> URL:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return URL(f"http://127.0.0.1:{closed.getsockname()[1]}")
+
+
+async def test_one_upstream_that_takes_connections_is_enough() -> None:
+    down, other = refusing(), refusing()
+    async with origin(answers(ok())) as upstream:
+        assert await unready([upstream.url], None, stopping=False) == []
+        assert await unready([down, upstream.url], None, stopping=False) == []
+        assert await unready([upstream.url], None, stopping=True) == ["it is stopping"]
+    (problem,) = await unready([down, other, down], None, stopping=False)
+    assert problem.startswith("no upstream takes connections: ")
+    assert problem.count("http://") == 2
+
+
+async def test_receipts_that_cannot_be_written(tmp_path: Path) -> None:
+    place = StorePlace(tmp_path / "no such folder" / "r.db", tmp_path / "key.pem", "example.com")
+    recorder = Recorder(place)
+    (tmp_path / "no such folder").write_text("a file")
+    async with origin(answers(ok())) as upstream:
+        (problem,) = await unready([upstream.url], recorder, stopping=False)
+    assert problem.startswith("receipts cannot be written: ")
+    await asyncio.wait_for(recorder.close(), 10)
