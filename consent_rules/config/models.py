@@ -421,8 +421,8 @@ class Proxy(Table):
     upstream_connections: Annotated[StrictInt, Field(ge=1, le=65_535)] = 256
     """Connections of each worker to one upstream at a time."""
     upstream_streams: Annotated[StrictInt, Field(ge=1, le=65_535)] = 1024
-    """Connections besides, of each worker to one upstream: for event streams and for exchanges
-    longer than 10 seconds; as many again for WebSockets."""
+    """Connections besides, of each worker to one upstream: for event streams, for uploads
+    that arrive slowly, for exchanges longer than 5 seconds; as many again for WebSockets."""
     upstream_queue: Annotated[StrictInt, Field(ge=0, le=65_535)] = 1024
     """Requests of each worker that may wait for a connection to one upstream. More get a 503."""
     upstream_queue_timeout: Seconds = 10.0

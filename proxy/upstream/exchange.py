@@ -146,7 +146,7 @@ async def exchange(
     Raises `aiohttp.ClientError` (`BusyError` among them), OSError; ValueError for what cannot be
     written as a head.
     """
-    slot = await pool.slots.acquire(request.origin, timeouts.queue)
+    slot = await pool.slots.acquire(request.origin, timeouts.queue, is_long=request.held_back)
     slot.may_move = request.held_back
     try:
         return await _send_until_seen(pool, request, timeouts, slot)

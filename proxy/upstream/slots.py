@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
-LONG_SECONDS = 10.0
+LONG_SECONDS = 5.0
 """Age of an exchange that may move to the places for streams."""
 _RECHECK_SECONDS = 1.0
 
@@ -69,11 +69,17 @@ class Slots:
         self._loop = asyncio.get_running_loop()
         self._upstreams: dict[URL, _Upstream] = {}
 
-    async def acquire(self, origin: URL, queue_timeout: float) -> Slot:
-        """A place, to be given back by `release`. Raises BusyError."""
+    async def acquire(self, origin: URL, queue_timeout: float, *, is_long: bool = False) -> Slot:
+        """A place, to be given back by `release`; among the streams where it will be held for long,
+        at a visitor's pace, and they have room. Raises BusyError.
+        """
         upstream = self._upstreams.get(origin)
         if upstream is None:
             upstream = self._upstreams[origin] = _Upstream()
+        if is_long:
+            slot = Slot(upstream, self._loop.time())
+            if self.move_to_streams(slot):
+                return slot
         if not upstream.waiting and self._has_room(upstream):
             return self._new(upstream)
         self._move_long(upstream)

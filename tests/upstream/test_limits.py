@@ -121,6 +121,29 @@ async def test_slow_bodies_of_requests_hold_no_connection() -> None:
         assert [one.body for one in upstream.exchanges[-4:]] == [b"abcdefgh"] * 4
 
 
+async def test_uploads_that_pause_have_places_of_their_own() -> None:
+    """What was read of one is sent on after a pause; then it holds a connection, as a stream."""
+    async with (
+        contextlib.AsyncExitStack() as open_ones,
+        limited(upstream_connections=1) as (upstream, front, _release),
+    ):
+        visitors = []
+        for _ in range(3):
+            visitor = await open_ones.enter_async_context(client(front.port))
+            await visitor.send(get(b"/form", b"Content-Length: 8", method=b"POST") + b"abcd")
+            visitors.append(visitor)
+        async with asyncio.timeout(PATIENCE):
+            while upstream.connections < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        began = asyncio.get_running_loop().time()
+        assert status_of(await exchange(front.port, get(b"/page"), PATIENCE)) == 200
+        assert asyncio.get_running_loop().time() - began < slots_module.LONG_SECONDS
+        for visitor in visitors:
+            await visitor.send(b"efgh")
+            assert status_of(await visitor.rest()) == 200
+        assert not any(one.streams for one in front.pool.slots._upstreams.values())
+
+
 async def test_queue_has_a_bound_and_a_time() -> None:
     async with limited(upstream_connections=1, upstream_queue=1, upstream_queue_timeout=0.4) as (
         _,
