@@ -100,8 +100,8 @@ def make_admin(
 
     `cache` returns the shared cache in use, `status` whether the current file was accepted, with
     the problems of a rejected one, `names` the `admin_host_names`, `receipts` what writes the log
-    whose tiles are served, `tell_nodes` what sends purges to all nodes; None for one node. `unready`
-    is what keeps this worker from serving.
+    whose tiles are served, `tell_nodes` what sends purges to all nodes; None for one node.
+    `unready` returns what keeps this worker from serving.
     """
 
     async def admin(request: web.BaseRequest) -> web.StreamResponse:
