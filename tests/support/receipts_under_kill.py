@@ -55,8 +55,10 @@ outbox = "outbox.db"
 '''
 
 
-def run(choices: int, folder: Path, *, seed: int = 1, pause: float = 1.0) -> Outcome:
-    """Make so many choices; every `pause` seconds something is killed."""
+def run(choices: int, folder: Path, *, kills: int, seed: int = 1) -> Outcome:
+    """Make so many choices. At `kills` moments among them a worker, at each third one PostgreSQL is
+    killed.
+    """
     outcome, chance = Outcome(), random.Random(seed)
     with postgresql() as server, contextlib.ExitStack() as stack:
         url = server.new_database()
@@ -66,7 +68,7 @@ def run(choices: int, folder: Path, *, seed: int = 1, pause: float = 1.0) -> Out
             more = receipts_table(url, folder)
             process, _, _, port = stack.enter_context(running(folder / name, 2, more=more))
             nodes.append((process, port))
-        _choose_while_killing(choices, nodes, server, chance, pause, outcome)
+        _choose_while_killing(choices, nodes, server, chance, kills, outcome)
         _wait_until_forwarded(folder, server)
         for process, _ in nodes:
             if process.stop() != 0:
@@ -81,7 +83,7 @@ def _choose_while_killing(
     nodes: list[tuple[Process, int]],
     server: Server,
     chance: random.Random,
-    pause: float,
+    kills: int,
     outcome: Outcome,
 ) -> None:
     todo = list(range(choices))
@@ -107,12 +109,13 @@ def _choose_while_killing(
     clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
     for one in clients:
         one.start()
-    while any(one.is_alive() for one in clients):
-        time.sleep(pause * chance.uniform(0.5, 1.5))
-        if chance.random() < 0.3:
+    for number, after in enumerate(sorted(chance.sample(range(choices * 9 // 10), kills))):
+        while len(outcome.promised) < after:
+            time.sleep(0.01)
+        if number % 3 == 0:
             outcome.kills["database"] += 1
             server.kill()
-            time.sleep(chance.uniform(0, 2 * pause))
+            time.sleep(chance.uniform(0, 2))
             server.start()
         else:
             outcome.kills["worker"] += 1
@@ -123,6 +126,8 @@ def _choose_while_killing(
             status, body, _ = ask(chance.choice(nodes)[1], "/.consent/log/checkpoint")
             if status == 200:
                 outcome.checkpoints.append(body.decode())
+    for one in clients:
+        one.join()
 
 
 def _wait_until_forwarded(folder: Path, server: Server) -> None:
@@ -158,7 +163,7 @@ def main(choices: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="receipts-"))
     begun = time.monotonic()
     try:
-        outcome = run(choices, folder)
+        outcome = run(choices, folder, kills=choices // 150)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     took = sorted(outcome.latencies)

@@ -274,6 +274,8 @@ def test_a_revoked_key_counts_on_no_node(nodes: Nodes) -> None:
 
 
 def test_each_yes_has_its_receipt_while_everything_is_killed(tmp_path: Path) -> None:
-    outcome = choose_while_killing(400, tmp_path, seed=3, pause=0.5)
+    outcome = choose_while_killing(400, tmp_path, kills=6)
     assert outcome.problems == []
     assert len(outcome.promised) == 400
+    assert outcome.kills == {"database": 2, "worker": 4}
+    assert outcome.checkpoints
