@@ -665,6 +665,19 @@ def declared(texts: Texts) -> str:
     return declaration_page(found, texts, prefix=PREFIX, theme=Theme(), controller="Acme")
 
 
+@pytest.mark.parametrize("size", [(320, 256), (360, 740), (1280, 800)])
+def test_that_it_is_saved_is_in_sight_and_read_first(
+    visit: Open, preferences: Callable[..., str], english: Texts, size: tuple[int, int]
+) -> None:
+    site = visit(preferences(saved=True, gpc=True), size=size)
+    note = site.tab.locator("main > :first-child")
+    assert note.get_attribute("role") == "status"
+    assert note.inner_text() == english["preferences.saved"]
+    assert note.evaluate("e => e == document.activeElement")
+    box = site.box("main > :first-child")
+    assert box["y"] >= 0 and box["y"] + box["height"] <= size[1]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(360, 740), (1280, 800)])
 @pytest.mark.parametrize("lang", ["en", "ar", "zh"])

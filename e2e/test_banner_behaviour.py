@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from e2e.conftest import NewVisitor
 from e2e.proxied import serving
 from e2e.site import EVERY_VENDOR
-from e2e.visitor import Visitor
+from e2e.visitor import Visitor, seen
 from tests.support.site import HOST, Proxied, reply
 
 SHIFTS = """
@@ -202,7 +202,7 @@ def test_refusing_where_nothing_runs_reloads_nothing(visitor: Visitor) -> None:
 def test_opening_an_embed_keeps_the_place(visitor: Visitor) -> None:
     visitor.open(EVERY_VENDOR)
     visitor.reject_all()
-    visitor.page.evaluate("scrollTo(0, 250)")
+    seen(visitor.placeholder.get_by_role("button", name="Load once"))
     at = visitor.page.evaluate("scrollY")
     assert at > 0
     visitor.load_once()

@@ -67,11 +67,10 @@ addEventListener("click", pressed, true);
 doc.addEventListener("load", (event) => {
 try {
 const page = event.target.contentDocument;
-const found = page.querySelectorAll(buttons);
-// One that a page lays out dark is dark within.
-if (page.querySelector(".yc-h")) page.documentElement.style.colorScheme = getComputedStyle(doc.getElementById("yc-o")).color.includes("255") ? "dark" : "light";
 page.addEventListener("click", pressed, true);
-watch(found);
+watch(page.querySelectorAll(buttons));
+// It is as dark as the page around it.
+if (page.querySelector(".yc-h")) page.documentElement.style.colorScheme = getComputedStyle(all("#yc-o")[0]).color.includes("255") ? "dark" : "light";
 } catch {}
 }, true);
 })();
