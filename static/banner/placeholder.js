@@ -74,4 +74,8 @@ page.addEventListener("click", pressed, true);
 watch(found);
 } catch {}
 }, true);
+// Firefox would show it again in its frame when the page is loaded anew, opened or not.
+addEventListener("pagehide", ({ persisted }) => {
+if (!persisted) for (const frame of all("iframe[srcdoc]")) frame.remove();
+});
 })();
