@@ -104,7 +104,7 @@ async def until_fired(person: Person, vendors: set[str]) -> None:
     async def have() -> bool:
         return person.fired() >= vendors
 
-    await until(have, f"{vendors} fire")
+    await until(have, f"{sorted(vendors)} fire")
     await person.settled()
 
 

@@ -73,4 +73,8 @@ watch(page.querySelectorAll(buttons));
 if (page.querySelector(".yc-h")) page.documentElement.style.colorScheme = getComputedStyle(all("#yc-o")[0]).color.includes("255") ? "dark" : "light";
 } catch {}
 }, true);
+// Firefox would show it again in its frame when the page is loaded anew, opened or not.
+addEventListener("pagehide", ({ persisted }) => {
+if (!persisted) for (const frame of all("iframe[srcdoc]")) frame.remove();
+});
 })();
