@@ -270,7 +270,7 @@ def test_one_root_for_all_loggers() -> None:
     for path in sorted(Path("proxy").rglob("*.py")):
         area = path.parts[1].removesuffix(".py")
         for name in re.findall(r'getLogger\("(.*?)"\)', path.read_text("utf-8")):
-            assert name in {f"consent_proxy.{area}", "watchfiles", "psycopg"}, path
+            assert name in {f"consent_proxy.{area}", "watchfiles", "psycopg", "alembic"}, path
 
 
 async def test_a_line_has_the_host_the_site_the_cache_and_the_upstreams_time(
