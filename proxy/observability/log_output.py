@@ -26,7 +26,7 @@ class LogOutput:
     """
 
     def __init__(self, out: TextIO, max_waiting: int = MAX_WAITING) -> None:
-        self._fd = out.fileno()
+        self._out = out
         self._max_waiting = max_waiting
         self.on_drop: Callable[[int], None] = _ignore
         self._process = 0
@@ -34,6 +34,7 @@ class LogOutput:
     def _begin(self) -> None:
         # Also in a child: what waited at the fork is the parent's to write, and a lock may be held.
         self._process = os.getpid()
+        self._fd = self._out.fileno()
         self._waiting: deque[str] = deque()
         self._size = 0
         self._dropped = 0

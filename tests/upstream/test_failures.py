@@ -394,7 +394,7 @@ async def test_visitor_who_does_not_read_is_cut_off() -> None:
 
 async def test_visitor_who_reads_slowly_gets_everything() -> None:
     body = b"x" * 150_000
-    limits = Limits(write=0.2, grace=1)
+    limits = Limits(write=0.7, grace=1)
     async with (
         origin(answers(ok(body))) as upstream,
         proxy(upstream.url, limits=limits, send_buffer=4096) as front,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -153,13 +154,13 @@ async def test_trickling_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_slow_but_steady_visitor() -> None:
     async with (
         origin(answers(ok())) as upstream,
-        proxy(upstream.url, timeouts=QUICK) as front,
+        proxy(upstream.url, timeouts=replace(QUICK, body_idle=0.7)) as front,
         client(front.port) as visitor,
     ):
-        await visitor.send(post(b"Content-Length: 20"))
-        for _ in range(20):
+        await visitor.send(post(b"Content-Length: 30"))
+        for _ in range(30):
             await visitor.send(b"x")
-            await asyncio.sleep(0.05)  # a second in all: longer than every deadline
+            await asyncio.sleep(0.05)  # 1.5 seconds in all: longer than every deadline
         assert status_of(await visitor.rest()) == 200
 
 
