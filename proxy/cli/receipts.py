@@ -54,7 +54,9 @@ receipts = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None,
 )  # fmt: skip
 
-ReceiptId = Annotated[str, typer.Argument(help="The receipt's id.")]
+ReceiptId = Annotated[
+    str, typer.Argument(help="The receipt's id; behind -- where it begins with a hyphen.")
+]
 
 
 class Format(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -14,7 +13,7 @@ from consent_rules.wording import quoted
 from proxy.banner.presenters import decision_key, site_vendors, used_categories
 from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
-from proxy.consent.record import closing_part, record_choice
+from proxy.consent.record import closing_part, new_receipt_id, record_choice
 from proxy.consent.refused import not_recorded, refused
 from proxy.consent.replies import NO_STORE, read_request_body, return_target
 from proxy.context import RequestContext
@@ -180,7 +179,7 @@ def _preferences_after(choice: Choice, context: RequestContext, runtime: Runtime
         vendors=vendors,
         under_gpc=context.visitor.gpc,
         only_vendors=only_vendors,
-        receipt_id=secrets.token_urlsafe(12),
+        receipt_id=new_receipt_id(),
         made_at=now,
         expires_at=until,
     )

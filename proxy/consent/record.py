@@ -21,6 +21,15 @@ from proxy.resolve import decision_for_preferences
 from proxy.runtime import Runtime
 
 
+def new_receipt_id() -> str:
+    """An id of 96 random bits in base64url. None begins with a hyphen: to the command line it would
+    be an option.
+    """
+    while (made := secrets.token_urlsafe(12)).startswith("-"):
+        pass
+    return made
+
+
 async def record_choice(
     request: web.BaseRequest,
     context: RequestContext,
@@ -44,7 +53,7 @@ async def record_choice(
         after = decision_for_preferences(context, preferences, runtime)
     before = context.visitor.preferences
     receipt = Receipt(
-        receipt_id=secrets.token_urlsafe(12) if preferences is None else preferences.receipt_id,
+        receipt_id=new_receipt_id() if preferences is None else preferences.receipt_id,
         made_at=int(context.received_at),
         site=context.site.name,
         policy_version=runtime.config.policy.version,

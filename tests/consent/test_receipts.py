@@ -16,6 +16,7 @@ import pytest
 from consent_rules.receipts.checkpoints import verify_checkpoint
 from consent_rules.receipts.entries import commitment, read_entry
 from consent_rules.receipts.exchange import audit_export, export_lines
+from proxy.consent.record import new_receipt_id
 from proxy.receipts.retention import erase_old
 from proxy.receipts.store import ReceiptStore, read_store
 from tests.support.choices import FORM, OWN, post, stored
@@ -367,3 +368,8 @@ async def test_without_receipts_there_is_no_log(tmp_path: Path) -> None:
     async with proxied(tmp_path) as site:
         for path in ("/.consent/log/checkpoint", "/.consent/receipt"):
             assert (await site.ask(path)).status == 404
+
+
+def test_no_id_looks_like_an_option() -> None:
+    """Of random ids one in 64 did, and `receipts show` took it for one."""
+    assert not any(new_receipt_id().startswith("-") for _ in range(2000))

@@ -26,6 +26,7 @@ from consent_rules.config.load import (
     json_schema,
     load_config,
 )
+from consent_rules.config.theme import ColorScheme
 from consent_rules.vendors import Vendor
 
 TODAY = datetime.date(2026, 12, 1)
@@ -89,6 +90,7 @@ def test_values_are_made_normal(catalogue: Mapping[str, Vendor]) -> None:
         "text": "#1a1a1a",
         "radius": "0.5rem",
         "font": "Inter, 'Segoe UI', sans-serif",
+        "color_scheme": ColorScheme.PAGE,
     }
     assert config.proxy.workers == 4
     assert config.proxy.upstream_timeout == 30
