@@ -19,7 +19,7 @@ _ID = re.compile(r"#yc(?:-[a-z0-9])?(?![\w-])")
 _DECLARATION = re.compile(r"(?<=[{;])([a-z-]+:[^;{}]+)(?=[;}])")
 
 
-class Kind(StrEnum):
+class AssetKind(StrEnum):
     """The set of assets that a page needs."""
 
     UNDECIDED = "undecided"
@@ -49,23 +49,23 @@ class Assets:
 
 
 @lru_cache(maxsize=64)
-def assets(theme: Theme, kind: Kind = Kind.UNDECIDED) -> Assets:
+def assets(theme: Theme, kind: AssetKind = AssetKind.UNDECIDED) -> Assets:
     """The assets of a theme. The same arguments always give the same bytes."""
     style, script = _contents(theme, kind)
     return Assets(style, script, _sha256(style), _sha256(script))
 
 
-def _contents(theme: Theme, kind: Kind) -> tuple[str, str]:
-    if kind is Kind.PREFERENCES:
+def _contents(theme: Theme, kind: AssetKind) -> tuple[str, str]:
+    if kind is AssetKind.PREFERENCES:
         return theme_css(theme, ":root") + _css("preferences"), minified_script("kept.js")
-    if kind in {Kind.PLACEHOLDER, Kind.FRAME}:
-        css = _css("placeholder") + (_css("frame") if kind is Kind.FRAME else "")
+    if kind in {AssetKind.PLACEHOLDER, AssetKind.FRAME}:
+        css = _css("placeholder") + (_css("frame") if kind is AssetKind.FRAME else "")
         style = theme_css(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(css)
-        return style, "" if kind is Kind.FRAME else minified_script("placeholder.js")
-    if kind is Kind.KEEPS:
+        return style, "" if kind is AssetKind.FRAME else minified_script("placeholder.js")
+    if kind is AssetKind.KEEPS:
         return "", minified_script("keeps.js", keep=_read("keep.js"))
     link = _with_high_specificity(_css("link"))
-    if kind is Kind.DECIDED:
+    if kind is AssetKind.DECIDED:
         return link, minified_script("core.js")
     style = theme_css(theme, "#yc") + _with_high_specificity(_css("banner")) + link
     return style, minified_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))

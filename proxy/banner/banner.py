@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from consent_rules.categories import Audience, Category
 from consent_rules.config.theme import Theme
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.return_path import preferences_url, safe_return_to
 from proxy.banner.static_files import static_root
 from proxy.banner.texts import Texts
@@ -72,16 +72,16 @@ def head_html(
     return _head(theme, state, kinds, prefix)
 
 
-def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[Kind, ...]:
+def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[AssetKind, ...]:
     """The kinds of assets that `head_html` adds to a page."""
-    kinds = [Kind.DECIDED if decided else Kind.UNDECIDED]
-    kinds += [Kind.PLACEHOLDER] if placeholders else []
-    kinds += [Kind.KEEPS] if save_form else []
+    kinds = [AssetKind.DECIDED if decided else AssetKind.UNDECIDED]
+    kinds += [AssetKind.PLACEHOLDER] if placeholders else []
+    kinds += [AssetKind.KEEPS] if save_form else []
     return tuple(kinds)
 
 
 @lru_cache(maxsize=512)
-def _head(theme: Theme, state: PageState, kinds: tuple[Kind, ...], prefix: str) -> str:
+def _head(theme: Theme, state: PageState, kinds: tuple[AssetKind, ...], prefix: str) -> str:
     found, *more = (assets(theme, kind) for kind in kinds)
     style = "".join(f"<style>{one.style}</style>" for one in (found, *more) if one.style)
     rest = "".join(f"<script>{one.script}</script>" for one in more if one.script)
@@ -201,8 +201,8 @@ def _link(
 
 
 def preferences_page(view: PreferencesView, texts: Texts) -> str:
-    """The whole preferences page. Its CSP needs the hashes of `assets(theme, Kind.PREFERENCES)`."""
-    found = assets(view.theme, Kind.PREFERENCES)
+    """The whole preferences page. Its CSP needs the hashes of its assets."""
+    found = assets(view.theme, AssetKind.PREFERENCES)
     view = replace(view, return_to=safe_return_to(view.return_to))
     categories = list(view.categories)
     if all(c.category is not Category.NECESSARY for c in categories):

@@ -24,7 +24,7 @@ from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import CookieDetail, Vendor
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import environment
 from proxy.banner.presenters import shown_under
 from proxy.banner.texts import Texts
@@ -143,8 +143,8 @@ def declaration_page(
     theme: Theme,
     controller: str,
 ) -> str:
-    """The whole page. Its CSP needs the style's hash of `assets(theme, Kind.PREFERENCES)`."""
-    style = Markup(assets(theme, Kind.PREFERENCES).style)  # noqa: S704 - ours
+    """The whole page. Its CSP needs the style's hash of `assets(theme, AssetKind.PREFERENCES)`."""
+    style = Markup(assets(theme, AssetKind.PREFERENCES).style)  # noqa: S704 - ours
     return _rendered(
         "declaration.html", found, texts, prefix, level=2, style=style, controller=controller
     )

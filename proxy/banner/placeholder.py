@@ -20,7 +20,7 @@ from functools import lru_cache
 from markupsafe import Markup, escape
 
 from consent_rules.config.theme import Theme
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import environment, safe_url
 from proxy.banner.texts import Texts
 from proxy.banner.views import PREFIX
@@ -60,7 +60,7 @@ def frame_attribute(
     link: str = "",
 ) -> str:
     """The `srcdoc` of a closed frame, a whole attribute with a blank before it. Needs the hash of
-    `assets(theme, Kind.FRAME)` in the page's policy, which holds for what is within it, too.
+    `assets(theme, AssetKind.FRAME)` in the page's policy, which holds for what is within it, too.
 
     `title` is the page's name for the content, `link` where else it can be seen.
     """
@@ -68,7 +68,7 @@ def frame_attribute(
         environment()
         .get_template("frame.html")
         .render(
-            style=Markup(assets(theme, Kind.FRAME).style),  # noqa: S704 - ours
+            style=Markup(assets(theme, AssetKind.FRAME).style),  # noqa: S704 - ours
             return_to=return_to,
             sends_language=sends_language,
             **_words(vendor_id, vendor_name, kind, texts),

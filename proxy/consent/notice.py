@@ -21,7 +21,7 @@ from consent_rules.preferences import Preferences
 from consent_rules.receipts.canonical import Json, canonical
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import Vendor
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import banner_html, preferences_page
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.presenters import banner_view, preferences_view, shown_under, used_categories
@@ -107,7 +107,7 @@ def _banner_notice(
     heading: _Heading, purposes: _Purposes, view: BannerView, theme: Theme, texts: Texts
 ) -> Notice:
     on = {c.category for c in view.categories if c.on}
-    html = _document(assets(theme, Kind.UNDECIDED).style, banner_html(view, texts), texts)
+    html = _document(assets(theme, AssetKind.UNDECIDED).style, banner_html(view, texts), texts)
     return _notice("banner", heading, purposes, on, html, texts)
 
 
@@ -123,7 +123,7 @@ def _preferences_notice(
 def _placeholder_notice(
     heading: _Heading, vendors: tuple[Vendor, ...], theme: Theme, texts: Texts
 ) -> Notice:
-    style = assets(theme, Kind.PLACEHOLDER).style
+    style = assets(theme, AssetKind.PLACEHOLDER).style
     body = "".join(
         placeholder_html(vendor.id, vendor.name, vendor.embed or "other", None, None, texts)
         for vendor in vendors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import preferences_page
 from proxy.banner.declaration import declaration, declaration_json, declaration_page, vendors_on
 from proxy.banner.presenters import preferences_view
@@ -36,7 +36,7 @@ async def preferences_endpoint(
         theme=runtime.theme,
         asked=query.get("vendor", ""),
     )
-    found = assets(runtime.theme, Kind.PREFERENCES)
+    found = assets(runtime.theme, AssetKind.PREFERENCES)
     return web.Response(
         text=preferences_page(view, texts),
         content_type="text/html",
@@ -76,7 +76,7 @@ def declaration_endpoint(
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
     if as_json:
         return json_response(declaration_json(found, texts), headers)
-    style = assets(runtime.theme, Kind.PREFERENCES).style_sha256
+    style = assets(runtime.theme, AssetKind.PREFERENCES).style_sha256
     return web.Response(
         text=declaration_page(
             found,

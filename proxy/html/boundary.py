@@ -36,7 +36,7 @@ from proxy.html.owners import (
     known_vendor,
     unknown_host,
 )
-from proxy.html.resource import Closing, Kind, Resource
+from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.scan import Scan
 from proxy.html.source import Source
 from proxy.html.tree import is_html
@@ -168,7 +168,7 @@ class Boundary:
 class OwnedResource:
     """A resource with its owners, for gates and for `explain`."""
 
-    kind: Kind
+    kind: ResourceKind
     tag: str
     attribute: str
     urls: tuple[str, ...]
@@ -245,7 +245,7 @@ class CompileContext:
 
     def loaded_vendors(self) -> frozenset[Owner]:
         """The vendors whose scripts the page loads."""
-        scripts = (one for one in self.scan.resources if one.kind is Kind.SCRIPT)
+        scripts = (one for one in self.scan.resources if one.kind is ResourceKind.SCRIPT)
         owners = (owner for one in scripts for owner in self.owners(one.urls))
         return frozenset(owner for owner in owners if isinstance(owner, KnownVendor))
 
@@ -258,7 +258,7 @@ def base_urls(scanned: Scan, url: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_base_url(base, url) for base in scanned.bases))
 
 
-CODE_KINDS = frozenset({Kind.SCRIPT, Kind.MARKED_SCRIPT})
+CODE_KINDS = frozenset({ResourceKind.SCRIPT, ResourceKind.MARKED_SCRIPT})
 _SCRIPT = b"<script"
 
 
@@ -298,18 +298,18 @@ def _base_url(base: str, url: str) -> str:
     return joined if joined.startswith(("http:", "https:")) else url
 
 
-_OWNED_BY_URLS = frozenset(Kind) - {
-    Kind.INLINE_SCRIPT,
-    Kind.HIDER,
-    Kind.REFERRER,
-    Kind.RESERVED_NAME,
-    Kind.POLICY,
-    Kind.FORM,
-    Kind.CONTENT,
-    Kind.MARKED_SCRIPT,
-    Kind.IMPORT_MAP,
-    Kind.SPECULATION_RULES,
-    Kind.HINT,
+_OWNED_BY_URLS = frozenset(ResourceKind) - {
+    ResourceKind.INLINE_SCRIPT,
+    ResourceKind.HIDER,
+    ResourceKind.REFERRER,
+    ResourceKind.RESERVED_NAME,
+    ResourceKind.POLICY,
+    ResourceKind.FORM,
+    ResourceKind.CONTENT,
+    ResourceKind.MARKED_SCRIPT,
+    ResourceKind.IMPORT_MAP,
+    ResourceKind.SPECULATION_RULES,
+    ResourceKind.HINT,
 }
 """Kinds of resources that belong to whom their URLs belong to, whatever else they are."""
 
@@ -318,35 +318,35 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     kind = resource.kind
     if kind in _OWNED_BY_URLS:
         return frozenset(context.owners(resource.urls))
-    if kind is Kind.INLINE_SCRIPT:
+    if kind is ResourceKind.INLINE_SCRIPT:
         vendors = _vendors_of_inline(resource, context)
         if not vendors and not resource.attribute and hides_page(resource.text):
             return context.loaded_vendors()
         held = (_held_to_pins(vendor, resource, context) for vendor in vendors)
         return frozenset((*held, *context.owners(resource.urls)))
-    if kind is Kind.HIDER:
+    if kind is ResourceKind.HIDER:
         return resource.marks or context.loaded_vendors()
-    if kind is Kind.REFERRER:
+    if kind is ResourceKind.REFERRER:
         return frozenset({MARKETING_ONLY})
-    if kind is Kind.RESERVED_NAME:
+    if kind is ResourceKind.RESERVED_NAME:
         return frozenset({RESERVED})
-    if kind is Kind.POLICY:
+    if kind is ResourceKind.POLICY:
         amended = context.boundary.amend_policy(resource.text)
         return frozenset() if amended == resource.text else frozenset({RESERVED})
-    if kind is Kind.FORM and any(map(context.is_own_endpoint, resource.urls)):
+    if kind is ResourceKind.FORM and any(map(context.is_own_endpoint, resource.urls)):
         return frozenset({RESERVED})
-    if kind is Kind.CONTENT:
+    if kind is ResourceKind.CONTENT:
         return resource.marks
-    if kind is Kind.MARKED_SCRIPT:
+    if kind is ResourceKind.MARKED_SCRIPT:
         found = map(known_vendor, context.boundary.index.vendors_of_text(resource.text))
         return frozenset((*found, *context.owners(resource.urls))) or resource.marks
-    if kind is Kind.IMPORT_MAP:
+    if kind is ResourceKind.IMPORT_MAP:
         return frozenset(context.owners(filter(is_url_text, _strings_in_json(resource.text))))
-    if kind is Kind.SPECULATION_RULES:
+    if kind is ResourceKind.SPECULATION_RULES:
         # Every word may be a URL, relative to a base that may be another host's.
         return frozenset(context.owners(_strings_in_json(resource.text)))
     owners = frozenset(context.owners(resource.urls))
-    if kind is Kind.HINT and context.hinted:
+    if kind is ResourceKind.HINT and context.hinted:
         known = (context.hinted.get(owner, {owner}) for owner in owners)
         return frozenset[Owner]().union(*known)
     return owners
@@ -355,7 +355,7 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
 def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
     """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
     index = context.boundary.index
-    hints = (one for one in context.scan.resources if one.kind is Kind.HINT)
+    hints = (one for one in context.scan.resources if one.kind is ResourceKind.HINT)
     hosts = {
         host
         for hint in hints
@@ -366,7 +366,7 @@ def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
         return {}
     asked: dict[Owner, set[Owner]] = {}
     for resource in context.scan.resources:
-        if resource.kind is Kind.HINT:
+        if resource.kind is ResourceKind.HINT:
             continue
         for host, owner in context.hosts_and_owners(resource.urls):
             if host in hosts:

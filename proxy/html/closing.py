@@ -21,7 +21,7 @@ from proxy.html.deferred import is_script_address
 from proxy.html.gates import Edit, EmbedPlace
 from proxy.html.owners import vendor_ids
 from proxy.html.preload_scanner import SCANNED
-from proxy.html.resource import CLOSED_TYPE, Closing, Kind, Resource
+from proxy.html.resource import CLOSED_TYPE, Closing, Resource, ResourceKind
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
 
@@ -35,7 +35,7 @@ def code_span(resource: Resource, context: CompileContext) -> tuple[int, int]:
     """Where a classic inline script's code stands, in offsets of the parsed text; else (0, 0), also
     where the other kind of browser shows some of it.
     """
-    if resource.kind is not Kind.INLINE_SCRIPT or resource.attribute:
+    if resource.kind is not ResourceKind.INLINE_SCRIPT or resource.attribute:
         return 0, 0
     element = resource.element
     location = location_of(element)
@@ -162,9 +162,17 @@ def _is_hidden(start: int, end: int, resource: Resource, context: CompileContext
 
 
 _LIBRARY_KINDS = frozenset(
-    {Kind.SCRIPT, Kind.STYLE_SHEET, Kind.HINT, Kind.LINK, Kind.IMAGE, Kind.MEDIA, Kind.CSS,
-     Kind.DEFERRED}
-)  # fmt: skip
+    {
+        ResourceKind.SCRIPT,
+        ResourceKind.STYLE_SHEET,
+        ResourceKind.HINT,
+        ResourceKind.LINK,
+        ResourceKind.IMAGE,
+        ResourceKind.MEDIA,
+        ResourceKind.CSS,
+        ResourceKind.DEFERRED,
+    }
+)
 """Resources that are one file. Not frames and objects, which show a document of another origin."""
 
 
@@ -226,7 +234,11 @@ def _within_its_tag(
     another tag, or in a text. No address is left empty: of two the preload scanner takes the first
     that is not.
     """
-    if resource.kind is Kind.CSS and not resource.attribute and not is_html(resource.element):
+    if (
+        resource.kind is ResourceKind.CSS
+        and not resource.attribute
+        and not is_html(resource.element)
+    ):
         start = location.start_tag
         return (_edit(start.start_offset, start.end_offset, b"", context),)
     name = resource.attribute
@@ -374,7 +386,7 @@ def _neutral(
     return tuple(edits)
 
 
-_TEXTS = frozenset({Kind.INLINE_SCRIPT, Kind.SPECULATION_RULES})
+_TEXTS = frozenset({ResourceKind.INLINE_SCRIPT, ResourceKind.SPECULATION_RULES})
 """Their text goes, too, where no framework looks for it."""
 
 _OWN_SANDBOX = "allow-forms allow-same-origin allow-top-navigation"
@@ -521,7 +533,7 @@ def _closed_value(
     resource: Resource, closing: Closing, nested: bytes, context: CompileContext
 ) -> str:
     value = ""
-    if resource.kind is Kind.REFERRER and resource.tag == "meta":
+    if resource.kind is ResourceKind.REFERRER and resource.tag == "meta":
         # The header's; with nothing in it browsers complain.
         value = "no-referrer"
     elif closing is Closing.OWN_FORM_ACTION:

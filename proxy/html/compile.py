@@ -41,7 +41,7 @@ from proxy.html.gates import Embed, EmbedPlace, Gate, Page
 from proxy.html.inline_remnants import Remnants, code_of, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
 from proxy.html.render import render
-from proxy.html.resource import Closing, Kind, Resource
+from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.scan import Scan, scan
 from proxy.html.source import Source, read_source
 
@@ -116,7 +116,7 @@ def _gates(found: OwnedResource) -> Iterator[Gate]:
         )
 
 
-_SHOWING = frozenset({Kind.FRAME, Kind.OBJECT})
+_SHOWING = frozenset({ResourceKind.FRAME, ResourceKind.OBJECT})
 
 
 def own_frames(scanned: Scan, bases: tuple[str, ...], boundary: Boundary) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def findings(
     context.hinted = {} if is_part else hint_owners(context)
     for resource in (*scanned.resources, *content_places(context)):
         owners = owners_of(resource, context)
-        if not owners and resource.kind is not Kind.NESTED_PAGE and not everything:
+        if not owners and resource.kind is not ResourceKind.NESTED_PAGE and not everything:
             continue
         if boundary.libraries and (served := _library(resource, owners, context)) is not None:
             yield served
@@ -174,7 +174,7 @@ def _finding(
     resource: Resource, owners: frozenset[Owner], context: CompileContext
 ) -> OwnedResource | None:
     nested = b""
-    if resource.kind is Kind.NESTED_PAGE:
+    if resource.kind is ResourceKind.NESTED_PAGE:
         owners, nested = _nested(resource, context)
     closing = closed_form(resource, context)
     edits = edits_of(resource, closing, nested, context)
@@ -207,7 +207,7 @@ def _finding(
         edits=edits,
         embed=embed,
         code_span=(real(code_from), real(code_to)),
-        code=inline_code(resource, context) if resource.kind is Kind.INLINE_SCRIPT else "",
+        code=inline_code(resource, context) if resource.kind is ResourceKind.INLINE_SCRIPT else "",
     )
 
 
@@ -397,7 +397,7 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
 
 
 def _is_written_anew(gate: Gate) -> bool:
-    is_pin = gate.opened is not None and gate.kind is Kind.SCRIPT
+    is_pin = gate.opened is not None and gate.kind is ResourceKind.SCRIPT
     return is_pin or gate.closing is Closing.OWN_ADDRESS
 
 

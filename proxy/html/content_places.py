@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from consent_rules.matching.vendor_index import Place, PlaceKind
 from proxy.html.boundary import CompileContext
 from proxy.html.owners import known_vendor
-from proxy.html.resource import Closing, Kind, Resource
+from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.tree import Document, Element, is_html, location_of
 
 _ID = r"[\"']\s*#?([\w-]{1,80})\s*[\"']"
@@ -53,7 +53,7 @@ def content_places(context: CompileContext) -> Iterator[Resource]:
 
 def _resource(element: Element, vendor: str) -> Resource:
     owners = frozenset({known_vendor(vendor)})
-    return Resource(Kind.CONTENT, element, "", Closing.PLACEHOLDER, marks=owners)
+    return Resource(ResourceKind.CONTENT, element, "", Closing.PLACEHOLDER, marks=owners)
 
 
 def _elements(document: Document, place: Place) -> Iterator[Element]:

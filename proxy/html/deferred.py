@@ -18,7 +18,7 @@ from functools import lru_cache
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import HELD_ADDRESS
 from proxy.html.css import css_urls
-from proxy.html.resource import Closing, Kind, Reading, Resource
+from proxy.html.resource import Closing, Reading, Resource, ResourceKind
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Element
 
@@ -42,16 +42,16 @@ _NAVIGATING_TAGS = frozenset(
 _NAVIGATING_ROLES = frozenset({"link", "button", "menuitem", "option", "tab"})
 
 _SELF_LOADING = {
-    "img": Kind.IMAGE,
-    "iframe": Kind.FRAME,
-    "frame": Kind.FRAME,
-    "source": Kind.MEDIA,
-    "video": Kind.MEDIA,
-    "audio": Kind.MEDIA,
-    "track": Kind.MEDIA,
-    "embed": Kind.OBJECT,
-    "object": Kind.OBJECT,
-    "link": Kind.LINK,
+    "img": ResourceKind.IMAGE,
+    "iframe": ResourceKind.FRAME,
+    "frame": ResourceKind.FRAME,
+    "source": ResourceKind.MEDIA,
+    "video": ResourceKind.MEDIA,
+    "audio": ResourceKind.MEDIA,
+    "track": ResourceKind.MEDIA,
+    "embed": ResourceKind.OBJECT,
+    "object": ResourceKind.OBJECT,
+    "link": ResourceKind.LINK,
 }
 """Elements that fetch something: of theirs every `data-*` that is an address counts."""
 
@@ -136,7 +136,7 @@ def deferred_resources(
         return
     if "<" in value:
         if _MARKUP.search(value):
-            yield Resource(Kind.NESTED_PAGE, element, name, Closing.NESTED, text=value)
+            yield Resource(ResourceKind.NESTED_PAGE, element, name, Closing.NESTED, text=value)
         return
     urls = tuple(_urls(name, value, reading))
     if not urls or _navigates(element, tag, name):
@@ -146,7 +146,7 @@ def deferred_resources(
         closing = Closing.PLACEHOLDER
     elif tag == "img" and name.endswith("src"):
         closing = Closing.PICTURE
-    yield Resource(_SELF_LOADING.get(tag, Kind.DEFERRED), element, name, closing, urls)
+    yield Resource(_SELF_LOADING.get(tag, ResourceKind.DEFERRED), element, name, closing, urls)
 
 
 def _urls(name: str, value: str, reading: Reading) -> Iterable[str]:

@@ -15,7 +15,7 @@ from proxy.html.hiders import ANY_VENDOR, hider_vendor
 from proxy.html.module_imports import imported_urls
 from proxy.html.owners import KnownVendor, Owner
 from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
-from proxy.html.resource import CLOSED_TYPE, RESERVED_ID, Closing, Kind, Reading, Resource
+from proxy.html.resource import CLOSED_TYPE, RESERVED_ID, Closing, Reading, Resource, ResourceKind
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, is_html, location_of
 
@@ -56,10 +56,10 @@ def resources_in_selects(document: Document) -> Iterator[Resource]:
         if read > MAX_TEXT_IN_SELECTS:
             raise CostlyPageError("drawings in one another within a <select>")
         if "<" in text:
-            yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+            yield Resource(ResourceKind.SCRIPT, element, "", Closing.REMOVE, ("//",))
     for element in document.select(_ENDING_A_SELECT):
         if not is_html(element):
-            yield Resource(Kind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+            yield Resource(ResourceKind.SCRIPT, element, "", Closing.REMOVE, ("//",))
 
 
 _Handler = Callable[[Element, Reading], Iterator[Resource]]
@@ -68,7 +68,7 @@ _AttributeHandler = Callable[[Element, str, Reading], Iterator[Resource]]
 _SVG_LINKING = ("href", "xlink:href")
 
 
-def _linked(kind: Kind, closing: Closing, *names: str) -> _Handler:
+def _linked(kind: ResourceKind, closing: Closing, *names: str) -> _Handler:
     """A handler for elements whose attributes are plain URLs."""
 
     def handler(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -131,9 +131,9 @@ def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> 
         if data is not None:
             code = data.text
             urls = imported_urls(code) if _is_module(element) else ()
-            yield Resource(Kind.INLINE_SCRIPT, element, name, Closing.NEUTRAL, urls, code)
+            yield Resource(ResourceKind.INLINE_SCRIPT, element, name, Closing.NEUTRAL, urls, code)
         else:
-            yield Resource(Kind.SCRIPT, element, name, Closing.NEUTRAL, (url,))
+            yield Resource(ResourceKind.SCRIPT, element, name, Closing.NEUTRAL, (url,))
     if not any(name in names for name, _ in found):
         yield from _inline_script(element, reading)
 
@@ -149,8 +149,10 @@ def _marked_script(
     urls = tuple(url for _, url in found)
     text = "" if urls else element.text
     if text:
-        yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, text=text)
-    yield Resource(Kind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks)
+        yield Resource(ResourceKind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, text=text)
+    yield Resource(
+        ResourceKind.MARKED_SCRIPT, element, "", Closing.INERT, urls, text=text, marks=marks
+    )
 
 
 def _inline_script(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -158,22 +160,22 @@ def _inline_script(element: Element, reading: Reading) -> Iterator[Resource]:
     lowered = kind.lower()
     if lowered == "importmap":
         text = reading.source.word(element.text)
-        yield Resource(Kind.IMPORT_MAP, element, "", Closing.IMPORT_MAP, text=text)
+        yield Resource(ResourceKind.IMPORT_MAP, element, "", Closing.IMPORT_MAP, text=text)
     elif lowered == "speculationrules":
         text = reading.source.word(element.text)
-        yield Resource(Kind.SPECULATION_RULES, element, "", Closing.NEUTRAL, text=text)
+        yield Resource(ResourceKind.SPECULATION_RULES, element, "", Closing.NEUTRAL, text=text)
     elif not element.attr("type") or is_code(kind):
         text = element.text
         if text:
             urls = imported_urls(reading.source.word(text)) if _is_module(element) else ()
-            yield Resource(Kind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, urls, text)
+            yield Resource(ResourceKind.INLINE_SCRIPT, element, "", Closing.NEUTRAL, urls, text)
 
 
 def _is_module(element: Element) -> bool:
     return "module" in (element.attr("type") or "").lower()
 
 
-def _with_candidates(kind: Kind, closing: Closing) -> _Handler:
+def _with_candidates(kind: ResourceKind, closing: Closing) -> _Handler:
     """A handler for elements that fetch their `src` or one of their `srcset`."""
     emptied = Closing.EMPTY
 
@@ -192,7 +194,7 @@ def _frame(element: Element, reading: Reading) -> Iterator[Resource]:
     yield from _FRAME_SOURCE(element, reading)
     nested = reading.value(element, "srcdoc")
     if nested:
-        yield Resource(Kind.NESTED_PAGE, element, "srcdoc", Closing.NESTED, text=nested)
+        yield Resource(ResourceKind.NESTED_PAGE, element, "srcdoc", Closing.NESTED, text=nested)
 
 
 _JAVASCRIPT = re.compile(r"[\x00-\x20]*j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t\s*:", re.IGNORECASE)
@@ -216,7 +218,7 @@ def _reaches(xml: str) -> bool:
     return _REACHING.search(_NAMESPACE.sub("", xml)) is not None
 
 
-def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
+def _document(kind: ResourceKind, name: str, closing: Closing) -> _Handler:
     """A handler for elements that show the document at a URL, or the one the URL holds."""
 
     def handler(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -228,12 +230,12 @@ def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
             if _reaches(data.text):
                 yield Resource(kind, element, name, Closing.EMPTY, ("//",))
         elif data is not None:
-            yield Resource(Kind.NESTED_PAGE, element, name, Closing.EMPTY, text=data.text)
+            yield Resource(ResourceKind.NESTED_PAGE, element, name, Closing.EMPTY, text=data.text)
         elif _JAVASCRIPT.match(url):
             # The document of such a URL is shown as a page: every URL in it may be fetched.
             text = unquote(url)
             yield Resource(
-                Kind.INLINE_SCRIPT, element, name, Closing.EMPTY, _named_urls(text), text
+                ResourceKind.INLINE_SCRIPT, element, name, Closing.EMPTY, _named_urls(text), text
             )
         else:
             yield Resource(kind, element, name, closing, (url,))
@@ -241,9 +243,9 @@ def _document(kind: Kind, name: str, closing: Closing) -> _Handler:
     return handler
 
 
-_FRAME_SOURCE = _document(Kind.FRAME, "src", Closing.PLACEHOLDER)
-_OBJECT_DATA = _document(Kind.OBJECT, "data", Closing.EMPTY)
-_OBJECT_REST = _linked(Kind.OBJECT, Closing.EMPTY, "codebase", "classid")
+_FRAME_SOURCE = _document(ResourceKind.FRAME, "src", Closing.PLACEHOLDER)
+_OBJECT_DATA = _document(ResourceKind.OBJECT, "data", Closing.EMPTY)
+_OBJECT_REST = _linked(ResourceKind.OBJECT, Closing.EMPTY, "codebase", "classid")
 
 
 def _object(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -268,15 +270,15 @@ def _link(element: Element, reading: Reading) -> Iterator[Resource]:
     rels = (element.attr("rel") or "").lower().split()
     if not _FETCHING_RELS.intersection(rels):
         return
-    kind = Kind.LINK
+    kind = ResourceKind.LINK
     if "stylesheet" in rels:
-        kind = Kind.STYLE_SHEET
+        kind = ResourceKind.STYLE_SHEET
     elif _HINT_RELS.intersection(rels):
-        kind = Kind.HINT
+        kind = ResourceKind.HINT
     url = reading.value(element, "href")
     candidates = reading.value(element, "imagesrcset")
     urls: tuple[str, ...] = (url,) if url else ()
-    if url and kind is Kind.STYLE_SHEET:
+    if url and kind is ResourceKind.STYLE_SHEET:
         urls = sheet_urls(url)
     urls += srcset_urls(candidates) if candidates else ()
     if urls:
@@ -320,18 +322,18 @@ def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
     if name == "page-audience":
         reading.marks.append(content)
     elif name == "referrer" and content.strip().lower() not in {"", "no-referrer"}:
-        yield Resource(Kind.REFERRER, element, "content", Closing.EMPTY)
+        yield Resource(ResourceKind.REFERRER, element, "content", Closing.EMPTY)
     directive = (element.attr("http-equiv") or "").strip().lower()
     if directive == "refresh":
         # Only a frame can be led to a data: document, which nobody reads.
         urls = tuple("//" if data_of(url) else url for url in refresh_urls(content))
         if urls:
-            yield Resource(Kind.REFRESH, element, "content", Closing.EMPTY, urls)
+            yield Resource(ResourceKind.REFRESH, element, "content", Closing.EMPTY, urls)
     elif directive == "content-security-policy":
-        yield Resource(Kind.POLICY, element, "content", Closing.AMENDED, text=content)
+        yield Resource(ResourceKind.POLICY, element, "content", Closing.AMENDED, text=content)
     elif directive == "delegate-ch":
         urls = tuple(w for w in re.split(r"[\s;]+", content) if "//" in w)
-        yield Resource(Kind.HINT_DELEGATION, element, "content", Closing.EMPTY, urls)
+        yield Resource(ResourceKind.HINT_DELEGATION, element, "content", Closing.EMPTY, urls)
 
 
 _REFRESH = re.compile(r"[\s\x00-\x20]*[\d.]*\s*[;,\s]\s*(.+)\Z", re.DOTALL)
@@ -365,7 +367,7 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
     hider = hider_vendor(_style_name(element), text)
     if hider:
         marks = frozenset[Owner]() if hider == ANY_VENDOR else frozenset({KnownVendor(hider)})
-        yield Resource(Kind.HIDER, element, "", Closing.NEUTRAL, marks=marks)
+        yield Resource(ResourceKind.HIDER, element, "", Closing.NEUTRAL, marks=marks)
     found = css_urls(source.css(text), relative=reading.relative_css)
     if not found:
         return
@@ -374,12 +376,12 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
     if at < 0 or not reading.text.startswith(text, at):
         # Within <svg> a style may hold character references: its text is not what is written.
         urls = tuple(source.word(one.url) for one in found)
-        yield Resource(Kind.CSS, element, "", Closing.REMOVE, urls)
+        yield Resource(ResourceKind.CSS, element, "", Closing.REMOVE, urls)
         return
     for one in found:
         url = source.word(one.url)
         yield Resource(
-            Kind.CSS,
+            ResourceKind.CSS,
             element,
             "",
             Closing.CSS_URL,
@@ -408,10 +410,10 @@ def _animation(element: Element, reading: Reading) -> Iterator[Resource]:
         if value:
             urls = [part.strip() for part in value.split(";") if part.strip()]
             urls += [found.url for found in css_urls(value, relative=reading.relative_css)]
-            yield Resource(Kind.IMAGE, element, name, Closing.EMPTY, tuple(urls))
+            yield Resource(ResourceKind.IMAGE, element, name, Closing.EMPTY, tuple(urls))
 
 
-def _urls_by_space(kind: Kind, closing: Closing) -> _AttributeHandler:
+def _urls_by_space(kind: ResourceKind, closing: Closing) -> _AttributeHandler:
     def handler(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
         value = reading.value(element, name)
         if value and value.strip():
@@ -420,7 +422,7 @@ def _urls_by_space(kind: Kind, closing: Closing) -> _AttributeHandler:
     return handler
 
 
-def _one_url(kind: Kind, closing: Closing) -> _AttributeHandler:
+def _one_url(kind: ResourceKind, closing: Closing) -> _AttributeHandler:
     def handler(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
         value = reading.value(element, name)
         if value and value.strip():
@@ -435,17 +437,17 @@ def _style_attribute(element: Element, name: str, reading: Reading) -> Iterator[
         return
     urls = tuple(found.url for found in css_urls(value, relative=reading.relative_css))
     if urls:
-        yield Resource(Kind.CSS, element, name, Closing.STYLE_ATTRIBUTE, urls, text=value)
+        yield Resource(ResourceKind.CSS, element, name, Closing.STYLE_ATTRIBUTE, urls, text=value)
 
 
 def _referrer_policy(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
     if (element.attr(name) or "").strip().lower() not in {"", "no-referrer"}:
-        yield Resource(Kind.REFERRER, element, name, Closing.EMPTY)
+        yield Resource(ResourceKind.REFERRER, element, name, Closing.EMPTY)
 
 
 def _reserved(element: Element, name: str, reading: Reading) -> Iterator[Resource]:
     if RESERVED_ID.fullmatch(element.attr(name) or ""):
-        yield Resource(Kind.RESERVED_NAME, element, name, Closing.EMPTY)
+        yield Resource(ResourceKind.RESERVED_NAME, element, name, Closing.EMPTY)
 
 
 CSS_ATTRIBUTES = (
@@ -454,11 +456,11 @@ CSS_ATTRIBUTES = (
 )  # fmt: skip
 
 _ATTRIBUTES: dict[str, _AttributeHandler] = {
-    "ping": _urls_by_space(Kind.PING, Closing.EMPTY),
-    "attributionsrc": _urls_by_space(Kind.PING, Closing.EMPTY),
-    "background": _one_url(Kind.IMAGE, Closing.EMPTY),
-    "formaction": _one_url(Kind.FORM, Closing.FORM_ACTION),
-    "manifest": _one_url(Kind.LINK, Closing.EMPTY),
+    "ping": _urls_by_space(ResourceKind.PING, Closing.EMPTY),
+    "attributionsrc": _urls_by_space(ResourceKind.PING, Closing.EMPTY),
+    "background": _one_url(ResourceKind.IMAGE, Closing.EMPTY),
+    "formaction": _one_url(ResourceKind.FORM, Closing.FORM_ACTION),
+    "manifest": _one_url(ResourceKind.LINK, Closing.EMPTY),
     "style": _style_attribute,
     "referrerpolicy": _referrer_policy,
     "id": _reserved,
@@ -466,25 +468,25 @@ _ATTRIBUTES: dict[str, _AttributeHandler] = {
     **dict.fromkeys(CSS_ATTRIBUTES, _style_attribute),
 }
 
-_MEDIA = _linked(Kind.MEDIA, Closing.EMPTY, "src", "poster")
-_BARE_FRAME = _document(Kind.FRAME, "src", Closing.EMPTY)
+_MEDIA = _linked(ResourceKind.MEDIA, Closing.EMPTY, "src", "poster")
+_BARE_FRAME = _document(ResourceKind.FRAME, "src", Closing.EMPTY)
 _HANDLERS: dict[str, _Handler] = {
     "script": _script,
-    "img": _with_candidates(Kind.IMAGE, Closing.PICTURE),
-    "source": _with_candidates(Kind.MEDIA, Closing.EMPTY),
+    "img": _with_candidates(ResourceKind.IMAGE, Closing.PICTURE),
+    "source": _with_candidates(ResourceKind.MEDIA, Closing.EMPTY),
     "iframe": _frame,
     "frame": _BARE_FRAME,
     "portal": _BARE_FRAME,
     "fencedframe": _BARE_FRAME,
-    "embed": _document(Kind.OBJECT, "src", Closing.EMPTY),
+    "embed": _document(ResourceKind.OBJECT, "src", Closing.EMPTY),
     "object": _object,
-    "applet": _linked(Kind.OBJECT, Closing.EMPTY, "code", "codebase", "archive", "object"),
+    "applet": _linked(ResourceKind.OBJECT, Closing.EMPTY, "code", "codebase", "archive", "object"),
     "video": _MEDIA,
     "audio": _MEDIA,
     "track": _MEDIA,
     "bgsound": _MEDIA,
-    "input": _linked(Kind.IMAGE, Closing.EMPTY, "src"),
-    "form": _linked(Kind.FORM, Closing.FORM_ACTION, "action"),
+    "input": _linked(ResourceKind.IMAGE, Closing.EMPTY, "src"),
+    "form": _linked(ResourceKind.FORM, Closing.FORM_ACTION, "action"),
     "link": _link,
     "base": _base,
     "meta": _meta,
@@ -496,14 +498,14 @@ SVG_REFERENCES = (
     "textPath",
 )  # fmt: skip
 _SVG_HANDLERS: dict[str, _Handler] = {
-    **dict.fromkeys(SVG_REFERENCES, _linked(Kind.IMAGE, Closing.EMPTY, *_SVG_LINKING)),
+    **dict.fromkeys(SVG_REFERENCES, _linked(ResourceKind.IMAGE, Closing.EMPTY, *_SVG_LINKING)),
     "script": _svg_script,
     "style": _style,
     "set": _animation,
     "animate": _animation,
     # The preload scanner takes these for HTML's.
     "link": _link,
-    "input": _linked(Kind.IMAGE, Closing.EMPTY, "src"),
-    "video": _linked(Kind.MEDIA, Closing.EMPTY, "poster"),
-    "base": _linked(Kind.LINK, Closing.EMPTY, "href"),
+    "input": _linked(ResourceKind.IMAGE, Closing.EMPTY, "src"),
+    "video": _linked(ResourceKind.MEDIA, Closing.EMPTY, "poster"),
+    "base": _linked(ResourceKind.LINK, Closing.EMPTY, "href"),
 }

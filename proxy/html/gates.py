@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from proxy.html.frameworks import Hydration
 from proxy.html.owners import Owner, vendor_ids
-from proxy.html.resource import Closing, Kind
+from proxy.html.resource import Closing, ResourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Gate:
     end: int
     needs: frozenset[Owner]
     closed: bytes
-    kind: Kind
+    kind: ResourceKind
     closing: Closing
     embed: Embed | None = None
     opened: bytes | None = None

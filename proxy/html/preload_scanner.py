@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from proxy.html.resource import Closing, Kind, Reading, Resource
+from proxy.html.resource import Closing, Reading, Resource, ResourceKind
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, location_of, parse_unplaced
 
@@ -81,7 +81,7 @@ def _of_tag(element: Element, places: list[int], reading: Reading) -> Iterator[R
         return
     for name, start, end in spans:
         yield Resource(
-            Kind.REPEATED, element, name, Closing.REMOVE, tuple(urls), repeated=(start, end)
+            ResourceKind.REPEATED, element, name, Closing.REMOVE, tuple(urls), repeated=(start, end)
         )
 
 

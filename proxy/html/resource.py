@@ -11,7 +11,7 @@ from proxy.html.source import Source
 from proxy.html.tree import Element, location_of, parse_unplaced
 
 
-class Kind(StrEnum):
+class ResourceKind(StrEnum):
     """The kind of a resource, as `explain` names it."""
 
     SCRIPT = "script"
@@ -79,7 +79,7 @@ class Resource:
     tree has the first only.
     """
 
-    kind: Kind
+    kind: ResourceKind
     element: Element
     attribute: str
     closing: Closing

@@ -25,11 +25,11 @@ from proxy.html.preload_scanner import (
     without_framesets,
 )
 from proxy.html.readings import Readings
-from proxy.html.resource import Closing, Kind, Reading, Resource
+from proxy.html.resource import Closing, Reading, Resource
 from proxy.html.source import Source
 from proxy.html.tree import Document, Element, Node, Text, is_html, language_of, location_of, parse
 
-__all__ = ["Closing", "Kind", "Resource", "Scan", "scan"]
+__all__ = ["Closing", "Resource", "ResourceKind", "Scan", "scan"]
 
 _SLOT = "consent-slot"
 _SLOT_MARKUP = f"<{_SLOT}></{_SLOT}>"

@@ -20,7 +20,7 @@ from proxy.html.css import css_urls
 from proxy.html.deferred import deferring_names
 from proxy.html.elements import resources_of, sheet_urls
 from proxy.html.owners import MARKETING_ONLY, UNREADABLE_HOST, Owner, known_vendor
-from proxy.html.resource import Closing, Kind, Reading, Resource
+from proxy.html.resource import Closing, Reading, Resource, ResourceKind
 from proxy.html.source import Source, UndecodableError
 from proxy.html.tree import parse
 
@@ -260,12 +260,12 @@ class _Writer:
         return name == "rel" and local != "link" and bool(_HINT.search(value))
 
     def _closes(self, resource: Resource, bases: tuple[str, ...]) -> bool:
-        if resource.kind is Kind.REFERRER:
+        if resource.kind is ResourceKind.REFERRER:
             return MARKETING_ONLY not in self.is_open
-        if resource.kind is Kind.INLINE_SCRIPT:
+        if resource.kind is ResourceKind.INLINE_SCRIPT:
             vendors = map(known_vendor, self.boundary.index.vendors_of_text(resource.text))
             return not self.is_open.issuperset((*vendors, *self._owners(resource.urls, bases)))
-        if resource.kind is Kind.NESTED_PAGE:
+        if resource.kind is ResourceKind.NESTED_PAGE:
             # A page within an attribute of an XML document: always closed, no real document has
             # one.
             return UNREADABLE_HOST not in self.is_open

@@ -14,7 +14,7 @@ from consent_rules.matching.script_hashes import sha256_source
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
 from proxy.banner.consent_tools import consent_tools, tool_names, tools_named
 from proxy.banner.declaration import declaration, declaration_part
@@ -40,7 +40,7 @@ from proxy.enforcement.csp import OwnAssets
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Embed, EmbedPlace, Page
 from proxy.html.owners import KnownVendor, Owner, UnknownHost
-from proxy.html.resource import Kind as ResourceKind
+from proxy.html.resource import ResourceKind
 from proxy.rendering.open_owners import open_owners
 
 
@@ -179,7 +179,7 @@ def own_markup(
                 sends_language=config.writes_receipts,
             )
             banner = banner_html(view, texts)
-        kinds = (*head_kinds(decided, **more), *((Kind.FRAME,) if placeholders else ()))
+        kinds = (*head_kinds(decided, **more), *((AssetKind.FRAME,) if placeholders else ()))
         for found in (assets(theme, kind) for kind in kinds):
             styles += [f"sha256-{found.style_sha256}"] if found.style else []
             scripts += [f"sha256-{found.script_sha256}"] if found.script else []

@@ -20,7 +20,7 @@ from proxy.html import Page, UndecodableError, compile_page
 from proxy.html.owners import ChangedScript, KnownVendor, Owner, UnknownHost
 from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
 from proxy.html.patch import PageTemplate
-from proxy.html.resource import Kind
+from proxy.html.resource import ResourceKind
 from proxy.html.source import charset_of_content_type
 from proxy.http.content_coding import CodingError, TooLargeError, decoded
 from proxy.http.media_types import is_other_than_html
@@ -197,13 +197,13 @@ def count_unapproved(
 
 
 _COUNTED = {
-    Kind.STYLE_SHEET: "style sheet",
-    Kind.CSS: "picture or font of a style sheet",
-    Kind.IMAGE: "image",
-    Kind.SCRIPT: "script",
-    Kind.FRAME: "frame",
-    Kind.MEDIA: "video or recording",
-    Kind.FORM: "form",
+    ResourceKind.STYLE_SHEET: "style sheet",
+    ResourceKind.CSS: "picture or font of a style sheet",
+    ResourceKind.IMAGE: "image",
+    ResourceKind.SCRIPT: "script",
+    ResourceKind.FRAME: "frame",
+    ResourceKind.MEDIA: "video or recording",
+    ResourceKind.FORM: "form",
 }
 
 
@@ -213,7 +213,11 @@ def _kinds_in(page: Page) -> dict[Owner, Counter[str]]:
     counted: set[tuple[Owner, int]] = set()
     for gate in page.gates:
         kind = "" if gate.is_further else _COUNTED.get(gate.kind, "")
-        tag = gate.start if gate.kind is Kind.CSS else page.body.rfind(b"<", 0, gate.start + 1)
+        tag = (
+            gate.start
+            if gate.kind is ResourceKind.CSS
+            else page.body.rfind(b"<", 0, gate.start + 1)
+        )
         for owner in gate.needs if kind else ():
             if (owner, tag) not in counted:
                 counted.add((owner, tag))

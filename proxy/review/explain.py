@@ -26,7 +26,7 @@ from proxy.html.owners import (
     UnheldPin,
     UnknownHost,
 )
-from proxy.html.scan import Kind
+from proxy.html.scan import ResourceKind
 
 _SHOWN = 120
 
@@ -85,7 +85,7 @@ def _imported_later(
     """What an inline script, or one in a `data:` URL, imports from others by `import("...")`, where
     the address is written out.
     """
-    if script.kind is not Kind.INLINE_SCRIPT or "import" not in script.code:
+    if script.kind is not ResourceKind.INLINE_SCRIPT or "import" not in script.code:
         return
     for url in dict.fromkeys(found[2] for found in _IMPORT.finditer(script.code)):
         # Any other text is the name of a module, which an import map knows.
@@ -187,7 +187,7 @@ def _decision_on(owner: Owner, decision: Decision) -> tuple[bool, str]:
 def _what(found: OwnedResource, source: Source) -> str:
     if found.urls:
         text = found.urls[0]
-    elif found.kind is Kind.NESTED_PAGE:
+    elif found.kind is ResourceKind.NESTED_PAGE:
         text = "srcdoc"
     else:
         text = source.body[found.start : found.end].decode("utf-8", "replace")

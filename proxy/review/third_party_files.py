@@ -13,9 +13,17 @@ import ada_url
 from consent_rules.matching.urls import resolve
 from proxy.html import Boundary, Source, findings, scan
 from proxy.html.owners import KnownVendor, UnknownHost
-from proxy.html.resource import Kind
+from proxy.html.resource import ResourceKind
 
-_FILES = frozenset({Kind.SCRIPT, Kind.STYLE_SHEET, Kind.HINT, Kind.LINK, Kind.CSS})
+_FILES = frozenset(
+    {
+        ResourceKind.SCRIPT,
+        ResourceKind.STYLE_SHEET,
+        ResourceKind.HINT,
+        ResourceKind.LINK,
+        ResourceKind.CSS,
+    }
+)
 
 
 def third_party_files(
@@ -37,7 +45,7 @@ def third_party_files(
                 continue
             href = ada_url.URL(address, base=base).href.partition("#")[0]
             # A hint names a host; what is fetched from there has a path.
-            if one.kind is not Kind.HINT or target.path != "/":
+            if one.kind is not ResourceKind.HINT or target.path != "/":
                 found[href] = None
     return list(found)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from consent_rules.categories import CHOOSABLE, Audience, Category
 from consent_rules.config.theme import Palette, Theme, contrast, text_on, theme_of
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import banner_html, head_html, link_html, preferences_page, safe_url
 from proxy.banner.placeholder import KINDS, form_notice, placeholder_html
 from proxy.banner.texts import Texts, languages
@@ -223,8 +223,8 @@ def test_same_values_same_bytes(english: Texts, categories: Categories) -> None:
     assert head_html(Theme(), FULL) == head_html(Theme(), replace(FULL))
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_hashes_are_those_of_the_contents(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", AssetKind)
+def test_hashes_are_those_of_the_contents(kind: AssetKind) -> None:
     found = assets(Theme(), kind)
     for content, sha256 in (
         (found.style, found.style_sha256),
@@ -234,14 +234,14 @@ def test_hashes_are_those_of_the_contents(kind: Kind) -> None:
         assert sha256 == (real if content else "")
         assert "</" not in content
         # What stands in a page of the site must read the same in every charset.
-        assert content.isascii() or kind is Kind.PREFERENCES
-    assert bool(found.script) is (kind is not Kind.FRAME)
-    assert bool(found.style) is (kind is not Kind.KEEPS)
+        assert content.isascii() or kind is AssetKind.PREFERENCES
+    assert bool(found.script) is (kind is not AssetKind.FRAME)
+    assert bool(found.style) is (kind is not AssetKind.KEEPS)
 
 
 @pytest.mark.parametrize("decided", [False, True])
 def test_assets_do_not_depend_on_the_visitor(decided: bool) -> None:
-    kind = Kind.DECIDED if decided else Kind.UNDECIDED
+    kind = AssetKind.DECIDED if decided else AssetKind.UNDECIDED
     found = assets(Theme(), kind)
     for state in (
         PageState(on=CHOOSABLE, decided=decided, gpc=True),
@@ -250,13 +250,13 @@ def test_assets_do_not_depend_on_the_visitor(decided: bool) -> None:
         html = head_html(Theme(), state, prefix="/.other", placeholders=True)
         assert f"<style>{found.style}</style>" in html
         scripts = re.findall(r"<script[^>]*>(.*?)</script>", html, re.S)
-        assert scripts == [assets(Theme(), Kind.PLACEHOLDER).script, found.script]
-        assert f"<style>{assets(Theme(), Kind.PLACEHOLDER).style}</style>" in html
+        assert scripts == [assets(Theme(), AssetKind.PLACEHOLDER).script, found.script]
+        assert f"<style>{assets(Theme(), AssetKind.PLACEHOLDER).style}</style>" in html
         assert 'data-at="/.other/"' in html
 
 
 def test_every_declaration_outlives_the_pages_css() -> None:
-    for kind in (Kind.UNDECIDED, Kind.DECIDED, Kind.PLACEHOLDER):
+    for kind in (AssetKind.UNDECIDED, AssetKind.DECIDED, AssetKind.PLACEHOLDER):
         style = assets(Theme(), kind).style
         declarations = re.findall(r"[{;]([a-z][a-z-]*:[^;{}]+)(?=[;}])", style)
         assert declarations

@@ -9,7 +9,7 @@ from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.html import Boundary, compile_page
-from proxy.html.resource import Kind
+from proxy.html.resource import ResourceKind
 from tests.html.pipeline import URL, UTF8, owners
 
 _BOUNDARY = Boundary(
@@ -38,7 +38,7 @@ _HINT = "<link rel=preconnect href=//shared.test>"
 )  # fmt: skip
 def test_table(rest: str, needs: set[str]) -> None:
     page = compile_page(f"{_HINT}{rest}".encode(), UTF8, URL, _BOUNDARY)
-    assert {gate.needs for gate in page.gates if gate.kind is Kind.HINT} == {owners(*needs)}
+    assert {gate.needs for gate in page.gates if gate.kind is ResourceKind.HINT} == {owners(*needs)}
 
 
 def test_a_hint_with_a_path_is_its_owners() -> None:

@@ -14,7 +14,7 @@ from proxy.html import Boundary, compile_page, render
 from proxy.html.gates import Gate
 from proxy.html.incremental import IncrementalCompiler
 from proxy.html.owners import Owner
-from proxy.html.resource import Kind
+from proxy.html.resource import ResourceKind
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import URL, UTF8
 
@@ -47,7 +47,7 @@ def test_no_vendor_is_asked(path: Path) -> None:
 
 def _needs(gate: Gate) -> frozenset[Owner]:
     # Of a part nobody knows whom the rest asks at the host of a hint: there it stays closed.
-    return frozenset() if gate.kind is Kind.HINT else gate.needs
+    return frozenset() if gate.kind is ResourceKind.HINT else gate.needs
 
 
 @pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)

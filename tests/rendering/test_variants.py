@@ -19,7 +19,7 @@ from consent_rules.config.load import load_config
 from consent_rules.config.theme import theme_of
 from consent_rules.decision import Decision, Visitor, decide
 from consent_rules.preferences import Preferences
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.texts import texts_for
 from proxy.html import Boundary, Page, compile_page
 from proxy.http.representation import is_own_etag
@@ -104,7 +104,7 @@ def test_the_hashes_are_those_of_what_is_inline() -> None:
 
 def test_what_is_put_into_pages_is_ascii() -> None:
     """It is written into pages of any charset; a character reference in a script is none."""
-    for kind in set(Kind) - {Kind.PREFERENCES}:
+    for kind in set(AssetKind) - {AssetKind.PREFERENCES}:
         found = assets(THEME, kind)
         assert (found.style + found.script).isascii()
         assert "</" not in found.script.lower()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from consent_rules.categories import CHOOSABLE, Category
 from consent_rules.config.theme import Theme
-from proxy.banner.assets import Kind, assets
+from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import banner_html, head_html, link_html
 from proxy.banner.placeholder import placeholder_html
 from proxy.banner.texts import Texts
@@ -67,7 +67,7 @@ def host_page(
 
 def strict_csp() -> str:
     """What the proxy sends at least: our assets by hash, nothing else inline."""
-    kinds = [assets(Theme(), kind) for kind in Kind]
+    kinds = [assets(Theme(), kind) for kind in AssetKind]
     styles = " ".join(f"'sha256-{a.style_sha256}'" for a in kinds if a.style)
     scripts = " ".join(f"'sha256-{a.script_sha256}'" for a in kinds if a.script)
     return (
