@@ -29,7 +29,7 @@ from proxy.html.resource import Closing, Reading, Resource
 from proxy.html.source import Source
 from proxy.html.tree import Document, Element, Node, Text, is_html, language_of, location_of, parse
 
-__all__ = ["Closing", "Resource", "ResourceKind", "Scan", "scan"]
+__all__ = ["Closing", "Resource", "Scan", "scan"]
 
 _SLOT = "consent-slot"
 _SLOT_MARKUP = f"<{_SLOT}></{_SLOT}>"

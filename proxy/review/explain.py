@@ -26,7 +26,7 @@ from proxy.html.owners import (
     UnheldPin,
     UnknownHost,
 )
-from proxy.html.scan import ResourceKind
+from proxy.html.resource import ResourceKind
 
 _SHOWN = 120
 
