@@ -69,6 +69,15 @@ def test_the_example_of_the_contract(catalogue: Mapping[str, Vendor]) -> None:
     assert config.vendors[0].category is Category.FUNCTIONAL
 
 
+def test_an_approval_may_start_later(catalogue: Mapping[str, Vendor]) -> None:
+    """docs/configuration.md says so; `decisions.txt` has what is closed until then."""
+    text = (GOOD / "contract.toml").read_text(encoding="utf-8")
+    text = text.replace("approved_on = 2026-11-02", "approved_on = 2027-01-15")
+    loaded = load_config(text, "c.toml", today=TODAY, catalogue=catalogue)
+    assert told(loaded) == []
+    assert loaded.config.tags[0].approved_on == datetime.date(2027, 1, 15)
+
+
 def test_values_are_made_normal(catalogue: Mapping[str, Vendor]) -> None:
     config = _load("everything.toml", catalogue)
     www = config.sites[0]
