@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from functools import lru_cache, partial
 from types import TracebackType
@@ -54,7 +55,7 @@ class UpstreamPool:
             # requests are sent on connections that are being closed.
             keepalive_timeout=4.0,
             ttl_dns_cache=30,
-            ssl=verify_tls,
+            ssl=_tls_context() if verify_tls else False,
             socket_factory=_upstream_socket,
         )
         self.limits = limits
@@ -129,6 +130,16 @@ class UpstreamPool:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _tls_context() -> ssl.SSLContext:
+    """TLS to upstreams: verified, and 1.2 or later, which not every build of Python asks for
+    itself (Debian's leaves it to OpenSSL).
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 @lru_cache(maxsize=64)
