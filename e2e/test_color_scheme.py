@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Locator, Route
 
 from e2e.proxied import serving
 from tests.support.site import HOST, Proxied, reply
@@ -24,6 +25,10 @@ PAGES = {
                 f"{FRAME}<script>{{}}</script></body></html>".encode())
     for name, head in HEADS.items()
 }  # fmt: skip
+PAGES["late"] = reply(
+    f"<!doctype html><html lang=en><head><title>x</title><link rel=stylesheet href=/late.css>"
+    f"</head><body>{FRAME}</body></html>".encode()
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +78,29 @@ def test_what_the_site_says(browser: Browser, own: tuple[str, Proxied], prefers:
     says, site = own
     for name in ("none", "dark"):
         assert shown(browser, site, name, prefers) == {prefers if says == "visitor" else says}
+
+
+def test_a_style_sheet_comes_after_the_frame(browser: Browser, follows: Proxied) -> None:
+    def late(route: Route) -> None:
+        time.sleep(0.8)
+        route.fulfill(body="html{color-scheme:dark}", content_type="text/css")
+
+    context = browser.new_context()
+    context.route("**/late.css", late)
+    page = context.new_page()
+    page.goto(f"http://{HOST}:{follows.port}/late")
+    frame = page.frame_locator("iframe[srcdoc]")
+    assert {kind(page.locator("#yc")), kind(frame.locator(".yc-h"))} == {"dark"}
+    context.close()
+
+
+def test_the_visitor_prefers_another(browser: Browser, follows: Proxied) -> None:
+    context = browser.new_context(color_scheme="light")
+    page = context.new_page()
+    page.goto(f"http://{HOST}:{follows.port}/meta")
+    holder = page.frame_locator("iframe[srcdoc]").locator(".yc-h")
+    assert kind(holder) == "light"
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(300)
+    assert kind(holder) == "dark"
+    context.close()

@@ -31,6 +31,7 @@ from consent_rules.categories import Audience, Category, Regime
 from consent_rules.config.countries import normal_region
 from consent_rules.config.theme import ColorScheme, normal_colour, normal_font, normal_length
 from consent_rules.config.values import (
+    name_of_somebody,
     normal_address,
     normal_host_pattern,
     normal_include,
@@ -319,6 +320,7 @@ def _signal(text: str) -> str:
 
 MaybeFile = Annotated[StrictStr, AfterValidator(_maybe_file)]
 Text = Annotated[StrictStr, AfterValidator(plain_text)]
+Approver = Annotated[StrictStr, AfterValidator(name_of_somebody)]
 Host = Annotated[StrictStr, AfterValidator(_host)]
 HostWithPort = Annotated[StrictStr, AfterValidator(_host_and_port)]
 PathGlob = Annotated[StrictStr, AfterValidator(normal_path_pattern)]
@@ -628,7 +630,7 @@ class Tag(Table):
     ] = ("/*",)
     """Patterns of paths where it may act, "*" for any run of characters; "!" before one leaves its
     pages out."""
-    approved_by: Annotated[Text, Field(examples=["marketing@example.com"])]
+    approved_by: Annotated[Approver, Field(examples=["marketing@example.com"])]
     """Who approved it: a name or a mail address."""
     approved_on: Annotated[Day, Field(examples=[datetime.date(2026, 11, 2)])]
     """The day of approval; it is closed before."""

@@ -36,6 +36,14 @@ def plain_text(text: str) -> str:
     return stripped
 
 
+def name_of_somebody(text: str) -> str:
+    """Who approved something: a name, an address or a ticket, so not `...`."""
+    plain = plain_text(text)
+    if not any(character.isalnum() for character in plain):
+        raise ValueError(f"{plain!r} names nobody; write who approved it")
+    return plain
+
+
 def normal_host(text: str) -> str:
     """A host name as browsers normalise it: lower case, IDN as punycode, no trailing dot."""
     if _PLAIN_HOST.fullmatch(text) and len(text) <= 253:

@@ -46,6 +46,7 @@ from proxy.receipts.reading import (
     export_csv,
     export_jsonl,
     export_jsonld,
+    selected,
 )
 from proxy.receipts.store import ReceiptStore
 
@@ -129,7 +130,7 @@ def show(
                 is_open = ", ".join(key for key, yes in states.items() if yes) or "none"
                 typer.echo(f"{name + ' ' + kind:18} {is_open}")
         elif name != "format":
-            typer.echo(f"{name:18} {value}")
+            typer.echo(f"{name:18} {json.dumps(value) if isinstance(value, bool) else value}")
 
 
 def _day(text: str | None, *, after: bool = False) -> int | None:
@@ -161,6 +162,8 @@ def export(
     """
     selection = Selection(_day(since), _day(until, after=True), site, receipt)
     store, settings = _read(config)
+    if not selection.is_all:
+        _stop_without_receipts(store, selection)
     if form is Format.CSV:
         lines = export_csv(store, selection)
     elif form is Format.JSONLD:
@@ -179,6 +182,18 @@ def export(
         stop(str(error), PROBLEMS)
     except OSError as error:
         stop(f"{output}: cannot be written: {error.strerror}", USAGE)
+
+
+def _stop_without_receipts(store: ReceiptStore, selection: Selection) -> None:
+    """End the command where nothing is selected: an export of nothing proves nothing."""
+    try:
+        if next(selected(store, selection), None) is not None:
+            return
+    except ReceiptStoreError as error:
+        stop(str(error), PROBLEMS)
+    if selection.receipt_id:
+        stop(f"{selection.receipt_id}: there is no such receipt; it may have been erased", PROBLEMS)
+    stop("no receipt is of these days and this site; nothing was written", PROBLEMS)
 
 
 def _write(lines: Iterator[bytes], file: Any) -> None:

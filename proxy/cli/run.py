@@ -78,4 +78,5 @@ def purge(
         typer.echo(json.dumps(result, indent=2))
     else:
         where = "on all nodes" if "nodes" in result else "in all workers"
-        typer.echo(f"{url}: purged {where} ({result['entries']} entries in this worker)")
+        entries = "1 entry" if result["entries"] == 1 else f"{result['entries']} entries"
+        typer.echo(f"{url}: purged {where} ({entries} in this worker)")

@@ -173,6 +173,8 @@ class LiveRuntime:
         self._last_good.publish(config, self.runtime.keys, self._digest)
         self._clear_problems()
         _log.info("config reloaded from %s", self._file.path)
+        if self._worker != 0:
+            return
         for problem in loaded.problems:  # expired tags and warnings, as at the start
             _log.warning("%s", format_problem(problem, str(self._file.path)))
 
@@ -188,11 +190,12 @@ class LiveRuntime:
             detail = error.strerror if isinstance(error, OSError) else None
             self._problems = [f"{name}: {detail or error}"]
         self._metrics.config_rejected()
-        # All workers find the same problems: one logs them.
-        why = "see worker 0's log for the reason"
+        # All workers find the same problems: one logs them, as an error.
         if self._worker == 0:
-            why = "\n".join(self._problems)
-        _log.error("config rejected, still serving the last good one:\n%s", why)
+            problems = "\n".join(self._problems)
+            _log.error("config rejected, still serving the last good one:\n%s", problems)
+        else:
+            _log.info("config rejected by worker %d too; the error says why", self._worker)
 
     def _cached(self) -> tuple[int, int]:
         cache = self.runtime.cache

@@ -236,5 +236,8 @@ def _lines(one: SiteReport) -> list[str]:
         ]
         if closed.in_patient_pages:
             lines.append("      It is on patient pages, too, where it is closed already.")
-    lines += ["", "  Patient pages are closed whatever the mode."]
+    lines += [
+        "",
+        "  Patient pages are enforced whatever the mode.",
+    ]
     return lines

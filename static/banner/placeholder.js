@@ -60,7 +60,21 @@ if (button && !isShown(button, true)) button.formMethod = "get";
 };
 const watch = (found) => { for (const button of found) eye.observe(button); };
 const all = doc.querySelectorAll.bind(doc);
-addEventListener("DOMContentLoaded", () => watch(all(buttons)));
+// A frame's placeholder is as dark as the page around it: when it is there, when the page's own style
+// sheets are, and when the visitor prefers another.
+const shade = (frame) => {
+try {
+const page = frame.contentDocument;
+if (page.querySelector(".yc-h")) page.documentElement.style.colorScheme = getComputedStyle(all("#yc-o")[0]).color.includes("255") ? "dark" : "light";
+} catch {}
+};
+const shadeAll = () => all("iframe").forEach(shade);
+addEventListener("load", shadeAll);
+matchMedia("(prefers-color-scheme:dark)").addEventListener("change", shadeAll);
+addEventListener("DOMContentLoaded", () => {
+watch(all(buttons));
+shadeAll();
+});
 // Before the script that keeps such events from everybody else.
 addEventListener("click", pressed, true);
 // A closed frame shows a page of its own, of this very origin.
@@ -69,8 +83,7 @@ try {
 const page = event.target.contentDocument;
 page.addEventListener("click", pressed, true);
 watch(page.querySelectorAll(buttons));
-// It is as dark as the page around it.
-if (page.querySelector(".yc-h")) page.documentElement.style.colorScheme = getComputedStyle(all("#yc-o")[0]).color.includes("255") ? "dark" : "light";
+shade(event.target);
 } catch {}
 }, true);
 // Firefox would show it again in its frame when the page is loaded anew, opened or not.

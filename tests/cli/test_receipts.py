@@ -100,7 +100,26 @@ def test_exports_by_day_site_and_receipt(config: Path, store: Path) -> None:
     assert ids("--since", first, "--until", last) == [f"receipt-{n}" for n in (3, 4, 5)]
     assert ids("--site", "shop") == [f"receipt-{n}" for n in range(0, 10, 2)]
     assert ids("--receipt", "receipt-7") == ["receipt-7"]
-    assert ids("--receipt", "none") == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "jsonld"])
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        (("--receipt", "nobody"), "nobody: there is no such receipt"),
+        (("--site", "nowhere"), "no receipt is of these days and this site"),
+        (("--since", "2999-01-01"), "no receipt is of these days and this site"),
+    ],
+)
+def test_nothing_is_not_exported(
+    config: Path, store: Path, tmp_path: Path, selection: tuple[str, str], said: str, form: str
+) -> None:
+    """An empty file would pass for a proof."""
+    part = tmp_path / "part"
+    done = run("receipts", "export", "-c", config, "--format", form, *selection, "-o", part)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert not part.exists()
 
 
 def test_a_part_is_verified_by_its_proofs(config: Path, store: Path, tmp_path: Path) -> None:
