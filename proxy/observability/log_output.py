@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -39,7 +40,11 @@ class LogOutput:
         self._size = 0
         self._dropped = 0
         self._changed = threading.Condition()
+        # A thread inherits what is blocked. None of the signals is this one's: the parent process
+        # waits for its own, and one that comes to a thread which does not block it would end it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         threading.Thread(target=self._run, args=(self._process,), daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def write(self, text: str) -> None:
         """Write whole lines, in one piece. Never waits."""

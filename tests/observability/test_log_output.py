@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,3 +82,17 @@ def test_a_stalled_reader_stops_neither_requests_nor_the_end(tmp_path: Path, wor
     os.close(writing)
     assert len(os.read(reading, 65536)) > 1000
     os.close(reading)
+
+
+def test_no_signal_comes_to_the_thread(tmp_path: Path) -> None:
+    """With the default action it would end the parent process, which waits for it elsewhere."""
+    before = set(Path("/proc/self/task").iterdir())
+    with (tmp_path / "log").open("w") as out:
+        output = LogOutput(out)
+        output.write("a line\n")
+        output.drain()
+        (thread,) = set(Path("/proc/self/task").iterdir()) - before
+        status = (thread / "status").read_text("ascii")
+        blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+        assert all(blocked >> (number - 1) & 1 for number in (signal.SIGTERM, signal.SIGHUP))
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
