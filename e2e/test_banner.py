@@ -294,12 +294,12 @@ def test_without_javascript_choose_leads_to_the_preferences(
 def test_keyboard_alone_is_enough(visit: Open, host_page: HostPage, english: Texts) -> None:
     site = visit(host_page(english, body="<p><button id=x>Own</button></p>"))
     tab = site.tab
+    tab.focus("#x")
     order = []
-    for _ in range(6):
+    for _ in range(5):
         tab.keyboard.press("Tab")
         order.append(tab.evaluate("document.activeElement.innerText"))
-    banner = ["Privacy policy", "Reject all", "Accept all", "Choose"]
-    assert order == [*banner, "Own", "Cookie preferences"]
+    assert order == ["Cookie preferences", "Privacy policy", "Reject all", "Accept all", "Choose"]
     tab.focus("#yc-c")
     tab.keyboard.press("Escape")
     assert tab.is_visible("#yc")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from e2e.conftest import NewVisitor
 from e2e.proxied import serving
 from e2e.site import EVERY_VENDOR
 from e2e.visitor import Visitor, seen
-from tests.support.site import HOST, Proxied, reply
+from tests.support.site import HOST, reply
 
 SHIFTS = """
 window.shifts = 0;
@@ -48,46 +47,6 @@ def test_banner_is_painted_with_the_page(new_visitor: NewVisitor) -> None:
     visitor.page.locator("#yc").wait_for(state="visible")
 
 
-FIRST_CHILD = "body>:first-child{margin-top:77px}body>:last-child{margin-bottom:0}"
-LINKS = f"<style>{FIRST_CHILD}</style>" + "<a href=/x>Link</a> " * 200
-PAINTED = """
-window.painted = [];
-new PerformanceObserver((list) => {
-  for (const { element } of list.getEntries()) window.painted.push(element?.closest('#yc,html').id);
-}).observe({ type: 'largest-contentful-paint', buffered: true });
-"""
-
-
-@pytest.fixture(scope="module")
-def links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    page = f"<!doctype html><title>Links</title><body><div id=first>{LINKS}</div>"
-    with serving(tmp_path_factory.mktemp("links"), {"links": reply(page.encode())}) as running:
-        yield running
-
-
-def test_the_first_tab_leads_into_the_banner(browser: Browser, links: Proxied) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 740})
-    context.add_init_script(SHIFTS + PAINTED)
-    page = context.new_page()
-    page.goto(f"http://{HOST}:{links.port}/links")
-    page.wait_for_function("document.querySelector('#yc-c').role")
-    page.wait_for_timeout(100)
-    # What the page's rules say of its first child they say of it still, and it is painted once.
-    assert page.evaluate("getComputedStyle(first).marginTop") == "77px"
-    assert page.evaluate("shifts") == 0
-    assert page.evaluate("painted.filter(id => id == 'yc').length") <= 1
-    reached = []
-    for _ in range(5):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate("!!document.activeElement.closest('#yc')"))
-    assert reached == [True] * 4 + [False]
-    for _ in range(3):
-        page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#yc", state="detached")
-    context.close()
-
-
 OWN_LINK = b"""<!doctype html><html lang=en><title>P</title><main>text</main><footer>
 <a data-consent-link href=/.consent/preferences>My choices</a></footer>
 <script>addEventListener("click", (event) => event.preventDefault())</script>"""
@@ -103,7 +62,7 @@ def test_the_sites_own_link_opens_the_preferences_in_full(browser: Browser, tmp_
             "all => all.filter(a => !a.closest('#yc')).map(a => a.innerText)"
         ) == ["My choices"]
         page.locator("#yc button[value=reject_all]").click()
-        assert page.locator("#yc-s").inner_text() == "Your choice is saved."
+        expect(page.locator("#yc-s")).to_have_text("Your choice is saved.")
         page.get_by_text("My choices").click()
         page.wait_for_url("**/.consent/preferences*")
         assert page.get_by_role("link", name="Back").get_attribute("href") == "/p"

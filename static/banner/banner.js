@@ -84,14 +84,10 @@ addEventListener("focusin", (event) => {
 const { target, relatedTarget } = event;
 if (relatedTarget?.closest("#yc") === null && target.closest("#yc")) back = relatedTarget;
 });
-// Ahead of the page for readers and for Tab, before anything is painted. It stands beside the body and
-// not in it, where the page's rules for a first child would count it. No parser puts it there: without
-// scripts it is the last on the page.
 const rise = () => {
 const link = part("c");
 if (!link) return performance.now() < 6e4 && requestAnimationFrame(rise);
 const root = form().parentNode;
-find("body").before(root);
 link.role = "button";
 // The page keeps as much room at its end as the banner covers.
 new ResizeObserver(() => html.style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);

@@ -42,8 +42,7 @@ const body = bodyOf();
 dropped.disconnect();
 // A client's router may bring a page with a link of its own: that one counts.
 for (const name of names) if (parts[name]) parts[name] = byId(name) || parts[name];
-// Ahead of the page, as `banner.js` has put it.
-if (banner && !banner.isConnected) body?.before(banner);
+if (banner && !banner.isConnected) body?.append(banner);
 const mine = names.map((name) => parts[name]).filter(Boolean);
 if (body) {
 const last = [...body.children].filter((one) => !/^(script|style|link|template|noscript|next-.*)$/i.test(one.localName)).slice(-mine.length);
