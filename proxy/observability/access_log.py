@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import Protocol
@@ -29,8 +29,6 @@ from proxy.http.targets import split_target
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
 _MAX_HOST = 255
-_ATOMIC_WRITE = 4096
-"""Bytes that a pipe takes in one piece (Linux, PIPE_BUF). The lines are ASCII."""
 _MAX_REMEMBERED = 512
 """Characters of a request target, or of X-Forwarded-For: longer ones are not cached."""
 _MAX_CLIENTS = 4096
@@ -119,25 +117,10 @@ class AccessLog:
             return
         lines, self._lines = self._lines, []
         try:
-            for block in _blocks(lines):
-                self._out.write(block)
-                self._out.flush()
+            self._out.write("".join(lines))
+            self._out.flush()
         except OSError:  # a closed pipe must not stop the service
             return
-
-
-def _blocks(lines: Iterable[str]) -> Iterator[str]:
-    """Whole lines, together as long as a pipe takes them without lines of other workers between."""
-    block: list[str] = []
-    size = 0
-    for line in lines:
-        if block and size + len(line) > _ATOMIC_WRITE:
-            yield "".join(block)
-            block, size = [], 0
-        block.append(line)
-        size += len(line)
-    if block:
-        yield "".join(block)
 
 
 def _milliseconds(seconds: float | None) -> str:

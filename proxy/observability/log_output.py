@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import stat
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import TextIO
 
 MAX_WAITING = 1024 * 1024
 """Bytes that may wait. Lines are ASCII."""
+_ATOMIC_WRITE = 4096
+"""Bytes that a pipe takes in one piece (Linux, PIPE_BUF; POSIX, write)."""
 _END_SECONDS = 1.0
 """How long the end of the process waits for the reader."""
 
@@ -36,10 +39,11 @@ class LogOutput:
         # Also in a child: what waited at the fork is the parent's to write, and a lock may be held.
         self._process = os.getpid()
         self._fd = self._out.fileno()
-        self._waiting: deque[str] = deque()
+        self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._waiting: SimpleQueue[str | threading.Event] = SimpleQueue()
         self._size = 0
         self._dropped = 0
-        self._changed = threading.Condition()
+        self._counts = threading.Lock()
         # A thread inherits what is blocked. None of the signals is this one's: the parent process
         # waits for its own, and one that comes to a thread which does not block it would end it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -47,18 +51,23 @@ class LogOutput:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def write(self, text: str) -> None:
-        """Write whole lines, in one piece. Never waits."""
+        """Write whole lines. Never waits.
+
+        The thread is woken once a call, which costs both: give many lines at once.
+        """
         if self._process != os.getpid():
             self._begin()
-        with self._changed:
-            if self._size + len(text) > self._max_waiting:
+        with self._counts:
+            fits = self._size + len(text) <= self._max_waiting
+            if fits:
+                self._size += len(text)
+            else:
                 lines = text.count("\n")
                 self._dropped += lines
-                self.on_drop(lines)
-                return
-            self._waiting.append(text)
-            self._size += len(text)
-            self._changed.notify_all()
+        if fits:
+            self._waiting.put(text)
+        else:
+            self.on_drop(lines)
 
     def flush(self) -> None:
         """Nothing: lines are on their way. `drain` waits for them."""
@@ -67,29 +76,48 @@ class LogOutput:
         """Wait until all is written, or `seconds` have passed."""
         if self._process != os.getpid():
             return
-        with self._changed:
-            self._changed.wait_for(lambda: not self._size, seconds)
+        written = threading.Event()
+        self._waiting.put(written)
+        written.wait(seconds)
 
     def _run(self, process: int) -> None:
         while self._process == process:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
-                text, dropped = self._waiting.popleft(), self._dropped
-                self._dropped = 0
+            first = self._waiting.get()
+            if isinstance(first, threading.Event):
+                first.set()
+                continue
+            with self._counts:
+                dropped, self._dropped = self._dropped, 0
             if dropped:
                 self._put(_drop_line(dropped))
-            self._put(text)
-            with self._changed:
-                self._size -= len(text)
-                self._changed.notify_all()
+            self._put(first)
+            with self._counts:
+                self._size -= len(first)
 
     def _put(self, text: str) -> None:
+        if self._is_file:
+            self._put_piece(text)  # a file is appended to in one piece, however long
+            return
+        for piece in _pieces(text):
+            self._put_piece(piece)
+
+    def _put_piece(self, text: str) -> None:
         data = text.encode("ascii", "backslashreplace")
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError:  # a closed pipe must not stop the service
             return
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Whole lines, together as long as a pipe takes them without lines of other workers between."""
+    at = 0
+    while len(text) - at > _ATOMIC_WRITE:
+        end = text.rfind("\n", at, at + _ATOMIC_WRITE) + 1 or text.find("\n", at) + 1 or len(text)
+        yield text[at:end]
+        at = end
+    yield text[at:]
 
 
 class LogHandler(logging.Handler):

@@ -74,13 +74,16 @@ class RequestParser:
         if not messages:
             self._begun += data
             return messages, upgraded, tail
-        first, self._last = messages[0], messages[-1]
-        whole, self._begun = self._begun + data, b""
+        head, body = messages[-1]
+        self._last = None if body is EMPTY_PAYLOAD else (head, body)
         if len(messages) == 1 and not upgraded and data.endswith(_END_OF_HEAD):
-            if self._answer is not None and first[1] is EMPTY_PAYLOAD and self._answer(first[0]):
+            self._begun = b""
+            if self._last is None and self._answer is not None and self._answer(head):
                 self.message_consumed()
-                return (), False, tail
-        elif self._last[1].is_eof():
+                return _NOTHING
+            return messages, upgraded, tail
+        whole, self._begun = self._begun + data, b""
+        if body.is_eof():
             self._begun = _behind(messages, whole)
         return messages, upgraded, tail
 

@@ -322,22 +322,3 @@ def test_every_field_of_the_access_log_is_documented() -> None:
     table = Path("docs/metrics.md").read_text("utf-8").partition("## The log")[2]
     missing = [name for name in fields if f"| `{name}` |" not in table]
     assert not missing
-
-
-async def test_lines_of_several_workers_do_not_mix() -> None:
-    """A pipe takes up to 4096 bytes in one piece (POSIX, write)."""
-    written: list[int] = []
-
-    class Pipe(io.StringIO):
-        def write(self, text: str) -> int:
-            written.append(len(text))
-            return len(text)
-
-    log = AccessLog(Pipe())
-    access = Access("1", "GET", "/" + "a" * 300, 200, 1, 0.1, "", CIMultiDictProxy(CIMultiDict()),
-                    "www", "hit", None)  # fmt: skip
-    for _ in range(100):
-        log(access)
-    log.flush()
-    assert len(written) > 1
-    assert max(written) <= 4096

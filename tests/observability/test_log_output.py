@@ -70,6 +70,34 @@ def test_a_closed_pipe_stops_nothing(pipe: tuple[int, int]) -> None:
         output.drain(PATIENCE)
 
 
+@pytest.mark.parametrize("length", [9, 99, 230, 4095, 4096, 4097, 9000])
+def test_lines_of_several_workers_do_not_mix(length: int) -> None:
+    """A pipe takes up to 4096 bytes in one piece (POSIX, write)."""
+    # The reader of such a pipe gets one write after the other (Linux, pipe(2), O_DIRECT).
+    reading, writing = os.pipe2(os.O_DIRECT)
+    text = "".join(f"{number:x}" * (length - 1) + "\n" for number in range(5))
+    with os.fdopen(writing, "w") as out:
+        output = LogOutput(out)
+        output.write(text)
+        output.drain(PATIENCE)
+    pieces = []
+    while piece := os.read(reading, 65536):
+        pieces.append(piece)
+    os.close(reading)
+    assert b"".join(pieces) == text.encode()
+    if length <= 4096:
+        assert all(piece.endswith(b"\n") and len(piece) <= 4096 for piece in pieces)
+
+
+def test_a_file_gets_all_lines_at_once(tmp_path: Path) -> None:
+    text = LINE * 1000
+    with (tmp_path / "log").open("w") as out:
+        output = LogOutput(out)
+        output.write(text)
+        output.drain(PATIENCE)
+    assert (tmp_path / "log").read_text() == text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stalled_reader_stops_neither_requests_nor_the_end(tmp_path: Path, workers: int) -> None:
