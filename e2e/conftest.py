@@ -8,10 +8,28 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from e2e.chromium import LOOPBACK, launch
 from e2e.site import RunningDemo, running_demo
+from e2e.tricks.measure import part
 from e2e.visitor import Visitor
+
+
+class ByModuleAndPart(LoadFileScheduling):  # type: ignore[misc]
+    """Tests of a module share a worker and what it has set up; the trick table's are in parts."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        if not module.endswith("tricks/test_tricks.py") or "[" not in test:
+            return module
+        return f"{module} {part(test.partition('[')[2].removesuffix(']'))}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModuleAndPart:
+    return ByModuleAndPart(config, log)
+
 
 NewVisitor = Callable[..., Visitor]
 

@@ -1,20 +1,39 @@
-"""The table is measured once, all rows at a time; each test then reads its row."""
+"""The table is measured in parts, all rows of one at a time; each test then reads its row."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import pytest
 
-from e2e.tricks.measure import Measured, measure
+from e2e.tricks.measure import Measured, measure, part
 from e2e.tricks.table import Trick
 
 
+def _trick_of(item: pytest.Item) -> Trick | None:
+    """The row that a test is about."""
+    found = item.callspec.params.get("trick") if hasattr(item, "callspec") else None
+    return found if isinstance(found, Trick) else None
+
+
 @pytest.fixture(scope="session")
-def measured(request: pytest.FixtureRequest) -> Measured:
-    """What the tricks of the tests that were chosen did."""
-    chosen: dict[int, Trick] = {}
-    for item in request.session.items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            trick = item.callspec.params.get("trick")
-            if isinstance(trick, Trick):
-                chosen[trick.number] = trick
-    return measure([chosen[number] for number in sorted(chosen)])
+def measured_part(request: pytest.FixtureRequest) -> Callable[[int], Measured]:
+    """What the tricks of a part did, of those that tests were chosen for."""
+    tricks = filter(None, map(_trick_of, request.session.items))
+    chosen = {trick.number: trick for trick in tricks}
+
+    @cache
+    def measured(number: int) -> Measured:
+        rows = (chosen[trick] for trick in sorted(chosen))
+        return measure([trick for trick in rows if part(trick.id) == number])
+
+    return measured
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest, measured_part: Callable[[int], Measured]) -> Measured:
+    """What the tricks of the test's part did."""
+    trick = _trick_of(request.node)
+    assert trick is not None, "a test about no row"
+    return measured_part(part(trick.id))

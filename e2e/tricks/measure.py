@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from zlib import crc32
 
 from e2e.engines.chromium import Chromium
 from e2e.engines.driver import Engine, Name
@@ -23,6 +24,7 @@ from e2e.tricks.table import KNOWN, UNKNOWN, Trick, serve
 from examples.demo.running import consent_proxy
 
 MAX_PAGE_BYTES = 200_000
+_PARTS = 2
 CHROMIUM = Chromium()
 
 _CONFIG = """
@@ -67,6 +69,11 @@ hosts = ["*.{known}"]
 inline = ["knownPixel("]
 policy_url = "https://known.example/privacy"
 """
+
+
+def part(trick_id: str) -> int:
+    """Which part of the table is measured together: two workers share the work."""
+    return crc32(trick_id.encode()) % _PARTS
 
 
 def config_text(proxy: int, admin: int, origin: int) -> str:
