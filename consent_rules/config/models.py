@@ -55,7 +55,7 @@ from consent_rules.wording import quoted
 
 FROM_ENVIRONMENT = "from the environment"
 """Marks the fields in which `${NAME}` stands for an environment variable."""
-SECRET = "secret"
+SECRET = "secret"  # noqa: S105 - a mark, not a secret
 """Marks the fields whose value, or a part of it, is shown to nobody."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

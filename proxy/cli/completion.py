@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from typer.completion import get_completion_script
+from typer.completion import shell_complete
 
 
 class Shell(StrEnum):
@@ -17,14 +17,17 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help="For this shell.")]) -> None:
+def completion(
+    context: typer.Context, shell: Annotated[Shell, typer.Argument(help="For this shell.")]
+) -> None:
     """Print the script that completes commands and options in a shell.
 
     bash: eval "$(consent-proxy completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc,
     after compinit; fish: consent-proxy completion fish > ~/.config/fish/completions/
     consent-proxy.fish. A package puts it where the shell looks for such scripts.
     """
-    script = get_completion_script(
-        prog_name="consent-proxy", complete_var="_CONSENT_PROXY_COMPLETE", shell=shell.value
+    root = context.find_root().command
+    code = shell_complete(
+        root, {}, "consent-proxy", "_CONSENT_PROXY_COMPLETE", f"source_{shell.value}"
     )
-    typer.echo(script)
+    raise typer.Exit(code)

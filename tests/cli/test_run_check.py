@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.commands import run
 
-
 CONFIG = """\
 [proxy]
 listen = "LISTEN"
