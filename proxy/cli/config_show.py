@@ -12,8 +12,7 @@ from typing import Annotated, Any
 
 import tomli
 import typer
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic import BaseModel, TypeAdapter
 from rich.text import Text
 
 from consent_rules.config.environment import without_values
@@ -42,6 +41,8 @@ HIDDEN = "(hidden)"
 _VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _USER_INFO = re.compile(r"(?<=://)([^/@:]*):[^/@]*(?=@)")
 _PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 _KeyPath = tuple[str | int, ...]
 
@@ -120,7 +121,7 @@ def effective_values(loaded: LoadedConfig, text: str, path: Path) -> Iterator[Ef
         raw = _at(written, key_path)
         names = tuple(dict.fromkeys(_VARIABLE.findall(raw))) if isinstance(raw, str) else ()
         named = tuple(name for name in names if name in loaded.variables)
-        shown = to_jsonable_python(value)
+        shown = _ANY.dump_python(value, mode="json")
         if is_secret:
             shown = _without_secrets(shown, {name: loaded.variables[name] for name in named})
         key = _key(key_path)
