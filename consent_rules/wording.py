@@ -29,6 +29,14 @@ def quoted(text: str) -> str:
     return '"' + CONTROL_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", shown) + '"'
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def spreadsheet_text(text: str) -> str:
+    """A cell of a CSV file that no spreadsheet runs as a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def category_words(category: str) -> str:
     """The category in words: "session replay"."""
     return category.replace("_", " ")

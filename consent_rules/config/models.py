@@ -55,6 +55,8 @@ from consent_rules.wording import quoted
 
 FROM_ENVIRONMENT = "from the environment"
 """Marks the fields in which `${NAME}` stands for an environment variable."""
+SECRET = "secret"  # noqa: S105 - a mark, not a secret
+"""Marks the fields whose value, or a part of it, is shown to nobody."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -501,7 +503,7 @@ class PreferenceStore(Table):
     keys_variable: VariableName | None = None
     """Environment variable that holds the keys in place of the folder: PEM texts one after the
     other, of which the last one signs."""
-    keys_command: tuple[Text, ...] = ()
+    keys_command: Annotated[tuple[Text, ...], SECRET] = ()
     """Program and arguments that print the keys in place of the folder, as a vault's client does.
     Run at the start and at each reload, without a shell, in the folder of this file."""
     keys_command_timeout: Seconds = 10.0
@@ -517,7 +519,7 @@ class PreferenceStore(Table):
 class Receipts(Table):
     """The record of choices."""
 
-    store: Annotated[StoreUrl, FROM_ENVIRONMENT] = "sqlite:///var/receipts.db"
+    store: Annotated[StoreUrl, FROM_ENVIRONMENT, SECRET] = "sqlite:///var/receipts.db"
     """Where receipts are stored: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"."""
     outbox: Annotated[Text, FROM_ENVIRONMENT] = "var/outbox.db"
     """With a postgresql:// store: the file of this node in which receipts wait for the database."""

@@ -9,6 +9,8 @@ import typer
 from proxy import __version__
 from proxy.cli.catalogue import catalogue_command
 from proxy.cli.check import check, diff, schema
+from proxy.cli.completion import completion
+from proxy.cli.config_show import config_commands
 from proxy.cli.discovered import discovered
 from proxy.cli.import_config import import_config
 from proxy.cli.keys import keys
@@ -22,7 +24,6 @@ app = typer.Typer(
     name="consent-proxy",
     help="A reverse proxy that makes the visitor's cookie choice true.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -49,6 +50,7 @@ def _options(
 app.command()(run)
 app.command()(check)
 app.command()(diff)
+app.add_typer(config_commands)
 app.add_typer(tags)
 app.add_typer(keys)
 app.add_typer(receipts)
@@ -60,8 +62,10 @@ app.command("catalogue")(catalogue_command)
 app.command()(discovered)
 app.command("import")(import_config)
 app.command()(purge)
+app.command()(completion)
 
 
 def main() -> None:
     """The console script."""
-    app()
+    # By this name, also as `python -m proxy`: it stands in the scripts of --show-completion.
+    app(prog_name="consent-proxy")

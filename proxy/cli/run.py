@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent_rules.config.load import format_problem
 from proxy.cli.options import (
@@ -22,14 +26,30 @@ from proxy.cli.options import (
     open_config,
     stop,
 )
-from proxy.config.file import ConfigFile
+from proxy.config.file import ConfigFile, folder_of
 from proxy.config.variables import LogLines, hidden
+from proxy.cookies.key_sources import KeySource, key_source, read_ring
+from proxy.cookies.preference_cookie import KeyFileError, KeyRing
+from proxy.cookies.signing_keys import key_files
 
 _log = logging.getLogger("consent_proxy.cli")
 
 
-def run(config: ConfigOption = CONFIG_FILE) -> None:
+def run(
+    config: ConfigOption = CONFIG_FILE,
+    only_check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Start nothing: say whether the proxy could start with this config, on this "
+            "machine and as this user. Exit 1 if not.",
+        ),
+    ] = False,
+) -> None:
     """Serve. A saved config is reloaded by itself, and on SIGHUP; SIGTERM drains and stops."""
+    if only_check:
+        _check_start(config)
+        return
     from proxy.observability.log_output import LogHandler, LogOutput
     from proxy.service import serve_config
 
@@ -45,6 +65,37 @@ def run(config: ConfigOption = CONFIG_FILE) -> None:
     if message:
         stop(hidden(message), code)
     raise typer.Exit(code)
+
+
+def _check_start(config: Path) -> None:
+    """What a start would say, without its listeners: those of a running proxy are in use. Makes no
+    key and no file.
+    """
+    from proxy.config.reload import NOT_STARTED
+    from proxy.runtime import build_runtime
+
+    loaded, _ = open_config(config)
+    for problem in loaded.problems:
+        typer.echo(format_problem(problem, str(config)))
+    folder = folder_of(config)
+    try:
+        source = key_source(loaded.config.preferences, folder)
+        build_runtime(loaded.config, folder, partial(_keys_of_start, source), None, loaded.vendors)
+    except NOT_STARTED as error:
+        stop(hidden(f"{config}: {error}"), PROBLEMS)
+    typer.echo(f"{config}: the proxy can start with it")
+
+
+def _keys_of_start(source: KeySource) -> KeyRing:
+    """The keys; where a start would make the first one, one that is not written."""
+    if not source.is_folder or key_files(source.folder):
+        return read_ring(source)
+    folder = next(one for one in (source.folder, *source.folder.parents) if one.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise KeyFileError(
+            f"{source.folder}: has no key, and this user cannot make the first one in {folder}"
+        )
+    return KeyRing({"none yet": Ed25519PrivateKey.generate()}, source.revoked)
 
 
 def purge(

@@ -43,7 +43,7 @@ from proxy.cli.options import (
     stop,
     today,
 )
-from proxy.cli.overview import inventory_csv
+from proxy.review.inventory import inventory_csv
 
 tags = typer.Typer(
     name="tag",
@@ -165,7 +165,7 @@ def list_tags(
     if site and site not in {one.name for one in found.sites}:
         stop(_unknown_site(site, found.sites), USAGE)
     if as_csv:
-        typer.echo(inventory_csv(found, site), nl=False)
+        typer.echo(inventory_csv(found, today(), site), nl=False)
         return
     rules = rules_of_tags(found, catalogue())
     rows = []

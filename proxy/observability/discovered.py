@@ -47,9 +47,12 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sightings (
     site TEXT NOT NULL, host TEXT NOT NULL, vendor TEXT NOT NULL, script TEXT NOT NULL,
     page TEXT NOT NULL, seen TEXT NOT NULL, times INTEGER NOT NULL, last_seen TEXT NOT NULL,
+    first_seen TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (site, host, vendor, script, page, seen)
 )
 """
+_ADD_FIRST_SEEN = "ALTER TABLE sightings ADD COLUMN first_seen TEXT NOT NULL DEFAULT ''"
+"""For files of versions up to 0.1.0, which did not count it: of their rows it is not known."""
 _KINDS_SCHEMA = """
 CREATE TABLE IF NOT EXISTS kinds (
     site TEXT NOT NULL, host TEXT NOT NULL, vendor TEXT NOT NULL, kind TEXT NOT NULL,
@@ -64,8 +67,8 @@ WHERE EXISTS (SELECT 1 FROM sightings WHERE site = :site AND host = :host AND ve
 ON CONFLICT DO UPDATE SET number = max(number, excluded.number)
 """
 _ADD = """
-INSERT INTO sightings (site, host, vendor, script, page, seen, times, last_seen)
-VALUES (?, ?, ?, ?, ?, ?, ?, date('now'))
+INSERT INTO sightings (site, host, vendor, script, page, seen, times, last_seen, first_seen)
+VALUES (?, ?, ?, ?, ?, ?, ?, date('now'), date('now'))
 ON CONFLICT (site, host, vendor, script, page, seen)
 DO UPDATE SET times = times + excluded.times, last_seen = excluded.last_seen
 """
@@ -114,6 +117,8 @@ class Discovery:
     script: str = ""
     kinds: tuple[tuple[str, int], ...] = ()
     """The most of each kind of resource ("style sheet") on one page."""
+    first_seen: str = ""
+    """"" where it was seen first by a version that did not count it."""
 
     @property
     def name(self) -> str:
@@ -219,6 +224,10 @@ def _prepare(database: sqlite3.Connection) -> None:
     """Make the table, and move to it what an earlier version has left."""
     database.execute(_SCHEMA)
     database.execute(_KINDS_SCHEMA)
+    columns = {row[1] for row in database.execute("PRAGMA table_info(sightings)")}
+    if "first_seen" not in columns:
+        with contextlib.suppress(sqlite3.OperationalError):  # another worker was first
+            database.execute(_ADD_FIRST_SEEN)
     is_old = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'discovered'"
     if database.execute(is_old).fetchone() is None:
         return
@@ -239,7 +248,8 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
         rows = database.execute(
             "SELECT site, host, vendor, script, json_group_array(DISTINCT page), "
             "sum(CASE seen WHEN 'page' THEN times ELSE 0 END), "
-            "sum(CASE seen WHEN 'report' THEN times ELSE 0 END), max(last_seen) "
+            "sum(CASE seen WHEN 'report' THEN times ELSE 0 END), max(last_seen), "
+            "min(first_seen) "
             "FROM sightings WHERE ? IN ('', site) GROUP BY site, host, vendor, script "
             "ORDER BY sum(times) DESC, vendor, host",
             (site,),
@@ -259,8 +269,9 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
             last,
             printable(script),
             () if script else tuple(kinds.get((name, host, vendor), ())),
+            first,
         )
-        for name, host, vendor, script, pages, in_pages, in_reports, last in rows
+        for name, host, vendor, script, pages, in_pages, in_reports, last, first in rows
     ]
 
 
@@ -297,9 +308,9 @@ def library_command(found: Discovery, host: str) -> str:
     return f"consent-proxy library add --page {address} --of {shlex.quote(found.name)}"
 
 
-def as_config(found: Discovery, today: datetime.date, host: str = "") -> str:
+def as_config(found: Discovery, today: datetime.date, host: str = "", *, reported: str = "") -> str:
     """A discovery as config to review and paste: commented out, so that pasting alone approves
-    nothing. `host` is one of the site's.
+    nothing. `host` is one of the site's, `reported` the number of reports in other words.
     """
     if found.script:
         return "\n".join(
@@ -314,7 +325,7 @@ def as_config(found: Discovery, today: datetime.date, host: str = "") -> str:
     pages = ", ".join(found.pages[:3]) + (" ..." if len(found.pages) > 3 else "")
     lines = [
         f"# {found.name} on site {found.site}: in {found.in_pages} page(s), reported "
-        f"{found.in_reports} time(s), last on {found.last_seen}",
+        f"{reported or found.in_reports} time(s), last on {found.last_seen}",
         f"# seen on {pages}",
     ]
     if found.owner in consent_platforms():

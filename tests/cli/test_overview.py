@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from proxy.cli.app import app
-from proxy.cli.overview import COLUMNS
+from proxy.review.inventory import COLUMNS
 from tests.support.commands import run
 from tests.support.tags_config import CONFIG, EARLIER, LATER
 
@@ -68,8 +68,8 @@ def test_what_each_vendor_may_do_on_a_site(config: Path) -> None:
 
 
 WITHOUT_JSON = {
-    "run", "rewrite", "schema", "receipts export", "receipts checkpoint", "receipts key",
-    "receipts prove",
+    "run", "rewrite", "schema", "completion", "receipts export", "receipts checkpoint",
+    "receipts key", "receipts prove",
 }  # fmt: skip
 """What they print is a log, a page, JSON in any case, or in a format of its own."""
 

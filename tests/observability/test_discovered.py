@@ -461,3 +461,28 @@ async def test_another_consent_dialog_is_named(tmp_path: Path) -> None:
     texts = {d.name: as_config(d, TODAY) for d in read_discovered(tmp_path / "found.db")}
     assert "# a consent dialog of its own" in texts["onetrust"]
     assert [name for name, text in texts.items() if "consent dialog" in text] == ["onetrust"]
+
+
+def test_the_day_on_which_it_was_seen_first(tmp_path: Path) -> None:
+    path = tmp_path / "found.db"
+
+    def see(host: str) -> None:
+        sightings = Sightings(path)
+        sightings.add("www", "/", host=host, seen="page")
+        sightings.write()
+
+    see("a.example")
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        days = "UPDATE sightings SET first_seen = '2026-01-02', last_seen = '2026-01-02'"
+        database.execute(days)
+    see("a.example")
+    (found,) = read_discovered(path)
+    assert found.first_seen == "2026-01-02" < found.last_seen
+    # A file that an earlier version has made does not know it.
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE sightings DROP COLUMN first_seen")
+    see("a.example")
+    see("b.example")
+    known = {one.host: one.first_seen for one in read_discovered(path)}
+    assert known["a.example"] == ""
+    assert known["b.example"]
