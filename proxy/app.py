@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
+from multidict import CIMultiDictProxy
 
 from consent_rules.categories import Audience
 from proxy.banner.error_words import unavailable_words
@@ -22,6 +23,7 @@ from proxy.http.addresses import client_address
 from proxy.http.client_requests import ClientRequests
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
+from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.origin import InterimResponses, Pools, origin_response
 from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.respond import respond
@@ -119,6 +121,15 @@ def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
         return None if reply is None else (reply, key.device or "")
 
     return lookup
+
+
+def request_ids(current: Callable[[], Runtime]) -> RequestIdOf:
+    """The identifiers of requests: those that the trusted peers of the configuration gave."""
+
+    def id_of(headers: CIMultiDictProxy[str], peer: str) -> str:
+        return request_id_of(headers, peer, current().trusted)
+
+    return id_of
 
 
 async def _consent_endpoint(

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from consent_rules.config.load import LoadedConfig
-from proxy.app import fast_path_lookup, make_handler
+from proxy.app import fast_path_lookup, make_handler, request_ids
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
 from proxy.config.last_known_good import LastGood
@@ -30,6 +30,7 @@ from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
 from proxy.observability.log_output import LogOutput
 from proxy.observability.metrics import Metrics
+from proxy.observability.process_metrics import watch_pools, watch_process
 from proxy.observability.readiness import unready
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
 from proxy.receipts.forwarding import forward_periodically
@@ -143,6 +144,7 @@ async def _serve_worker(
         asyncio.create_task(current.watch_files()),
     ]
     watch_recorder(metrics, lambda: current.runtime.receipts)
+    watch_process(metrics)
     if worker.index == 0:
         at_work.append(asyncio.create_task(_erase_old_receipts(current)))
         at_work.append(asyncio.create_task(watch_log(metrics, lambda: current.runtime.receipts)))
@@ -170,6 +172,7 @@ async def _serve_worker(
         UpstreamPool(limits=lambda: current.runtime.upstream_limits) as requests,
         UpstreamPool(limits=lambda: current.runtime.tunnel_limits) as tunnels,
     ):
+        watch_pools(metrics, requests, tunnels)
         await serve(
             make_handler(lambda: current.runtime, requests, tunnels),
             listener(proxy.listen),
@@ -178,6 +181,8 @@ async def _serve_worker(
             limits=Limits(head_bytes=proxy.max_head_bytes, grace=proxy.drain_timeout),
             access=_both(metrics, access),
             fast_path=fast_path_lookup(lambda: current.runtime),
+            id_of=request_ids(lambda: current.runtime),
+            ids_on_hits=access is not None,
             admin=(admin, listener(proxy.admin_listen)),
         )
         if current.runtime.cache is not None:

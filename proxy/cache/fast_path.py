@@ -27,6 +27,7 @@ from proxy.http.addresses import Network, address_behind, address_is_trusted
 from proxy.http.device_class import DeviceClass
 from proxy.http.recent import Recent
 from proxy.http.request_fields import NEUTRAL, OWN, REWRITING
+from proxy.http.request_id import X_REQUEST_ID
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
@@ -131,10 +132,14 @@ class FastPathEntry:
     unreadable_choice: str
     logged_path: str
 
-    def head_at(self, now: float) -> bytes:
-        if not self.rest:
-            return self.head
-        return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
+    def head_at(self, now: float, request_id: str = "") -> bytes:
+        """The head at a moment (seconds since 1970), with the identifier of a request, if given."""
+        head = self.head
+        if self.rest:
+            head = b"%b%d%b" % (head, int(self.entry.age(now)), self.rest)
+        if not request_id:
+            return head
+        return b"%bX-Request-Id: %b\r\n\r\n" % (head[:-2], request_id.encode("ascii"))
 
 
 FastPathHit = tuple[FastPathEntry, str]
@@ -267,6 +272,7 @@ class FastPath:
         asset = asset and entry.policy.explicit and not context.consent_header
         # The stored fields as well: one that was removed for this visitor may be sent to another.
         fields = (*entry.headers.items(), *response.headers.items())
+        fields = tuple(field for field in fields if field[0].lower() != "x-request-id")
         closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
             key: Hashable = (_ANYONE.key, request.key)
@@ -278,6 +284,7 @@ class FastPath:
         now = context.received_at
         until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
+        headers.popall(X_REQUEST_ID, None)
         rest = b""
         if "Age" in headers:
             del headers["Age"]

@@ -9,10 +9,12 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
+from math import inf
 from typing import Any
 
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
+from consent_rules.rules import Rules
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import due_at
 from proxy.config.last_known_good import LastGood
@@ -63,6 +65,8 @@ class LiveRuntime:
         metrics.watch("cache_bytes", lambda: self._cached()[0])
         metrics.watch("cache_entries", lambda: self._cached()[1])
         metrics.watch("signing_key_due_timestamp_seconds", lambda: due_at(self.runtime) or 0.0)
+        metrics.gauge("config_reload_seconds", 0)
+        metrics.watch_all("tag_expiry_timestamp_seconds", lambda: approval_ends(self.runtime.rules))
 
     def status(self) -> Mapping[str, Any]:
         """For the operator: whether the current file was accepted, and if not, why."""
@@ -100,6 +104,7 @@ class LiveRuntime:
 
     async def _reload(self, *, forced: bool) -> None:
         file = ConfigFile(self._file.path)
+        began = time.monotonic()
         try:
             # In a thread: the event loop goes on serving requests.
             loaded, runtime = await asyncio.to_thread(self._load, file, forced)
@@ -109,6 +114,7 @@ class LiveRuntime:
             self._track(file)
             if runtime is not None:
                 self._take(loaded, runtime)
+                self._metrics.config_reloaded(time.monotonic() - began)
             elif self._problems:  # put back as it was
                 self._clear_problems()
             return
@@ -200,6 +206,20 @@ class LiveRuntime:
     def _cached(self) -> tuple[int, int]:
         cache = self.runtime.cache
         return (0, 0) if cache is None else (cache.store.size, len(cache.store))
+
+
+@lru_cache(maxsize=1)
+def approval_ends(rules: Rules) -> dict[tuple[str, ...], float]:
+    """When the vendors' approvals end, by site and vendor, in seconds since 1970: the first, at
+    0:00 UTC of its `expires`.
+    """
+    ends: dict[tuple[str, ...], float] = {}
+    for site in rules.sites:
+        for tag in site.tags:
+            at = datetime.datetime.combine(tag.expires, datetime.time(), datetime.UTC)
+            key = site.name, tag.vendor
+            ends[key] = min(ends.get(key, inf), at.timestamp())
+    return ends
 
 
 def _now() -> datetime.datetime:

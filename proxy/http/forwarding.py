@@ -14,9 +14,16 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion, HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
+from proxy.http.access_record import REQUEST_ID
 from proxy.http.addresses import X_FORWARDED_FOR, parse_address
 from proxy.http.media_types import send_one_type
 from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, OWN, REWRITING, TRACING
+from proxy.http.request_id import (
+    TRACEPARENT,
+    TRACESTATE,
+    X_REQUEST_ID,
+    remove_bad_trace_context,
+)
 from proxy.http.targets import requested_host
 
 PSEUDONYM = "consent-proxy"
@@ -155,6 +162,11 @@ def request_headers(
         headers[_FORWARDED_PROTO] = forwarded_scheme(request, peer_is_trusted=peer_is_trusted)
         headers[_FORWARDED_HOST] = forwarded_authority(request, peer_is_trusted=peer_is_trusted)
 
+    if request_id := request.get(REQUEST_ID):
+        headers[X_REQUEST_ID] = request_id
+    if TRACEPARENT in headers or TRACESTATE in headers:
+        remove_bad_trace_context(headers)
+
     headers[hdrs.HOST] = requested_host(request) if host is None else host
     headers.add(_CDN_LOOP, f"{PSEUDONYM}; id={INSTANCE}")
     return headers
@@ -188,7 +200,9 @@ def _is_removed(
     is_region = known in regions
     trusted_only = is_region or known in _TRUSTED_PEER_ONLY or known.startswith(_FORWARDED_PREFIX)
     if known != plain:
-        return trusted_only or known in _NEVER_NOMINATED
+        return trusted_only or known in _NEVER_NOMINATED or known == "x-request-id"
+    if known == "tracestate":
+        return False  # judged together with traceparent
     if known in TRACING:
         return not all(map(_TRACE_ID.match, values))
     if not trusted_only:

@@ -15,7 +15,7 @@ import mmap
 import struct
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -39,34 +39,52 @@ Labels = tuple[str, ...]
 class Counts:
     """Counts of one worker, or their sum.
 
-    `counters` by family and label values; `seconds` by site: a count for each of `BOUNDS`, one for
-    longer times, and the sum; `gauges` by name.
+    `counters` by family and label values; `seconds` and `upstream_seconds` by site: a count for
+    each of `BOUNDS`, one for longer times, and the sum; `gauges` by name and label values.
     """
 
     counters: dict[tuple[str, Labels], float] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    gauges: dict[str, float] = field(default_factory=dict)
+    upstream_seconds: dict[str, list[float]] = field(default_factory=dict)
+    gauges: dict[str, dict[Labels, float]] = field(default_factory=dict)
 
     def as_text(self) -> bytes:
-        counters = [[name, labels, value] for (name, labels), value in self.counters.items()]
-        values = {"counters": counters, "seconds": self.seconds, "gauges": self.gauges}
+        values = {
+            "counters": [[name, labels, value] for (name, labels), value in self.counters.items()],
+            "seconds": self.seconds,
+            "upstream_seconds": self.upstream_seconds,
+            "gauges": [
+                [name, labels, value]
+                for name, values in self.gauges.items()
+                for labels, value in values.items()
+            ],
+        }
         return json.dumps(values, separators=(",", ":")).encode()
 
     @classmethod
     def of_text(cls, text: bytes) -> Counts:
         values = json.loads(text)
         counters = {(name, tuple(labels)): value for name, labels, value in values["counters"]}
-        return cls(counters, values["seconds"], values["gauges"])
+        gauges: dict[str, dict[Labels, float]] = {}
+        for name, labels, value in values["gauges"]:
+            gauges.setdefault(name, {})[tuple(labels)] = value
+        return cls(counters, values["seconds"], values["upstream_seconds"], gauges)
 
     def add(self, other: Counts) -> None:
         """Add another worker's counters and times. Gauges are each worker's own."""
         for key, value in other.counters.items():
             self.counters[key] = self.counters.get(key, 0) + value
-        for site, times in other.seconds.items():
-            known = self.seconds.get(site)
-            self.seconds[site] = (
-                list(times) if known is None else [a + b for a, b in zip(known, times, strict=True)]
-            )
+        for own, others in (
+            (self.seconds, other.seconds),
+            (self.upstream_seconds, other.upstream_seconds),
+        ):
+            for site, times in others.items():
+                known = own.get(site)
+                own[site] = (
+                    list(times)
+                    if known is None
+                    else [a + b for a, b in zip(known, times, strict=True)]
+                )
 
 
 class Metrics:
@@ -86,14 +104,16 @@ class Metrics:
         self._bytes: dict[str, int] = {}
         self._pages: dict[tuple[str, PageRecord], int] = {}
         self._devices: dict[tuple[str, str], int] = {}
-        self._watched: dict[str, Callable[[], float]] = {}
+        self._watched: dict[str, Callable[[], Mapping[Labels, float]]] = {}
         self._before_publish: list[Callable[[], None]] = []
 
     def begin(self, index: int) -> None:
         """Set the worker's number, and go on from the counts of its predecessor."""
         self._index = index
         before = self._read(index)
-        self._own = Counts() if before is None else Counts(before.counters, before.seconds)
+        self._own = Counts()
+        if before is not None:
+            self._own = Counts(before.counters, before.seconds, before.upstream_seconds)
         self.gauge("worker_start_timestamp_seconds", time.time())
 
     # --- counting ---------------------------------------------------------------------------
@@ -114,11 +134,11 @@ class Metrics:
             self._devices[device] = self._devices.get(device, 0) + 1
             if access.unreadable_choice:
                 self.count("unreadable_choices", site, access.unreadable_choice)
-        times = self._own.seconds.get(site)
-        if times is None:
-            times = self._own.seconds[site] = [0.0] * (len(BOUNDS) + 2)
-        times[bisect_left(BOUNDS, access.seconds)] += 1
-        times[-1] += access.seconds
+        _add_time(self._own.seconds, site, access.seconds)
+        if access.upstream_seconds is not None:
+            _add_time(self._own.upstream_seconds, site, access.upstream_seconds)
+        if not site and access.status == 421:
+            self.count("unknown_hosts")
 
     def count(self, family: str, *labels: str, by: float = 1) -> None:
         """Increment a counter outside of the request path. `prometheus.FAMILIES` has the families
@@ -129,11 +149,21 @@ class Metrics:
 
     def gauge(self, name: str, value: float) -> None:
         """Set this worker's gauge. `name` is one of `prometheus.GAUGES`."""
-        self._own.gauges[name] = value
+        self._own.gauges[name] = {(): value}
+
+    def gauges(self, name: str, values: Mapping[Labels, float]) -> None:
+        """Set this worker's gauges of a name, by label values, in place of all former ones. `name`
+        is one of `prometheus.LABELLED_GAUGES`, which has the names of the labels.
+        """
+        self._own.gauges[name] = dict(values)
 
     def watch(self, name: str, value: Callable[[], float]) -> None:
         """A gauge whose value is read whenever counts are published."""
-        self._watched[name] = value
+        self._watched[name] = lambda: {(): value()}
+
+    def watch_all(self, name: str, values: Callable[[], Mapping[Labels, float]]) -> None:
+        """Gauges of a name whose values are read whenever counts are published."""
+        self._watched[name] = values
 
     def on_publish(self, count: Callable[[], None]) -> None:
         """Call a function before counts are published: for what is counted elsewhere."""
@@ -143,6 +173,11 @@ class Metrics:
         """This worker serves the config file as it was at `at` (Unix time; now if None)."""
         self.gauge("config_last_reload_successful", 1)
         self.gauge("config_last_good_timestamp_seconds", time.time() if at is None else at)
+
+    def config_reloaded(self, seconds: float) -> None:
+        """A changed config was taken; `seconds` is what reading and compiling it took."""
+        self.count("config_reloads")
+        self.gauge("config_reload_seconds", seconds)
 
     def config_rejected(self) -> None:
         """The config file was rejected: the last good one is still served."""
@@ -199,8 +234,8 @@ class Metrics:
         self._devices.clear()
         self._bytes.clear()
         self._pages.clear()
-        for name, value in self._watched.items():
-            self.gauge(name, value())
+        for name, values in self._watched.items():
+            self.gauges(name, values())
 
     def _read(self, index: int) -> Counts | None:
         at = index * _ROOM
@@ -212,3 +247,11 @@ class Metrics:
             if crc32(text) == check:
                 return Counts.of_text(text)
         return None  # it was killed while it wrote
+
+
+def _add_time(by_site: dict[str, list[float]], site: str, seconds: float) -> None:
+    times = by_site.get(site)
+    if times is None:
+        times = by_site[site] = [0.0] * (len(BOUNDS) + 2)
+    times[bisect_left(BOUNDS, seconds)] += 1
+    times[-1] += seconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import (
@@ -12,7 +12,8 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
-from proxy.observability.metrics import BOUNDS, Counts, Metrics
+from proxy import __version__
+from proxy.observability.metrics import BOUNDS, Counts, Labels, Metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX = "consent_proxy_"
@@ -55,7 +56,9 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Lines of the log that were dropped, as its reader did not take them in time.",
         (),
     ),
-    "config_refusals": ("Reloads of an invalid config.", ()),
+    "unknown_hosts": ("Requests for a host that no site has: each got a 421.", ()),
+    "config_reloads": ("Reloads of a config that was taken, by each worker.", ()),
+    "config_refusals": ("Reloads of an invalid config, by each worker.", ()),
 }
 """Counters: help text, and the names of the labels."""
 
@@ -64,6 +67,8 @@ GAUGES: dict[str, str] = {
     "config_last_reload_successful": "1 if the worker serves the config file as it is, 0 if "
     "that was rejected and the last good one is still served.",
     "config_last_good_timestamp_seconds": "When the worker loaded the config that it serves.",
+    "config_reload_seconds": "Time that the last reload took: reading and compiling the config, "
+    "while requests went on; 0 before the first.",
     "signing_key_due_timestamp_seconds": "When the key that signs choices has signed for "
     "preferences.rotate_days; 0 where its age is not known or not limited.",
     "receipt_log_leaves": "Leaves of the log of receipts: receipts and erasures.",
@@ -72,10 +77,38 @@ GAUGES: dict[str, str] = {
     "receipt_outbox_items": "Receipts and erasures of this node that the database "
     "does not have yet.",
     "receipt_log_readable": "1 if the log of receipts could be read a moment ago.",
+    "resident_bytes": "Memory of the worker that is in use (RSS), shared pages included.",
+    "open_files": "Descriptors that the worker has open: connections, files.",
+    "max_open_files": "Descriptors that the worker may have open.",
     "cache_bytes": "Bytes stored in the worker's shared cache.",
     "cache_entries": "Responses stored in the worker's shared cache.",
 }
 """Gauges, one value a worker: help text."""
+
+Merge = Callable[[Iterable[float]], float]
+
+LABELLED_GAUGES: dict[str, tuple[str, tuple[str, ...], Merge]] = {
+    "tag_expiry_timestamp_seconds": (
+        "When the approval of a vendor on a site ends: the first, where it has several.",
+        ("site", "vendor"),
+        min,
+    ),
+    "upstream_exchanges": (
+        "Exchanges with an upstream. state: active (each holds a connection), stream (event "
+        "streams, WebSockets and long ones) or waiting (for a connection).",
+        ("upstream", "state"),
+        sum,
+    ),
+    "upstream_exchanges_limit": (
+        "How many there may be, all workers together. state: active, stream or waiting; none where "
+        "there is no limit.",
+        ("upstream", "state"),
+        sum,
+    ),
+}
+"""Gauges of what the config names: help text, names of the labels, and how the workers' values
+become one.
+"""
 
 
 def metrics_text(metrics: Metrics) -> bytes:
@@ -94,9 +127,25 @@ class _Collector:
         total = Counts()
         for counts in workers.values():
             total.add(counts)
+        yield _build_info()
         yield from _counters(total)
-        yield _seconds(total)
+        yield _seconds(
+            "request_seconds", "Time from a request's head to the end of its response.",
+            total.seconds,
+        )  # fmt: skip
+        yield _seconds(
+            "upstream_seconds",
+            "Time from the request to the upstream to its response's head, or its failure.",
+            total.upstream_seconds,
+        )
         yield from _gauges(workers)
+        yield from _labelled_gauges(workers)
+
+
+def _build_info() -> Metric:
+    family = GaugeMetricFamily(f"{_PREFIX}build_info", "1, with the version.", labels=("version",))
+    family.add_metric((__version__,), 1)
+    return family
 
 
 def _counters(total: Counts) -> Iterator[Metric]:
@@ -110,13 +159,9 @@ def _counters(total: Counts) -> Iterator[Metric]:
         yield family
 
 
-def _seconds(total: Counts) -> Metric:
-    family = HistogramMetricFamily(
-        f"{_PREFIX}request_seconds",
-        "Time from a request's head to the end of its response.",
-        labels=("site",),
-    )
-    for site, times in sorted(total.seconds.items()):
+def _seconds(name: str, help_text: str, by_site: dict[str, list[float]]) -> Metric:
+    family = HistogramMetricFamily(_PREFIX + name, help_text, labels=("site",))
+    for site, times in sorted(by_site.items()):
         so_far = 0.0
         buckets: list[tuple[str, float]] = []
         for bound, number in zip((*map(str, BOUNDS), "+Inf"), times[:-1], strict=True):
@@ -131,5 +176,17 @@ def _gauges(workers: dict[int, Counts]) -> Iterator[Metric]:
         family = GaugeMetricFamily(_PREFIX + name, help_text, labels=("worker",))
         for index, counts in workers.items():
             if name in counts.gauges:
-                family.add_metric((str(index),), counts.gauges[name])
+                family.add_metric((str(index),), counts.gauges[name][()])
+        yield family
+
+
+def _labelled_gauges(workers: dict[int, Counts]) -> Iterator[Metric]:
+    for name, (help_text, labels, merge) in LABELLED_GAUGES.items():
+        found: dict[Labels, list[float]] = {}
+        for counts in workers.values():
+            for values, number in counts.gauges.get(name, {}).items():
+                found.setdefault(values, []).append(number)
+        family = GaugeMetricFamily(_PREFIX + name, help_text, labels=labels)
+        for values, numbers in sorted(found.items()):
+            family.add_metric(values, merge(numbers))
         yield family

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import re
 import sys
 import time
@@ -42,6 +41,7 @@ from proxy.http.access_record import (
 from proxy.http.adapters.writer import ExactWriter
 from proxy.http.draining import ON_DRAIN
 from proxy.http.error_pages import error_response
+from proxy.http.request_id import X_REQUEST_ID, RequestIdOf
 from proxy.server.request_parser import RequestParser
 
 if sys.platform != "win32":
@@ -105,6 +105,8 @@ class ProxyRequest(web.BaseRequest):
         # aiohttp adds a Server field of its own where the upstream sent none.
         if response.headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
             del response.headers[hdrs.SERVER]
+        # In place of the upstream's: this is the one that the log has.
+        response.headers[X_REQUEST_ID] = self[REQUEST_ID]
 
 
 class FrontConnection(RequestHandler):
@@ -119,6 +121,8 @@ class FrontConnection(RequestHandler):
         "_fast_path",
         "_head_deadline",
         "_head_seconds",
+        "_id_of",
+        "_ids_on_hits",
         "_peer",
         "_untaken",
         "_write_deadline",
@@ -135,9 +139,13 @@ class FrontConnection(RequestHandler):
         write_seconds: float,
         access: AccessHook | None,
         fast_path: FastPathLookup | None,
+        id_of: RequestIdOf,
+        ids_on_hits: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)
+        self._id_of = id_of
+        self._ids_on_hits = ids_on_hits
         self.draining = False
         self._access = access
         self._fast_path = fast_path
@@ -198,7 +206,9 @@ class FrontConnection(RequestHandler):
             return False
         reply, device = hit
         began = self._loop.time()
-        head = reply.head_at(now)
+        # What is not logged needs no name.
+        name = self._id_of(message.headers, self._peer) if self._ids_on_hits else ""
+        head = reply.head_at(now, name)
         transport.writelines((head, reply.body) if reply.body else (head,))
         self._answered = True
         self._next_keepalive_close_time = began + self._keepalive_timeout
@@ -206,7 +216,7 @@ class FrontConnection(RequestHandler):
             size = len(head) + len(reply.body)
             self._access(
                 Access(
-                    new_request_id(), message.method, message.path, reply.status, size,
+                    name, message.method, message.path, reply.status, size,
                     self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
                     reply.page, reply.unreadable_choice, reply.logged_path, device,
                 )
@@ -344,11 +354,6 @@ def _where(exc: BaseException | None) -> str:
     return "\n".join(lines)
 
 
-def new_request_id() -> str:
-    """An identifier for one request in logs and in headers."""
-    return f"{random.getrandbits(64):016x}"
-
-
 def _unsent(transport: asyncio.Transport) -> int:
     """Bytes on their way to the visitor: in our buffer and, on Linux, in the kernel's.
 
@@ -386,15 +391,17 @@ def _parse_status(exc: HttpProcessingError) -> int:
 class FrontServer(web.Server):
     """The factory of `FrontConnection`s, which read `draining` from it."""
 
-    def __init__(self, handler: Any, **kwargs: Any) -> None:
+    def __init__(self, handler: Any, *, id_of: RequestIdOf, **kwargs: Any) -> None:
         super().__init__(
             handler,
             request_factory=self._request,
             # A closed connection cancels the upstream request too. Work that should go on (filling
             # a cache) belongs into a task of its own.
             handler_cancellation=True,
+            id_of=id_of,
             **kwargs,
         )
+        self._id_of = id_of
         self._draining = False
 
     def __call__(self) -> FrontConnection:
@@ -413,7 +420,7 @@ class FrontServer(web.Server):
         exact = ExactWriter(protocol, self._loop)
         request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
         request.started = self._loop.time()
-        request[REQUEST_ID] = new_request_id()
+        request[REQUEST_ID] = self._id_of(message.headers, request.remote or "")
         return request
 
     def drain(self) -> None:

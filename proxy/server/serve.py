@@ -15,6 +15,7 @@ from consent_rules.wording import quoted
 from proxy.http.access_record import REQUEST_ID, AccessHook
 from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
+from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.http.targets import requested_host
 from proxy.server.connection import FastPathLookup, FrontServer, ProxyRequest
 from proxy.server.listener import open_listener
@@ -56,19 +57,23 @@ async def serve(
     limits: Limits = DEFAULT_LIMITS,
     access: AccessHook | None = None,
     fast_path: FastPathLookup | None = None,
+    id_of: RequestIdOf = request_id_of,
+    ids_on_hits: bool = True,
     admin: tuple[Handler, str | socket.socket] | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
 
     `handler` sees only requests in good order; its exceptions become error pages. A response that
-    `fast_path` finds is sent without calling it. `admin` is a
+    `fast_path` finds is sent without calling it, named by `id_of` where `ids_on_hits`. `admin` is a
     second listener with a handler of its own, up until the drain is over. `ready` is called when
     both accept connections.
     """
     async with contextlib.AsyncExitStack() as stack:
         if admin is not None:
             await _start(stack, admin[0], admin[1], limits, None, None, reuse_port)
-        site, server = await _start(stack, handler, listen, limits, access, fast_path, reuse_port)
+        site, server = await _start(
+            stack, handler, listen, limits, access, fast_path, reuse_port, id_of, ids_on_hits
+        )
         if ready is not None:
             ready()
         await stop.wait()
@@ -84,6 +89,8 @@ async def _start(
     access: AccessHook | None,
     fast_path: FastPathLookup | None,
     reuse_port: bool,
+    id_of: RequestIdOf = request_id_of,
+    ids_on_hits: bool = True,
 ) -> tuple[web.BaseSite, FrontServer]:
     if isinstance(listen, str):
         listen = open_listener(listen, reuse_port=reuse_port, backlog=limits.backlog)
@@ -92,6 +99,8 @@ async def _start(
         _guarded(handler, access),
         access=access,
         fast_path=fast_path,
+        id_of=id_of,
+        ids_on_hits=ids_on_hits,
         max_head=limits.head_bytes,
         head_seconds=limits.head,
         write_seconds=limits.write,

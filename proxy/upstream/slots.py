@@ -31,6 +31,15 @@ class UpstreamLimits:
     request_body: int = 2**30  # bytes of the largest body of a request; 0 is without a bound
 
 
+@dataclass(frozen=True, slots=True)
+class SlotUse:
+    """The exchanges with one upstream at a moment: active, moved to the streams, waiting."""
+
+    active: int
+    streams: int
+    waiting: int
+
+
 DEFAULT_LIMITS = UpstreamLimits()
 UNBOUNDED = UpstreamLimits(connections=0, streams=0)
 
@@ -88,6 +97,13 @@ class Slots:
         if len(upstream.waiting) >= self._limits().queue:
             raise BusyError("the queue is full")
         return await self._wait(upstream, queue_timeout)
+
+    def use(self) -> dict[URL, SlotUse]:
+        """The use of each upstream that was asked for once."""
+        return {
+            origin: SlotUse(len(one.busy), one.streams, len(one.waiting))
+            for origin, one in self._upstreams.items()
+        }
 
     def release(self, slot: Slot) -> None:
         upstream = slot.upstream

@@ -42,7 +42,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[FastPathEntry | None]:
 
 def said(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
     """An answer without what differs from one moment, or one way of asking, to the next."""
-    kept = [(n, v) for n, v in answer.headers if n.lower() not in {"age", "date", "connection"}]
+    momentary = {"age", "date", "connection", "x-request-id"}
+    kept = [(n, v) for n, v in answer.headers if n.lower() not in momentary]
     return answer.status, sorted(kept), answer.body
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from consent_rules.categories import Category
 from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
-from proxy.app import fast_path_lookup, make_handler
+from proxy.app import fast_path_lookup, make_handler, request_ids
 from proxy.cookies.signing_keys import first_keys
 from proxy.http.access_record import AccessHook
 from proxy.http.content_coding import decoded
@@ -222,6 +222,7 @@ async def proxied(
     mode: str = "enforce",
     change: Callable[[str], str] = str,
     access: AccessHook | None = None,
+    ids_on_hits: bool = True,
 ) -> AsyncIterator[Proxied]:
     """Start an origin and a proxy in front.
 
@@ -247,7 +248,9 @@ async def proxied(
 
     async with (
         origin(script) as upstream,
-        in_front_of(upstream.port, folder, mode=mode, change=change, access=access) as site,
+        in_front_of(
+            upstream.port, folder, mode=mode, change=change, access=access, ids_on_hits=ids_on_hits
+        ) as site,
     ):
         site.pages, site.asked = answers, asked
         yield site
@@ -261,6 +264,7 @@ async def in_front_of(
     mode: str = "enforce",
     change: Callable[[str], str] = str,
     access: AccessHook | None = None,
+    ids_on_hits: bool = True,
 ) -> AsyncIterator[Proxied]:
     """Start a proxy in front of an origin that runs already, at `port` of this machine."""
     today = datetime.datetime.now(datetime.UTC)
@@ -275,7 +279,16 @@ async def in_front_of(
         limits = Limits(grace=2.0, linger=0.5)
         memory = fast_path_lookup(lambda: running)
         serving = asyncio.create_task(
-            serve(handler, listener, stop=stop, limits=limits, access=access, fast_path=memory)
+            serve(
+                handler,
+                listener,
+                stop=stop,
+                limits=limits,
+                access=access,
+                fast_path=memory,
+                id_of=request_ids(lambda: running),
+                ids_on_hits=ids_on_hits,
+            )
         )
         try:
             yield Proxied(listener.getsockname()[1], running, config, {})

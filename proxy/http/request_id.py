@@ -1,0 +1,71 @@
+"""The identifier of a request: on error pages, in the log, in both directions.
+
+`X-Request-Id` is taken from trusted peers only: a stranger could choose one that stands in the log
+already. `traceparent` and `tracestate` (W3C Trace Context) are passed on if they are well-formed.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+
+from multidict import CIMultiDict, CIMultiDictProxy, istr
+
+from proxy.http.addresses import Network, address_is_trusted
+
+X_REQUEST_ID = istr("X-Request-Id")
+TRACEPARENT = istr("traceparent")
+TRACESTATE = istr("tracestate")
+
+RequestIdOf = Callable[[CIMultiDictProxy[str], str], str]
+"""(header fields, peer's address) -> the request's identifier."""
+
+# Such as proxies and load balancers write: nothing that a log, JSON, HTML or a shell reads as more.
+_GIVEN = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}")
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+_TRACESTATE = re.compile(r"[\t\x20-\x7e]*")
+_MAX_TRACESTATE = 512
+"""Characters of a `tracestate` that every party has to pass on; a longer one is left out."""
+
+
+def new_request_id() -> str:
+    """64 random bits as hexadecimal digits."""
+    return f"{random.getrandbits(64):016x}"
+
+
+def request_id_of(
+    headers: CIMultiDictProxy[str], peer: str, trusted: Sequence[Network] = ()
+) -> str:
+    """The identifier that a trusted peer gave to a request; a new one where there is none."""
+    given = headers.get(X_REQUEST_ID)
+    if (
+        given is not None
+        and address_is_trusted(peer, tuple(trusted))
+        and _GIVEN.fullmatch(given)
+        and len(headers.getall(X_REQUEST_ID)) == 1
+    ):
+        return given
+    return new_request_id()
+
+
+def remove_bad_trace_context(headers: CIMultiDict[str]) -> None:
+    """Remove a trace context that no party may act on (W3C Trace Context, 3.2.2 and 3.3.1)."""
+    parents = headers.getall(TRACEPARENT, ())
+    if len(parents) != 1 or not is_traceparent(parents[0]):
+        headers.popall(TRACEPARENT, None)
+        headers.popall(TRACESTATE, None)
+        return
+    states = ",".join(headers.getall(TRACESTATE, ()))
+    if len(states) > _MAX_TRACESTATE or not _TRACESTATE.fullmatch(states):
+        headers.popall(TRACESTATE, None)
+
+
+def is_traceparent(value: str) -> bool:
+    """Whether a `traceparent` can be read. A version above 00 may have more behind a hyphen."""
+    known, rest = value[:55], value[55:]
+    return _TRACEPARENT.fullmatch(known) is not None and (
+        not rest or (known[:2] != "00" and rest[0] == "-" and len(value) <= _MAX_TRACESTATE)
+    )
