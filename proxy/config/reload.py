@@ -24,6 +24,7 @@ from proxy.libraries import LibraryFileError
 from proxy.observability.metrics import Metrics
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.runtime import Runtime, build_runtime
+from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
 
@@ -32,6 +33,7 @@ NOT_STARTED = (
     RegionFileError,
     LibraryFileError,
     ReceiptStoreError,
+    UpstreamTlsError,
     OSError,
     ValueError,
 )
