@@ -116,8 +116,9 @@ class TagIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteRules:
-    """A site as decisions read it. `hosts` are the site's hosts; `own` are these and the config's
-    `first_party`. `asks` is set where any tag of the site needs a choice.
+    """A site as decisions read it. `upstream` is the first of its servers, which are all alike.
+    `hosts` are the site's hosts; `own` are these and the config's `first_party`. `asks` is set
+    where any tag of the site needs a choice.
     """
 
     name: str

@@ -187,7 +187,7 @@ def test_without_the_proxy_every_channel_reaches_its_host(
     chromium: BrowserContext, site: Proxied, hosts: ClosedHosts
 ) -> None:
     page = chromium.new_page()
-    page.goto(f"{site.config.sites[0].upstream}/".replace("127.0.0.1", "localhost"))
+    page.goto(f"{site.config.sites[0].upstream[0]}/".replace("127.0.0.1", "localhost"))
     before = hosts.counts()
     try_windows(page, [("top", "")], hosts.targets(APPROVED, (c for c in CHANNELS if c != POPUP)))
     assert wait_for(hosts, before, page, set(ACTIVE) - {POPUP}) == set()

@@ -14,11 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from cachetools import LRUCache
-from yarl import URL
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.config.build_rules import build_rules
-from consent_rules.config.load import Config
+from consent_rules.config.load import Config, Site
 from consent_rules.config.theme import Theme, theme_of
 from consent_rules.matching.libraries import Libraries
 from consent_rules.rules import Rules, SiteRules
@@ -54,8 +53,10 @@ from proxy.receipts.place import check_place, store_place
 from proxy.receipts.recorder import Recorder
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
+from proxy.upstream.server import Server, server_at
 from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
+from proxy.upstream.tls import upstream_tls
 
 _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
@@ -71,7 +72,7 @@ class SiteRuntime:
     """What every request to one site needs, made once."""
 
     rules: SiteRules
-    upstream: URL
+    upstream: Server
     boundary: Boundary
     enforcement: SiteEnforcement
 
@@ -142,7 +143,8 @@ def build_runtime(
     `keys` returns the signing keys; it is called once all else is valid, as it may create the first
     one. `before` is the previous runtime: its cache is reused while the sites are the same.
     `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError,
-    RegionFileError, LibraryFileError or ReceiptStoreError; then nothing has changed.
+    RegionFileError, LibraryFileError, ReceiptStoreError or UpstreamTlsError; then nothing has
+    changed.
     """
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
@@ -153,8 +155,10 @@ def build_runtime(
         config.libraries, folder / config.proxy.libraries, config.proxy.prefix
     )
     sites = {
-        site.name: _site_runtime(site, config, rules, cookies, libraries.listed)
-        for site in rules.sites
+        site.name: _site_runtime(
+            site, config, rules, cookies, libraries.listed, _server(table, folder)
+        )
+        for site, table in zip(rules.sites, config.sites, strict=True)
     }
     theme = theme_of(vars(config.theme))
     recorder = _recorder(config, folder, before)
@@ -224,10 +228,20 @@ def _upstream_limits(config: Config) -> UpstreamLimits:
     )
 
 
+def _server(site: Site, folder: Path) -> Server:
+    tls = upstream_tls(site.upstream_tls, folder)
+    return server_at(site.upstream[0], tls, site.upstream_tls.server_name or "")
+
+
 def _site_runtime(
-    site: SiteRules, config: Config, rules: Rules, cookies: CookieIndex, libraries: Libraries
+    site: SiteRules,
+    config: Config,
+    rules: Rules,
+    cookies: CookieIndex,
+    libraries: Libraries,
+    upstream: Server,
 ) -> SiteRuntime:
-    prefix, upstream = config.proxy.prefix, URL(site.upstream)
+    prefix = config.proxy.prefix
     boundary = site_boundary(site, config, rules, libraries)
     regions = config.policy.region_from
     return SiteRuntime(

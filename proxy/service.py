@@ -41,6 +41,7 @@ from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.resolver import Resolver, refresh_periodically, upstream_names
 
 _log = logging.getLogger("consent_proxy.service")
 
@@ -168,9 +169,11 @@ async def _serve_worker(
     )
     output.on_drop = lambda lines: metrics.count("log_lines_dropped", by=lines)
     access = _access_log(current, output) if proxy.access_log else None
+    resolver = Resolver()
+    at_work.append(asyncio.create_task(_resolve_periodically(resolver, current)))
     async with (
-        UpstreamPool(limits=lambda: current.runtime.upstream_limits) as requests,
-        UpstreamPool(limits=lambda: current.runtime.tunnel_limits) as tunnels,
+        UpstreamPool(limits=lambda: current.runtime.upstream_limits, resolver=resolver) as requests,
+        UpstreamPool(limits=lambda: current.runtime.tunnel_limits, resolver=resolver) as tunnels,
     ):
         watch_pools(metrics, requests, tunnels)
         await serve(
@@ -219,6 +222,15 @@ async def _erase_old_receipts(current: LiveRuntime) -> None:
         return current.runtime.receipts, current.runtime.config.receipts.keep_days
 
     await erase_old_periodically(in_force, time.time)
+
+
+async def _resolve_periodically(resolver: Resolver, current: LiveRuntime) -> None:
+    """Look up the names of upstreams, also before the first request, until cancelled."""
+    await refresh_periodically(
+        resolver,
+        lambda: upstream_names(site.upstream for site in current.runtime.sites.values()),
+        lambda: current.runtime.config.proxy.upstream_resolve_interval,
+    )
 
 
 async def _keep_discoveries(current: LiveRuntime) -> None:

@@ -69,7 +69,7 @@ def _site_rules(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) 
     patient = [page for page in site.pages if Audience(page.audience) is Audience.PATIENT]
     return SiteRules(
         name=site.name,
-        upstream=str(site.upstream),
+        upstream=site.upstream[0],
         preserve_host=site.preserve_host,
         webrtc=site.webrtc,
         permissions=frozenset(map(str, site.permissions)),

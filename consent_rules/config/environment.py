@@ -43,8 +43,9 @@ class Substitutions:
             return None
         if problem.path not in self._paths:
             return problem
-        key = str(problem.path[-1])
-        model = model_at(problem.path[:-1])
+        path = problem.path[:-1] if isinstance(problem.path[-1], int) else problem.path
+        key = str(path[-1])
+        model = model_at(path[:-1])
         field = field_of(model, key) if model else None
         help_text = " ".join((field.description or "").split()) if field else ""
         return replace(
@@ -118,7 +119,8 @@ def with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> Su
 
         made = _VARIABLE.sub(substitute, table[key])
         if messages:
-            problems += [Problem(path, f"{path[-1]}: {message}") for message in messages]
+            named = next(part for part in reversed(path) if isinstance(part, str))
+            problems += [Problem(path, f"{named}: {message}") for message in messages]
             incomplete.add(path)
         elif made != table[key]:
             table[key] = made
@@ -140,6 +142,8 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
 
 
 def _is_open(path: Path) -> bool:
+    if isinstance(path[-1], int):
+        path = path[:-1]
     model = model_at(path[:-1])
     field = field_of(model, str(path[-1])) if model else None
     return field is not None and FROM_ENVIRONMENT in field.metadata

@@ -308,6 +308,11 @@ def _cookie_domain(text: str) -> str:
     return domain
 
 
+def _listed(value: Any) -> Any:
+    """A value that may stand for a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def _signal(text: str) -> str:
     name = text.strip()
     if name not in SIGNALS:
@@ -329,6 +334,20 @@ PathGlob = Annotated[StrictStr, AfterValidator(normal_path_pattern)]
 PagePattern = Annotated[StrictStr, AfterValidator(normal_page_pattern)]
 VendorPath = Annotated[StrictStr, AfterValidator(normal_vendor_path)]
 Origin = Annotated[StrictStr, AfterValidator(normal_origin)]
+Origins = Annotated[
+    tuple[Origin, ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""One, or a list of them."""
 Address = Annotated[StrictStr, AfterValidator(normal_address)]
 Cidr = Annotated[
     Network,
@@ -422,6 +441,9 @@ class Proxy(Table):
     the response breaks off. Event streams and WebSockets may be silent."""
     upstream_total_timeout: SecondsOrNone = 0.0
     """Seconds for a whole response, event streams and WebSockets excepted. 0: no limit."""
+    upstream_resolve_interval: Annotated[float, Field(ge=1, le=3600, strict=True)] = 10.0
+    """Seconds after which the addresses of an upstream's host name are looked up again, apart from
+    any request. While that fails, the last good ones are used."""
     upstream_connections: Annotated[StrictInt, Field(ge=1, le=65_535)] = 256
     """Connections of each worker to one upstream at a time."""
     upstream_streams: Annotated[StrictInt, Field(ge=1, le=65_535)] = 1024
@@ -578,15 +600,31 @@ class PageRule(Table):
     """"patient" or "marketing"."""
 
 
+class UpstreamTls(Table):
+    """How TLS to the site's upstreams is set up. Files are relative to the config's folder."""
+
+    ca: Text | None = None
+    """File (PEM) with the certificates of the authorities that are trusted, in place of the
+    system's."""
+    certificate: Text | None = None
+    """File (PEM) with the certificate that the proxy shows to the upstream, and its chain."""
+    key: Text | None = None
+    """File (PEM) with the key of `certificate`; not needed where that file holds both."""
+    server_name: Host | None = None
+    """Name that is sent (SNI) and that the upstream's certificate must be for, in place of the
+    host of `upstream`."""
+
+
 class Site(Table):
-    """Hosts with one upstream."""
+    """Hosts with one upstream, or several servers of it."""
 
     name: Annotated[SiteName, Field(examples=["www"])]
     """Short name that tags refer to."""
     hosts: Annotated[tuple[Host, ...], Field(min_length=1, examples=[["www.example.com"]])]
     """Host names of the site, without port. "*.example.com" is that host and all below it."""
-    upstream: Annotated[Origin, FROM_ENVIRONMENT, Field(examples=["http://127.0.0.1:9000"])]
-    """The server behind: scheme, host and port."""
+    upstream: Annotated[Origins, FROM_ENVIRONMENT, Field(examples=["http://127.0.0.1:9000"])]
+    """The server behind: scheme, host and port, or "unix:/path" for a Unix socket; or a list of
+    servers that are all alike."""
     first_party: tuple[HostWithPort, ...] = ()
     """Own hosts besides `hosts`, such as a CDN: never third parties."""
     audience: Annotated[Audience, Field(examples=["marketing"])]
@@ -606,6 +644,8 @@ class Site(Table):
     "microphone". Off unless named; never for third parties."""
     patient_permissions: tuple[Sensor, ...] = ()
     """The same for its patient pages, which `permissions` does not open."""
+    upstream_tls: UpstreamTls = UpstreamTls()
+    """How TLS to the upstream is set up."""
     pages: Annotated[tuple[PageRule, ...], Field(validation_alias="page")] = ()
     """Pages with an audience of their own, one [[site.page]] each."""
 

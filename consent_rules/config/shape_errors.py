@@ -27,8 +27,8 @@ from consent_rules.wording import join_or, quoted
 
 def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
     """Every schema problem of `data` (the file's values), in sentences."""
-    errors = [
-        one
+    errors: list[dict[str, Any]] = [
+        {**one, "loc": _in_file(one["loc"], data)}
         for one in error.errors(include_url=False)
         # A list is also "too short" when its items are wrong, which is reported for each already.
         if not (one["type"] == "too_short" and one["input"])
@@ -43,6 +43,20 @@ def schema_problems(error: ValidationError, data: Mapping[str, Any]) -> list[Pro
         for one in errors
         if not (one["type"] == "missing" and one["loc"] in misspelt)
     ]
+
+
+def _in_file(path: Path, data: Mapping[str, Any]) -> Path:
+    """The path of a value in the file, where one value may stand for a list of one."""
+    holder: Any = data
+    for part in path[:-1]:
+        holder = _item(holder, part)
+    return path[:-1] if isinstance(path[-1], int) and not isinstance(holder, list) else path
+
+
+def _item(holder: Any, part: str | int) -> Any:
+    if isinstance(holder, dict):
+        return holder.get(part)
+    return holder[part] if isinstance(holder, list) and isinstance(part, int) else None
 
 
 def _intended_key(path: Path) -> str | None:

@@ -188,14 +188,11 @@ def normal_vendor_path(text: str) -> str:
 
 
 def normal_origin(text: str) -> str:
-    """`http(s)://host[:port]`, without a final slash."""
+    """`http(s)://host[:port]`, without a final slash, or `unix:/path`."""
     text = text.strip()
     if not re.match(r"https?://", text, re.IGNORECASE):
-        if text.startswith(("unix:", "/")):
-            raise ValueError(
-                f"{quoted(text)} is a Unix socket, and upstreams are reached over TCP; let the "
-                'server listen on a port of this machine, and write "http://127.0.0.1:9000"'
-            )
+        if text.startswith(("unix:", "/", "http+unix:")):
+            return _socket(text)
         if _URL.match(text):
             raise ValueError(f"{quoted(text)}: an upstream speaks http:// or https://")
         meant = _valid(f"http://{'127.0.0.1:' if text.isdigit() else ''}{text}", normal_origin)
@@ -223,6 +220,27 @@ def normal_origin(text: str) -> str:
     if url.port == "0":
         raise ValueError(f"{quoted(text)}: nothing answers on port 0")
     return origin
+
+
+def _socket(text: str) -> str:
+    """`unix:/path` of a socket to connect to. nginx writes `http://unix:/path:`, Caddy
+    `unix//path`.
+    """
+    path = text.removeprefix("http+").removeprefix("unix:").removeprefix("//")
+    socket = f"unix:{path}"
+    if (
+        CONTROL_CHARACTER.search(text)
+        or len(socket) > _MAX_SOCKET_LENGTH
+        or not path.startswith("/")
+        or path.endswith("/")
+    ):
+        raise ValueError(
+            f"{quoted(text)} names no socket; write a whole path of at most "
+            f'{_MAX_SOCKET_LENGTH - 5} characters, as in "unix:/run/app.sock"'
+        )
+    if socket != text:
+        raise ValueError(f"{quoted(text)}: a Unix socket is written {quoted(socket)}")
+    return socket
 
 
 def normal_include(text: str) -> str:

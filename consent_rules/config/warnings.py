@@ -163,12 +163,13 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]
                 f"mode: {quoted(site.name)} has patient pages. They are enforced all the same, but "
                 "on every other page trackers run unasked, also for patients on their way there",
             )
-        if site.upstream.startswith("http://") and not is_loopback(_host_of(site.upstream)):
-            yield _warning(
-                (*here, "upstream"),
-                f"upstream: {quoted(site.upstream)} is reached without encryption; whoever is on "
-                'the way can read and change pages. Use "https://" or a private network',
-            )
+        for index, upstream in enumerate(site.upstream):
+            if upstream.startswith("http://") and not is_loopback(_host_of(upstream)):
+                yield _warning(
+                    (*here, "upstream", index),
+                    f"upstream: {quoted(upstream)} is reached without encryption; whoever is on "
+                    'the way can read and change pages. Use "https://" or a private network',
+                )
         yield from _sensors(here, site)
         yield from _page_rules(here, site)
         for index, rule in enumerate(site.pages):

@@ -353,8 +353,9 @@ def _site(name: str, old: Site, new: Site) -> Iterator[Change]:
         message = f"{host} is no longer a host of {name}"
         yield Change("site", "same", message, site=name, before=host)
     if old.upstream != new.upstream:
-        message = f"{name} is fetched from {new.upstream} (until now: {old.upstream})"
-        yield Change("site", "same", message, site=name, before=old.upstream, after=new.upstream)
+        before, after = ", ".join(old.upstream), ", ".join(new.upstream)
+        message = f"{name} is fetched from {after} (until now: {before})"
+        yield Change("site", "same", message, site=name, before=before, after=after)
 
 
 def _audience(name: str, old: Site, new: Site) -> Iterator[Change]:

@@ -12,7 +12,6 @@ from types import TracebackType
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
-from yarl import URL
 
 from proxy.cache import cache_status
 from proxy.cache.coalescing import Flight, Flights
@@ -57,6 +56,7 @@ from proxy.upstream.errors import UpstreamError, failure_kind
 from proxy.upstream.exchange import UpstreamResponse
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import send_request
+from proxy.upstream.server import Server
 from proxy.upstream.timeouts import Timeouts
 
 CACHE_STATUS = "Cache-Status"
@@ -104,7 +104,7 @@ class Lookup:
     make_headers: Callable[[], CIMultiDict[str]]
     key: Key
     pool: UpstreamPool
-    upstream: URL
+    upstream: Server
     timeouts: Timeouts
     may_share: bool
     unknown: tuple[str, ...]
@@ -610,7 +610,7 @@ def _collected(
             entry.body = chunk
             return Stored(entry, why, entry.status, _put(lookup, entry), live.headers)
     except (aiohttp.ClientError, OSError) as error:
-        what = f"{live.upstream_origin} broke the connection ({failure_kind(error)})"
+        what = f"{live.upstream_name} broke the connection ({failure_kind(error)})"
         raise UpstreamError(502, what) from error
     values = _visitor_values(lookup, entry)
     coding = entry.headers.get("Content-Encoding", "identity").lower()

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 from multidict import CIMultiDict
-from yarl import URL
 
 from proxy.cache.shared_body import SharedBodyReader
 from proxy.cache.store import CompiledPage, Entry
@@ -53,7 +51,7 @@ class OriginResponse(Protocol):
     @property
     def body(self) -> BodySource: ...
     @property
-    def upstream_origin(self) -> URL:
+    def upstream_name(self) -> str:
         """Scheme, host and port of the upstream, for messages."""
 
     @property
@@ -95,8 +93,8 @@ class LiveResponse:
         return self.upstream.reason
 
     @property
-    def upstream_origin(self) -> URL:
-        return self.upstream.origin
+    def upstream_name(self) -> str:
+        return self.upstream.server.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,8 +114,8 @@ class SharedResponse:
         return self.live.reason
 
     @property
-    def upstream_origin(self) -> URL:
-        return self.live.upstream_origin
+    def upstream_name(self) -> str:
+        return self.live.upstream_name
 
     @property
     def stored(self) -> None:
@@ -152,14 +150,9 @@ class StoredResponse:
         return StoredBody(self.stored.body)
 
     @property
-    def upstream_origin(self) -> URL:
-        return _origin(self.stored.key.upstream)
+    def upstream_name(self) -> str:
+        return self.stored.key.upstream.partition(" ")[0]
 
     @property
     def page(self) -> None:
         return None
-
-
-@lru_cache(maxsize=64)
-def _origin(upstream: str) -> URL:
-    return URL(upstream.partition(" ")[0]).origin()

@@ -183,7 +183,10 @@ def page_body(request: PreviewRequest, html: Path | None) -> tuple[bytes, str, l
         except OSError as error:
             stop(f"{html}: cannot be read: {error.strerror}", USAGE)
         return data, "text/html", []
-    there = request.site.upstream.rstrip("/") + request.target
+    upstream = request.site.upstream
+    if upstream.startswith("unix:"):
+        stop(f"{upstream} is a Unix socket; give the page with --html FILE", PROBLEMS)
+    there = upstream.rstrip("/") + request.target
     try:
         data, headers = _fetched(there, host=urlsplit(request.url).netloc)
     except (OSError, ValueError, http.client.HTTPException) as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from consent_rules.config.load import (
@@ -27,6 +28,7 @@ from proxy.geoip import RegionFile, RegionFileError
 from proxy.libraries import LibraryFileError, file_name, libraries_in, read_library
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.place import check_place, store_place
+from proxy.upstream.tls import UpstreamTlsError, exposed_keys, tls_files, upstream_tls
 
 
 def folder_of(path: Path) -> Path:
@@ -78,11 +80,12 @@ class ConfigFile:
             *_region_file(loaded, folder),
             *self._keys(loaded, folder),
             *_receipts(loaded, folder),
+            *_upstream_tls(loaded, folder),
             *(_libraries(loaded, folder) if self._needs_libraries else ()),
         ]
         if problems:
             raise ConfigError(problems, str(self.path))
-        return loaded, text
+        return _with_warnings(loaded, _exposed_keys(loaded, folder)), text
 
     def _keys(self, loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
         source = key_source(loaded.config.preferences, folder)
@@ -159,8 +162,33 @@ def _receipts(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
     return []
 
 
+def _upstream_tls(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem]:
+    for number, site in enumerate(loaded.config.sites):
+        try:
+            upstream_tls(site.upstream_tls, folder)
+        except UpstreamTlsError as error:
+            yield _located(loaded, ("site", number, "upstream_tls", error.key), error)
+
+
+def _exposed_keys(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem]:
+    for number, site in enumerate(loaded.config.sites):
+        for key, message in exposed_keys(site.upstream_tls, folder):
+            problem = _located(loaded, ("site", number, "upstream_tls", key), message)
+            yield replace(problem, severity="warning")
+
+
+def _with_warnings(loaded: LoadedConfig, found: Iterable[LocatedProblem]) -> LoadedConfig:
+    places = loaded.places
+    every = sorted(
+        (*loaded.problems, *found), key=lambda one: (places.order(one.file), one.line, one.column)
+    )
+    return replace(loaded, problems=tuple(every))
+
+
 def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
-    """The files that a config refers to: signing keys, libraries and the region database."""
+    """The files that a config refers to: signing keys, libraries, the region database, and those of
+    TLS to upstreams.
+    """
     source = key_source(config.preferences, folder)
     found: list[Path] = []
     if source.is_folder:
@@ -169,6 +197,8 @@ def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
     found += (libraries / file_name(one.integrity) for one in config.libraries)
     if config.policy.region_from.database is not None:
         found.append(folder / config.policy.region_from.database)
+    for site in config.sites:
+        found += tls_files(site.upstream_tls, folder)
     return {path: stamp_of(path) for path in found}
 
 

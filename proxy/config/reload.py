@@ -26,6 +26,7 @@ from proxy.libraries import LibraryFileError
 from proxy.observability.metrics import Metrics
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.runtime import Runtime, build_runtime
+from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
 
@@ -34,6 +35,7 @@ NOT_STARTED = (
     RegionFileError,
     LibraryFileError,
     ReceiptStoreError,
+    UpstreamTlsError,
     OSError,
     ValueError,
 )

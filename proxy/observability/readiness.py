@@ -6,16 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from yarl import URL
-
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.recorder import Recorder
+from proxy.upstream.server import Server
 
 _SECONDS = 2.0
 
 
 async def unready(
-    upstreams: Iterable[URL], recorder: Recorder | None, *, stopping: bool
+    upstreams: Iterable[Server], recorder: Recorder | None, *, stopping: bool
 ) -> list[str]:
     """What keeps this worker from serving, a line each; none where it can.
 
@@ -30,17 +29,20 @@ async def unready(
             await recorder.call(lambda store: store.checkpoint())
         except ReceiptStoreError as error:
             found.append(f"receipts cannot be written: {error}")
-    origins = sorted(set(upstreams), key=str)
-    reachable = await asyncio.gather(*map(_takes_connections, origins))
-    if origins and not any(reachable):
-        found.append(f"no upstream takes connections: {', '.join(map(str, origins))}")
+    servers = {server.name: server for server in upstreams}
+    reachable = await asyncio.gather(*map(_takes_connections, servers.values()))
+    if servers and not any(reachable):
+        found.append(f"no upstream takes connections: {', '.join(sorted(servers))}")
     return found
 
 
-async def _takes_connections(origin: URL) -> bool:
+async def _takes_connections(server: Server) -> bool:
     try:
         async with asyncio.timeout(_SECONDS):
-            _, writer = await asyncio.open_connection(origin.host, origin.port)
+            if server.socket:
+                _, writer = await asyncio.open_unix_connection(server.socket)
+            else:
+                _, writer = await asyncio.open_connection(server.url.host, server.url.port)
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -61,10 +61,10 @@ async def stream(
     except DownstreamDisconnectedError as exc:
         _give_up(request, response, sent, f"the visitor {exc}", logging.DEBUG)
     except TimeoutError:
-        what = f"{origin.upstream_origin} fell silent for {timeouts.idle:g} s"
+        what = f"{origin.upstream_name} fell silent for {timeouts.idle:g} s"
         _give_up(request, response, sent, what, logging.WARNING)
     except (aiohttp.ClientError, OSError) as exc:
-        what = f"{origin.upstream_origin} broke the connection ({failure_kind(exc)})"
+        what = f"{origin.upstream_name} broke the connection ({failure_kind(exc)})"
         _give_up(request, response, sent, what, logging.WARNING)
     return response
 

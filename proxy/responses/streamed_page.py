@@ -297,7 +297,7 @@ async def streamed_page(
         return page_reply(request, context, origin, page, runtime)
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError among them
         late = isinstance(error, TimeoutError)
-        what = f"{origin.upstream_origin} broke the connection ({failure_kind(error)})"
+        what = f"{origin.upstream_name} broke the connection ({failure_kind(error)})"
         raise UpstreamError(504 if late else 502, what) from error
     if reader.at_end and len(first.page.body) <= limit:
         body = b"".join(raw)

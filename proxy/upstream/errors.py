@@ -8,10 +8,10 @@ import re
 import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from yarl import URL
 
 from proxy.http.targets import requested_host
 from proxy.upstream.exchange import MalformedResponseError, UnansweredError
+from proxy.upstream.server import Server
 from proxy.upstream.slots import BusyError
 from proxy.upstream.timeouts import Timeouts
 
@@ -47,71 +47,74 @@ _PARSER_WORDS = re.compile(
 
 
 def explain_error(
-    exc: Exception, request: web.BaseRequest, origin: URL, timeouts: Timeouts, *, stalled: bool
+    exc: Exception, request: web.BaseRequest, server: Server, timeouts: Timeouts, *, stalled: bool
 ) -> UpstreamError:
     """What failed, where, and what to check, for the operator's log."""
     if stalled:
         return UpstreamError(
-            504, f"{origin} read none of the request's body for {timeouts.write:g} s"
+            504, f"{server} read none of the request's body for {timeouts.write:g} s"
         )
     match exc:
         case BusyError():
             return UpstreamError(
                 503,
-                f"all connections to {origin} were in use for {timeouts.queue:g} s, or its queue "
+                f"all connections to {server} were in use for {timeouts.queue:g} s, or its queue "
                 f"is full ({exc}): look at its own log for slow requests, or raise "
                 "upstream_connections of [proxy]",
             )
         case aiohttp.ConnectionTimeoutError():
             return UpstreamError(
                 504,
-                f"no connection to {origin} within {timeouts.connect:g} s: check that it is up and "
+                f"no connection to {server} within {timeouts.connect:g} s: check that it is up and "
                 "not overloaded",
             )
         case aiohttp.ServerTimeoutError():
             return UpstreamError(
                 504,
-                f"{origin} sent no response head within {timeouts.first_byte:g} s: "
+                f"{server} sent no response head within {timeouts.first_byte:g} s: "
                 "look at its own log for a slow request",
             )
         case aiohttp.ClientConnectorCertificateError():
             return UpstreamError(
                 502,
-                f"{origin} has a certificate that is not valid for its name "
-                f"({exc.certificate_error}): fix it, or name the upstream as it is certified",
+                f"{server} has a certificate that is not valid for its name "
+                f"({exc.certificate_error}): fix it, or name the upstream as it is certified; "
+                "server_name and ca of [site.upstream_tls] are for another name and an authority "
+                "of your own",
             )
         case aiohttp.ClientConnectorSSLError():
             return UpstreamError(
-                502, f"{origin} failed the TLS handshake: {exc.os_error}{_tls_advice(exc.os_error)}"
+                502, f"{server} failed the TLS handshake: {exc.os_error}{_tls_advice(exc.os_error)}"
             )
         case aiohttp.ClientConnectorDNSError():
-            return UpstreamError(502, f"the name of {origin} cannot be resolved: {exc.os_error}")
+            return UpstreamError(502, f"the name of {server} cannot be resolved: {exc.os_error}")
         case aiohttp.ClientConnectorError() if exc.os_error.errno == errno.EADDRNOTAVAIL:
             return UpstreamError(
                 502,
-                f"no local port is free for a connection to {origin}: too many were opened in the "
+                f"no local port is free for a connection to {server}: too many were opened in the "
                 "last minute; let it keep connections alive, or widen "
                 "net.ipv4.ip_local_port_range",
             )
-        case aiohttp.ClientConnectorError() if origin.scheme == "https" and isinstance(
+        case aiohttp.ClientConnectorError() if server.url.scheme == "https" and isinstance(
             exc.os_error, ConnectionResetError
         ):
             return UpstreamError(
                 502,
-                f"{origin} closed the connection in the TLS handshake: perhaps it offers only "
-                "versions before TLS 1.2 (enable TLS 1.2 or 1.3 there), or asks for a certificate",
+                f"{server} closed the connection in the TLS handshake: perhaps it offers only "
+                "versions before TLS 1.2 (enable TLS 1.2 or 1.3 there), or asks for a certificate "
+                "(certificate of [site.upstream_tls])",
             )
         case aiohttp.ClientConnectorError():
             return UpstreamError(
-                502, f"cannot connect to {origin} ({exc.os_error}): check that it is running"
+                502, f"cannot connect to {server} ({exc.os_error}): check that it is running"
             )
         case MalformedResponseError():
-            return UpstreamError(502, f"{origin} sent a malformed response ({failure_kind(exc)})")
+            return UpstreamError(502, f"{server} sent a malformed response ({failure_kind(exc)})")
         case UnansweredError():
             return UpstreamError(
                 502,
-                f"{origin} closed the connection before its response ({failure_kind(exc)}): "
-                "see its own log",
+                f"{server} closed the connection before its response ({failure_kind(exc)}): "
+                f"see its own log{_ASKS_CERTIFICATE if server.url.scheme == 'https' else ''}",
             )
         case ValueError():
             return UpstreamError(
@@ -119,7 +122,12 @@ def explain_error(
                 f"the request for host {requested_host(request)!r} cannot be forwarded: its target "
                 "or a header field has characters that HTTP does not allow",
             )
-    return UpstreamError(502, f"the request to {origin} failed ({failure_kind(exc)})")
+    return UpstreamError(502, f"the request to {server} failed ({failure_kind(exc)})")
+
+
+_ASKS_CERTIFICATE = (
+    "; perhaps it asks for a certificate, which certificate of [site.upstream_tls] is for"
+)
 
 
 def _tls_advice(error: OSError) -> str:

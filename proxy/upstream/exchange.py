@@ -17,13 +17,13 @@ from aiohttp.http import HttpVersion, RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
 
 from proxy.http.adapters.writer import ExactWriter, head_of
 from proxy.http.request_fields import authenticates_connection
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.interim import OnInterim
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.server import Server
 from proxy.upstream.slots import Slot, Slots
 from proxy.upstream.timeouts import Timeouts
 
@@ -51,7 +51,7 @@ class UpstreamRequest:
     """
 
     method: str
-    origin: URL
+    server: Server
     target: str
     headers: CIMultiDict[str]
     body: AsyncIterator[bytes] | None = None
@@ -68,8 +68,8 @@ class UpstreamResponse:
     """
 
     __slots__ = (
-        "_slot", "_slots", "_upload", "connection", "content", "headers", "method", "origin",
-        "reason", "status", "version",
+        "_slot", "_slots", "_upload", "connection", "content", "headers", "method", "reason",
+        "server", "status", "version",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +86,7 @@ class UpstreamResponse:
         self._slot: Slot | None = slot
         slot.may_move = True
         self.method = request.method
-        self.origin = request.origin
+        self.server = request.server
         self.version: HttpVersion = message.version
         self.status: int = message.code
         self.reason: str = message.reason
@@ -146,7 +146,7 @@ async def exchange(
     Raises `aiohttp.ClientError` (`BusyError` among them), OSError; ValueError for what cannot be
     written as a head.
     """
-    slot = await pool.slots.acquire(request.origin, timeouts.queue, is_long=request.held_back)
+    slot = await pool.slots.acquire(request.server.name, timeouts.queue, is_long=request.held_back)
     slot.may_move = request.held_back
     try:
         return await _send_until_seen(pool, request, timeouts, slot)
@@ -161,7 +161,7 @@ async def _send_until_seen(
     refused = stale = 0
     while True:
         try:
-            connection = await pool.connect(request.origin, timeouts)
+            connection = await pool.connect(request.server, timeouts)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
             raise
         except aiohttp.ClientConnectorError:
@@ -198,7 +198,7 @@ async def _exchange(
     upload: asyncio.Task[None] | None = None
     try:
         protocol = _protocol(request, connection)
-        pool.expect_response(protocol, request.origin, request.method, timeouts)
+        pool.expect_response(protocol, request.server, request.method, timeouts)
         upload = await _send(request, protocol)
         message, content = await _response_head(request, protocol)
         return UpstreamResponse(request, message, content, connection, upload, pool.slots, slot)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Callable
 from functools import lru_cache, partial
 from types import TracebackType
 
 import aiohttp
-from aiohttp import ClientRequest, TCPConnector, hdrs
+from aiohttp import ClientRequest, TCPConnector, UnixConnector, hdrs
 from aiohttp import http_parser as _parsers
 from aiohttp.connector import Connection
-from yarl import URL
 
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.request_buffer import DiskBudget
+from proxy.upstream.resolver import Resolver
+from proxy.upstream.server import Server
 from proxy.upstream.slots import DEFAULT_LIMITS, Slots, UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
+from proxy.upstream.tls import default_tls
 
 READ_BUFFER = 64 * 1024
 _MAX_UPSTREAMS = 4096
+_KEEP_SECONDS = 4.0
+"""How long an idle connection is kept. Node and uvicorn close one after 5 s: ours must be the
+shorter time, or requests are sent on connections that are being closed.
+"""
 _EXCESS_SECONDS = 3600.0
 """How long it is remembered of an upstream that it sends bytes after its responses."""
 
@@ -46,54 +51,71 @@ class UpstreamPool:
         max_field: int = 64 * 1024,
         max_fields: int = 400,
         verify_tls: bool = True,
+        resolver: Resolver | None = None,
     ) -> None:
         _require_c_parser()
         self.connector = TCPConnector(
             limit=0,
             limit_per_host=0,  # that is for `slots`
-            # Node and uvicorn close an idle connection after 5 s. Ours must be the shorter time, or
-            # requests are sent on connections that are being closed.
-            keepalive_timeout=4.0,
-            ttl_dns_cache=30,
-            ssl=_tls_context() if verify_tls else False,
+            keepalive_timeout=_KEEP_SECONDS,
+            use_dns_cache=False,
+            resolver=resolver or Resolver(),
+            ssl=default_tls() if verify_tls else False,
             socket_factory=_upstream_socket,
         )
+        self._sockets: dict[str, UnixConnector] = {}
         self.limits = limits
         self.slots = Slots(limits)
         self.disk = DiskBudget()
         loop = self._loop = asyncio.get_running_loop()
-        self.connector._factory = partial(UpstreamConnection, loop)  # type: ignore[assignment]
+        self._make_connection = partial(UpstreamConnection, loop)
+        self.connector._factory = self._make_connection  # type: ignore[assignment]
         self._parser_limits = {
             "max_line_size": max_line,
             "max_field_size": max_field,
             "max_headers": max_fields,
         }
-        self._excess: dict[URL, float] = {}
+        self._excess: dict[str, float] = {}
 
         @lru_cache(maxsize=_MAX_UPSTREAMS)
-        def as_aiohttp_asks(origin: URL) -> ClientRequest:
-            return ClientRequest(hdrs.METH_GET, origin, loop=loop)
+        def as_aiohttp_asks(server: Server) -> ClientRequest:
+            return ClientRequest(
+                hdrs.METH_GET,
+                server.url,
+                loop=loop,
+                ssl=True if server.tls is None else server.tls,
+                server_hostname=server.tls_name or None,
+            )
 
         self._as_aiohttp_asks = as_aiohttp_asks
 
-    async def connect(self, origin: URL, timeouts: Timeouts) -> Connection:
-        """A connection to an upstream, given by scheme, host and port. Raises
-        `aiohttp.ClientConnectorError` and `aiohttp.ConnectionTimeoutError`.
+    async def connect(self, server: Server, timeouts: Timeouts) -> Connection:
+        """A connection to a server. Raises `aiohttp.ClientConnectorError` and
+        `aiohttp.ConnectionTimeoutError`.
         """
         # All that the connector reads of the request is where it goes.
-        where = self._as_aiohttp_asks(origin)
+        where = self._as_aiohttp_asks(server)
+        connector = self._on_socket(server.socket) if server.socket else self.connector
         try:
-            return await self.connector.connect(where, [], _connect_timeout(timeouts))
+            return await connector.connect(where, [], _connect_timeout(timeouts))
         except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError(f"no connection to {origin}") from error
+            raise aiohttp.ConnectionTimeoutError(f"no connection to {server}") from error
+
+    def _on_socket(self, path: str) -> UnixConnector:
+        found = self._sockets.get(path)
+        if found is None:
+            found = UnixConnector(path, keepalive_timeout=_KEEP_SECONDS, limit=0)
+            found._factory = self._make_connection  # type: ignore[assignment]
+            self._sockets[path] = found
+        return found
 
     def expect_response(
-        self, connection: UpstreamConnection, origin: URL, method: str, timeouts: Timeouts
+        self, connection: UpstreamConnection, server: Server, method: str, timeouts: Timeouts
     ) -> None:
         """Make a connection read the next response, to a request of this method."""
-        if self._excess and not self._may_keep(origin):
+        if self._excess and not self._may_keep(server.name):
             connection.force_close()
-        connection.on_excess = partial(self._note_excess, origin)
+        connection.on_excess = partial(self._note_excess, server.name)
         connection.expect_response(
             has_body=method != hdrs.METH_HEAD,
             first_byte=timeouts.first_byte,
@@ -101,24 +123,25 @@ class UpstreamPool:
             limits=self._parser_limits,
         )
 
-    def _may_keep(self, origin: URL) -> bool:
-        """Whether a connection to an upstream may serve another request after the present one."""
-        seen = self._excess.get(origin)
+    def _may_keep(self, name: str) -> bool:
+        """Whether a connection to a server may serve another request after the present one."""
+        seen = self._excess.get(name)
         return seen is None or self._loop.time() - seen > _EXCESS_SECONDS
 
-    def _note_excess(self, origin: URL) -> None:
-        if self._may_keep(origin):
+    def _note_excess(self, name: str) -> None:
+        if self._may_keep(name):
             _log.warning(
                 "%s sends bytes after its responses (a body in answer to HEAD, of a 204 or 304, or "
                 "more than Content-Length says): they are dropped, and for an hour each connection "
                 "to it is closed after its response; correct it there",
-                origin,
+                name,
             )
-        if len(self._excess) < _MAX_UPSTREAMS or origin in self._excess:
-            self._excess[origin] = self._loop.time()
+        if len(self._excess) < _MAX_UPSTREAMS or name in self._excess:
+            self._excess[name] = self._loop.time()
 
     async def close(self) -> None:
-        await self.connector.close()
+        for connector in (self.connector, *self._sockets.values()):
+            await connector.close()
 
     async def __aenter__(self) -> UpstreamPool:
         return self
@@ -130,16 +153,6 @@ class UpstreamPool:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
-
-
-def _tls_context() -> ssl.SSLContext:
-    """TLS to upstreams: verified, and 1.2 or later, which not every build of Python asks for
-    itself (Debian's leaves it to OpenSSL).
-    """
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 @lru_cache(maxsize=64)

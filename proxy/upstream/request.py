@@ -19,7 +19,6 @@ import aiohttp
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
-from yarl import URL
 
 from proxy.http.access_record import UPSTREAM_SECONDS
 from proxy.http.adapters.writer import has_control
@@ -31,6 +30,7 @@ from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
 from proxy.upstream.interim import ON_INTERIM
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request_buffer import DiskBudget, RequestBuffer
+from proxy.upstream.server import Server
 from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
@@ -174,19 +174,19 @@ async def answer_expectation(request: web.BaseRequest) -> None:
 def send_request(
     pool: UpstreamPool,
     request: web.BaseRequest,
-    origin: URL,
+    server: Server,
     headers: CIMultiDict[str],
     *,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     upgrade: bool = False,
 ) -> AbstractAsyncContextManager[UpstreamResponse]:
-    """Send `request` to `origin` (scheme, host and port) and yield the response, body unread.
+    """Send `request` to `server` and yield the response, body unread.
 
     Method, path and query are forwarded byte for byte; the body is gathered within a bound, then
     streamed. Raises `UpstreamError`: 502, 503 and 504 for the upstream's failures, 400, 408 and 413
     for the visitor's. Leaving the block early closes the connection to the upstream.
     """
-    return _Sent(pool, request, origin, headers, timeouts, upgrade)
+    return _Sent(pool, request, server, headers, timeouts, upgrade)
 
 
 @dataclass(slots=True)
@@ -195,7 +195,7 @@ class _Sent:
 
     pool: UpstreamPool
     request: web.BaseRequest
-    origin: URL
+    server: Server
     headers: CIMultiDict[str]
     timeouts: Timeouts
     upgrade: bool
@@ -232,7 +232,7 @@ class _Sent:
             raise UpstreamError(
                 503,
                 f"there are {self.pool.limits().streams} event streams and long responses of "
-                f"{self.origin}: raise upstream_streams of [proxy]",
+                f"{self.server}: raise upstream_streams of [proxy]",
             )
         if quiet:
             self.request[ON_DRAIN] = self._stop
@@ -277,10 +277,10 @@ class _Sent:
             response.content.set_exception(TotalTimeoutError())
 
     async def _respond(self) -> UpstreamResponse:
-        request, origin, timeouts = self.request, self.origin, self.timeouts
+        request, server, timeouts = self.request, self.server, self.timeouts
         sent = UpstreamRequest(
             request.method,
-            origin,
+            server,
             split_target(request.raw_path).path,
             _framed(self.headers, request),
             on_interim=request.get(ON_INTERIM),
@@ -289,7 +289,7 @@ class _Sent:
             try:
                 return await exchange(self.pool, sent, timeouts)
             except (aiohttp.ClientError, OSError, ValueError) as exc:
-                raise explain_error(exc, request, origin, timeouts, stalled=False) from exc
+                raise explain_error(exc, request, server, timeouts, stalled=False) from exc
         stall = asyncio.timeout(None)
         pool = self.pool
         body = self._body = DownstreamBody(request, timeouts, stall, pool.limits(), pool.disk)
@@ -301,22 +301,22 @@ class _Sent:
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             if body.failure is not None:
                 raise body.failure from exc
-            raise explain_error(exc, request, origin, timeouts, stalled=stall.expired()) from exc
+            raise explain_error(exc, request, server, timeouts, stalled=stall.expired()) from exc
 
     def _check(self, response: UpstreamResponse) -> None:
-        origin = self.origin
+        server = self.server
         if response.status == 101 and not self.upgrade:
-            raise UpstreamError(502, f"{origin} switched protocols (101) without a request for it")
+            raise UpstreamError(502, f"{server} switched protocols (101) without a request for it")
         codings = response.headers.getall(hdrs.TRANSFER_ENCODING, None)
         if codings and ", ".join(codings).strip().lower() != "chunked":
             # What we do not undo cannot be passed on: the field is removed (RFC 9112, 6.1).
             raise UpstreamError(
                 502,
-                f"{origin} sent its response in a transfer coding that was not asked for "
+                f"{server} sent its response in a transfer coding that was not asked for "
                 "(Transfer-Encoding other than chunked): use Content-Encoding there",
             )
         if has_control(response.headers.values()):
-            raise UpstreamError(502, f"{origin} sent a header with a control character in it")
+            raise UpstreamError(502, f"{server} sent a header with a control character in it")
 
     def _fail_body(self, closed: asyncio.Future[None]) -> None:
         """Fail the body when its connection ends before it does."""

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
-from yarl import URL
 
 LONG_SECONDS = 5.0
 """Age of an exchange that may move to the places for streams."""
@@ -76,15 +75,15 @@ class Slots:
     def __init__(self, limits: Callable[[], UpstreamLimits]) -> None:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._upstreams: dict[URL, _Upstream] = {}
+        self._upstreams: dict[str, _Upstream] = {}
 
-    async def acquire(self, origin: URL, queue_timeout: float, *, is_long: bool = False) -> Slot:
-        """A place, to be given back by `release`; among the streams where it will be held for long,
-        at a visitor's pace, and they have room. Raises BusyError.
+    async def acquire(self, server: str, queue_timeout: float, *, is_long: bool = False) -> Slot:
+        """A place at a server, by its name, to be given back by `release`; among the streams where
+        it will be held for long, at a visitor's pace, and they have room. Raises BusyError.
         """
-        upstream = self._upstreams.get(origin)
+        upstream = self._upstreams.get(server)
         if upstream is None:
-            upstream = self._upstreams[origin] = _Upstream()
+            upstream = self._upstreams[server] = _Upstream()
         if is_long:
             slot = Slot(upstream, self._loop.time())
             if self.move_to_streams(slot):

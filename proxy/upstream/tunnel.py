@@ -75,10 +75,10 @@ async def relay_tunnel(
     connection = upstream.connection
     if connection is None or connection.protocol is None or not connection.protocol.upgraded:
         raise UpstreamError(
-            502, f"{upstream.origin} sent 101 without Upgrade and Connection fields"
+            502, f"{upstream.server} sent 101 without Upgrade and Connection fields"
         )
     if _members(upstream.headers, hdrs.UPGRADE) != {_PROTOCOL}:
-        raise UpstreamError(502, f"{upstream.origin} switched to another protocol than requested")
+        raise UpstreamError(502, f"{upstream.server} switched to another protocol than requested")
     headers[hdrs.CONNECTION] = "Upgrade"
     headers[hdrs.UPGRADE] = _PROTOCOL
     response = ProxyResponse(status=101, reason=upstream.reason, headers=headers)

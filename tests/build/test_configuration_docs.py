@@ -28,6 +28,7 @@ from consent_rules.config.models import (
     Table,
     Tag,
     ThemeTable,
+    UpstreamTls,
     VendorTable,
 )
 
@@ -44,6 +45,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[signals]": Signals,
     "[[site]]": Site,
     "[[site.page]]": PageRule,
+    "[site.upstream_tls]": UpstreamTls,
     "[[tag]]": Tag,
     "[[tag.script]]": ScriptPin,
     "[[vendor]]": VendorTable,
@@ -51,7 +53,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[[library]]": LibraryTable,
 }
 
-_TABLES_WITHIN = {"script", "region", "region_from", "page", "cookie"}
+_TABLES_WITHIN = {"script", "region", "region_from", "page", "cookie", "upstream_tls"}
 
 
 def _rows(heading: str) -> dict[str, list[str]]:

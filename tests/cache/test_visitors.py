@@ -305,7 +305,7 @@ async def test_a_reload_keeps_what_is_kept_unless_the_sites_change(tmp_path: Pat
         now = datetime.datetime.now(datetime.UTC)
         same = build_runtime(site.config, tmp_path, lambda: site.running.keys, site.running)
         assert same.cache is site.running.cache
-        port = site.config.sites[0].upstream.rpartition(":")[2].rstrip("/")
+        port = site.config.sites[0].upstream[0].rpartition(":")[2].rstrip("/")
         text = config_text(int(port)).replace("/patients/*", "/people/*")
         other = build_runtime(
             load_config(text, "c.toml", today=now.date()).config,
@@ -321,7 +321,7 @@ async def test_a_page_is_compiled_anew_after_a_reload(tmp_path: Path) -> None:
     async with proxied(tmp_path, {"": reply(PAGE, FRESH)}) as site:
         await site.ask()
         now = datetime.datetime.now(datetime.UTC)
-        port = site.config.sites[0].upstream.rpartition(":")[2].rstrip("/")
+        port = site.config.sites[0].upstream[0].rpartition(":")[2].rstrip("/")
         vendor = (
             '[[vendor]]\nid="nn"\nname="N"\ncategory="analytics"\nhosts=["nobody-knows.example"]'
         )

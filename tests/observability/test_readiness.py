@@ -6,25 +6,25 @@ import asyncio
 import socket
 from pathlib import Path
 
-from yarl import URL
-
 from proxy.observability.readiness import unready
 from proxy.receipts.place import StorePlace
 from proxy.receipts.recorder import Recorder
+from proxy.upstream.server import Server, server_at
 from tests.support.forwarding import answers, ok, origin
 
 
-def refusing() -> URL:
+def refusing() -> Server:
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        return URL(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        return server_at(f"http://127.0.0.1:{closed.getsockname()[1]}")
 
 
 async def test_one_upstream_that_takes_connections_is_enough() -> None:
     down, other = refusing(), refusing()
     async with origin(answers(ok())) as upstream:
-        assert await unready([upstream.url], None, stopping=False) == []
-        assert await unready([down, upstream.url], None, stopping=False) == []
-        assert await unready([upstream.url], None, stopping=True) == ["it is stopping"]
+        up = server_at(str(upstream.url))
+        assert await unready([up], None, stopping=False) == []
+        assert await unready([down, up], None, stopping=False) == []
+        assert await unready([up], None, stopping=True) == ["it is stopping"]
     (problem,) = await unready([down, other, down], None, stopping=False)
     assert problem.startswith("no upstream takes connections: ")
     assert problem.count("http://") == 2
@@ -35,6 +35,6 @@ async def test_receipts_that_cannot_be_written(tmp_path: Path) -> None:
     recorder = Recorder(place)
     (tmp_path / "no such folder").write_text("a file")
     async with origin(answers(ok())) as upstream:
-        (problem,) = await unready([upstream.url], recorder, stopping=False)
+        (problem,) = await unready([server_at(str(upstream.url))], recorder, stopping=False)
     assert problem.startswith("receipts cannot be written: ")
     await asyncio.wait_for(recorder.close(), 10)

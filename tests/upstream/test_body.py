@@ -13,6 +13,7 @@ from yarl import URL
 from proxy.upstream.body import LiveBody, read_body
 from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.server import server_at
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS
 from tests.support.forwarding import Script, Visit, answers, ok, origin
 
@@ -34,7 +35,9 @@ def in_pieces(*pieces: bytes, pause: float) -> Script:
 
 @contextlib.asynccontextmanager
 async def received(pool: UpstreamPool, origin: URL) -> AsyncIterator[UpstreamResponse]:
-    request = UpstreamRequest("GET", origin, "/", CIMultiDict({"Host": "www.example.com"}))
+    request = UpstreamRequest(
+        "GET", server_at(str(origin)), "/", CIMultiDict({"Host": "www.example.com"})
+    )
     response = await exchange(pool, request, DEFAULT_TIMEOUTS)
     try:
         yield response

@@ -12,6 +12,7 @@ from yarl import URL
 
 from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
 from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.server import server_at
 from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
 from tests.support import forwarding
@@ -24,7 +25,9 @@ TIMEOUTS = Timeouts(connect=PATIENCE, queue=PATIENCE)
 
 def asks(url: URL, method: str = "GET", target: str = "/", **headers: str) -> UpstreamRequest:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return UpstreamRequest(method, url, target, CIMultiDict({"Host": "a.example", **named}))
+    return UpstreamRequest(
+        method, server_at(str(url)), target, CIMultiDict({"Host": "a.example", **named})
+    )
 
 
 async def whole(response: UpstreamResponse) -> bytes:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from consent_rules.config.checks.context import CheckContext, site_name, vendor_name
 from consent_rules.config.checks.public_suffixes import is_wide, known_suffixes
+from consent_rules.config.models import UpstreamTls
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem
 from consent_rules.config.toml.positions import Path
@@ -52,21 +53,29 @@ def check_hosts(context: CheckContext) -> Iterator[Problem]:
 def check_upstreams(context: CheckContext) -> Iterator[Problem]:
     """An upstream that is this proxy itself: every request would come back to it."""
     for site in context.tables.sites:
-        if site.get("upstream") is None:
-            continue
-        upstream = str(site.get("upstream"))
-        for key, what in (("listen", "the proxy itself"), ("admin_listen", "its admin pages")):
-            address = context.tables.proxy.get(key)
-            if address is None or not _leads_to(upstream, address, context):
-                continue
-            yield Problem(
-                site.at("upstream"),
-                f'upstream: "{site.get("upstream")}" leads to {what} ({key} = "{address}"); name '
-                f"the server that makes the pages, or change {key} to a port of its own",
-            )
+        seen: set[str] = set()
+        for path, upstream in site.items("upstream"):
+            if upstream in seen:
+                yield Problem(
+                    path,
+                    f"upstream: {quoted(upstream)} stands twice in the list; for a larger share of "
+                    "the requests give it a larger one of the weights",
+                )
+            seen.add(upstream)
+            for key, what in (("listen", "the proxy itself"), ("admin_listen", "its admin pages")):
+                address = context.tables.proxy.get(key)
+                if address is None or not _leads_to(upstream, address, context):
+                    continue
+                yield Problem(
+                    path,
+                    f'upstream: "{upstream}" leads to {what} ({key} = "{address}"); name '
+                    f"the server that makes the pages, or change {key} to a port of its own",
+                )
 
 
 def _leads_to(upstream: str, address: str, context: CheckContext) -> bool:
+    if upstream.startswith("unix:"):
+        return upstream == address
     host, port = split_address(address)
     parts = urlsplit(upstream)
     asked, default = parts.hostname or "", 443 if parts.scheme == "https" else 80
@@ -82,6 +91,27 @@ def _leads_to(upstream: str, address: str, context: CheckContext) -> bool:
             or any(host_covers(name, asked) for name in own)
         )
     return is_loopback(host) and is_loopback(asked)
+
+
+def check_upstream_tls(context: CheckContext) -> Iterator[Problem]:
+    for site in context.tables.sites:
+        tls, upstreams = site.get("upstream_tls"), site.get("upstream")
+        if not isinstance(tls, UpstreamTls) or tls == UpstreamTls():
+            continue
+        here = site.at("upstream_tls")
+        if tls.key is not None and tls.certificate is None:
+            yield Problem(
+                (*here, "key"),
+                f"key: {quoted(tls.key)} has no certificate; add certificate of the same "
+                "[site.upstream_tls]",
+            )
+        if upstreams and not any(str(one).startswith("https:") for one in upstreams):
+            yield Problem(
+                here,
+                "[site.upstream_tls] changes nothing: no upstream of the site is reached by TLS; "
+                'write "https://" in upstream, or remove the table',
+                at="key",
+            )
 
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound

@@ -90,7 +90,7 @@ def test_values_are_made_normal(catalogue: Mapping[str, Vendor]) -> None:
         "localhost",
         "127.0.0.1",
     )
-    assert www.upstream == "https://origin.example.com:8443"
+    assert www.upstream == ("https://origin.example.com:8443",)
     assert config.policy.regions[0].regions == ("DE", "AT")
     assert config.preferences.cookie_domain == "example.com"
     assert config.tags[0].pages == ("/help/*", "/café")
@@ -105,6 +105,31 @@ def test_values_are_made_normal(catalogue: Mapping[str, Vendor]) -> None:
     }
     assert config.proxy.workers == 4
     assert config.proxy.upstream_timeout == 30
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"http://127.0.0.1:9000/"', ("http://127.0.0.1:9000",)),
+        ('["http://127.0.0.1:9000"]', ("http://127.0.0.1:9000",)),
+        ('"unix:/run/app.sock"', ("unix:/run/app.sock",)),
+        ('["http://${BACKEND}:80", "unix:/${BACKEND}"]', ("http://b.internal", "unix:/b.internal")),
+    ],
+)
+def test_one_upstream_or_several(
+    written: str, read: tuple[str, ...], catalogue: Mapping[str, Vendor]
+) -> None:
+    text = (GOOD / "contract.toml").read_text(encoding="utf-8")
+    text = text.replace('"http://127.0.0.1:9000"', written)
+    loaded = load_config(
+        text, "c.toml", today=TODAY, catalogue=catalogue, environment={"BACKEND": "b.internal"}
+    )
+    assert loaded.config.sites[0].upstream == read
+    jsonschema.validate(tomllib.loads(text)["site"][0]["upstream"], _schema_of("upstream"))
+
+
+def _schema_of(key: str) -> Any:
+    return json_schema()["$defs"]["Site"]["properties"][key]
 
 
 def test_a_config_cannot_be_changed(catalogue: Mapping[str, Vendor]) -> None:
