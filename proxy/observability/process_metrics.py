@@ -44,12 +44,12 @@ def watch_pools(metrics: Metrics, requests: UpstreamPool, tunnels: UpstreamPool)
     def exchanges() -> dict[Labels, float]:
         found: dict[Labels, float] = {}
         for origin, use in requests.slots.use().items():
-            add = _adder(found, str(origin))
+            add = _adder(found, origin)
             add("active", use.active)
             add("stream", use.streams)
             add("waiting", use.waiting)
         for origin, use in tunnels.slots.use().items():
-            add = _adder(found, str(origin))
+            add = _adder(found, origin)
             add("stream", use.active + use.streams)
             add("waiting", use.waiting)
         return found
@@ -71,7 +71,7 @@ def watch_pools(metrics: Metrics, requests: UpstreamPool, tunnels: UpstreamPool)
 
 
 def _origins(*pools: UpstreamPool) -> Iterable[str]:
-    return sorted({str(origin) for pool in pools for origin in pool.slots.use()})
+    return sorted({origin for pool in pools for origin in pool.slots.use()})
 
 
 def _adder(found: dict[Labels, float], origin: str) -> Callable[[str, float], None]:

@@ -97,8 +97,8 @@ class Slots:
             raise BusyError("the queue is full")
         return await self._wait(upstream, queue_timeout)
 
-    def use(self) -> dict[URL, SlotUse]:
-        """The use of each upstream that was asked for once."""
+    def use(self) -> dict[str, SlotUse]:
+        """The use of each server that was asked for once, by its name."""
         return {
             origin: SlotUse(len(one.busy), one.streams, len(one.waiting))
             for origin, one in self._upstreams.items()
