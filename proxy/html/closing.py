@@ -38,7 +38,7 @@ def code_span(resource: Resource, context: CompileContext) -> tuple[int, int]:
     if resource.kind is not ResourceKind.INLINE_SCRIPT or resource.attribute:
         return 0, 0
     element = resource.element
-    location = location_of(element)
+    location = resource.location
     if not is_html(element) or location is None:
         return 0, 0
     if location.end_tag is None or not _CLASSIC.match(element.attr("type") or ""):
@@ -116,7 +116,7 @@ def resource_span(resource: Resource, context: CompileContext) -> tuple[int, int
     """
     if resource.css is not None or resource.repeated is not None:
         return resource.css or resource.repeated
-    location = location_of(resource.element)
+    location = resource.location
     if location is None:
         return None
     return location.start_tag.start_offset, _element_end(resource, location, context)
@@ -138,7 +138,7 @@ def edits_of(
     Raises UndecodableError where its place cannot be told.
     """
     edits = _edits(resource, closing, nested, context)
-    location = location_of(resource.element)
+    location = resource.location
     if resource.repeated is not None and not _is_hidden(*resource.repeated, resource, context):
         return ()
     if location is None or all(_takes_nothing_along(edit, resource, context) for edit in edits):
@@ -158,7 +158,9 @@ def _takes_nothing_along(edit: Edit, resource: Resource, context: CompileContext
 
 def _is_hidden(start: int, end: int, resource: Resource, context: CompileContext) -> bool:
     readings = context.scan.readings
-    return readings is None or readings.is_hidden_in_other(start, end, scripting=resource.scripting)
+    return readings is None or readings.is_hidden_in_other(
+        start, end, scripting=resource.scripting, tag=resource.tag
+    )
 
 
 _LIBRARY_KINDS = frozenset(
@@ -196,7 +198,7 @@ def library_edits(resource: Resource, address: str, context: CompileContext) -> 
     """What gives a resource the site's own address of it; none where a browser of the other kind,
     with JavaScript or without, shows something of what that would replace.
     """
-    location = location_of(resource.element)
+    location = resource.location
     if resource.repeated is not None or location is None:
         return ()
     if resource.css is not None:
@@ -266,7 +268,7 @@ def _edits(
         return (_edit(*resource.css, closed, context),)
     if resource.repeated is not None:
         return (_edit(*resource.repeated, b"", context),)
-    location = location_of(resource.element)
+    location = resource.location
     if location is None or closing not in _BY_TAG:
         span = _attribute_span(resource, resource.attribute, context)
         if span is None:
@@ -291,7 +293,7 @@ def _written(start: int, end: int, context: CompileContext) -> bytes:
 def _attribute_span(
     resource: Resource, name: str, context: CompileContext
 ) -> tuple[int, int] | None:
-    location = location_of(resource.element)
+    location = resource.location
     span = location.attrs.get(name) if location is not None else None
     if span is None:
         return _merged_span(resource, context)

@@ -84,7 +84,7 @@ def remnants(
     stay += [declared[name] for name in used if declared[name].code and not declared[name].stays]
     stay, code = _without_vendors(stay, is_vendors, runs_vendors)
     lost = used - {part.name for part in stay}
-    called = {name for name in lost if any(_of(name, "[.([]").search(b) for b in (around, code))}
+    called = {name for name in lost if any(is_in(b, name, CALLED) for b in (around, code))}
     blanks = b"".join(b"var %s;" % name.encode() for name in sorted(lost - called))
     return Remnants(blanks + code, frozenset(called))
 
@@ -114,19 +114,34 @@ def _used(declared: Mapping[str, Part], rest: bytes) -> set[str]:
     waiting = [rest]
     while waiting:
         text = waiting.pop()
-        found = {
-            name
-            for name in declared.keys() - used
-            if name.encode() in text and _of(name, r"[^\w$-]|\Z").search(text)
-        }
+        found = {name for name in declared.keys() - used if is_in(text, name, ENDED)}
         used |= found
         waiting += [declared[name].code for name in found if declared[name].code]
     return used
 
 
-def _of(name: str, following: str) -> re.Pattern[bytes]:
-    pattern = rf"(?:(?<![\w$.-])|(?<=window\.)){re.escape(name)}\s*(?:{following})"
-    return re.compile(pattern.encode())
+# On their own, and not one expression for each name: to compile that, and to try it at each byte of
+# the page's code, took most of the time of a page with many closed scripts.
+_BEGUN = re.compile(rb"(?<![\w$.-])|(?<=window\.)")
+CALLED = re.compile(rb"\s*[.(\[]")
+ENDED = re.compile(rb"\s*(?:[^\w$-]|\Z)")
+
+
+def is_in(code: bytes, name: str, following: re.Pattern[bytes]) -> bool:
+    """Whether code names something, with what `following` matches behind it."""
+    written = name.encode()
+    return any(
+        _BEGUN.match(code, at) and following.match(code, at + len(written))
+        for at in _places_of(code, written)
+    )
+
+
+def _places_of(code: bytes, name: bytes) -> Iterator[int]:
+    """Like `_places`, those that overlap included."""
+    at = code.find(name)
+    while at >= 0:
+        yield at
+        at = code.find(name, at + 1)
 
 
 def _text(code: bytes) -> str:

@@ -6,14 +6,18 @@ closed in there. What closes a resource of one reading must not take away what t
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.html.tree import Document, Element, is_html, location_of
 
 _RAW = frozenset({"script", "style", "iframe", "noembed", "noframes"})
 """Elements whose content is text that is not shown."""
+
+_SELECTOR = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+"""Names of elements that are selectors as they are."""
 
 _Span = tuple[int, int]
 
@@ -25,23 +29,34 @@ class Readings:
     without_scripts: Document
     with_scripts: Document
     length: int
-    _known: dict[bool, list[_Span]] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[bool, str], list[_Span]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
-    def is_hidden_in_other(self, start: int, end: int, *, scripting: bool) -> bool:
+    def is_hidden_in_other(self, start: int, end: int, *, scripting: bool, tag: str) -> bool:
         """Whether a span of one reading holds nothing that the other one shows: only tags, and
-        content of elements that show none.
+        content of elements that show none. `tag`: of the element that the span is of.
+
+        Mostly the other reading has an element of this kind in this place. Only where it has not,
+        all its elements are asked for their places, which costs as much as to parse the page.
         """
         other = not scripting
-        spans = self._known.get(other)
+        if _SELECTOR.fullmatch(tag) and self._is_within(start, end, other, tag):
+            return True
+        return self._is_within(start, end, other, "*")
+
+    def _is_within(self, start: int, end: int, other: bool, tag: str) -> bool:
+        spans = self._known.get((other, tag))
         if spans is None:
             document = self.with_scripts if other else self.without_scripts
-            spans = self._known[other] = _merged(_hidden(document, self.length, scripting=other))
+            hidden = _hidden(document.select(tag), self.length, scripting=other)
+            spans = self._known[other, tag] = _merged(hidden)
         at = bisect_right(spans, (start, self.length + 1)) - 1
         return at >= 0 and spans[at][0] <= start and end <= spans[at][1]
 
 
-def _hidden(document: Document, length: int, *, scripting: bool) -> Iterator[_Span]:
-    for element in document.select("*"):
+def _hidden(elements: Iterable[Element], length: int, *, scripting: bool) -> Iterator[_Span]:
+    for element in elements:
         location = location_of(element)
         if location is None:
             continue

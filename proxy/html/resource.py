@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from proxy.html.owners import Owner
 from proxy.html.source import Source
-from proxy.html.tree import Element, location_of, parse_unplaced
+from proxy.html.tree import Element, SourceLocation, location_of, parse_unplaced
 
 
 class ResourceKind(StrEnum):
@@ -94,9 +94,21 @@ class Resource:
     scripting: bool = False
     """Whether it was found as a browser with JavaScript reads the page."""
 
+    _location: SourceLocation | bool | None = False
+    """False before it was asked for."""
+
     @property
     def tag(self) -> str:
         return self.element.tag
+
+    @property
+    def location(self) -> SourceLocation | None:
+        """The place of its element (`tree.location_of`). The parser makes it anew at each
+        access, with the span of each attribute.
+        """
+        if isinstance(self._location, bool):
+            self._location = location_of(self.element)
+        return self._location
 
 
 @dataclass(slots=True)

@@ -11,14 +11,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import ahocorasick_rs
+
 from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
-from proxy.html.parse_cost import (
-    FORMATTING,
-    MAX_DRAWINGS_BY_SELECT,
-    CostlyPageError,
-    check_cost,
-)
+from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, CostlyPageError, check_cost
 from proxy.html.preload_scanner import (
     repeated_attributes,
     with_options_once,
@@ -86,19 +83,32 @@ class Scan:
         return offset + len(_SLOT_MARKUP)
 
 
-_SELECTOR = ",".join(
+_TAGS_BY_NAME: dict[bytes, tuple[str, ...]] = {
+    **{
+        tag.encode(): (tag,)
+        for tag in (
+            "script", "img", "iframe", "frame", "embed", "object", "applet", "video", "audio",
+            "source", "track", "link", "style", "bgsound", "portal", "fencedframe",
+        )
+    },
+    **{tag.lower().encode(): (tag,) for tag in SVG_REFERENCES},
+    b"image": ("image", "img"),  # HTML's is an <img> by another name (HTML, 13.2.6.4.7)
+    b"input": ("input[src]",),
+    b"form": ("form[action]",),
+    b"set": ("set[to]", "set[by]"),
+    b"animate": ("animate[to]", "animate[values]", "animate[from]", "animate[by]"),
+}  # fmt: skip
+"""The selectors of what is looked at for its name, by how its tags begin in lower case. The parser
+has an index of names: it finds the elements of one at once, and of several by looking at all.
+"""
+BY_ATTRIBUTE = ",".join(
     (
-        "script,img,iframe,frame,embed,object,applet,video,audio,source,track,link,base,style,bgsound",
-        "portal,fencedframe,meta[http-equiv],meta[name]",
-        "input[src],set[to],set[by],animate[to],animate[values],animate[from],animate[by]",
-        ",".join(SVG_REFERENCES),
-        "form[action],[formaction],[ping],[attributionsrc],[background],[style*='(']",
+        "[formaction],[ping],[attributionsrc],[background],[style*='(']",
         # Strings of custom properties, which may become addresses.
         *(f"[style*='--'][style*='{mark}']" for mark in ("//", "http", "\\\\")),
         ",".join(f"[{name}*='(']" for name in CSS_ATTRIBUTES),
         "[manifest],[referrerpolicy]",
         "[id=yc],[id^='yc-'],[form^='yc-']",
-        _SLOT,
     )
 )
 
@@ -110,7 +120,7 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
     a page that costs too much to parse.
     """
     text = source.text
-    tags = _tags_of_note(source.body)
+    tags = tags_of_note(source.body)
     _check_cost(tags)
     if b"selectedcontent" in tags.at:
         text = with_options_once(text)
@@ -250,40 +260,37 @@ class _Tags:
 
     lowered: bytes
     at: dict[bytes, list[int]]
-    formatting: list[bytes]
-    """b"/" for each end tag of a formatting element and b"" for each start tag, in order."""
     deferring: frozenset[str] = frozenset()
     """Names of attributes that may hold what a script of the page loads (`deferring_names`)."""
 
 
-_OF_NOTE = re.compile(
-    rb"<(?:(/?(?:svg|math)|base|select(?:edcontent)?|template|frameset|noscript|html|body)|"
-    + FORMATTING
-    + b")"
+_HEADS = frozenset({b"base", b"meta"})
+_HARDER = (b"svg", b"/svg", b"math", b"/math", b"selectedcontent", b"select", b"template",
+           b"frameset", b"noscript", b"html", b"body")  # fmt: skip
+# Of two that begin alike the longer one comes first: it is that one then, and not the other.
+_NAMES = sorted((*_HEADS, *_HARDER, *_TAGS_BY_NAME), key=len, reverse=True)
+# Not of the standard kind: only for the others does the library look at several bytes at once.
+_TAGS = ahocorasick_rs.BytesAhoCorasick(
+    [b"<" + name for name in _NAMES], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
 )
 
 
-def _tags_of_note(body: bytes) -> _Tags:
+def tags_of_note(body: bytes) -> _Tags:
     lowered = body.lower()
     at: dict[bytes, list[int]] = {}
-    formatting: list[bytes] = []
-    for match in _OF_NOTE.finditer(lowered):
-        name, slash = match.groups()
-        if name is None:
-            formatting.append(slash)
-        else:
-            at.setdefault(name, []).append(match.start())
-    return _Tags(lowered, at, formatting, deferring_names(lowered))
+    for number, start, _ in _TAGS.find_matches_as_indexes(lowered):
+        at.setdefault(_NAMES[number], []).append(start)
+    return _Tags(lowered, at, deferring_names(lowered))
 
 
 def check_page_cost(body: bytes) -> None:
     """Raise CostlyPageError for a page, or a part of one, that costs too much to parse."""
-    _check_cost(_tags_of_note(body))
+    _check_cost(tags_of_note(body))
 
 
 def _check_cost(tags: _Tags) -> None:
     roots = (*tags.at.get(b"html", ()), *tags.at.get(b"body", ()))
-    check_cost(tags.lowered, roots, tags.formatting)
+    check_cost(tags.lowered, roots)
     drawings = len(tags.at.get(b"svg", ())) + len(tags.at.get(b"math", ()))
     if b"select" in tags.at and drawings > MAX_DRAWINGS_BY_SELECT:
         raise CostlyPageError(
@@ -293,7 +300,7 @@ def _check_cost(tags: _Tags) -> None:
 
 def needs_both_views(body: bytes) -> bool:
     """Whether browsers with and without JavaScript may see different resources in a page."""
-    return _needs_both_views(_tags_of_note(body))
+    return _needs_both_views(tags_of_note(body))
 
 
 def _needs_both_views(tags: _Tags) -> bool:
@@ -343,7 +350,7 @@ def _read(
     has_select = b"select" in tags.at
     document = parse(text, scripting=scripting)
     reading = Reading(source, text, relative_css, has_select, tags.deferring)
-    view = _view(document, reading, seen, _selector(tags.deferring))
+    view = _view(document, reading, seen, tags)
     if has_select:
         view.resources.extend(resources_in_selects(document))
     view.resources.extend(repeated_attributes(document, reading))
@@ -377,16 +384,39 @@ _MAX_DEFERRED_NAMES = 64
 """Names in a selector. A page with more is looked through element by element."""
 
 
-def _selector(deferring: frozenset[str]) -> str:
+def _by_attribute(deferring: frozenset[str]) -> str:
     loaded = sorted(filter(is_loaded_name, deferring))
     if len(loaded) > _MAX_DEFERRED_NAMES:
         return "*"
-    return ",".join((_SELECTOR, *(f"[{name}]" for name in loaded)))
+    return ",".join((BY_ATTRIBUTE, *(f"[{name}]" for name in loaded)))
 
 
-def _view(document: Document, reading: Reading, seen: set[_Place], selector: str) -> _View:
+def selected(document: Document, tags: _Tags) -> list[Element]:
+    """The elements that may be resources, each once: <base> and <meta>, of which the first in the
+    tree counts, in its order; then the others in the order of their tags.
+    """
+    select = document.select
+    first = [*select("base"), *select("meta")] if _HEADS.intersection(tags.at) else []
+    found = {
+        element: None
+        for name in tags.at
+        for selector in _TAGS_BY_NAME.get(name, ())
+        for element in select(selector)
+    }
+    found.update(dict.fromkeys(select(_SLOT)))
+    found.update(dict.fromkeys(select(_by_attribute(tags.deferring))))
+    for element in first:
+        found.pop(element, None)
+    return [*first, *sorted(found, key=_position)]
+
+
+def _position(element: Element) -> tuple[int, int]:
+    return element.position or (0, 0)
+
+
+def _view(document: Document, reading: Reading, seen: set[_Place], tags: _Tags) -> _View:
     view = _View(document, reading, [], None)
-    for element in document.select(selector):
+    for element in selected(document, tags):
         tag = element.tag
         if tag == _SLOT:
             view.slot = view.slot or element

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.html import compile_page, render
 from proxy.html.hiders import ANY_VENDOR, hider_vendor, hides_page
@@ -66,3 +70,16 @@ def test_a_hider_that_waits_for_nobody_else_stays() -> None:
     body = f"<style class=anti-flicker>{HIDDEN}</style><script src=/own.js></script>".encode()
     page = compile_page(body, "text/html; charset=utf-8", URL, BOUNDARY)
     assert render(page, frozenset()) == body
+
+
+@given(
+    name=st.sampled_from(
+        ("anti-flicker", "noFlicker", "pre-hide", "PreHiding", "prehid", "page-hider", "pageHiding",
+         "page hider", "hidden", "flicker")
+    ),
+    around=st.text(st.sampled_from("aF-_ {.'\xe9"), max_size=3),
+)  # fmt: skip
+def test_words_that_are_looked_for_first_hide_none(name: str, around: str) -> None:
+    named = re.search(r"(?:anti|no)-?flicker|pre-?hid(?:e|ing)\b|page-?hid(?:er|ing)",
+                      around + name + around, re.IGNORECASE)  # fmt: skip
+    assert hides_page(f"{around}{name}{around};opacity:0") == bool(named)

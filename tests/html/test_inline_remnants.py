@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.html import render
-from proxy.html.inline_remnants import remnants
+from proxy.html.inline_remnants import CALLED, ENDED, is_in, remnants
 from tests.html.pipeline import closed, compiled, owners
 
 
@@ -106,3 +110,20 @@ def test_what_stays_of_a_script_hides_nothing_of_those_who_read_the_page_without
     )
     assert b"pixel.test" not in closed(page)
     assert b"<script type=application/consent-closed>function own(){} pixelq(1)" in closed(page)
+
+
+@given(
+    code=st.lists(
+        st.sampled_from(
+            ("own", "ownown", "window.", ".", "-", "$", "x", " ", "\n", "(", "[", ";", "\xe9", "")
+        ),
+        max_size=12,
+    ).map("".join),
+    following=st.sampled_from((CALLED, ENDED)),
+)
+def test_a_name_is_found_as_one_expression_would_find_it(
+    code: str, following: re.Pattern[bytes]
+) -> None:
+    written = code.encode("latin-1")
+    long_way = rb"(?:(?<![\w$.-])|(?<=window\.))own" + following.pattern
+    assert is_in(written, "own", following) == bool(re.search(long_way, written))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.html import UndecodableError, compile_page
 from proxy.html.incremental import IncrementalCompiler
-from proxy.html.parse_cost import MAX_ROOT_TAGS, CostlyPageError
+from proxy.html.parse_cost import MAX_ROOT_TAGS, CostlyPageError, may_format
 from tests.html.costs import KINDS, is_too_much, measure
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 
@@ -65,3 +69,21 @@ def test_pages_within_attributes_are_bounded() -> None:
     page = b"<iframe srcdoc='<p>x'></iframe>" * 600 + b"<p>y"
     found = compile_page(page, UTF8, URL, BOUNDARY)
     assert len([gate for gate in found.gates if gate.needs]) == 100
+
+
+_NAMES = ("b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u")
+_FORMATTING = re.compile(rf"<(?:{'|'.join(_NAMES)})(?=[\s/>])".encode())
+
+
+@given(
+    pieces=st.lists(
+        st.sampled_from(
+            (*(f"<{name}" for name in _NAMES),
+             ">", "/", " ", "\t", "\n", "\v", "\f", "\r", "<", "<img", "x", "</b>", "<span>")
+        ),
+        max_size=20,
+    )
+)  # fmt: skip
+def test_no_formatting_element_is_left_out_of_the_first_count(pieces: list[str]) -> None:
+    page = "".join(pieces).encode()
+    assert may_format(page) >= len(_FORMATTING.findall(page))

@@ -5,12 +5,14 @@ nothing that one with scripts shows is lost.
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from proxy.html.tree import Document, Element, Text, parse_unplaced
+from proxy.html.readings import Readings
+from proxy.html.tree import Document, Element, Text, parse, parse_unplaced
 from tests.html.oracle import GaveUpError, asked_hosts
 from tests.html.pipeline import URL, closed
 
@@ -79,6 +81,20 @@ def test_no_text_is_lost_and_nothing_is_fetched(page: str) -> None:
         except GaveUpError:
             continue
         assert asked <= {"www.example.com"}, shown
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(page=_PAGES, spans=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 40)), max_size=8))
+def test_elements_of_one_name_hide_what_all_do(page: str, spans: list[tuple[int, int]]) -> None:
+    without, with_scripts = (parse(page, scripting=one) for one in (False, True))
+    readings = Readings(without, with_scripts, len(page))
+    for start, length in spans:
+        for tag in ("script", "iframe", "p", "style", "a:b"):
+            for scripting in (False, True):
+                hidden = partial(
+                    readings.is_hidden_in_other, start, start + length, scripting=scripting
+                )
+                assert hidden(tag=tag) == hidden(tag="*")
 
 
 @pytest.mark.parametrize(
