@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e \
         test-frameworks test-engines test-firefox test-webkit browser \
-        lighthouse bench build update clean-room clean
+        lighthouse bench soak build update clean-room clean
 
 help: ## what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full
 	@scripts/find-postgresql >/dev/null || true
 	@$(PY) -m bench $(ARGS)
 	@$(PY) -m bench.flat_cost
+
+soak: $(READY) ## an hour of mixed traffic beside reloads, rotations and faults (ARGS="--minutes 5")
+	@POSTGRESQL=$$(scripts/find-postgresql) && export POSTGRESQL && \
+	$(PY) -m tests.support.soak $(ARGS)
 
 build: $(RUN) ## the wheel, in dist/, installed once to see that it runs
 	@rm -rf dist
