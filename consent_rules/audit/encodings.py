@@ -6,7 +6,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
@@ -20,10 +21,27 @@ MIN_LENGTH = 5
 """Characters. A shorter value stands in any request by chance."""
 
 
-def readings_of(text: str) -> tuple[str, ...]:
-    """A text as sent, percent-decoded once and twice, its escapes decoded, and what its base64
-    holds. The first is the text itself.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text as sent, or, with `decoded`, what it holds."""
+
+    text: str
+    decoded: bool
+
+
+def readings_of(*sent: str) -> tuple[Reading, ...]:
+    """Each text as sent, percent-decoded once and twice, its escapes decoded, and what its base64
+    holds.
     """
+    found: dict[Reading, None] = {}
+    for text in sent:
+        first, *others = _readings(text)
+        found[Reading(first, False)] = None
+        found |= dict.fromkeys(Reading(other, True) for other in others)
+    return tuple(found)
+
+
+def _readings(text: str) -> tuple[str, ...]:
     plain = [text]
     for _ in range(2):
         decoded = unquote_plus(plain[-1])
@@ -77,7 +95,9 @@ def _digests(value: str) -> tuple[tuple[str, str], ...]:
     found = []
     for spelling in _spellings(value):
         for algorithm in _ALGORITHMS:
-            digest = hashlib.new(algorithm, spelling.encode(), usedforsecurity=False).digest()
+            digest = hashlib.new(
+                algorithm, spelling.encode("utf-8", "replace"), usedforsecurity=False
+            ).digest()
             coded = base64.b64encode(digest).decode().rstrip("=")
             found += [
                 (digest.hex(), _NAMES[algorithm]),
@@ -87,20 +107,22 @@ def _digests(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def encoding_of(value: str, readings: tuple[str, ...]) -> str:
-    """How a value stands in a text, given the text's `readings_of`: "plain", "encoded", "hex" or
-    the name of a hash ("SHA-256"); "" where it does not.
+def encoding_of(value: str, readings: Iterable[Reading]) -> str:
+    """How a value stands in what was sent: "plain", "encoded", "hex" or the name of a hash
+    ("SHA-256"); "" where it does not.
     """
     wanted = value.strip().lower()
     if len(wanted) < MIN_LENGTH:
         return ""
-    for number, reading in enumerate(readings):
-        if wanted in reading.lower():
-            return "encoded" if number else "plain"
-    lowered = [reading.lower() for reading in readings]
-    if wanted.encode().hex() in lowered[0] or value.encode().hex() in lowered[0]:
-        return "hex"
+    lowered = [(reading.text.lower(), reading.decoded) for reading in readings]
+    for text, decoded in lowered:
+        if wanted in text:
+            return "encoded" if decoded else "plain"
+    spelled = (wanted.encode("utf-8", "replace").hex(), value.encode("utf-8", "replace").hex())
+    for text, _ in lowered:
+        if any(one in text for one in spelled):
+            return "hex"
     for digest, name in _digests(value):
-        if any(digest in reading for reading in lowered):
+        if any(digest in text for text, _ in lowered):
             return name
     return ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from consent_rules.audit.encodings import MIN_LENGTH, encoding_of, readings_of
+from consent_rules.audit.encodings import MIN_LENGTH, Reading, encoding_of, readings_of
 from consent_rules.audit.findings import AuditFinding, Evidence, Rule, Severity
 from consent_rules.audit.observations import (
     Channel,
@@ -210,15 +210,10 @@ def _evidence(visit: PageVisit, request: ObservedRequest, detail: str) -> Eviden
 # --- Data in requests
 
 
-def _sent(request: ObservedRequest) -> tuple[str, ...]:
+def _sent(request: ObservedRequest) -> tuple[Reading, ...]:
     """Every reading of what a request carries. Cookies are the receiver's own, and left out."""
-    found: dict[str, None] = dict.fromkeys(readings_of(request.url))
-    if request.body:
-        found |= dict.fromkeys(readings_of(request.body))
-    for name, value in request.headers:
-        if name.lower() not in {"cookie", "user-agent"} and len(value) >= MIN_LENGTH:
-            found |= dict.fromkeys(readings_of(value))
-    return tuple(found)
+    fields = (v for n, v in request.headers if n.lower() not in {"cookie", "user-agent"})
+    return readings_of(request.url, request.body, *fields)
 
 
 def _page_data(visit: PageVisit, request: ObservedRequest) -> Iterator[str]:
@@ -230,7 +225,7 @@ def _page_data(visit: PageVisit, request: ObservedRequest) -> Iterator[str]:
         yield "page's address, as the referrer"
     if request.url.partition("#")[0] == visit.url.partition("#")[0]:
         return
-    readings = (*readings_of(request.url), *(readings_of(request.body) if request.body else ()))
+    readings = readings_of(request.url, request.body)
     if len(path) > MIN_LENGTH and encoding_of(path, readings):
         yield "page's address"
     if len(visit.title) > MIN_LENGTH and encoding_of(visit.title, readings):
@@ -312,10 +307,10 @@ def _judge_own_request(
 ) -> None:
     """A request to the site itself: identifiers of closed vendors in it, and hashed form fields."""
     assert request.state is not None
-    readings = (*readings_of(request.url), *(readings_of(request.body) if request.body else ()))
+    readings = readings_of(request.url, request.body)
     host = urlsplit(request.url).netloc
     for name, vendor, value in ids:
-        if any(value in reading for reading in readings):
+        if any(value in reading.text for reading in readings):
             collected.add(
                 Rule.STORED_ID,
                 request.state,

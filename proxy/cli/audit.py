@@ -16,7 +16,7 @@ from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
 from consent_rules.audit.findings import AuditFinding, Severity
-from consent_rules.audit.report import AuditReport, changes_since, is_at_least
+from consent_rules.audit.report import AuditChanges, AuditReport, changes_since, is_at_least
 from consent_rules.audit.scope import AuditScope
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Regime
@@ -25,7 +25,9 @@ from consent_rules.wording import printable, quoted
 from proxy.audit.browser import MissingBrowserError
 from proxy.audit.choosing import ACCEPT_BUTTONS, REJECT_BUTTONS, ChoiceWays
 from proxy.audit.crawl import CrawlLimits, CrawlPlan, Progress
+from proxy.audit.html_report import as_html
 from proxy.audit.json_report import ReportError, as_json, read_report
+from proxy.audit.machine_reports import as_junit, as_sarif
 from proxy.audit.run import FinishedAudit, run_audit
 from proxy.audit.scopes import (
     InvalidAuditError,
@@ -52,8 +54,17 @@ _NEVER = "never"
 def audit(
     url: Annotated[str, typer.Argument(help="The site's address, such as https://example.com/.")],
     config: MaybeConfigOption = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the report as one HTML file.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the report as JSON, for --since.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write the findings as JUnit XML.")
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", help="Write the findings as SARIF.")
     ] = None,
     since: Annotated[
         Path | None, typer.Option("--since", help="An earlier report (JSON): tell what changed.")
@@ -181,11 +192,16 @@ def audit(
     )
     name = "" if loaded is None else str(config or CONFIG_FILE)
     finished = _run(plan, scope, name, state, tuple(chromium_flag or ()))
-    _write(json_file, as_json(finished.report))
-    _print_report(finished.report)
-    if earlier is not None:
-        _print_changes(earlier, finished.report)
-    if worst is not None and is_at_least(finished.report.findings, worst):
+    report = finished.report
+    changes = changes_since(earlier, report) if earlier is not None else None
+    _write(html, lambda: as_html(report, finished.pictures, changes))
+    _write(json_file, lambda: as_json(report))
+    _write(junit, lambda: as_junit(report))
+    _write(sarif, lambda: as_sarif(report))
+    _print_report(report)
+    if changes is not None:
+        _print_changes(changes)
+    if worst is not None and is_at_least(report.findings, worst):
         raise typer.Exit(PROBLEMS)
 
 
@@ -259,11 +275,11 @@ def _shown_progress() -> Iterator[Callable[[Progress], None]]:
         yield tell
 
 
-def _write(file: Path | None, text: str) -> None:
+def _write(file: Path | None, text: Callable[[], str]) -> None:
     if file is None:
         return
     try:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text(), encoding="utf-8")
     except OSError as error:
         stop(f"{file}: cannot be written: {error.strerror}", USAGE)
 
@@ -309,8 +325,7 @@ def _print_finding(out: Console, finding: AuditFinding) -> None:
     out.print(f"  mend   {printable(finding.remedy)}")
 
 
-def _print_changes(earlier: AuditReport, now: AuditReport) -> None:
-    changes = changes_since(earlier, now)
+def _print_changes(changes: AuditChanges) -> None:
     out = console()
     out.print(f"\nsince {changes.since}: {len(changes.new)} new, {len(changes.gone)} gone")
     for sign, findings in (("+", changes.new), ("-", changes.gone)):
