@@ -19,6 +19,7 @@ def audited(
     *,
     aliases: Mapping[str, str] | None = None,
     state_file: StateFile | None = None,
+    flags: tuple[str, ...] = (LOOPBACK,),
 ) -> FinishedAudit:
     """Run an audit to its end. `aliases` is the DNS: host -> what it is a name for."""
     names = aliases or {}
@@ -28,7 +29,7 @@ def audited(
 
     def run() -> FinishedAudit:
         return asyncio.run(
-            run_audit(plan, scope, aliases=chain, flags=[LOOPBACK], state_file=state_file)
+            run_audit(plan, scope, aliases=chain, flags=flags, state_file=state_file)
         )
 
     # A thread of its own: the synchronous Playwright of the tests has a loop in this one.

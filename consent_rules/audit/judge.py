@@ -310,7 +310,7 @@ def _judge_own_request(
     readings = readings_of(request.url, request.body)
     host = urlsplit(request.url).netloc
     for name, vendor, value in ids:
-        if any(value in reading.text for reading in readings):
+        if any(_stands_in(value, reading.text) for reading in readings):
             collected.add(
                 Rule.STORED_ID,
                 request.state,
@@ -340,6 +340,17 @@ def _judge_own_request(
                 channel=request.channel,
                 subjects=[f"{kind} ({how})"],
             )
+
+
+def _stands_in(identifier: str, text: str) -> bool:
+    """Whether an identifier stands in a text by itself: not as a part of a longer one."""
+    at = text.find(identifier)
+    while at >= 0:
+        end = at + len(identifier)
+        if not (text[at - 1 : at].isalnum() or text[end : end + 1].isalnum()):
+            return True
+        at = text.find(identifier, at + 1)
+    return False
 
 
 def _closed_ids(visit: PageVisit, scope: AuditScope) -> Iterator[tuple[str, Vendor, str]]:

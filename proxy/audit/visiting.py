@@ -32,7 +32,7 @@ _FIELDS = (
 )
 _MAX_VALUE = 2_000
 _LEAVING = 0.15
-"""Seconds in which what a page sends as it is left (`pagehide`) is still seen."""
+"""Seconds in which what a page sends as it is left (`pagehide`) is seen."""
 
 _READ_PAGE = """() => ({
   title: document.title,
@@ -41,6 +41,14 @@ _READ_PAGE = """() => ({
   hints: [...document.querySelectorAll('link[rel~="preconnect" i], link[rel~="dns-prefetch" i]')]
     .map(l => l.href),
 })"""
+# What is sent while a page is really left, Chromium's protocol does not tell of any session.
+_LEAVE = """() => {
+  const hidden = {visibilityState: 'hidden', hidden: true};
+  for (const name in hidden)
+    Object.defineProperty(document, name, {get: () => hidden[name], configurable: true});
+  document.dispatchEvent(new Event('visibilitychange', {bubbles: true}));
+  for (const name of ['pagehide', 'unload']) dispatchEvent(new PageTransitionEvent(name));
+}"""
 _READ_STORAGE = """async () => {
   const found = [];
   for (const kind of ['localStorage', 'sessionStorage']) {
@@ -223,7 +231,7 @@ class Visitor:
                 shot = await page.screenshot(type="jpeg", quality=55, timeout=5_000)
                 picture = self._screenshots(partial, shot)
         with contextlib.suppress(Error):
-            await page.goto("about:blank")
+            await page.evaluate(_LEAVE)
             await asyncio.sleep(_LEAVING)
         return replace(
             seen,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from proxy.cli.app import app
 from tests.support.commands import ROOT, run
 
 
@@ -73,3 +76,11 @@ def test_neither_the_proxy_nor_its_commands_load_what_the_audit_needs() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("file", ["docs/audit.md", "examples/site_checks/workflow.yaml"])
+def test_each_option_that_is_named_exists(file: str) -> None:
+    others = {"--base-url", "--junit-xml", "--with-deps"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / file).read_text()))
+    options = {flag for one in get_command(app).commands["audit"].params for flag in one.opts}  # type: ignore[attr-defined]
+    assert named - others <= options

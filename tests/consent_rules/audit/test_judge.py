@@ -208,6 +208,8 @@ def test_an_identifier_that_goes_by_the_sites_own_server() -> None:
     assert ("stored-id", "google-analytics") in found(visit(sent, cookies=cookies))
     own = request("https://www.example.com/api/event", body='{"s":"123456789abc"}')
     assert ("stored-id", "google-analytics") not in found(visit(own, cookies=cookies))
+    longer = request("https://www.example.com/api/event", body="id=9123456789.17000000001")
+    assert ("stored-id", "google-analytics") not in found(visit(longer, cookies=cookies))
 
 
 def test_a_lifetime_beyond_the_declared_one() -> None:
