@@ -83,5 +83,5 @@ def test_with_the_proxy_there_is_none_in_any_state(demo_site: RunningDemo) -> No
     fired = {row.id for row in report.receivers if AuditState.ACCEPTED in dict(row.requests)}
     assert fired >= {"google-analytics", "meta-pixel", "hotjar", "youtube", "tawk"}
     (withdrawn,) = [t for t in report.timelines if t.state is AuditState.WITHDRAWN]
-    assert {e.state for e in withdrawn.entries if e.at < withdrawn.choice_at} == set()
+    assert {e.state for e in withdrawn.entries if e.at < withdrawn.choices[0]} == set()
     assert AuditState.WITHDRAWN not in {e.state for e in withdrawn.entries}

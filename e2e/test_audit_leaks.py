@@ -22,7 +22,9 @@ from proxy.audit.visiting import VisitLimits
 OF_NO_PAGE = {"cookie", "storage", "lifetime"}
 ASIDE = {("contact", "pinterest-tag"), ("contact", "fullstory"), ("contact", "tiktok-pixel"),
          ("contact", "hubspot"), ("contact", "posthog"), ("contact", "plausible"),
-         ("page-data", "plausible"), ("page-data", "posthog")}  # fmt: skip
+         ("page-data", "plausible"), ("page-data", "posthog"),
+    ("page-data", "linkedin-insight"),
+}  # fmt: skip
 """What the planted leaks are besides: a request that tells something is a contact too."""
 
 

@@ -134,12 +134,9 @@ def _judge_requests(visit: PageVisit, scope: AuditScope, collected: _Collected) 
     audience = scope.audience_of(visit)
     target = target_of(visit.url)
     ids = tuple(_closed_ids(visit, scope))
-    asked = {urlsplit(r.url).netloc for r in visit.requests if r.channel is not Channel.HINT}
-    for request in visit.requests:
-        if request.state is None or request.blocked:
+    for request in sent_in(visit):
+        if request.state is None:
             continue
-        if request.channel is Channel.HINT and urlsplit(request.url).netloc in asked:
-            continue  # the request itself tells more
         receiver = receiver_of_request(request, scope)
         if receiver is None:
             _judge_own_request(visit, request, ids, audience, scope, collected)
@@ -149,6 +146,17 @@ def _judge_requests(visit: PageVisit, scope: AuditScope, collected: _Collected) 
         if not decided.open and not _is_in_open_frame(request, audience, target, scope):
             _add_contact(visit, request, receiver, decided, audience, scope, collected)
         _judge_data(visit, request, receiver, decided, audience, scope, collected)
+
+
+def sent_in(visit: PageVisit) -> Iterator[ObservedRequest]:
+    """What a page sent: nothing that was blocked, and no hint that a request followed, which tells
+    more.
+    """
+    asked = {urlsplit(r.url).netloc for r in visit.requests if r.channel is not Channel.HINT}
+    for request in visit.requests:
+        is_followed = request.channel is Channel.HINT and urlsplit(request.url).netloc in asked
+        if not (request.blocked or is_followed):
+            yield request
 
 
 def _is_in_open_frame(
@@ -513,17 +521,18 @@ def _judge_lifetime(
 
 def declared_lifetime(vendor: Vendor, name: str) -> float | None:
     """The declared lifetime of a cookie in seconds; None where none is declared. 0: the session."""
+    matching = []
     for detail in details_of(vendor):
         head, star, _ = detail.name.partition("*")
-        if detail.name != name and not (star and name.startswith(head)):
-            continue
-        if not detail.lifetime:
-            return None
-        if detail.lifetime == "session":
-            return 0.0
-        number, unit = detail.lifetime.split()
-        return float(number) * _SECONDS[unit.rstrip("s")]
-    return None
+        if detail.name == name or (star and name.startswith(head)):
+            matching.append((not star, len(head), detail.lifetime))
+    lifetime = max(matching)[2] if matching else ""
+    if not lifetime:
+        return None
+    if lifetime == "session":
+        return 0.0
+    number, unit = lifetime.split()
+    return float(number) * _SECONDS[unit.rstrip("s")]
 
 
 def _closed_owner(name: str, state: AuditState, scope: AuditScope) -> Vendor | None:

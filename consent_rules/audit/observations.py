@@ -83,7 +83,7 @@ class PageVisit:
     """One page, visited in one state.
 
     `state` is the state at its end: the page on which a choice is made has requests of two states,
-    and `choice_at` is the moment (as `ObservedRequest.at`). `marks` are the origin's audience
+    and `choices` are the moments (as `ObservedRequest.at`). `marks` are the origin's audience
     marks. `typed` are the values that the audit typed into the page's fields, each behind its kind
     ("mail address").
     `screenshot` is the name of a picture, or "".
@@ -100,7 +100,7 @@ class PageVisit:
     typed: tuple[tuple[str, str], ...] = ()
     console_errors: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
-    choice_at: float | None = None
+    choices: tuple[float, ...] = ()
     screenshot: str = ""
     error: str = ""
 

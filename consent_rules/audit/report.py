@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from consent_rules.audit.findings import AuditFinding, Severity
-from consent_rules.audit.judge import declared_lifetime, receiver_of_request
+from consent_rules.audit.judge import declared_lifetime, receiver_of_request, sent_in
 from consent_rules.audit.observations import PageVisit, SkippedState
 from consent_rules.audit.scope import AuditScope
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Audience, Category
+
+_OUR_COOKIE = re.compile(r"(?:__Host-|__Secure-)?consent(?:-once|-kept)?")
+_OURS = "consent-proxy, for the choice itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,11 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The requests around a choice, which was made at `choice_at`."""
+    """The requests around choices, which were made at the moments `choices`."""
 
     state: AuditState
     page: str
-    choice_at: float
+    choices: tuple[float, ...]
     entries: tuple[TimelineEntry, ...]
 
 
@@ -142,9 +146,9 @@ def receiver_rows(
     hosts: dict[str, dict[str, None]] = {}
     names: dict[str, tuple[str, Category | None]] = {}
     for visit in visits:
-        for request in visit.requests:
+        for request in sent_in(visit):
             receiver = receiver_of_request(request, scope)
-            if receiver is None or request.state is None or request.blocked:
+            if receiver is None or request.state is None:
                 continue
             key = receiver.id or f"?{receiver.host}"
             vendor = receiver.vendor
@@ -185,16 +189,17 @@ def cookie_rows(visits: Iterable[PageVisit], scope: AuditScope) -> tuple[CookieR
     for (name, domain), seen in states.items():
         vendors = [scope.rules.vendors[v] for v in scope.cookie_vendors(name)]
         declared = [declared_lifetime(vendor, name) for vendor in vendors]
+        is_ours = _OUR_COOKIE.fullmatch(name) is not None
         known_ones = [one for one in declared if one is not None]
         rows.append(
             CookieRow(
                 name=name,
                 domain=domain,
-                owners=tuple(vendor.name for vendor in vendors),
+                owners=(_OURS,) if is_ours else tuple(vendor.name for vendor in vendors),
                 category=vendors[0].category if vendors else None,
                 lifetime=lifetimes[(name, domain)],
                 declared=max(known_ones) if known_ones else None,
-                is_declared=bool(vendors),
+                is_declared=is_ours or bool(vendors),
                 states=tuple(s for s in AuditState if s in seen),
             )
         )
@@ -205,16 +210,16 @@ def timelines(visits: Iterable[PageVisit], scope: AuditScope) -> tuple[Timeline,
     """The requests around each choice."""
     found = []
     for visit in visits:
-        if visit.choice_at is None:
+        if not visit.choices:
             continue
         entries = []
-        for request in visit.requests:
-            receiver = None if request.blocked else receiver_of_request(request, scope)
+        for request in sent_in(visit):
+            receiver = receiver_of_request(request, scope)
             if receiver is not None:
                 entries.append(
                     TimelineEntry(request.at, receiver.name, request.url[:300], request.state)
                 )
-        found.append(Timeline(visit.state, visit.url, visit.choice_at, tuple(entries)))
+        found.append(Timeline(visit.state, visit.url, visit.choices, tuple(entries)))
     return tuple(found)
 
 

@@ -298,7 +298,7 @@ async def _ways_of(plan: CrawlPlan, fetch: Fetch) -> ChoiceWays:
 
 
 def _key(visit: PageVisit) -> tuple[AuditState, str, bool]:
-    return visit.state, visit.url, visit.choice_at is not None
+    return visit.state, visit.url, bool(visit.choices)
 
 
 @asynccontextmanager

@@ -58,7 +58,7 @@ class Lane:
 class TimelineView:
     state: str
     page: str
-    choice: float
+    choices: tuple[float, ...]
     seconds: float
     lanes: tuple[Lane, ...]
 
@@ -116,7 +116,7 @@ def verdict(report: AuditReport) -> Iterable[str]:
         yield f"On pages for patients, {_companies(patient)} learned of the visit."
     unreached = [skipped.state.words for skipped in report.skipped]
     if unreached:
-        yield f"Not audited, because the site offers no such choice: {join_and(unreached)}."
+        yield f"Not audited, because the site offers no such choice: {'; '.join(unreached)}."
 
 
 def _names(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
@@ -147,11 +147,20 @@ def receiver_summaries(report: AuditReport) -> tuple[ReceiverSummary, ...]:
                 when="; ".join(states),
                 pages=pages[:4],
                 more_pages=max(0, len(pages) - 4),
-                remedies=tuple(dict.fromkeys(f.remedy for f in findings))[:3],
+                remedies=_remedies(findings),
                 findings=tuple(findings),
             )
         )
     return tuple(sorted(rows, key=lambda row: (row.severity.rank, row.name.lower())))
+
+
+def _remedies(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
+    """What mends the contact on each audience's pages, else whatever mends the worst."""
+    first: dict[Audience | None, str] = {}
+    for finding in findings:
+        if finding.channels:
+            first.setdefault(finding.audience, finding.remedy)
+    return tuple(dict.fromkeys(first.values())) or tuple(f.remedy for f in findings)[:1]
 
 
 def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]], ...]:
@@ -169,20 +178,20 @@ def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]
 
 def timeline_view(timeline: Timeline) -> TimelineView:
     """Positions in per cent of the whole."""
-    end = max([timeline.choice_at, *(entry.at for entry in timeline.entries)]) * 1.03 or 1.0
+    end = max([*timeline.choices, *(entry.at for entry in timeline.entries)]) * 1.03 or 1.0
     lanes: dict[str, list[tuple[float, str, str]]] = {}
     for entry in timeline.entries:
         if entry.receiver not in lanes and len(lanes) >= _MAX_LANES:
             continue
         kind = "choosing" if entry.state is None else "before"
-        if entry.state is not None and entry.at >= timeline.choice_at:
-            kind = "after"
+        if entry.state is not None and entry.at >= timeline.choices[0]:
+            kind = "late" if entry.state is AuditState.WITHDRAWN else "after"
         text = f"{entry.at:.2f} s: {printable(entry.url)}"
         lanes.setdefault(entry.receiver, []).append((round(100 * entry.at / end, 2), kind, text))
     return TimelineView(
         timeline.state.words,
         timeline.page,
-        round(100 * timeline.choice_at / end, 2),
+        tuple(round(100 * moment / end, 2) for moment in timeline.choices),
         round(end, 1),
         tuple(Lane(name, tuple(dots)) for name, dots in lanes.items()),
     )

@@ -142,11 +142,10 @@ class Visitor:
         try:
             await recorder.start()
             response, error = await self._open(page, recorder, url)
-            choice_at = None
+            choices: tuple[float, ...] = ()
             if ways is not None:
-                choice_at = recorder.now
-                await self._choose_on(page, recorder, url, ways)
-            seen = PageVisit(url, self.state, choice_at=choice_at, error=error)
+                choices = await self._choose_on(page, recorder, url, ways)
+            seen = PageVisit(url, self.state, choices=choices, error=error)
             if response is not None:
                 marks = await response.header_values("x-page-audience")
                 seen = replace(seen, status=response.status, marks=tuple(marks))
@@ -160,17 +159,22 @@ class Visitor:
             with contextlib.suppress(Error):
                 await page.close()
 
-    async def _choose_on(self, page: Page, recorder: Recorder, url: str, ways: ChoiceWays) -> None:
+    async def _choose_on(
+        self, page: Page, recorder: Recorder, url: str, ways: ChoiceWays
+    ) -> tuple[float, ...]:
         steps = [self.state]
         if self.state is AuditState.WITHDRAWN:
             steps = [AuditState.ACCEPTED, AuditState.WITHDRAWN]
+        moments = []
         for step in steps:
+            moments.append(round(recorder.now, 3))
             recorder.state = None
             await make_choice(page, step, ways)
             recorder.state = None if ways.prefix else step
             await self._settle(page, recorder)
             recorder.state = step
             await self._open(page, recorder, url)
+        return tuple(moments)
 
     async def _open(self, page: Page, recorder: Recorder, url: str) -> tuple[Response | None, str]:
         from playwright.async_api import Error, TimeoutError

@@ -29,7 +29,7 @@ def sample(*, evil: str = "") -> AuditReport:
             request(GA, Channel.BEACON, state=AuditState.ACCEPTED, at=2.0),
             request(GA, at=0.5),
             state=AuditState.ACCEPTED,
-            choice_at=1.0,
+            choices=(1.0,),
         ),
         visit(request(f"https://nobody.example/{evil}"), path="/patients/x", title=evil or "Pay"),
     ]

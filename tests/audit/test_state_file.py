@@ -20,7 +20,7 @@ VISITS = [
         typed=(("mail address", "jane@example.com"),),
         marks=("patient",),
     ),
-    visit(state=AuditState.WITHDRAWN, choice_at=1.5),
+    visit(state=AuditState.WITHDRAWN, choices=(1.5,)),
 ]
 
 

@@ -79,7 +79,7 @@ def test_a_hint_is_less_than_a_request_and_goes_with_one() -> None:
 def test_each_request_is_judged_by_the_state_in_which_it_was_sent() -> None:
     before = request(GA, at=0.2)
     after = request(GA, state=AuditState.ACCEPTED, at=3.0)
-    one = only(visit(before, after, state=AuditState.ACCEPTED, choice_at=1.0))
+    one = only(visit(before, after, state=AuditState.ACCEPTED, choices=(1.0,)))
     assert one.state is AuditState.NO_CHOICE
 
 
