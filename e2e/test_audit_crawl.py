@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from consent_rules.audit.scope import AuditScope
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Regime
 from e2e.audits import audited
+from e2e.chromium import LOOPBACK
 from e2e.site import free_ports, in_thread
+from proxy.audit.browser import MissingBrowserError, chromium
 from proxy.audit.choosing import ChoiceWays
 from proxy.audit.crawl import CrawlLimits, CrawlPlan
 from proxy.audit.scopes import scope_by_catalogue
@@ -117,3 +121,16 @@ def test_no_more_pages_than_the_limit(origin: Origin) -> None:
     report = audit(origin, pages=3)
     assert len(report.pages) == len(origin.asked) == 3
     assert "more than 3 pages (--pages)" in report.unvisited
+
+
+def test_a_browser_that_stops_is_told_with_what_to_do() -> None:
+    async def lost() -> None:
+        async with chromium([LOOPBACK]) as browser:
+            await browser.close()
+            await browser.new_context()
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(MissingBrowserError, match=r"the browser stopped: .* With --state FILE"),
+    ):
+        pool.submit(asyncio.run, lost()).result()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,5 +68,11 @@ async def chromium(flags: Iterable[str] = ()) -> AsyncIterator[Browser]:
             raise MissingBrowserError(f"{path} does not start: {error.message}") from None
         try:
             yield browser
+        except Error as error:
+            raise MissingBrowserError(
+                f"the browser stopped: {error.message.partition(chr(10))[0]}. With --state FILE an "
+                "audit goes on where it was broken"
+            ) from None
         finally:
-            await browser.close()
+            with suppress(Error):
+                await browser.close()

@@ -128,7 +128,8 @@ class _Crawler:
         plan = self._plan
         if self._file is not None:
             for visit in self._file.read(plan.start):
-                self._known[_key(visit)] = visit
+                # Its picture is gone with the run that took it.
+                self._known[_key(visit)] = replace(visit, screenshot="")
             self._file.begin(plan.start, self._known.values())
         async with _fetching() as fetch:
             if plan.obey_robots:
@@ -241,9 +242,12 @@ class _Crawler:
                 visits[url] = visit
                 self._add_visit(visit)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(max(1, self._plan.limits.at_once)):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(max(1, self._plan.limits.at_once)):
+                    group.create_task(work())
+        except BaseExceptionGroup as faults:
+            raise faults.exceptions[0] from None  # one is told: the first
         return [visits[url] for url in order if url in visits]
 
     def _is_over(self) -> bool:

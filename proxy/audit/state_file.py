@@ -65,8 +65,11 @@ class StateFile:
             raise StateFileError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def add(self, visit: PageVisit) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(visit))
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(visit))
+        except OSError as error:
+            raise StateFileError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 
 def _line(visit: PageVisit) -> str:
