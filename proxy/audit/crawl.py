@@ -246,8 +246,8 @@ class _Crawler:
             async with asyncio.TaskGroup() as group:
                 for _ in range(max(1, self._plan.limits.at_once)):
                     group.create_task(work())
-        except BaseExceptionGroup as faults:
-            raise faults.exceptions[0] from None  # one is told: the first
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the first says enough
         return [visits[url] for url in order if url in visits]
 
     def _is_over(self) -> bool:
