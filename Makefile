@@ -64,7 +64,9 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
 	@NGINX=$$(scripts/find-nginx) && POSTGRESQL=$$(scripts/find-postgresql) && \
-	PROMTOOL=$$(scripts/find-promtool) && export NGINX POSTGRESQL PROMTOOL && \
+	PROMTOOL=$$(scripts/find-program prometheus promtool) && \
+	LOGROTATE=$$(scripts/find-program logrotate logrotate) && \
+	export NGINX POSTGRESQL PROMTOOL LOGROTATE && \
 	$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium
