@@ -213,7 +213,7 @@ class _Sent:
             raise
         finally:
             self.request[UPSTREAM_SECONDS] = time.monotonic() - began
-            self.request[UPSTREAM] = str(self.origin)
+            self.request[UPSTREAM] = self.server.name
         self._response = response
         try:
             self._check(response)

@@ -321,7 +321,7 @@ async def lines_of(folder: Path, *requests: dict[str, Any], combined: bool = Fal
             with contextlib.suppress(ConnectionError):
                 await site.ask(**request)
         logs[0].flush()
-        origin = str(site.running.sites["www"].upstream)
+        origin = site.running.rules.sites[0].upstream
     return out.getvalue().replace(origin, "http://origin").splitlines()
 
 
