@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e \
         test-frameworks test-engines test-firefox test-webkit browser \
-        lighthouse bench build update clean-room clean
+        lighthouse bench build image update clean-room clean
 
 help: ## what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ build: $(RUN) ## the wheel, in dist/, installed once to see that it runs
 	@rm -rf dist
 	@$(PY) -m pip --disable-pip-version-check -qq wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@scripts/check-wheel $(PY) dist/*.whl
+
+image: ## the image, built with buildah and run once, as root; BASE=IMAGE to begin from another
+	@scripts/make-image $(ARGS)
 
 update: ## the lock anew, with the newest releases the ranges allow; then all tests
 	@echo "== make update: requirements/ is written anew, then make test"

@@ -50,7 +50,13 @@ def test_no_line_is_lost(tmp_path: Path, workers: int) -> None:
         assert RELOAD in EXAMPLE
         told = EXAMPLE.replace(RELOAD, f"kill -USR1 {process.process.pid}")
         rotation.write_text(re.sub(r"^/var/log/\S+", f"{folder}/*.log", told, flags=re.MULTILINE))
-        command = [program("logrotate", "logrotate"), "--force", "--state", state, rotation]
+        command = [
+            program("logrotate", "logrotate"),
+            "--force",
+            "--state",
+            str(state),
+            str(rotation),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
