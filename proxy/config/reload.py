@@ -30,6 +30,9 @@ from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
 
+_AT_START = ("listen", "admin_listen", "workers", "watch", "access_log", "access_log_file")
+"""Keys of [proxy] that a reload does not change."""
+
 NOT_STARTED = (
     KeyFileError,
     RegionFileError,
@@ -166,13 +169,14 @@ class LiveRuntime:
     def _take(self, loaded: LoadedConfig, runtime: Runtime) -> None:
         config = loaded.config
         before = self.runtime.config.proxy
-        if (before.listen, before.admin_listen, before.workers, before.watch) != (
-            config.proxy.listen,
-            config.proxy.admin_listen,
-            config.proxy.workers,
-            config.proxy.watch,
-        ):
-            _log.warning("listen, admin_listen, workers and watch take effect after a restart only")
+        changed = [
+            name for name in _AT_START if getattr(before, name) != getattr(config.proxy, name)
+        ]
+        if changed:
+            _log.warning(
+                "%s take effect after a restart only; what was changed: %s",
+                ", ".join(_AT_START), ", ".join(changed),
+            )  # fmt: skip
         self.runtime.sightings.write()
         self.runtime = runtime
         self._watched = self._file.folders
