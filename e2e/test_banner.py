@@ -311,7 +311,8 @@ def test_without_javascript_choose_leads_to_the_preferences(
 ) -> None:
     site = visit(host_page(english), java_script_enabled=False)
     site.tab.click(CHOOSE)
-    assert site.tab.url == ("http://site.test/.consent/preferences?return_to=%2Fa%3Fb%3D1%26c%3D2")
+    query = "return_to=%2Fa%3Fb%3D1%26c%3D2&lang=en"
+    assert site.tab.url == f"http://site.test/.consent/preferences?{query}"
 
 
 # --- Keyboard and focus
@@ -623,10 +624,14 @@ def test_placeholder_buttons_send_the_shared_form(
     site = visit(host_page(english, decided=True, placeholders=True))
     with site.tab.expect_navigation():
         seen(site.tab.get_by_role("button", name="Always allow YouTube")).click()
-    assert site.chosen() == {"action": ["vendor:youtube"], "return_to": ["/a"]}
+    assert site.chosen() == {
+        "action": ["vendor:youtube"],
+        "return_to": ["/a"],
+        "lang": ["en"],
+    }
     site.tab.goto(URL)
     site.tab.get_by_role("button", name="Cookie preferences").click()
-    site.tab.wait_for_url("http://site.test/.consent/preferences?return_to=%2Fa")
+    site.tab.wait_for_url("http://site.test/.consent/preferences?lang=en&return_to=%2Fa")
 
 
 def test_print_shows_the_page_alone(visit: Open, host_page: HostPage, english: Texts) -> None:
@@ -687,6 +692,7 @@ def test_preferences_are_sent_by_a_plain_form(
         "vendor_off": ["google-analytics"],
         "return_to": ["/a"],
         "source": ["preferences"],
+        "lang": ["en"],
     }
 
 

@@ -29,7 +29,7 @@ from consent_rules.config.vendor_search import closest_vendors, sure_vendor
 from consent_rules.review.diff import Change, diff_configs, pages_of, rules_of_tags
 from consent_rules.review.tag_summary import TagSummary, state_of, summarise_tag
 from consent_rules.vendors import Vendor
-from consent_rules.wording import category_words, quoted
+from consent_rules.wording import category_words, counted, quoted
 from proxy.cli.changes import print_changes
 from proxy.cli.config_edit import ConfigEdit, read_for_change
 from proxy.cli.options import (
@@ -541,7 +541,7 @@ def _print_summary(summary: TagSummary, tag: Tag) -> None:
     company = summary.company
     by = f" ({company})" if company and company not in summary.name else ""
     out.print(Text(f"{summary.name}{by} on {summary.site}", style="bold"))
-    left = (tag.expires - today()).days
+    left = counted((tag.expires - today()).days, "day")
     rows: Mapping[str, str] = {
         "what it is": summary.what,
         "pages": pages_of(summary.pages, summary.site),
@@ -550,7 +550,7 @@ def _print_summary(summary: TagSummary, tag: Tag) -> None:
         "records visits": summary.records,
         "cookies": _cookies(summary),
         "policy": summary.policy_url or "not known; add policy_url in a [[vendor]] table",
-        "approved": f"by {tag.approved_by} on {tag.approved_on}, until {tag.expires} ({left} days)",
+        "approved": f"by {tag.approved_by} on {tag.approved_on}, until {tag.expires} ({left})",
     }
     for label, text in rows.items():
         line = Text(f"  {label.ljust(15)}", style="dim")

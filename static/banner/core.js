@@ -3,7 +3,7 @@
 (() => {
 const data = document.currentScript.dataset;
 const state = JSON.parse(data.state);
-let open = () => { location = data.at + "preferences?" + new URLSearchParams({ return_to: location.pathname + location.search }); };
+let open = () => { location = data.at + "preferences?" + new URLSearchParams({ return_to: location.pathname + location.search, lang: data.lang }); };
 const link = new BroadcastChannel("consent");
 //@decided
 //@banner

@@ -379,6 +379,28 @@ def test_the_catalogue_is_searched(words: list[str], first: str) -> None:
     assert found[0]["id"] == first
 
 
+@pytest.mark.parametrize(
+    ("words", "some"),
+    [
+        (["chat"], {"intercom", "drift", "tawk"}),
+        (["live", "chat"], {"intercom", "zendesk"}),
+        (["heatmaps"], {"hotjar", "microsoft-clarity"}),
+        (["heat", "map"], {"hotjar"}),
+        (["video"], {"youtube", "vimeo"}),
+        (["maps"], {"google-maps"}),
+        (["analytics"], {"google-analytics", "matomo", "plausible"}),
+        (["retargeting"], {"criteo", "meta-pixel"}),
+        (["tag", "manager"], {"google-tag-manager"}),
+        (["Cookie", "banner"], {"onetrust", "cookiebot"}),
+        (["captcha"], {"recaptcha", "hcaptcha"}),
+        (["booking"], {"calendly"}),
+    ],
+)
+def test_a_kind_of_vendor_is_found_by_what_people_call_it(words: list[str], some: set[str]) -> None:
+    found = json.loads(run("catalogue", "search", *words, "--json").stdout)
+    assert some <= {vendor["id"] for vendor in found}
+
+
 def test_a_search_for_nothing() -> None:
     assert run("catalogue", "search").exit_code == 2
     assert run("catalogue", "search", "qqqqqqqq").exit_code == 1
