@@ -91,7 +91,7 @@ def test_the_preferences_speak_the_language_of_the_page_not_of_the_browser(
             page.evaluate("void consent.open()")
             expect(page.locator("#yc-p")).to_be_visible()
             page.wait_for_timeout(550)
-            page.get_by_role("link", name="Details").click()
+            page.locator("#yc-c + a").click()
         else:
             page.locator("#yc-c").click()
         is_german()
