@@ -323,9 +323,10 @@ def as_config(found: Discovery, today: datetime.date, host: str = "", *, reporte
             )
         )
     pages = ", ".join(found.pages[:3]) + (" ..." if len(found.pages) > 3 else "")
+    times = f"{reported} times" if reported else counted(found.in_reports, "time")
     lines = [
         f"# {found.name} on site {found.site}: in {counted(found.in_pages, 'page')}, reported "
-        f"{counted(reported or found.in_reports, 'time')}, last on {found.last_seen}",
+        f"{times}, last on {found.last_seen}",
         f"# seen on {pages}",
     ]
     if found.owner in consent_platforms():

@@ -39,7 +39,7 @@ def test_a_new_key_signs_and_the_old_ones_stay(config: Path) -> None:
     assert done.exit_code == 1
     assert "there is no key in this folder" in done.stderr
     assert not (config.parent / "keys").exists()
-    kids = []
+    kids: list[str] = []
     for number in range(1, 4):
         made = json.loads(run("keys", "rotate", "--config", config, "--json").stdout)
         assert made["signs"] is True
@@ -125,7 +125,7 @@ def test_the_answer_says_who_is_asked_again(config: Path) -> None:
     folder.mkdir()
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     starts = [now - datetime.timedelta(days=days) for days in (900, 300, 20)]
-    kids = []
+    kids: list[str] = []
     for start in starts:
         make_key(folder, start)
         (new,) = set(listed(config)) - set(kids)
