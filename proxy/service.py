@@ -16,6 +16,7 @@ from pathlib import Path
 
 from consent_rules.config.load import LoadedConfig
 from consent_rules.config.models import LogFormat
+from consent_rules.wording import counted
 from proxy.app import fast_path_lookup, make_handler, request_ids
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
@@ -85,7 +86,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
 
     def ready() -> None:
         listen = config.proxy.listen
-        _log.info("listening on %s with %d worker%s", listen, workers, "s" if workers > 1 else "")
+        _log.info("listening on %s with %s", listen, counted(workers, "worker"))
 
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)

@@ -15,6 +15,7 @@ from typing import Any
 
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
+from consent_rules.wording import join_and
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import due_at
 from proxy.config.last_known_good import LastGood
@@ -30,8 +31,17 @@ from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
 
-_AT_START = ("listen", "admin_listen", "workers", "watch", "access_log", "access_log_file")
-"""Keys of [proxy] that a reload does not change."""
+KEYS_OF_THE_START = (
+    "listen",
+    "admin_listen",
+    "workers",
+    "watch",
+    "access_log",
+    "access_log_file",
+    "max_head_bytes",
+    "drain_timeout",
+)
+"""The keys of [proxy] that a process reads once."""
 
 NOT_STARTED = (
     KeyFileError,
@@ -170,13 +180,10 @@ class LiveRuntime:
         config = loaded.config
         before = self.runtime.config.proxy
         changed = [
-            name for name in _AT_START if getattr(before, name) != getattr(config.proxy, name)
+            key for key in KEYS_OF_THE_START if getattr(before, key) != getattr(config.proxy, key)
         ]
         if changed:
-            _log.warning(
-                "%s take effect after a restart only; what was changed: %s",
-                ", ".join(_AT_START), ", ".join(changed),
-            )  # fmt: skip
+            _log.warning("changed, which takes effect after a restart only: %s", join_and(changed))
         self.runtime.sightings.write()
         self.runtime = runtime
         self._watched = self._file.folders

@@ -1,4 +1,4 @@
-"""`make soak`, shortened: reloads, rotations and faults beside mixed traffic leave all as it was."""
+"""`make soak`, shortened: reloads, rotations, faults beside mixed traffic leave all as it was."""
 
 from __future__ import annotations
 
