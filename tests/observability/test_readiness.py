@@ -41,7 +41,7 @@ async def test_receipts_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_is_away_takes_no_node_out(tmp_path: Path) -> None:
-    """Choices are recorded in the node's outbox: all nodes would leave the load balancer at once."""
+    """Choices are recorded in the outbox: all nodes would leave the load balancer at once."""
     database = f"postgresql://consent@127.0.0.1:{refusing().url.port}/consent"
     place = StorePlace(tmp_path / "outbox.db", tmp_path / "key.pem", "example.com", database)
     recorder = Recorder(place)
