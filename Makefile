@@ -66,7 +66,8 @@ test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" choo
 	@NGINX=$$(scripts/find-nginx) && POSTGRESQL=$$(scripts/find-postgresql) && \
 	PROMTOOL=$$(scripts/find-program prometheus promtool) && \
 	LOGROTATE=$$(scripts/find-program logrotate logrotate) && \
-	export NGINX POSTGRESQL PROMTOOL LOGROTATE && \
+	SYSTEMD_ANALYZE=$$(scripts/find-program systemd systemd-analyze) && \
+	export NGINX POSTGRESQL PROMTOOL LOGROTATE SYSTEMD_ANALYZE && \
 	$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium

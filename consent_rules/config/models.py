@@ -334,6 +334,8 @@ def _signal(text: str) -> str:
 def _log_format(value: Any) -> Any:
     if isinstance(value, bool):
         return LogFormat.JSON if value else LogFormat.OFF
+    if isinstance(value, str) and value in {"true", "false"}:
+        raise ValueError(f"write it without quotes: access_log = {value}")
     return value
 
 

@@ -134,12 +134,15 @@ class FastPathEntry:
 
     def head_at(self, now: float, request_id: str = "") -> bytes:
         """The head at a moment (seconds since 1970), with the identifier of a request, if given."""
-        head = self.head
-        if self.rest:
-            head = b"%b%d%b" % (head, int(self.entry.age(now)), self.rest)
-        if not request_id:
-            return head
-        return b"%bX-Request-Id: %b\r\n\r\n" % (head[:-2], request_id.encode("ascii"))
+        if request_id:
+            name = request_id.encode("ascii")
+            if self.rest:
+                age = int(self.entry.age(now))
+                return b"%b%d\r\nX-Request-Id: %b\r\n\r\n" % (self.head, age, name)
+            return b"%bX-Request-Id: %b\r\n\r\n" % (self.head[:-2], name)
+        if not self.rest:
+            return self.head
+        return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
 
 
 FastPathHit = tuple[FastPathEntry, str]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
@@ -37,13 +37,13 @@ def new_request_id() -> str:
 
 
 def request_id_of(
-    headers: CIMultiDictProxy[str], peer: str, trusted: Sequence[Network] = ()
+    headers: CIMultiDictProxy[str], peer: str, trusted: tuple[Network, ...] = ()
 ) -> str:
     """The identifier that a trusted peer gave to a request; a new one where there is none."""
     given = headers.get(X_REQUEST_ID)
     if (
         given is not None
-        and address_is_trusted(peer, tuple(trusted))
+        and address_is_trusted(peer, trusted)
         and _GIVEN.fullmatch(given)
         and len(headers.getall(X_REQUEST_ID)) == 1
     ):

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.support.commands import run
-from tests.support.debian_programs import promtool
+from tests.support.debian_programs import program, promtool
 from tests.support.processes import Process, ask, running
 from tests.support.sandbox import allowed_calls
 
@@ -45,7 +45,7 @@ def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
         ["security", "--offline=true", "--threshold=15", str(unit)],
     ):
         done = subprocess.run(
-            ["systemd-analyze", "--no-pager", *arguments],
+            [program("systemd", "systemd-analyze"), "--no-pager", *arguments],
             capture_output=True,
             text=True,
             check=False,

@@ -22,7 +22,7 @@ from proxy.http.request_id import (
 from tests.support.one_connection import connected
 from tests.support.site import PAGE, Reply, proxied, reply
 
-TRUSTED: list[Network] = [ipaddress.ip_network("10.0.0.0/8")]
+TRUSTED: tuple[Network, ...] = (ipaddress.ip_network("10.0.0.0/8"),)
 OWN = re.compile(r"[0-9a-f]{16}")
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -38,3 +38,26 @@ async def test_receipts_that_cannot_be_written(tmp_path: Path) -> None:
         (problem,) = await unready([server_at(str(upstream.url))], recorder, stopping=False)
     assert problem.startswith("receipts cannot be written: ")
     await asyncio.wait_for(recorder.close(), 10)
+
+
+async def test_a_database_that_is_away_takes_no_node_out(tmp_path: Path) -> None:
+    """Choices are recorded in the outbox: all nodes would leave the load balancer at once."""
+    database = f"postgresql://consent@127.0.0.1:{refusing().url.port}/consent"
+    place = StorePlace(tmp_path / "outbox.db", tmp_path / "key.pem", "example.com", database)
+    recorder = Recorder(place)
+    async with origin(answers(ok())) as upstream:
+        assert await unready([server_at(str(upstream.url))], recorder, stopping=False) == []
+    await asyncio.wait_for(recorder.close(), 10)
+
+
+async def test_an_outbox_that_cannot_be_opened_does(tmp_path: Path) -> None:
+    (tmp_path / "no folder").write_text("a file")
+    place = StorePlace(
+        tmp_path / "no folder" / "outbox.db", tmp_path / "key.pem", "example.com",
+        f"postgresql://consent@127.0.0.1:{refusing().url.port}/consent",
+    )  # fmt: skip
+    recorder = Recorder(place)
+    async with origin(answers(ok())) as upstream:
+        (problem,) = await unready([server_at(str(upstream.url))], recorder, stopping=False)
+    assert problem.startswith("receipts cannot be written: ")
+    await asyncio.wait_for(recorder.close(), 10)

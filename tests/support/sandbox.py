@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.debian_programs import program
+
 _ALLOW = 0x7FFF0000
 _ERRNO_EPERM = 0x00050001
 _NO_NEW_PRIVILEGES = 38
@@ -30,9 +32,8 @@ def allowed_calls(unit: Path) -> set[str]:
 def _members(name: str) -> set[str]:
     if not name.startswith("@"):
         return {name}
-    done = subprocess.run(
-        ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True
-    )
+    command = [program("systemd", "systemd-analyze"), "syscall-filter", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     entries = [line.strip() for line in done.stdout.splitlines()[1:]]
     return set().union(*(_members(one) for one in entries if one and not one.startswith("#")))
 
