@@ -26,6 +26,7 @@ from proxy.audit.crawl import CrawlLimits, CrawlPlan
 from proxy.audit.scopes import scope_by_catalogue
 from proxy.audit.state_file import StateFile
 from proxy.audit.visiting import VisitLimits
+from tests.support.commands import Done, run
 
 LINKS = {
     "/": ["/a", "/private/x", "/account/logout", "/brochure.pdf", "/d1", "https://else.example/"]
@@ -52,6 +53,8 @@ class Origin:
             return web.Response(status=404)
         self.asked[request.path_qs] += 1
         links = "".join(f'<a href="{href}">x</a>' for href in LINKS.get(request.path, ()))
+        if request.path == "/leaky":
+            links = '<img src="http://nobody-knows.example:9/x.gif">'
         return web.Response(text=f"<title>x</title>{links}", content_type="text/html")
 
     @asynccontextmanager
@@ -134,3 +137,28 @@ def test_a_browser_that_stops_is_told_with_what_to_do() -> None:
         pytest.raises(MissingBrowserError, match=r"the browser stopped: .* With --state FILE"),
     ):
         pool.submit(asyncio.run, lost()).result()
+
+
+def test_the_command_writes_each_report_and_its_exit_code_tells(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def audit_leaky(*options: str) -> Done:
+        address = f"http://localhost:{origin.port}/leaky"
+        quick = ("--states", "no-choice", "--depth", "0", "--quiet-seconds", "0.2")
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(
+                run, "audit", address, *quick, f"--chromium-flag={LOOPBACK}", *options
+            ).result()
+
+    files = ("html", "json", "junit", "sarif")
+    first = audit_leaky(*(word for kind in files for word in (f"--{kind}", f"audit.{kind}")))
+    assert first.exit_code == 1, first.output
+    assert "high nobody-knows.example:9: a request to a third party" in first.stdout
+    for kind in files:
+        assert "nobody-knows.example" in (tmp_path / f"audit.{kind}").read_text(), kind
+    assert "data:image/jpeg;base64," in (tmp_path / "audit.html").read_text()
+    again = audit_leaky("--since", "audit.json", "--fail-on", "critical")
+    assert again.exit_code == 0, again.output
+    assert ": 0 new, 0 gone" in again.stdout

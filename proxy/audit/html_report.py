@@ -89,6 +89,7 @@ def as_html(
         verdict=tuple(verdict(report)),
         receivers=receiver_summaries(report),
         matrix=matrix(report),
+        unreached={skipped.state for skipped in report.skipped},
         timelines=tuple(timeline_view(one) for one in report.timelines if one.entries),
         pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
         pictures_of=_pictures_of(report),

@@ -39,6 +39,12 @@ _CHANNELS = {
     "beacon": Channel.BEACON,
     "websocket": Channel.SOCKET,
 }
+_ANSWERED = frozenset(
+    {Channel.PAGE, Channel.FRAME, Channel.SCRIPT, Channel.STYLE, Channel.IMAGE, Channel.FETCH}
+)
+"""What the page may go on to act upon. Of others the end is not told, or they have none."""
+_SLOW = 8.0
+"""Seconds after which a page is not waited for because of one answer."""
 _NOT_SENT = frozenset({"csp", "mixed-content", "inspector", "subresource-filter"})
 """Why Chromium does not send a request at all (`Network.BlockedReason`). The other reasons, such as
 `corp-not-same-origin`, are found in the response.
@@ -96,7 +102,7 @@ class Recorder:
         self._seen: list[_Seen] = []
         self._by_id: dict[str, list[_Seen]] = {}
         self._elsewhere: list[_Seen] = []
-        self._early: dict[str, list[Mapping[str, Any]]] = {}
+        self._waiting: dict[str, float] = {}
         self._workers: set[str] = set()
         self._main_frame = ""
 
@@ -107,6 +113,7 @@ class Recorder:
         on("Network.requestWillBeSentExtraInfo", self._fields_sent)
         on("Network.responseReceivedExtraInfo", self._fields_received)
         on("Network.responseReceived", self._received)
+        on("Network.loadingFinished", self._finished)
         on("Network.loadingFailed", self._failed)
         tree = await self._session.send("Page.getFrameTree")
         self._main_frame = tree["frameTree"]["frame"]["id"]
@@ -124,8 +131,17 @@ class Recorder:
 
     @property
     def quiet_for(self) -> float:
-        """Seconds since the last request."""
-        return self._loop.time() - self._last
+        """Seconds since a request was sent or answered; 0 while one waits for its answer, unless it
+        has waited for long.
+        """
+        now = self._loop.time()
+        if any(now - since < _SLOW for since in self._waiting.values()):
+            return 0.0
+        return now - self._last
+
+    def forget_waiting(self) -> None:
+        """The page is about to be left: what it still waits for does not matter."""
+        self._waiting.clear()
 
     def add_hint(self, url: str) -> None:
         """A connection that the page's markup asks for ahead of any request."""
@@ -203,6 +219,8 @@ class Recorder:
             seen.initiator = earlier[-1].initiator
         earlier.append(seen)
         self._seen.append(seen)
+        if channel in _ANSWERED:
+            self._waiting[request_id] = self._last
 
     def _fields_sent(self, event: Mapping[str, Any]) -> None:
         if seen := self._by_id.get(event["requestId"]):
@@ -223,7 +241,12 @@ class Recorder:
         if seen := self._by_id.get(event["requestId"]):
             seen[-1].status = int(event["response"]["status"])
 
+    def _finished(self, event: Mapping[str, Any]) -> None:
+        if self._waiting.pop(event["requestId"], None) is not None:
+            self._last = self._loop.time()
+
     def _failed(self, event: Mapping[str, Any]) -> None:
+        self._finished(event)
         seen = self._by_id.get(event["requestId"])
         reason = event.get("blockedReason", "")
         if seen and reason in _NOT_SENT:

@@ -180,6 +180,7 @@ class Visitor:
         from playwright.async_api import Error, TimeoutError
 
         response, error = None, ""
+        recorder.forget_waiting()
         try:
             response = await page.goto(
                 url, wait_until="commit", timeout=self._limits.patience * 1000
@@ -203,7 +204,7 @@ class Visitor:
             left = self._limits.quiet - min(recorder.quiet_for, recorder.now - loaded)
             if left <= 0:
                 return
-            await asyncio.sleep(left)
+            await asyncio.sleep(min(left, 0.1))
 
     async def _watch(self, page: Page, recorder: Recorder, seen: PageVisit) -> PageVisit:
         """Everything behind the opening: fields, storage, cookies, a picture, the leaving."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from consent_rules.audit.findings import Severity
-from consent_rules.audit.observations import Channel
+from consent_rules.audit.observations import Channel, SkippedState
 from consent_rules.audit.report import AuditReport, changes_since, is_at_least
 from consent_rules.audit.states import AuditState
 from proxy.audit.html_report import as_html, span_words
@@ -139,6 +140,13 @@ def test_what_changed() -> None:
     back = changes_since(now, earlier)
     assert [f.receiver for f in back.gone] == ["nobody.example"]
     assert "nobody.example" in as_html(now, {}, changes)
+
+
+def test_a_state_that_was_not_reached_is_not_taken_for_a_clean_one() -> None:
+    skipped = (SkippedState(AuditState.REJECTED, "no button"),)
+    text = as_html(replace(sample(), skipped=skipped), {})
+    assert text.count("not reached") == 1
+    assert "Not audited, because the site offers no such choice: everything rejected." in text
 
 
 def test_a_report_without_findings_says_so() -> None:
