@@ -36,6 +36,7 @@ from proxy.html.owners import (
     known_vendor,
     unknown_host,
 )
+from proxy.html.remembered import Remembered
 from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.scan import Scan
 from proxy.html.source import Source
@@ -60,6 +61,8 @@ def _size_of(parts: Sequence[Part]) -> int:
     return 500 + sum(200 + len(part.code) + len(part.lost) for part in parts)
 
 
+ScriptSigns = tuple[tuple[str, ...], bool]
+"""The ids of the vendors whose signatures a script has; whether it has none and hides the page."""
 HostOwner = tuple[str, "Owner | None"]
 """The host that a URL leads to and its owner, which is None for the site itself."""
 _NOWHERE: HostOwner = ("", None)
@@ -93,6 +96,19 @@ class Boundary:
     _owners: dict[str, _OwnersByUrl] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
+    _searched: Remembered[ScriptSigns] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Of this index alone: another configuration has another boundary.
+        object.__setattr__(self, "_searched", Remembered(self._search))
+
+    def _search(self, script: str) -> ScriptSigns:
+        vendors = self.index.vendors_of_text(script)
+        return vendors, not vendors and hides_page(script)
+
+    def signs_of_script(self, script: str) -> ScriptSigns:
+        """Whose signatures an inline script has, and, if it has none, whether it hides the page."""
+        return self._searched(script)
 
     def vendors_of_script(self, script: str) -> tuple[str, ...]:
         """The vendors whose code an inline script contains, cached by its hash: the same script is
@@ -319,8 +335,10 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
     if kind in _OWNED_BY_URLS:
         return frozenset(context.owners(resource.urls))
     if kind is ResourceKind.INLINE_SCRIPT:
-        vendors = _vendors_of_inline(resource, context)
-        if not vendors and not resource.attribute and hides_page(resource.text):
+        signs, hides = context.boundary.signs_of_script(resource.text)
+        vendors = _vendors_of_inline(resource, signs, context)
+        hides = hides or bool(signs and not vendors and hides_page(resource.text))
+        if hides and not resource.attribute:
             return context.loaded_vendors()
         held = (_held_to_pins(vendor, resource, context) for vendor in vendors)
         return frozenset((*held, *context.owners(resource.urls)))
@@ -374,9 +392,11 @@ def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
     return {host: frozenset(owners) for host, owners in asked.items()}
 
 
-def _vendors_of_inline(resource: Resource, context: CompileContext) -> tuple[str, ...]:
+def _vendors_of_inline(
+    resource: Resource, vendors: tuple[str, ...], context: CompileContext
+) -> tuple[str, ...]:
+    """Of the vendors whose signatures an inline script has, those whose code it has."""
     boundary = context.boundary
-    vendors = boundary.index.vendors_of_text(resource.text)
     if not vendors or resource.attribute:
         return vendors
     if _only_assigns_data(resource.text):

@@ -8,13 +8,14 @@ from urllib.parse import unquote
 
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
-from proxy.html.css import css_urls
+from proxy.html.css import CssUrl, css_urls
 from proxy.html.data_url import data_of
 from proxy.html.deferred import deferred_resources, script_addresses
 from proxy.html.hiders import ANY_VENDOR, hider_vendor
 from proxy.html.module_imports import imported_urls
 from proxy.html.owners import KnownVendor, Owner
 from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
+from proxy.html.remembered import Remembered
 from proxy.html.resource import CLOSED_TYPE, RESERVED_ID, Closing, Reading, Resource, ResourceKind
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, is_html, location_of
@@ -364,11 +365,13 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
         return
     text = element.text
     source = reading.source
-    hider = hider_vendor(_style_name(element), text)
+    plain = source.css(text)
+    name = _style_name(element)
+    search = _STYLES if plain is text and len(name) <= _MAX_STYLE_NAME else _search_style
+    hider, found = search(text, name, reading.relative_css, plain if plain is not text else None)
     if hider:
         marks = frozenset[Owner]() if hider == ANY_VENDOR else frozenset({KnownVendor(hider)})
         yield Resource(ResourceKind.HIDER, element, "", Closing.NEUTRAL, marks=marks)
-    found = css_urls(source.css(text), relative=reading.relative_css)
     if not found:
         return
     location = location_of(element)
@@ -391,6 +394,28 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
         )
 
 
+def _search_style(
+    text: str, name: str, relative: bool, plain: str | None
+) -> tuple[str, tuple[CssUrl, ...]]:
+    """Whose hider a style is, and its URLs. `plain`: its text as `Source.css` gives it, where that
+    is another.
+    """
+    urls = css_urls(text if plain is None else plain, relative=relative)
+    return hider_vendor(name, text), tuple(urls)
+
+
+_MAX_STYLE_NAME = 200
+_MAX_STYLE_URLS = 64
+_MAX_STYLE_TEXT = 8192
+"""Of the name of a style that is remembered, and of its URLs together."""
+
+
+def _is_small(found: tuple[str, tuple[CssUrl, ...]]) -> bool:
+    urls = found[1]
+    return len(urls) <= _MAX_STYLE_URLS and sum(len(one.url) for one in urls) <= _MAX_STYLE_TEXT
+
+
+_STYLES = Remembered(_search_style, _is_small)
 _NAMING = ("id", "class")
 
 

@@ -196,7 +196,7 @@ def _preferences_links(tags: _Tags, views: list[_View]) -> frozenset[str]:
     """The `href` of each link of the page's own frame that is marked as leading to the preferences,
     in every view.
     """
-    if _PREFERENCES_LINK.encode() not in tags.lowered:
+    if _PREFERENCES_LINK not in tags.deferring:
         return frozenset()
     return frozenset.intersection(
         *(
