@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from consent_rules.config.toml.editing import Value, as_toml
 from consent_rules.importers.cookieconsent import read_cookieconsent
@@ -88,6 +88,18 @@ NO_VENDOR = (
 )
 
 
+_COMMENTED_OUT = (
+    "# Every line is commented out: nothing is approved by being pasted. Add it to your config.",
+    "# For each tag that you approve, remove the # of its lines, write who approves it and what",
+    '# is "..." elsewhere. Then run "consent-proxy check".',
+)
+_LIVE = (
+    "# The tags count as soon as they stand in your config: add them, run",
+    '# "consent-proxy check", and "consent-proxy diff OLD NEW", which says who receives data then.',
+    "# What is commented out needs somebody to fill it in first.",
+)
+
+
 def as_config(
     found: ImportResult,
     catalogue: Mapping[str, Vendor],
@@ -96,10 +108,15 @@ def as_config(
     approved_by: str,
     today: datetime.date,
     expires: datetime.date,
+    approved: Collection[str] = (),
 ) -> str:
     """Our TOML. Tags are live only with an `approved_by`; else they are commented out, so that
-    nothing is approved by being pasted."""
-    lines = [f"# From a configuration of {found.tool}. Add it to your config, and check it."]
+    nothing is approved by being pasted. `approved` are vendors that have a tag on the site.
+    """
+    lines = [
+        f"# From a configuration of {found.tool}.",
+        *(_LIVE if approved_by else _COMMENTED_OUT),
+    ]
     if found.left_out:
         lines += ["#", "# Not carried over:"]
         lines += [f"#   - {_one_line(sentence)}" for sentence in found.left_out]
@@ -116,6 +133,9 @@ def as_config(
         seen.add(vendor)
         known = catalogue.get(service.vendor)
         lines += ["", f"# {_one_line(service.title)}"]
+        if vendor in approved:
+            lines.append(f"# {vendor} has a tag on {site} already")
+            continue
         if known is None:
             lines += _new_vendor(service, vendor)
         elif service.category is not None and known.category is not service.category:

@@ -11,6 +11,7 @@ site, send beacons, load more. What arrives is counted by vendor.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -189,17 +191,29 @@ def _with_addresses(name: str, at: Mapping[str, str]) -> str:
     return text
 
 
+_PAGE = re.compile(r'(?:^|[&"])(?:dl|url|u|page)(?:=|":\s*")([^&"]+)|^(https?:\S+)$')
+
+
+def page_told(sent: str) -> str:
+    """The address of the page as a vendor's script sends it; "" where it does not. As a Referer
+    other hosts get its origin alone, the same for every page.
+    """
+    found = _PAGE.search(sent)
+    return unquote(found[1] or found[2]) if found else ""
+
+
 def _hit_of(request: web.BaseRequest, host: StubHost, body: bytes) -> Hit:
     # Google serves its analytics from the tag manager's host.
     shared = host.label == "googletagmanager" and request.path.startswith("/gtag/")
+    sent = request.query_string or body.decode("utf-8", "replace")
     return Hit(
         vendor="google-analytics" if shared else host.vendor,
         host=host.label,
         method=request.method,
         path=request.path,
-        query=request.query_string or body.decode("utf-8", "replace"),
+        query=sent,
         kind=request.headers.get("Sec-Fetch-Dest", ""),
-        page=request.headers.get("Referer", ""),
+        page=page_told(sent) or request.headers.get("Referer", ""),
         at=time.time(),
     )
 

@@ -126,7 +126,9 @@ def shown_of(decision: Decision, vendors: frozenset[str]) -> _Shown:
 
 def has_own_link(page: Page, prefix: str) -> bool:
     """Whether a page of the site links to the preferences itself (`data-consent-link`)."""
-    return f"{prefix}/preferences" in page.preferences_links and not page.has_base
+    own = f"{prefix}/preferences"
+    links = (link.partition("?")[0] for link in page.preferences_links)
+    return own in links and not page.has_base
 
 
 def write_variant(

@@ -43,6 +43,14 @@ async def test_it_is_left_as_it_is_and_ours_is_left_out(
     assert (b'id="yc-o"' in answer.body) is (VIDEO in markup)
 
 
+async def test_it_may_name_a_language(tmp_path: Path) -> None:
+    marked = MARKED.replace(b"/preferences", b"/preferences?lang=de")
+    async with proxied(tmp_path, {"p": reply(page(marked))}) as site:
+        answer = await site.ask("/p")
+    assert marked in answer.body
+    assert OURS not in answer.body
+
+
 @pytest.mark.parametrize(
     "markup",
     [

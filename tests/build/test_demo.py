@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from consent_rules.config.theme import contrast
 from examples.demo.running import (
     REPOSITORY,
     Ports,
@@ -24,6 +26,7 @@ from examples.demo.running import (
     make_keys,
     settle,
 )
+from examples.demo.vendors import page_told
 from proxy.cookies.signing_keys import key_files, read_keys
 from tests.support.waiting import PATIENCE
 
@@ -128,3 +131,32 @@ def test_the_first_start_makes_a_key_and_the_next_one_keeps_it(tmp_path: Path) -
     make_keys(tmp_path / "keys")
     assert key_files(tmp_path / "keys") == first
     assert read_keys(tmp_path / "keys")
+
+
+@pytest.mark.parametrize(
+    ("sent", "page"),
+    [
+        ("v=2&dl=http%3A%2F%2Flocalhost%3A8080%2Fblog&dt=x", "http://localhost:8080/blog"),
+        ("id=4&ev=PageView&dl=http%3A%2F%2Flocalhost%2F", "http://localhost/"),
+        ("v=2&url=http%3A%2F%2Flocalhost%2Fa", "http://localhost/a"),
+        ("e=view&u=http%3A%2F%2Flocalhost%2Fa", "http://localhost/a"),
+        ('{"page":"http://localhost/contact"}', "http://localhost/contact"),
+        ('{"url":"http://localhost/contact","nodes":3}', "http://localhost/contact"),
+        ("http://localhost/contact", "http://localhost/contact"),
+        ("id=GTM-BRIGHT", ""),
+        ("", ""),
+    ],
+)
+def test_the_vendors_page_names_the_page_and_not_its_origin_for_all(sent: str, page: str) -> None:
+    assert page_told(sent) == page
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_coloured_words_of_the_demo_can_be_read(dark: bool) -> None:
+    """WCAG 2.2, 1.4.3."""
+    css = (REPOSITORY / "examples/demo/assets/site.css").read_text("utf-8")
+    found: dict[str, str] = {}
+    for name, value in re.findall(r"--(warm|paper): (#[0-9a-f]{3,6})", css):
+        if dark or name not in found:
+            found[name] = value
+    assert contrast(found["warm"], found["paper"]) >= 4.5

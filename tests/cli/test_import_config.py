@@ -104,6 +104,32 @@ def test_it_passes_the_check_once_somebody_approves(tmp_path: Path, tool: Tool) 
     assert vendors == list(dict.fromkeys(v for v in EXPECTED[tool].values() if v))
 
 
+def test_the_header_says_what_to_do_with_it(tmp_path: Path) -> None:
+    file = FOREIGN / "klaro.js"
+    without = run("import", file, "--from", "klaro").stdout
+    assert "Every line is commented out" in without[:300]
+    assert all(not line or line.startswith("#") for line in without.splitlines())
+    live = run("import", file, "--from", "klaro", "--approved-by", "jane@x.example").stdout
+    assert "commented out: nothing" not in live
+    assert "The tags count as soon as they stand in your config" in live[:300]
+
+
+def test_it_knows_the_config(tmp_path: Path) -> None:
+    """Its sites, its own vendors, and what is approved already."""
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG)
+    file = FOREIGN / "klaro.js"
+    done = run("import", file, "--from", "klaro", "-c", config, "--approved-by", "jane@x.example")
+    assert (done.exit_code, "--site is missing" in done.stderr) == (2, True)
+    done = run("import", file, "--from", "klaro", "-c", config, "--site", "wwww")
+    assert (done.exit_code, "did you mean" in done.stderr) == (2, True)
+    given = ("--from", "klaro", "-c", config, "--site", "www", "--approved-by", "jane@x.example")
+    done = run("import", file, *given)
+    assert done.exit_code == 0, done.output
+    assert "# matomo has a tag on www already" in done.stdout
+    assert [tag["vendor"] for tag in tomllib.loads(done.stdout)["tag"]] == ["google-analytics"]
+
+
 def test_files_of_another_tool_and_none() -> None:
     done = run("import", FOREIGN / "klaro.js", "--from", "tarteaucitron")
     assert (done.exit_code, "no tarteaucitron.init" in done.stderr) == (1, True)

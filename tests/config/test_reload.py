@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from proxy.config.reload import KEYS_OF_THE_START
 from tests.support.processes import Process, running
 from tests.support.waiting import PATIENCE
 
@@ -29,6 +30,9 @@ TAG = (
     '[[tag]]\nvendor = "{vendor}"\nsites = ["www"]\napproved_by = "a"\n'
     "approved_on = 2020-01-01\nexpires = 2999-01-01\n"
 )
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def named(text: str, name: str) -> str:
@@ -263,6 +267,18 @@ async def keys(port: int) -> object:
         ) as reply,
     ):
         return json.loads(await reply.read())
+
+
+async def test_what_takes_a_restart_is_named(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    found = re.search(r"((?:`\w+`,?\s(?:and )?)+)of `\[proxy\]`\schange\safter", guide)
+    assert found is not None
+    assert set(re.findall(r"`(\w+)`", found[0])) == set(KEYS_OF_THE_START)
+    with running(tmp_path, workers=1) as (process, config, text, _):
+        changed = "[proxy]\nmax_head_bytes = 9000\ndrain_timeout = 3"
+        write_in_place(config, text.replace("[proxy]", changed))
+        words = "changed, which takes effect after a restart only: max_head_bytes and drain_timeout"
+        await until(lambda: words in process.log, process)
 
 
 @pytest.mark.parametrize("how", ["poll", "off"])
