@@ -17,7 +17,7 @@ from cachetools import LRUCache
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.config.build_rules import build_rules
-from consent_rules.config.load import Config, Site
+from consent_rules.config.load import Config
 from consent_rules.config.theme import Theme, theme_of
 from consent_rules.matching.libraries import Libraries
 from consent_rules.rules import Rules, SiteRules
@@ -54,10 +54,10 @@ from proxy.receipts.place import check_place, store_place
 from proxy.receipts.recorder import Recorder
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
-from proxy.upstream.server import Server, server_at
+from proxy.upstream.group import UpstreamGroup
+from proxy.upstream.site import upstream_group
 from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
-from proxy.upstream.tls import upstream_tls
 
 _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
@@ -73,7 +73,7 @@ class SiteRuntime:
     """What every request to one site needs, made once."""
 
     rules: SiteRules
-    upstream: Server
+    upstream: UpstreamGroup
     boundary: Boundary
     enforcement: SiteEnforcement
 
@@ -158,7 +158,12 @@ def build_runtime(
     )
     sites = {
         site.name: _site_runtime(
-            site, config, rules, cookies, libraries.listed, _server(table, folder)
+            site,
+            config,
+            rules,
+            cookies,
+            libraries.listed,
+            upstream_group(table, folder, config.proxy.trusted_proxies),
         )
         for site, table in zip(rules.sites, config.sites, strict=True)
     }
@@ -166,6 +171,9 @@ def build_runtime(
     recorder = _recorder(config, folder, before)
     ring = keys()
     limits = _upstream_limits(config)
+    for name, site_runtime in sites.items():
+        earlier = None if before is None else before.sites.get(name)
+        site_runtime.upstream.follow(None if earlier is None else earlier.upstream)
     # From here on nothing fails: what `before` shares with the new one may be changed.
     invalidations = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, invalidations, before)
@@ -231,18 +239,13 @@ def _upstream_limits(config: Config) -> UpstreamLimits:
     )
 
 
-def _server(site: Site, folder: Path) -> Server:
-    tls = upstream_tls(site.upstream_tls, folder)
-    return server_at(site.upstream[0], tls, site.upstream_tls.server_name or "")
-
-
 def _site_runtime(
     site: SiteRules,
     config: Config,
     rules: Rules,
     cookies: CookieIndex,
     libraries: Libraries,
-    upstream: Server,
+    upstream: UpstreamGroup,
 ) -> SiteRuntime:
     prefix = config.proxy.prefix
     boundary = site_boundary(site, config, rules, libraries)
@@ -256,7 +259,7 @@ def _site_runtime(
             cookies=cookies,
             policy=policies(site, rules.vendors, f"{prefix}/report"),
             prefix=prefix,
-            upstream_host=None if site.preserve_host else upstream.authority,
+            upstream_host=None if site.preserve_host else upstream.servers[0].authority,
             trusted_headers=tuple(h for h in (regions.country_header, regions.region_header) if h),
             cookie_domain=config.preferences.cookie_domain,
             wp_consent_cookies=config.signals.wp_consent_cookies,

@@ -42,8 +42,11 @@ from proxy.runtime import build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.server.workers import Worker, run_workers
+from proxy.upstream.checking import check_periodically
+from proxy.upstream.group import UpstreamGroup
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.resolver import Resolver, refresh_periodically, upstream_names
+from proxy.upstream.slots import UNBOUNDED
 
 _log = logging.getLogger("consent_proxy.service")
 
@@ -159,6 +162,10 @@ async def _serve_worker(
         at_work.append(asyncio.create_task(warn_of_old_key(lambda: current.runtime)))
         at_work.append(asyncio.create_task(forward_periodically(lambda: current.runtime.receipts)))
         at_work.append(asyncio.create_task(follow_other_nodes(lambda: current.runtime, folder)))
+
+    def upstreams() -> tuple[UpstreamGroup, ...]:
+        return tuple(site.upstream for site in current.runtime.sites.values())
+
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(
@@ -169,7 +176,7 @@ async def _serve_worker(
         lambda: current.runtime.receipts,
         lambda: purge_sender(current.runtime),
         lambda: unready(
-            (site.upstream for site in current.runtime.sites.values()),
+            upstreams(),
             current.runtime.receipts,
             stopping=worker.stop.is_set(),
         ),
@@ -181,8 +188,10 @@ async def _serve_worker(
     async with (
         UpstreamPool(limits=lambda: current.runtime.upstream_limits, resolver=resolver) as requests,
         UpstreamPool(limits=lambda: current.runtime.tunnel_limits, resolver=resolver) as tunnels,
+        UpstreamPool(limits=lambda: UNBOUNDED, resolver=resolver) as checks,
     ):
         watch_pools(metrics, requests, tunnels)
+        at_work.append(asyncio.create_task(check_periodically(checks, upstreams)))
         await serve(
             make_handler(lambda: current.runtime, requests, tunnels),
             listener(proxy.listen),
@@ -250,7 +259,9 @@ async def _resolve_periodically(resolver: Resolver, current: LiveRuntime) -> Non
     """Look up the names of upstreams, also before the first request, until cancelled."""
     await refresh_periodically(
         resolver,
-        lambda: upstream_names(site.upstream for site in current.runtime.sites.values()),
+        lambda: upstream_names(
+            server for site in current.runtime.sites.values() for server in site.upstream.servers
+        ),
         lambda: current.runtime.config.proxy.upstream_resolve_interval,
     )
 
