@@ -35,6 +35,7 @@ from proxy.observability.metrics import Metrics
 from proxy.observability.process_metrics import watch_pools, watch_process
 from proxy.observability.readiness import unready
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
+from proxy.observability.upstream_metrics import watch_upstreams
 from proxy.receipts.forwarding import forward_periodically
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
@@ -191,6 +192,7 @@ async def _serve_worker(
         UpstreamPool(limits=lambda: UNBOUNDED, resolver=resolver) as checks,
     ):
         watch_pools(metrics, requests, tunnels)
+        watch_upstreams(metrics, upstreams)
         at_work.append(asyncio.create_task(check_periodically(checks, upstreams)))
         await serve(
             make_handler(lambda: current.runtime, requests, tunnels),

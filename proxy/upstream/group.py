@@ -144,7 +144,10 @@ class UpstreamGroup:
 
     def follow(self, before: UpstreamGroup | None) -> UpstreamGroup:
         """This group, with what an earlier one of the same site knows of the same servers."""
-        known = {} if before is None else {one.server.name: one for one in before.members}
+        if before is None:
+            return self
+        self.retries = before.retries
+        known = {one.server.name: one for one in before.members}
         for member in self.members:
             earlier = known.get(member.server.name)
             if earlier is not None:
