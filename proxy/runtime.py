@@ -17,12 +17,13 @@ from cachetools import LRUCache
 
 from consent_rules.catalogue.load import catalogue
 from consent_rules.config.build_rules import build_rules
-from consent_rules.config.load import Config
+from consent_rules.config.load import Config, Site
 from consent_rules.config.theme import Theme, theme_of
 from consent_rules.matching.libraries import Libraries
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.gpp import GppApproach
 from consent_rules.vendors import Vendor
+from proxy.banner.maintenance import MaintenancePage, read_maintenance_page
 from proxy.banner.texts import Wording
 from proxy.cache import InvalidationTable, SharedCache
 from proxy.cache.fast_path import FastPath
@@ -76,6 +77,8 @@ class SiteRuntime:
     upstream: UpstreamGroup
     boundary: Boundary
     enforcement: SiteEnforcement
+    in_maintenance: bool = False
+    maintenance_page: MaintenancePage | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +148,8 @@ def build_runtime(
     `keys` returns the signing keys; it is called once all else is valid, as it may create the first
     one. `before` is the previous runtime: its cache is reused while the sites are the same.
     `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError,
-    RegionFileError, LibraryFileError, ReceiptStoreError or UpstreamTlsError; then nothing has
-    changed.
+    RegionFileError, LibraryFileError, ReceiptStoreError, UpstreamTlsError or MaintenancePageError;
+    then nothing has changed.
     """
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
@@ -164,6 +167,7 @@ def build_runtime(
             cookies,
             libraries.listed,
             upstream_group(table, folder, config.proxy.trusted_proxies),
+            (table.maintenance, _maintenance_page(table, folder)),
         )
         for site, table in zip(rules.sites, config.sites, strict=True)
     }
@@ -239,6 +243,11 @@ def _upstream_limits(config: Config) -> UpstreamLimits:
     )
 
 
+def _maintenance_page(site: Site, folder: Path) -> MaintenancePage | None:
+    name = site.maintenance_page
+    return None if name is None else read_maintenance_page(folder / name)
+
+
 def _site_runtime(
     site: SiteRules,
     config: Config,
@@ -246,6 +255,7 @@ def _site_runtime(
     cookies: CookieIndex,
     libraries: Libraries,
     upstream: UpstreamGroup,
+    maintenance: tuple[bool, MaintenancePage | None],
 ) -> SiteRuntime:
     prefix = config.proxy.prefix
     boundary = site_boundary(site, config, rules, libraries)
@@ -253,6 +263,8 @@ def _site_runtime(
     return SiteRuntime(
         rules=site,
         upstream=upstream,
+        in_maintenance=maintenance[0],
+        maintenance_page=maintenance[1],
         boundary=boundary,
         enforcement=SiteEnforcement(
             boundary=boundary,

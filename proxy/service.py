@@ -167,6 +167,10 @@ async def _serve_worker(
     def upstreams() -> tuple[UpstreamGroup, ...]:
         return tuple(site.upstream for site in current.runtime.sites.values())
 
+    def in_maintenance() -> bool:
+        # Without this worker its visitors would not get the maintenance page either.
+        return any(site.in_maintenance for site in current.runtime.sites.values())
+
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(
@@ -177,7 +181,7 @@ async def _serve_worker(
         lambda: current.runtime.receipts,
         lambda: purge_sender(current.runtime),
         lambda: unready(
-            upstreams(),
+            () if in_maintenance() else upstreams(),
             current.runtime.receipts,
             stopping=worker.stop.is_set(),
         ),

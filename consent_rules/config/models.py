@@ -732,6 +732,11 @@ class Site(Table):
     """When a server counts as down."""
     upstream_tls: UpstreamTls = UpstreamTls()
     """How TLS to the upstream is set up."""
+    maintenance: StrictBool = False
+    """Whether every page of the site is the maintenance page (503); nothing is asked of the
+    upstream then."""
+    maintenance_page: Text | None = None
+    """File (HTML) that is shown then, and when the upstream fails, in place of a page of ours."""
     pages: Annotated[tuple[PageRule, ...], Field(validation_alias="page")] = ()
     """Pages with an audience of their own, one [[site.page]] each."""
 

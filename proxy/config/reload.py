@@ -16,6 +16,7 @@ from typing import Any
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
 from consent_rules.wording import join_and
+from proxy.banner.maintenance import MaintenancePageError
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import due_at
 from proxy.config.last_known_good import LastGood
@@ -49,6 +50,7 @@ NOT_STARTED = (
     LibraryFileError,
     ReceiptStoreError,
     UpstreamTlsError,
+    MaintenancePageError,
     OSError,
     ValueError,
 )
