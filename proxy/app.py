@@ -100,7 +100,8 @@ def _unavailable(
         return error_response(request, status, request.get(REQUEST_ID, ""))
     site, reference = runtime.site(context), request.get(REQUEST_ID, "")
     texts = runtime.wording.texts_for(None, request.headers.get("Accept-Language", ""))
-    page = site.maintenance_page and site.maintenance_page.written(texts.lang, reference)
+    own = site.maintenance_page
+    page = None if own is None else own.written(texts.lang, reference)
     response = error_response(request, status, reference, unavailable_words(texts), page)
     enforce(response.headers, ResponseKind.UNGATED_PAGE, context, site.enforcement)
     return response
