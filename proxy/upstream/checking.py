@@ -36,8 +36,9 @@ async def check_periodically(
                     )
             for key in running.keys() - wanted.keys():
                 running.pop(key).cancel()
-            for key in wanted.keys() - running.keys():
-                running[key] = asyncio.create_task(_follow(pool, wanted, key))
+            for key in wanted:
+                if key not in running or running[key].done():
+                    running[key] = asyncio.create_task(_follow(pool, wanted, key))
             await asyncio.sleep(_LOOK_SECONDS)
     finally:
         for task in running.values():

@@ -342,7 +342,8 @@ class _Sent:
         upstream, tried = self.upstream, list[Member]()
         upstream.budget.deposit()
         failure: UpstreamError | None = None
-        sent, repeated = None, False
+        sent, repeated = self._request_to(upstream.members[0].server), False
+        sent.is_alone = len(upstream.members) == 1
         while True:
             member = upstream.choose(self.request, time.monotonic(), self.pool.slots.is_full, tried)
             if member is None:
@@ -351,9 +352,6 @@ class _Sent:
                 upstream.retries += 1
             self._member = member
             tried.append(member)
-            if sent is None:
-                sent = self._request_to(member.server)
-                sent.is_alone = len(upstream.members) == 1
             sent.server = member.server
             if upstream.sends_own_host:
                 sent.headers = CIMultiDict(sent.headers)

@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -197,6 +198,26 @@ async def test_interim_responses_are_the_beginning_of_a_response(tmp_path: Path)
         )
         assert b" 502 " in raw
         assert not a.exchanges
+
+
+async def test_a_hanging_server_is_put_out_and_its_request_not_sent_again(tmp_path: Path) -> None:
+    async def hangs(visit: Visit) -> None:
+        await visit.request()
+        await visit.reader.read()
+
+    keys = 'balance = "round_robin"\nhealth = {max_fails = 1}'
+    async with (
+        origin(hangs) as slow,
+        origin(named(b"a")) as a,
+        in_front(tmp_path, [slow.port, a.port], keys) as site,
+    ):
+        timeouts = replace(site.running.timeouts, first_byte=0.3)
+        object.__setattr__(site.running, "timeouts", timeouts)
+        assert (await site.ask("/slow")).status == 504
+        assert not a.exchanges
+        object.__setattr__(site.running, "timeouts", replace(timeouts, first_byte=PATIENCE))
+        assert await bodies(site, 4) == {b"a": 4}
+        assert len(slow.exchanges) == 1
 
 
 async def test_killed_within_a_body(tmp_path: Path) -> None:
