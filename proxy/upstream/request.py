@@ -230,7 +230,6 @@ class _Sent:
             raise
         finally:
             self.request[UPSTREAM_SECONDS] = time.monotonic() - began
-            self.request[UPSTREAM] = self.server.name
         self._response = response
         try:
             self._check(response)
@@ -382,6 +381,7 @@ class _Sent:
 
     async def _ask(self, sent: UpstreamRequest) -> UpstreamResponse:
         request, timeouts, body = self.request, self.timeouts, self._body
+        request[UPSTREAM] = sent.server.name
         if body is None:
             try:
                 return await exchange(self.pool, sent, timeouts)
