@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDictProxy
 
@@ -18,6 +18,7 @@ from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.first_party_trackers import block_first_party_tracker
 from proxy.enforcement.request_filter import click_id_redirect
+from proxy.enforcement.response_filter import ResponseKind, enforce
 from proxy.http.access_record import LOGGED_PATH, REQUEST_ID, SITE
 from proxy.http.addresses import client_address
 from proxy.http.client_requests import ClientRequests
@@ -34,6 +35,9 @@ from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import answer_expectation
 
 _log = logging.getLogger("consent_proxy.app")
+
+_MAINTENANCE_SECONDS = "60"
+"""After which a crawler or client of a site in maintenance may ask again."""
 
 
 def make_handler(
@@ -71,26 +75,45 @@ def make_handler(
         for local in _LOCAL:  # consent endpoints, click-id redirect, first-party trackers
             if (response := await local(request, context, runtime)) is not None:
                 return _own_reply(response)
+        if runtime.site(context).in_maintenance:
+            return _maintenance(request, context, runtime)
         try:
             with InterimResponses(request, context, runtime):
                 async with origin_response(request, context, runtime, pools) as origin:
                     return await respond(request, context, origin, runtime)
         except NotStoredError:
-            return _unavailable(request, runtime, 504)
+            return _unavailable(request, context, runtime, 504)
         except UpstreamError as error:
             _log_failure(request, context, error)
-            return _unavailable(request, runtime, error.status)
+            return _unavailable(request, context, runtime, error.status)
 
     return limited
 
 
-def _unavailable(request: web.BaseRequest, runtime: Runtime, status: int) -> web.Response:
-    """The page of a failed upstream, in the visitor's language; of a bad request the usual one."""
-    words = None
-    if status >= 500:
-        language = request.headers.get("Accept-Language", "")
-        words = unavailable_words(runtime.wording.texts_for(None, language))
-    return error_response(request, status, request.get(REQUEST_ID, ""), words)
+def _unavailable(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, status: int
+) -> web.Response:
+    """The page of a failed upstream, in the visitor's language: the site's own one, or ours. Of a
+    bad request the usual one.
+    """
+    if status < 500:
+        return error_response(request, status, request.get(REQUEST_ID, ""))
+    site, reference = runtime.site(context), request.get(REQUEST_ID, "")
+    texts = runtime.wording.texts_for(None, request.headers.get("Accept-Language", ""))
+    own = site.maintenance_page
+    page = None if own is None else own.written(texts.lang, reference)
+    response = error_response(request, status, reference, unavailable_words(texts), page)
+    enforce(response.headers, ResponseKind.UNGATED_PAGE, context, site.enforcement)
+    return response
+
+
+def _maintenance(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime
+) -> web.Response:
+    """Every page of a site in maintenance. Its preferences are still there."""
+    response = _unavailable(request, context, runtime, 503)
+    response.headers[hdrs.RETRY_AFTER] = _MAINTENANCE_SECONDS
+    return response
 
 
 def _own_reply(response: web.StreamResponse) -> web.StreamResponse:

@@ -23,6 +23,7 @@ from consent_rules.matching.libraries import Libraries
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.signals.gpp import GppApproach
 from consent_rules.vendors import Vendor
+from proxy.banner.maintenance import MaintenancePage, read_maintenance_page
 from proxy.banner.texts import Wording
 from proxy.cache import InvalidationTable, SharedCache
 from proxy.cache.fast_path import FastPath
@@ -54,10 +55,10 @@ from proxy.receipts.place import check_place, store_place
 from proxy.receipts.recorder import Recorder
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
-from proxy.upstream.server import Server, server_at
+from proxy.upstream.group import UpstreamGroup
+from proxy.upstream.site import upstream_group
 from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
-from proxy.upstream.tls import upstream_tls
 
 _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
@@ -73,9 +74,11 @@ class SiteRuntime:
     """What every request to one site needs, made once."""
 
     rules: SiteRules
-    upstream: Server
+    upstream: UpstreamGroup
     boundary: Boundary
     enforcement: SiteEnforcement
+    in_maintenance: bool = False
+    maintenance_page: MaintenancePage | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +148,8 @@ def build_runtime(
     `keys` returns the signing keys; it is called once all else is valid, as it may create the first
     one. `before` is the previous runtime: its cache is reused while the sites are the same.
     `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError,
-    RegionFileError, LibraryFileError, ReceiptStoreError or UpstreamTlsError; then nothing has
-    changed.
+    RegionFileError, LibraryFileError, ReceiptStoreError, UpstreamTlsError or MaintenancePageError;
+    then nothing has changed.
     """
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
@@ -158,7 +161,13 @@ def build_runtime(
     )
     sites = {
         site.name: _site_runtime(
-            site, config, rules, cookies, libraries.listed, _server(table, folder)
+            site,
+            config,
+            rules,
+            cookies,
+            libraries.listed,
+            upstream_group(table, folder, config.proxy.trusted_proxies),
+            (table.maintenance, _maintenance_page(table, folder)),
         )
         for site, table in zip(rules.sites, config.sites, strict=True)
     }
@@ -166,6 +175,9 @@ def build_runtime(
     recorder = _recorder(config, folder, before)
     ring = keys()
     limits = _upstream_limits(config)
+    for name, site_runtime in sites.items():
+        earlier = None if before is None else before.sites.get(name)
+        site_runtime.upstream.follow(None if earlier is None else earlier.upstream)
     # From here on nothing fails: what `before` shares with the new one may be changed.
     invalidations = InvalidationTable() if before is None else before.invalidations
     cache = _cache(config, invalidations, before)
@@ -231,9 +243,9 @@ def _upstream_limits(config: Config) -> UpstreamLimits:
     )
 
 
-def _server(site: Site, folder: Path) -> Server:
-    tls = upstream_tls(site.upstream_tls, folder)
-    return server_at(site.upstream[0], tls, site.upstream_tls.server_name or "")
+def _maintenance_page(site: Site, folder: Path) -> MaintenancePage | None:
+    name = site.maintenance_page
+    return None if name is None else read_maintenance_page(folder / name)
 
 
 def _site_runtime(
@@ -242,7 +254,8 @@ def _site_runtime(
     rules: Rules,
     cookies: CookieIndex,
     libraries: Libraries,
-    upstream: Server,
+    upstream: UpstreamGroup,
+    maintenance: tuple[bool, MaintenancePage | None],
 ) -> SiteRuntime:
     prefix = config.proxy.prefix
     boundary = site_boundary(site, config, rules, libraries)
@@ -250,13 +263,15 @@ def _site_runtime(
     return SiteRuntime(
         rules=site,
         upstream=upstream,
+        in_maintenance=maintenance[0],
+        maintenance_page=maintenance[1],
         boundary=boundary,
         enforcement=SiteEnforcement(
             boundary=boundary,
             cookies=cookies,
             policy=policies(site, rules.vendors, f"{prefix}/report"),
             prefix=prefix,
-            upstream_host=None if site.preserve_host else upstream.authority,
+            upstream_host=None if site.preserve_host else upstream.servers[0].authority,
             trusted_headers=tuple(h for h in (regions.country_header, regions.region_header) if h),
             cookie_domain=config.preferences.cookie_domain,
             wp_consent_cookies=config.signals.wp_consent_cookies,

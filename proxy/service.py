@@ -35,6 +35,7 @@ from proxy.observability.metrics import Metrics
 from proxy.observability.process_metrics import watch_pools, watch_process
 from proxy.observability.readiness import unready
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
+from proxy.observability.upstream_metrics import watch_upstreams
 from proxy.receipts.forwarding import forward_periodically
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
@@ -42,8 +43,11 @@ from proxy.runtime import build_runtime
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.server.workers import Worker, run_workers
+from proxy.upstream.checking import check_periodically
+from proxy.upstream.group import UpstreamGroup
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.resolver import Resolver, refresh_periodically, upstream_names
+from proxy.upstream.slots import UNBOUNDED
 
 _log = logging.getLogger("consent_proxy.service")
 
@@ -159,6 +163,14 @@ async def _serve_worker(
         at_work.append(asyncio.create_task(warn_of_old_key(lambda: current.runtime)))
         at_work.append(asyncio.create_task(forward_periodically(lambda: current.runtime.receipts)))
         at_work.append(asyncio.create_task(follow_other_nodes(lambda: current.runtime, folder)))
+
+    def upstreams() -> tuple[UpstreamGroup, ...]:
+        return tuple(site.upstream for site in current.runtime.sites.values())
+
+    def in_maintenance() -> bool:
+        # Without this worker its visitors would not get the maintenance page either.
+        return any(site.in_maintenance for site in current.runtime.sites.values())
+
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     admin = make_admin(
@@ -169,7 +181,7 @@ async def _serve_worker(
         lambda: current.runtime.receipts,
         lambda: purge_sender(current.runtime),
         lambda: unready(
-            (site.upstream for site in current.runtime.sites.values()),
+            () if in_maintenance() else upstreams(),
             current.runtime.receipts,
             stopping=worker.stop.is_set(),
         ),
@@ -181,8 +193,11 @@ async def _serve_worker(
     async with (
         UpstreamPool(limits=lambda: current.runtime.upstream_limits, resolver=resolver) as requests,
         UpstreamPool(limits=lambda: current.runtime.tunnel_limits, resolver=resolver) as tunnels,
+        UpstreamPool(limits=lambda: UNBOUNDED, resolver=resolver) as checks,
     ):
         watch_pools(metrics, requests, tunnels)
+        watch_upstreams(metrics, upstreams)
+        at_work.append(asyncio.create_task(check_periodically(checks, upstreams)))
         await serve(
             make_handler(lambda: current.runtime, requests, tunnels),
             listener(proxy.listen),
@@ -250,7 +265,9 @@ async def _resolve_periodically(resolver: Resolver, current: LiveRuntime) -> Non
     """Look up the names of upstreams, also before the first request, until cancelled."""
     await refresh_periodically(
         resolver,
-        lambda: upstream_names(site.upstream for site in current.runtime.sites.values()),
+        lambda: upstream_names(
+            server for site in current.runtime.sites.values() for server in site.upstream.servers
+        ),
         lambda: current.runtime.config.proxy.upstream_resolve_interval,
     )
 

@@ -316,6 +316,24 @@ def _cookie_domain(text: str) -> str:
     return domain
 
 
+def _hash_by(text: str) -> str:
+    kind, colon, name = text.strip().partition(":")
+    if kind in {"client_address", "client"} and not colon:
+        return "client_address"
+    if kind not in {"cookie", "header"} or not _TOKEN.fullmatch(name):
+        raise ValueError(
+            f'{quoted(text)} is nothing to go by; write "client_address", "cookie:NAME" or '
+            '"header:NAME"'
+        )
+    return f"{kind}:{name}"
+
+
+def _check_path(text: str) -> str:
+    if not text.startswith("/") or not text.isascii() or re.search(r"[\s#]", text):
+        raise ValueError(f'{quoted(text)} is no path; write one such as "/healthz"')
+    return text
+
+
 def _listed(value: Any) -> Any:
     """A value that may stand for a list of one."""
     return value if isinstance(value, list | tuple) else (value,)
@@ -395,6 +413,8 @@ FileHash = Annotated[StrictStr, AfterValidator(normal_file_hash)]
 LibraryUrl = Annotated[StrictStr, AfterValidator(_library_url)]
 LibraryType = Annotated[StrictStr, AfterValidator(_library_type)]
 Prefix = Annotated[StrictStr, AfterValidator(_prefix)]
+HashBy = Annotated[StrictStr, AfterValidator(_hash_by)]
+CheckPath = Annotated[StrictStr, AfterValidator(_check_path)]
 WebUrl = Annotated[StrictStr, AfterValidator(_web_url)]
 SignalName = Annotated[StrictStr, AfterValidator(_signal)]
 PolicyUrl = Annotated[StrictStr, AfterValidator(_policy_url)]
@@ -624,6 +644,39 @@ class PageRule(Table):
     """"patient" or "marketing"."""
 
 
+class Balance(StrEnum):
+    """How one of several servers of an upstream is chosen."""
+
+    LEAST_CONNECTIONS = "least_connections"
+    ROUND_ROBIN = "round_robin"
+    HASH = "hash"
+
+
+class Health(Table):
+    """When a server of the upstream counts as down: by requests that fail, and by checks."""
+
+    max_fails: Annotated[StrictInt, Field(ge=0, le=1000)] = 3
+    """Failures in a row after which a server gets no requests for `fail_timeout`. 0: never. Of a
+    site with one server it changes nothing."""
+    fail_timeout: Seconds = 10.0
+    """Seconds within which they count, and for which the server then gets no requests. After that
+    one request tries it, and the others follow if it is answered."""
+    slow_start: SecondsOrNone = 0.0
+    """Seconds in which the share of a server that is up again grows to the full. 0: at once."""
+    path: CheckPath | None = None
+    """Path that each worker asks each server for, as a health check. Left out: no checks."""
+    interval: Seconds = 5.0
+    """Seconds between two checks of a server."""
+    timeout: Seconds = 2.0
+    """Seconds within which the response must come."""
+    status: tuple[Annotated[StrictInt, Field(ge=100, le=599)], ...] = ()
+    """Status codes that pass. Left out: 200 to 399."""
+    rise: Annotated[StrictInt, Field(ge=1, le=100)] = 2
+    """Passed checks in a row after which a server is up."""
+    fall: Annotated[StrictInt, Field(ge=1, le=100)] = 3
+    """Failed checks in a row after which a server is down."""
+
+
 class UpstreamTls(Table):
     """How TLS to the site's upstreams is set up. Files are relative to the config's folder."""
 
@@ -668,8 +721,24 @@ class Site(Table):
     "microphone". Off unless named; never for third parties."""
     patient_permissions: tuple[Sensor, ...] = ()
     """The same for its patient pages, which `permissions` does not open."""
+    balance: Balance = Balance.LEAST_CONNECTIONS
+    """How one of several servers is chosen for a request: "least_connections", "round_robin" or
+    "hash"."""
+    hash_by: HashBy = "client_address"
+    """What "hash" goes by: "client_address", "cookie:NAME" or "header:NAME"."""
+    weights: tuple[Annotated[StrictInt, Field(ge=1, le=1000)], ...] = ()
+    """Share of each server of `upstream`, in the same order. Left out: all alike."""
+    retry_budget: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.2
+    """How many requests may be sent again to another server, as a share of all. 0: none."""
+    health: Health = Health()
+    """When a server counts as down."""
     upstream_tls: UpstreamTls = UpstreamTls()
     """How TLS to the upstream is set up."""
+    maintenance: StrictBool = False
+    """Whether every page of the site is the maintenance page (503); nothing is asked of the
+    upstream then."""
+    maintenance_page: Text | None = None
+    """File (HTML) that is shown then, and when the upstream fails, in place of a page of ours."""
     pages: Annotated[tuple[PageRule, ...], Field(validation_alias="page")] = ()
     """Pages with an audience of their own, one [[site.page]] each."""
 

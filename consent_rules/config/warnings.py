@@ -163,6 +163,12 @@ def _sites(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]
                 f"mode: {quoted(site.name)} has patient pages. They are enforced all the same, but "
                 "on every other page trackers run unasked, also for patients on their way there",
             )
+        if site.maintenance:
+            yield _warning(
+                (*here, "maintenance"),
+                f"maintenance: every page of {quoted(site.name)} is the maintenance page (503) "
+                "until this is false or removed",
+            )
         for index, upstream in enumerate(site.upstream):
             if upstream.startswith("http://") and not is_loopback(_host_of(upstream)):
                 yield _warning(

@@ -54,9 +54,9 @@ from proxy.http.media_types import is_page
 from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
 from proxy.upstream.exchange import UpstreamResponse
+from proxy.upstream.group import UpstreamGroup
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import send_request
-from proxy.upstream.server import Server
 from proxy.upstream.timeouts import Timeouts
 
 CACHE_STATUS = "Cache-Status"
@@ -104,7 +104,7 @@ class Lookup:
     make_headers: Callable[[], CIMultiDict[str]]
     key: Key
     pool: UpstreamPool
-    upstream: Server
+    upstream: UpstreamGroup
     timeouts: Timeouts
     may_share: bool
     unknown: tuple[str, ...]

@@ -17,6 +17,11 @@ from consent_rules.config.load import (
     decode_config,
     load_config,
 )
+from proxy.banner.maintenance import (
+    MaintenancePageError,
+    maintenance_files,
+    read_maintenance_page,
+)
 from proxy.banner.texts import known_texts
 from proxy.config.includes import IncludedFiles, Stamp, stamp_of
 from proxy.config.variables import note_variables
@@ -81,6 +86,7 @@ class ConfigFile:
             *self._keys(loaded, folder),
             *_receipts(loaded, folder),
             *_upstream_tls(loaded, folder),
+            *_maintenance_pages(loaded, folder),
             *(_libraries(loaded, folder) if self._needs_libraries else ()),
         ]
         if problems:
@@ -170,6 +176,16 @@ def _upstream_tls(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem
             yield _located(loaded, ("site", number, "upstream_tls", error.key), error)
 
 
+def _maintenance_pages(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem]:
+    for number, site in enumerate(loaded.config.sites):
+        if site.maintenance_page is None:
+            continue
+        try:
+            read_maintenance_page(folder / site.maintenance_page)
+        except MaintenancePageError as error:
+            yield _located(loaded, ("site", number, "maintenance_page"), error)
+
+
 def _exposed_keys(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem]:
     for number, site in enumerate(loaded.config.sites):
         for key, message in exposed_keys(site.upstream_tls, folder):
@@ -186,8 +202,8 @@ def _with_warnings(loaded: LoadedConfig, found: Iterable[LocatedProblem]) -> Loa
 
 
 def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
-    """The files that a config refers to: signing keys, libraries, the region database, and those of
-    TLS to upstreams.
+    """The files that a config refers to: signing keys, libraries, the region database, TLS to
+    upstreams, maintenance pages.
     """
     source = key_source(config.preferences, folder)
     found: list[Path] = []
@@ -199,6 +215,8 @@ def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
         found.append(folder / config.policy.region_from.database)
     for site in config.sites:
         found += tls_files(site.upstream_tls, folder)
+        if site.maintenance_page is not None:
+            found += maintenance_files(folder / site.maintenance_page).values()
     return {path: stamp_of(path) for path in found}
 
 

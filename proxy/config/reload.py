@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
 from consent_rules.wording import join_and
+from proxy.banner.maintenance import MaintenancePageError
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import due_at
 from proxy.config.last_known_good import LastGood
@@ -52,6 +53,7 @@ NOT_STARTED = (
     LibraryFileError,
     ReceiptStoreError,
     UpstreamTlsError,
+    MaintenancePageError,
     OSError,
     ValueError,
 )

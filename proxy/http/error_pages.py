@@ -64,6 +64,11 @@ small {{ opacity: .75; }}
 </html>
 """
 
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
 # After these the start of the next request is unknown, or not worth waiting for.
 _LAST_ON_CONNECTION = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
 
@@ -91,12 +96,17 @@ def error_response(
     status: int,
     request_id: str = "",
     words: ErrorWords | None = None,
+    page: tuple[str, str] | None = None,
 ) -> web.Response:
-    """HTML for page requests, some lines of text for all others; never stored by any cache."""
+    """HTML for page requests, some lines of text for all others; never stored by any cache.
+
+    `page` is a whole page of the site's own with its language, in place of ours. Its policy lets it
+    load nothing and run no script, whoever wrote it.
+    """
     words = words or default_words(status)
     wants_html = "text/html" in request.headers.get(hdrs.ACCEPT, "").lower()
     if wants_html:
-        body = _html(words, request_id)
+        body = _html(words, request_id) if page is None else page[0]
     else:
         reference = f"{words.reference}: {request_id}\n" if request_id else ""
         body = f"{status} {words.title}\n{words.text}\n{reference}"
@@ -107,15 +117,15 @@ def error_response(
         charset="utf-8",
         headers={
             "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "Content-Security-Policy": _POLICY,
             "Referrer-Policy": "no-referrer",
             "Vary": "Accept",
             "X-Content-Type-Options": "nosniff",
         },
     )
-    if words.lang != "en":
-        response.headers[hdrs.CONTENT_LANGUAGE] = words.lang
+    lang = words.lang if page is None or not wants_html else page[1]
+    if lang not in {"", "en"}:
+        response.headers[hdrs.CONTENT_LANGUAGE] = lang
     if status == 405:
         response.headers[hdrs.ALLOW] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
     if status in (429, 503):

@@ -57,6 +57,17 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         (),
     ),
     "unknown_hosts": ("Requests for a host that no site has: each got a 421.", ()),
+    "upstream_failures": (
+        "Requests that failed by a server's fault, of sites with several servers or with health "
+        "checks.",
+        ("site", "upstream"),
+    ),
+    "upstream_ejections": (
+        "How often a server got no more requests: after failures in a row, or failed checks; by "
+        "each worker.",
+        ("site", "upstream"),
+    ),
+    "upstream_retries": ("Requests that were sent again, to another server.", ("site",)),
     "config_reloads": ("Reloads of a config that was taken, by each worker.", ()),
     "config_refusals": ("Reloads of an invalid config, by each worker.", ()),
 }
@@ -91,6 +102,12 @@ LABELLED_GAUGES: dict[str, tuple[str, tuple[str, ...], Merge]] = {
     "tag_expiry_timestamp_seconds": (
         "When the approval of a vendor on a site ends: the first, where it has several.",
         ("site", "vendor"),
+        min,
+    ),
+    "upstream_up": (
+        "1 if a server gets requests, 0 if at least one worker has ejected it, or its health "
+        "checks fail. Of sites with several servers, or with health checks.",
+        ("site", "upstream"),
         min,
     ),
     "upstream_exchanges": (

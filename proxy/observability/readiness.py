@@ -8,18 +8,19 @@ from collections.abc import Iterable
 
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.recorder import Recorder
+from proxy.upstream.group import UpstreamGroup
 from proxy.upstream.server import Server
 
 _SECONDS = 2.0
 
 
 async def unready(
-    upstreams: Iterable[Server], recorder: Recorder | None, *, stopping: bool
+    upstreams: Iterable[UpstreamGroup], recorder: Recorder | None, *, stopping: bool
 ) -> list[str]:
     """What keeps this worker from serving, a line each; none where it can.
 
-    It can while one upstream at least takes connections: another site's visitors must not lose
-    theirs.
+    It can while one server at least that this worker holds for up takes connections: another site's
+    visitors must not lose theirs.
     """
     if stopping:
         return ["it is stopping"]
@@ -32,10 +33,16 @@ async def unready(
                 await recorder.call(lambda store: store.checkpoint())
         except ReceiptStoreError as error:
             found.append(f"receipts cannot be written: {error}")
-    servers = {server.name: server for server in upstreams}
+    names: set[str] = set()
+    servers: dict[str, Server] = {}
+    for group in upstreams:
+        for member in group.members:
+            names.add(member.server.name)
+            if member.health.is_up:
+                servers[member.server.name] = member.server
     reachable = await asyncio.gather(*map(_takes_connections, servers.values()))
-    if servers and not any(reachable):
-        found.append(f"no upstream takes connections: {', '.join(sorted(servers))}")
+    if names and not any(reachable):
+        found.append(f"no upstream takes connections: {', '.join(sorted(names))}")
     return found
 
 

@@ -7,7 +7,7 @@ a proxy has no use for: they were a third of the cost of a request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 
 import aiohttp
@@ -27,6 +27,9 @@ from proxy.upstream.server import Server
 from proxy.upstream.slots import Slot, Slots
 from proxy.upstream.timeouts import Timeouts
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Methods of which the effect of several requests is that of one (RFC 9110, 9.2.2)."""
+
 
 class UnansweredError(aiohttp.ClientError):
     """The connection ended before the response."""
@@ -45,19 +48,29 @@ class UpstreamRequest:
     """A request to an upstream. `target` and `headers` are written as given, but for what frames
     the body: `headers` has Content-Length where the length is known.
 
-    `held_back` is whether its body is still arriving, at the visitor's pace. `reused` is set where
-    it was last sent on a connection that had already served another one: only then can "the
-    upstream closed the connection" mean "it never saw this request".
+    `body` can be iterated again where `body_repeats`. `held_back` is whether it is still arriving,
+    at the visitor's pace. `is_alone`: there is no other server that could be asked. `reused` is set
+    where it was last sent on a connection that had already served another one: only then can "the
+    upstream closed the connection" mean "it never saw this request". `had_interim` is set once an
+    interim response came.
     """
 
     method: str
     server: Server
     target: str
     headers: CIMultiDict[str]
-    body: AsyncIterator[bytes] | None = None
+    body: AsyncIterable[bytes] | None = None
+    body_repeats: bool = False
     held_back: bool = False
     on_interim: OnInterim | None = None
+    is_alone: bool = True
     reused: bool = False
+    had_interim: bool = False
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether it may be sent again though the upstream may have acted on it."""
+        return self.method in IDEMPOTENT and (self.body is None or self.body_repeats)
 
 
 class UpstreamResponse:
@@ -139,9 +152,10 @@ async def exchange(
     """Send a request and return its response, body unread.
 
     Only what the upstream cannot have acted on is sent again. That is a request whose connection
-    could not be made (once, after a pause: an upstream that restarts) or was found unusable before
-    it was written to, and a GET or HEAD without a body on a reused connection that was just being
-    closed, or on which bytes arrived that are no response: they may be the last one's.
+    could not be made (once, after a pause: an upstream that restarts; unless there is another
+    server) or was found unusable before it was written to, and one of an idempotent method on a
+    reused connection that was just being closed, or on which bytes arrived that are no response:
+    they may be the last one's (RFC 9112, 9.3.1).
 
     Raises `aiohttp.ClientError` (`BusyError` among them), OSError; ValueError for what cannot be
     written as a head.
@@ -166,7 +180,7 @@ async def _send_until_seen(
             raise
         except aiohttp.ClientConnectorError:
             refused += 1
-            if refused > 1:
+            if refused > 1 or not request.is_alone:
                 raise
             await asyncio.sleep(0.25)
             continue
@@ -179,9 +193,9 @@ async def _send_until_seen(
             MalformedResponseError,
         ) as cause:
             unseen = isinstance(cause, _NotSentError)
-            repeatable = request.method in ("GET", "HEAD") and request.body is None
             stale += 1
-            if (unseen or (repeatable and request.reused)) and stale <= 3:
+            repeatable = request.may_repeat and request.reused and not request.had_interim
+            if (unseen or repeatable) and stale <= 3:
                 continue
             if isinstance(cause, MalformedResponseError):
                 raise
@@ -251,7 +265,7 @@ async def _send(
 
 
 async def _upload(
-    body: AsyncIterator[bytes], writer: ExactWriter, protocol: UpstreamConnection
+    body: AsyncIterable[bytes], writer: ExactWriter, protocol: UpstreamConnection
 ) -> None:
     """Write a body, and the head before it. A failure is that of the response's reader."""
     try:
@@ -282,5 +296,6 @@ async def _response_head(
             raise MalformedResponseError(type(error).__name__) from error
         if not 100 <= message.code < 200 or message.code == 101:
             return message, content
+        request.had_interim = True
         if request.on_interim is not None:
             request.on_interim(message)

@@ -26,10 +26,12 @@ from proxy.http.draining import ON_DRAIN
 from proxy.http.media_types import media_type
 from proxy.http.targets import split_target
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
-from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
+from proxy.upstream.exchange import IDEMPOTENT, UpstreamRequest, UpstreamResponse, exchange
+from proxy.upstream.group import Member, UpstreamGroup
 from proxy.upstream.interim import ON_INTERIM
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request_buffer import DiskBudget, RequestBuffer
+from proxy.upstream.retries import is_fault_of_server, may_send_again, was_not_sent
 from proxy.upstream.server import Server
 from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -55,22 +57,23 @@ class StoppingError(aiohttp.ClientError):
 
 
 class DownstreamBody:
-    """A request's body on its way to the upstream: `gather`, then iterate once.
+    """A request's body on its way to the upstream: `gather`, then iterate; once, or again after
+    `keep`.
 
-    A failure of the visitor's is kept in `failure`; it is raised, and fails the iteration.
+    `stall` is rescheduled while the upstream reads. A failure of the visitor's is kept in
+    `failure`; it is raised, and fails the iteration.
     """
 
     def __init__(
         self,
         request: web.BaseRequest,
         timeouts: Timeouts,
-        stall: asyncio.Timeout,
         limits: UpstreamLimits,
         disk: DiskBudget,
     ) -> None:
         self._request = request
         self._timeouts = timeouts
-        self._stall = stall
+        self.stall = asyncio.timeout(None)
         self._limits = limits
         self._disk = disk
         self._buffer = RequestBuffer(disk)
@@ -96,6 +99,17 @@ class DownstreamBody:
                 await buffer.add(chunk)
             except OSError as error:
                 self._fail(503, f"no room for the body of a request ({failure_kind(error)})")
+
+    def keep(self) -> bool:
+        """Keep what is sent of the body, so that it can be sent again, until `forget`. False where
+        not all of it is at hand.
+        """
+        self._buffer.rereadable = self.ended
+        return self.ended
+
+    def forget(self) -> None:
+        """The body is not needed again."""
+        self._buffer.forget()
 
     def close(self) -> None:
         self._buffer.close()
@@ -149,9 +163,9 @@ class DownstreamBody:
 
     def _watch_upstream(self, deadline: float | None) -> None:
         # Once the response's head has arrived, its own deadlines apply.
-        if not self._stall.expired():
+        if not self.stall.expired():
             try:
-                self._stall.reschedule(deadline)
+                self.stall.reschedule(deadline)
             except RuntimeError:
                 return
 
@@ -174,19 +188,20 @@ async def answer_expectation(request: web.BaseRequest) -> None:
 def send_request(
     pool: UpstreamPool,
     request: web.BaseRequest,
-    server: Server,
+    upstream: UpstreamGroup,
     headers: CIMultiDict[str],
     *,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     upgrade: bool = False,
 ) -> AbstractAsyncContextManager[UpstreamResponse]:
-    """Send `request` to `server` and yield the response, body unread.
+    """Send `request` to one of the servers of `upstream` and yield the response, body unread.
 
     Method, path and query are forwarded byte for byte; the body is gathered within a bound, then
     streamed. Raises `UpstreamError`: 502, 503 and 504 for the upstream's failures, 400, 408 and 413
-    for the visitor's. Leaving the block early closes the connection to the upstream.
+    for the visitor's. What failed at one server may be sent to another one: see
+    `retries.may_send_again`. Leaving the block early closes the connection to the upstream.
     """
-    return _Sent(pool, request, server, headers, timeouts, upgrade)
+    return _Sent(pool, request, upstream, headers, timeouts, upgrade)
 
 
 @dataclass(slots=True)
@@ -195,11 +210,12 @@ class _Sent:
 
     pool: UpstreamPool
     request: web.BaseRequest
-    server: Server
+    upstream: UpstreamGroup
     headers: CIMultiDict[str]
     timeouts: Timeouts
     upgrade: bool
     _response: UpstreamResponse | None = None
+    _member: Member | None = None
     _closed: asyncio.Future[None] | None = None
     _body: DownstreamBody | None = None
     _total: asyncio.TimerHandle | None = None
@@ -210,16 +226,17 @@ class _Sent:
             response = await self._respond()
         except BaseException:
             self._close_body()
+            self._leave()
             raise
         finally:
             self.request[UPSTREAM_SECONDS] = time.monotonic() - began
-            self.request[UPSTREAM] = self.server.name
         self._response = response
         try:
             self._check(response)
         except UpstreamError:
             response.release()
             self._close_body()
+            self._leave()
             raise
         # the body is complete, or there is none
         connection = response.connection
@@ -230,10 +247,11 @@ class _Sent:
         if quiet and not response.move_to_streams():
             response.release()
             self._close_body()
+            self._leave()
             raise UpstreamError(
                 503,
                 f"there are {self.pool.limits().streams} event streams and long responses of "
-                f"{self.server}: raise upstream_streams of [proxy]",
+                f"{response.server}: raise upstream_streams of [proxy]",
             )
         if quiet:
             self.request[ON_DRAIN] = self._stop
@@ -260,8 +278,24 @@ class _Sent:
         if self._closed is not None:
             self._closed.remove_done_callback(self._fail_body)
         if self._response is not None:
+            self._note_truncation(self._response)
             self._response.release()
         self._close_body()
+        self._leave()
+
+    def _note_truncation(self, response: UpstreamResponse) -> None:
+        """Whether the connection broke within the body."""
+        broken = response.content.exception()
+        if self._member is None or broken is None:
+            return
+        if not isinstance(broken, StoppingError | TotalTimeoutError):
+            reason = f"the connection broke within a body ({failure_kind(broken)})"
+            self.upstream.failed(self._member, time.monotonic(), reason)
+
+    def _leave(self) -> None:
+        member, self._member = self._member, None
+        if member is not None:
+            self.upstream.finished(member)
 
     def _close_body(self) -> None:
         if self._body is not None:
@@ -278,7 +312,18 @@ class _Sent:
             response.content.set_exception(TotalTimeoutError())
 
     async def _respond(self) -> UpstreamResponse:
-        request, server, timeouts = self.request, self.server, self.timeouts
+        request, upstream = self.request, self.upstream
+        if request.body_exists:
+            body = self._body = DownstreamBody(
+                request, self.timeouts, self.pool.limits(), self.pool.disk
+            )
+            await body.gather()
+        if upstream.only is not None:
+            return await self._ask(self._request_to(upstream.only))
+        return await self._balanced()
+
+    def _request_to(self, server: Server) -> UpstreamRequest:
+        request, body = self.request, self._body
         sent = UpstreamRequest(
             request.method,
             server,
@@ -286,26 +331,77 @@ class _Sent:
             _framed(self.headers, request),
             on_interim=request.get(ON_INTERIM),
         )
-        if not request.body_exists:
+        if body is not None:
+            sent.body, sent.held_back = body, not body.ended
+            sent.body_repeats = sent.method in IDEMPOTENT and body.keep()
+        return sent
+
+    async def _balanced(self) -> UpstreamResponse:
+        """The response of the first server that gives one."""
+        upstream, tried = self.upstream, list[Member]()
+        upstream.budget.deposit()
+        failure: UpstreamError | None = None
+        sent, repeated = self._request_to(upstream.members[0].server), False
+        sent.is_alone = len(upstream.members) == 1
+        while True:
+            member = upstream.choose(self.request, time.monotonic(), self.pool.slots.is_full, tried)
+            if member is None:
+                raise failure or _all_down(upstream)
+            if failure is not None:
+                upstream.retries += 1
+            self._member = member
+            tried.append(member)
+            sent.server = member.server
+            if upstream.sends_own_host:
+                sent.headers = CIMultiDict(sent.headers)
+                sent.headers[hdrs.HOST] = member.server.authority
+            try:
+                response = await self._ask(sent)
+            except UpstreamError as error:
+                if self._body is not None and error is self._body.failure:
+                    upstream.left(member)
+                    raise  # the visitor's fault
+                cause = error.__cause__
+                if is_fault_of_server(cause):
+                    upstream.failed(member, time.monotonic(), error.reason)
+                else:
+                    upstream.left(member)
+                again = may_send_again(sent, cause, repeated=repeated)
+                if not again or not upstream.budget.withdraw(time.monotonic()):
+                    raise
+                repeated = repeated or not was_not_sent(cause)
+                failure = error
+                self._leave()
+                continue
+            except BaseException:
+                upstream.left(member)
+                raise
+            upstream.succeeded(member, time.monotonic())
+            return response
+
+    async def _ask(self, sent: UpstreamRequest) -> UpstreamResponse:
+        request, timeouts, body = self.request, self.timeouts, self._body
+        request[UPSTREAM] = sent.server.name
+        if body is None:
             try:
                 return await exchange(self.pool, sent, timeouts)
             except (aiohttp.ClientError, OSError, ValueError) as exc:
-                raise explain_error(exc, request, server, timeouts, stalled=False) from exc
-        stall = asyncio.timeout(None)
-        pool = self.pool
-        body = self._body = DownstreamBody(request, timeouts, stall, pool.limits(), pool.disk)
-        await body.gather()
-        sent.body, sent.held_back = aiter(body), not body.ended
+                raise explain_error(exc, request, sent.server, timeouts, stalled=False) from exc
+        stall = body.stall = asyncio.timeout(None)
         try:
             async with stall:
-                return await exchange(self.pool, sent, timeouts)
+                response = await exchange(self.pool, sent, timeouts)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             if body.failure is not None:
                 raise body.failure from exc
-            raise explain_error(exc, request, server, timeouts, stalled=stall.expired()) from exc
+            raise explain_error(
+                exc, request, sent.server, timeouts, stalled=stall.expired()
+            ) from exc
+        body.forget()
+        return response
 
     def _check(self, response: UpstreamResponse) -> None:
-        server = self.server
+        server = response.server
         if response.status == 101 and not self.upgrade:
             raise UpstreamError(502, f"{server} switched protocols (101) without a request for it")
         codings = response.headers.getall(hdrs.TRANSFER_ENCODING, None)
@@ -326,6 +422,11 @@ class _Sent:
         content = None if self._response is None else self._response.content
         if content is not None and not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("its body is malformed"))
+
+
+def _all_down(upstream: UpstreamGroup) -> UpstreamError:
+    names = ", ".join(map(str, upstream.servers))
+    return UpstreamError(503, f"all upstreams of {upstream.site} are down: {names}")
 
 
 def _framed(headers: CIMultiDict[str], request: web.BaseRequest) -> CIMultiDict[str]:

@@ -7,6 +7,7 @@ that has no name, so that nothing is left behind.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -29,10 +30,12 @@ class DiskBudget:
 
 
 class RequestBuffer:
-    """Bytes in their order, written once and read once."""
+    """Bytes in their order, written once; read once, or again while `rereadable` is set."""
 
     def __init__(self, budget: DiskBudget) -> None:
         self.size = 0
+        self.rereadable = False
+        self._was_read = False
         self._budget = budget
         self._chunks: list[bytes] = []
         self._held = 0
@@ -57,15 +60,25 @@ class RequestBuffer:
         self._chunks, self._held = [], 0
 
     async def read(self) -> AsyncIterator[bytes]:
-        """All bytes; the buffer is empty afterwards."""
-        if self._file is not None:
-            await asyncio.to_thread(self._file.seek, 0)
-            while chunk := await asyncio.to_thread(self._file.read, _STEP):
+        """All bytes, from the first on; none is left afterwards unless `rereadable` is set."""
+        file, chunks, at = self._file, self._chunks, 0
+        if file is not None:
+            await asyncio.to_thread(file.flush)
+            # By position: a reader that was cancelled may still be at work in its thread.
+            while chunk := await asyncio.to_thread(os.pread, file.fileno(), _STEP, at):
                 yield chunk
-        chunks, self._chunks = self._chunks, []
+                at += len(chunk)
         for chunk in chunks:
             yield chunk
-        self.close()
+        self._was_read = True
+        if not self.rereadable:
+            self.close()
+
+    def forget(self) -> None:
+        """What was read is not needed again."""
+        self.rereadable = False
+        if self._was_read:
+            self.close()
 
     def close(self) -> None:
         """Give back memory and disk."""

@@ -104,6 +104,11 @@ class Slots:
             for origin, one in self._upstreams.items()
         }
 
+    def is_full(self, server: str) -> bool:
+        """Whether a request to a server, by its name, would have to wait."""
+        upstream = self._upstreams.get(server)
+        return upstream is not None and (bool(upstream.waiting) or not self._has_room(upstream))
+
     def release(self, slot: Slot) -> None:
         upstream = slot.upstream
         if slot.is_stream:

@@ -14,6 +14,7 @@ from consent_rules.config.models import (
     FROM_ENVIRONMENT,
     Config,
     CookieTable,
+    Health,
     LibraryTable,
     PageRule,
     Policy,
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[signals]": Signals,
     "[[site]]": Site,
     "[[site.page]]": PageRule,
+    "[site.health]": Health,
     "[site.upstream_tls]": UpstreamTls,
     "[[tag]]": Tag,
     "[[tag.script]]": ScriptPin,
@@ -53,7 +55,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[[library]]": LibraryTable,
 }
 
-_TABLES_WITHIN = {"script", "region", "region_from", "page", "cookie", "upstream_tls"}
+_TABLES_WITHIN = {"script", "region", "region_from", "page", "cookie", "health", "upstream_tls"}
 
 
 def _rows(heading: str) -> dict[str, list[str]]:

@@ -69,8 +69,9 @@ async def test_a_socket_that_nobody_listens_on(
 
     async with in_front_of(0, tmp_path, change=edit) as site:
         assert (await site.ask("/")).status == 502
-    assert f"cannot connect to {server}" in caplog.text
-    (problem,) = await unready([server], None, stopping=False)
+        assert f"cannot connect to {server}" in caplog.text
+        (group,) = (one.upstream for one in site.running.sites.values())
+    (problem,) = await unready([group], None, stopping=False)
     assert problem == f"no upstream takes connections: {server}"
 
 

@@ -23,6 +23,7 @@ _CHECKS = (
     sites.check_names,
     sites.check_hosts,
     sites.check_upstreams,
+    sites.check_balance,
     sites.check_upstream_tls,
     sites.check_wide_hosts,
     sites.check_first_party,

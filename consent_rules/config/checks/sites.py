@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from consent_rules.config.checks.context import CheckContext, site_name, vendor_name
 from consent_rules.config.checks.public_suffixes import is_wide, known_suffixes
-from consent_rules.config.models import UpstreamTls
+from consent_rules.config.models import Balance, Health, UpstreamTls
 from consent_rules.config.partial import PartialTable
 from consent_rules.config.problems import Problem
 from consent_rules.config.toml.positions import Path
@@ -91,6 +91,34 @@ def _leads_to(upstream: str, address: str, context: CheckContext) -> bool:
             or any(host_covers(name, asked) for name in own)
         )
     return is_loopback(host) and is_loopback(asked)
+
+
+def check_balance(context: CheckContext) -> Iterator[Problem]:
+    for site in context.tables.sites:
+        upstreams, weights = site.get("upstream"), site.get("weights")
+        if upstreams and weights and len(upstreams) != len(weights):
+            yield Problem(
+                site.at("weights"),
+                f"weights: {len(weights)} of them for {len(upstreams)} servers of upstream; write "
+                "one for each, in the same order",
+            )
+        if site.get("hash_by") not in {None, "client_address"} and site.get("balance") not in {
+            None,
+            Balance.HASH,
+        }:
+            yield Problem(
+                site.at("hash_by"),
+                f'hash_by changes nothing with balance = "{site.get("balance")}"; write balance = '
+                '"hash", or remove it',
+                at="key",
+            )
+        health = site.get("health")
+        if isinstance(health, Health) and health.timeout > health.interval and health.path:
+            yield Problem(
+                (*site.at("health"), "timeout"),
+                f"timeout: {health.timeout:g} is longer than interval ({health.interval:g}): a "
+                "check would not have ended when the next one is due",
+            )
 
 
 def check_upstream_tls(context: CheckContext) -> Iterator[Problem]:
