@@ -30,13 +30,14 @@ async def unready(
         except ReceiptStoreError as error:
             found.append(f"receipts cannot be written: {error}")
     servers = {server.name: server for server in upstreams}
-    reachable = await asyncio.gather(*map(_takes_connections, servers.values()))
+    reachable = await asyncio.gather(*map(takes_connections, servers.values()))
     if servers and not any(reachable):
         found.append(f"no upstream takes connections: {', '.join(sorted(servers))}")
     return found
 
 
-async def _takes_connections(server: Server) -> bool:
+async def takes_connections(server: Server) -> bool:
+    """Whether a connection to a server can be opened, within two seconds."""
     try:
         async with asyncio.timeout(_SECONDS):
             if server.socket:
