@@ -105,15 +105,14 @@ def worker_table(workers: Mapping[int, Counts]) -> Table:
     """One row a worker of this node."""
     rows: list[tuple[Value, ...]] = []
     for index, counts in sorted(workers.items()):
-        gauges = counts.gauges
         rows.append(
             (
                 index,
-                _time(gauges.get("worker_start_timestamp_seconds")),
-                _time(gauges.get("config_last_good_timestamp_seconds")),
-                gauges.get("config_last_reload_successful") == 1,
-                int(gauges.get("cache_entries", 0)),
-                int(gauges.get("cache_bytes", 0)),
+                _time(_gauge(counts, "worker_start_timestamp_seconds")),
+                _time(_gauge(counts, "config_last_good_timestamp_seconds")),
+                _gauge(counts, "config_last_reload_successful") == 1,
+                int(_gauge(counts, "cache_entries") or 0),
+                int(_gauge(counts, "cache_bytes") or 0),
             )
         )
     return Table(
@@ -153,6 +152,11 @@ def sum_of(workers: Iterable[Counts]) -> Counts:
     for counts in workers:
         total.add(counts)
     return total
+
+
+def _gauge(counts: Counts, name: str) -> float | None:
+    """The value of a gauge without labels."""
+    return counts.gauges.get(name, {}).get(())
 
 
 def _time(seconds: float | None) -> str | None:
