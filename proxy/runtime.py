@@ -42,6 +42,7 @@ from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
 from proxy.html.patch import PageTemplate
+from proxy.html.turns import Turns
 from proxy.http.device_class import DeviceClasses
 from proxy.http.untrusted_proxies import UntrustedProxies
 from proxy.libraries import LibraryFiles, read_libraries
@@ -115,6 +116,7 @@ class Runtime:
     receipts: Recorder | None
     """Writes the receipts of choices; None where the config asks for none."""
     libraries: LibraryFiles
+    turns: Turns
 
     @property
     def includes_gpp(self) -> bool:
@@ -201,6 +203,7 @@ def build_runtime(
         fast_path=_fast_path(config, cache, region_file, devices),
         receipts=recorder,
         libraries=libraries,
+        turns=Turns() if before is None else before.turns,
     )
 
 

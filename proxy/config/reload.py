@@ -15,6 +15,7 @@ from typing import Any
 
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
+from consent_rules.wording import join_and
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import due_at
 from proxy.config.last_known_good import LastGood
@@ -29,6 +30,18 @@ from proxy.runtime import Runtime, build_runtime
 from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
+
+KEYS_OF_THE_START = (
+    "listen",
+    "admin_listen",
+    "workers",
+    "watch",
+    "access_log",
+    "access_log_file",
+    "max_head_bytes",
+    "drain_timeout",
+)
+"""The keys of [proxy] that a process reads once."""
 
 NOT_STARTED = (
     KeyFileError,
@@ -166,13 +179,11 @@ class LiveRuntime:
     def _take(self, loaded: LoadedConfig, runtime: Runtime) -> None:
         config = loaded.config
         before = self.runtime.config.proxy
-        if (before.listen, before.admin_listen, before.workers, before.watch) != (
-            config.proxy.listen,
-            config.proxy.admin_listen,
-            config.proxy.workers,
-            config.proxy.watch,
-        ):
-            _log.warning("listen, admin_listen, workers and watch take effect after a restart only")
+        changed = [
+            key for key in KEYS_OF_THE_START if getattr(before, key) != getattr(config.proxy, key)
+        ]
+        if changed:
+            _log.warning("changed, which takes effect after a restart only: %s", join_and(changed))
         self.runtime.sightings.write()
         self.runtime = runtime
         self._watched = self._file.folders

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 _log = logging.getLogger("consent_proxy.server")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 _STEADY = 10.0  # a worker that lived this long is restarted at once
 _MAX_BACKOFF = 30.0
 _READY_POLL = 0.02  # seconds between looks at whether all workers serve, at the start
@@ -28,20 +28,26 @@ _MAX_FALSE_STARTS = 3  # of workers that never served, before the parent gives u
 
 @dataclass(eq=False)
 class Worker:
-    """What a worker's `serve` gets: its number, when to stop, the hook for SIGHUP.
+    """What a worker's `serve` gets: its number, when to stop, the hooks for SIGHUP and SIGUSR1.
 
-    `serve` calls `ready()` once it accepts connections, sets `on_reload` if it can reload, and
-    returns after `stop` was set and its requests are done.
+    `serve` calls `ready()` once it accepts connections, sets `on_reload` if it can reload and
+    `on_reopen` if it writes files that are rotated, and returns after `stop` was set and its
+    requests are done.
     """
 
     index: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     on_reload: Callable[[], Awaitable[None] | None] | None = None
+    on_reopen: Callable[[], None] | None = None
     _report: Callable[[], None] = lambda: None
     _reloads: set[asyncio.Task[None]] = field(default_factory=set)
 
     def ready(self) -> None:
         self._report()
+
+    def reopen(self) -> None:
+        if self.on_reopen is not None:
+            self.on_reopen()
 
     def reload(self) -> None:
         """Call the hook; a failure is logged and the worker keeps its configuration."""
@@ -82,11 +88,13 @@ def run_workers(
 
     With one worker there is no second process: `serve` runs here. `grace` is how long the workers
     may take to end after the signal before they are killed. SIGHUP calls every worker's
-    `on_reload`. Raises ValueError for fewer than one worker.
+    `on_reload`, SIGUSR1 its `on_reopen`. Raises ValueError for fewer than one worker.
     """
     if workers < 1:
         raise ValueError(f"workers = {workers}: at least one is needed")
     _raise_file_limit()
+    # It would end a process that does not listen to it yet.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     if workers == 1:
         _run(serve, 0, on_ready, None, _log_signal)
         _log.info("stopped")
@@ -131,6 +139,7 @@ def _run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop_worker, worker, number, on_stop)
         loop.add_signal_handler(signal.SIGHUP, worker.reload)
+        loop.add_signal_handler(signal.SIGUSR1, worker.reopen)
         if parent_gone is not None:
             loop.add_reader(parent_gone, _stop_alone, loop, parent_gone, worker)
         await serve(worker)
@@ -268,8 +277,8 @@ class _Parent:
             if not self._stopping:
                 _log_signal(number)
             self._stop()
-        elif number == signal.SIGHUP:
-            self._send_signal(signal.SIGHUP)
+        elif number in (signal.SIGHUP, signal.SIGUSR1):
+            self._send_signal(number)
 
     def _stop(self) -> None:
         if not self._stopping:

@@ -81,11 +81,12 @@ def running(
     workers: int,
     *,
     more: str = "",
+    proxy: str = "",
     origin: type[BaseHTTPRequestHandler] = LocalOrigin,
     log: int | None = None,
 ) -> Iterator[tuple[Process, Path, str, int]]:
-    """The process, its config file and text, and its port. `more` is added to the config; `log` is
-    a descriptor for its log, in place of the file.
+    """The process, its config file and text, and its port. `more` is added to the config, `proxy`
+    to its table [proxy]; `log` is a descriptor for its log, in place of the file.
     """
     upstream = ThreadingHTTPServer(("127.0.0.1", 0), origin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
@@ -93,7 +94,7 @@ def running(
     text = config_text(upstream.server_address[1], more=more).replace(
         'listen = "127.0.0.1:0"',
         f'listen = "127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"\nworkers = {workers}\n'
-        'admin_hosts = ["admin.example.com"]',
+        f'admin_hosts = ["admin.example.com"]\n{proxy}',
     )
     config = folder / "c.toml"
     config.write_text(text)
