@@ -134,7 +134,7 @@ def _answer(given: str, flag: str, question: str, kind: object, asks: bool) -> s
 
 def _normal(text: str, kind: object) -> tuple[str, str]:
     """The value as the config has it, and what is wrong with it, "" for nothing."""
-    adapter: TypeAdapter[str] = TypeAdapter(kind)
+    adapter: TypeAdapter[str] = TypeAdapter(kind)  # type: ignore[arg-type]
     try:
         return adapter.validate_python(text.strip()), ""
     except ValidationError as error:
