@@ -1,11 +1,13 @@
 """`python -m e2e.screenshots FOLDER`: what visitors see, on a phone and on a desk, light and dark,
-in both directions of writing. The pictures of `docs/banner.md` are made by it, as WebP."""
+in both directions of writing, and the dashboard. The pictures of `docs/banner.md` and
+`docs/dashboard.md` are made by it, as WebP."""
 
 from __future__ import annotations
 
 import datetime
 import io
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,10 +20,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 from consent_rules.config.load import load_config
 from e2e.chromium import launch
-from e2e.site import EVERY_VENDOR, PATIENT_PAGE, RunningDemo, running_demo
+from e2e.site import EVERY_VENDOR, PATIENT_PAGE, RunningDemo, in_thread, running_demo
 from e2e.visitor import Visitor
 from examples.demo.running import config_text
 from proxy.review.preview import preview_request, rewrite_page
+from tests.support.dashboard import many_receipts, serving
 
 PHONE, DESK = (360, 740), (1280, 720)
 CALIFORNIA = {"CF-IPCountry": "US", "CF-Region-Code": "CA"}
@@ -110,10 +113,42 @@ def take(visitor: Visitor, shot: Shot) -> bytes:
     return visitor.page.screenshot(full_page=shot.whole)
 
 
+DASHBOARD_PAGES = ("overview", "choices", "third-parties", "tags")
+
+
+def take_dashboard(browser: Browser, folder: Path, wanted: str) -> None:
+    """Each page of a dashboard with made-up receipts, on a phone and on a desk, light and dark."""
+    shots = [
+        (page, size, scheme, f"dashboard-{page}-{name}-{scheme}")
+        for page in DASHBOARD_PAGES
+        for name, size in (("phone", PHONE), ("desk", DESK))
+        for scheme in ("light", "dark")
+    ]
+    shots = [shot for shot in shots if wanted in shot[-1]]
+    if not shots:
+        return
+    sightings = [("cdn.example", "/"), ("fonts.example", "/blog")]
+    with (
+        tempfile.TemporaryDirectory() as state,
+        in_thread(serving(Path(state), receipts=many_receipts(), sightings=sightings)) as board,
+    ):
+        for page, (width, height), scheme, name in shots:
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if scheme == "dark" else "light",
+            )
+            tab = context.new_page()
+            tab.goto(f"{board.url}/dashboard/{'' if page == 'overview' else page}")
+            picture = Image.open(io.BytesIO(tab.screenshot(full_page=height == PHONE[1])))
+            picture.save(folder / f"{name}.webp", quality=72, method=6)
+            context.close()
+
+
 def main(folder: Path, wanted: str = "") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with running_demo() as demo, sync_playwright() as playwright:
         browser = launch(playwright)
+        take_dashboard(browser, folder, wanted)
         for shot in SHOTS:
             if wanted not in shot.name:
                 continue

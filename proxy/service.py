@@ -24,6 +24,10 @@ from proxy.config.last_known_good import LastGood
 from proxy.config.reload import NOT_STARTED, LiveRuntime
 from proxy.cookies.key_sources import first_ring, key_source
 from proxy.cookies.signing_keys import key_files
+from proxy.dashboard.access import Gatekeeper
+from proxy.dashboard.choices import ChoiceStatistics
+from proxy.dashboard.handler import Sources, make_dashboard
+from proxy.dashboard.sessions import Sessions
 from proxy.http.access_record import Access, AccessHook
 from proxy.http.device_class import warm_up
 from proxy.nodes import follow_other_nodes, purge_sender
@@ -37,6 +41,7 @@ from proxy.observability.readiness import unready
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
 from proxy.observability.upstream_metrics import watch_upstreams
 from proxy.receipts.forwarding import forward_periodically
+from proxy.receipts.place import store_place
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
@@ -88,6 +93,8 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         metrics.count("keys_made")
         metrics.publish()  # the first worker goes on from it
 
+    sessions = Sessions()
+
     def ready() -> None:
         listen = config.proxy.listen
         _log.info("listening on %s with %s", listen, counted(workers, "worker"))
@@ -96,7 +103,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         metrics.begin(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
         output.on_drop = lines.on_drop = partial(_count_dropped, metrics)
-        await _serve_worker(worker, current, shared, metrics, folder, lines)
+        await _serve_worker(worker, current, shared, metrics, folder, lines, sessions)
 
     grace = config.proxy.drain_timeout + _END_SECONDS
     return run_workers(work, workers, grace=grace, on_ready=ready), ""
@@ -143,6 +150,7 @@ async def _serve_worker(
     metrics: Metrics,
     folder: Path,
     lines: LogOutput,
+    sessions: Sessions,
 ) -> None:
     def listener(address: str) -> socket.socket:
         return shared.get(address) or open_listener(address, reuse_port=True)
@@ -173,6 +181,7 @@ async def _serve_worker(
 
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
+    choices = ChoiceStatistics(lambda: store_place(current.runtime.config, folder))
     admin = make_admin(
         lambda: current.runtime.cache,
         metrics,
@@ -184,6 +193,10 @@ async def _serve_worker(
             () if in_maintenance() else upstreams(),
             current.runtime.receipts,
             stopping=worker.stop.is_set(),
+        ),
+        make_dashboard(
+            Sources(lambda: current.runtime, current.status, metrics, choices, folder),
+            Gatekeeper(proxy.admin_listen, sessions, lambda: current.runtime.config, folder),
         ),
     )
     access = None if proxy.access_log is LogFormat.OFF else _access_log(current, lines)
@@ -218,6 +231,7 @@ async def _serve_worker(
     for task in at_work:
         task.cancel()
     await asyncio.gather(*at_work, return_exceptions=True)
+    await choices.close()
     if current.runtime.receipts is not None:
         await current.runtime.receipts.close()
 

@@ -54,9 +54,9 @@ class Substitutions:
             f"What is wanted: {help_text}",
         )
 
-    def written_passwords(self, store: str) -> Iterator[Problem]:
-        """A warning where the receipts' address has a password that is written in the
-        file itself.
+    def written_secrets(self, store: str, token: str) -> Iterator[Problem]:
+        """Warnings where the receipts' address has a password, or the dashboard a token, that is
+        written in the file itself.
         """
         path: Path = ("receipts", "store")
         if path not in self._paths and re.match(r"[a-z+]+://[^/@:]*:[^/@]+@", store):
@@ -64,6 +64,15 @@ class Substitutions:
                 path,
                 "store: there is a password in the file, for everyone who may read it; put it into "
                 'an environment variable, as in "postgresql://consent:${DB_PASSWORD}@..."',
+                "warning",
+            )
+        path = ("dashboard", "token")
+        if token and path not in self._paths:
+            yield Problem(
+                path,
+                "token: it is written in the file, for everyone who may read it; put it into an "
+                'environment variable ("${DASHBOARD_TOKEN}"), or into a file of its own with '
+                "token_file",
                 "warning",
             )
 

@@ -155,7 +155,7 @@ def load_config(
     if config is None or "error" in severities:
         raise ConfigError(all_problems(), filename)
     problems += lint(config, vendors, known, today=today)
-    problems += substituted.written_passwords(config.receipts.store)
+    problems += substituted.written_secrets(config.receipts.store, config.dashboard.token)
     if texts is not None:
         problems += text_warnings(config.texts, texts)
     return LoadedConfig(config, all_problems(), sources, known, substituted.values)

@@ -66,6 +66,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 MIN_INLINE_LENGTH = 3
+MIN_TOKEN_LENGTH = 16
 
 
 class Mode(StrEnum):
@@ -301,6 +302,15 @@ def _store(text: str) -> str:
     return url
 
 
+def _token(text: str) -> str:
+    if text and (len(text) < MIN_TOKEN_LENGTH or not text.isascii() or not text.isprintable()):
+        raise ValueError(
+            f"a token has {MIN_TOKEN_LENGTH} characters or more, of printable ASCII; `openssl rand "
+            "-base64 24` makes one"
+        )
+    return text
+
+
 def _maybe_file(text: str) -> str:
     return plain_text(text) if text else ""
 
@@ -366,6 +376,7 @@ AccessLog = Annotated[
 ]
 MaybeFile = Annotated[StrictStr, AfterValidator(_maybe_file)]
 Text = Annotated[StrictStr, AfterValidator(plain_text)]
+Token = Annotated[StrictStr, AfterValidator(_token)]
 Approver = Annotated[StrictStr, AfterValidator(name_of_somebody)]
 Host = Annotated[StrictStr, AfterValidator(_host)]
 HostWithPort = Annotated[StrictStr, AfterValidator(_host_and_port)]
@@ -594,6 +605,20 @@ class Receipts(Table):
     beside the outbox. The first one is made with the log."""
     keep_days: Annotated[StrictInt, Field(ge=1, le=36_500)] = 1095
     """Days that a receipt is stored."""
+
+
+class Dashboard(Table):
+    """The dashboard on admin_listen, under /dashboard."""
+
+    enabled: StrictBool = True
+    """Whether there is a dashboard."""
+    token: Annotated[Token, FROM_ENVIRONMENT, SECRET] = ""
+    """Token to sign in with, 16 characters or more: "${DASHBOARD_TOKEN}". Without one the
+    dashboard opens only on this machine, where admin_listen is a loopback address."""
+    token_file: Annotated[MaybeFile, FROM_ENVIRONMENT] = ""
+    """File that holds the token, in place of `token`. Read at each sign-in."""
+    session_minutes: Annotated[StrictInt, Field(ge=1, le=10_080)] = 480
+    """Minutes until one has to sign in again."""
 
 
 class ThemeTable(Table):
@@ -873,6 +898,8 @@ class Config(Table):
     """The cookie that holds a choice."""
     receipts: Receipts = Receipts()
     """Where the record of choices is stored, and how long. Without the table none is written."""
+    dashboard: Dashboard = Dashboard()
+    """The dashboard of admin_listen."""
     theme: ThemeTable = ThemeTable()
     """Looks of the banner."""
     texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)

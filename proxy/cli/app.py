@@ -14,6 +14,7 @@ from proxy.cli.completion import completion
 from proxy.cli.config_show import config_commands
 from proxy.cli.discovered import discovered
 from proxy.cli.import_config import import_config
+from proxy.cli.init import init
 from proxy.cli.keys import keys
 from proxy.cli.library import libraries
 from proxy.cli.page import explain, rewrite
@@ -48,6 +49,7 @@ def _options(
     pass
 
 
+app.command()(init)
 app.command()(run)
 app.command()(check)
 app.command()(diff)

@@ -119,7 +119,9 @@ def effective_values(loaded: LoadedConfig, text: str, path: Path) -> Iterator[Ef
         if key_path[0] in absent:
             continue
         raw = _at(written, key_path)
-        names = tuple(dict.fromkeys(_VARIABLE.findall(raw))) if isinstance(raw, str) else ()
+        texts = raw if isinstance(raw, list) else [raw]
+        found = (name for one in texts if isinstance(one, str) for name in _VARIABLE.findall(one))
+        names = tuple(dict.fromkeys(found))
         named = tuple(name for name in names if name in loaded.variables)
         shown = _ANY.dump_python(value, mode="json")
         if is_secret:

@@ -1,4 +1,4 @@
-"""The admin listener: health, config, metrics, purge.
+"""The admin listener: health, config, metrics, purge, and the dashboard.
 
 A page in an operator's browser can resolve a host name of its own to this listener (DNS rebinding)
 and read it as its own origin. So it responds only to host names that cannot be registered by
@@ -46,6 +46,7 @@ def _health(taken: bool, problems: Sequence[str] = ()) -> web.Response:
     return web.Response(status=503 if problems else 200, text=text, headers=headers)
 
 
+_DASHBOARD = "/dashboard"
 _LOG = "/log/"
 _OF_A_LOG = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -95,13 +96,15 @@ def make_admin(
     receipts: Callable[[], Recorder | None] = lambda: None,
     tell_nodes: Callable[[], TellNodes | None] = lambda: None,
     unready: Callable[[], Awaitable[Sequence[str]]] | None = None,
+    dashboard: Handler | None = None,
 ) -> Handler:
     """The handler of `admin_listen`.
 
     `cache` returns the shared cache in use, `status` whether the current file was accepted, with
     the problems of a rejected one, `names` the `admin_host_names`, `receipts` what writes the log
     whose tiles are served, `tell_nodes` what sends purges to all nodes; None for one node.
-    `unready` returns what keeps this worker from serving.
+    `unready` returns what keeps this worker from serving. `dashboard` handles what begins with
+    /dashboard.
     """
 
     async def admin(request: web.BaseRequest) -> web.StreamResponse:
@@ -110,6 +113,12 @@ def make_admin(
         if request.remote and not is_admin_host(requested_host(request), names()):
             return web.Response(status=421, text=_NOT_OURS, headers={"Cache-Control": "no-store"})
         reading = request.method in {"GET", "HEAD"}
+        if dashboard is not None:
+            if request.path == _DASHBOARD or request.path.startswith(f"{_DASHBOARD}/"):
+                return await dashboard(request)
+            if request.path == "/" and reading:
+                # For people, who type the address; programs ask for what they want.
+                return web.Response(status=303, headers={"Location": f"{_DASHBOARD}/"})
         if request.path in _HEALTH and reading:
             return _health(status()["taken"])
         if request.path == "/readyz" and reading:

@@ -40,13 +40,14 @@ async def unready(
             names.add(member.server.name)
             if member.health.is_up:
                 servers[member.server.name] = member.server
-    reachable = await asyncio.gather(*map(_takes_connections, servers.values()))
+    reachable = await asyncio.gather(*map(takes_connections, servers.values()))
     if names and not any(reachable):
         found.append(f"no upstream takes connections: {', '.join(sorted(names))}")
     return found
 
 
-async def _takes_connections(server: Server) -> bool:
+async def takes_connections(server: Server) -> bool:
+    """Whether a connection to a server can be opened, within two seconds."""
     try:
         async with asyncio.timeout(_SECONDS):
             if server.socket:

@@ -68,7 +68,7 @@ def test_what_each_vendor_may_do_on_a_site(config: Path) -> None:
 
 
 WITHOUT_JSON = {
-    "run", "rewrite", "schema", "completion", "receipts export", "receipts checkpoint",
+    "run", "rewrite", "schema", "completion", "init", "receipts export", "receipts checkpoint",
     "receipts key", "receipts prove",
 }  # fmt: skip
 """What they print is a log, a page, JSON in any case, or in a format of its own."""

@@ -6,6 +6,8 @@ import asyncio
 import socket
 from pathlib import Path
 
+from yarl import URL
+
 from proxy.observability.readiness import unready
 from proxy.receipts.place import StorePlace
 from proxy.receipts.recorder import Recorder
@@ -47,7 +49,7 @@ async def test_receipts_that_cannot_be_written(tmp_path: Path) -> None:
 
 async def test_a_database_that_is_away_takes_no_node_out(tmp_path: Path) -> None:
     """Choices are recorded in the outbox: all nodes would leave the load balancer at once."""
-    database = f"postgresql://consent@127.0.0.1:{refusing().url.port}/consent"
+    database = f"postgresql://consent@127.0.0.1:{URL(refusing()).port}/consent"
     place = StorePlace(tmp_path / "outbox.db", tmp_path / "key.pem", "example.com", database)
     recorder = Recorder(place)
     async with origin(answers(ok())) as upstream:
@@ -59,7 +61,7 @@ async def test_an_outbox_that_cannot_be_opened_does(tmp_path: Path) -> None:
     (tmp_path / "no folder").write_text("a file")
     place = StorePlace(
         tmp_path / "no folder" / "outbox.db", tmp_path / "key.pem", "example.com",
-        f"postgresql://consent@127.0.0.1:{refusing().url.port}/consent",
+        f"postgresql://consent@127.0.0.1:{URL(refusing()).port}/consent",
     )  # fmt: skip
     recorder = Recorder(place)
     async with origin(answers(ok())) as upstream:
