@@ -80,8 +80,10 @@ def test_a_small_site_is_not_what_another_site_leaves() -> None:
 
 
 def test_a_small_window_is_not_the_difference_of_two() -> None:
-    found = published([(40, "www", "DE", Outcome.ALL, 2), (0, "www", "DE", Outcome.ALL, 50)])
-    year, recent = regions(found)["DE"], regions(found, window=Window.RECENT)["DE"]
+    choices: list[Choice] = [(back, "www", "DE", Outcome.ALL, 20) for back in range(60)]
+    choices += [(back, "www", "AT", Outcome.ALL, 10) for back in range(0, 28, 7)]
+    found = published([*choices, (40, "www", "AT", Outcome.ALL, 2)])
+    year, recent = regions(found)["AT"], regions(found, window=Window.RECENT)["AT"]
     assert isinstance(year, Hidden) or isinstance(recent, Hidden)
 
 
