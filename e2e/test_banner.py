@@ -293,6 +293,8 @@ def test_where_choose_was_stands_a_link_that_decides_nothing(
     at = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     site.tab.mouse.click(*at)
     assert not site.tab.is_visible(CHOOSE)
+    # The pointer changes no order of Tab.
+    assert site.tab.locator("[tabindex='1']").count() == 0
     found = details.bounding_box()
     assert found is not None and found["height"] >= 44
     if size[1] > 480:  # where it is lower, the buttons scroll with the switches

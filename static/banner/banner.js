@@ -75,7 +75,7 @@ setTimeout(() => submitter.click());
 // own, and comes first for Tab. The markup says so where no script runs. Here the order is left to
 // the page until somebody uses keys, or the browser's own controls, from which Tab enters unseen.
 const rank = (event) => { for (const one of all("#yc :is(a,input,button)")) one.tabIndex = !!event; };
-addEventListener("blur", rank, true);
+addEventListener("blur", rank);
 addEventListener("keydown", (event) => {
 rank(event);
 if (event.key == " " && event.target.closest("#yc-c")) expand(event);
