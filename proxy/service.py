@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from consent_rules.config.load import LoadedConfig
+from consent_rules.config.load import Config, LoadedConfig
 from proxy.app import fast_path_lookup, make_handler, request_ids
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
@@ -23,6 +23,7 @@ from proxy.config.reload import NOT_STARTED, LiveRuntime
 from proxy.cookies.key_sources import first_ring, key_source
 from proxy.cookies.signing_keys import key_files
 from proxy.http.access_record import Access, AccessHook
+from proxy.http.addresses import address_is_trusted
 from proxy.http.device_class import warm_up
 from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
@@ -37,8 +38,11 @@ from proxy.receipts.forwarding import forward_periodically
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
-from proxy.server.listener import open_listener
-from proxy.server.serve import Limits, serve
+from proxy.server.certificates import ServerCertificates, listening_context
+from proxy.server.handover import Inherited, inherited
+from proxy.server.listener import Listeners
+from proxy.server.redirect import UPSTREAM, RedirectRules, redirect_handler
+from proxy.server.serve import Front, Limits, no_hsts, serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.resolver import Resolver, refresh_periodically, upstream_names
@@ -65,13 +69,17 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
     try:
         # Before the workers are forked: they must not each create a first key. As the last step: a
         # config that cannot be served leaves nothing behind.
-        with _shared_listeners(config.proxy.listen, config.proxy.admin_listen) as shared:
-            runtime = build_runtime(config, folder, keys, vendors=loaded.vendors)
+        given = inherited()
+        workers = config.proxy.workers or os.cpu_count() or 1
+        with _listeners(config, workers, given) as listeners:
+            runtime = build_runtime(
+                config, folder, keys, vendors=loaded.vendors, certificates=file.certificates
+            )
     except NOT_STARTED as error:
         return _FAULTS, f"{file.path}: {error}"
+    given.close_others([sock for one in listeners.values() for sock in one.sockets])
     file.track_files(config)
-    last_good = LastGood(config, runtime.keys, file.digest())
-    workers = config.proxy.workers or os.cpu_count() or 1
+    last_good = LastGood(config, runtime.keys, file.digest(), file.certificates)
     warm_up()
     metrics = Metrics(workers)
     if not has_keys:
@@ -81,37 +89,60 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
     def ready() -> None:
         listen = config.proxy.listen
         _log.info("listening on %s with %d worker%s", listen, workers, "s" if workers > 1 else "")
+        given.report_ready()
 
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)
+        for one in listeners.values():
+            one.keep_only(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
-        await _serve_worker(worker, current, shared, metrics, folder, output)
+        replaces = given.ready is not None
+        await _serve_worker(worker, current, listeners, metrics, folder, output, replaces)
 
     grace = config.proxy.drain_timeout + _END_SECONDS
-    return run_workers(work, workers, grace=grace, on_ready=ready), ""
+    code = run_workers(work, workers, grace=grace, on_ready=ready, listeners=listeners)
+    return code, ""
 
 
 @contextlib.contextmanager
-def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
-    """Check that the addresses can be bound, and open the Unix sockets among them. They stay open,
-    unless the block fails: then they are removed again.
-
-    A Unix socket is shared by all workers; of a TCP port each opens its own, which the parent tries
-    without `reuse_port` first: a second proxy must not silently take half of the visitors.
+def _listeners(config: Config, workers: int, given: Inherited) -> Iterator[dict[str, Listeners]]:
+    """Open the listening sockets, by address, or take those that are given. They stay open, unless
+    the block fails: then they are closed, and Unix sockets removed again.
     """
-    shared: dict[str, socket.socket] = {}
+    redirect = config.tls.redirect_listen if config.speaks_tls else ""
+    addresses = {
+        "listen": config.proxy.listen, "admin": config.proxy.admin_listen, "redirect": redirect,
+    }  # fmt: skip
+    found: dict[str, Listeners] = {}
     with contextlib.ExitStack() as undo:
-        for address in addresses:
-            listener = open_listener(address)
-            undo.callback(listener.close)
-            if address.startswith("unix:"):
-                shared[address] = listener
+        for role, address in addresses.items():
+            if not address:
+                continue
+            inherits = given.of(role, address)
+            found[address] = Listeners(address, workers, inherits)
+            undo.callback(found[address].close)
+            if address.startswith("unix:") and not inherits:
                 path = Path(address.removeprefix("unix:"))
                 undo.callback(path.unlink, missing_ok=True)
-            else:
-                listener.close()
-        yield shared
+        yield found
         undo.pop_all()
+
+
+async def _wait_until_ready(current: LiveRuntime) -> None:
+    """Wait for what `/readyz` asks for, before a process takes the place of another that serves.
+    That one waits for a bounded time.
+    """
+    said: list[str] = []
+    while problems := await _unready(current, stopping=False):
+        if problems != said:
+            _log.warning("not ready to take over: %s", "; ".join(problems))
+            said = problems
+        await asyncio.sleep(0.5)
+
+
+async def _unready(current: LiveRuntime, *, stopping: bool) -> list[str]:
+    upstreams = (site.upstream for site in current.runtime.sites.values())
+    return await unready(upstreams, current.runtime.receipts, stopping=stopping)
 
 
 def _freeze_startup_objects() -> None:
@@ -128,13 +159,14 @@ def _freeze_startup_objects() -> None:
 async def _serve_worker(
     worker: Worker,
     current: LiveRuntime,
-    shared: Mapping[str, socket.socket],
+    listeners: Mapping[str, Listeners],
     metrics: Metrics,
     folder: Path,
     output: LogOutput,
+    replaces: bool,
 ) -> None:
-    def listener(address: str) -> socket.socket:
-        return shared.get(address) or open_listener(address, reuse_port=True)
+    def listener(address: str) -> list[socket.socket]:
+        return listeners[address].of(worker.index)
 
     _freeze_startup_objects()
     current.adopt_last_good()
@@ -161,11 +193,7 @@ async def _serve_worker(
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
         lambda: current.runtime.receipts,
         lambda: purge_sender(current.runtime),
-        lambda: unready(
-            (site.upstream for site in current.runtime.sites.values()),
-            current.runtime.receipts,
-            stopping=worker.stop.is_set(),
-        ),
+        lambda: _unready(current, stopping=worker.stop.is_set()),
     )
     output.on_drop = lambda lines: metrics.count("log_lines_dropped", by=lines)
     access = _access_log(current, output) if proxy.access_log else None
@@ -176,8 +204,13 @@ async def _serve_worker(
         UpstreamPool(limits=lambda: current.runtime.tunnel_limits, resolver=resolver) as tunnels,
     ):
         watch_pools(metrics, requests, tunnels)
+        handler = make_handler(lambda: current.runtime, requests, tunnels)
+        redirect = runtime.config.tls.redirect_listen if runtime.certificates is not None else ""
+        rules = partial(_redirect_rules, current, folder)
+        if replaces:
+            await _wait_until_ready(current)
         await serve(
-            make_handler(lambda: current.runtime, requests, tunnels),
+            handler,
             listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,
@@ -187,6 +220,9 @@ async def _serve_worker(
             id_of=request_ids(lambda: current.runtime),
             ids_on_hits=access is not None,
             admin=(admin, listener(proxy.admin_listen)),
+            front=_front(current),
+            redirect=(redirect_handler(rules, handler), listener(redirect)) if redirect else None,
+            replaced=lambda: worker.replaced,
         )
         if current.runtime.cache is not None:
             await current.runtime.cache.flights.close()
@@ -197,6 +233,39 @@ async def _serve_worker(
     await asyncio.gather(*at_work, return_exceptions=True)
     if current.runtime.receipts is not None:
         await current.runtime.receipts.close()
+
+
+def _front(current: LiveRuntime) -> Front:
+    """What the visitors' listener expects ahead of HTTP."""
+    runtime = current.runtime
+
+    def certificates() -> ServerCertificates:
+        in_force = current.runtime.certificates
+        assert in_force is not None, "a reload keeps those that are in force"
+        return in_force
+
+    def is_trusted(peer: str) -> bool:
+        return address_is_trusted(peer, tuple(current.runtime.trusted))
+
+    tls = None
+    if runtime.certificates is not None:
+        tls = listening_context(certificates, runtime.config.tls.min_version)
+    return Front(
+        tls=tls,
+        hsts=(lambda: current.runtime.config.tls.hsts) if tls is not None else no_hsts,
+        takes_proxy_header=is_trusted if runtime.config.proxy.proxy_protocol else None,
+    )
+
+
+def _redirect_rules(current: LiveRuntime, folder: Path) -> RedirectRules:
+    runtime = current.runtime
+    tls = runtime.config.tls
+    challenges = tls.acme_challenge
+    return RedirectRules(
+        serves=lambda host: runtime.rules.site_of(host, None) is not None,
+        https_port=tls.https_port,
+        challenges=challenges if challenges in ("", UPSTREAM) else folder / challenges,
+    )
 
 
 def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:

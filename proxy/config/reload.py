@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from math import inf
 from typing import Any
 
-from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
+from consent_rules.config.load import Config, ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import due_at
@@ -26,6 +26,7 @@ from proxy.libraries import LibraryFileError
 from proxy.observability.metrics import Metrics
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.runtime import Runtime, build_runtime
+from proxy.server.certificates import Certificate, CertificateFileError
 from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
@@ -36,6 +37,7 @@ NOT_STARTED = (
     LibraryFileError,
     ReceiptStoreError,
     UpstreamTlsError,
+    CertificateFileError,
     OSError,
     ValueError,
 )
@@ -66,6 +68,7 @@ class LiveRuntime:
         metrics.config_accepted()
         metrics.watch("cache_bytes", lambda: self._cached()[0])
         metrics.watch("cache_entries", lambda: self._cached()[1])
+        metrics.watch("tls_certificate_expiry_timestamp_seconds", self._certificates_expire)
         metrics.watch("signing_key_due_timestamp_seconds", lambda: due_at(self.runtime) or 0.0)
         metrics.gauge("config_reload_seconds", 0)
         metrics.watch_all("tag_expiry_timestamp_seconds", lambda: approval_ends(self.runtime.rules))
@@ -83,12 +86,14 @@ class LiveRuntime:
 
     def adopt_last_good(self) -> None:
         """Load the config that the other workers serve, where it is not the one of the start."""
-        config, keys, digest = self._last_good.read()
+        config, (keys, certificates), digest = self._last_good.read()
         if digest == self._digest:
             return
         with contextlib.suppress(*NOT_STARTED):
             folder = folder_of(self._file.path)
-            self.runtime = build_runtime(config, folder, lambda: keys, self.runtime)
+            self.runtime = build_runtime(
+                config, folder, lambda: keys, self.runtime, certificates=certificates
+            )
             self._digest = digest
 
     async def watch_files(self) -> None:
@@ -138,11 +143,14 @@ class LiveRuntime:
         if revoked <= in_force.keys.revoked:
             return
         keys = in_force.keys.without(revoked)
-        self.runtime = build_runtime(in_force.config, folder, lambda: keys, in_force)
+        certificates = _certificates_of(in_force)
+        self.runtime = build_runtime(
+            in_force.config, folder, lambda: keys, in_force, certificates=certificates
+        )
         # Workers that start later take over what was revoked, too.
         content = self._digest + repr(sorted(keys.revoked)).encode()
         self._digest = hashlib.blake2b(content, digest_size=len(self._digest)).digest()
-        self._last_good.publish(in_force.config, keys, self._digest)
+        self._last_good.publish(in_force.config, keys, self._digest, certificates)
         _log.warning("keys revoked: %s", ", ".join(sorted(revoked - in_force.keys.revoked)))
 
     def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Runtime | None]:
@@ -155,7 +163,10 @@ class LiveRuntime:
             return loaded, None
         folder = folder_of(file.path)
         keys = partial(read_ring, key_source(config.preferences, folder))
-        runtime = build_runtime(config, folder, keys, self.runtime, loaded.vendors)
+        _refuse_ended(file.certificates, _certificates_of(self.runtime))
+        runtime = build_runtime(
+            config, folder, keys, self.runtime, loaded.vendors, certificates=file.certificates
+        )
         file.track_files(config)
         return loaded, runtime
 
@@ -165,20 +176,19 @@ class LiveRuntime:
 
     def _take(self, loaded: LoadedConfig, runtime: Runtime) -> None:
         config = loaded.config
-        before = self.runtime.config.proxy
-        if (before.listen, before.admin_listen, before.workers, before.watch) != (
-            config.proxy.listen,
-            config.proxy.admin_listen,
-            config.proxy.workers,
-            config.proxy.watch,
-        ):
-            _log.warning("listen, admin_listen, workers and watch take effect after a restart only")
+        if _only_at_start(self.runtime.config) != _only_at_start(config):
+            _log.warning(
+                "listen, admin_listen, redirect_listen, proxy_protocol, workers, watch, "
+                "min_version and whether there is TLS take effect after a restart only"
+            )
         self.runtime.sightings.write()
         self.runtime = runtime
         self._watched = self._file.folders
         self._digest = self._file.digest()
         self._taken_at = time.time()
-        self._last_good.publish(config, self.runtime.keys, self._digest)
+        self._last_good.publish(
+            config, self.runtime.keys, self._digest, _certificates_of(self.runtime)
+        )
         self._clear_problems()
         _log.info("config reloaded from %s", self._file.path)
         if self._worker != 0:
@@ -205,6 +215,10 @@ class LiveRuntime:
         else:
             _log.info("config rejected by worker %d too; the error says why", self._worker)
 
+    def _certificates_expire(self) -> float:
+        in_force = self.runtime.certificates
+        return 0.0 if in_force is None else in_force.expires
+
     def _cached(self) -> tuple[int, int]:
         cache = self.runtime.cache
         return (0, 0) if cache is None else (cache.store.size, len(cache.store))
@@ -222,6 +236,28 @@ def approval_ends(rules: Rules) -> dict[tuple[str, ...], float]:
             key = site.name, tag.vendor
             ends[key] = min(ends.get(key, inf), at.timestamp())
     return ends
+
+
+def _only_at_start(config: Config) -> tuple[object, ...]:
+    proxy, tls = config.proxy, config.tls
+    return (
+        proxy.listen, proxy.admin_listen, proxy.proxy_protocol, proxy.workers, proxy.watch,
+        tls.redirect_listen, tls.min_version, config.speaks_tls,
+    )  # fmt: skip
+
+
+def _certificates_of(runtime: Runtime) -> tuple[Certificate, ...]:
+    return () if runtime.certificates is None else runtime.certificates.certificates
+
+
+def _refuse_ended(new: tuple[Certificate, ...], in_force: tuple[Certificate, ...]) -> None:
+    """Raise CertificateFileError for a certificate out of its time that would replace another. At
+    a start it is served nevertheless, with a warning: some servers in front do not look.
+    """
+    now = time.time()
+    for certificate in new:
+        if certificate not in in_force and (problem := certificate.time_problem(now)):
+            raise CertificateFileError(problem)
 
 
 def _now() -> datetime.datetime:

@@ -63,11 +63,12 @@ class Process:
     def errors(self) -> str:
         return Path(self._errors.name).read_text()
 
-    def wait_for(self, text: str, times: int = 1) -> None:
+    def wait_for(self, text: str, times: int = 1, *, after_end: bool = False) -> None:
+        """Wait for a line of the log; `after_end`: of another process that writes it, too."""
         end = time.monotonic() + PATIENCE
         while self.log.count(text) < times:
             assert time.monotonic() < end, self.log
-            assert self.process.poll() is None, self.log
+            assert after_end or self.process.poll() is None, self.log
             time.sleep(0.05)
 
     def stop(self) -> int:
@@ -81,11 +82,12 @@ def running(
     workers: int,
     *,
     more: str = "",
+    proxy: str = "",
     origin: type[BaseHTTPRequestHandler] = LocalOrigin,
     log: int | None = None,
 ) -> Iterator[tuple[Process, Path, str, int]]:
-    """The process, its config file and text, and its port. `more` is added to the config; `log` is
-    a descriptor for its log, in place of the file.
+    """The process, its config file and text, and its port. `more` is added to the config, `proxy`
+    to its [proxy]; `log` is a descriptor for its log, in place of the file.
     """
     upstream = ThreadingHTTPServer(("127.0.0.1", 0), origin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
@@ -93,7 +95,7 @@ def running(
     text = config_text(upstream.server_address[1], more=more).replace(
         'listen = "127.0.0.1:0"',
         f'listen = "127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"\nworkers = {workers}\n'
-        'admin_hosts = ["admin.example.com"]',
+        f'admin_hosts = ["admin.example.com"]\n{proxy}',
     )
     config = folder / "c.toml"
     config.write_text(text)
@@ -102,7 +104,7 @@ def running(
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.process.poll() is None:
             with contextlib.suppress(OSError):
-                if ask(port)[0] == 200:
+                if "listening on" in process.log if log is None else ask(port)[0] == 200:
                     break
             time.sleep(0.1)
         yield process, config, text, port
