@@ -64,7 +64,9 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
 	@NGINX=$$(scripts/find-nginx) && POSTGRESQL=$$(scripts/find-postgresql) && \
-	PROMTOOL=$$(scripts/find-promtool) && export NGINX POSTGRESQL PROMTOOL && \
+	PROMTOOL=$$(scripts/find-promtool) && HAPROXY=$$(scripts/find-server haproxy) && \
+	CADDY=$$(scripts/find-server caddy) && APACHE2=$$(scripts/find-server apache2) && \
+	export NGINX POSTGRESQL PROMTOOL HAPROXY CADDY APACHE2 && \
 	$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium
