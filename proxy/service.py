@@ -132,11 +132,11 @@ async def _wait_until_ready(current: LiveRuntime) -> None:
     """Wait for what `/readyz` asks for, before a process takes the place of another that serves.
     That one waits for a bounded time.
     """
-    said: list[str] = []
+    logged: list[str] = []
     while problems := await _unready(current, stopping=False):
-        if problems != said:
+        if problems != logged:
             _log.warning("not ready to take over: %s", "; ".join(problems))
-            said = problems
+            logged = problems
         await asyncio.sleep(0.5)
 
 

@@ -100,11 +100,12 @@ def running(
     config = folder / "c.toml"
     config.write_text(text)
     process = Process(config, log)
+    speaks_other = "[tls]" in more or "proxy_protocol" in proxy
     try:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.process.poll() is None:
             with contextlib.suppress(OSError):
-                if "listening on" in process.log if log is None else ask(port)[0] == 200:
+                if "listening on" in process.log if speaks_other else ask(port)[0] == 200:
                     break
             time.sleep(0.1)
         yield process, config, text, port
