@@ -1,8 +1,10 @@
 # Two stages: the first makes the wheel and an environment with it, the second gets that
 # environment and nothing else - no compiler, no pip, no sources.
 ARG PYTHON=3.12
+# Another image with `python` and `pip`, such as one made with debootstrap: --build-arg BASE=...
+ARG BASE=docker.io/library/python:${PYTHON}-slim
 
-FROM python:${PYTHON}-slim AS build
+FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 # What is locked first: a change of the code installs nothing again.
@@ -19,7 +21,7 @@ COPY static static
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && pip --python /opt/consent-proxy/bin/python install --no-deps /wheels/*.whl
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
 # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
 RUN groupadd --gid 10001 consent \
  && useradd --uid 10001 --gid consent --no-create-home --home-dir /nonexistent \

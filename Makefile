@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e \
         test-frameworks test-engines test-firefox test-webkit browser \
-        lighthouse bench build update clean-room clean
+        lighthouse bench soak build image update clean-room clean
 
 help: ## what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,9 +64,11 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
 	@NGINX=$$(scripts/find-nginx) && POSTGRESQL=$$(scripts/find-postgresql) && \
-	PROMTOOL=$$(scripts/find-promtool) && HAPROXY=$$(scripts/find-server haproxy) && \
-	CADDY=$$(scripts/find-server caddy) && APACHE2=$$(scripts/find-server apache2) && \
-	export NGINX POSTGRESQL PROMTOOL HAPROXY CADDY APACHE2 && \
+	PROMTOOL=$$(scripts/find-program prometheus promtool) && \
+	LOGROTATE=$$(scripts/find-program logrotate logrotate) && \
+	HAPROXY=$$(scripts/find-server haproxy) && CADDY=$$(scripts/find-server caddy) && \
+	APACHE2=$$(scripts/find-server apache2) && \
+	export NGINX POSTGRESQL PROMTOOL LOGROTATE HAPROXY CADDY APACHE2 && \
 	$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium
@@ -104,10 +106,17 @@ bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full
 	@$(PY) -m bench $(ARGS)
 	@$(PY) -m bench.flat_cost
 
+soak: $(READY) ## an hour of mixed traffic beside reloads, rotations and faults (ARGS="--minutes 5")
+	@POSTGRESQL=$$(scripts/find-postgresql) && export POSTGRESQL && \
+	$(PY) -m tests.support.soak $(ARGS)
+
 build: $(RUN) ## the wheel, in dist/, installed once to see that it runs
 	@rm -rf dist
 	@$(PY) -m pip --disable-pip-version-check -qq wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@scripts/check-wheel $(PY) dist/*.whl
+
+image: ## the image, built with buildah and run once, as root; BASE=IMAGE to begin from another
+	@scripts/make-image $(ARGS)
 
 update: ## the lock anew, with the newest releases the ranges allow; then all tests
 	@echo "== make update: requirements/ is written anew, then make test"

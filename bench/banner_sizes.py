@@ -83,8 +83,8 @@ def own_sizes() -> Iterator[BannerSize]:
     categories = tuple(CategoryView(category) for category in CHOOSABLE)
     view = BannerView("Acme Billing Services", "/privacy", categories)
     link = link_html(texts)
-    first = head_html(theme, PageState(off=CHOOSABLE)) + link + banner_html(view, texts)
-    later = head_html(theme, PageState(off=CHOOSABLE, decided=True)) + link
+    first = head_html(theme, PageState(off=CHOOSABLE), texts) + link + banner_html(view, texts)
+    later = head_html(theme, PageState(off=CHOOSABLE, decided=True), texts) + link
     yield BannerSize("consent-proxy", _packed(first.encode()), 0)
     yield BannerSize("consent-proxy, after the choice", _packed(later.encode()), 0)
 

@@ -42,6 +42,18 @@ def category_words(category: str) -> str:
     return category.replace("_", " ")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: `1 tag`, `2 entries`. `many` is the plural where an s does not make
+    it.
+    """
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def leaf_count(number: int) -> str:
+    """`1 leaf`, `2 leaves`: how long a log is."""
+    return counted(number, "leaf", "leaves")
+
+
 def join_and(words: Iterable[str]) -> str:
     """`a, b and c`; "" for no words."""
     return _joined(words, "and")

@@ -280,27 +280,56 @@ def test_a_double_press_of_choose_decides_nothing(
         assert beside, button
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_where_choose_was_stands_a_link_that_decides_nothing(
+    visit: Open, host_page: HostPage, english: Texts, size: tuple[int, int]
+) -> None:
+    """Nothing moves under the pointer, and nothing is left empty."""
+    site = visit(host_page(english), size=size)
+    details = site.tab.get_by_role("link", name="Details and companies")
+    assert not details.is_visible()
+    site.tab.locator(CHOOSE).scroll_into_view_if_needed()
+    box = site.box(CHOOSE)
+    at = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    site.tab.mouse.click(*at)
+    assert not site.tab.is_visible(CHOOSE)
+    found = details.bounding_box()
+    assert found is not None and found["height"] >= 44
+    if size[1] > 480:  # where it is lower, the buttons scroll with the switches
+        assert found["y"] == pytest.approx(box["y"], abs=1)
+        under = "at => document.elementFromPoint(...at)?.closest('a')?.innerText"
+        assert site.tab.evaluate(under, list(at)) == "Details and companies"
+    site.tab.mouse.click(*at)
+    assert site.tab.url == URL
+    site.tab.wait_for_timeout(SETTLED)
+    details.click()
+    assert site.tab.url.startswith("http://site.test/.consent/preferences?")
+
+
 def test_without_javascript_choose_leads_to_the_preferences(
     visit: Open, host_page: HostPage, english: Texts
 ) -> None:
     site = visit(host_page(english), java_script_enabled=False)
     site.tab.click(CHOOSE)
-    assert site.tab.url == ("http://site.test/.consent/preferences?return_to=%2Fa%3Fb%3D1%26c%3D2")
+    query = "return_to=%2Fa%3Fb%3D1%26c%3D2&lang=en"
+    assert site.tab.url == f"http://site.test/.consent/preferences?{query}"
 
 
 # --- Keyboard and focus
 
 
+FOCUSED = "document.activeElement.innerText?.trim() || document.activeElement.tagName"
+CONTROLS = ["Privacy policy", "Reject all", "Accept all", "Choose"]
+
+
 def test_keyboard_alone_is_enough(visit: Open, host_page: HostPage, english: Texts) -> None:
     site = visit(host_page(english, body="<p><button id=x>Own</button></p>"))
     tab = site.tab
-    tab.focus("#x")
     order = []
-    for _ in range(5):
+    for _ in range(len(CONTROLS)):
         tab.keyboard.press("Tab")
-        order.append(tab.evaluate("document.activeElement.innerText"))
-    assert order == ["Cookie preferences", "Privacy policy", "Reject all", "Accept all", "Choose"]
-    tab.focus("#yc-c")
+        order.append(tab.evaluate(FOCUSED))
+    assert order == CONTROLS
     tab.keyboard.press("Escape")
     assert tab.is_visible("#yc")
     tab.keyboard.press("Space")
@@ -316,6 +345,73 @@ def test_keyboard_alone_is_enough(visit: Open, host_page: HostPage, english: Tex
     with tab.expect_request(lambda r: r.method == "POST"):
         tab.keyboard.press("Enter")
     assert site.chosen()["action"] == ["save"]
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("links", [0, 17, 200])
+def test_one_tab_reaches_the_banner_and_the_next_after_it_the_page(
+    visit: Open, host_page: HostPage, english: Texts, links: int, javascript: bool
+) -> None:
+    body = "".join(f"<p><a href='#x'>Own {number}</a></p>" for number in range(links))
+    site = visit(host_page(english, body=body), java_script_enabled=javascript)
+    tab = site.tab
+    order = []
+    for _ in range(len(CONTROLS) + 1):
+        tab.keyboard.press("Tab")
+        order.append(tab.evaluate(FOCUSED))
+        assert tab.evaluate("document.activeElement.matches(':focus-visible')")
+    first = "Own 0" if links else "Cookie preferences"
+    assert order == [*CONTROLS, first]
+    tab.keyboard.press("Shift+Tab")
+    assert tab.evaluate(FOCUSED) == "Choose"
+    assert tab.evaluate("scrollY") == 0
+
+
+def test_from_where_the_visitor_is_tab_goes_on(
+    visit: Open, host_page: HostPage, english: Texts
+) -> None:
+    """Whoever pressed something on the page, or came by a fragment, has begun there."""
+    body = "".join(f"<p id=p{n}>Text <a href='#x'>Own {n}</a></p>" for n in range(30))
+    site = visit(host_page(english, body=body))
+    tab = site.tab
+    tab.locator("#p1").click(position={"x": 2, "y": 5})
+    tab.keyboard.press("Tab")
+    assert tab.evaluate(FOCUSED) == "Own 1"
+    tab.goto(URL + "#p2")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate(FOCUSED) == "Own 2"
+
+
+def test_after_a_choice_by_keyboard_tab_begins_with_the_page(
+    visit: Open, host_page: HostPage, english: Texts
+) -> None:
+    site = visit(host_page(english, state=PageState((), CHOOSABLE)))
+    tab = site.tab
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate(FOCUSED) == "Reject all"
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#yc", state="detached")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate(FOCUSED) == "Read more"
+    assert tab.evaluate("scrollY") == 0
+
+
+def test_the_pages_scripts_find_their_own_first(
+    visit: Open, host_page: HostPage, english: Texts
+) -> None:
+    body = "<form id=own><input name=q><button>Go</button></form><p><a href='#x'>Own</a></p>"
+    site = visit(host_page(english, body=body))
+    # Tools that look for an order of Tab unlike the document's find none before a key is pressed.
+    site.tab.wait_for_function("document.querySelector('#yc-c').role == 'button'")
+    assert site.tab.locator("[tabindex='1']").count() == 0
+    for _ in range(2):
+        found = site.tab.evaluate(
+            "[document.forms[0].id, document.links[0].innerText, ...['a', 'button', 'input']"
+            ".map(name => document.querySelector(name).closest('#yc') === null)]"
+        )
+        assert found == ["own", "Own", True, True, True]
+        site.tab.keyboard.press("Tab")
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 256), (740, 360), (360, 740)])
@@ -528,10 +624,14 @@ def test_placeholder_buttons_send_the_shared_form(
     site = visit(host_page(english, decided=True, placeholders=True))
     with site.tab.expect_navigation():
         seen(site.tab.get_by_role("button", name="Always allow YouTube")).click()
-    assert site.chosen() == {"action": ["vendor:youtube"], "return_to": ["/a"]}
+    assert site.chosen() == {
+        "action": ["vendor:youtube"],
+        "return_to": ["/a"],
+        "lang": ["en"],
+    }
     site.tab.goto(URL)
     site.tab.get_by_role("button", name="Cookie preferences").click()
-    site.tab.wait_for_url("http://site.test/.consent/preferences?return_to=%2Fa")
+    site.tab.wait_for_url("http://site.test/.consent/preferences?lang=en&return_to=%2Fa")
 
 
 def test_print_shows_the_page_alone(visit: Open, host_page: HostPage, english: Texts) -> None:
@@ -592,6 +692,7 @@ def test_preferences_are_sent_by_a_plain_form(
         "vendor_off": ["google-analytics"],
         "return_to": ["/a"],
         "source": ["preferences"],
+        "lang": ["en"],
     }
 
 

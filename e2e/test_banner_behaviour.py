@@ -69,6 +69,48 @@ def test_the_sites_own_link_opens_the_preferences_in_full(browser: Browser, tmp_
         context.close()
 
 
+GERMAN = b"""<!doctype html><html lang=de><title>P</title><main>Text</main>
+<iframe src="https://www.youtube.com/embed/abc" width=480 height=300></iframe>"""
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_preferences_speak_the_language_of_the_page_not_of_the_browser(
+    browser: Browser, tmp_path: Path, javascript: bool
+) -> None:
+    with serving(tmp_path, {"p": reply(GERMAN)}) as site:
+        context = browser.new_context(locale="en-GB", java_script_enabled=javascript)
+        page = context.new_page()
+
+        def is_german() -> None:
+            page.wait_for_url("**/.consent/preferences?*")
+            expect(page.locator("html")).to_have_attribute("lang", "de")
+
+        address = f"http://{HOST}:{site.port}/p"
+        page.goto(address)
+        if javascript:
+            page.evaluate("void consent.open()")
+            expect(page.locator("#yc-p")).to_be_visible()
+            page.wait_for_timeout(550)
+            page.locator("#yc-c + a").click()
+        else:
+            page.locator("#yc-c").click()
+        is_german()
+        page.locator("button[value=reject_all]").click()
+        page.wait_for_url("**saved=1*")
+        is_german()
+        page.goto(address)
+        page.locator("#yc-l a").click()
+        is_german()
+        page.goto(address)
+        page.frame_locator("iframe").get_by_role("button", name="Cookie").click()
+        is_german()
+        if javascript:
+            page.goto(address)
+            page.evaluate("void consent.open()")
+            is_german()
+        context.close()
+
+
 COVERED = """() => {
   const focused = document.activeElement, banner = document.querySelector('#yc');
   if (!focused || focused === document.body || banner.contains(focused)) return false;

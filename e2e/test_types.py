@@ -55,4 +55,4 @@ def test_changes_are_told_until_stopped(visitor: Visitor) -> None:
     assert told[0][1]["decided"] is True
     # Without a banner it opens the preferences.
     page.evaluate("consent.open()")
-    page.wait_for_url("**/.consent/preferences?return_to=%2Fcontact")
+    page.wait_for_url("**/.consent/preferences?return_to=%2Fcontact&lang=en")

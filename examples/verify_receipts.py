@@ -216,7 +216,7 @@ def check_growth(data: bytes, key_text: str, notes: list[str]) -> list[str]:
     problems = []
     if not continues(old, new, proof):
         problems.append(
-            f"checkpoint: the log of {new[0]} leaves does not continue that of {old[0]}"
+            f"checkpoint: the log of {counted(new[0], 'leaf')} does not continue that of {old[0]}"
         )
     if any(note not in (line["from"], line["to"]) for note in notes):
         problems.append("checkpoint: the proof is about others than the one given")
@@ -263,7 +263,9 @@ def check(data: bytes, key_text: str, notes: list[str]) -> list[str]:
             problems.append(f"checkpoint: {where}: {error}")
             continue
         if roots.setdefault(size, root) != root:
-            problems.append(f"checkpoint: the log signed two different trees of {size} leaves")
+            problems.append(
+                f"checkpoint: the log signed two different trees of {counted(size, 'leaf')}"
+            )
     if not roots:
         problems.append("checkpoint: there is none that the key signed")
     if head.get("whole"):
@@ -271,6 +273,37 @@ def check(data: bytes, key_text: str, notes: list[str]) -> list[str]:
     else:
         check_part(leaves, roots, head, problems)
     return problems
+
+
+def verified(data: bytes, notes: list[str]) -> str:
+    """What is proven of an export without problems, in a sentence."""
+    lines = [json.loads(line) for line in data.splitlines()]
+    head = lines[0]
+    given = f"; your {counted(len(notes), 'checkpoint')} among them" if notes else ""
+    if head["type"] == "consistency":
+        old, new = (int(head[name].splitlines()[1]) for name in ("from", "to"))
+        return (
+            f"the log of {counted(new, 'leaf')} continues that of {old}: none of those was changed"
+        )
+    leaves = [line for line in lines if line["type"] == "leaf"]
+    receipts = sum(line.get("receipt") is not None for line in leaves)
+    marks = sum(line["type"] == "checkpoint" for line in lines)
+    if not head["whole"]:
+        return (
+            f"{counted(receipts, 'receipt')} of the log {head['origin']}, each at its place in a "
+            f"tree that the key signed{given}. What is not in a part, it cannot tell"
+        )
+    return (
+        f"the whole log {head['origin']}: {counted(len(leaves), 'leaf')}, "
+        f"{counted(receipts, 'receipt')} with content; none was changed, removed, inserted or "
+        f"moved since the key signed {counted(marks, 'checkpoint')} of it, the largest of "
+        f"{head['size']}{given}"
+    )
+
+
+def counted(number: int, one: str) -> str:
+    many = {"leaf": "leaves"}.get(one, f"{one}s")
+    return f"{number} {one if number == 1 else many}"
 
 
 def read_leaf(number: int, line: Leaf, problems: list[str]) -> Leaf:
@@ -330,7 +363,9 @@ def check_whole(
 ) -> None:
     size = max(roots, default=0)
     if head["size"] != size:
-        problems.append(f"changed: line 1 counts {head['size']} leaves, the checkpoints {size}")
+        problems.append(
+            f"changed: line 1 counts {counted(head['size'], 'leaf')}, the checkpoints {size}"
+        )
     by_index: dict[int, Leaf] = {}
     order = []
     for leaf in leaves:
@@ -360,7 +395,9 @@ def check_whole(
                     if mark - first == 1
                     else f"one of the leaves {first}-{mark - 1}"
                 )
-                problems.append(f"changed: {which} is not the one that was signed ({mark} leaves)")
+                problems.append(
+                    f"changed: {which} is not the one that was signed ({counted(mark, 'leaf')})"
+                )
             return
 
 
@@ -440,10 +477,11 @@ def main() -> int:
     parser.add_argument("--checkpoint", action="append", default=[], help="a file")
     arguments = parser.parse_args()
     notes = [Path(path).read_text(encoding="utf-8") for path in arguments.checkpoint]
-    problems = check(Path(arguments.export).read_bytes(), arguments.key, notes)
+    data = Path(arguments.export).read_bytes()
+    problems = check(data, arguments.key, notes)
     for problem in problems:
         print(problem)
-    print(f"{len(problems)} problem(s)" if problems else "good")
+    print(counted(len(problems), "problem") if problems else f"good: {verified(data, notes)}")
     return 1 if problems else 0
 
 

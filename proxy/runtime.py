@@ -42,6 +42,7 @@ from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
 from proxy.html.patch import PageTemplate
+from proxy.html.turns import Turns
 from proxy.http.device_class import DeviceClasses
 from proxy.http.untrusted_proxies import UntrustedProxies
 from proxy.libraries import LibraryFiles, read_libraries
@@ -118,6 +119,7 @@ class Runtime:
     libraries: LibraryFiles
     certificates: ServerCertificates | None
     """Those of the visitors' listener; None where a server in front ends TLS."""
+    turns: Turns
 
     @property
     def includes_gpp(self) -> bool:
@@ -207,6 +209,7 @@ def build_runtime(
         receipts=recorder,
         libraries=libraries,
         certificates=for_tls,
+        turns=Turns() if before is None else before.turns,
     )
 
 

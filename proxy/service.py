@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from consent_rules.config.load import Config, LoadedConfig
+from consent_rules.config.models import LogFormat
+from consent_rules.wording import counted
 from proxy.app import fast_path_lookup, make_handler, request_ids
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
@@ -29,7 +31,7 @@ from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
-from proxy.observability.log_output import LogOutput
+from proxy.observability.log_output import LogOutput, open_log_file
 from proxy.observability.metrics import Metrics
 from proxy.observability.process_metrics import watch_pools, watch_process
 from proxy.observability.readiness import unready
@@ -59,12 +61,14 @@ def _now() -> datetime.datetime:
 
 
 def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> tuple[int, str]:
-    """Serve until stopped. `file` was just read and gave `loaded`; the access log goes to `output`.
+    """Serve until stopped. `file` was just read and gave `loaded`; the access log goes to `output`,
+    where it has no file of its own.
     Returns the exit code and, on failure, the reason.
     """
     config, folder = loaded.config, folder_of(file.path)
     source = key_source(config.preferences, folder)
     keys = partial(first_ring, source, _now())
+    lines = output
     has_keys = not source.is_folder or bool(key_files(source.folder))
     try:
         # Before the workers are forked: they must not each create a first key. As the last step: a
@@ -72,6 +76,8 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         given = inherited()
         workers = config.proxy.workers or os.cpu_count() or 1
         with _listeners(config, workers, given) as listeners:
+            if config.proxy.access_log_file:
+                lines = LogOutput(_checked_log_file(folder / config.proxy.access_log_file))
             runtime = build_runtime(
                 config, folder, keys, vendors=loaded.vendors, certificates=file.certificates
             )
@@ -88,7 +94,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
 
     def ready() -> None:
         listen = config.proxy.listen
-        _log.info("listening on %s with %d worker%s", listen, workers, "s" if workers > 1 else "")
+        _log.info("listening on %s with %s", listen, counted(workers, "worker"))
         given.report_ready()
 
     async def work(worker: Worker) -> None:
@@ -96,8 +102,9 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         for one in listeners.values():
             one.keep_only(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
+        output.on_drop = lines.on_drop = partial(_count_dropped, metrics)
         replaces = given.ready is not None
-        await _serve_worker(worker, current, listeners, metrics, folder, output, replaces)
+        await _serve_worker(worker, current, listeners, metrics, folder, lines, replaces)
 
     grace = config.proxy.drain_timeout + _END_SECONDS
     code = run_workers(work, workers, grace=grace, on_ready=ready, listeners=listeners)
@@ -162,7 +169,7 @@ async def _serve_worker(
     listeners: Mapping[str, Listeners],
     metrics: Metrics,
     folder: Path,
-    output: LogOutput,
+    lines: LogOutput,
     replaces: bool,
 ) -> None:
     def listener(address: str) -> list[socket.socket]:
@@ -195,8 +202,8 @@ async def _serve_worker(
         lambda: purge_sender(current.runtime),
         lambda: _unready(current, stopping=worker.stop.is_set()),
     )
-    output.on_drop = lambda lines: metrics.count("log_lines_dropped", by=lines)
-    access = _access_log(current, output) if proxy.access_log else None
+    access = None if proxy.access_log is LogFormat.OFF else _access_log(current, lines)
+    worker.on_reopen = lines.reopen
     resolver = Resolver()
     at_work.append(asyncio.create_task(_resolve_periodically(resolver, current)))
     async with (
@@ -228,6 +235,7 @@ async def _serve_worker(
             await current.runtime.cache.flights.close()
     if access is not None:
         access.flush()
+        lines.drain()
     for task in at_work:
         task.cancel()
     await asyncio.gather(*at_work, return_exceptions=True)
@@ -272,7 +280,21 @@ def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:
     def path_without_site(target: str) -> str:
         return current.runtime.rules.logged_path(target)
 
-    return AccessLog(output, current.runtime.trusted, path_without_site)
+    combined = current.runtime.config.proxy.access_log is LogFormat.COMBINED
+    return AccessLog(output, current.runtime.trusted, path_without_site, combined=combined)
+
+
+def _checked_log_file(path: Path) -> Path:
+    """The path of a log file, once it was seen that it can be written to. Raises ValueError."""
+    try:
+        os.close(open_log_file(path))
+    except OSError as error:
+        raise ValueError(f"access_log_file: {path} cannot be written: {error.strerror}") from None
+    return path
+
+
+def _count_dropped(metrics: Metrics, lines: int) -> None:
+    metrics.count("log_lines_dropped", by=lines)
 
 
 def _both(metrics: Metrics, access: AccessLog | None) -> AccessHook:

@@ -78,6 +78,14 @@ class Mode(StrEnum):
     OBSERVE = "observe"
 
 
+class LogFormat(StrEnum):
+    """What the access log writes of a request."""
+
+    JSON = "json"
+    COMBINED = "combined"
+    OFF = "off"
+
+
 class Sensor(StrEnum):
     """What a page may ask the browser for, by its name in Permissions-Policy."""
 
@@ -347,8 +355,19 @@ def _signal(text: str) -> str:
     return name
 
 
+def _log_format(value: Any) -> Any:
+    if isinstance(value, bool):
+        return LogFormat.JSON if value else LogFormat.OFF
+    return value
+
+
 # --- Types of values
 
+AccessLog = Annotated[
+    LogFormat,
+    BeforeValidator(_log_format),
+    WithJsonSchema({"anyOf": [{"enum": [*map(str, LogFormat)]}, {"type": "boolean"}]}),
+]
 MaybeFile = Annotated[StrictStr, AfterValidator(_maybe_file)]
 Text = Annotated[StrictStr, AfterValidator(plain_text)]
 Approver = Annotated[StrictStr, AfterValidator(name_of_somebody)]
@@ -442,8 +461,11 @@ class Proxy(Table):
     a dot: a page in an operator's browser could point a name of its own at it (DNS rebinding)."""
     prefix: Prefix = "/.consent"
     """Path under which the banner, the preferences and the choices are served on each site."""
-    access_log: StrictBool = True
-    """Whether each request writes a line to the log."""
+    access_log: AccessLog = LogFormat.JSON
+    """A line for each request: "json" (or true), "combined" (as Apache and nginx write it), "off"
+    (or false)."""
+    access_log_file: MaybeFile = ""
+    """File for these lines, opened anew on SIGUSR1. Empty: standard output, as all of the log."""
     watch: Watch = Watch.NOTIFY
     """How a saved config file is noticed: "notify" (by the system, at once), "poll" (compared
     several times a second, for network folders) or "off" (SIGHUP only)."""

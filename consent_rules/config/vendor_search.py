@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
+from consent_rules.catalogue.load import consent_platforms
 from consent_rules.categories import Category
 from consent_rules.matching.hosts import host_covers
 from consent_rules.matching.urls import resolve
@@ -45,6 +46,30 @@ _OTHER_NAMES = {
     "facebookads": "meta-pixel",
     "metaads": "meta-pixel",
 }
+_TAG_MANAGER, _CONSENT_PLATFORM = "tag manager", "consent platform"
+_KINDS = {
+    # What a vendor shows on a page (`embed`).
+    "chat": "chat, live chat, messenger, helpdesk, chatbot",
+    "calendar": "calendar, booking, appointment, scheduling",
+    "map": "map",
+    "video": "video, video player",
+    "audio": "audio, podcast, music",
+    "form": "form, survey",
+    "captcha": "captcha, spam protection",
+    # Categories.
+    Category.ANALYTICS: "analytics, statistic, web analytics, visitor statistics",
+    Category.ADVERTISING: "advertising, ad, advert, retargeting, remarketing, conversion tracking",
+    Category.SESSION_REPLAY: "session replay, session recording, visit recording, recording, "
+    "heat map",
+    Category.SOCIAL: "social, social media, social network, post, feed",
+    _TAG_MANAGER: "tag manager, tag management",
+    _CONSENT_PLATFORM: "consent, consent platform, consent manager, cmp, cookie banner, "
+    "cookie consent",
+}
+_KIND_OF = {
+    word.replace(" ", ""): kind for kind, words in _KINDS.items() for word in words.split(", ")
+}
+"""What people call kinds of vendors, without blanks and in the singular."""
 _ADDRESS = re.compile(r"(?:https?:)?//[^\s\"'<>`\\)]+", re.IGNORECASE)
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
 _BARE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
@@ -82,11 +107,23 @@ def find_vendors(text: str, vendors: Mapping[str, Vendor]) -> list[str]:
     words = _words(text[:100])
     if not words and not _CODE.search(text):
         return []
+    kind = _of_kind(words, vendors)
     for search in (_same, _by_rules, _holding, _close, _by_words, _initials, _fuzzy):
-        found = search(text[:_MAX_TEXT], words, vendors)
+        found = search(text[:_MAX_TEXT], words, vendors) if search is not _fuzzy or not kind else []
         if found:
-            return found
-    return []
+            return list(dict.fromkeys([*found, *kind]))
+    return kind
+
+
+def _of_kind(words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:
+    """All vendors of the kind that the words name: "chat", "heat map", "cookie banner"."""
+    form = "".join(words)
+    kind = _KIND_OF.get(form) or _KIND_OF.get(form.removesuffix("s"), "")
+    if kind == _TAG_MANAGER:
+        return [v.id for v in vendors.values() if v.is_tag_manager]
+    if kind == _CONSENT_PLATFORM:
+        return [id_ for id_ in vendors if id_ in consent_platforms()]
+    return [v.id for v in vendors.values() if kind and kind in (v.embed, v.category)]
 
 
 def _by_rules(text: str, words: list[str], vendors: Mapping[str, Vendor]) -> list[str]:

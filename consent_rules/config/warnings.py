@@ -18,7 +18,7 @@ from consent_rules.matching.paths import path_covers, paths_overlap
 from consent_rules.matching.shared_hosts import narrower_pattern, shared_host_of
 from consent_rules.regions import region_laws
 from consent_rules.vendors import BaaOffer, Vendor
-from consent_rules.wording import category_words, quoted
+from consent_rules.wording import category_words, counted, quoted
 
 EXPIRES_SOON_DAYS = 30
 LONG_MEMORY_DAYS = 365
@@ -85,8 +85,8 @@ def _policy(config: Config) -> Iterator[Problem]:
     if policy.max_age_days > LONG_MEMORY_DAYS:
         yield _warning(
             ("policy", "max_age_days"),
-            f"max_age_days: {policy.max_age_days} days is more than a year; regulators advise to "
-            "ask again after 6 to 13 months",
+            f"max_age_days: {counted(policy.max_age_days, 'day')} is more than a year; "
+            "regulators advise to ask again after 6 to 13 months",
         )
     source = policy.region_from
     headers = [
@@ -262,11 +262,10 @@ def _tags(config: Config, vendors: Mapping[str, Vendor], today: datetime.date) -
     for number, tag in enumerate(config.tags):
         left = (tag.expires - today).days
         if 0 < left <= EXPIRES_SOON_DAYS:
-            days = "day" if left == 1 else "days"
             yield _warning(
                 ("tag", number, "expires"),
-                f"the tag {quoted(tag.vendor)} expires on {tag.expires}, in {left} {days}; "
-                "have it approved again in time, or it closes",
+                f"the tag {quoted(tag.vendor)} expires on {tag.expires}, in "
+                f"{counted(left, 'day')}; have it approved again in time, or it closes",
             )
         for index, page in enumerate(tag.pages):
             yield from _glob(("tag", number, "pages", index), "pages", page.removeprefix("!"))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 
 import ahocorasick_rs
@@ -108,8 +108,8 @@ class VendorIndex:
     """
 
     __slots__ = (
-        "_any_place", "_automaton", "_below", "_exact", "_known", "_named", "_own", "_own_readings",
-        "_own_requests", "_own_with_star", "_owners", "_place_tokens", "_places", "globals",
+        "_any_place", "_automaton", "_below", "_exact", "_find_own_request", "_known", "_named",
+        "_own", "_own_requests", "_own_with_star", "_owners", "_place_tokens", "_places", "globals",
         "shown",
     )  # fmt: skip
 
@@ -137,13 +137,15 @@ class VendorIndex:
         self._own_with_star = re.compile(
             "|".join(re.escape(glob.within) for glob, _ in self._own.get("*", ()))
         )
-        self._own_readings = GlobSet(
+        own_readings = GlobSet(
             (folded(text), vendor)
             for vendor in vendors
             for text in vendor.paths
             if text.startswith("/")
         )
-        # Of this index, not of the module: with it they go, when a reload makes another.
+        # Of this index, not of the module: with it they go, when a reload makes another. A bound
+        # method would keep the index: in a cycle, which is rarely collected.
+        self._find_own_request = partial(_find_own_request, own_readings)
         self._own_requests = lru_cache(maxsize=_MAX_OWN_REQUESTS)(self._find_own_request)
         self.globals = frozenset(name for vendor in vendors for name in vendor.globals)
         """What the vendors' own code defines."""
@@ -244,11 +246,6 @@ class VendorIndex:
             return self._find_own_request(path)
         return self._own_requests(path)
 
-    def _find_own_request(self, path: str) -> tuple[Vendor, ...]:
-        known = readings(path) or (folded(normal_path(path)),)
-        found = map(self._own_readings.find, known)
-        return tuple(dict.fromkeys(vendor for vendor in found if vendor is not None))
-
     def places_in(self, page: str) -> tuple[Place, ...]:
         """The marks that a page may have of content that vendors' scripts make."""
         # Most pages have none: one search of bytes for any tells that in a tenth of the time.
@@ -287,6 +284,12 @@ class VendorIndex:
             for rule, start, end in hits
             if rule < self._named or (named and not _continues_host(text, end))
         ]
+
+
+def _find_own_request(own_readings: GlobSet[Vendor], path: str) -> tuple[Vendor, ...]:
+    known = readings(path) or (folded(normal_path(path)),)
+    found = map(own_readings.find, known)
+    return tuple(dict.fromkeys(vendor for vendor in found if vendor is not None))
 
 
 def _continues_host(text: str, end: int) -> bool:

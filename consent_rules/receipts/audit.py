@@ -29,6 +29,7 @@ from consent_rules.receipts.entries import (
 from consent_rules.receipts.merkle import Frontier, leaf_hash
 from consent_rules.receipts.notes import NoteError, VerifierKey
 from consent_rules.receipts.receipt import ReceiptError, read_receipt, timestamp
+from consent_rules.wording import leaf_count
 
 CLOCK_SKEW_SECONDS = 300
 """By how much a receipt may be dated before its predecessor: workers and nodes differ."""
@@ -168,15 +169,15 @@ def _checkpoints(
             one = verify_checkpoint(note, keys)
         except NoteError as error:
             size = _size_of(note)
-            name = "" if size is None else f" of {size} leaves"
+            name = "" if size is None else f" of {leaf_count(size)}"
             found.add_general(Tampering.CHECKPOINT, f"the checkpoint{name} ({place}): {error}")
             continue
         other = signed.setdefault(one.size, one)
         if other != one:
             found.add_general(
                 Tampering.CHECKPOINT,
-                f"the log signed two different trees of {one.size} leaves: it was rewritten, and "
-                "both signatures prove it",
+                f"the log signed two different trees of {leaf_count(one.size)}: it was "
+                "rewritten, and both signatures prove it",
             )
     if not signed:
         found.add_general(Tampering.CHECKPOINT, "there is no checkpoint that a trusted key signed")
@@ -218,7 +219,7 @@ def _by_index(ordered: Sequence[_Leaf], size: int, found: _Findings) -> dict[int
             both = dict.fromkeys((*before.candidates, *leaf.candidates))
             leaves[index] = _Leaf(before.row, before.entry, tuple(both))
         elif index >= size:
-            text = f"leaf {index} ({where}) is of no signed log: its {size} leaves end before"
+            text = f"leaf {index} ({where}) is of no signed log: its {leaf_count(size)} end before"
             found.add(Tampering.INSERTED, text, index)
         else:
             leaves[index] = leaf
@@ -391,7 +392,7 @@ def _unlike(first: int, checkpoint: Checkpoint) -> str:
         name = f"leaf {first} is not the one that was signed"
     else:
         name = f"one of the leaves {first} to {checkpoint.size - 1} is not the one that was signed"
-    return f"{name}: the checkpoint of {checkpoint.size} leaves has another root"
+    return f"{name}: the checkpoint of {leaf_count(checkpoint.size)} has another root"
 
 
 def _added_up(

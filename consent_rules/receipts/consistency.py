@@ -22,6 +22,7 @@ from consent_rules.receipts.merkle import (
     verify_consistency,
 )
 from consent_rules.receipts.notes import NoteError, VerifierKey
+from consent_rules.wording import leaf_count
 
 _FORMAT = 1
 _MAX_HASHES = 128
@@ -95,13 +96,13 @@ def check_consistency(
         raise ConsistencyError(f"the checkpoints are of two logs, {old.origin} and {new.origin}")
     if old.size > new.size:
         raise ConsistencyError(
-            f"the first checkpoint has {old.size} leaves, the second {new.size}: give the earlier "
-            "one first"
+            f"the first checkpoint has {leaf_count(old.size)}, the second {new.size}: give the "
+            "earlier one first"
         )
     if not verify_consistency(old.size, new.size, old.root, new.root, proof.hashes):
         raise ConsistencyError(
-            f"the log of {new.size} leaves does not continue that of {old.size}: it was rewritten, "
-            "or the proof was changed"
+            f"the log of {leaf_count(new.size)} does not continue that of {old.size}: it was "
+            "rewritten, or the proof was changed"
         )
     return old.size, new.size
 
@@ -119,7 +120,7 @@ def prove_consistency(
     for one in (first, second):
         if one.size > size:
             raise ConsistencyError(
-                f"the checkpoint of {one.size} leaves is of a longer log: this one has {size}"
+                f"the checkpoint of {leaf_count(one.size)} is of a longer log: this one has {size}"
             )
         root = tree_hash(one.size, read) if one.size else EMPTY_ROOT
         if root != one.root:

@@ -20,6 +20,7 @@ from consent_rules.receipts.checkpoints import verify_checkpoint
 from consent_rules.receipts.entries import EntryError, ReceiptEntry, commitment, read_entry
 from consent_rules.receipts.merkle import leaf_hash, verify_inclusion
 from consent_rules.receipts.notes import NoteError, VerifierKey, read_verifier_key
+from consent_rules.wording import leaf_count
 
 FORMAT = 1
 _HEAD = {"type", "format", "origin", "verifier", "size", "whole"}
@@ -140,7 +141,7 @@ def audit_export(
     if head.whole:
         report = audit(parts.rows, parts.notices, parts.checkpoints, trusted, outside)
         if report.size != head.size and not report.problems:
-            text = f"the first line counts {head.size} leaves, the checkpoints {report.size}"
+            text = f"the first line counts {leaf_count(head.size)}, the checkpoints {report.size}"
             parts.problems.append(Tampered(Tampering.CHANGED, text))
         if str(head.verifier) not in {str(key) for key in trusted}:
             parts.problems.append(_other_key(head))
@@ -224,11 +225,11 @@ def _audit_part(parts: _Parts, keys: Sequence[VerifierKey], outside: Sequence[st
             problems.append(Tampered(Tampering.CHECKPOINT, f"a checkpoint: {error}"))
             continue
         if sizes.setdefault(one.size, one.root) != one.root:
-            text = f"the log signed two different trees of {one.size} leaves"
+            text = f"the log signed two different trees of {leaf_count(one.size)}"
             problems.append(Tampered(Tampering.CHECKPOINT, text))
     size = parts.head.size
     if size not in sizes:
-        text = f"there is no checkpoint of {size} leaves that a trusted key signed"
+        text = f"there is no checkpoint of {leaf_count(size)} that a trusted key signed"
         problems.append(Tampered(Tampering.CHECKPOINT, text))
     proven = 0
     for row, proof in zip(parts.rows, parts.proofs, strict=True):

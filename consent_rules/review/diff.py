@@ -27,7 +27,7 @@ from consent_rules.review.exposure import (
 )
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import Vendor
-from consent_rules.wording import join_and, join_or
+from consent_rules.wording import counted, join_and, join_or
 
 Effect = Literal["more", "less", "same"]
 ChangeKind = Literal[
@@ -434,7 +434,7 @@ def _policy(old: Config, new: Config, old_rules: Rules, new_rules: Rules) -> Ite
         yield Change(
             "policy",
             "same",
-            f"new choices are remembered for {will.max_age_days} days (until now: "
+            f"new choices are remembered for {counted(will.max_age_days, 'day')} (until now: "
             f"{was.max_age_days})",
             before=str(was.max_age_days),
             after=str(will.max_age_days),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from consent_rules.catalogue.cookie_details import details_of
 from consent_rules.categories import Audience, Category
 from consent_rules.config.models import Config, Tag
 from consent_rules.config.warnings import EXPIRES_SOON_DAYS
-from consent_rules.matching.paths import path_covers, widest
+from consent_rules.matching.paths import path_covers, paths_overlap, widest
 from consent_rules.review.exposure import (
     ELSEWHERE,
     ExposureCondition,
@@ -20,7 +20,7 @@ from consent_rules.review.exposure import (
 )
 from consent_rules.rules import Rules, SiteRules
 from consent_rules.vendors import CookieDetail, Vendor
-from consent_rules.wording import category_words, join_and
+from consent_rules.wording import category_words, counted, join_and
 
 WHAT_IT_DOES: Mapping[Category, str] = {
     Category.NECESSARY: "something the site cannot do without; it runs for everyone, unasked",
@@ -50,6 +50,16 @@ class TagSummary:
     records: str
     cookies: tuple[CookieDetail, ...]
     policy_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredTags:
+    """Numbers of tags, as the config has them: `by` cover the one in question, `others` are
+    covered by it.
+    """
+
+    by: tuple[int, ...]
+    others: tuple[int, ...]
 
 
 def summarise_tag(
@@ -166,6 +176,40 @@ class TagState:
     acts: bool
 
 
+def covered_tags(tags: Sequence[Tag], number: int, today: datetime.date) -> CoveredTags:
+    """Which tags make tag `number` have no effect, and which have none because of it. An open tag
+    of a vendor is enough, so one whose pages, sites and days another one has changes nothing.
+    """
+    mine = tags[number]
+    others = [(at, tag) for at, tag in enumerate(tags) if at != number]
+    return CoveredTags(
+        by=tuple(at for at, tag in others if _covers(tag, mine, today)),
+        others=tuple(at for at, tag in others if _covers(mine, tag, today)),
+    )
+
+
+def _covers(outer: Tag, inner: Tag, today: datetime.date) -> bool:
+    left_out = [
+        page
+        for page in outer.except_pages
+        if not any(path_covers(also, page) for also in inner.except_pages)
+    ]
+    return (
+        outer.vendor == inner.vendor
+        and set(outer.sites) >= set(inner.sites)
+        and (outer.baa or not inner.baa)
+        and outer.approved_on <= max(inner.approved_on, today)
+        and outer.expires >= inner.expires > today
+        and all(
+            any(path_covers(wider, page) for wider in outer.named_pages)
+            and not any(paths_overlap(page, without) for without in left_out)
+            for page in inner.named_pages
+        )
+        # Those that name scripts or hashes hold for a vendor's code whatever the page.
+        and not (inner.scripts or inner.inline_hashes)
+    )
+
+
 def state_of(config: Config, rules: Rules, tag: Tag, today: datetime.date) -> TagState:
     """In words: `opens with: advertising`, `expired`, `starts later`, `unused`."""
     days = (tag.expires - today).days
@@ -188,5 +232,5 @@ def state_of(config: Config, rules: Rules, tag: Tag, today: datetime.date) -> Ta
     opening = next((one for one in openings if not one.never), None)
     if opening is None:
         return TagState("unused: none of its pages may show it", days, acts=False)
-    soon = f", expires in {days} day{'s' if days != 1 else ''}" if days <= EXPIRES_SOON_DAYS else ""
+    soon = f", expires in {counted(days, 'day')}" if days <= EXPIRES_SOON_DAYS else ""
     return TagState(f"{opening.as_text()}{soon}", days, acts=True)

@@ -89,10 +89,10 @@ def _unchanged(request: web.Request, tag: str) -> web.Response | None:
 
 
 def _tag_from_the_server(request: web.Request, response: web.Response) -> None:
-    for name in ("_ga", "_fbp"):
+    for name, days in (("_ga", 365), ("_fbp", 90)):
         if name not in request.cookies:
             value = f"server.{secrets.token_hex(6)}"
-            response.set_cookie(name, value, max_age=31_536_000, path="/", samesite="Lax")
+            response.set_cookie(name, value, max_age=days * 86_400, path="/", samesite="Lax")
 
 
 async def _sign_in(_: web.Request) -> web.StreamResponse:

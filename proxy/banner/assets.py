@@ -66,7 +66,7 @@ def _contents(theme: Theme, kind: AssetKind) -> tuple[str, str]:
         return "", minified_script("keeps.js", keep=_read("keep.js"))
     link = _with_high_specificity(_css("link"))
     if kind is AssetKind.DECIDED:
-        return link, minified_script("core.js")
+        return link, minified_script("core.js", decided=_read("decided.js"))
     style = theme_css(theme, "#yc") + _with_high_specificity(_css("banner")) + link
     return style, minified_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))
 

@@ -58,6 +58,7 @@ def environment() -> jinja2.Environment:
 def head_html(
     theme: Theme,
     state: PageState,
+    texts: Texts,
     *,
     prefix: str = PREFIX,
     placeholders: bool = False,
@@ -69,7 +70,7 @@ def head_html(
     fields when one of them is opened (never on patient pages).
     """
     kinds = head_kinds(state.decided, placeholders=placeholders, save_form=save_form)
-    return _head(theme, state, kinds, prefix)
+    return _head(theme, state, kinds, prefix, texts.lang)
 
 
 def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[AssetKind, ...]:
@@ -81,7 +82,9 @@ def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[A
 
 
 @lru_cache(maxsize=512)
-def _head(theme: Theme, state: PageState, kinds: tuple[AssetKind, ...], prefix: str) -> str:
+def _head(
+    theme: Theme, state: PageState, kinds: tuple[AssetKind, ...], prefix: str, lang: str
+) -> str:
     found, *more = (assets(theme, kind) for kind in kinds)
     style = "".join(f"<style>{one.style}</style>" for one in (found, *more) if one.style)
     rest = "".join(f"<script>{one.script}</script>" for one in more if one.script)
@@ -93,6 +96,7 @@ def _head(theme: Theme, state: PageState, kinds: tuple[AssetKind, ...], prefix: 
     }  # fmt: skip
     attributes: dict[str, str] = {
         "at": f"{prefix}/",
+        "lang": lang,
         "extra": "1" if allowed_vendors(state.exceptions) else "",
     }
     data = "".join(f' data-{k}="{escape(v)}"' for k, v in attributes.items() if v)
@@ -122,7 +126,7 @@ def _banner(view: BannerView, texts: Texts) -> str:
                 texts.say("preferences.controller", controller=view.controller),
             ],
             policy_url=safe_url(view.policy_url),
-            preferences_url=preferences_url(view.prefix, view.return_to),
+            preferences_url=preferences_url(view.prefix, view.return_to, lang=texts.lang),
         )
     )
 
@@ -158,17 +162,15 @@ def link_html(
     asks: bool = True,
     choices: bool = False,
     has_link: bool = False,
-    sends_language: bool = False,
 ) -> str:
     """The "Cookie preferences" link, for the end of the body, before the banner.
 
     `placeholders` adds the form of their buttons, `asks` the element in which the banner confirms
     that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
     With `has_link` the page has a link of its own, and only what belongs to it is added.
-    `sends_language` adds the language to that form, for the receipt.
     """
     path = _PATH if return_to else ""
-    html = _link(texts, path, prefix, placeholders, asks, choices, has_link, sends_language)
+    html = _link(texts, path, prefix, placeholders, asks, choices, has_link)
     return _with_path(html, return_to)
 
 
@@ -181,7 +183,6 @@ def _link(
     asks: bool,
     choices: bool,
     has_link: bool,
-    sends_language: bool,
 ) -> str:
     return (
         environment()
@@ -194,8 +195,7 @@ def _link(
             asks=asks,
             choices=choices,
             has_link=has_link,
-            sends_language=sends_language,
-            preferences_url=preferences_url(prefix, return_to),
+            preferences_url=preferences_url(prefix, return_to, lang=texts.lang),
         )
     )
 

@@ -55,7 +55,6 @@ def frame_attribute(
     allow: bool = True,
     prefix: str = PREFIX,
     return_to: str = "",
-    sends_language: bool = False,
     title: str = "",
     link: str = "",
 ) -> str:
@@ -70,7 +69,6 @@ def frame_attribute(
         .render(
             style=Markup(assets(theme, AssetKind.FRAME).style),  # noqa: S704 - ours
             return_to=return_to,
-            sends_language=sends_language,
             **_words(vendor_id, vendor_name, kind, texts),
             width="100%",
             height="100%",

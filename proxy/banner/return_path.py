@@ -35,16 +35,20 @@ def preferences_url(
     prefix: str,
     return_to: str = "",
     *,
+    lang: str = "",
     saved: bool = False,
     erased: bool = False,
     vendor: str = "",
 ) -> str:
-    """The URL of the preferences page; `return_to` must be safe already. With `vendor` it asks
-    whether that one's content may be shown.
+    """The URL of the preferences page; `return_to` must be safe already. `lang` is
+    that of the page which leads there; with `vendor` it asks whether that one's content may be
+    shown.
     """
     query: dict[str, str] = {}
     if return_to:
         query["return_to"] = return_to
+    if lang:
+        query["lang"] = lang
     if saved:
         query["saved"] = "1"
     if erased:

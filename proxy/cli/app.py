@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from proxy import __version__
+from proxy.cli.audit import audit
 from proxy.cli.catalogue import catalogue_command
 from proxy.cli.check import check, diff, schema
 from proxy.cli.completion import completion
@@ -57,6 +58,7 @@ app.add_typer(receipts)
 app.add_typer(libraries)
 app.command()(rewrite)
 app.command()(explain)
+app.command()(audit)
 app.command()(schema)
 app.command("catalogue")(catalogue_command)
 app.command()(discovered)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consent_rules.config.load import PreferenceStore
+from consent_rules.config.load import LoadedConfig, PreferenceStore
 from proxy.cli.options import (
     CONFIG_FILE,
     PROBLEMS,
@@ -173,8 +173,10 @@ def revoke(
     Its private key is removed for good, and a file of its id says so. Where it signed, another is
     made first. Whoever chose under it is asked again.
     """
-    source, _ = _source(config)
-    database = _database(config)
+    loaded, _ = open_config(config)
+    preferences, max_age = loaded.config.preferences, loaded.config.policy.max_age_days
+    source = key_source(preferences, folder_of(config))
+    database = _database(loaded, config)
     folder = _folder(source, f"remove the key there, add {kid!r} to revoked_keys, and reload")
     now = datetime.datetime.now(datetime.UTC)
     made: Path | None = None
@@ -187,6 +189,7 @@ def revoke(
             stop(f"{kid}: is revoked already", PROBLEMS)
         if kid not in ring.ids.values():
             stop(f"{kid}: no key in {folder} has this id; see `consent-proxy keys list`", PROBLEMS)
+        asked = _asked_again(ring, kid, now, max_age)
         if not ring.without([kid]).usable or kid == ring.signing_id(now.timestamp()):
             made = make_key(folder, now)
         removed = revoke_key(folder, kid, now)
@@ -194,7 +197,12 @@ def revoke(
         stop(str(error), PROBLEMS)
     if as_json:
         print_json(
-            {"kid": kid, "removed": [str(path) for path in removed], "made": made and str(made)}
+            {
+                "kid": kid,
+                "removed": [str(path) for path in removed],
+                "made": made and str(made),
+                "asked_again": asked,
+            }
         )
         return
     if made is not None:
@@ -202,18 +210,40 @@ def revoke(
     for path in removed:
         typer.echo(f"{path}: removed")
     if database:
-        typer.echo(f"revoked {kid}. A running proxy that watches the folder takes it at once")
+        typer.echo(f"revoked {kid}. {asked}.")
+        typer.echo("A running proxy that watches the folder takes it at once")
         _tell_nodes(database, kid)
         return
+    typer.echo(f"revoked {kid}. {asked}.")
     typer.echo(
-        f"revoked {kid}. A running proxy that watches the folder takes it at once, in all workers. "
+        "A running proxy that watches the folder takes it at once, in all workers. "
         f"Nodes with a folder of their own need {folder / kid}.revoked, too"
     )
 
 
-def _database(config: Path) -> str:
+def _asked_again(ring: KeyRing, kid: str, now: datetime.datetime, max_age_days: int) -> str:
+    """Who has to choose again once a key is revoked, as a sentence without its full stop."""
+    usable = [(name, one) for name, one in ring.ids.items() if one not in ring.revoked]
+    at = next(number for number, (_, one) in enumerate(usable) if one == kid)
+    since = signs_from(usable[at][0])
+    # The next that signs already; each signs until then.
+    later = (signs_from(name) for name, _ in usable[at + 1 :])
+    until = next((start for start in later if start is not None and start <= now.timestamp()), None)
+    if since is not None and since > now.timestamp():
+        return "It has not signed yet: nobody is asked again"
+    if until is not None and until + max_age_days * _DAY < now.timestamp():
+        return "Every choice that it signed has ended: nobody is asked again because of it"
+    when = f" from {_day(since)}" if since is not None else ""
+    when += f" to {_day(until)}" if until is not None else " until now" if when else ""
+    return (
+        f"Visitors who chose while it signed{when or ', which may be all,'} see the banner again; "
+        "until they choose, what needs their consent stays closed. Who chose under another key is "
+        "not asked"
+    )
+
+
+def _database(loaded: LoadedConfig, config: Path) -> str:
     """The address of the database that nodes share; "" for none."""
-    loaded, _ = open_config(config)
     place = store_place(loaded.config, folder_of(config))
     return "" if place is None else place.url
 

@@ -18,7 +18,7 @@ from consent_rules.config.toml.editing import UneditableError, Value, with_table
 from consent_rules.matching.libraries import library_type
 from consent_rules.matching.script_hashes import file_hash, matches
 from consent_rules.matching.urls import schemeless
-from consent_rules.wording import quoted
+from consent_rules.wording import counted, quoted
 from proxy.cli.config_edit import ConfigEdit, read_for_change
 from proxy.cli.library_fetch import Fetched, NotFetchedError, fetch, named_in
 from proxy.cli.options import (
@@ -300,6 +300,4 @@ def _from_file(url: str, file: Path) -> Fetched:
 
 def _counted(tables: Sequence[LibraryTable]) -> str:
     number = len(tables)
-    return (
-        f"{number} file{'s' if number != 1 else ''} ({tables[0].url}{' ...' if number > 1 else ''})"
-    )
+    return f"{counted(number, 'file')} ({tables[0].url}{' ...' if number > 1 else ''})"

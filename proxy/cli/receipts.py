@@ -26,6 +26,7 @@ from consent_rules.receipts.entries import ErasureReason
 from consent_rules.receipts.exchange import ExportError, audit_export, export_lines
 from consent_rules.receipts.jsonld import RecordTerms
 from consent_rules.receipts.notes import NoteError, VerifierKey, read_verifier_key
+from consent_rules.wording import counted, leaf_count
 from proxy.cli.options import (
     PROBLEMS,
     USAGE,
@@ -272,7 +273,9 @@ def _verify_consistency(
     if as_json:
         print_json({"ok": True, "from": old, "to": new, "problems": []})
         return
-    typer.echo(f"good: the log of {new} leaves continues that of {old}; none of those was changed")
+    typer.echo(
+        f"good: the log of {leaf_count(new)} continues that of {old}; none of those was changed"
+    )
 
 
 def _print_report(report: AuditReport, own_key: str, *, as_json: bool) -> None:
@@ -299,16 +302,16 @@ def _print_report(report: AuditReport, own_key: str, *, as_json: bool) -> None:
         typer.echo(f"{one.kind}: {one.text}")
     if report.good:
         typer.echo(
-            f"good: {report.size} leaves, {report.receipts} receipts, {report.erased} erased; the "
-            f"leaves add up to {report.checkpoints} checkpoint(s), the largest of "
-            f"{report.proven_size}"
+            f"good: {leaf_count(report.size)}, "
+            f"{counted(report.receipts, 'receipt')}, {report.erased} erased; they add up to "
+            f"{counted(report.checkpoints, 'checkpoint')}, the largest of {report.proven_size}"
         )
     else:
-        typer.echo(f"{len(report.problems)} problem(s)")
+        typer.echo(counted(len(report.problems), "problem"))
     if report.late:
         typer.echo(
-            f"{report.late} receipt(s) were entered late, by up to {report.latest} s: a node could "
-            "not reach the database, or dated them back"
+            f"entered late: {counted(report.late, 'receipt')}, by up to {report.latest} s: a node "
+            "could not reach the database, or dated them back"
         )
     if own_key:
         typer.echo(f"checked with the key that it names itself: {own_key}", err=True)

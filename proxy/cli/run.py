@@ -17,6 +17,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent_rules.config.load import format_problem
+from consent_rules.wording import counted
 from proxy.cli.options import (
     CONFIG_FILE,
     PROBLEMS,
@@ -129,5 +130,5 @@ def purge(
         typer.echo(json.dumps(result, indent=2))
     else:
         where = "on all nodes" if "nodes" in result else "in all workers"
-        entries = "1 entry" if result["entries"] == 1 else f"{result['entries']} entries"
+        entries = counted(result["entries"], "entry", "entries")
         typer.echo(f"{url}: purged {where} ({entries} in this worker)")

@@ -27,9 +27,9 @@ from consent_rules.config.toml.editing import (
 from consent_rules.config.values import normal_page_pattern
 from consent_rules.config.vendor_search import closest_vendors, sure_vendor
 from consent_rules.review.diff import Change, diff_configs, pages_of, rules_of_tags
-from consent_rules.review.tag_summary import TagSummary, state_of, summarise_tag
+from consent_rules.review.tag_summary import TagSummary, covered_tags, state_of, summarise_tag
 from consent_rules.vendors import Vendor
-from consent_rules.wording import category_words, quoted
+from consent_rules.wording import category_words, counted, quoted
 from proxy.cli.changes import print_changes
 from proxy.cli.config_edit import ConfigEdit, read_for_change
 from proxy.cli.options import (
@@ -136,15 +136,23 @@ def add(
     rules = rules_of_tags(loaded.config, catalogue())
     summaries = [summarise_tag(loaded.config, rules, tag, name, today()) for name in tag.sites]
     changes = diff_configs(file.loaded.config, loaded.config, catalogue(), today=today())
+    notes = _notes(loaded, number, str(config))
     if not as_json:
         for summary in summaries:
             _print_summary(summary, tag)
+        for note in notes:
+            typer.echo(f"Note: {note}")
     written = _confirm_and_write(
         file, loaded, changes, interactive=interactive and not yes, dry_run=dry_run, quiet=as_json
     )
     if as_json:
         _print_json_result(
-            written, target, changes, line=line, means=[asdict(one) for one in summaries]
+            written,
+            target,
+            changes,
+            line=line,
+            means=[asdict(one) for one in summaries],
+            notes=notes,
         )
     else:
         typer.echo(f"Written: {target}:{line}" if written else "Nothing was written.")
@@ -533,6 +541,29 @@ def _last_tag(loaded: LoadedConfig, file: str) -> tuple[int, int]:
     )
 
 
+def _notes(loaded: LoadedConfig, number: int, config: str) -> list[str]:
+    """What a person who adds tag `number` should know about the vendor's other tags."""
+    tags = loaded.config.tags
+    found = covered_tags(tags, number, today())
+
+    def place(at: int) -> str:
+        spot = loaded.places.key(("tag", at))
+        return f"{spot.file or config}:{spot.line}"
+
+    notes = [
+        f"this tag has no effect: the one at {place(at)} opens {tags[at].vendor} on these pages "
+        f"already, until {tags[at].expires}. Change that one instead"
+        for at in found.by
+    ]
+    # Equal ones cover each other: it is said once.
+    return notes + [
+        f"the tag at {place(at)} has no effect any more: this one has its pages and its "
+        "days. It may stay as a record, or be taken out"
+        for at in found.others
+        if at not in found.by
+    ]
+
+
 # --- Showing
 
 
@@ -541,7 +572,7 @@ def _print_summary(summary: TagSummary, tag: Tag) -> None:
     company = summary.company
     by = f" ({company})" if company and company not in summary.name else ""
     out.print(Text(f"{summary.name}{by} on {summary.site}", style="bold"))
-    left = (tag.expires - today()).days
+    left = counted((tag.expires - today()).days, "day")
     rows: Mapping[str, str] = {
         "what it is": summary.what,
         "pages": pages_of(summary.pages, summary.site),
@@ -550,7 +581,7 @@ def _print_summary(summary: TagSummary, tag: Tag) -> None:
         "records visits": summary.records,
         "cookies": _cookies(summary),
         "policy": summary.policy_url or "not known; add policy_url in a [[vendor]] table",
-        "approved": f"by {tag.approved_by} on {tag.approved_on}, until {tag.expires} ({left} days)",
+        "approved": f"by {tag.approved_by} on {tag.approved_on}, until {tag.expires} ({left})",
     }
     for label, text in rows.items():
         line = Text(f"  {label.ljust(15)}", style="dim")
@@ -569,7 +600,16 @@ def _cookies(summary: TagSummary) -> str:
 
 def _print_rows(rows: list[dict[str, Any]], file: str) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("vendor", "sites", "pages", "category", "state", "expires", "line"):
+    for column in (
+        "vendor",
+        "sites",
+        "pages",
+        "category",
+        "state",
+        "expires",
+        "approved by",
+        "line",
+    ):
         table.add_column(column, overflow="fold", no_wrap=column in {"vendor", "expires", "line"})
     for row in rows:
         style = "" if row["acts"] else "red"
@@ -582,6 +622,7 @@ def _print_rows(rows: list[dict[str, Any]], file: str) -> None:
             category_words(row["category"]),
             Text(row["state"], style=style),
             row["expires"],
+            f"{row['approved_by']}, {row['approved_on']}",
             str(row["line"]),
         )
     console(plain_width=200).print(table)

@@ -45,7 +45,12 @@ class IncludedFiles:
         self.files: dict[Path, bytes] = {}
         self.stamps: dict[Path, Stamp] = {}
         self._named: dict[tuple[str, Path], tuple[list[str], bool]] = {}
-        self.includes = Includes(str(path.resolve()), self._find)
+        self._identity = str(path.resolve())
+
+    @property
+    def includes(self) -> Includes:
+        """For `load_config`."""
+        return Includes(self._identity, self._find)
 
     def names_changed(self) -> bool:
         """Whether a pattern now matches other files, or its folder was created or removed."""

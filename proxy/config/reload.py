@@ -15,6 +15,7 @@ from typing import Any
 
 from consent_rules.config.load import Config, ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
+from consent_rules.wording import join_and
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import due_at
 from proxy.config.last_known_good import LastGood
@@ -30,6 +31,19 @@ from proxy.server.certificates import Certificate, CertificateFileError
 from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
+
+KEYS_OF_THE_START = (
+    "listen",
+    "admin_listen",
+    "proxy_protocol",
+    "workers",
+    "watch",
+    "access_log",
+    "access_log_file",
+    "max_head_bytes",
+    "drain_timeout",
+)
+"""The keys of [proxy] that a process reads once."""
 
 NOT_STARTED = (
     KeyFileError,
@@ -176,11 +190,10 @@ class LiveRuntime:
 
     def _take(self, loaded: LoadedConfig, runtime: Runtime) -> None:
         config = loaded.config
-        if _only_at_start(self.runtime.config) != _only_at_start(config):
-            _log.warning(
-                "listen, admin_listen, redirect_listen, proxy_protocol, workers, watch, "
-                "min_version and whether there is TLS take effect after a restart only"
-            )
+        before, after = _read_at_start(self.runtime.config), _read_at_start(config)
+        changed = [key for key, value in before.items() if value != after[key]]
+        if changed:
+            _log.warning("changed, which takes effect after a restart only: %s", join_and(changed))
         self.runtime.sightings.write()
         self.runtime = runtime
         self._watched = self._file.folders
@@ -238,12 +251,14 @@ def approval_ends(rules: Rules) -> dict[tuple[str, ...], float]:
     return ends
 
 
-def _only_at_start(config: Config) -> tuple[object, ...]:
+def _read_at_start(config: Config) -> Mapping[str, object]:
     proxy, tls = config.proxy, config.tls
-    return (
-        proxy.listen, proxy.admin_listen, proxy.proxy_protocol, proxy.workers, proxy.watch,
-        tls.redirect_listen, tls.min_version, config.speaks_tls,
-    )  # fmt: skip
+    return {
+        **{key: getattr(proxy, key) for key in KEYS_OF_THE_START},
+        "redirect_listen": tls.redirect_listen,
+        "min_version": tls.min_version,
+        "[tls]": config.speaks_tls,
+    }
 
 
 def _certificates_of(runtime: Runtime) -> tuple[Certificate, ...]:

@@ -15,7 +15,7 @@ from proxy.banner.return_path import preferences_url
 from proxy.consent.choice_form import Action, Choice, ChoiceError, ChoiceSurface, parse_choice
 from proxy.consent.record import closing_part, new_receipt_id, record_choice
 from proxy.consent.refused import not_recorded, refused
-from proxy.consent.replies import NO_STORE, read_request_body, return_target
+from proxy.consent.replies import NO_STORE, language_of, read_request_body, return_target
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.cookies.expiry import expiring_set_cookies
@@ -75,30 +75,31 @@ async def choice_endpoint(
     body = await read_request_body(request, _MAX_FORM_BYTES)
     if isinstance(body, int):
         return refused(request, context, runtime, body, default_words(body).text)
+    lang = ""
     try:
         form = parse_qs(
             body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000
         )
+        lang = language_of((form.get("lang") or [""])[0], runtime)
         choice = parse_choice(form, site_vendors(context.site), used_categories(context.site))
         preferences, token = None, ""
         if choice.action is not Action.ONCE:  # that is for one page, and leaves the choice as it is
             preferences = _preferences_after(choice, context, runtime)
             token = runtime.keys.sign(preferences, context.site.name)
     except (ChoiceError, ValueError) as error:
-        return refused(request, context, runtime, 400, str(error))
+        return refused(request, context, runtime, 400, str(error), lang)
     if runtime.receipts is not None:
-        lang = (form.get("lang") or [""])[0]
         try:
             await record_choice(
                 request, context, runtime, runtime.receipts, choice, preferences, lang
             )
         except ReceiptStoreError:
-            return _not_saved(request, context, runtime, preferences)
+            return _not_saved(request, context, runtime, preferences, lang)
     _count(request, context, choice)
     named = bool(form.get("return_to"))
     if preferences is None:
         return _load_once(request, context, runtime, choice, named=named)
-    return _stored(request, context, runtime, choice, preferences, token, named=named)
+    return _stored(request, context, runtime, choice, preferences, token, lang, named=named)
 
 
 def _count(request: web.BaseRequest, context: RequestContext, choice: Choice) -> None:
@@ -110,11 +111,12 @@ def _not_saved(
     context: RequestContext,
     runtime: Runtime,
     preferences: Preferences | None,
+    lang: str,
 ) -> web.Response:
     """For a choice whose receipt could not be written: what it opens stays closed. What it closes
     is closed all the same, without a receipt: a refusal must not wait for a disk.
     """
-    response = not_recorded(request, context, runtime)
+    response = not_recorded(request, context, runtime, lang)
     if preferences is None:
         return response
     closing = closing_part(preferences, context)
@@ -224,6 +226,7 @@ def _stored(
     choice: Choice,
     preferences: Preferences,
     token: str,
+    lang: str,
     *,
     named: bool,
 ) -> web.Response:
@@ -232,7 +235,7 @@ def _stored(
     else:
         there = choice.return_to if named else return_target(request, context, None, runtime.prefix)
         if choice.origin is ChoiceSurface.PREFERENCES:
-            there = preferences_url(runtime.prefix, there, saved=True)
+            there = preferences_url(runtime.prefix, there, lang=lang, saved=True)
         response = web.Response(status=303, headers={"Location": there})
     response.headers.update(NO_STORE)
     # A refusal holds as long as a browser stores it. The token says when the banner is due again.

@@ -21,7 +21,7 @@ async def preferences_endpoint(
 ) -> web.Response:
     query = query_parameter(request)
     return_to = return_target(request, context, query.get("return_to"), runtime.prefix)
-    texts = runtime.wording.texts_for(None, request.headers.get("Accept-Language", ""))
+    texts = runtime.wording.texts_for(query.get("lang"), request.headers.get("Accept-Language", ""))
     view = preferences_view(
         context.site,
         runtime.config.policy,

@@ -12,7 +12,7 @@ from consent_rules.receipts.entries import ErasureReason
 from proxy.banner.return_path import preferences_url, safe_return_to
 from proxy.consent.choice import foreign_sender
 from proxy.consent.refused import refused
-from proxy.consent.replies import NO_STORE, method_not_allowed, read_request_body
+from proxy.consent.replies import NO_STORE, language_of, method_not_allowed, read_request_body
 from proxy.context import RequestContext
 from proxy.http.error_pages import error_response
 from proxy.receipts.errors import ReceiptStoreError
@@ -103,7 +103,8 @@ async def _erase(
     if receipt_id:
         await recorder.erase(receipt_id, ErasureReason.VISITOR, now)
     there = safe_return_to(next(iter(form.get("return_to", ())), None))
-    location = preferences_url(runtime.prefix, there, erased=True)
+    lang = language_of(next(iter(form.get("lang", ())), ""), runtime)
+    location = preferences_url(runtime.prefix, there, lang=lang, erased=True)
     return web.Response(status=303, headers={"Location": location, **NO_STORE})
 
 

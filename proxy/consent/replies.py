@@ -14,6 +14,7 @@ from consent_rules.matching.urls import host_of_authority
 from proxy.banner.return_path import safe_return_to
 from proxy.context import RequestContext
 from proxy.http.error_pages import error_response
+from proxy.runtime import Runtime
 
 _BODY_SECONDS = 20.0
 NO_STORE = {"Cache-Control": "no-store"}
@@ -49,6 +50,12 @@ def return_target(
     if path.startswith(prefix + "/"):
         return "/"
     return safe_return_to(path)
+
+
+def language_of(given: str, runtime: Runtime) -> str:
+    """The language that a form or link names, as `Texts.lang` has it; "" for one that we lack."""
+    texts = runtime.wording.texts_of(given)
+    return texts.lang if texts is not None else ""
 
 
 def query_parameter(request: web.BaseRequest) -> dict[str, str]:

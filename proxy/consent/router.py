@@ -20,6 +20,7 @@ from proxy.consent.receipt import checkpoint_endpoint, receipt_endpoint
 from proxy.consent.replies import (
     NO_STORE,
     json_response,
+    language_of,
     method_not_allowed,
     query_parameter,
     return_target,
@@ -128,5 +129,6 @@ def _redirect_to_preferences(
     # The buttons of a placeholder that the browser has not seen shown: `vendor:youtube`.
     vendor = query.get("action", "").partition(":")[2]
     vendor = vendor if vendor in site_vendors(context.site) else ""
-    there = preferences_url(runtime.prefix, back, vendor=vendor)
+    lang = language_of(query.get("lang", ""), runtime)
+    there = preferences_url(runtime.prefix, back, lang=lang, vendor=vendor)
     return web.Response(status=303, headers={"Location": there, **NO_STORE})

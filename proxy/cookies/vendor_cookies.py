@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from consent_rules.vendors import Vendor
 
@@ -16,7 +16,7 @@ _MAX_REMEMBERED_LENGTH = 256
 class CookieIndex:
     """Cookie name -> ids of the vendors that set it. Built once per config."""
 
-    __slots__ = ("_beginnings", "_exact", "_lengths", "_remembered")
+    __slots__ = ("_beginnings", "_exact", "_find", "_remembered")
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
         self._exact: dict[str, list[str]] = {}
@@ -30,8 +30,10 @@ class CookieIndex:
                 head, _, rest = pattern.partition("*")
                 tail = f".*{'.*'.join(map(re.escape, rest.split('*')))}" if rest else ""
                 self._beginnings.setdefault(head, []).append((tail, vendor.id))
-        self._lengths = tuple(sorted({len(head) for head in self._beginnings}))
-        # Of this index, not of the module: with it they go, when a reload makes another.
+        lengths = tuple(sorted({len(head) for head in self._beginnings}))
+        # Of this index, not of the module: with it they go, when a reload makes another. A bound
+        # method would keep the index: in a cycle, which is rarely collected.
+        self._find = partial(_find, self._exact, self._beginnings, lengths)
         self._remembered = lru_cache(maxsize=_MAX_REMEMBERED)(self._find)
 
     def vendors_of(self, name: str) -> tuple[str, ...]:
@@ -40,20 +42,26 @@ class CookieIndex:
             return self._find(name)
         return self._remembered(name)
 
-    def _find(self, name: str) -> tuple[str, ...]:
-        found = list(self._exact.get(name, ()))
-        for length in self._lengths:
-            if length > len(name):
-                break
-            for tail, vendor_id in self._beginnings.get(name[:length], ()):
-                if not tail or re.fullmatch(tail, name[length:]):  # re remembers a few hundred
-                    found.append(vendor_id)
-        return tuple(found)
-
     def is_closed(self, name: str, is_open: frozenset[str]) -> bool:
         """Whether a cookie has vendors, none of which may act."""
         owners = self.vendors_of(name)
         return bool(owners) and is_open.isdisjoint(owners)
+
+
+def _find(
+    exact: dict[str, list[str]],
+    beginnings: dict[str, list[tuple[str, str]]],
+    lengths: tuple[int, ...],
+    name: str,
+) -> tuple[str, ...]:
+    found = list(exact.get(name, ()))
+    for length in lengths:
+        if length > len(name):
+            break
+        for tail, vendor_id in beginnings.get(name[:length], ()):
+            if not tail or re.fullmatch(tail, name[length:]):  # re remembers a few hundred
+                found.append(vendor_id)
+    return tuple(found)
 
 
 def without_closed_cookies(

@@ -17,6 +17,8 @@ CACHE = web.RequestKey("cache", str)
 
 UPSTREAM_SECONDS = web.RequestKey("upstream_seconds", float)
 """From the request to the upstream until its response's head, or its failure."""
+UPSTREAM = web.RequestKey("upstream", str)
+"""The upstream that was asked last: scheme, host and port."""
 CHOICE = web.RequestKey("choice", tuple[str, str])
 """The choice that was made: its action and the visitor's regime."""
 
@@ -51,8 +53,8 @@ class Access(NamedTuple):
 
     `status` 499: the visitor closed the connection. `target` is raw, `size` the bytes sent, `peer`
     the address at the other end ("" for a Unix socket); `site`, `cache`, `page`,
-    `unreadable_choice`, `logged_path`, `device`, `upstream_seconds` and `choice` are the request's
-    values under the keys of those names.
+    `unreadable_choice`, `logged_path`, `device`, `upstream_seconds`, `choice` and `upstream` are
+    the request's values under the keys of those names.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Access(NamedTuple):
     device: str = ""
     upstream_seconds: float | None = None
     choice: tuple[str, str] | None = None
+    upstream: str = ""
 
 
 AccessHook = Callable[[Access], None]

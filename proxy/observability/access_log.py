@@ -1,4 +1,4 @@
-"""The access log: a line of JSON for each request, without personal data.
+"""The access log: a line for each request, JSON or combined format, without personal data.
 
 No cookies, no query (searches, click identifiers), no referrer; the address is cut to its network.
 A patient page is logged by the rule that names it, for its path may itself be sensitive.
@@ -58,7 +58,10 @@ class AccessLog:
         out: LineOutput | None = None,
         trusted: Sequence[Network] = (),
         path_without_site: Callable[[str], str] = without_query,
+        *,
+        combined: bool = False,
     ) -> None:
+        self._combined = combined
         self._path_without_site = path_without_site
         self._out: LineOutput = sys.stdout if out is None else out
         self._trusted = trusted
@@ -73,17 +76,30 @@ class AccessLog:
             self._second, self._time = second, _timestamp(second)
         is_plain = access.site and not access.logged_path
         path = _path(access.target) if is_plain else self._other_path(access)
-        self._lines.append(
-            f'{{"time":"{self._time}","id":"{access.id}","site":"{access.site}",'
-            f'"host":{self._host(access)},"method":"{access.method}","path":{path},'
-            f'"status":{access.status},"bytes":{access.size},"ms":{access.seconds * 1000:.1f},'
-            f'"cache":"{access.cache}","upstream_ms":{_milliseconds(access.upstream_seconds)},'
-            f'"client":"{self._client(access)}"}}\n'
-        )
+        if self._combined:
+            self._lines.append(self._combined_line(access, path))
+        else:
+            self._lines.append(
+                f'{{"time":"{self._time}","id":"{access.id}","site":"{access.site}",'
+                f'"host":{self._host(access)},"method":"{access.method}","path":{path},'
+                f'"status":{access.status},"bytes":{access.size},"ms":{access.seconds * 1000:.1f},'
+                f'"cache":"{access.cache}","upstream":"{access.upstream}","upstream_ms":{_milliseconds(access.upstream_seconds)},'
+                f'"client":"{self._client(access)}"}}\n'
+            )
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+
+    def _combined_line(self, access: Access, path: str) -> str:
+        """A line for programs that read Apache's and nginx's format. What we do not log stands as a
+        hyphen; in place of the User-Agent stands the class of device.
+        """
+        client = self._client(access).partition("/")[0] or "-"
+        return (
+            f'{client} - - [{_clf_time(self._second)}] "{access.method} {path[1:-1]} HTTP/1.1" '
+            f'{access.status} {access.size} "-" "{access.device or "-"}"\n'
+        )
 
     def _host(self, access: Access) -> str:
         host = access.headers.get("Host", "")
@@ -149,3 +165,13 @@ def network_of(address: str) -> str:
 
 def _timestamp(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+
+
+@lru_cache(maxsize=2)
+def _clf_time(second: int) -> str:
+    """The time as the Common Log Format has it: English names of months in every locale."""
+    moment = time.gmtime(second)
+    return time.strftime(f"%d/{_MONTHS[moment.tm_mon - 1]}/%Y:%H:%M:%S +0000", moment)
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

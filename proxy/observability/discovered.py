@@ -22,7 +22,7 @@ from typing import Literal
 from consent_rules.catalogue.load import catalogue, consent_platforms
 from consent_rules.matching.libraries import PUBLIC_HOSTS
 from consent_rules.matching.shared_hosts import shared_host_of
-from consent_rules.wording import printable
+from consent_rules.wording import counted, printable
 
 _log = logging.getLogger("consent_proxy.observability")
 
@@ -323,9 +323,10 @@ def as_config(found: Discovery, today: datetime.date, host: str = "", *, reporte
             )
         )
     pages = ", ".join(found.pages[:3]) + (" ..." if len(found.pages) > 3 else "")
+    times = f"{reported} times" if reported else counted(found.in_reports, "time")
     lines = [
-        f"# {found.name} on site {found.site}: in {found.in_pages} page(s), reported "
-        f"{reported or found.in_reports} time(s), last on {found.last_seen}",
+        f"# {found.name} on site {found.site}: in {counted(found.in_pages, 'page')}, reported "
+        f"{times}, last on {found.last_seen}",
         f"# seen on {pages}",
     ]
     if found.owner in consent_platforms():

@@ -12,24 +12,36 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TextIO
+
+_log = logging.getLogger("consent_proxy.observability")
 
 MAX_WAITING = 1024 * 1024
 """Bytes that may wait. Lines are ASCII."""
 _ATOMIC_WRITE = 4096
 """Bytes that a pipe takes in one piece (Linux, PIPE_BUF; POSIX, write)."""
+_DROPPED = "%d lines of the log were dropped: its reader did not take them in time"
 _END_SECONDS = 1.0
 """How long the end of the process waits for the reader."""
 
 
-class LogOutput:
-    """Lines for `out`. Each process that writes has a thread of its own, made by the first line.
+class _Reopen:
+    """In place of lines: open the file anew."""
 
-    `on_drop` is called with the number of lines dropped, by whoever wrote them.
+
+_REOPEN = _Reopen()
+
+
+class LogOutput:
+    """Lines for `out`: a stream, or the path of a file that each process opens to append to. Each
+    process that writes has a thread of its own, made by the first line.
+
+    `on_drop` is called with the number of lines dropped, by whoever writes.
     """
 
-    def __init__(self, out: TextIO, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, out: TextIO | Path, max_waiting: int = MAX_WAITING) -> None:
         self._out = out
         self._max_waiting = max_waiting
         self.on_drop: Callable[[int], None] = _ignore
@@ -38,11 +50,16 @@ class LogOutput:
     def _begin(self) -> None:
         # Also in a child: what waited at the fork is the parent's to write, and a lock may be held.
         self._process = os.getpid()
-        self._fd = self._out.fileno()
-        self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)
-        self._waiting: SimpleQueue[str | threading.Event] = SimpleQueue()
+        if isinstance(self._out, Path):
+            self._fd, self._is_file = -1, True
+            self._open(self._out)
+        else:
+            self._fd = self._out.fileno()
+            self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._waiting: SimpleQueue[str | threading.Event | _Reopen] = SimpleQueue()
         self._size = 0
         self._dropped = 0
+        self._failed = 0  # lines that could not be written; not yet told to `on_drop`
         self._counts = threading.Lock()
         # A thread inherits what is blocked. None of the signals is this one's: the parent process
         # waits for its own, and one that comes to a thread which does not block it would end it.
@@ -61,13 +78,21 @@ class LogOutput:
             fits = self._size + len(text) <= self._max_waiting
             if fits:
                 self._size += len(text)
+                lost, self._failed = self._failed, 0
             else:
-                lines = text.count("\n")
-                self._dropped += lines
+                lost = text.count("\n")
+                self._dropped += lost
         if fits:
             self._waiting.put(text)
-        else:
-            self.on_drop(lines)
+        if lost:
+            self.on_drop(lost)
+
+    def reopen(self) -> None:
+        """Open the file anew, where it was renamed or removed: lines that wait already still go to
+        the former one. Nothing for a stream.
+        """
+        if isinstance(self._out, Path) and self._process == os.getpid():
+            self._waiting.put(_REOPEN)
 
     def flush(self) -> None:
         """Nothing: lines are on their way. `drain` waits for them."""
@@ -86,13 +111,35 @@ class LogOutput:
             if isinstance(first, threading.Event):
                 first.set()
                 continue
+            if isinstance(first, _Reopen):
+                if isinstance(self._out, Path):
+                    self._open(self._out)
+                continue
             with self._counts:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
-                self._put(_drop_line(dropped))
+                self._tell_dropped(dropped)
             self._put(first)
             with self._counts:
                 self._size -= len(first)
+
+    def _open(self, path: Path) -> None:
+        """Open the file in place of the one that is open; that one stays where it cannot be."""
+        try:
+            fd = open_log_file(path)
+        except OSError as error:
+            _log.error("the log %s cannot be opened: %s", path, error.strerror)
+            return
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+
+    def _tell_dropped(self, dropped: int) -> None:
+        if isinstance(self._out, Path):  # whose lines may be of another form
+            _log.warning(_DROPPED, dropped)
+        else:
+            self._put(_drop_line(dropped))
 
     def _put(self, text: str) -> None:
         if self._is_file:
@@ -106,8 +153,16 @@ class LogOutput:
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
-        except OSError:  # a closed pipe must not stop the service
-            return
+        except OSError:  # a closed pipe, or a full disk, must not stop the service
+            with self._counts:
+                self._failed += data.count(b"\n")
+
+
+def open_log_file(path: Path) -> int:
+    """A descriptor to append to a file, made where it is missing; readable for its group. Raises
+    OSError.
+    """
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -143,8 +198,7 @@ def _ignore(_: int) -> None:
 
 def _drop_line(dropped: int) -> str:
     record = logging.LogRecord(
-        "consent_proxy.observability", logging.WARNING, "", 0,
-        "%d lines of the log were dropped: its reader did not take them in time", (dropped,), None,
-    )  # fmt: skip
+        "consent_proxy.observability", logging.WARNING, "", 0, _DROPPED, (dropped,), None
+    )
     formatter = logging.getLogger().handlers[0].formatter if logging.getLogger().handlers else None
     return (formatter or logging.Formatter()).format(record) + "\n"

@@ -29,6 +29,7 @@ from consent_rules.receipts.merkle import (
 )
 from consent_rules.receipts.notes import NoteError, VerifierKey
 from consent_rules.receipts.receipt import Receipt, ReceiptError, read_receipt
+from consent_rules.wording import leaf_count
 from proxy.receipts.store import ReceiptStore
 
 _ROWS = """
@@ -204,7 +205,7 @@ def _head(store: ReceiptStore, trusted: Sequence[VerifierKey]) -> Iterator[Tampe
         except NoteError:
             continue  # named by the audit
         if signed != size:
-            text = f"the checkpoint in row {size} is of {signed} leaves"
+            text = f"the checkpoint in row {size} is of {leaf_count(signed)}"
             yield Tampered(Tampering.CHECKPOINT, text)
 
 

@@ -17,6 +17,7 @@ from consent_rules.receipts.checkpoints import Checkpoint, read_checkpoint
 from consent_rules.receipts.entries import ErasureReason
 from consent_rules.receipts.notes import NoteError, verifier_key
 from consent_rules.receipts.receipt import read_receipt
+from consent_rules.wording import leaf_count
 from proxy.receipts.errors import ReceiptStoreError, not_made
 from proxy.receipts.log_key import make_log_key, read_log_key
 from proxy.receipts.outbox import ItemKind, OutboxItem
@@ -198,8 +199,8 @@ def _check_not_rewound(store: ReceiptStore, seen: str) -> None:
     found = _read(str(row[0][0])) if row else None
     if found is None or found.root != known.root:
         raise ReceiptStoreError(
-            f"{store.name}: its log has {store.size} leaves, and this node has seen another one "
-            f"signed, of {known.size}: an older copy was put back, or a failover lost what was "
+            f"{store.name}: its log has {leaf_count(store.size)}, and this node has seen another "
+            f"one signed, of {known.size}: an older copy was put back, or a failover lost what was "
             "committed. Put the newest copy back. If there is none, "
             f"{store.storage.way_on}"
         )

@@ -153,7 +153,7 @@ def own_markup(
             "placeholders": placeholders,
             "save_form": placeholders and decision.audience is Audience.MARKETING,
         }
-        head += head_html(theme, state, prefix=prefix, **more)
+        head += head_html(theme, state, texts, prefix=prefix, **more)
         answers = consent_tools(tools)
         if answers is not None:
             head += answers.html
@@ -167,7 +167,6 @@ def own_markup(
             choices=choices,
             # Where a law says how the link has to look, ours stands there as well.
             has_link=has_link and not choices,
-            sends_language=config.writes_receipts,
         )
         if decision.show_banner:
             view = banner_view(
@@ -190,9 +189,7 @@ def own_markup(
         scripts.append(own.sha256)
 
     def placeholder(embed: Embed) -> bytes:
-        shown = _placeholder(
-            embed, rules.vendors, decision, theme, texts, prefix, return_to, config.writes_receipts
-        )
+        shown = _placeholder(embed, rules.vendors, decision, theme, texts, prefix, return_to)
         return _markup(shown)
 
     return OwnMarkup(
@@ -260,7 +257,6 @@ def _placeholder(
     texts: Texts,
     prefix: str,
     return_to: str,
-    sends_language: bool,
 ) -> str:
     owner = embed.owner
     vendor = vendors.get(owner.id) if isinstance(owner, KnownVendor) else None
@@ -284,7 +280,6 @@ def _placeholder(
             allow=allow,
             prefix=prefix,
             return_to=return_to,
-            sends_language=sends_language,
             title=embed.title,
             link=_link_instead(embed, decision),
         )

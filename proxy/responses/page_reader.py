@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections import Counter
 from functools import partial
@@ -22,6 +21,7 @@ from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
 from proxy.html.patch import PageTemplate
 from proxy.html.resource import ResourceKind
 from proxy.html.source import charset_of_content_type
+from proxy.html.turns import SMALL_BYTES
 from proxy.http.content_coding import CodingError, TooLargeError, decoded
 from proxy.http.media_types import is_other_than_html
 from proxy.observability.discovered import PATIENT_PAGES
@@ -151,7 +151,9 @@ async def _compiled(
         return known
     arguments = (body, content_type, context.url, boundary)
     if len(body) > _OFF_LOOP:
-        page = await asyncio.to_thread(compile_page, *arguments)
+        page = await runtime.turns.in_thread(compile_page, *arguments)
+    elif len(body) > SMALL_BYTES:
+        page = await runtime.turns.on_loop(compile_page, *arguments)
     else:
         page = compile_page(*arguments)
     by_header = marked_audience(headers.getall("X-Page-Audience", ()), context)

@@ -26,6 +26,7 @@ from proxy.html.incremental import CompiledChunk, IncrementalCompiler
 from proxy.html.owners import KnownVendor, Owner
 from proxy.html.render import render
 from proxy.html.text_only import TextOnlyWriter
+from proxy.html.turns import SMALL_BYTES, Turns
 from proxy.http.access_record import PAGE, PageRecord
 from proxy.http.content_coding import CodingError, negotiated
 from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
@@ -112,9 +113,12 @@ class _DecodedBody:
 class _ChunkReader:
     """The compiled chunks of the page, each as soon as it is complete."""
 
-    def __init__(self, decoded_body: _DecodedBody, compiler: IncrementalCompiler) -> None:
+    def __init__(
+        self, decoded_body: _DecodedBody, compiler: IncrementalCompiler, turns: Turns
+    ) -> None:
         self.decoded_body = decoded_body
         self._compiler = compiler
+        self._turns = turns
         self.at_end = False
         """Whether the last chunk was returned."""
 
@@ -133,7 +137,10 @@ class _ChunkReader:
             if may_buffer and not last:
                 continue
             if compiler.held > _OFF_LOOP:
-                chunk = await asyncio.to_thread(compiler.take, last=last)
+                chunk = await self._turns.in_thread(compiler.take, last=last)
+            elif compiler.held > SMALL_BYTES:
+                # What follows in this turn, to render and to compress it, is counted with it.
+                chunk = await self._turns.on_loop(compiler.take, last=last)
             else:
                 chunk = compiler.take(last=last)
             if chunk is not None:
@@ -287,7 +294,7 @@ async def streamed_page(
             limit,
             strips=context.decision.enforce,
         )
-        reader = _ChunkReader(decoded_body, compiler)
+        reader = _ChunkReader(decoded_body, compiler, runtime.turns)
         first = await reader.next()
         if is_other_than_html(headers, decoded_body.start):
             page = PreparedPage(ReadResult(b"".join(raw), "too_large"), is_html=False)

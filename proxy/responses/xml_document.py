@@ -7,7 +7,6 @@ nothing and the document is a transformation. That is rare, so no gated document
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 
@@ -119,7 +118,7 @@ async def xml_body_reply(
         owners = open_owners(context.decision)
         arguments = (plain, content_type, context.url, runtime.site(context).boundary, owners)
         if len(plain) > _OFF_LOOP:
-            body = await asyncio.to_thread(gated_xml, *arguments)
+            body = await runtime.turns.in_thread(gated_xml, *arguments)
         else:
             body = gated_xml(*arguments)
     except (CodingError, UndecodableError) as error:

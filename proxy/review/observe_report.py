@@ -16,7 +16,7 @@ from consent_rules.matching.shared_hosts import shared_host_of
 from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor
-from consent_rules.wording import category_words
+from consent_rules.wording import category_words, counted
 from proxy.observability.discovered import (
     PATIENT_PAGES,
     Discovery,
@@ -204,9 +204,9 @@ def _shared_domain(site: Site, host: str) -> str:
     return domain if domain is not None and domain in domains else ""
 
 
-def counted(kinds: Iterable[tuple[str, int]]) -> str:
+def counted_kinds(kinds: Iterable[tuple[str, int]]) -> str:
     """Kinds with their numbers, for people: "1 style sheet, 24 images"."""
-    return ", ".join(f"{number} {kind}{'s' if number != 1 else ''}" for kind, number in kinds)
+    return ", ".join(counted(number, kind) for kind, number in kinds)
 
 
 def as_text(reports: Iterable[SiteReport]) -> str:
@@ -228,7 +228,7 @@ def _lines(one: SiteReport) -> list[str]:
             f"    {closed.name}" + (f" ({closed.id})" if closed.id else ""),
             f"      what it is   {closed.what}",
             f"      seen on      {where or 'patient pages only'}",
-            *([f"      what closes  {counted(closed.kinds)}"] if closed.kinds else []),
+            *([f"      what closes  {counted_kinds(closed.kinds)}"] if closed.kinds else []),
             f"      closing it   {closed.effect}",
             f"      what to do   {closed.advice}",
             *(f"      {at}. {way}" for at, way in enumerate(closed.ways, 1)),

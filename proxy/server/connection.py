@@ -34,6 +34,7 @@ from proxy.http.access_record import (
     REQUEST_ID,
     SITE,
     UNREADABLE_CHOICE,
+    UPSTREAM,
     UPSTREAM_SECONDS,
     Access,
     AccessHook,
@@ -87,6 +88,7 @@ class ProxyRequest(web.BaseRequest):
             self.get(DEVICE, ""),
             self.get(UPSTREAM_SECONDS),
             self.get(CHOICE),
+            self.get(UPSTREAM, ""),
         )
 
     @property

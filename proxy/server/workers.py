@@ -23,7 +23,9 @@ from proxy.server.listener import Listeners
 
 _log = logging.getLogger("consent_proxy.server")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
+_SIGNALS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD,
+)  # fmt: skip
 _STEADY = 10.0  # a worker that lived this long is restarted at once
 _MAX_BACKOFF = 30.0
 _READY_POLL = 0.02  # seconds between looks at whether all workers serve, at the start
@@ -34,10 +36,11 @@ _MAX_FALSE_STARTS = 3  # of workers that never served, before the parent gives u
 
 @dataclass(eq=False)
 class Worker:
-    """What a worker's `serve` gets: its number, when to stop, the hook for SIGHUP.
+    """What a worker's `serve` gets: its number, when to stop, the hooks for SIGHUP and SIGUSR1.
 
-    `serve` calls `ready()` once it accepts connections, sets `on_reload` if it can reload, and
-    returns after `stop` was set and its requests are done.
+    `serve` calls `ready()` once it accepts connections, sets `on_reload` if it can reload and
+    `on_reopen` if it writes files that are rotated, and returns after `stop` was set and its
+    requests are done.
     """
 
     index: int
@@ -45,11 +48,16 @@ class Worker:
     replaced: bool = False
     """Whether it stops because another process serves in its place."""
     on_reload: Callable[[], Awaitable[None] | None] | None = None
+    on_reopen: Callable[[], None] | None = None
     _report: Callable[[], None] = lambda: None
     _reloads: set[asyncio.Task[None]] = field(default_factory=set)
 
     def ready(self) -> None:
         self._report()
+
+    def reopen(self) -> None:
+        if self.on_reopen is not None:
+            self.on_reopen()
 
     def reload(self) -> None:
         """Call the hook; a failure is logged and the worker keeps its configuration."""
@@ -97,11 +105,13 @@ def run_workers(
 
     With one worker there is no second process: `serve` runs here. `grace` is how long the workers
     may take to end after the signal before they are killed. SIGHUP calls every worker's
-    `on_reload`. Raises ValueError for fewer than one worker.
+    `on_reload`, SIGUSR1 its `on_reopen`. Raises ValueError for fewer than one worker.
     """
     if workers < 1:
         raise ValueError(f"workers = {workers}: at least one is needed")
     _raise_file_limit()
+    # It would end a process that does not listen to it yet.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     if workers == 1:
         _run(serve, 0, on_ready, None, _log_signal, listeners)
         _log.info("stopped")
@@ -154,6 +164,7 @@ def _run(
         else:
             handing = _HandOver(worker, listeners)
             loop.add_signal_handler(signal.SIGUSR2, handing.begin)
+        loop.add_signal_handler(signal.SIGUSR1, worker.reopen)
         if parent_gone is not None:
             loop.add_reader(parent_gone, _stop_alone, loop, parent_gone, worker)
         await serve(worker)
@@ -354,8 +365,8 @@ class _Parent:
             if not self._stopping:
                 _log_signal(number)
             self._stop()
-        elif number == signal.SIGHUP:
-            self._send_signal(signal.SIGHUP)
+        elif number in (signal.SIGHUP, signal.SIGUSR1):
+            self._send_signal(number)
         elif number == signal.SIGUSR2 and self._successor is None and not self._stopping:
             self._successor = start_successor(_sockets(self._listeners))
 

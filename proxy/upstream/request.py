@@ -20,7 +20,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 
-from proxy.http.access_record import UPSTREAM_SECONDS
+from proxy.http.access_record import UPSTREAM, UPSTREAM_SECONDS
 from proxy.http.adapters.writer import has_control
 from proxy.http.draining import ON_DRAIN
 from proxy.http.media_types import media_type
@@ -213,6 +213,7 @@ class _Sent:
             raise
         finally:
             self.request[UPSTREAM_SECONDS] = time.monotonic() - began
+            self.request[UPSTREAM] = self.server.name
         self._response = response
         try:
             self._check(response)

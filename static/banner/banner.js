@@ -1,33 +1,31 @@
 const doc = document;
 //@keep
-// Elements may bear such names as `querySelector`, and then hide the document's own: what is needed
-// of it later is taken before there are any.
-const find = doc.querySelector.bind(doc);
 const html = doc.documentElement;
 // Ours is the one whose form leads to our endpoint: the proxy lets no form of the site's do that.
-const form = () => find(`#yc>form[action="${data.at}choice"]`);
+const form = () => all(`#yc>form[action="${data.at}choice"]`)[0];
 const part = (name) => form()?.querySelector("#yc-" + name);
 const visit = open;
 let back, busy, plain, opened;
 // Something on the way may have taken the header off.
 state.gpc ||= !!navigator.globalPrivacyControl;
 
-// "Choose" opens the switches in place; focus goes to the first one.
+// "Choose" opens the switches in place; focus goes to the first one. `yes` is the event, or a number.
 const expand = (yes) => {
+yes.preventDefault?.();
 part("p").hidden = part("v").hidden = !yes;
-part("c").hidden = yes;
+part("c").hidden = !!yes;
 opened = performance.now();
-(yes ? part("p").querySelector("input") : part("c")).focus();
+form().querySelector(yes ? "input" : "#yc-c").focus();
 };
 open = () => {
 if (state.decided || !form()) return visit();
 back = doc.activeElement;
-expand(true);
+expand(1);
 };
 
 // What may run on this document is its policy's business, which stays as it was sent: a choice that
 // says otherwise takes a new document, whatever the page shows or its scripts have asked for.
-heard = (names, key) => {
+const heard = (names, key) => {
 let same = !data.extra && names.necessary;
 for (const name in state.categories) {
 same &&= names[name] == state.categories[name];
@@ -48,17 +46,14 @@ back?.focus({ preventScroll: true });
 html.style.setProperty("--yc-d", "none");
 };
 
-const choose = (event) => {
-event.preventDefault();
-expand(true);
-};
-act = (event) => {
+const act = (event) => {
 const { target, submitter } = event;
-if (event.type == "click") return target.closest("#yc-c") && !(event.ctrlKey || event.metaKey || event.shiftKey) && choose(event);
+// Whoever pressed twice did not press what came under the pointer in between.
+const soon = performance.now() - opened < 500;
+if (event.type == "click") return target.closest("#yc-c") ? event.ctrlKey || event.metaKey || event.shiftKey || expand(event) : soon && target.closest("a") && event.preventDefault();
 if (target != form() || !submitter || plain) return;
 event.preventDefault();
-// Whoever pressed twice did not press what came under the pointer in between.
-if (busy || performance.now() - opened < 500) return;
+if (busy || soon) return;
 busy = true;
 const body = new URLSearchParams(new FormData(target, submitter));
 fetch(data.at + "choice", { method: "POST", body, keepalive: true, headers: { Accept: "application/json" } })
@@ -66,7 +61,8 @@ fetch(data.at + "choice", { method: "POST", body, keepalive: true, headers: { Ac
 .then((reply) => {
 if (reply?.status == 204) {
 const names = {};
-for (const name in state.categories) names[name] = name == "necessary" || (submitter.value == "save" ? body.getAll("category").includes(name) : submitter.value == "accept_all");
+const how = submitter.value[0];
+for (const name in state.categories) names[name] = name == "necessary" || (how == "s" ? body.getAll("category").includes(name) : how == "a");
 link.postMessage(names);
 return heard(names, reply.headers.get("Consent-Key"));
 }
@@ -75,20 +71,25 @@ plain = true;
 setTimeout(() => submitter.click());
 });
 };
+// The banner stands at the end of the page, where no script takes its form or links for the page's
+// own, and comes first for Tab. The markup says so where no script runs. Here the order is left to
+// the page until somebody uses keys, or the browser's own controls, from which Tab enters unseen.
+const rank = (event) => { for (const one of all("#yc :is(a,input,button)")) one.tabIndex = !!event; };
+addEventListener("blur", rank, true);
 addEventListener("keydown", (event) => {
-const { key, target } = event;
-if (key == " " && target.closest("#yc-c")) choose(event);
-if (key == "Escape" && target.closest("#yc-p")) expand(false);
-});
+rank(event);
+if (event.key == " " && event.target.closest("#yc-c")) expand(event);
+if (event.key == "Escape" && event.target.closest("#yc-p")) expand(0);
+}, true);
 addEventListener("focusin", (event) => {
-const { target, relatedTarget } = event;
-if (relatedTarget?.closest("#yc") === null && target.closest("#yc")) back = relatedTarget;
+if (event.relatedTarget?.closest("#yc") === null && event.target.closest("#yc")) back = event.relatedTarget;
 });
 const rise = () => {
 const link = part("c");
 if (!link) return performance.now() < 6e4 && requestAnimationFrame(rise);
 const root = form().parentNode;
 link.role = "button";
+rank();
 // The page keeps as much room at its end as the banner covers.
 new ResizeObserver(() => html.style.setProperty("--yc-h", root.offsetHeight + "px")).observe(root);
 };

@@ -3,10 +3,9 @@
 (() => {
 const data = document.currentScript.dataset;
 const state = JSON.parse(data.state);
-let open = () => { location = data.at + "preferences?" + new URLSearchParams({ return_to: location.pathname + location.search }); };
-let heard = (names) => { for (const name in names) if (data.extra || names[name] < state.categories[name]) location.reload(); };
-let act;
+let open = () => { location = data.at + "preferences?" + new URLSearchParams({ return_to: location.pathname + location.search, lang: data.lang }); };
 const link = new BroadcastChannel("consent");
+//@decided
 //@banner
 // A choice made in another tab holds here too: what runs here and was refused there stops by a
 // reload. A page that browsers keep to go back to is thrown away by the message, and loads anew.
@@ -16,7 +15,7 @@ addEventListener("pageshow", (event) => event.persisted && fetch(data.at + "stat
 // What is ours always navigates in full: no library for partial loads gets to see it, be it one that
 // follows a link before the button is up again. A closed embed that such a library has put into a
 // page without its form gets it by a full load.
-const ours = (event) => event.target.closest?.("[id|=yc],.yc-h,[data-consent-link]") && event.stopImmediatePropagation(event.target.form === null ? event.type == "click" && location.reload() : act?.(event));
+const ours = (event) => event.target.closest?.("[id|=yc],.yc-h,[data-consent-link]") && event.stopImmediatePropagation(event.target.form === null ? event.type == "click" && location.reload() : act(event));
 addEventListener("click", ours, true);
 addEventListener("submit", ours, true);
 addEventListener("mousedown", ours, true);

@@ -220,7 +220,7 @@ def test_same_values_same_bytes(english: Texts, categories: Categories) -> None:
     assert banner_html(replace(view, return_to="/b"), english) != first
     assert banner_html(BannerView("A", "/privacy", categories(), return_to="/a"), english) == first
     assert "\ue000" not in first
-    assert head_html(Theme(), FULL) == head_html(Theme(), replace(FULL))
+    assert head_html(Theme(), FULL, english) == head_html(Theme(), replace(FULL), english)
 
 
 @pytest.mark.parametrize("kind", AssetKind)
@@ -240,14 +240,14 @@ def test_hashes_are_those_of_the_contents(kind: AssetKind) -> None:
 
 
 @pytest.mark.parametrize("decided", [False, True])
-def test_assets_do_not_depend_on_the_visitor(decided: bool) -> None:
+def test_assets_do_not_depend_on_the_visitor(decided: bool, english: Texts) -> None:
     kind = AssetKind.DECIDED if decided else AssetKind.UNDECIDED
     found = assets(Theme(), kind)
     for state in (
         PageState(on=CHOOSABLE, decided=decided, gpc=True),
         PageState(off=CHOOSABLE, decided=decided, exceptions=(("youtube", True),), key=KEY),
     ):
-        html = head_html(Theme(), state, prefix="/.other", placeholders=True)
+        html = head_html(Theme(), state, english, prefix="/.other", placeholders=True)
         assert f"<style>{found.style}</style>" in html
         scripts = re.findall(r"<script[^>]*>(.*?)</script>", html, re.S)
         assert scripts == [assets(Theme(), AssetKind.PLACEHOLDER).script, found.script]
@@ -280,7 +280,9 @@ def test_first_visit_costs_at_most_5_kb(
 ) -> None:
     view = BannerView("Acme Billing", "/privacy", categories(), gpc=True, return_to="/a")
     size = packed(
-        head_html(Theme(), FULL) + link_html(texts, "/a", choices=True) + banner_html(view, texts)
+        head_html(Theme(), FULL, texts)
+        + link_html(texts, "/a", choices=True)
+        + banner_html(view, texts)
     )
     script = packed(assets(Theme()).script)
     with capsys.disabled():
@@ -294,7 +296,9 @@ def test_decided_visitor_costs_at_most_1_kb(
     choices: bool, texts: Texts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = PageState(on=CHOOSABLE, decided=True, gpc=True, key=KEY)
-    size = packed(head_html(Theme(), state) + link_html(texts, "/a", asks=False, choices=choices))
+    size = packed(
+        head_html(Theme(), state, texts) + link_html(texts, "/a", asks=False, choices=choices)
+    )
     with capsys.disabled():
         print(f"[{texts.lang}: {size} bytes]", end=" ")
     assert size <= (1_130 if choices else 1_000)

@@ -78,7 +78,7 @@ async def test_the_page(tmp_path: Path) -> None:
         assert (head.status, head.body) == (200, b"")
         assert (await site.ask("/.consent/declaration", method="POST")).status == 405
         preferences = await site.ask("/.consent/preferences")
-        assert b'href="/.consent/declaration"' in preferences.body
+        assert b'href="/.consent/declaration?lang=en"' in preferences.body
 
 
 async def test_json(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ async def test_a_part_of_the_sites_own_page(tmp_path: Path, mode: str) -> None:
         assert "2 Jahre" in found[1], "in the language of the page"
         assert "acme_id" in found[1]
         assert "<style" not in found[1]
-        assert 'href="/.consent/preferences"' in found[1]
+        assert 'href="/.consent/preferences?lang=de"' in found[1]
         # Fetched by a script as a part of a page, it is left alone.
         part = reply(b"<div data-consent-declaration></div>")
         site.pages["/part"] = part

@@ -40,6 +40,7 @@ def test_the_config_is_valid_and_each_trusted_proxies_line_too(tmp_path: Path) -
         file.write_text(re.sub(r"^trusted_proxies = .*$", line, text, flags=re.MULTILINE))
         done = run("check", file)
         assert done.exit_code == 0, done.output
+        assert done.stdout == f"{file}: fine\n"
 
 
 def test_the_service(tmp_path: Path) -> None:

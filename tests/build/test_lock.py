@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRA: list[str] = PROJECT["project"]["optional-dependencies"]["postgres"]
+AUDIT: list[str] = PROJECT["project"]["optional-dependencies"]["audit"]
 LOCKS = {
     name: ROOT / f"requirements/{name}.lock.txt" for name in ("build", "dev", "postgres", "run")
 }
@@ -61,7 +62,7 @@ def asked_for(lock: str) -> list[Requirement]:
         "build": group("build"),
         "run": PROJECT["project"]["dependencies"],
         "postgres": PROJECT["project"]["dependencies"] + EXTRA,
-        "dev": PROJECT["project"]["dependencies"] + EXTRA + group("dev"),
+        "dev": PROJECT["project"]["dependencies"] + EXTRA + AUDIT + group("dev"),
     }
     return [Requirement(text) for text in wanted[lock]]
 
@@ -91,7 +92,7 @@ def test_what_is_in_two_locks_has_one_version() -> None:
 
 def test_the_demo_installs_nothing_that_only_tests_need() -> None:
     run = set(pins(LOCKS["run"].read_text())) | set(pins(LOCKS["build"].read_text()))
-    only_tests = {canonicalize_name(Requirement(text).name) for text in group("dev")}
+    only_tests = {canonicalize_name(Requirement(text).name) for text in group("dev") + AUDIT}
     only_tests -= {canonicalize_name(Requirement(text).name) for text in group("build")}
     # What the build needs of them it brings itself.
     assert run & only_tests <= {"packaging"}

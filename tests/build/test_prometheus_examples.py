@@ -11,7 +11,7 @@ import yaml
 
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
-from tests.support.promtool import promtool
+from tests.support.debian_programs import promtool
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "examples/prometheus/alerts.yml"

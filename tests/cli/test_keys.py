@@ -39,7 +39,7 @@ def test_a_new_key_signs_and_the_old_ones_stay(config: Path) -> None:
     assert done.exit_code == 1
     assert "there is no key in this folder" in done.stderr
     assert not (config.parent / "keys").exists()
-    kids = []
+    kids: list[str] = []
     for number in range(1, 4):
         made = json.loads(run("keys", "rotate", "--config", config, "--json").stdout)
         assert made["signs"] is True
@@ -120,6 +120,36 @@ def test_a_revoked_key_stays_revoked(config: Path) -> None:
     assert "no key in" in run("keys", "revoke", "x" * 16, "-c", config).stderr
 
 
+def test_the_answer_says_who_is_asked_again(config: Path) -> None:
+    folder = config.parent / "keys"
+    folder.mkdir()
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    starts = [now - datetime.timedelta(days=days) for days in (900, 300, 20)]
+    kids: list[str] = []
+    for start in starts:
+        make_key(folder, start)
+        (new,) = set(listed(config)) - set(kids)
+        kids.append(new)
+    ahead = run("keys", "rotate", "-c", config, "--ahead", 2, "--json")
+    kids.append(json.loads(ahead.stdout)["kid"])
+    first, second, third = (f"{start:%Y-%m-%d}" for start in starts)
+    assert first < second
+    expected = [
+        "Every choice that it signed has ended: nobody is asked again because of it.",
+        f"Visitors who chose while it signed from {second} to {third} see the banner again; until "
+        "they choose, what needs their consent stays closed. Who chose under another key is not "
+        "asked.",
+        f"Visitors who chose while it signed from {third} until now see the banner again; until "
+        "they choose, what needs their consent stays closed. Who chose under another key is not "
+        "asked.",
+        "It has not signed yet: nobody is asked again.",
+    ]
+    for kid, words in zip(kids, expected, strict=True):
+        done = run("keys", "revoke", kid, "-c", config)
+        assert done.exit_code == 0, done.output
+        assert f"revoked {kid}. {words}" in done.stdout
+
+
 def test_one_of_several_is_revoked(config: Path) -> None:
     kids = [made(config), made(config)]
     other = listed(config)
@@ -129,6 +159,7 @@ def test_one_of_several_is_revoked(config: Path) -> None:
     assert said["kid"] == reads
     assert said["made"] is None
     assert len(said["removed"]) == 1
+    assert said["asked_again"].startswith("Visitors who chose while it signed from ")
     assert len(list((config.parent / "keys").glob("*.pem"))) == 1
     assert set(listed(config)) == set(kids)
 

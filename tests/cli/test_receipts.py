@@ -242,7 +242,7 @@ def test_every_command_of_the_docs_runs(
                 [sys.executable, script, *arguments[1:]], capture_output=True, text=True
             )
             assert done.returncode == 0, (command, done.stdout, done.stderr)
-            assert done.stdout == "good\n"
+            assert done.stdout.startswith("good: the ")
             continue
         assert program == "consent-proxy"
         ran = run(*arguments)

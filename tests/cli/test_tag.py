@@ -362,6 +362,42 @@ def test_files_of_teams(config: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (["--pages", "/*"], ["--pages", "/blog/*"], "this tag has no effect: the one at "),
+        (["--pages", "/blog/*"], ["--pages", "/*"], " has no effect any more: this one has its"),
+        (["--pages", "/blog/*"], ["--pages", "/shop/*"], ""),
+        (["--pages", "/*", "--pages", "!/blog/x"], ["--pages", "/blog/*"], ""),
+        (["--pages", "/*", "--pages", "!/x"], ["--pages", "/blog/*"], "this tag has no effect"),
+        (["--expires", "3 months", "--pages", "/a/*"], ["--expires", "1 year"], " any more"),
+        (["--expires", "1 year", "--pages", "/a/*"], ["--expires", "3 months"], ""),
+        (["--baa"], ["--pages", "/a/*"], "this tag has no effect"),
+        (["--pages", "/a/*"], ["--baa"], " has no effect any more"),
+        (["--pages", "/*"], ["--baa", "--pages", "/blog/*"], ""),
+    ],
+)
+def test_a_second_tag_of_a_vendor_says_which_of_both_counts(
+    config: Path, first: list[str], second: list[str], words: str
+) -> None:
+    assert run(*add(config, *first, vendor="acme-chat")).exit_code == 0
+    done = run(*add(config, *second, "--dry-run", vendor="acme-chat"))
+    assert (words in done.stdout) if words else ("no effect" not in done.stdout), done.stdout
+    assert done.stdout.count("no effect") == bool(words)
+    if words:
+        line = config.read_text().splitlines().index('vendor = "acme-chat"')
+        assert f"at {config}:{line}" in done.stdout or f"at {config}:{line + 1}" in done.stdout
+    told = json.loads(run(*add(config, *second, "--dry-run", "--json", vendor="acme-chat")).stdout)
+    assert [words in note for note in told["notes"]] == ([True] if words else [])
+
+
+def test_the_list_names_who_approved(config: Path) -> None:
+    run(*add(config))
+    assert f"jane@example.com, {TODAY}" in run("tag", "list", "-c", config).stdout
+    rows = json.loads(run("tag", "list", "-c", config, "--json").stdout)
+    assert rows[1]["approved_by"] == "jane@example.com"
+
+
+@pytest.mark.parametrize(
     ("words", "first"),
     [
         (["facebook", "pixel"], "meta-pixel"),
@@ -377,6 +413,28 @@ def test_the_catalogue_is_searched(words: list[str], first: str) -> None:
     assert done.stdout.split()[0] == first
     found = json.loads(run("catalogue", "search", *words, "--json").stdout)
     assert found[0]["id"] == first
+
+
+@pytest.mark.parametrize(
+    ("words", "some"),
+    [
+        (["chat"], {"intercom", "drift", "tawk"}),
+        (["live", "chat"], {"intercom", "zendesk"}),
+        (["heatmaps"], {"hotjar", "microsoft-clarity"}),
+        (["heat", "map"], {"hotjar"}),
+        (["video"], {"youtube", "vimeo"}),
+        (["maps"], {"google-maps"}),
+        (["analytics"], {"google-analytics", "matomo", "plausible"}),
+        (["retargeting"], {"criteo", "meta-pixel"}),
+        (["tag", "manager"], {"google-tag-manager"}),
+        (["Cookie", "banner"], {"onetrust", "cookiebot"}),
+        (["captcha"], {"recaptcha", "hcaptcha"}),
+        (["booking"], {"calendly"}),
+    ],
+)
+def test_a_kind_of_vendor_is_found_by_what_people_call_it(words: list[str], some: set[str]) -> None:
+    found = json.loads(run("catalogue", "search", *words, "--json").stdout)
+    assert some <= {vendor["id"] for vendor in found}
 
 
 def test_a_search_for_nothing() -> None:

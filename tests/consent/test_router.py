@@ -337,6 +337,10 @@ async def test_a_visitor_who_waits_for_100(tmp_path: Path) -> None:
         ({"return_to": "/\\evil.example"}, "", "/"),
         ({"return_to": "/a", "source": "preferences"}, "",
          "/.consent/preferences?return_to=%2Fa&saved=1"),
+        ({"return_to": "/a", "source": "preferences", "lang": "de"}, "",
+         "/.consent/preferences?return_to=%2Fa&lang=de&saved=1"),
+        ({"return_to": "/a", "source": "preferences", "lang": "de&x=1"}, "",
+         "/.consent/preferences?return_to=%2Fa&saved=1"),
     ],
 )  # fmt: skip
 async def test_return_to(
@@ -453,6 +457,59 @@ async def test_the_preferences_page(tmp_path: Path, query: str) -> None:
         head = await site.ask(f"/.consent/preferences{query}", method="HEAD")
         assert (head.status, head.body) == (200, b"")
         assert not site.asked
+
+
+@pytest.mark.parametrize(
+    ("lang", "accept", "expected"),
+    [
+        ("de", "fr", "de"),
+        ("de-AT", "fr", "de"),
+        ("zh-TW", "fr", "zh-hant"),
+        ("", "fr", "fr"),
+        ("tlh", "fr", "fr"),
+        ("%22%3E%3Cscript%3E", "fr", "fr"),
+        ("de" * 500, "fr", "fr"),
+    ],
+)
+async def test_the_preferences_are_in_the_language_of_the_page_that_leads_there(
+    tmp_path: Path, lang: str, accept: str, expected: str
+) -> None:
+    async with proxied(tmp_path) as site:
+        answer = await site.ask(
+            f"/.consent/preferences?return_to=%2Fa&lang={lang}", f"Accept-Language: {accept}"
+        )
+        assert answer.one("Content-Language").lower() == expected
+        assert b"<script>" not in answer.body
+        # So is the page that says why a choice was refused.
+        fields = {"action": "nothing", "lang": lang} if lang.isalpha() else {"action": "nothing"}
+        refused = await post(site, fields, f"Accept-Language: {accept}", "Accept: text/html")
+        assert refused.status == 400
+        assert refused.one("Content-Language") == ("de" if lang == "de" else "fr")
+
+
+@pytest.mark.parametrize("html_lang", ["de", "ar", "zh-TW"])
+async def test_every_way_to_the_preferences_names_the_language_of_the_page(
+    tmp_path: Path, html_lang: str
+) -> None:
+    page = (
+        f"<!doctype html><html lang={html_lang}><title>P</title>"
+        '<iframe src="https://www.youtube.com/embed/abc"></iframe>'
+    ).encode()
+    lang = {"zh-TW": "zh-Hant"}.get(html_lang, html_lang)
+    async with proxied(tmp_path, {"p": reply(page)}) as site:
+        for cookie in ("", site.cookie("analytics")):
+            page_html = (await site.ask("/p", "Accept-Language: fr", cookie=cookie)).body.decode()
+            text = html.unescape(html.unescape(page_html))
+            ways = re.findall(r"/\.consent/preferences\?[^\"]*", text)
+            assert ways
+            assert [way for way in ways if f"lang={lang}" not in way] == []
+            assert f'data-lang="{lang}"' in page_html
+            # The form of the placeholders' buttons, in the page and in the frame.
+            forms = re.findall(r'<form id="yc-o".*?</form>', text, re.S)
+            assert len(forms) == 2
+            assert all(f'name="lang" value="{lang}"' in form for form in forms)
+        there = await site.ask(f"/.consent/choice?action=vendor:youtube&lang={lang}")
+        assert f"lang={lang}" in there.one("Location")
 
 
 @pytest.mark.parametrize(

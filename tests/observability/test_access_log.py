@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.http.access_record import Access
 from proxy.observability import access_log
@@ -311,14 +310,62 @@ async def test_a_line_has_the_host_the_site_the_cache_and_the_upstreams_time(
     assert [one["upstream_ms"] for one in lines[1:]] == [None] * 4
 
 
-def test_every_field_of_the_access_log_is_documented() -> None:
+async def lines_of(folder: Path, *requests: dict[str, Any], combined: bool = False) -> list[str]:
+    """The lines of these requests: for a page that is stored, a page of nobody, a broken origin."""
     out = io.StringIO()
-    log = AccessLog(out)
-    log._lines.append("")  # no timer
-    log._timer = asyncio.new_event_loop().call_later(1, print)
-    log(Access("1", "GET", "/", 200, 1, 0.1, "127.0.0.1", CIMultiDictProxy(CIMultiDict()),
-               "www", "hit", None))  # fmt: skip
-    fields = json.loads("".join(log._lines))
-    table = Path("docs/metrics.md").read_text("utf-8").partition("## The log")[2]
-    missing = [name for name in fields if f"| `{name}` |" not in table]
-    assert not missing
+    logs: list[AccessLog] = []
+    pages: dict[str, Reply] = {"x": reply(SITE_PAGE, FRESH), "gone": gone}
+    async with proxied(folder, pages, access=lambda one: logs[0](one)) as site:
+        logs.append(AccessLog(out, site.running.trusted, combined=combined))
+        for request in requests:
+            with contextlib.suppress(ConnectionError):
+                await site.ask(**request)
+        logs[0].flush()
+        origin = site.running.rules.sites[0].upstream
+    return out.getvalue().replace(origin, "http://origin").splitlines()
+
+
+REQUESTS: list[dict[str, Any]] = [
+    {"path": "/x?q=secret"},
+    {"path": "/x?q=secret"},
+    {"path": "/gone"},
+    {"path": "/x", "host": "other.example"},
+    {"path": "/x", "method": "TRACE"},
+]
+
+
+def documented_fields() -> list[str]:
+    docs = Path("docs/metrics.md").read_text("utf-8")
+    table = docs.partition('A request, with `access_log` `"json"`')[2].partition("\n\nIt ")[0]
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+async def test_the_fields_of_real_lines_are_those_of_the_docs(tmp_path: Path) -> None:
+    documented = documented_fields()
+    lines = [json.loads(line) for line in await lines_of(tmp_path, *REQUESTS)]
+    assert len(lines) == len(REQUESTS)
+    for line in lines:
+        assert list(line) == documented
+    assert [line["upstream"] for line in lines] == ["http://origin", "", "http://origin", "", ""]
+    assert [line["status"] for line in lines] == [200, 200, 502, 421, 405]
+
+
+# As GoAccess and others read it: host, ident, user, time, request, status, bytes, referrer, agent.
+COMBINED = re.compile(
+    r"(\S+) - - \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000)\] "
+    r'"([A-Z]+) ((?:[^"\\]|\\.)*) HTTP/1\.1" (\d{3}) (\d+) "-" "([a-z-]+)"'
+)
+
+
+async def test_the_combined_format(tmp_path: Path) -> None:
+    requests = [
+        *REQUESTS,
+        {"path": '/a"b'},
+        {"path": "/patients/erika"},
+    ]
+    lines = await lines_of(tmp_path, *requests, combined=True)
+    found = [COMBINED.fullmatch(line) for line in lines]
+    assert all(found), lines
+    paths = [one[4] for one in found if one is not None]
+    assert paths == ["/x", "/x", "/gone", "/x", "/x", '/a\\"b', "/patients/*"]
+    assert {one[1] for one in found if one is not None} == {"127.0.0.0"}

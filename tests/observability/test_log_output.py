@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.observability.log_output import LogOutput
+from proxy.observability.log_output import LogOutput, open_log_file
 from tests.support.processes import ask, running
 from tests.support.waiting import PATIENCE
 
@@ -124,3 +124,54 @@ def test_no_signal_comes_to_the_thread(tmp_path: Path) -> None:
         blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
         assert all(blocked >> (number - 1) & 1 for number in (signal.SIGTERM, signal.SIGHUP))
     assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_file_is_opened_anew(tmp_path: Path) -> None:
+    path, former = tmp_path / "access.log", tmp_path / "access.log.1"
+    output = LogOutput(path)
+    output.reopen()  # nothing is open yet
+    output.write("1\n")
+    output.drain(PATIENCE)
+    path.rename(former)
+    output.write("2\n")
+    output.reopen()
+    output.write("3\n")
+    output.drain(PATIENCE)
+    assert former.read_text() == "1\n2\n"
+    assert path.read_text() == "3\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_cannot_be_opened_anew_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    output = LogOutput(folder / "access.log")
+    output.write("1\n")
+    output.drain(PATIENCE)
+    folder.rename(tmp_path / "away")
+    output.reopen()
+    output.write("2\n")
+    output.drain(PATIENCE)
+    assert (tmp_path / "away/access.log").read_text() == "1\n2\n"
+    assert "cannot be opened: No such file or directory" in caplog.text
+
+
+def test_a_full_disk_is_counted() -> None:
+    dropped: list[int] = []
+    output = LogOutput(Path("/dev/full"))
+    output.on_drop = dropped.append
+    output.write("1\n2\n")
+    output.drain(PATIENCE)
+    output.write("3\n")
+    assert dropped == [2]
+
+
+def test_a_log_file_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    for text in (b"1", b"2"):
+        descriptor = open_log_file(path)
+        os.write(descriptor, text)
+        os.close(descriptor)
+    assert path.read_bytes() == b"12"

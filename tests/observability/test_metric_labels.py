@@ -9,8 +9,8 @@ import pytest
 from proxy.observability.metrics import Metrics
 from proxy.observability.process_metrics import watch_process
 from proxy.observability.prometheus import FAMILIES, LABELLED_GAUGES, metrics_text
+from tests.support.debian_programs import promtool
 from tests.support.prometheus_text import samples
-from tests.support.promtool import promtool
 from tests.support.site import PAGE, TAGS, Proxied, proxied, reply
 
 FROM_CONFIG = {"site", "vendor", "upstream"}

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +14,15 @@ import brotli
 import pytest
 import zstandard
 
+from proxy.html import Page, compile_page
+from proxy.html.incremental import CompiledChunk, IncrementalCompiler
+from proxy.html.turns import SMALL_BYTES
 from proxy.http.content_coding import CodingError, decoded
 from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
+from proxy.responses import page_reader
 from tests.support.forwarding import Visit
 from tests.support.policies import locked
-from tests.support.site import BANNER, HOST, HOSTS, parse, proxied, reply
+from tests.support.site import BANNER, HOST, HOSTS, PAGE, Reply, parse, proxied, reply
 from tests.support.slow_page import REST, START, Slow, visiting
 from tests.support.waiting import PATIENCE
 
@@ -419,3 +424,45 @@ async def test_head_asks_for_no_page(tmp_path: Path) -> None:
         answer = await site.ask("/page", method="HEAD")
     assert answer.status == 200
     assert answer.body == b""
+
+
+@pytest.mark.parametrize("size", [60_000, 400_000])
+async def test_large_pages_leave_others_their_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """One is compiled in each turn of the event loop, however many wait: whoever asks for something
+    small waits for one in each of his turns, not for all.
+    """
+    turn = 0
+    compiled: list[int] = []
+    chunk, whole = IncrementalCompiler.take, compile_page
+
+    def take(self: IncrementalCompiler, *, last: bool = False) -> CompiledChunk | None:
+        compiled.extend([turn] if self.held > SMALL_BYTES else [])
+        return chunk(self, last=last)
+
+    def compiling(*arguments: object) -> Page:
+        compiled.append(turn)
+        return whole(*arguments)  # type: ignore[arg-type]
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(IncrementalCompiler, "take", take)
+    monkeypatch.setattr(page_reader, "compile_page", compiling)
+    filler = b"<p>Some text, and <a href=/a>a link</a>.</p>\n"
+    page = PAGE.replace(b"<p>Fin", filler * (size // len(filler)) + b"<p>Fin")
+    # Another body each: what is equal is compiled once.
+    pages: dict[str, Reply] = {
+        f"page-{n}": reply(page.replace(b"<p>Some", b"<p id=n%d>Some" % n)) for n in range(6)
+    }
+    async with proxied(tmp_path, pages) as site:
+        counting = asyncio.create_task(count())
+        answers = await asyncio.gather(*(site.ask(f"/{name}") for name in pages))
+        counting.cancel()
+    assert all(closes(answer.text) for answer in answers)
+    assert len(compiled) >= len(pages)
+    assert max(Counter(compiled).values()) == 1

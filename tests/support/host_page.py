@@ -57,7 +57,7 @@ def host_page(
         "<!doctype html><html lang=en><head><meta name=viewport "
         "content='width=device-width,initial-scale=1'><title>Page</title>"
         f"{css and f'<style>{css}</style>'}"
-        f"{head_html(Theme(), state, placeholders=placeholders)}</head>"
+        f"{head_html(Theme(), state, texts, placeholders=placeholders)}</head>"
         "<body><main id=main>"
         f"<h1>Title</h1>{closed}{body}</main>"
         f"{link_html(texts, '/a', placeholders=placeholders, choices=choices)}"

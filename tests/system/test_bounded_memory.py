@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gc
 from collections import Counter
 from collections.abc import Callable
@@ -17,12 +18,14 @@ from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.rules import SiteRules
 from consent_rules.vendors import Vendor
 from proxy import origin
+from proxy.config.file import ConfigFile
+from proxy.cookies.signing_keys import first_keys
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.html.boundary import Boundary
 from proxy.http import addresses, request_fields
 from proxy.observability import access_log
-from proxy.runtime import Runtime
-from tests.support.site import PAGE, proxied, reply
+from proxy.runtime import Runtime, build_runtime
+from tests.support.site import PAGE, config_text, proxied, reply
 
 LONG = "a" * 30_000
 VENDOR = Vendor(
@@ -89,3 +92,36 @@ async def test_a_configuration_that_was_replaced_is_freed(tmp_path: Path) -> Non
         del site
         seen.append(_alive())
     assert seen[1] == seen[2]
+
+
+def test_a_configuration_that_was_replaced_is_freed_at_once(tmp_path: Path) -> None:
+    """Not when the collector of cycles comes, which is rare: each reload would add its 10 MiB."""
+    path, now = tmp_path / "c.toml", datetime.datetime.now(datetime.UTC)
+    path.write_text(config_text(1), encoding="utf-8")
+    keys = first_keys(tmp_path / "keys", now)
+
+    def load(before: Runtime | None) -> Runtime:
+        loaded, _ = ConfigFile(path).read(now.date())
+        runtime = build_runtime(loaded.config, tmp_path, lambda: keys, before, loaded.vendors)
+        runtime.cookies.vendors_of("_ga")
+        for site in runtime.rules.sites:
+            site.logged_path("/patients/%61", site.audience)
+        return runtime
+
+    runtime = load(load(None))
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        load(runtime)
+        gc.collect()
+        left = Counter(
+            kind.__qualname__
+            for kind in map(type, gc.garbage)
+            if kind.__module__.startswith(("proxy.", "consent_rules."))
+        )
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left

@@ -1,0 +1,1 @@
+"""The audit's judgement: what a browser was seen to send and store in, findings out."""

@@ -1,0 +1,136 @@
+"""Which pages an audit visits, and how it goes on where it was broken."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from consent_rules.audit.report import AuditReport
+from consent_rules.audit.scope import AuditScope
+from consent_rules.audit.states import AuditState
+from consent_rules.categories import Regime
+from e2e.audits import audited
+from e2e.chromium import LOOPBACK
+from e2e.site import free_ports, in_thread
+from proxy.audit.browser import MissingBrowserError, chromium
+from proxy.audit.choosing import ChoiceWays
+from proxy.audit.crawl import CrawlLimits, CrawlPlan
+from proxy.audit.scopes import scope_by_catalogue
+from proxy.audit.state_file import StateFile
+from proxy.audit.visiting import VisitLimits
+
+LINKS = {
+    "/": ["/a", "/private/x", "/account/logout", "/brochure.pdf", "/d1", "https://else.example/"]
+    + [f"/calendar?month={month}" for month in range(6)]
+    + ["/a#part", "mailto:x@example.com", "/.consent/preferences"],
+    "/d1": ["/d2"],
+    "/d2": ["/d3"],
+}
+
+
+class Origin:
+    """Pages with links, and how often each was asked for."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.asked: Counter[str] = Counter()
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/robots.txt":
+            return web.Response(text="User-agent: *\nDisallow: /private/\n")
+        if request.path == "/sitemap.xml":
+            return web.Response(text="<urlset><loc>https://www.example.com/listed</loc></urlset>")
+        if request.path in {"/favicon.ico", "/.consent/state"}:
+            return web.Response(status=404)
+        self.asked[request.path_qs] += 1
+        links = "".join(f'<a href="{href}">x</a>' for href in LINKS.get(request.path, ()))
+        return web.Response(text=f"<title>x</title>{links}", content_type="text/html")
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        runner = web.ServerRunner(web.Server(self.answer))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    (port,) = free_ports(1)
+    running = Origin(port)
+    with in_thread(running.serve()):
+        yield running
+
+
+def audit(origin: Origin, state_file: StateFile | None = None, *, pages: int = 30) -> AuditReport:
+    start = f"http://localhost:{origin.port}/"
+    plan = CrawlPlan(
+        start=start,
+        states=(AuditState.NO_CHOICE, AuditState.GPC),
+        ways=ChoiceWays("/.consent"),
+        limits=CrawlLimits(pages=pages, depth=2, rate=0, visit=VisitLimits(0.1, 30.0)),
+    )
+    return audited(plan, _scope(start), state_file=state_file).report
+
+
+def _scope(start: str) -> AuditScope:
+    return scope_by_catalogue(
+        start,
+        own=(),
+        patient_pages=(),
+        regime=Regime.OPT_IN,
+        region="",
+        today=datetime.date(2026, 11, 29),
+    )
+
+
+def test_pages_are_those_that_are_linked_listed_and_allowed(origin: Origin, tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "audit.jsonl")
+    report = audit(origin, file)
+    expected = {"/", "/a", "/d1", "/d2", "/listed"}
+    expected |= {f"/calendar?month={month}" for month in range(3)}
+    assert set(origin.asked) == expected
+    assert set(origin.asked.values()) == {2}, "once in each state"
+    assert set(report.unvisited) == {
+        "robots.txt asks crawlers to leave some pages out",
+        "pages more than 2 links away (--depth)",
+    }
+
+    # As if it had been killed in the middle of the last line.
+    text = file.path.read_text()
+    file.path.write_text(text[:-20])
+    origin.asked.clear()
+    again = audit(origin, file)
+    assert sum(origin.asked.values()) == 1
+    assert {page.url for page in again.pages} == {page.url for page in report.pages}
+    assert again.visits == report.visits
+
+
+def test_no_more_pages_than_the_limit(origin: Origin) -> None:
+    report = audit(origin, pages=3)
+    assert len(report.pages) == len(origin.asked) == 3
+    assert "more than 3 pages (--pages)" in report.unvisited
+
+
+def test_a_browser_that_stops_is_told_with_what_to_do() -> None:
+    async def lost() -> None:
+        async with chromium([LOOPBACK]) as browser:
+            await browser.close()
+            await browser.new_context()
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(MissingBrowserError, match=r"the browser stopped: .* With --state FILE"),
+    ):
+        pool.submit(asyncio.run, lost()).result()

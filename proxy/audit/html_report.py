@@ -1,0 +1,225 @@
+"""The report as one HTML file that stands for itself: no script, no file and no host besides it.
+
+Everything in it that comes from the audited site is text: the templates escape it, it is in no
+`href`, and the page's own policy runs and fetches nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from consent_rules.audit.findings import AuditFinding, Severity
+from consent_rules.audit.report import AuditChanges, AuditReport, Timeline
+from consent_rules.audit.states import AuditState
+from consent_rules.categories import Audience
+from consent_rules.wording import category_words, join_and, printable
+
+_MAX_LANES = 14
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverSummary:
+    """A receiver on the first page: everything about it in one row."""
+
+    name: str
+    category: str
+    severity: Severity
+    when: str
+    pages: tuple[str, ...]
+    more_pages: int
+    remedies: tuple[str, ...]
+    findings: tuple[AuditFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A receiver in a state: how many requests, and whether that is a finding."""
+
+    requests: int
+    is_finding: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A receiver's requests on a timeline: positions in per cent, each with a text."""
+
+    name: str
+    dots: tuple[tuple[float, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineView:
+    state: str
+    page: str
+    choices: tuple[float, ...]
+    seconds: float
+    lanes: tuple[Lane, ...]
+
+
+def as_html(
+    report: AuditReport,
+    pictures: Mapping[str, bytes],
+    changes: AuditChanges | None = None,
+) -> str:
+    """The whole file."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "path": path_of,
+        "span": span_words,
+        "shown": printable,
+        "category": lambda category: category_words(category) if category else "unknown",
+    }
+    return environment.get_template("report.html").render(
+        report=report,
+        changes=changes,
+        severities=tuple(Severity),
+        verdict=tuple(verdict(report)),
+        receivers=receiver_summaries(report),
+        matrix=matrix(report),
+        timelines=tuple(timeline_view(one) for one in report.timelines if one.entries),
+        pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
+        pictures_of=_pictures_of(report),
+        site=urlsplit(report.start).netloc,
+    )
+
+
+def verdict(report: AuditReport) -> Iterable[str]:
+    """What the audit says, in sentences: who got data, when, and on which pages."""
+    before = _names(f for f in report.findings if f.state.allowed is None)
+    patient = _names(f for f in report.findings if f.audience is Audience.PATIENT)
+    refused = _names(
+        f for f in report.findings if f.state in {AuditState.REJECTED, AuditState.WITHDRAWN}
+    )
+    if not report.findings:
+        yield (
+            "Nobody received data about a visitor without a basis for it, in any state that was "
+            "audited."
+        )
+    if before:
+        yield f"Before any choice, {_companies(before)} received data about visitors."
+    if refused:
+        yield f"After a refusal or a withdrawal, {_companies(refused)} still did."
+    if patient:
+        yield f"On pages for patients, {_companies(patient)} learned of the visit."
+    unreached = [skipped.state.words for skipped in report.skipped]
+    if unreached:
+        yield f"Not audited, because the site offers no such choice: {'; '.join(unreached)}."
+
+
+def _names(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(printable(finding.receiver) for finding in findings))
+
+
+def _companies(names: tuple[str, ...]) -> str:
+    shown = join_and(names[:8]) if len(names) <= 8 else join_and((*names[:7], "others"))
+    return f"{len(names)} third part{'y' if len(names) == 1 else 'ies'} ({shown})"
+
+
+def receiver_summaries(report: AuditReport) -> tuple[ReceiverSummary, ...]:
+    """One row for each receiver with findings, the worst first."""
+    grouped: dict[str, list[AuditFinding]] = {}
+    for finding in report.findings:
+        grouped.setdefault(finding.receiver, []).append(finding)
+    categories = {row.name: row.category for row in report.receivers}
+    rows = []
+    for name, findings in grouped.items():
+        states = dict.fromkeys(f.state.words for s in AuditState for f in findings if f.state is s)
+        pages = tuple(dict.fromkeys(page for f in findings for page in f.pages))
+        category = categories.get(name)
+        rows.append(
+            ReceiverSummary(
+                name=name,
+                category=category_words(category) if category else "unknown",
+                severity=findings[0].severity,
+                when="; ".join(states),
+                pages=pages[:4],
+                more_pages=max(0, len(pages) - 4),
+                remedies=_remedies(findings),
+                findings=tuple(findings),
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (row.severity.rank, row.name.lower())))
+
+
+def _remedies(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
+    """What mends the contact on each audience's pages, else whatever mends the worst."""
+    first: dict[Audience | None, str] = {}
+    for finding in findings:
+        if finding.channels:
+            first.setdefault(finding.audience, finding.remedy)
+    return tuple(dict.fromkeys(first.values())) or tuple(f.remedy for f in findings)[:1]
+
+
+def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]], ...]:
+    """Name, category and a cell for each state of the report; None where nothing was sent."""
+    rows = []
+    for row in report.receivers:
+        counts = dict(row.requests)
+        cells = tuple(
+            Cell(counts[state], state in row.findings) if state in counts else None
+            for state in report.states
+        )
+        rows.append((row.name, category_words(row.category) if row.category else "unknown", cells))
+    return tuple(rows)
+
+
+def timeline_view(timeline: Timeline) -> TimelineView:
+    """Positions in per cent of the whole."""
+    end = max([*timeline.choices, *(entry.at for entry in timeline.entries)]) * 1.03 or 1.0
+    lanes: dict[str, list[tuple[float, str, str]]] = {}
+    for entry in timeline.entries:
+        if entry.receiver not in lanes and len(lanes) >= _MAX_LANES:
+            continue
+        kind = "choosing" if entry.state is None else "before"
+        if entry.state is not None and entry.at >= timeline.choices[0]:
+            kind = "late" if entry.state is AuditState.WITHDRAWN else "after"
+        text = f"{entry.at:.2f} s: {printable(entry.url)}"
+        lanes.setdefault(entry.receiver, []).append((round(100 * entry.at / end, 2), kind, text))
+    return TimelineView(
+        timeline.state.words,
+        timeline.page,
+        tuple(round(100 * moment / end, 2) for moment in timeline.choices),
+        round(end, 1),
+        tuple(Lane(name, tuple(dots)) for name, dots in lanes.items()),
+    )
+
+
+def _pictures_of(report: AuditReport) -> dict[str, str]:
+    """Page -> the name of its picture."""
+    return {
+        evidence.page: evidence.screenshot
+        for finding in report.findings
+        for evidence in finding.evidence
+        if evidence.screenshot
+    }
+
+
+def path_of(url: str) -> str:
+    """A page's address without its host, for people."""
+    parts = urlsplit(url)
+    return printable((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+
+def span_words(seconds: float | None) -> str:
+    """A lifetime: "2 years", "30 minutes", "session"."""
+    if not seconds:
+        return "session"
+    for unit, size in (("year", 365 * _DAY), ("day", _DAY), ("hour", 3600), ("minute", 60)):
+        number = round(seconds / size, 1)
+        if number >= 1:
+            number = int(number) if number == int(number) else number
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return f"{seconds:.0f} seconds"
