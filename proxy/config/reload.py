@@ -8,10 +8,11 @@ import datetime
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from consent_rules.config.load import Config, ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
@@ -45,6 +46,8 @@ KEYS_OF_THE_START = (
 )
 """The keys of [proxy] that a process reads once."""
 
+_T = TypeVar("_T")
+
 NOT_STARTED = (
     KeyFileError,
     RegionFileError,
@@ -77,6 +80,9 @@ class LiveRuntime:
         self._metrics = metrics
         self._worker = worker
         self._reload_lock = asyncio.Lock()
+        # One thread for all reloads: what one leaves to its allocator is of use to the next, where
+        # each of a pool's would keep its own.
+        self._thread = ThreadPoolExecutor(1, "config")
         self._problems: list[str] = []
         self._taken_at = time.time()
         metrics.config_accepted()
@@ -110,12 +116,16 @@ class LiveRuntime:
             )
             self._digest = digest
 
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        """The event loop goes on serving requests meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
     async def watch_files(self) -> None:
         """Reload on every change of the files, until cancelled."""
         how = self.runtime.config.proxy.watch
         async for _ in watch(lambda: self._watched, how):
             async with self._reload_lock:
-                if await asyncio.to_thread(self._file.changed):
+                if await self._in_thread(self._file.changed):
                     await self._reload(forced=False)
 
     async def reload(self) -> None:
@@ -127,8 +137,7 @@ class LiveRuntime:
         file = ConfigFile(self._file.path)
         began = time.monotonic()
         try:
-            # In a thread: the event loop goes on serving requests.
-            loaded, runtime = await asyncio.to_thread(self._load, file, forced)
+            loaded, runtime = await self._in_thread(partial(self._load, file, forced))
         except (ConfigError, *NOT_STARTED) as error:
             rejected = error
         else:
@@ -139,12 +148,12 @@ class LiveRuntime:
             elif self._problems:  # put back as it was
                 self._clear_problems()
             return
-        if not forced and await asyncio.to_thread(file.changed):
+        if not forced and await self._in_thread(file.changed):
             return  # read while it was being written: the next event reads it again
         file.track_more_files(self.runtime.config)
         self._track(file)
         self._reject(rejected)
-        await asyncio.to_thread(self._revoke)
+        await self._in_thread(self._revoke)
 
     def _revoke(self) -> None:
         """Take away the keys that were revoked, though the rest of the config was rejected."""

@@ -188,8 +188,8 @@ async def _start(
     return listeners
 
 
-_GENTLE_SECONDS = 1.0
-"""What connections have at least that are accepted, but have not sent anything yet."""
+_GENTLE_SECONDS = 3.0
+"""What connections have at least that are accepted, but in the middle of a TLS handshake."""
 
 
 async def _drain(servers: Sequence[FrontServer], grace: float, *, gently: bool) -> None:

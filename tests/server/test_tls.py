@@ -176,7 +176,7 @@ def test_plain_http_is_redirected(
     served: tuple[Process, Path, int, int],
     method: str, host: str, target: str, status: int, location: str | None,
 ) -> None:  # fmt: skip
-    with socket.create_connection(("127.0.0.1", served[3]), 20) as visitor:
+    with socket.create_connection(("127.0.0.1", served[3]), PATIENCE) as visitor:
         request = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         visitor.sendall(request.encode())
         answer = b"".join(iter(lambda: visitor.recv(65536), b"")).decode()
@@ -234,6 +234,6 @@ def test_a_renewed_certificate_counts_from_the_next_handshake(
 
 
 def test_what_is_no_handshake_is_closed(served: tuple[Process, Path, int, int]) -> None:
-    with socket.create_connection(("127.0.0.1", served[2]), 20) as visitor:
+    with socket.create_connection(("127.0.0.1", served[2]), PATIENCE) as visitor:
         visitor.sendall(GET)
         assert not visitor.recv(65536).startswith(b"HTTP")

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
+from tests.support.waiting import PATIENCE
+
 
 def client_context(ciphers: str = "") -> ssl.SSLContext:
     """Of a client that takes any certificate."""
@@ -29,7 +31,7 @@ def connected(
     context: ssl.SSLContext | None = None,
 ) -> Iterator[ssl.SSLSocket]:
     """A connection after its handshake. `before` is sent ahead of TLS."""
-    plain = socket.create_connection(("127.0.0.1", port), 20)
+    plain = socket.create_connection(("127.0.0.1", port), PATIENCE)
     with plain:
         plain.sendall(before)
         client = context or client_context()
