@@ -67,7 +67,9 @@ test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" choo
 	PROMTOOL=$$(scripts/find-program prometheus promtool) && \
 	LOGROTATE=$$(scripts/find-program logrotate logrotate) && \
 	SYSTEMD_ANALYZE=$$(scripts/find-program systemd systemd-analyze) && \
-	export NGINX POSTGRESQL PROMTOOL LOGROTATE SYSTEMD_ANALYZE && \
+	HAPROXY=$$(scripts/find-server haproxy) && CADDY=$$(scripts/find-server caddy) && \
+	APACHE2=$$(scripts/find-server apache2) && \
+	export NGINX POSTGRESQL PROMTOOL LOGROTATE SYSTEMD_ANALYZE HAPROXY CADDY APACHE2 && \
 	$(PY) -m pytest tests -n $(JOBS) --dist loadfile $(ARGS)
 
 test-e2e: $(READY) browser ## tests in real Chromium

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +55,7 @@ from proxy.receipts.place import check_place, store_place
 from proxy.receipts.recorder import Recorder
 from proxy.rendering.injected_markup import OwnMarkup
 from proxy.rendering.variants import Variants
+from proxy.server.certificates import Certificate, ServerCertificates, read_certificate
 from proxy.upstream.group import UpstreamGroup
 from proxy.upstream.site import upstream_group
 from proxy.upstream.slots import UpstreamLimits
@@ -119,6 +120,8 @@ class Runtime:
     receipts: Recorder | None
     """Writes the receipts of choices; None where the config asks for none."""
     libraries: LibraryFiles
+    certificates: ServerCertificates | None
+    """Those of the visitors' listener; None where a server in front ends TLS."""
     turns: Turns
 
     @property
@@ -141,15 +144,17 @@ def build_runtime(
     keys: Callable[[], KeyRing],
     before: Runtime | None = None,
     vendors: Mapping[str, Vendor] | None = None,
+    certificates: Sequence[Certificate] | None = None,
 ) -> Runtime:
     """Build everything that a configuration needs. Relative paths are resolved against `folder`,
     that of the config file.
 
     `keys` returns the signing keys; it is called once all else is valid, as it may create the first
     one. `before` is the previous runtime: its cache is reused while the sites are the same.
-    `vendors` are those of the config laid over the catalogue, if known. Raises KeyFileError,
-    RegionFileError, LibraryFileError, ReceiptStoreError, UpstreamTlsError or MaintenancePageError;
-    then nothing has changed.
+    `vendors` are those of the config laid over the catalogue, if known; `certificates` those of its
+    files, if they were read. Raises KeyFileError, RegionFileError, LibraryFileError,
+    ReceiptStoreError, UpstreamTlsError, MaintenancePageError or CertificateFileError; then nothing
+    has changed.
     """
     with gc_disabled():
         rules = build_rules(config, catalogue(), vendors)
@@ -173,6 +178,7 @@ def build_runtime(
     }
     theme = theme_of(vars(config.theme))
     recorder = _recorder(config, folder, before)
+    for_tls = _certificates(config, folder, certificates, before)
     ring = keys()
     limits = _upstream_limits(config)
     for name, site_runtime in sites.items():
@@ -215,8 +221,29 @@ def build_runtime(
         fast_path=_fast_path(config, cache, region_file, devices),
         receipts=recorder,
         libraries=libraries,
+        certificates=for_tls,
         turns=Turns() if before is None else before.turns,
     )
+
+
+def read_certificates(config: Config, folder: Path) -> tuple[Certificate, ...]:
+    """The certificates that a config names. Raises CertificateFileError."""
+    return tuple(
+        read_certificate(folder / one.file, folder / one.key) for one in config.tls.certificates
+    )
+
+
+def _certificates(
+    config: Config, folder: Path, known: Sequence[Certificate] | None, before: Runtime | None
+) -> ServerCertificates | None:
+    """Those in force: the same object while they are the same. What listens with TLS goes on doing
+    so until a restart, though the table is removed.
+    """
+    found = read_certificates(config, folder) if known is None else tuple(known)
+    in_force = None if before is None else before.certificates
+    if not found or (in_force is not None and in_force.certificates == found):
+        return in_force
+    return ServerCertificates(found, config.tls.min_version)
 
 
 def _timeouts(config: Config) -> Timeouts:

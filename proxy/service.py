@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from consent_rules.config.load import LoadedConfig
+from consent_rules.config.load import Config, LoadedConfig
 from consent_rules.config.models import LogFormat
 from consent_rules.wording import counted
 from proxy.app import fast_path_lookup, make_handler, request_ids
@@ -29,6 +29,7 @@ from proxy.dashboard.choices import ChoiceStatistics
 from proxy.dashboard.handler import Sources, make_dashboard
 from proxy.dashboard.sessions import Sessions
 from proxy.http.access_record import Access, AccessHook
+from proxy.http.addresses import address_is_trusted
 from proxy.http.device_class import warm_up
 from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
@@ -45,8 +46,11 @@ from proxy.receipts.place import store_place
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
-from proxy.server.listener import open_listener
-from proxy.server.serve import Limits, serve
+from proxy.server.certificates import ServerCertificates, listening_context
+from proxy.server.handover import Inherited, inherited
+from proxy.server.listener import Listeners
+from proxy.server.redirect import UPSTREAM, RedirectRules, redirect_handler
+from proxy.server.serve import Front, Limits, no_hsts, serve
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.checking import check_periodically
 from proxy.upstream.group import UpstreamGroup
@@ -78,15 +82,19 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
     try:
         # Before the workers are forked: they must not each create a first key. As the last step: a
         # config that cannot be served leaves nothing behind.
-        with _shared_listeners(config.proxy.listen, config.proxy.admin_listen) as shared:
+        given = inherited()
+        workers = config.proxy.workers or os.cpu_count() or 1
+        with _listeners(config, workers, given) as listeners:
             if config.proxy.access_log_file:
                 lines = LogOutput(_checked_log_file(folder / config.proxy.access_log_file))
-            runtime = build_runtime(config, folder, keys, vendors=loaded.vendors)
+            runtime = build_runtime(
+                config, folder, keys, vendors=loaded.vendors, certificates=file.certificates
+            )
     except NOT_STARTED as error:
         return _FAULTS, f"{file.path}: {error}"
+    given.close_others([sock for one in listeners.values() for sock in one.sockets])
     file.track_files(config)
-    last_good = LastGood(config, runtime.keys, file.digest())
-    workers = config.proxy.workers or os.cpu_count() or 1
+    last_good = LastGood(config, runtime.keys, file.digest(), file.certificates)
     warm_up()
     metrics = Metrics(workers)
     if not has_keys:
@@ -98,38 +106,65 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
     def ready() -> None:
         listen = config.proxy.listen
         _log.info("listening on %s with %s", listen, counted(workers, "worker"))
+        given.report_ready()
 
     async def work(worker: Worker) -> None:
         metrics.begin(worker.index)
+        for one in listeners.values():
+            one.keep_only(worker.index)
         current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
         output.on_drop = lines.on_drop = partial(_count_dropped, metrics)
-        await _serve_worker(worker, current, shared, metrics, folder, lines, sessions)
+        replaces = given.ready is not None
+        await _serve_worker(
+            worker, current, listeners, metrics, folder, lines, sessions, replaces=replaces
+        )
 
     grace = config.proxy.drain_timeout + _END_SECONDS
-    return run_workers(work, workers, grace=grace, on_ready=ready), ""
+    code = run_workers(work, workers, grace=grace, on_ready=ready, listeners=listeners)
+    return code, ""
 
 
 @contextlib.contextmanager
-def _shared_listeners(*addresses: str) -> Iterator[dict[str, socket.socket]]:
-    """Check that the addresses can be bound, and open the Unix sockets among them. They stay open,
-    unless the block fails: then they are removed again.
-
-    A Unix socket is shared by all workers; of a TCP port each opens its own, which the parent tries
-    without `reuse_port` first: a second proxy must not silently take half of the visitors.
+def _listeners(config: Config, workers: int, given: Inherited) -> Iterator[dict[str, Listeners]]:
+    """Open the listening sockets, by address, or take those that are given. They stay open, unless
+    the block fails: then they are closed, and Unix sockets removed again.
     """
-    shared: dict[str, socket.socket] = {}
+    redirect = config.tls.redirect_listen if config.speaks_tls else ""
+    addresses = {
+        "listen": config.proxy.listen, "admin": config.proxy.admin_listen, "redirect": redirect,
+    }  # fmt: skip
+    found: dict[str, Listeners] = {}
     with contextlib.ExitStack() as undo:
-        for address in addresses:
-            listener = open_listener(address)
-            undo.callback(listener.close)
-            if address.startswith("unix:"):
-                shared[address] = listener
+        for role, address in addresses.items():
+            if not address:
+                continue
+            inherits = given.of(role, address)
+            found[address] = Listeners(address, workers, inherits)
+            undo.callback(found[address].close)
+            if address.startswith("unix:") and not inherits:
                 path = Path(address.removeprefix("unix:"))
                 undo.callback(path.unlink, missing_ok=True)
-            else:
-                listener.close()
-        yield shared
+        yield found
         undo.pop_all()
+
+
+async def _wait_until_ready(current: LiveRuntime) -> None:
+    """Wait for what `/readyz` asks for, before a process takes the place of another that serves.
+    That one waits for a bounded time.
+    """
+    logged: list[str] = []
+    while problems := await _unready(current, stopping=False):
+        if problems != logged:
+            _log.warning("not ready to take over: %s", "; ".join(problems))
+            logged = problems
+        await asyncio.sleep(0.5)
+
+
+async def _unready(current: LiveRuntime, *, stopping: bool) -> list[str]:
+    sites = current.runtime.sites.values()
+    # In maintenance without this worker visitors would not get the maintenance page either.
+    asked = () if any(site.in_maintenance for site in sites) else [site.upstream for site in sites]
+    return await unready(asked, current.runtime.receipts, stopping=stopping)
 
 
 def _freeze_startup_objects() -> None:
@@ -146,14 +181,16 @@ def _freeze_startup_objects() -> None:
 async def _serve_worker(
     worker: Worker,
     current: LiveRuntime,
-    shared: Mapping[str, socket.socket],
+    listeners: Mapping[str, Listeners],
     metrics: Metrics,
     folder: Path,
     lines: LogOutput,
     sessions: Sessions,
+    *,
+    replaces: bool,
 ) -> None:
-    def listener(address: str) -> socket.socket:
-        return shared.get(address) or open_listener(address, reuse_port=True)
+    def listener(address: str) -> list[socket.socket]:
+        return listeners[address].of(worker.index)
 
     _freeze_startup_objects()
     current.adopt_last_good()
@@ -175,10 +212,6 @@ async def _serve_worker(
     def upstreams() -> tuple[UpstreamGroup, ...]:
         return tuple(site.upstream for site in current.runtime.sites.values())
 
-    def in_maintenance() -> bool:
-        # Without this worker its visitors would not get the maintenance page either.
-        return any(site.in_maintenance for site in current.runtime.sites.values())
-
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
     choices = ChoiceStatistics(lambda: store_place(current.runtime.config, folder))
@@ -189,11 +222,7 @@ async def _serve_worker(
         lambda: admin_host_names(proxy.admin_listen, current.runtime.config.proxy.admin_hosts),
         lambda: current.runtime.receipts,
         lambda: purge_sender(current.runtime),
-        lambda: unready(
-            () if in_maintenance() else upstreams(),
-            current.runtime.receipts,
-            stopping=worker.stop.is_set(),
-        ),
+        lambda: _unready(current, stopping=worker.stop.is_set()),
         make_dashboard(
             Sources(lambda: current.runtime, current.status, metrics, choices, folder),
             Gatekeeper(proxy.admin_listen, sessions, lambda: current.runtime.config, folder),
@@ -211,8 +240,13 @@ async def _serve_worker(
         watch_pools(metrics, requests, tunnels)
         watch_upstreams(metrics, upstreams)
         at_work.append(asyncio.create_task(check_periodically(checks, upstreams)))
+        handler = make_handler(lambda: current.runtime, requests, tunnels)
+        redirect = runtime.config.tls.redirect_listen if runtime.certificates is not None else ""
+        rules = partial(_redirect_rules, current, folder)
+        if replaces:
+            await _wait_until_ready(current)
         await serve(
-            make_handler(lambda: current.runtime, requests, tunnels),
+            handler,
             listener(proxy.listen),
             stop=worker.stop,
             ready=worker.ready,
@@ -222,6 +256,9 @@ async def _serve_worker(
             id_of=request_ids(lambda: current.runtime),
             ids_on_hits=access is not None,
             admin=(admin, listener(proxy.admin_listen)),
+            front=_front(current),
+            redirect=(redirect_handler(rules, handler), listener(redirect)) if redirect else None,
+            replaced=lambda: worker.replaced,
         )
         if current.runtime.cache is not None:
             await current.runtime.cache.flights.close()
@@ -234,6 +271,39 @@ async def _serve_worker(
     await choices.close()
     if current.runtime.receipts is not None:
         await current.runtime.receipts.close()
+
+
+def _front(current: LiveRuntime) -> Front:
+    """What the visitors' listener expects ahead of HTTP."""
+    runtime = current.runtime
+
+    def certificates() -> ServerCertificates:
+        in_force = current.runtime.certificates
+        assert in_force is not None, "a reload keeps those that are in force"
+        return in_force
+
+    def is_trusted(peer: str) -> bool:
+        return address_is_trusted(peer, tuple(current.runtime.trusted))
+
+    tls = None
+    if runtime.certificates is not None:
+        tls = listening_context(certificates, runtime.config.tls.min_version)
+    return Front(
+        tls=tls,
+        hsts=(lambda: current.runtime.config.tls.hsts) if tls is not None else no_hsts,
+        takes_proxy_header=is_trusted if runtime.config.proxy.proxy_protocol else None,
+    )
+
+
+def _redirect_rules(current: LiveRuntime, folder: Path) -> RedirectRules:
+    runtime = current.runtime
+    tls = runtime.config.tls
+    challenges = tls.acme_challenge
+    return RedirectRules(
+        serves=lambda host: runtime.rules.site_of(host, None) is not None,
+        https_port=tls.https_port,
+        challenges=challenges if challenges in ("", UPSTREAM) else folder / challenges,
+    )
 
 
 def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:

@@ -65,6 +65,9 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_HSTS = re.compile(
+    r"max-age=\d{1,10}(?:\s*;\s*includeSubDomains)?(?:\s*;\s*preload)?", re.IGNORECASE
+)
 MIN_INLINE_LENGTH = 3
 MIN_TOKEN_LENGTH = 16
 
@@ -98,6 +101,13 @@ class Watch(StrEnum):
     NOTIFY = "notify"
     POLL = "poll"
     OFF = "off"
+
+
+class TlsVersion(StrEnum):
+    """A lowest version of TLS for visitors."""
+
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
 
 
 def _host(text: str) -> str:
@@ -315,6 +325,20 @@ def _maybe_file(text: str) -> str:
     return plain_text(text) if text else ""
 
 
+def _maybe_address(text: str) -> str:
+    return normal_address(text) if text.strip() else ""
+
+
+def _hsts(text: str) -> str:
+    value = text.strip()
+    if value and not _HSTS.fullmatch(value):
+        raise ValueError(
+            f"{quoted(text)} is no value of Strict-Transport-Security (RFC 6797, 6.1); write one "
+            'such as "max-age=31536000" or "max-age=31536000; includeSubDomains"'
+        )
+    return value
+
+
 def _cookie_domain(text: str) -> str:
     text = text.strip()
     if not text:
@@ -399,6 +423,8 @@ Origins = Annotated[
 ]
 """One, or a list of them."""
 Address = Annotated[StrictStr, AfterValidator(normal_address)]
+MaybeAddress = Annotated[StrictStr, AfterValidator(_maybe_address)]
+Hsts = Annotated[StrictStr, AfterValidator(_hsts)]
 Cidr = Annotated[
     Network,
     BeforeValidator(_network),
@@ -458,6 +484,9 @@ class Proxy(Table):
     """Number of worker processes. Left out: the number of cores."""
     trusted_proxies: tuple[Cidr, ...] = ()
     """Networks of the proxies in front, whose X-Forwarded-* and region headers count."""
+    proxy_protocol: StrictBool = False
+    """Whether each connection begins with a PROXY header (version 1 or 2) of one of
+    trusted_proxies, which names the visitor. Others may not connect then."""
     admin_listen: Annotated[Address, FROM_ENVIRONMENT] = "127.0.0.1:8081"
     """Host and port of metrics, health and dashboard. Never public."""
     admin_hosts: tuple[Host, ...] = ()
@@ -521,6 +550,37 @@ class Proxy(Table):
     drain_timeout: Seconds = 8.0
     """Seconds that requests in flight have when the proxy stops. Event streams and WebSockets are
     ended at once, so that browsers connect again elsewhere."""
+
+
+class CertificateFiles(Table):
+    """A certificate for visitors and its key, taken up whenever the files change."""
+
+    file: Annotated[Text, FROM_ENVIRONMENT, Field(examples=["/etc/ssl/example/fullchain.pem"])]
+    """File of the certificate and its intermediates, in PEM, the server's own first."""
+    key: Annotated[Text, FROM_ENVIRONMENT, Field(examples=["/etc/ssl/example/privkey.pem"])]
+    """File of its private key, in PEM, without a passphrase."""
+
+
+class Tls(Table):
+    """TLS for visitors, where no server in front ends it."""
+
+    certificates: Annotated[
+        tuple[CertificateFiles, ...], Field(validation_alias="certificate")
+    ] = ()
+    """The certificates, one [[tls.certificate]] each, chosen by the name that the visitor's browser
+    asks for (SNI). With one or more, `listen` speaks TLS."""
+    min_version: TlsVersion = TlsVersion.TLS_1_2
+    """Lowest version of TLS: "1.2" or "1.3"."""
+    hsts: Hsts = ""
+    """Value of the Strict-Transport-Security header of responses over this TLS, such as
+    "max-age=31536000". Empty: none is added."""
+    redirect_listen: Annotated[MaybeAddress, FROM_ENVIRONMENT] = ""
+    """Host and port on which plain HTTP is redirected to HTTPS, "0.0.0.0:80". Empty: none."""
+    https_port: Annotated[StrictInt, Field(ge=1, le=65_535)] = 443
+    """Port that redirects name: where visitors reach `listen`."""
+    acme_challenge: Annotated[MaybeFile, FROM_ENVIRONMENT] = ""
+    """What answers /.well-known/acme-challenge/ on redirect_listen: "upstream", or the folder into
+    which an ACME client writes (its "webroot"). Empty: nothing."""
 
 
 class RegionRule(Table):
@@ -892,6 +952,8 @@ class Config(Table):
     Each holds [[tag]] and [[vendor]] tables of its own: one file a team."""
     proxy: Proxy = Proxy()
     """Where the proxy listens."""
+    tls: Tls = Tls()
+    """TLS for visitors."""
     policy: Policy
     """The privacy policy that visitors choose about."""
     preferences: PreferenceStore = PreferenceStore()
@@ -914,6 +976,11 @@ class Config(Table):
     """Vendors that the catalogue does not know, one [[vendor]] each."""
     libraries: Annotated[tuple[LibraryTable, ...], Field(validation_alias="library")] = ()
     """Files of other hosts that the proxy serves itself, one [[library]] each."""
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether `listen` speaks TLS."""
+        return bool(self.tls.certificates)
 
     @property
     def writes_receipts(self) -> bool:

@@ -22,6 +22,7 @@ from consent_rules.config.models import (
     Site,
     Tag,
     ThemeTable,
+    Tls,
     VendorTable,
 )
 from consent_rules.config.toml.positions import Path
@@ -58,6 +59,7 @@ class PartialTables:
     """The tables that the checks read."""
 
     proxy: PartialTable
+    tls: PartialTable
     preferences: PartialTable
     theme: PartialTable
     regions: tuple[PartialTable, ...]
@@ -71,6 +73,7 @@ def whole_tables(config: Config) -> PartialTables:
     """The tables of a file without schema problems."""
     return PartialTables(
         proxy=PartialTable(("proxy",), Proxy, vars(config.proxy)),
+        tls=PartialTable(("tls",), Tls, vars(config.tls)),
         preferences=PartialTable(("preferences",), PreferenceStore, vars(config.preferences)),
         theme=PartialTable(("theme",), ThemeTable, vars(config.theme)),
         regions=_whole(("policy", "region"), RegionRule, config.policy.regions),
@@ -87,6 +90,7 @@ def partial_tables(data: Mapping[str, Any]) -> PartialTables:
     regions = policy.get("region") if isinstance(policy, dict) else None
     return PartialTables(
         proxy=_valid_table("proxy", Proxy, data),
+        tls=_valid_table("tls", Tls, data),
         preferences=PartialTable(
             ("preferences",),
             PreferenceStore,

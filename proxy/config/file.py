@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from consent_rules.config.load import (
     decode_config,
     load_config,
 )
+from consent_rules.wording import quoted
 from proxy.banner.maintenance import (
     MaintenancePageError,
     maintenance_files,
@@ -33,6 +35,12 @@ from proxy.geoip import RegionFile, RegionFileError
 from proxy.libraries import LibraryFileError, file_name, libraries_in, read_library
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.place import check_place, store_place
+from proxy.server.certificates import (
+    Certificate,
+    CertificateFileError,
+    read_certificate,
+    uncovered,
+)
 from proxy.upstream.tls import UpstreamTlsError, exposed_keys, tls_files, upstream_tls
 
 
@@ -62,6 +70,8 @@ class ConfigFile:
         self._needs_libraries = needs_libraries
         self._included = IncludedFiles(path)
         self._content = b""
+        self.certificates: tuple[Certificate, ...] = ()
+        """For visitors; their bytes as they were read and checked."""
         self._referenced_files: dict[Path, Stamp] = {}
 
     def read(self, today: datetime.date) -> tuple[LoadedConfig, str]:
@@ -89,9 +99,13 @@ class ConfigFile:
             *_maintenance_pages(loaded, folder),
             *(_libraries(loaded, folder) if self._needs_libraries else ()),
         ]
+        certificates, wrong = _certificates(loaded, folder)
+        self.certificates = tuple(certificates)
+        problems += wrong
         if problems:
             raise ConfigError(problems, str(self.path))
-        return _with_warnings(loaded, _exposed_keys(loaded, folder)), text
+        warnings = [*_exposed_keys(loaded, folder), *_certificate_warnings(loaded, certificates)]
+        return _with_warnings(loaded, warnings), text
 
     def _keys(self, loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
         source = key_source(loaded.config.preferences, folder)
@@ -202,8 +216,8 @@ def _with_warnings(loaded: LoadedConfig, found: Iterable[LocatedProblem]) -> Loa
 
 
 def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
-    """The files that a config refers to: signing keys, libraries, the region database, TLS to
-    upstreams, maintenance pages.
+    """The files that a config refers to: signing keys, libraries, the region database, those of
+    TLS, for visitors and to upstreams, and maintenance pages.
     """
     source = key_source(config.preferences, folder)
     found: list[Path] = []
@@ -211,6 +225,7 @@ def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
         found = [source.folder, *key_files(source.folder), *revoked_files(source.folder)]
     libraries = folder / config.proxy.libraries
     found += (libraries / file_name(one.integrity) for one in config.libraries)
+    found += (folder / name for one in config.tls.certificates for name in (one.file, one.key))
     if config.policy.region_from.database is not None:
         found.append(folder / config.policy.region_from.database)
     for site in config.sites:
@@ -218,6 +233,39 @@ def _referenced_files(config: Config, folder: Path) -> dict[Path, Stamp]:
         if site.maintenance_page is not None:
             found += maintenance_files(folder / site.maintenance_page).values()
     return {path: stamp_of(path) for path in found}
+
+
+def _certificates(
+    loaded: LoadedConfig, folder: Path
+) -> tuple[list[Certificate], list[LocatedProblem]]:
+    found: list[Certificate] = []
+    problems: list[LocatedProblem] = []
+    for number, one in enumerate(loaded.config.tls.certificates):
+        try:
+            found.append(read_certificate(folder / one.file, folder / one.key))
+        except CertificateFileError as error:
+            key = "key" if str(error).startswith(f"{folder / one.key}:") else "file"
+            problems.append(_located(loaded, ("tls", "certificate", number, key), error))
+    return found, problems
+
+
+def _certificate_warnings(
+    loaded: LoadedConfig, certificates: list[Certificate]
+) -> Iterator[LocatedProblem]:
+    """What browsers refuse, though the proxy can serve it."""
+    if not certificates:
+        return
+    for number, certificate in enumerate(certificates):
+        if problem := certificate.time_problem(time.time()):
+            where = ("tls", "certificate", number, "file")
+            text = f"{problem}; browsers refuse the connection: renew it"
+            yield replace(_located(loaded, where, text), severity="warning")
+    for number, site in enumerate(loaded.config.sites):
+        for at, host in enumerate(site.hosts):
+            if host in uncovered(certificates, (host,)):
+                text = f"no certificate of [tls] is for {quoted(host)}: browsers refuse it there"
+                there = _located(loaded, ("site", number, "hosts", at), text)
+                yield replace(there, message=f"hosts: {text}", severity="warning")
 
 
 def _region_file(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:

@@ -14,15 +14,25 @@ import tempfile
 
 from consent_rules.config.load import Config
 from proxy.cookies.preference_cookie import KeyRing
+from proxy.server.certificates import Certificate
+
+Secrets = tuple[KeyRing, tuple[Certificate, ...]]
+"""The keys that sign choices, and the certificates for visitors with their keys."""
 
 
 class LastGood:
-    """A config and its signing keys, in shared memory because the keys are secret. Created before
-    the workers are forked.
+    """A config, its signing keys and its certificates, in shared memory because the keys are
+    secret. Created before the workers are forked.
     """
 
-    def __init__(self, config: Config, keys: KeyRing, digest: bytes) -> None:
-        self._first = config, keys
+    def __init__(
+        self,
+        config: Config,
+        keys: KeyRing,
+        digest: bytes,
+        certificates: tuple[Certificate, ...] = (),
+    ) -> None:
+        self._first: tuple[Config, Secrets] = config, (keys, certificates)
         self._digest = digest
         if sys.platform == "linux":
             self._descriptor = os.memfd_create("consent-proxy-config")
@@ -30,14 +40,20 @@ class LastGood:
             with tempfile.TemporaryFile() as file:
                 self._descriptor = os.dup(file.fileno())
 
-    def publish(self, config: Config, keys: KeyRing, digest: bytes) -> None:
+    def publish(
+        self,
+        config: Config,
+        keys: KeyRing,
+        digest: bytes,
+        certificates: tuple[Certificate, ...] = (),
+    ) -> None:
         """Record that a worker now serves this config."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
         try:
             if self._stored()[: len(digest)] == digest:
                 return
             # Our own objects, never anybody's bytes.
-            content = digest + pickle.dumps((config, keys))
+            content = digest + pickle.dumps((config, (keys, certificates)))
             os.ftruncate(self._descriptor, 0)
             written = 0
             while written < len(content):
@@ -45,8 +61,8 @@ class LastGood:
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
-    def read(self) -> tuple[Config, KeyRing, bytes]:
-        """The config in force, its keys, and its digest."""
+    def read(self) -> tuple[Config, Secrets, bytes]:
+        """The config in force, its keys and certificates, and its digest."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_SH)
         try:
             stored = self._stored()
@@ -55,10 +71,10 @@ class LastGood:
         if not stored:
             return *self._first, self._digest
         size = len(self._digest)
-        config, keys = pickle.loads(stored[size:])  # noqa: S301 - what `publish` wrote
+        config, (keys, certificates) = pickle.loads(stored[size:])  # noqa: S301 - what `publish` wrote
         assert isinstance(config, Config)
         assert isinstance(keys, KeyRing)
-        return config, keys, stored[:size]
+        return config, (keys, certificates), stored[:size]
 
     def _stored(self) -> bytes:
         size = os.fstat(self._descriptor).st_size

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from math import inf
 from typing import Any, TypeVar
 
-from consent_rules.config.load import ConfigError, LoadedConfig, format_problem
+from consent_rules.config.load import Config, ConfigError, LoadedConfig, format_problem
 from consent_rules.rules import Rules
 from consent_rules.wording import join_and
 from proxy.banner.maintenance import MaintenancePageError
@@ -29,6 +29,7 @@ from proxy.libraries import LibraryFileError
 from proxy.observability.metrics import Metrics
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.runtime import Runtime, build_runtime
+from proxy.server.certificates import Certificate, CertificateFileError
 from proxy.upstream.tls import UpstreamTlsError
 
 _log = logging.getLogger("consent_proxy.config")
@@ -36,6 +37,7 @@ _log = logging.getLogger("consent_proxy.config")
 KEYS_OF_THE_START = (
     "listen",
     "admin_listen",
+    "proxy_protocol",
     "workers",
     "watch",
     "access_log",
@@ -54,6 +56,7 @@ NOT_STARTED = (
     ReceiptStoreError,
     UpstreamTlsError,
     MaintenancePageError,
+    CertificateFileError,
     OSError,
     ValueError,
 )
@@ -87,6 +90,7 @@ class LiveRuntime:
         metrics.config_accepted()
         metrics.watch("cache_bytes", lambda: self._cached()[0])
         metrics.watch("cache_entries", lambda: self._cached()[1])
+        metrics.watch("tls_certificate_expiry_timestamp_seconds", self._certificates_expire)
         metrics.watch("signing_key_due_timestamp_seconds", lambda: due_at(self.runtime) or 0.0)
         metrics.gauge("config_reload_seconds", 0)
         metrics.watch_all("tag_expiry_timestamp_seconds", lambda: approval_ends(self.runtime.rules))
@@ -104,12 +108,14 @@ class LiveRuntime:
 
     def adopt_last_good(self) -> None:
         """Load the config that the other workers serve, where it is not the one of the start."""
-        config, keys, digest = self._last_good.read()
+        config, (keys, certificates), digest = self._last_good.read()
         if digest == self._digest:
             return
         with contextlib.suppress(*NOT_STARTED):
             folder = folder_of(self._file.path)
-            self.runtime = build_runtime(config, folder, lambda: keys, self.runtime)
+            self.runtime = build_runtime(
+                config, folder, lambda: keys, self.runtime, certificates=certificates
+            )
             self._digest = digest
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
@@ -162,11 +168,14 @@ class LiveRuntime:
         if revoked <= in_force.keys.revoked:
             return
         keys = in_force.keys.without(revoked)
-        self.runtime = build_runtime(in_force.config, folder, lambda: keys, in_force)
+        certificates = _certificates_of(in_force)
+        self.runtime = build_runtime(
+            in_force.config, folder, lambda: keys, in_force, certificates=certificates
+        )
         # Workers that start later take over what was revoked, too.
         content = self._digest + repr(sorted(keys.revoked)).encode()
         self._digest = hashlib.blake2b(content, digest_size=len(self._digest)).digest()
-        self._last_good.publish(in_force.config, keys, self._digest)
+        self._last_good.publish(in_force.config, keys, self._digest, certificates)
         _log.warning("keys revoked: %s", ", ".join(sorted(revoked - in_force.keys.revoked)))
 
     def _load(self, file: ConfigFile, forced: bool) -> tuple[LoadedConfig, Runtime | None]:
@@ -179,7 +188,10 @@ class LiveRuntime:
             return loaded, None
         folder = folder_of(file.path)
         keys = partial(read_ring, key_source(config.preferences, folder))
-        runtime = build_runtime(config, folder, keys, self.runtime, loaded.vendors)
+        _refuse_ended(file.certificates, _certificates_of(self.runtime))
+        runtime = build_runtime(
+            config, folder, keys, self.runtime, loaded.vendors, certificates=file.certificates
+        )
         file.track_files(config)
         return loaded, runtime
 
@@ -189,10 +201,8 @@ class LiveRuntime:
 
     def _take(self, loaded: LoadedConfig, runtime: Runtime) -> None:
         config = loaded.config
-        before = self.runtime.config.proxy
-        changed = [
-            key for key in KEYS_OF_THE_START if getattr(before, key) != getattr(config.proxy, key)
-        ]
+        before, after = _read_at_start(self.runtime.config), _read_at_start(config)
+        changed = [key for key, value in before.items() if value != after[key]]
         if changed:
             _log.warning("changed, which takes effect after a restart only: %s", join_and(changed))
         self.runtime.sightings.write()
@@ -200,7 +210,9 @@ class LiveRuntime:
         self._watched = self._file.folders
         self._digest = self._file.digest()
         self._taken_at = time.time()
-        self._last_good.publish(config, self.runtime.keys, self._digest)
+        self._last_good.publish(
+            config, self.runtime.keys, self._digest, _certificates_of(self.runtime)
+        )
         self._clear_problems()
         _log.info("config reloaded from %s", self._file.path)
         if self._worker != 0:
@@ -227,6 +239,10 @@ class LiveRuntime:
         else:
             _log.info("config rejected by worker %d too; the error says why", self._worker)
 
+    def _certificates_expire(self) -> float:
+        in_force = self.runtime.certificates
+        return 0.0 if in_force is None else in_force.expires
+
     def _cached(self) -> tuple[int, int]:
         cache = self.runtime.cache
         return (0, 0) if cache is None else (cache.store.size, len(cache.store))
@@ -244,6 +260,30 @@ def approval_ends(rules: Rules) -> dict[tuple[str, ...], float]:
             key = site.name, tag.vendor
             ends[key] = min(ends.get(key, inf), at.timestamp())
     return ends
+
+
+def _read_at_start(config: Config) -> Mapping[str, object]:
+    proxy, tls = config.proxy, config.tls
+    return {
+        **{key: getattr(proxy, key) for key in KEYS_OF_THE_START},
+        "redirect_listen": tls.redirect_listen,
+        "min_version": tls.min_version,
+        "[tls]": config.speaks_tls,
+    }
+
+
+def _certificates_of(runtime: Runtime) -> tuple[Certificate, ...]:
+    return () if runtime.certificates is None else runtime.certificates.certificates
+
+
+def _refuse_ended(new: tuple[Certificate, ...], in_force: tuple[Certificate, ...]) -> None:
+    """Raise CertificateFileError for a certificate out of its time that would replace another. At
+    a start it is served nevertheless, with a warning: some servers in front do not look.
+    """
+    now = time.time()
+    for certificate in new:
+        if certificate not in in_force and (problem := certificate.time_problem(now)):
+            raise CertificateFileError(problem)
 
 
 def _now() -> datetime.datetime:

@@ -82,6 +82,8 @@ GAUGES: dict[str, str] = {
     "while requests went on; 0 before the first.",
     "signing_key_due_timestamp_seconds": "When the key that signs choices has signed for "
     "preferences.rotate_days; 0 where its age is not known or not limited.",
+    "tls_certificate_expiry_timestamp_seconds": "When the first of the certificates that visitors "
+    "get expires; 0 where a server in front ends TLS.",
     "receipt_log_leaves": "Leaves of the log of receipts: receipts and erasures.",
     "receipt_log_newest_timestamp_seconds": "When the newest receipt of the log was made, which "
     "its newest checkpoint covers; 0 where there is none.",

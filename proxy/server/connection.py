@@ -43,6 +43,7 @@ from proxy.http.adapters.writer import ExactWriter
 from proxy.http.draining import ON_DRAIN
 from proxy.http.error_pages import error_response
 from proxy.http.request_id import X_REQUEST_ID, RequestIdOf
+from proxy.server.proxy_protocol import Client
 from proxy.server.request_parser import RequestParser
 
 if sys.platform != "win32":
@@ -104,6 +105,8 @@ class ProxyRequest(web.BaseRequest):
         self._cache.pop("version", None)
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        if isinstance(self._protocol, FrontConnection) and (hsts := self._protocol.hsts):
+            response.headers.setdefault(hdrs.STRICT_TRANSPORT_SECURITY, hsts)
         # aiohttp adds a Server field of its own where the upstream sent none.
         if response.headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
             del response.headers[hdrs.SERVER]
@@ -123,13 +126,16 @@ class FrontConnection(RequestHandler):
         "_fast_path",
         "_head_deadline",
         "_head_seconds",
+        "_hsts",
         "_id_of",
         "_ids_on_hits",
         "_peer",
         "_untaken",
         "_write_deadline",
         "_write_seconds",
+        "client",
         "draining",
+        "secure",
     )
 
     def __init__(
@@ -143,12 +149,17 @@ class FrontConnection(RequestHandler):
         fast_path: FastPathLookup | None,
         id_of: RequestIdOf,
         ids_on_hits: bool,
+        hsts: Callable[[], str],
         **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)
         self._id_of = id_of
         self._ids_on_hits = ids_on_hits
         self.draining = False
+        self.client: Client | None = None
+        """Whom a PROXY header names: the visitor behind the peer."""
+        self.secure = False
+        self._hsts = hsts
         self._access = access
         self._fast_path = fast_path
         self._answered = False
@@ -166,8 +177,12 @@ class FrontConnection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        peer = self.peername
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        peer, client = self.peername, self.client
+        self.secure = self.ssl_context is not None
+        if client is None:
+            self._peer = peer[0] if isinstance(peer, tuple) else ""
+        else:
+            self._peer, self.secure = client.address, self.secure or client.secure
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -203,7 +218,7 @@ class FrontConnection(RequestHandler):
         ):
             return False
         now = time.time()
-        hit = self._fast_path(message, self._peer, self.ssl_context is not None, now)
+        hit = self._fast_path(message, self._peer, self.secure, now)
         if hit is None:
             return False
         reply, device = hit
@@ -246,6 +261,11 @@ class FrontConnection(RequestHandler):
             auto_decompress=False,
             max_msg_queue_size=self._max_msg_queue_size,
         )
+
+    @property
+    def hsts(self) -> str:
+        """The Strict-Transport-Security of this connection's responses, "" without TLS."""
+        return self._hsts() if self.secure else ""
 
     @property
     def idle(self) -> bool:
@@ -295,11 +315,14 @@ class FrontConnection(RequestHandler):
         self._head_deadline = self._write_deadline = None
         super().connection_lost(exc)
 
-    def drain(self) -> None:
-        """Close the connection if it is idle, else after its present response; a stream ends."""
+    def drain(self, *, close_idle: bool) -> None:
+        """Close the connection if it is idle, else after its present response; a stream ends. One
+        that is idle and may stay is closed after its next response.
+        """
         self.draining = True
         if self.idle:
-            self.force_close()
+            if close_idle:
+                self.force_close()
             return
         request = self._current_request
         end = None if request is None else request.get(ON_DRAIN)
@@ -406,9 +429,10 @@ class FrontServer(web.Server):
         self._id_of = id_of
         self._draining = False
 
-    def __call__(self) -> FrontConnection:
+    def __call__(self, client: Client | None = None) -> FrontConnection:
         connection = FrontConnection(self, loop=self._loop, **self._kwargs)
         connection.draining = self._draining
+        connection.client = client
         return connection
 
     def _request(
@@ -420,14 +444,20 @@ class FrontServer(web.Server):
         task: asyncio.Task[None],
     ) -> ProxyRequest:
         exact = ExactWriter(protocol, self._loop)
-        request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
+        if isinstance(protocol, FrontConnection) and protocol.client is not None:
+            request = ProxyRequest(
+                message, payload, protocol, exact, task, self._loop,
+                scheme="https" if protocol.secure else "http", remote=protocol.client.address,
+            )  # fmt: skip
+        else:
+            request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
         request.started = self._loop.time()
         request[REQUEST_ID] = self._id_of(message.headers, request.remote or "")
         return request
 
-    def drain(self) -> None:
-        """Close idle connections; busy ones close after their present response."""
+    def drain(self, *, close_idle: bool) -> None:
+        """Close connections after their present response; idle ones at once if `close_idle`."""
         self._draining = True
         for connection in self.connections:
             if isinstance(connection, FrontConnection):
-                connection.drain()
+                connection.drain(close_idle=close_idle)

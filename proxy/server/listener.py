@@ -6,14 +6,14 @@ import contextlib
 import errno
 import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 
 def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024) -> socket.socket:
     """A bound socket for "host:port", "[::1]:8080", ":8080" (all addresses) or "unix:/path".
 
-    A Unix socket is opened before the workers are forked, and shared; each worker opens its own TCP
-    socket, with `reuse_port`. Raises ValueError for a malformed address and OSError when it cannot
+    Raises ValueError for a malformed address and OSError when it cannot
     be bound.
     """
     if listen.startswith("unix:"):
@@ -48,6 +48,67 @@ def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024)
             exc.errno,
             f"cannot listen on {listen!r}: {exc.strerror or exc}. {_advice(exc)}",
         ) from exc
+
+
+class Listeners:
+    """The listening sockets of one address, held by the parent of the workers that accept from
+    them: what waits in a worker's socket outlives the worker.
+
+    Of a TCP port each worker has a socket of its own, among which the kernel spreads connections
+    (SO_REUSEPORT); a Unix socket, and one of systemd's, is shared. `given` are sockets that were
+    inherited. Raises as `open_listener`.
+    """
+
+    def __init__(self, address: str, workers: int, given: Sequence[socket.socket] = ()) -> None:
+        self._address = address
+        self._workers = workers
+        self.sockets = list(given)
+        self._spreads = not address.startswith("unix:")
+        if not given:
+            # Without `reuse_port` first: a second proxy must not take half of the visitors unseen.
+            first = open_listener(address)
+            if not self._spreads:
+                self.sockets.append(first)
+                return
+            first.close()
+        elif self._spreads:
+            self._spreads = all(one.getsockopt(*_REUSE_PORT) for one in given)
+        if self._spreads:
+            missing = workers - len(self.sockets)
+            self.sockets += (open_listener(address, reuse_port=True) for _ in range(missing))
+
+    def of(self, worker: int) -> list[socket.socket]:
+        """The sockets that a worker accepts from."""
+        number = len(self.sockets)
+        if number < self._workers:
+            return [self.sockets[worker % number]]
+        return self.sockets[worker :: self._workers]
+
+    def keep_only(self, worker: int) -> None:
+        """In the process of a worker: close the other workers' sockets."""
+        own = self.of(worker)
+        for sock in self.sockets:
+            if sock not in own:
+                sock.close()
+
+    def retire(self, worker: int) -> None:
+        """Close the socket of a worker that does not come up, so that its share of the visitors
+        does not wait for it.
+        """
+        if self._spreads and len(self.sockets) == self._workers:
+            self.sockets[worker].close()
+
+    def revive(self, worker: int) -> None:
+        """Open a retired socket again. Raises OSError."""
+        if self.sockets[worker % len(self.sockets)].fileno() < 0:
+            self.sockets[worker] = open_listener(self._address, reuse_port=True)
+
+    def close(self) -> None:
+        for sock in self.sockets:
+            sock.close()
+
+
+_REUSE_PORT = (socket.SOL_SOCKET, socket.SO_REUSEPORT)
 
 
 def _advice(exc: OSError) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.http.targets import requested_host
 from proxy.server.connection import FastPathLookup, FrontServer, ProxyRequest
 from proxy.server.listener import open_listener
+from proxy.server.proxy_protocol import accept_proxied
 from proxy.server.validation import rejection_status
 from proxy.server.workers import Worker, run_workers
 from proxy.upstream.pool import READ_BUFFER
@@ -47,9 +49,31 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+def no_hsts() -> str:
+    """No Strict-Transport-Security."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What stands between the visitors and the HTTP of their listener.
+
+    `tls` is the context of the listener, `hsts` the value of Strict-Transport-Security. With
+    `takes_proxy_header` connections begin with a PROXY header; it says which peers may send one.
+    """
+
+    tls: ssl.SSLContext | None = None
+    hsts: Callable[[], str] = no_hsts
+    takes_proxy_header: Callable[[str], bool] | None = None
+
+
+NOTHING_IN_FRONT = Front()
+Listening = str | socket.socket | Sequence[socket.socket]
+
+
 async def serve(
     handler: Handler,
-    listen: str | socket.socket,
+    listen: Listening,
     *,
     stop: asyncio.Event,
     ready: Callable[[], None] | None = None,
@@ -59,48 +83,64 @@ async def serve(
     fast_path: FastPathLookup | None = None,
     id_of: RequestIdOf = request_id_of,
     ids_on_hits: bool = True,
-    admin: tuple[Handler, str | socket.socket] | None = None,
+    admin: tuple[Handler, Listening] | None = None,
+    front: Front = NOTHING_IN_FRONT,
+    redirect: tuple[Handler, Listening] | None = None,
+    replaced: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
 
     `handler` sees only requests in good order; its exceptions become error pages. A response that
     `fast_path` finds is sent without calling it, named by `id_of` where `ids_on_hits`. `admin` is a
-    second listener with a handler of its own, up until the drain is over. `ready` is called when
-    both accept connections.
+    second listener with a handler of its own, up until the drain is over; `redirect` one of plain
+    HTTP beside a listener with TLS. `ready` is called when all accept connections. Where `replaced`
+    says that another process takes the new connections, visitors are moved there gently: see
+    `_drain`.
     """
+
+    def sockets(of: Listening) -> Sequence[socket.socket]:
+        if isinstance(of, str):
+            of = open_listener(of, reuse_port=reuse_port, backlog=limits.backlog)
+        return (of,) if isinstance(of, socket.socket) else of
+
     async with contextlib.AsyncExitStack() as stack:
         if admin is not None:
-            await _start(stack, admin[0], admin[1], limits, None, None, reuse_port)
-        site, server = await _start(
-            stack, handler, listen, limits, access, fast_path, reuse_port, id_of, ids_on_hits
-        )
+            own = _server(admin[0], limits)
+            admin_listener = await _start(stack, own, sockets(admin[1]), limits, NOTHING_IN_FRONT)
+        server = _server(handler, limits, access, fast_path, front.hsts, id_of, ids_on_hits)
+        listeners = [await _start(stack, server, sockets(listen), limits, front)]
+        servers = [server]
+        if redirect is not None:
+            plain = _server(redirect[0], limits, access, id_of=id_of)
+            only_proxied = Front(takes_proxy_header=front.takes_proxy_header)
+            listeners.append(await _start(stack, plain, sockets(redirect[1]), limits, only_proxied))
+            servers.append(plain)
         if ready is not None:
             ready()
         await stop.wait()
-        await site.stop()
-        await _drain(server, limits.grace)
+        if replaced() and admin is not None:
+            listeners.append(admin_listener)  # `/readyz` is the other's to answer
+        for listener in listeners:
+            listener.close()
+        await _drain(servers, limits.grace, gently=replaced())
 
 
-async def _start(
-    stack: contextlib.AsyncExitStack,
+def _server(
     handler: Handler,
-    listen: str | socket.socket,
     limits: Limits,
-    access: AccessHook | None,
-    fast_path: FastPathLookup | None,
-    reuse_port: bool,
+    access: AccessHook | None = None,
+    fast_path: FastPathLookup | None = None,
+    hsts: Callable[[], str] = no_hsts,
     id_of: RequestIdOf = request_id_of,
     ids_on_hits: bool = True,
-) -> tuple[web.BaseSite, FrontServer]:
-    if isinstance(listen, str):
-        listen = open_listener(listen, reuse_port=reuse_port, backlog=limits.backlog)
-    listen.setblocking(False)
-    server = FrontServer(
+) -> FrontServer:
+    return FrontServer(
         _guarded(handler, access),
         access=access,
         fast_path=fast_path,
         id_of=id_of,
         ids_on_hits=ids_on_hits,
+        hsts=hsts,
         max_head=limits.head_bytes,
         head_seconds=limits.head,
         write_seconds=limits.write,
@@ -113,32 +153,66 @@ async def _start(
         auto_decompress=False,
         access_log=None,
     )
+
+
+async def _start(
+    stack: contextlib.AsyncExitStack,
+    server: FrontServer,
+    sockets: Sequence[socket.socket],
+    limits: Limits,
+    front: Front,
+) -> contextlib.ExitStack:
+    """Accept connections until the returned stack is closed, or `stack` is left."""
     # The drain has waited already; connections that are still open are closed.
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.SockSite(runner, listen, backlog=limits.backlog)
-    await site.start()
-    return site, server
+    listeners = contextlib.ExitStack()
+    stack.push(listeners)
+    tls = front.tls
+    for sock in sockets:
+        sock.setblocking(False)
+        if front.takes_proxy_header is not None:
+            may_send = front.takes_proxy_header
+            listeners.callback(accept_proxied(sock, server, may_send, tls, limits.head))
+            continue
+        accepting = await asyncio.get_running_loop().create_server(
+            server,
+            sock=sock,
+            backlog=limits.backlog,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else limits.head,
+            ssl_shutdown_timeout=None if tls is None else limits.linger,
+        )
+        listeners.callback(accepting.close)
+    return listeners
 
 
-async def _drain(server: FrontServer, grace: float) -> None:
-    """Wait for the requests in flight.
+_GENTLE_SECONDS = 3.0
+"""What connections have at least that are accepted, but in the middle of a TLS handshake."""
+
+
+async def _drain(servers: Sequence[FrontServer], grace: float, *, gently: bool) -> None:
+    """Wait for the requests in flight. Idle connections are closed at once, or `gently`: they have
+    half of the time for one more request, whose response says that they close. A request that
+    arrives as a connection is closed would be lost.
 
     Not aiohttp's own shutdown: that stops reading from every connection at once, so an upload
     under way would never end.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + grace
+    began = loop.time()
+    end = began + grace
     await asyncio.sleep(0)  # connections just accepted get to send their first request
     while True:
-        server.drain()
-        if not server.connections:
+        idle_may_stay = gently and loop.time() < began + grace / 2
+        for server in servers:
+            server.drain(close_idle=not idle_may_stay)
+        left = sum(len(server.connections) for server in servers)
+        if not left and not (gently and loop.time() < min(end, began + _GENTLE_SECONDS)):
             return
         if loop.time() >= end:
-            _log.warning(
-                "%d connections closed after a grace period of %g s", len(server.connections), grace
-            )
+            _log.warning("%d connections closed after a grace period of %g s", left, grace)
             return
         await asyncio.sleep(0.05)
 

@@ -11,18 +11,26 @@ import inspect
 import logging
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from proxy.server.handover import Successor, start_successor
+from proxy.server.listener import Listeners
+
 _log = logging.getLogger("consent_proxy.server")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+_SIGNALS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD,
+)  # fmt: skip
 _STEADY = 10.0  # a worker that lived this long is restarted at once
 _MAX_BACKOFF = 30.0
 _READY_POLL = 0.02  # seconds between looks at whether all workers serve, at the start
+_SUCCESSOR_POLL = 0.05  # and at whether a new process does
+_RETIRE_AFTER = 1.0  # a worker that waits longer for its restart takes no visitors meanwhile
 _MAX_FALSE_STARTS = 3  # of workers that never served, before the parent gives up
 
 
@@ -37,6 +45,8 @@ class Worker:
 
     index: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced: bool = False
+    """Whether it stops because another process serves in its place."""
     on_reload: Callable[[], Awaitable[None] | None] | None = None
     on_reopen: Callable[[], None] | None = None
     _report: Callable[[], None] = lambda: None
@@ -75,16 +85,23 @@ def _nothing() -> None:
     pass
 
 
+_NO_LISTENERS: Mapping[str, Listeners] = {}
+
+
 def run_workers(
     serve: Serve,
     workers: int,
     *,
     grace: float = 30.0,
     on_ready: Callable[[], None] = _nothing,
+    listeners: Mapping[str, Listeners] = _NO_LISTENERS,
 ) -> int:
     """Run `serve` in `workers` processes until SIGTERM or SIGINT; the exit code.
 
     `on_ready` is called once, in this process, when as many workers accept connections.
+
+    `listeners` are the sockets that the workers accept from, by address: they are held here, and
+    passed to the process that SIGUSR2 starts in place of this one.
 
     With one worker there is no second process: `serve` runs here. `grace` is how long the workers
     may take to end after the signal before they are killed. SIGHUP calls every worker's
@@ -96,10 +113,10 @@ def run_workers(
     # It would end a process that does not listen to it yet.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     if workers == 1:
-        _run(serve, 0, on_ready, None, _log_signal)
+        _run(serve, 0, on_ready, None, _log_signal, listeners)
         _log.info("stopped")
         return 0
-    code = _Parent(serve, workers, grace, on_ready).run()
+    code = _Parent(serve, workers, grace, on_ready, listeners).run()
     _log.info("stopped")
     return code
 
@@ -132,17 +149,27 @@ def _run(
     report: Callable[[], None],
     parent_gone: int | None,
     on_stop: Callable[[int], None],
+    listeners: Mapping[str, Listeners] | None = None,
 ) -> None:
+    """Run a worker in this process. `listeners` are given where it has no parent."""
+
     async def main() -> None:
         worker = Worker(index, _report=report)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop_worker, worker, number, on_stop)
         loop.add_signal_handler(signal.SIGHUP, worker.reload)
+        if listeners is None:
+            loop.add_signal_handler(signal.SIGUSR2, _replace, worker)
+        else:
+            handing = _HandOver(worker, listeners)
+            loop.add_signal_handler(signal.SIGUSR2, handing.begin)
         loop.add_signal_handler(signal.SIGUSR1, worker.reopen)
         if parent_gone is not None:
             loop.add_reader(parent_gone, _stop_alone, loop, parent_gone, worker)
         await serve(worker)
+        if listeners is not None:
+            handing.end()
 
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(main())
@@ -152,6 +179,54 @@ def _stop_worker(worker: Worker, number: int, on_stop: Callable[[int], None]) ->
     if not worker.stop.is_set():
         on_stop(number)
     worker.stop.set()
+
+
+def _replace(worker: Worker) -> None:
+    worker.replaced = True
+    worker.stop.set()
+
+
+class _HandOver:
+    """The hand-over of a process that is its own only worker."""
+
+    def __init__(self, worker: Worker, listeners: Mapping[str, Listeners]) -> None:
+        self._worker = worker
+        self._listeners = listeners
+        self._successor: Successor | None = None
+
+    def begin(self) -> None:
+        if self._successor is None and not self._worker.stop.is_set():
+            self._successor = start_successor(_sockets(self._listeners))
+            self._look()
+
+    def _look(self) -> None:
+        if self._successor is None:
+            return
+        serves = self._successor.serves()
+        if serves is None:
+            asyncio.get_running_loop().call_later(_SUCCESSOR_POLL, self._look)
+            return
+        self._successor = None
+        if serves:
+            _log_replaced()
+            _replace(self._worker)
+
+    def end(self) -> None:
+        """A process that was still starting is ended with this one."""
+        if self._successor is not None:
+            self._successor.end()
+            self._successor = None
+
+
+def _sockets(listeners: Mapping[str, Listeners]) -> Mapping[str, Sequence[socket.socket]]:
+    return {
+        address: [sock for sock in one.sockets if sock.fileno() >= 0]
+        for address, one in listeners.items()
+    }
+
+
+def _log_replaced() -> None:
+    _log.info("the new process serves: this one answers the requests in flight and ends")
 
 
 def _stop_alone(loop: asyncio.AbstractEventLoop, pipe: int, worker: Worker) -> None:
@@ -182,8 +257,15 @@ class _Slot:
 
 class _Parent:
     def __init__(
-        self, serve: Serve, workers: int, grace: float, on_ready: Callable[[], None]
+        self,
+        serve: Serve,
+        workers: int,
+        grace: float,
+        on_ready: Callable[[], None],
+        listeners: Mapping[str, Listeners],
     ) -> None:
+        self._listeners = listeners
+        self._successor: Successor | None = None
         self._on_ready: Callable[[], None] | None = on_ready
         self._ready = 0
         self._serve = serve
@@ -209,6 +291,7 @@ class _Parent:
                 if arrived is not None:
                     self._on_signal(signal.Signals(arrived.si_signo))
                 self._read_reports()
+                self._look_at_successor()
                 self._reap()
                 self._kill_late()
         finally:
@@ -227,11 +310,16 @@ class _Parent:
             due.append(self._kill_at)
         if self._on_ready is not None:
             due.append(time.monotonic() + _READY_POLL)
+        if self._successor is not None:
+            due.append(time.monotonic() + _SUCCESSOR_POLL)
         return max(0.0, min(due, default=time.monotonic() + 3600) - time.monotonic())
 
     def _start_due(self, mask: set[signal.Signals | int]) -> None:
         for slot in self._slots:
             if not self._stopping and not slot.pid and time.monotonic() >= slot.start_at:
+                for listeners in self._listeners.values():
+                    with contextlib.suppress(OSError):  # the worker then has none, and says so
+                        listeners.revive(slot.index)
                 self._start(slot, mask)
 
     def _start(self, slot: _Slot, mask: set[signal.Signals | int]) -> None:
@@ -279,11 +367,29 @@ class _Parent:
             self._stop()
         elif number in (signal.SIGHUP, signal.SIGUSR1):
             self._send_signal(number)
+        elif number == signal.SIGUSR2 and self._successor is None and not self._stopping:
+            self._successor = start_successor(_sockets(self._listeners))
 
-    def _stop(self) -> None:
+    def _stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop the workers: by SIGUSR2, where another process serves in their place."""
         if not self._stopping:
             self._kill_at = time.monotonic() + self._grace
-        self._send_signal(signal.SIGTERM)
+        self._send_signal(number)
+        for listeners in self._listeners.values():
+            listeners.close()
+        if self._successor is not None:
+            self._successor.end()
+            self._successor = None
+
+    def _look_at_successor(self) -> None:
+        if self._successor is None:
+            return
+        serves = self._successor.serves()
+        if serves is not None:
+            self._successor = None
+        if serves:
+            _log_replaced()
+            self._stop(signal.SIGUSR2)
 
     def _send_signal(self, number: signal.Signals) -> None:
         for slot in self._slots:
@@ -317,6 +423,9 @@ class _Parent:
         slot.failures = 0 if lived >= _STEADY else slot.failures + 1
         wait = min(_MAX_BACKOFF, 0.25 * 2 ** (slot.failures - 1)) if slot.failures else 0.0
         slot.start_at = time.monotonic() + wait
+        if wait > _RETIRE_AFTER:
+            for listeners in self._listeners.values():
+                listeners.retire(slot.index)
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         _log.error("worker %d (pid %d) %s; it restarts in %g s", slot.index, pid, how, wait)
         if not self._any_served:

@@ -63,11 +63,12 @@ class Process:
     def errors(self) -> str:
         return Path(self._errors.name).read_text()
 
-    def wait_for(self, text: str, times: int = 1) -> None:
+    def wait_for(self, text: str, times: int = 1, *, after_end: bool = False) -> None:
+        """Wait for a line of the log; `after_end`: of another process that writes it, too."""
         end = time.monotonic() + PATIENCE
         while self.log.count(text) < times:
             assert time.monotonic() < end, self.log
-            assert self.process.poll() is None, self.log
+            assert after_end or self.process.poll() is None, self.log
             time.sleep(0.05)
 
     def stop(self) -> int:
@@ -86,7 +87,7 @@ def running(
     log: int | None = None,
 ) -> Iterator[tuple[Process, Path, str, int]]:
     """The process, its config file and text, and its port. `more` is added to the config, `proxy`
-    to its table [proxy]; `log` is a descriptor for its log, in place of the file.
+    to its [proxy]; `log` is a descriptor for its log, in place of the file.
     """
     upstream = ThreadingHTTPServer(("127.0.0.1", 0), origin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
@@ -99,11 +100,12 @@ def running(
     config = folder / "c.toml"
     config.write_text(text)
     process = Process(config, log)
+    speaks_other = "[tls]" in more or "proxy_protocol" in proxy
     try:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.process.poll() is None:
             with contextlib.suppress(OSError):
-                if ask(port)[0] == 200:
+                if "listening on" in process.log if speaks_other else ask(port)[0] == 200:
                     break
             time.sleep(0.1)
         yield process, config, text, port

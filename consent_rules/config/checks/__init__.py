@@ -16,6 +16,8 @@ __all__ = ["CheckContext", "check_all"]
 
 _CHECKS = (
     settings.check_listeners,
+    settings.check_proxy_protocol,
+    settings.check_tls,
     settings.check_key_source,
     settings.check_cookie_domain,
     settings.check_regions,

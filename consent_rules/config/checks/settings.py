@@ -14,18 +14,61 @@ from consent_rules.matching.hosts import host_covers
 
 
 def check_listeners(context: CheckContext) -> Iterator[Problem]:
-    proxy = context.tables.proxy
-    if proxy.get("listen") is None or proxy.get("admin_listen") is None:
-        return
-    host, port = split_address(proxy.get("listen"))
-    admin_host, admin_port = split_address(proxy.get("admin_listen"))
-    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    same = host == admin_host or not everywhere.isdisjoint({host, admin_host})
-    if (port or host.startswith("unix:")) and port == admin_port and same:
+    proxy, tls = context.tables.proxy, context.tables.tls
+    listen, admin = proxy.get("listen"), proxy.get("admin_listen")
+    if _same_address(listen, admin):
         yield Problem(
             proxy.at("admin_listen"),
-            f'admin_listen: "{proxy.get("admin_listen")}" is where visitors come in (listen); '
+            f'admin_listen: "{admin}" is where visitors come in (listen); '
             "give the admin pages a port of their own",
+        )
+    redirect = tls.get("redirect_listen")
+    for key, other in (("listen", listen), ("admin_listen", admin)):
+        if _same_address(redirect, other):
+            yield Problem(
+                tls.at("redirect_listen"),
+                f'redirect_listen: "{redirect}" is {key} of [proxy] already; give the redirects a '
+                "port of their own",
+            )
+
+
+def _same_address(first: str | None, second: str | None) -> bool:
+    """Whether two addresses cannot both be listened on."""
+    if not first or not second:
+        return False
+    (host, port), (other_host, other_port) = split_address(first), split_address(second)
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    same = host == other_host or not everywhere.isdisjoint({host, other_host})
+    return bool(port or host.startswith("unix:")) and port == other_port and same
+
+
+def check_proxy_protocol(context: CheckContext) -> Iterator[Problem]:
+    proxy = context.tables.proxy
+    listen, networks = proxy.get("listen"), proxy.get("trusted_proxies")
+    if not proxy.get("proxy_protocol") or listen is None or listen.startswith("unix:"):
+        return
+    if networks == ():
+        yield Problem(
+            proxy.at("proxy_protocol"),
+            "proxy_protocol: nobody may send a PROXY header while trusted_proxies is empty; name "
+            'the networks of the load balancer there, such as ["10.0.0.0/8"]',
+        )
+
+
+def check_tls(context: CheckContext) -> Iterator[Problem]:
+    tls = context.tables.tls
+    if tls.get("certificates") == () and context.places.has(tls.path):
+        yield Problem(
+            tls.path,
+            "[tls] has no certificate: add [[tls.certificate]] with file and key, or remove the "
+            "table where a server in front ends TLS",
+        )
+    acme, redirect = tls.get("acme_challenge"), tls.get("redirect_listen")
+    if acme and redirect == "":
+        yield Problem(
+            tls.at("acme_challenge"),
+            "acme_challenge: certificate authorities ask on port 80; set redirect_listen to an "
+            "address with that port, too",
         )
 
 
