@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -69,6 +70,11 @@ _NOWHERE: HostOwner = ("", None)
 _OwnersByUrl = dict[str, HostOwner]
 
 
+def _signs_of_script(index: VendorIndex, script: str) -> ScriptSigns:
+    vendors = index.vendors_of_text(script)
+    return vendors, not vendors and hides_page(script)
+
+
 @dataclass(frozen=True, slots=True)
 class Boundary:
     """Where a site ends and others begin.
@@ -99,12 +105,9 @@ class Boundary:
     _searched: Remembered[ScriptSigns] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Of this index alone: another configuration has another boundary.
-        object.__setattr__(self, "_searched", Remembered(self._search))
-
-    def _search(self, script: str) -> ScriptSigns:
-        vendors = self.index.vendors_of_text(script)
-        return vendors, not vendors and hides_page(script)
+        # Of this index alone: another configuration has another boundary. A bound method would keep
+        # the boundary: in a cycle, which is rarely collected.
+        object.__setattr__(self, "_searched", Remembered(partial(_signs_of_script, self.index)))
 
     def signs_of_script(self, script: str) -> ScriptSigns:
         """Whose signatures an inline script has, and, if it has none, whether it hides the page."""

@@ -343,7 +343,7 @@ async def test_a_choice_that_cannot_be_read_has_a_policy(tmp_path: Path) -> None
         assert answer.status == 400
         # A page of ours with a style of its own, which runs nothing.
         assert policy == OWN_REPLY_POLICY.replace(
-            "'none';", "'none'; style-src 'unsafe-inline';", 1
+            "'none';", "'none'; style-src 'unsafe-inline'; img-src data:; font-src data:;", 1
         )
 
 

@@ -233,5 +233,5 @@ async def test_access_log_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert line["bytes"] > 5
     assert set(line) == {
         "time", "id", "site", "host", "method", "path", "status", "bytes", "ms", "cache",
-        "upstream_ms", "client",
+        "upstream", "upstream_ms", "client",
     }  # fmt: skip
