@@ -130,7 +130,7 @@ def take_dashboard(browser: Browser, folder: Path, wanted: str) -> None:
     sightings = [("cdn.example", "/"), ("fonts.example", "/blog")]
     with (
         tempfile.TemporaryDirectory() as state,
-        in_thread(serving(Path(state), receipts=many_receipts(), sightings=sightings)) as board,
+        in_thread(serving(Path(state), receipts=many_receipts(12_000), sightings=sightings)) as board,
     ):
         for page, (width, height), scheme, name in shots:
             context = browser.new_context(
