@@ -128,9 +128,10 @@ def take_dashboard(browser: Browser, folder: Path, wanted: str) -> None:
     if not shots:
         return
     sightings = [("cdn.example", "/"), ("fonts.example", "/blog")]
+    receipts = many_receipts(12_000)
     with (
         tempfile.TemporaryDirectory() as state,
-        in_thread(serving(Path(state), receipts=many_receipts(12_000), sightings=sightings)) as board,
+        in_thread(serving(Path(state), receipts=receipts, sightings=sightings)) as board,
     ):
         for page, (width, height), scheme, name in shots:
             context = browser.new_context(

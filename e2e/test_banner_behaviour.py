@@ -222,3 +222,38 @@ def test_print_motion_and_forced_colours(new_visitor: NewVisitor, path: str) -> 
     assert border == "2px"
     visitor.page.emulate_media(media="print")
     assert not button.is_visible()
+
+
+def test_it_keeps_clear_of_notch_and_home_indicator(new_visitor: NewVisitor) -> None:
+    """CSS Environment Variables 1, safe-area-inset-*: a phone in landscape."""
+    visitor = new_visitor(viewport={"width": 844, "height": 390})
+    visitor.open("/contact")
+    banner = visitor.page.locator("#yc")
+
+    def padding() -> tuple[float, ...]:
+        sides: list[str] = banner.evaluate(
+            "b => { const s = getComputedStyle(b); "
+            "return [s.paddingLeft, s.paddingRight, s.paddingBottom] }"
+        )
+        return tuple(float(side.removesuffix("px")) for side in sides)
+
+    before = padding()
+    insets = {"left": 44, "right": 44, "bottom": 21, "top": 0}
+    session = visitor.context.new_cdp_session(visitor.page)
+    session.send("Emulation.setSafeAreaInsetsOverride", {"insets": insets})
+    assert max(before) < 44
+    assert padding() == (44, 44, 21)
+
+
+def test_the_mark_of_gpc_is_no_switch(new_visitor: NewVisitor) -> None:
+    """What says that the signal is honoured must not look like a control, or be one."""
+    visitor = new_visitor(extra_http_headers={"Sec-GPC": "1"})
+    visitor.open("/.consent/preferences")
+    row = visitor.page.locator(".signal")
+    assert row.locator("input, button, a, [role], [tabindex]").count() == 0
+    mark = row.locator("[aria-hidden=true]")
+    assert mark.inner_text() == "✓"
+    box = mark.bounding_box()
+    switch = visitor.page.locator("input[type=checkbox]").first.bounding_box()
+    assert box is not None and switch is not None
+    assert box["width"] < switch["width"]
