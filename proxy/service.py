@@ -40,6 +40,7 @@ from proxy.observability.metrics import Metrics
 from proxy.observability.process_metrics import watch_pools, watch_process
 from proxy.observability.readiness import unready
 from proxy.observability.receipt_metrics import watch_log, watch_recorder
+from proxy.observability.unraisable import log_unraisable
 from proxy.observability.upstream_metrics import watch_upstreams
 from proxy.receipts.forwarding import forward_periodically
 from proxy.receipts.place import store_place
@@ -109,6 +110,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         given.report_ready()
 
     async def work(worker: Worker) -> None:
+        log_unraisable()
         metrics.begin(worker.index)
         for one in listeners.values():
             one.keep_only(worker.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -11,6 +12,9 @@ from proxy.banner.texts import languages
 
 _MOST_BYTES = 1_000_000
 _REFERENCE = "{{reference}}"
+# The page's policy closes what it would load. It does not govern connections in advance, and an
+# empty page with a refresh is a redirect.
+_LEADS_AWAY = re.compile(r"<link\b|http-equiv\s*=\s*[\"']?\s*refresh\b", re.IGNORECASE)
 
 
 class MaintenancePageError(Exception):
@@ -55,6 +59,13 @@ def _read(path: Path) -> str:
     if len(content) > _MOST_BYTES:
         raise MaintenancePageError(f"{path}: {len(content)} bytes; the most is {_MOST_BYTES}")
     try:
-        return content.decode("utf-8")
+        html = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MaintenancePageError(f"{path}: byte {error.start + 1} is not UTF-8") from None
+    if found := _LEADS_AWAY.search(html):
+        line = html.count("\n", 0, found.start()) + 1
+        raise MaintenancePageError(
+            f"{path}:{line}: {found[0].lower()} would connect to another host or leave the page; "
+            "put styles into <style> and images into data: URLs, so that it needs nothing else"
+        )
+    return html

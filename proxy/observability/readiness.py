@@ -38,7 +38,7 @@ async def unready(
     for group in upstreams:
         for member in group.members:
             names.add(member.server.name)
-            if member.health.is_up:
+            if member.health.is_up or member.health.is_last_resort:
                 servers[member.server.name] = member.server
     reachable = await asyncio.gather(*map(takes_connections, servers.values()))
     if names and not any(reachable):

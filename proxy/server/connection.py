@@ -23,6 +23,7 @@ from aiohttp.http import (
 from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.cache.fast_path import FastPathHit
 from proxy.http.access_record import (
@@ -53,6 +54,8 @@ if sys.platform != "win32":
 _log = logging.getLogger("consent_proxy.server")
 
 
+_NO_FIELDS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+
 FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | None]
 """(request head, peer's address, over TLS?, seconds since 1970) -> the finished response."""
 
@@ -79,7 +82,8 @@ class ProxyRequest(web.BaseRequest):
             self.writer.output_size,
             now - self.started,
             self.remote or "",
-            self.headers,
+            # aiohttp gives a malformed request a plain dict.
+            self.headers if isinstance(self.headers, CIMultiDictProxy) else _NO_FIELDS,
             self.get(SITE, ""),
             self.get(CACHE, ""),
             self.get(PAGE),

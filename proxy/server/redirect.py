@@ -43,8 +43,10 @@ def redirect_handler(rules: Callable[[], RedirectRules], forward: Handler) -> Ha
             return error_response(request, 421, request.get(REQUEST_ID, ""))
         target = split_target(request.raw_path).path
         if now.challenges and target.startswith(_CHALLENGE):
-            if now.challenges == UPSTREAM:
+            if now.challenges == UPSTREAM and _TOKEN.fullmatch(target.removeprefix(_CHALLENGE)):
                 return await forward(request)
+            if now.challenges == UPSTREAM:  # another page, by a detour
+                return error_response(request, 404, request.get(REQUEST_ID, ""))
             answer = await asyncio.to_thread(_challenge, Path(now.challenges), target)
             if answer is None:
                 return error_response(request, 404, request.get(REQUEST_ID, ""))

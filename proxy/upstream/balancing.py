@@ -46,6 +46,8 @@ def by_hash(candidates: Sequence[Candidate], key: str) -> Candidate:
 
 
 def _score(candidate: Candidate, key: str) -> float:
-    digest = blake2b(f"{candidate.name}\0{key}".encode(), digest_size=8).digest()
+    digest = blake2b(
+        f"{candidate.name}\0{key}".encode("utf-8", "surrogateescape"), digest_size=8
+    ).digest()
     position = (int.from_bytes(digest) + 1) / (2**64 + 1)  # within 0 and 1, neither of them
     return -candidate.weight / math.log(position)

@@ -19,7 +19,7 @@ from proxy.upstream.timeouts import Timeouts
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
     """`status` are the codes that pass; none is 200 to 399, as in HAProxy. `host` is the Host
-    field. Seconds.
+    field, "" for the server's own. Seconds.
     """
 
     path: str
@@ -35,7 +35,11 @@ class HealthCheck:
 async def check(pool: UpstreamPool, server: Server, how: HealthCheck) -> str:
     """Ask a server once, on a connection of its own. What is wrong, or ""."""
     headers = CIMultiDict(
-        {"Host": how.host, "User-Agent": "consent-proxy health check", "Connection": "close"}
+        {
+            "Host": how.host or server.authority,
+            "User-Agent": "consent-proxy health check",
+            "Connection": "close",
+        }
     )
     request = UpstreamRequest("GET", server, how.path, headers, is_alone=False)
     limits = Timeouts(connect=how.timeout, first_byte=how.timeout, idle=how.timeout)

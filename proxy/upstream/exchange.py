@@ -27,7 +27,8 @@ from proxy.upstream.server import Server
 from proxy.upstream.slots import Slot, Slots
 from proxy.upstream.timeouts import Timeouts
 
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+IDEMPOTENT = SAFE | {"PUT", "DELETE"}
 """Methods of which the effect of several requests is that of one (RFC 9110, 9.2.2)."""
 
 
@@ -51,7 +52,8 @@ class UpstreamRequest:
     `body` can be iterated again where `body_repeats`. `held_back` is whether it is still arriving,
     at the visitor's pace. `is_alone`: there is no other server that could be asked. `reused` is set
     where it was last sent on a connection that had already served another one: only then can "the
-    upstream closed the connection" mean "it never saw this request". `had_interim` is set once an
+    upstream closed the connection" mean "it never saw this request". `was_repeated` is set where it
+    was then sent again though the upstream may have acted on it. `had_interim` is set once an
     interim response came.
     """
 
@@ -65,6 +67,7 @@ class UpstreamRequest:
     on_interim: OnInterim | None = None
     is_alone: bool = True
     reused: bool = False
+    was_repeated: bool = False
     had_interim: bool = False
 
     @property
@@ -195,7 +198,10 @@ async def _send_until_seen(
             unseen = isinstance(cause, _NotSentError)
             stale += 1
             repeatable = request.may_repeat and request.reused and not request.had_interim
+            if repeatable and request.method not in SAFE:
+                repeatable = not request.was_repeated  # once (RFC 9110, 9.2.2)
             if (unseen or repeatable) and stale <= 3:
+                request.was_repeated |= not unseen
                 continue
             if isinstance(cause, MalformedResponseError):
                 raise

@@ -82,6 +82,8 @@ class UpstreamGroup:
                     one.health.probe(now)
                     one.in_use += 1
                     return one
+        if not up and sooner:  # Envoy's panic threshold, for what is not down for certain
+            up = [one for one in left if one.health.is_last_resort]
         if not up:
             return None
         free = [one for one in up if not is_full(one.server.name)] if len(up) > 1 else up
@@ -111,10 +113,12 @@ class UpstreamGroup:
         if member.health.succeeded(now):
             _log.info("%s of %s is up again", member.server, self.site)
 
-    def failed(self, member: Member, now: float, reason: str) -> None:
-        """A request failed by the server's fault."""
+    def failed(self, member: Member, now: float, reason: str, *, closed: bool = False) -> None:
+        """A request failed by the server's fault. `closed`: it took the connection, and closed it
+        without an answer.
+        """
         member.failures += 1
-        if member.health.failed(self.policy, now):
+        if member.health.failed(self.policy, now, closed=closed):
             member.ejections += 1
             _log.warning(
                 "%s of %s gets no requests for %g s, after %d failures in a row: %s",
@@ -153,4 +157,6 @@ class UpstreamGroup:
             if earlier is not None:
                 member.health = earlier.health
                 member.failures, member.ejections = earlier.failures, earlier.ejections
+                if self.check is None:
+                    member.health.forget_checks()
         return self

@@ -31,7 +31,7 @@ class ServerHealth:
     """The state of one server."""
 
     __slots__ = (
-        "_failed_at", "_fails", "_probed_at", "_recovered_at", "_run", "ejected_until",
+        "_closed", "_failed_at", "_fails", "_probed_at", "_recovered_at", "_run", "ejected_until",
         "passes_checks", "probing",
     )  # fmt: skip
 
@@ -41,6 +41,7 @@ class ServerHealth:
         self.probing = False
         self._probed_at = float("-inf")
         self._recovered_at = float("-inf")
+        self._closed = False
         self._fails = 0
         self._failed_at = float("-inf")
         self._run = 0
@@ -49,6 +50,14 @@ class ServerHealth:
     def is_up(self) -> bool:
         """Whether it may be chosen."""
         return self.passes_checks and self.ejected_until is None
+
+    @property
+    def is_last_resort(self) -> bool:
+        """Whether it may be chosen where no server is up: it is ejected, but it took the connection
+        of the request that failed last and closed it, which one bad request can make of a server
+        that is sound.
+        """
+        return self.passes_checks and self.ejected_until is not None and self._closed
 
     def may_probe(self, now: float, *, sooner: bool) -> bool:
         """Whether it is ejected, and one request may try it. `sooner`: there is no other one."""
@@ -72,8 +81,11 @@ class ServerHealth:
         self.ejected_until, self.probing, self._recovered_at = None, False, now
         return True
 
-    def failed(self, policy: HealthPolicy, now: float) -> bool:
-        """A request failed by the server's fault. True where that ejects it."""
+    def failed(self, policy: HealthPolicy, now: float, *, closed: bool = False) -> bool:
+        """A request failed by the server's fault. True where that ejects it. `closed`: it took the
+        connection, and closed it without an answer.
+        """
+        self._closed = closed
         if self.ejected_until is not None:
             self.ejected_until, self.probing = now + policy.fail_timeout, False
             return False
@@ -97,6 +109,10 @@ class ServerHealth:
             self.ejected_until, self.probing, self._fails = None, False, 0
             self._recovered_at = now
         return True
+
+    def forget_checks(self) -> None:
+        """There are none any more: what the last ones said holds no longer."""
+        self._run, self.passes_checks = 0, True
 
     def share(self, policy: HealthPolicy, now: float) -> float:
         """The part of its weight that counts: it grows during a slow start."""

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from functools import lru_cache, partial
 from types import TracebackType
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp import ClientRequest, TCPConnector, UnixConnector, hdrs
@@ -76,18 +77,20 @@ class UpstreamPool:
             "max_headers": max_fields,
         }
         self._excess: dict[str, float] = {}
+        # With a server goes its TLS context: each reload makes others.
+        self._known: WeakKeyDictionary[Server, ClientRequest] = WeakKeyDictionary()
 
-        @lru_cache(maxsize=_MAX_UPSTREAMS)
-        def as_aiohttp_asks(server: Server) -> ClientRequest:
-            return ClientRequest(
+    def _as_aiohttp_asks(self, server: Server) -> ClientRequest:
+        known = self._known.get(server)
+        if known is None:
+            known = self._known[server] = ClientRequest(
                 hdrs.METH_GET,
                 server.url,
-                loop=loop,
+                loop=self._loop,
                 ssl=True if server.tls is None else server.tls,
                 server_hostname=server.tls_name or None,
             )
-
-        self._as_aiohttp_asks = as_aiohttp_asks
+        return known
 
     async def connect(self, server: Server, timeouts: Timeouts) -> Connection:
         """A connection to a server. Raises `aiohttp.ClientConnectorError` and

@@ -26,7 +26,14 @@ from proxy.http.draining import ON_DRAIN
 from proxy.http.media_types import media_type
 from proxy.http.targets import split_target
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
-from proxy.upstream.exchange import IDEMPOTENT, UpstreamRequest, UpstreamResponse, exchange
+from proxy.upstream.exchange import (
+    IDEMPOTENT,
+    MalformedResponseError,
+    UnansweredError,
+    UpstreamRequest,
+    UpstreamResponse,
+    exchange,
+)
 from proxy.upstream.group import Member, UpstreamGroup
 from proxy.upstream.interim import ON_INTERIM
 from proxy.upstream.pool import UpstreamPool
@@ -290,7 +297,7 @@ class _Sent:
             return
         if not isinstance(broken, StoppingError | TotalTimeoutError):
             reason = f"the connection broke within a body ({failure_kind(broken)})"
-            self.upstream.failed(self._member, time.monotonic(), reason)
+            self.upstream.failed(self._member, time.monotonic(), reason, closed=True)
 
     def _leave(self) -> None:
         member, self._member = self._member, None
@@ -362,11 +369,13 @@ class _Sent:
                     upstream.left(member)
                     raise  # the visitor's fault
                 cause = error.__cause__
-                if is_fault_of_server(cause):
-                    upstream.failed(member, time.monotonic(), error.reason)
+                # A request that failed at one server and fails at the next may be what is wrong.
+                if is_fault_of_server(cause) and (was_not_sent(cause) or not repeated):
+                    closed = isinstance(cause, UnansweredError | MalformedResponseError)
+                    upstream.failed(member, time.monotonic(), error.reason, closed=closed)
                 else:
                     upstream.left(member)
-                again = may_send_again(sent, cause, repeated=repeated)
+                again = may_send_again(sent, cause, repeated=repeated or sent.was_repeated)
                 if not again or not upstream.budget.withdraw(time.monotonic()):
                     raise
                 repeated = repeated or not was_not_sent(cause)

@@ -12,7 +12,7 @@ _OF_A_SOCKET = URL("http://localhost")
 """The authority of a server on a Unix socket, which has none: nginx's."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Server:
     """`name` is its address as the config writes it: in messages, and the key of its bounds.
 

@@ -34,11 +34,10 @@ def upstream_group(site: Site, folder: Path, trusted: Networks = ()) -> Upstream
     )
     check = None
     if health.path is not None:
-        own = members[0].server.authority
-        named = next((host for host in site.hosts if not host.startswith("*")), own)
+        named = next((host for host in site.hosts if not host.startswith("*")), "")
         check = HealthCheck(
             path=health.path,
-            host=named if site.preserve_host else own,
+            host=named if site.preserve_host else "",
             interval=health.interval,
             timeout=health.timeout,
             status=frozenset(health.status),

@@ -70,6 +70,17 @@ async def test_an_outbox_that_cannot_be_opened_does(tmp_path: Path) -> None:
     await asyncio.wait_for(recorder.close(), 10)
 
 
+async def test_servers_that_one_bad_page_ejected_are_asked() -> None:
+    """Else that page would take every node out of the load balancer."""
+    async with origin(answers(ok())) as upstream:
+        two = group(str(upstream.url), refusing())
+        for member in two.members:
+            for _ in range(two.policy.max_fails):
+                two.failed(member, 0.0, "it broke", closed=True)
+        assert not any(member.health.is_up for member in two.members)
+        assert await unready([two], None, stopping=False) == []
+
+
 async def test_a_server_that_is_held_for_down_is_not_asked() -> None:
     async with origin(answers(ok())) as upstream:
         two = group(str(upstream.url), refusing())

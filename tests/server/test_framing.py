@@ -218,6 +218,25 @@ async def test_loop_is_broken() -> None:
         assert status_of(await exchange(front.port, twice)) == 508
 
 
+@pytest.mark.parametrize(
+    "request_line", [b"GET @x HTTP/1.1", b"GET /" + b"a" * 20_000 + b" HTTP/1.1", b"\x16\x03\x01"]
+)
+async def test_a_malformed_request_is_a_line_of_the_access_log(
+    request_line: bytes, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = AccessLog()
+    async with (
+        origin(answers(ok())) as upstream,
+        proxy(upstream.url, access=log, limits=Limits(grace=1)) as front,
+    ):
+        response = await exchange(front.port, request_line + b"\r\nHost: a\r\n\r\n")
+    log.flush()
+    line = json.loads(capsys.readouterr().out)
+    assert line["status"] == status_of(response)
+    assert line["client"] == "127.0.0.0/24"
+    assert "Traceback" not in caplog.text and "Unhandled" not in caplog.text
+
+
 async def test_access_log_line(capsys: pytest.CaptureFixture[str]) -> None:
     log = AccessLog()
     limits = Limits(grace=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import gc
+import ssl
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +27,8 @@ from proxy.html.boundary import Boundary
 from proxy.http import addresses, request_fields
 from proxy.observability import access_log
 from proxy.runtime import Runtime, build_runtime
+from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.server import server_at
 from tests.support.site import PAGE, config_text, proxied, reply
 
 LONG = "a" * 30_000
@@ -125,3 +129,13 @@ def test_a_configuration_that_was_replaced_is_freed_at_once(tmp_path: Path) -> N
         gc.garbage.clear()
         gc.enable()
     assert not left
+
+
+async def test_a_server_of_a_replaced_config_is_freed_with_its_tls(tmp_path: Path) -> None:
+    async with UpstreamPool() as pool:
+        server = server_at("https://site.example", ssl.create_default_context())
+        context = weakref.ref(server.tls)
+        assert pool._as_aiohttp_asks(server) is pool._as_aiohttp_asks(server)
+        del server
+        gc.collect()
+        assert context() is None

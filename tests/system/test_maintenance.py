@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from consent_rules.config.load import ConfigError
+from proxy.banner.maintenance import MaintenancePageError, read_maintenance_page
 from proxy.banner.texts import languages
 from proxy.config.file import read_config
 from tests.support.site import PAGE, proxied, reply
@@ -18,7 +19,7 @@ from tests.support.site import PAGE, proxied, reply
 pytestmark = pytest.mark.slow
 
 HTML = "Accept: text/html"
-OWN = """<!doctype html><title>Down</title><link rel=stylesheet href="https://cdn.example/x.css">
+OWN = """<!doctype html><title>Down</title><img src="https://cdn.example/x.png" alt="">
 <script src="https://www.google-analytics.com/analytics.js"></script>
 <p>Back at nine. Number {{reference}}. <a href="">Again</a>"""
 
@@ -67,6 +68,19 @@ async def test_a_page_of_the_sites_own(tmp_path: Path) -> None:
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
     assert "https:" not in policy
+
+
+@pytest.mark.parametrize(
+    "markup",
+    ['<link rel="preconnect" href="https://a.example">', "<LINK rel=dns-prefetch href=//a.example>",
+     '<meta http-equiv="refresh" content="0;url=https://a.example">', "<meta HTTP-EQUIV=Refresh>"],
+)  # fmt: skip
+def test_a_page_that_connects_or_leads_elsewhere_is_refused(tmp_path: Path, markup: str) -> None:
+    """No policy governs connections in advance, nor a redirect."""
+    page = tmp_path / "down.html"
+    page.write_text(f"<!doctype html>\n<title>Down</title>\n{markup}<p>Later")
+    with pytest.raises(MaintenancePageError, match=r"down\.html:3: "):
+        read_maintenance_page(page)
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -68,3 +68,8 @@ def test_keys_are_spread_as_the_weights() -> None:
     got = Counter(by_hash(candidates, f"192.0.2.{n}").name for n in range(8000))
     for one in candidates:
         assert abs(got[one.name] / 1000 - one.weight) < 0.15
+
+
+def test_a_key_may_be_any_bytes() -> None:
+    key = b"\xff\xfe".decode("utf-8", "surrogateescape")
+    assert by_hash([Candidate("a", 1, 0), Candidate("b", 1, 0)], key).name in {"a", "b"}

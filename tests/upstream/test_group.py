@@ -272,6 +272,75 @@ async def test_all_down_and_up_again(
             assert await bodies(site, 3) == {b"back": 3}
 
 
+def closes_on_die(name: bytes) -> Script:
+    """An origin that one page makes close the connection without an answer."""
+
+    async def script(visit: Visit) -> None:
+        while b"/die" not in (await visit.request()).line:
+            await visit.send(ok(name, b"Content-Type: text/plain"))
+
+    return script
+
+
+async def test_one_bad_page_takes_no_site_down(tmp_path: Path) -> None:
+    """Whoever asks for it again and again ejects every server: those are used all the same, for
+    they take connections.
+    """
+    async with (
+        origin(closes_on_die(b"a")) as a,
+        origin(closes_on_die(b"b")) as b,
+        in_front(tmp_path, [a.port, b.port], "health = {fail_timeout = 600.0}") as site,
+    ):
+        for _ in range(12):
+            assert (await site.ask("/die")).status in {502, 503}
+        assert not any(member.health.is_up for member in group_of(site).members)
+        assert (await bodies(site, 6)).total() == 6
+
+
+async def test_a_request_that_fails_everywhere_counts_once(tmp_path: Path) -> None:
+    async with (
+        origin(closes_on_die(b"a")) as a,
+        origin(closes_on_die(b"b")) as b,
+        in_front(tmp_path, [a.port, b.port]) as site,
+    ):
+        assert (await site.ask("/die")).status == 502
+        assert len([x for x in (*a.exchanges, *b.exchanges) if b"/die" in x.line]) == 2
+        assert sum(member.failures for member in group_of(site).members) == 1
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_what_changes_something_is_repeated_once(tmp_path: Path, method: str) -> None:
+    """Wherever kept connections are closed upon it (RFC 9110, 9.2.2)."""
+    async with (
+        origin(closes_on_die(b"a")) as a,
+        origin(closes_on_die(b"b")) as b,
+        in_front(tmp_path, [a.port, b.port]) as site,
+    ):
+        await asyncio.gather(*(site.ask(f"/{number}") for number in range(8)))  # to be kept
+        await site.ask("/die", method=method)
+        assert len([x for x in (*a.exchanges, *b.exchanges) if b"/die" in x.line]) <= 2
+
+
+async def test_a_check_asks_each_server_by_its_own_name(tmp_path: Path) -> None:
+    keys = 'preserve_host = false\nhealth = {path = "/health", interval = 0.05, timeout = 0.05}'
+    async with (
+        origin(named(b"a")) as a,
+        origin(named(b"b")) as b,
+        in_front(tmp_path, [a.port, b.port], keys) as site,
+        UpstreamPool() as pool,
+    ):
+        checking = asyncio.create_task(check_periodically(pool, lambda: [group_of(site)]))
+        async with asyncio.timeout(PATIENCE):
+            while not (a.exchanges and b.exchanges):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        checking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await checking
+        for server in (a, b):
+            host = f"host: 127.0.0.1:{server.port}".encode()
+            assert host in b"\n".join(b": ".join(one) for one in server.exchanges[0].headers)
+
+
 async def test_health_checks_take_a_server_out_and_back(tmp_path: Path) -> None:
     sick = asyncio.Event()
 

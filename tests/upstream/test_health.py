@@ -101,3 +101,24 @@ def test_no_state_is_a_dead_end(steps: list[tuple[str, float]]) -> None:
         assert health.may_probe(now + POLICY.fail_timeout, sooner=False)
         health.succeeded(now)
     assert health.is_up
+
+
+def test_without_checks_what_the_last_ones_said_holds_no_longer() -> None:
+    health = ServerHealth()
+    for _ in range(POLICY.fall):
+        health.checked(POLICY, 1, passed=False)
+    assert not health.is_up
+    health.forget_checks()
+    assert health.is_up
+
+
+def test_only_what_closes_connections_is_a_last_resort() -> None:
+    refuses, closes = ServerHealth(), ServerHealth()
+    for _ in range(POLICY.max_fails):
+        refuses.failed(POLICY, 1)
+        closes.failed(POLICY, 1, closed=True)
+    assert (refuses.is_up, closes.is_up) == (False, False)
+    assert (refuses.is_last_resort, closes.is_last_resort) == (False, True)
+    for _ in range(POLICY.fall):
+        closes.checked(POLICY, 2, passed=False)
+    assert not closes.is_last_resort
