@@ -145,7 +145,7 @@ def _choose(port: int) -> list[str]:
             reply = connection.getresponse()
             assert reply.status == 303, reply.read()
             return reply.headers.get_all("Set-Cookie") or []
-        except ConnectionRefusedError:
+        except ConnectionError:  # nothing listens yet, or nobody who takes the connection
             assert time.monotonic() < end
             time.sleep(0.05)
         finally:

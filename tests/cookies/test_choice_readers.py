@@ -120,9 +120,11 @@ def test_by_the_keys_of_a_running_proxy(tmp_path: Path) -> None:
         jwks = f"http://localhost:{port}/.consent/jwks.json"
         readers = [Reader(READERS[name](), jwks, "www", "2026-01-01", "0") for name in READERS]
         before = choice()
+        # Within the signature: the last digit has bits that do not count.
+        forged = before[:-10] + ("B" if before[-10] == "A" else "A") + before[-9:]
         for reader in readers:
             assert reader.read(before)["categories"], reader.process.args
-            assert reader.read(before[:-2] + "AA") is None
+            assert reader.read(forged) is None
         (old,) = (tmp_path / "keys").glob("*.pem")
         kid = old.stem.partition("-")[2]
         assert run("keys", "revoke", kid, "--config", config).exit_code == 0

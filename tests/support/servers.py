@@ -24,6 +24,7 @@ ORIGINS = Path(__file__).parent / "origins"
 VISITORS = ("alice", "bob", "nobody")
 _START_SECONDS = 60.0
 _SBIN = "/usr/sbin:/sbin"
+_MODULES = Path("/etc/apache2/mods-available")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Server:
     needs: tuple[str, ...] = ()
     """Debian packages; the first one's program is looked for."""
     program: str = ""
+    module: str = ""
+    """Apache's, as Debian names its file."""
 
 
 def _express(port: int, folder: Path) -> list[str]:
@@ -112,7 +115,7 @@ php_value session.save_path {folder}
 def _apache(port: int, folder: Path) -> list[str]:
     shutil.copy(ORIGINS / "visitor.php", folder / "visitor.php")
     wanted = ("mpm_prefork", "authz_core", "mime", "env", "php*")
-    found = [p for name in wanted for p in Path("/etc/apache2/mods-available").glob(f"{name}.load")]
+    found = [path for name in wanted for path in _MODULES.glob(f"{name}.load")]
     modules = "\n".join(p.read_text() for p in found)
     # Started as root it gives its rights up: to a user of Debian's.
     user = "User www-data\nGroup www-data" if os.getuid() == 0 else ""
@@ -132,7 +135,7 @@ SERVERS = {
         Server("nginx", ("/me", "/send.pdf", "/page"), _nginx, ("nginx",), "nginx"),
         Server(
             "apache", (f"{_PHP}/me", f"{_PHP}/session", f"{_PHP}/send.pdf", f"{_PHP}/page"),
-            _apache, ("apache2", "libapache2-mod-php"), "apache2",
+            _apache, ("apache2", "libapache2-mod-php"), "apache2", "php*.load",
         ),
     )
 }  # fmt: skip
@@ -141,7 +144,9 @@ SERVERS = {
 def install(server: Server) -> str:
     """Make a server's program available. Returns why it cannot be, or ""."""
     found = shutil.which(server.program, path=_path()) if server.program else sys.executable
-    if found is None and server.needs:
+    # The program may be there alone, as other tests need it, without what this server runs in it.
+    complete = not server.module or any(_MODULES.glob(server.module))
+    if (found is None or not complete) and server.needs:
         done = subprocess.run(
             [ROOT / "scripts/apt-install", *server.needs],
             capture_output=True,
