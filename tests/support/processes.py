@@ -34,6 +34,11 @@ class LocalOrigin(BaseHTTPRequestHandler):
         return
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """By default 5: on a loaded machine connections wait for seconds."""
+
+
 def free_ports(number: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [int(one.getsockname()[1]) for one in sockets]
@@ -89,7 +94,7 @@ def running(
     """The process, its config file and text, and its port. `more` is added to the config, `proxy`
     to its [proxy]; `log` is a descriptor for its log, in place of the file.
     """
-    upstream = ThreadingHTTPServer(("127.0.0.1", 0), origin)
+    upstream = _Server(("127.0.0.1", 0), origin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     port, admin = free_ports(2)
     text = config_text(upstream.server_address[1], more=more).replace(
