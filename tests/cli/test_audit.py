@@ -47,12 +47,12 @@ def test_wrong_usage(
     assert message in done.stderr
 
 
-@pytest.mark.parametrize("command", ["explain", "rewrite"])
+@pytest.mark.parametrize("command", [("explain",), ("rewrite", "--url")])
 def test_a_region_that_is_none_is_told_by_each_command_that_takes_one(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = run(command, "https://example.com/", "--region", "ZZZ")
+    done = run(*command, "https://example.com/", "--region", "ZZZ")
     assert done.exit_code == 2
     assert '--region: "ZZZ" is not a code of ISO 3166' in done.stderr
 
