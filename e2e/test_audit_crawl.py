@@ -53,6 +53,10 @@ class Origin:
             return web.Response(status=404)
         self.asked[request.path_qs] += 1
         links = "".join(f'<a href="{href}">x</a>' for href in LINKS.get(request.path, ()))
+        if request.path == "/closed":
+            return web.Response(status=403, text="<title>No</title>", content_type="text/html")
+        if request.path == "/tool":
+            links = '<div class="acme-cookie-bar"><button>Got it</button></div>'
         if request.path == "/leaky":
             links = '<img src="http://nobody-knows.example:9/x.gif">'
         return web.Response(text=f"<title>x</title>{links}", content_type="text/html")
@@ -137,6 +141,52 @@ def test_a_browser_that_stops_is_told_with_what_to_do() -> None:
         pytest.raises(MissingBrowserError, match=r"the browser stopped: .* With --state FILE"),
     ):
         pool.submit(asyncio.run, lost()).result()
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "first", "reason"),
+    [
+        (
+            "/closed",
+            ("--states", "no-choice,accepted"),
+            "The site could not be opened: HTTP status 403.",
+            "HTTP status 403",
+        ),
+        (
+            "/a",
+            ("--states", "accepted"),
+            "Nothing was audited: none of the states could be reached.",
+            "nothing on the page looks like a consent tool",
+        ),
+        (
+            "/tool",
+            ("--states", "accepted", "--accept", "###"),
+            "Nothing was audited: none of the states could be reached.",
+            "name one with --accept",
+        ),
+    ],
+)
+def test_an_audit_that_saw_nothing_is_not_green(
+    origin: Origin,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    options: tuple[str, ...],
+    first: str,
+    reason: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    address = f"http://localhost:{origin.port}{path}"
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(
+            run, "audit", address, *options, "--depth", "0", "--quiet-seconds", "0.1",
+            "--fail-on", "never", "--junit", "audit.xml", f"--chromium-flag={LOOPBACK}",
+        ).result()  # fmt: skip
+    assert done.exit_code == 1, done.output
+    assert done.stdout.startswith(first)
+    assert reason in done.stdout
+    assert "0 of " in done.stdout
+    assert "<error message=" in (tmp_path / "audit.xml").read_text()
 
 
 def test_the_command_writes_each_report_and_its_exit_code_tells(

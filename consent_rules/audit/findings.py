@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from consent_rules.audit.observations import Channel
 from consent_rules.audit.states import AuditState
-from consent_rules.categories import Audience
+from consent_rules.categories import Audience, Category
 
 
 class Severity(StrEnum):
@@ -22,6 +22,19 @@ class Severity(StrEnum):
     def rank(self) -> int:
         """0 for the worst."""
         return list(Severity).index(self)
+
+    @property
+    def words(self) -> str:
+        """What it stands for."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Severity.CRITICAL: "data of patients, or what was typed",
+    Severity.HIGH: "a tracker against the visitor's choice",
+    Severity.MEDIUM: "allowed, but approved by nobody; or a service (chat, fonts, video) too early",
+    Severity.LOW: "a connection hint, or a cookie that lives too long",
+}
 
 
 class Rule(StrEnum):
@@ -92,6 +105,14 @@ class AuditFinding:
     reason: str
     remedy: str
     evidence: tuple[Evidence, ...]
+    category: Category | None = None
+
+    @property
+    def is_receipt(self) -> bool:
+        """Whether a third party received something about a visitor by it: a connection hint alone,
+        or what lies in the browser, is not.
+        """
+        return bool(self.channels) and self.severity is not Severity.LOW
 
     @property
     def key(self) -> str:

@@ -48,6 +48,7 @@ class _Open:
 
     severity: Severity
     receiver: str
+    category: Category | None
     reason: str
     remedy: str
     hosts: dict[str, None] = field(default_factory=dict)
@@ -85,7 +86,8 @@ class _Collected:
         found = self._open.get(key)
         if found is None:
             name = vendor.name if vendor else host
-            found = self._open[key] = _Open(severity, name, reason, remedy)
+            category = vendor.category if vendor else None
+            found = self._open[key] = _Open(severity, name, category, reason, remedy)
         if severity.rank < found.severity.rank:
             found.severity, found.reason, found.remedy = severity, reason, remedy
         found.hosts[host] = None
@@ -112,6 +114,7 @@ class _Collected:
                 reason=found.reason,
                 remedy=found.remedy,
                 evidence=tuple(found.evidence[:_MAX_EVIDENCE]),
+                category=found.category,
             )
 
 
@@ -198,7 +201,7 @@ def _add_contact(
         receiver.host,
         severity,
         str(decided.reason),
-        contact_remedy(receiver.vendor, receiver.host, decided.reason, scope),
+        contact_remedy(receiver.vendor, receiver.host, decided.reason, audience, scope),
         _evidence(visit, request, detail),
         channel=request.channel,
     )

@@ -104,6 +104,27 @@ class PageVisit:
     screenshot: str = ""
     error: str = ""
 
+    @property
+    def failure(self) -> str:
+        """Why the page could not be opened; "" where it was."""
+        return self.error or failure_of_status(self.status)
+
+
+def failure_of_status(status: int) -> str:
+    """ "" for a status below 400, and for none (0)."""
+    return f"HTTP status {status}" if status >= 400 else ""
+
+
+class SkipCause(StrEnum):
+    """What kept the audit from a state."""
+
+    NOT_OPENED = "not-opened"  # the first page failed
+    NOT_VISITED = "not-visited"  # the time was over
+    NO_TOOL = "no-tool"  # nothing on the page looks like a consent tool
+    NO_BUTTON = "no-button"  # there may be one, but its button was not recognised
+    NOT_OFFERED = "not-offered"  # nothing of the category is on the site
+    NOT_MADE = "not-made"
+
 
 @dataclass(frozen=True, slots=True)
 class SkippedState:
@@ -111,3 +132,4 @@ class SkippedState:
 
     state: AuditState
     reason: str
+    cause: SkipCause = SkipCause.NOT_MADE

@@ -29,17 +29,22 @@ def contact_severity(
     return Severity.HIGH
 
 
-def contact_remedy(vendor: Vendor | None, host: str, reason: Reason, scope: AuditScope) -> str:
+_BAA = "an agreement for patients' data that its [[tag]] names (baa = true)"
+
+
+def contact_remedy(
+    vendor: Vendor | None, host: str, reason: Reason, audience: Audience, scope: AuditScope
+) -> str:
     """What mends a request to a receiver that may not act."""
+    on_patient_page = audience is Audience.PATIENT
     if vendor is None:
-        return (
-            f"Find out who {host} is. If it is the site's own, name it in first_party; if it is "
-            "needed, describe it as a [[vendor]] and approve it; else take it off the page."
-        )
+        return _remedy_of_unknown(host, scope, on_patient_page=on_patient_page)
     name, site = vendor.name, scope.site.name
     match reason:
         case Reason.PATIENT_PAGE:
             return f"Take {name} off the pages for patients: no choice permits it there."
+        case Reason.NO_TAG if on_patient_page:
+            return f"Take {name} off the pages for patients. It may stay only with {_BAA}."
         case Reason.NO_TAG:
             return (
                 f"Nobody approved {name} for this page. Take it off, or approve it: "
@@ -55,6 +60,22 @@ def contact_remedy(vendor: Vendor | None, host: str, reason: Reason, scope: Audi
     return (
         f"{name} is approved, but not for this visitor. Is the page served by the proxy, and is "
         "the site's mode enforce?"
+    )
+
+
+def _remedy_of_unknown(host: str, scope: AuditScope, *, on_patient_page: bool) -> str:
+    if scope.by_catalogue:
+        is_own = f"If it is the site's own, audit with --own {host}"
+        needed = "load it only after the visitor allowed it"
+    else:
+        is_own = "If it is the site's own, name it in first_party"
+        needed = "describe it as a [[vendor]] and approve it"
+    if on_patient_page:
+        needed = f"it may stay only with {_BAA}"
+        if scope.by_catalogue:
+            needed = "it may stay only with an agreement for patients' data"
+    return (
+        f"Find out who {host} is. {is_own}; if it is needed, {needed}; else take it off the page."
     )
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from consent_rules.audit.findings import AuditFinding, Severity
 from consent_rules.audit.judge import declared_lifetime, receiver_of_request, sent_in
-from consent_rules.audit.observations import PageVisit, SkippedState
+from consent_rules.audit.observations import PageVisit, SkipCause, SkippedState
 from consent_rules.audit.scope import AuditScope
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Audience, Category
@@ -106,6 +106,21 @@ class AuditReport:
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)
 
+    @property
+    def reached(self) -> tuple[AuditState, ...]:
+        """The states that were audited."""
+        skipped = {one.state for one in self.skipped}
+        return tuple(state for state in self.states if state not in skipped)
+
+    @property
+    def failure(self) -> str:
+        """Why this is no audit of the site, as a sentence; "" where it is one."""
+        unopened = [one for one in self.skipped if one.cause is SkipCause.NOT_OPENED]
+        if unopened:
+            where = f" in {len(unopened)} of {len(self.states)} states" if self.reached else ""
+            return f"The site could not be opened{where}: {unopened[0].reason}."
+        return "" if self.reached else "Nothing was audited: none of the states could be reached."
+
 
 @dataclass(frozen=True, slots=True)
 class AuditChanges:
@@ -136,6 +151,27 @@ def changes_since(earlier: AuditReport, now: AuditReport) -> AuditChanges:
 def is_at_least(findings: Iterable[AuditFinding], worst: Severity) -> bool:
     """Whether a finding is as severe as `worst`, or worse."""
     return any(finding.severity.rank <= worst.rank for finding in findings)
+
+
+def skipped_states(
+    states: Iterable[AuditState],
+    start: str,
+    visits: Sequence[PageVisit],
+    skipped: Iterable[SkippedState],
+) -> tuple[SkippedState, ...]:
+    """`skipped`, and each state in which the first page did not open or none was visited."""
+    known = {one.state: one for one in skipped}
+    for state in states:
+        if state in known:
+            continue
+        seen = [visit for visit in visits if visit.state is state]
+        first = [visit.failure for visit in seen if visit.url == start]
+        if first and all(first):
+            known[state] = SkippedState(state, first[-1], SkipCause.NOT_OPENED)
+        elif not seen:
+            reason = "the time limit was reached"
+            known[state] = SkippedState(state, reason, SkipCause.NOT_VISITED)
+    return tuple(known[state] for state in AuditState if state in known)
 
 
 def receiver_rows(
@@ -238,7 +274,7 @@ def page_rows(visits: Iterable[PageVisit], scope: AuditScope) -> tuple[PageRow, 
             audience,
             visit.title or (known.title if known else ""),
             tuple(errors)[:20],
-            visit.error or (known.failed if known else ""),
+            visit.failure or (known.failed if known else ""),
         )
     return tuple(found.values())
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from consent_rules.audit.observations import SkipCause
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import CHOOSABLE
 
@@ -50,8 +52,25 @@ HubSpot.
 """
 
 
+_CHOICE_WORDS = re.compile(
+    r"\b(?:accept|agree|allow|reject|refuse|decline|deny|cookies?|consent|privacy|akzeptieren|"
+    r"zustimmen|ablehnen|accepter|refuser|aceptar|rechazar|accetta|rifiuta)\b",
+    re.IGNORECASE,
+)
+_CONSENT_NAMES = ", ".join(
+    f"[{attribute}*={word} i]"
+    for attribute in ("id", "class", "src", "title")
+    for word in ("cookie", "consent", "gdpr", "privacy-")
+)
+"""What the elements, scripts and frames of consent tools are named."""
+
+
 class NoChoiceError(Exception):
     """The choice cannot be made here; the message says why."""
+
+    def __init__(self, message: str, cause: SkipCause = SkipCause.NOT_MADE) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +120,10 @@ async def _choose_by_preferences(
         boxes = await page.locator("input[type=checkbox][name=category]").all()
         offered = {await box.get_attribute("value") or "" for box in boxes}
         if not wanted & offered:
-            raise NoChoiceError("the site has no vendor of this category, so it is not asked for")
+            raise NoChoiceError(
+                "the site has no vendor of this category, so it is not asked for",
+                SkipCause.NOT_OFFERED,
+            )
         for box in boxes:
             await box.set_checked((await box.get_attribute("value") or "") in wanted)
         button = page.locator("button[name=action][value=save]").first
@@ -116,6 +138,20 @@ async def _press(page: Page, selectors: Iterable[str]) -> None:
     try:
         await button.click(timeout=_PATIENCE)
     except Error:
+        if await _may_have_consent_tool(page):
+            raise NoChoiceError(
+                "no button for it was found on the page; name one with --accept and --reject",
+                SkipCause.NO_BUTTON,
+            ) from None
         raise NoChoiceError(
-            "no button for it was found on the page; name one with --accept and --reject"
+            "no button for it was found, and nothing on the page looks like a consent tool; if "
+            "there is one, name its buttons with --accept and --reject",
+            SkipCause.NO_TOOL,
         ) from None
+
+
+async def _may_have_consent_tool(page: Page) -> bool:
+    """Whether anything on the page looks like a consent tool, one that we do not know included."""
+    buttons = page.locator("button, [role=button], input[type=button], input[type=submit]")
+    found = buttons.filter(has_text=_CHOICE_WORDS).or_(page.locator(_CONSENT_NAMES))
+    return await found.count() > 0

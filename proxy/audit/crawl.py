@@ -200,7 +200,7 @@ class _Crawler:
                 try:
                     self._add_visit(await visitor.choose(self._plan.start, self._ways))
                 except NoChoiceError as error:
-                    self._skipped.append(SkippedState(state, str(error)))
+                    self._skipped.append(SkippedState(state, str(error), error.cause))
                     yield None
                     return
             yield visitor

@@ -7,6 +7,7 @@ Everything in it that comes from the audited site is text: the templates escape 
 from __future__ import annotations
 
 import base64
+import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,27 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from consent_rules.audit.findings import AuditFinding, Severity
+from consent_rules.audit.findings import AuditFinding, Rule, Severity
+from consent_rules.audit.observations import SkipCause
 from consent_rules.audit.report import AuditChanges, AuditReport, Timeline
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Audience
-from consent_rules.wording import category_words, join_and, printable
+from consent_rules.wording import category_words, counted, join_and, printable
 
 _MAX_LANES = 14
 _DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class MergedFinding:
+    """Findings that differ in their state alone: the first stands for all of them."""
+
+    first: AuditFinding
+    when: str
+    channels: tuple[str, ...]
+    subjects: tuple[str, ...]
+    hosts: tuple[str, ...]
+    pages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +49,7 @@ class ReceiverSummary:
     pages: tuple[str, ...]
     more_pages: int
     remedies: tuple[str, ...]
-    findings: tuple[AuditFinding, ...]
+    findings: tuple[MergedFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,7 @@ def as_html(
     environment.filters |= {
         "path": path_of,
         "span": span_words,
+        "moment": moment_words,
         "shown": printable,
         "category": lambda category: category_words(category) if category else "unknown",
     }
@@ -89,7 +104,10 @@ def as_html(
         verdict=tuple(verdict(report)),
         receivers=receiver_summaries(report),
         matrix=matrix(report),
-        unreached={skipped.state for skipped in report.skipped},
+        columns=_columns(report),
+        unreached="; ".join(s.words for s in report.states if s not in _columns(report)),
+        is_fine=not report.findings and not report.failure,
+        states=state_words(report),
         timelines=tuple(timeline_view(one) for one in report.timelines if one.entries),
         pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
         pictures_of=_pictures_of(report),
@@ -99,25 +117,80 @@ def as_html(
 
 def verdict(report: AuditReport) -> Iterable[str]:
     """What the audit says, in sentences: who got data, when, and on which pages."""
-    before = _names(f for f in report.findings if f.state.allowed is None)
-    patient = _names(f for f in report.findings if f.audience is Audience.PATIENT)
-    refused = _names(
-        f for f in report.findings if f.state in {AuditState.REJECTED, AuditState.WITHDRAWN}
-    )
-    if not report.findings:
+    if report.failure:
+        yield report.failure
+    elif not report.findings:
         yield (
             "Nobody received data about a visitor without a basis for it, in any state that was "
             "audited."
         )
+    yield from _findings_in_words(report.findings)
+    yield from _unreached_in_words(report)
+
+
+_REFUSED = frozenset({AuditState.REJECTED, AuditState.WITHDRAWN})
+
+
+def _findings_in_words(findings: Iterable[AuditFinding]) -> Iterable[str]:
+    findings = tuple(findings)
+    received = [f for f in findings if f.is_receipt and f.rule is not Rule.STORED_ID]
+    before = _names(f for f in received if f.state.allowed is None)
+    refused = _names(f for f in received if f.state in _REFUSED)
+    allowed = _names(f for f in received if f.state.allowed)
+    patient = _names(f for f in received if f.audience is Audience.PATIENT)
+    stored = _names(
+        f
+        for f in findings
+        if f.rule in {Rule.COOKIE, Rule.STORAGE} and printable(f.receiver) not in _names(received)
+    )
     if before:
         yield f"Before any choice, {_companies(before)} received data about visitors."
     if refused:
-        yield f"After a refusal or a withdrawal, {_companies(refused)} still did."
+        still = "still did" if before else "received data"
+        yield f"After a refusal or a withdrawal, {_companies(refused)} {still}."
+    if allowed:
+        yield (
+            f"After the visitor allowed something, {_companies(allowed)} received data that this "
+            "did not cover."
+        )
     if patient:
         yield f"On pages for patients, {_companies(patient)} learned of the visit."
-    unreached = [skipped.state.words for skipped in report.skipped]
-    if unreached:
-        yield f"Not audited, because the site offers no such choice: {'; '.join(unreached)}."
+    if stored:
+        yield (
+            f"{_companies(stored)} left cookies or entries in the browser's storage without a "
+            "basis."
+        )
+    if findings and not (received or stored):
+        worst = min(findings, key=lambda f: f.severity.rank).severity
+        yield (
+            "No third party was seen to receive data about a visitor without a basis; "
+            f"{counted(len(findings), 'finding')} of {worst} severity "
+            f"{'is' if len(findings) == 1 else 'are'} below."
+        )
+
+
+def _unreached_in_words(report: AuditReport) -> Iterable[str]:
+    """The states that were not audited, by what kept the audit from them."""
+    if not report.reached and report.failure and not report.findings:
+        reasons = dict.fromkeys(printable(skipped.reason) for skipped in report.skipped)
+        if any(skipped.cause is not SkipCause.NOT_OPENED for skipped in report.skipped):
+            yield f"Why: {'; '.join(reasons)}."
+        return
+    states: dict[tuple[SkipCause, str], list[str]] = {}
+    for skipped in report.skipped:
+        key = (skipped.cause, printable(skipped.reason))
+        states.setdefault(key, []).append(skipped.state.words)
+    for (cause, reason), words in states.items():
+        named = "; ".join(words)
+        if cause is SkipCause.NOT_OFFERED:
+            yield f"Not audited, because the site offers no such choice: {named}."
+        elif cause is SkipCause.NO_TOOL:
+            yield (
+                "Visitors cannot refuse here: no button for a choice was seen. Not audited: "
+                f"{named}."
+            )
+        else:
+            yield f"Not audited: {named} ({reason})."
 
 
 def _names(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
@@ -129,8 +202,15 @@ def _companies(names: tuple[str, ...]) -> str:
     return f"{len(names)} third part{'y' if len(names) == 1 else 'ies'} ({shown})"
 
 
+def state_words(report: AuditReport) -> str:
+    """`3 of 11 states`: how many were audited."""
+    whole = len(report.states)
+    of_all = f"{len(report.reached)} of " if len(report.reached) < whole else ""
+    return of_all + counted(whole, "state")
+
+
 def receiver_summaries(report: AuditReport) -> tuple[ReceiverSummary, ...]:
-    """One row for each receiver with findings, the worst first."""
+    """One row for each receiver with findings: the worst first, and those with the most."""
     grouped: dict[str, list[AuditFinding]] = {}
     for finding in report.findings:
         grouped.setdefault(finding.receiver, []).append(finding)
@@ -139,7 +219,7 @@ def receiver_summaries(report: AuditReport) -> tuple[ReceiverSummary, ...]:
     for name, findings in grouped.items():
         states = dict.fromkeys(f.state.words for s in AuditState for f in findings if f.state is s)
         pages = tuple(dict.fromkeys(page for f in findings for page in f.pages))
-        category = categories.get(name)
+        category = categories.get(name) or findings[0].category
         rows.append(
             ReceiverSummary(
                 name=name,
@@ -149,10 +229,33 @@ def receiver_summaries(report: AuditReport) -> tuple[ReceiverSummary, ...]:
                 pages=pages[:4],
                 more_pages=max(0, len(pages) - 4),
                 remedies=_remedies(findings),
-                findings=tuple(findings),
+                findings=_merged(findings),
             )
         )
-    return tuple(sorted(rows, key=lambda row: (row.severity.rank, row.name.lower())))
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: (row.severity.rank, -len(grouped[row.name]), row.name.lower()),
+        )
+    )
+
+
+def _merged(findings: Iterable[AuditFinding]) -> tuple[MergedFinding, ...]:
+    """One for all states in which the same was found, for the same reason."""
+    same: dict[tuple[object, ...], list[AuditFinding]] = {}
+    for f in findings:
+        same.setdefault((f.rule, f.severity, f.audience, f.reason, f.remedy), []).append(f)
+    return tuple(
+        MergedFinding(
+            first=group[0],
+            when="; ".join(dict.fromkeys(f.state.words for f in group)),
+            channels=tuple(dict.fromkeys(one for f in group for one in f.channels)),
+            subjects=tuple(dict.fromkeys(one for f in group for one in f.subjects)),
+            hosts=tuple(dict.fromkeys(one for f in group for one in f.hosts)),
+            pages=tuple(dict.fromkeys(one for f in group for one in f.pages)),
+        )
+        for group in same.values()
+    )
 
 
 def _remedies(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
@@ -165,16 +268,23 @@ def _remedies(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
 
 
 def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]], ...]:
-    """Name, category and a cell for each state of the report; None where nothing was sent."""
+    """Name, category and a cell for each column; None where nothing was sent."""
     rows = []
+    columns = _columns(report)
     for row in report.receivers:
         counts = dict(row.requests)
         cells = tuple(
             Cell(counts[state], state in row.findings) if state in counts else None
-            for state in report.states
+            for state in columns
         )
         rows.append((row.name, category_words(row.category) if row.category else "unknown", cells))
     return tuple(rows)
+
+
+def _columns(report: AuditReport) -> tuple[AuditState, ...]:
+    """The states that were reached, and any other in which something was sent."""
+    seen = {state for row in report.receivers for state, _ in row.requests}
+    return tuple(state for state in report.states if state in {*report.reached, *seen})
 
 
 def timeline_view(timeline: Timeline) -> TimelineView:
@@ -206,6 +316,21 @@ def _pictures_of(report: AuditReport) -> dict[str, str]:
         for evidence in finding.evidence
         if evidence.screenshot
     }
+
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+
+
+def moment_words(text: str) -> str:
+    """A moment of ISO 8601 in words, as `29 November 2026, 20:00 UTC`; what is none as it is."""
+    try:
+        moment = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+    except ValueError:
+        return printable(text)
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M} UTC"
 
 
 def path_of(url: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from consent_rules.audit.findings import AuditFinding, Rule, Severity
-from consent_rules.audit.report import AuditReport
-from consent_rules.audit.states import AuditState
+from consent_rules.audit.observations import SkipCause, SkippedState
+from consent_rules.audit.report import AuditReport, PageRow
+from consent_rules.categories import Audience
 
 # XML 1.0 has no other control characters, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -29,34 +30,54 @@ _SECURITY_SEVERITY = {
 
 
 def as_junit(report: AuditReport) -> str:
-    """One suite a state, one case a page; a page with findings is a failed case."""
+    """One suite a state, one case a page; a page with findings is a failed case. A state in which
+    the site did not open is an error, and so is each where nothing at all was audited.
+    """
+    pages = report.pages or (PageRow(report.start, Audience.MARKETING, "", (), ""),)
     suites = []
     for state in report.states:
-        skipped = next((s.reason for s in report.skipped if s.state is state), None)
-        cases, failures = [], 0
-        for page in report.pages:
+        skipped = next((one for one in report.skipped if one.state is state), None)
+        is_error = skipped is not None and (
+            skipped.cause is SkipCause.NOT_OPENED or not report.reached
+        )
+        counts = dict.fromkeys(("failures", "errors", "skipped"), 0)
+        cases = []
+        for page in pages:
             found = [f for f in report.findings if f.state is state and page.url in f.pages]
-            failures += bool(found)
-            cases.append(_case(state, page.url, found, skipped))
-        count = len(report.pages) if skipped is not None else 0
+            outcome, inside = _outcome(page, found, skipped, is_error=is_error)
+            if outcome:
+                counts[outcome] += 1
+            name = f'classname="audit.{state}" name={_attribute(page.url)}'
+            cases.append(f"<testcase {name}>{inside}</testcase>")
+        numbers = " ".join(f'{name}="{number}"' for name, number in counts.items())
         suites.append(
-            f'<testsuite name="{state}" tests="{len(cases)}" failures="{failures}" '
-            f'skipped="{count}">{"".join(cases)}</testsuite>'
+            f'<testsuite name="{state}" tests="{len(cases)}" {numbers}>{"".join(cases)}</testsuite>'
         )
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>{"".join(suites)}</testsuites>\n'
 
 
-def _case(state: AuditState, url: str, found: list[AuditFinding], skipped: str | None) -> str:
-    inside = "" if skipped is None else f"<skipped message={_attribute(skipped)}/>"
-    for finding in found:
-        title = f"{finding.severity}: {finding.receiver}: {finding.rule.words}"
-        text = f"{finding.reason}\n{finding.remedy}\n" + "\n".join(
-            f"{evidence.url} {evidence.detail}" for evidence in finding.evidence
-        )
-        inside += (
-            f'<failure type="{finding.rule}" message={_attribute(title)}>{_text(text)}</failure>'
-        )
-    return f'<testcase classname="audit.{state}" name={_attribute(url)}>{inside}</testcase>'
+def _outcome(
+    page: PageRow, found: list[AuditFinding], skipped: SkippedState | None, *, is_error: bool
+) -> tuple[str, str]:
+    """A case's outcome ("" for a passed one), and its element. JUnit knows one for each case."""
+    if found:
+        return "failures", "".join(map(_failure, found))
+    if skipped is not None:
+        message = _attribute(skipped.reason)
+        return ("errors", f"<error message={message}/>") if is_error else _skipped(message)
+    return _skipped(_attribute(page.failed)) if page.failed else ("", "")
+
+
+def _skipped(message: str) -> tuple[str, str]:
+    return "skipped", f"<skipped message={message}/>"
+
+
+def _failure(finding: AuditFinding) -> str:
+    title = f"{finding.severity}: {finding.receiver}: {finding.rule.words}"
+    text = f"{finding.reason}\n{finding.remedy}\n" + "\n".join(
+        f"{evidence.url} {evidence.detail}" for evidence in finding.evidence
+    )
+    return f'<failure type="{finding.rule}" message={_attribute(title)}>{_text(text)}</failure>'
 
 
 def _attribute(text: str) -> str:

@@ -14,6 +14,7 @@ from consent_rules.audit.report import (
     own_hosts_in,
     page_rows,
     receiver_rows,
+    skipped_states,
     timelines,
 )
 from consent_rules.audit.scope import AuditScope
@@ -83,7 +84,7 @@ async def run_audit(
         seconds=round(crawled.seconds, 1),
         visits=len(visits),
         states=plan.states,
-        skipped=crawled.skipped,
+        skipped=skipped_states(plan.states, plan.start, visits, crawled.skipped),
         unvisited=crawled.unvisited,
         own_hosts=own,
         pages=page_rows(visits, scope),

@@ -13,9 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from consent_rules.audit.observations import ObservedCookie, PageVisit, StorageEntry
+from consent_rules.audit.observations import (
+    ObservedCookie,
+    PageVisit,
+    SkipCause,
+    StorageEntry,
+    failure_of_status,
+)
 from consent_rules.audit.states import AuditState
-from proxy.audit.choosing import ChoiceWays, make_choice
+from proxy.audit.choosing import ChoiceWays, NoChoiceError, make_choice
 from proxy.audit.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -144,6 +150,9 @@ class Visitor:
             response, error = await self._open(page, recorder, url)
             choices: tuple[float, ...] = ()
             if ways is not None:
+                failure = error or failure_of_status(response.status if response else 0)
+                if failure:
+                    raise NoChoiceError(failure, SkipCause.NOT_OPENED)
                 choices = await self._choose_on(page, recorder, url, ways)
             seen = PageVisit(url, self.state, choices=choices, error=error)
             if response is not None:

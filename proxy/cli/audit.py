@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urljoin
 
 import typer
 from rich.console import Console
@@ -21,11 +22,11 @@ from consent_rules.audit.scope import AuditScope
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Regime
 from consent_rules.config.load import Config
-from consent_rules.wording import printable, quoted
+from consent_rules.wording import counted, printable, quoted
 from proxy.audit.browser import MissingBrowserError
 from proxy.audit.choosing import ACCEPT_BUTTONS, REJECT_BUTTONS, ChoiceWays
 from proxy.audit.crawl import CrawlLimits, CrawlPlan, Progress
-from proxy.audit.html_report import as_html
+from proxy.audit.html_report import as_html, moment_words, state_words
 from proxy.audit.json_report import ReportError, as_json, read_report
 from proxy.audit.machine_reports import as_junit, as_sarif
 from proxy.audit.run import FinishedAudit, run_audit
@@ -36,7 +37,7 @@ from proxy.audit.scopes import (
     start_url,
 )
 from proxy.audit.state_file import StateFile, StateFileError
-from proxy.audit.visiting import VisitLimits
+from proxy.audit.visiting import VisitLimits, same_origin
 from proxy.cli.options import (
     CONFIG_FILE,
     PROBLEMS,
@@ -44,6 +45,7 @@ from proxy.cli.options import (
     MaybeConfigOption,
     console,
     open_config,
+    region_code,
     stop,
     today,
 )
@@ -145,12 +147,14 @@ def audit(
     ] = None,
 ) -> None:
     """Audit a site in a browser: who gets what, before and after each choice. Exit 1 if a finding
-    is as severe as --fail-on.
+    is as severe as --fail-on, or the site could not be opened.
     """
     worst = _severity(fail_on)
+    region = region_code(region)
     loaded = _config(config)
     try:
         start = start_url(url)
+        _check_pages(page or (), start)
         earlier = read_report(since) if since else None
     except (InvalidAuditError, ReportError) as error:
         stop(str(error), USAGE)
@@ -201,6 +205,8 @@ def audit(
     _print_report(report)
     if changes is not None:
         _print_changes(changes)
+    if report.failure:  # whatever --fail-on is: it is of findings, and nobody looked for them
+        raise typer.Exit(PROBLEMS)
     if worst is not None and is_at_least(report.findings, worst):
         raise typer.Exit(PROBLEMS)
 
@@ -212,6 +218,16 @@ def _severity(text: str) -> Severity | None:
         return Severity(text)
     except ValueError:
         stop(f"--fail-on {quoted(text)}: write {', '.join(Severity)} or {_NEVER}", USAGE)
+
+
+def _check_pages(pages: Iterable[str], start: str) -> None:
+    """Raises InvalidAuditError for a page of another site, which is not visited."""
+    for page in pages:
+        if not same_origin(urljoin(start, page), start):
+            origin = urljoin(start, "/").rstrip("/")
+            raise InvalidAuditError(
+                f"--page {quoted(page)}: is not on {origin}; audit another site by itself"
+            )
 
 
 def _states(text: str) -> tuple[AuditState, ...]:
@@ -294,9 +310,12 @@ _STYLES = {
 
 def _print_report(report: AuditReport) -> None:
     out = console()
+    if report.failure:
+        out.print(printable(report.failure), style="bold red")
+    pages, visits = counted(len(report.pages), "page"), counted(report.visits, "visit")
     out.print(
-        f"{report.start}: {len(report.pages)} pages, {report.visits} visits in "
-        f"{len(report.states)} states, {report.seconds:.0f} s; judged by "
+        f"{report.start}: {pages}, {visits} in {state_words(report)}, {report.seconds:.0f} s; "
+        "judged by "
         f"{report.config or 'the catalogue'}"
     )
     for skipped in report.skipped:
@@ -306,7 +325,7 @@ def _print_report(report: AuditReport) -> None:
     for finding in report.findings:
         _print_finding(out, finding)
     counts = ", ".join(f"{report.count(one)} {one}" for one in Severity if report.count(one))
-    out.print(f"{len(report.findings)} findings{': ' if counts else ''}{counts}")
+    out.print(f"{counted(len(report.findings), 'finding')}{': ' if counts else ''}{counts}")
 
 
 def _print_finding(out: Console, finding: AuditFinding) -> None:
@@ -327,7 +346,9 @@ def _print_finding(out: Console, finding: AuditFinding) -> None:
 
 def _print_changes(changes: AuditChanges) -> None:
     out = console()
-    out.print(f"\nsince {changes.since}: {len(changes.new)} new, {len(changes.gone)} gone")
+    out.print(
+        f"\nsince {moment_words(changes.since)}: {len(changes.new)} new, {len(changes.gone)} gone"
+    )
     for sign, findings in (("+", changes.new), ("-", changes.gone)):
         for finding in findings:
             out.print(f"{sign} {finding.severity} {printable(finding.receiver)}: {finding.key}")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from consent_rules.config.countries import normal_region
 from consent_rules.config.load import ConfigError, LoadedConfig
 from consent_rules.wording import printable
 from proxy.config.file import ConfigFile
@@ -38,6 +39,18 @@ def stop(message: str, code: int) -> NoReturn:
     """End the command with a sentence on stderr."""
     typer.echo(printable(message, lines=True), err=True)
     raise typer.Exit(code)
+
+
+def region_code(text: str) -> str:
+    """The --region of a command as a code of ISO 3166, "" where none was given. Ends the command
+    where it is none.
+    """
+    if not text:
+        return ""
+    try:
+        return normal_region(text)
+    except ValueError as error:
+        stop(f"--region: {error}", USAGE)
 
 
 def today() -> datetime.date:

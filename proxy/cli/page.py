@@ -26,6 +26,7 @@ from proxy.cli.options import (
     MaybeConfigOption,
     console,
     open_config,
+    region_code,
     stop,
     today,
 )
@@ -59,6 +60,7 @@ def _request(
         config = CONFIG_FILE
     loaded = open_config(config)[0] if config is not None else None
     known = loaded.config if loaded is not None else None
+    region = region_code(region)
     try:
         request = preview_request(known, url, accept=accept, gpc=gpc, region=region, today=today())
     except InvalidRequestError as error:

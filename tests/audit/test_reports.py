@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from consent_rules.audit.findings import Severity
-from consent_rules.audit.observations import Channel, SkippedState
+from consent_rules.audit.observations import Channel, PageVisit, SkipCause, SkippedState
 from consent_rules.audit.report import AuditReport, changes_since, is_at_least
 from consent_rules.audit.states import AuditState
-from proxy.audit.html_report import as_html, span_words
+from proxy.audit.html_report import as_html, matrix, receiver_summaries, span_words, verdict
 from proxy.audit.json_report import ReportError, as_json, read_report
 from proxy.audit.machine_reports import as_junit, as_sarif
 from tests.support.audits import catalogue_scope, report_of, request, visit
@@ -142,11 +143,178 @@ def test_what_changed() -> None:
     assert "nobody.example" in as_html(now, {}, changes)
 
 
-def test_a_state_that_was_not_reached_is_not_taken_for_a_clean_one() -> None:
-    skipped = (SkippedState(AuditState.REJECTED, "no button"),)
+@pytest.mark.parametrize(
+    ("cause", "sentence"),
+    [
+        (SkipCause.NOT_MADE, "Not audited: everything rejected (why so)."),
+        (SkipCause.NO_BUTTON, "Not audited: everything rejected (why so)."),
+        (
+            SkipCause.NO_TOOL,
+            "Visitors cannot refuse here: no button for a choice was seen. Not audited: "
+            "everything rejected.",
+        ),
+        (
+            SkipCause.NOT_OFFERED,
+            "Not audited, because the site offers no such choice: everything rejected.",
+        ),
+    ],
+)
+def test_a_state_that_was_not_reached_is_not_taken_for_a_clean_one(
+    cause: SkipCause, sentence: str
+) -> None:
+    skipped = (SkippedState(AuditState.REJECTED, "why so", cause),)
     text = as_html(replace(sample(), skipped=skipped), {})
-    assert text.count("not reached") == 1
-    assert "Not audited, because the site offers no such choice: everything rejected." in text
+    assert sentence in text
+    assert "in 10 of 11 states" in text
+
+
+def unopened() -> AuditReport:
+    """Of a site that answers 403 in each state."""
+    report = report_of(catalogue_scope(), visit(status=403))
+    reached = tuple(
+        SkippedState(state, "HTTP status 403", SkipCause.NOT_OPENED) for state in report.states
+    )
+    return replace(report, skipped=reached)
+
+
+def test_a_site_that_did_not_open_is_not_taken_for_a_clean_one() -> None:
+    text = as_html(unopened(), {})
+    assert "The site could not be opened: HTTP status 403." in text
+    assert "Nobody received data" not in text
+    assert 'class="verdict fine"' not in text
+    assert "No third party was sent a request" not in text
+
+    suites = ET.fromstring(as_junit(unopened()))
+    assert {suite.get("errors") for suite in suites} == {"1"}
+    assert {e.get("message") for e in suites.iter("error")} == {"HTTP status 403"}
+
+
+def test_junit_has_an_error_where_no_page_was_visited() -> None:
+    skipped = (SkippedState(AuditState.ACCEPTED, "no button", SkipCause.NO_BUTTON),)
+    report = replace(unopened(), states=(AuditState.ACCEPTED,), skipped=skipped, pages=())
+    (suite,) = ET.fromstring(as_junit(report))
+    assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
+
+
+def test_a_page_that_did_not_open_is_no_passed_case() -> None:
+    report = report_of(catalogue_scope(), visit(status=200), visit(path="/a", status=404))
+    suite = ET.fromstring(as_junit(report))[0]
+    assert (suite.get("failures"), suite.get("skipped"), suite.get("errors")) == ("0", "1", "0")
+
+
+HINT = request("https://www.youtube.com/", Channel.HINT)
+FRAME = request("https://www.youtube.com/embed/x", Channel.FRAME)
+
+
+@pytest.mark.parametrize(
+    ("visits", "sentences"),
+    [
+        pytest.param(
+            [visit(request(GA), HINT, cookies={"_hjid": "x"})],
+            [
+                "Before any choice, 1 third party (Google Analytics) received data about visitors.",
+                "1 third party (Hotjar) left cookies or entries in the browser's storage without "
+                "a basis.",
+            ],
+            id="a cookie and a hint are no data received",
+        ),
+        pytest.param(
+            [visit(HINT, path="/patients/x"), visit(request(GA), path="/patients/x")],
+            [
+                "Before any choice, 1 third party (Google Analytics) received data about visitors.",
+                "On pages for patients, 1 third party (Google Analytics) learned of the visit.",
+            ],
+            id="a hint on a patient page",
+        ),
+        pytest.param(
+            [visit(HINT)],
+            [
+                "No third party was seen to receive data about a visitor without a basis; 1 "
+                "finding of low severity is below."
+            ],
+            id="only a hint",
+        ),
+        pytest.param(
+            [
+                visit(
+                    request("https://x.example/", state=AuditState.ACCEPTED),
+                    state=AuditState.ACCEPTED,
+                )
+            ],
+            [
+                "After the visitor allowed something, 1 third party (x.example) received data that "
+                "this did not cover."
+            ],
+            id="accepted, but not approved",
+        ),
+        pytest.param(
+            [
+                visit(request(GA, state=AuditState.REJECTED), state=AuditState.REJECTED),
+            ],
+            ["After a refusal or a withdrawal, 1 third party (Google Analytics) received data."],
+            id="rejected",
+        ),
+    ],
+)
+def test_the_first_sentences_claim_no_more_than_was_seen(
+    visits: list[PageVisit], sentences: list[str]
+) -> None:
+    assert list(verdict(report_of(catalogue_scope(), *visits))) == sentences
+
+
+def test_who_only_left_a_cookie_has_its_category() -> None:
+    (row,) = receiver_summaries(report_of(catalogue_scope(), visit(cookies={"_hjid": "x"})))
+    assert (row.name, row.category) == ("Hotjar", "session replay")
+
+
+def test_the_worst_come_first_and_of_them_those_with_the_most_findings() -> None:
+    visits = [
+        visit(request("https://a.example/")),
+        visit(request("https://b.example/"), request(GA), path="/patients/x"),
+        visit(
+            request(GA, state=AuditState.GPC), state=AuditState.GPC, cookies={"_ga": "GA1.1.2.3"}
+        ),
+    ]
+    rows = receiver_summaries(report_of(catalogue_scope(), *visits))
+    assert [row.name for row in rows] == ["Google Analytics", "b.example", "a.example"]
+
+
+def test_the_same_finding_in_many_states_is_told_once() -> None:
+    visits = [
+        visit(request(GA, state=state), state=state)
+        for state in (AuditState.NO_CHOICE, AuditState.GPC, AuditState.NO_SCRIPT)
+    ]
+    report = report_of(catalogue_scope(), *visits)
+    assert len(report.findings) == 3
+    text = as_html(report, {})
+    assert text.count('<article class="finding') == 1
+    assert (
+        "<dt>When</dt><dd>no choice yet; no choice, opt-out signal (GPC) on; "
+        "no choice, JavaScript off, marketing pages</dd>"
+    ) in text
+
+
+def test_the_matrix_has_the_states_that_were_reached() -> None:
+    skipped = tuple(
+        SkippedState(state, "no button", SkipCause.NO_BUTTON)
+        for state in AuditState
+        if state.allowed is not None and state is not AuditState.ACCEPTED
+    )
+    report = replace(sample(), skipped=skipped)
+    (_, _, cells), *_ = matrix(report)
+    assert len(cells) == len(report.reached) == 4
+    text = as_html(report, {})
+    assert text.count("<th>") - text.count("<tr><th>") >= 4
+    assert "<th>everything rejected" not in text
+    assert "Not reached, so not in the table: everything rejected; only functional" in text
+
+
+def test_the_first_page_explains_severities_and_has_the_time_in_words() -> None:
+    text = as_html(sample(), {})
+    assert "29 November 2026, 20:00 UTC" in text
+    assert "T20:00:00" not in text
+    for severity in Severity:
+        assert severity.words in unescape(text)
 
 
 def test_a_report_without_findings_says_so() -> None:

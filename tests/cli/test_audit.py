@@ -27,6 +27,14 @@ from tests.support.commands import ROOT, run
             "write critical, high, medium, low or never",
         ),
         (["https://example.com/", "--since", "none.json"], "none.json: cannot be read"),
+        (
+            ["https://example.com/", "--region", "ZZZ"],
+            '--region: "ZZZ" is not a code of ISO 3166',
+        ),
+        (
+            ["https://example.com/", "--page", "/a", "--page", "http://other.example/x"],
+            '--page "http://other.example/x": is not on https://example.com',
+        ),
         (["https://example.com/", "--storage-state", "none.json"], "none.json: cannot be read"),
     ],
 )
@@ -37,6 +45,16 @@ def test_wrong_usage(
     done = run("audit", *arguments)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("command", [("explain",), ("rewrite", "--url")])
+def test_a_region_that_is_none_is_told_by_each_command_that_takes_one(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(*command, "https://example.com/", "--region", "ZZZ")
+    assert done.exit_code == 2
+    assert '--region: "ZZZ" is not a code of ISO 3166' in done.stderr
 
 
 def test_a_missing_browser_is_told_with_the_command_that_mends_it(
