@@ -269,7 +269,8 @@ def test_diff_says_what_changes(config: Path, tmp_path: Path) -> None:
     done = run("diff", config, new)
     assert done.exit_code == 0
     assert done.stdout == (
-        "+ from now on, all pages of www send data to Meta Pixel; opens with: advertising; "
+        "+ from now on, all marketing pages of www send data to Meta Pixel; "
+        "opens with: advertising; "
         "never on the patient pages /patients/*\n"
     )
     assert run("diff", config, new, "--fail-on-new").exit_code == 1
