@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
 from proxy.observability.discovered import FLUSH_SECONDS
-from proxy.observability.log_output import LogOutput, open_log_file
+from proxy.observability.log_output import LogOutput, check_log_file, open_log_file
 from proxy.observability.metrics import Metrics
 from proxy.observability.process_metrics import watch_pools, watch_process
 from proxy.observability.readiness import unready
@@ -49,7 +49,7 @@ from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
 from proxy.server.certificates import ServerCertificates, listening_context
 from proxy.server.handover import Inherited, inherited
-from proxy.server.listener import Listeners
+from proxy.server.listener import Listeners, check_address
 from proxy.server.redirect import UPSTREAM, RedirectRules, redirect_handler
 from proxy.server.serve import Front, Limits, no_hsts, serve
 from proxy.server.workers import Worker, run_workers
@@ -87,7 +87,9 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         workers = config.proxy.workers or os.cpu_count() or 1
         with _listeners(config, workers, given) as listeners:
             if config.proxy.access_log_file:
-                lines = LogOutput(_checked_log_file(folder / config.proxy.access_log_file))
+                log_file = folder / config.proxy.access_log_file
+                _check_log_file(log_file, _open_and_close)
+                lines = LogOutput(log_file)
             runtime = build_runtime(
                 config, folder, keys, vendors=loaded.vendors, certificates=file.certificates
             )
@@ -126,20 +128,33 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
     return code, ""
 
 
+def check_opening(config: Config, folder: Path) -> None:
+    """Whether `serve_config` could open its listening sockets and its log file, without the ports,
+    which a running proxy holds. Makes nothing. Raises an error of `NOT_STARTED`.
+    """
+    for address in _addresses(config).values():
+        check_address(address)
+    if config.proxy.access_log_file:
+        _check_log_file(folder / config.proxy.access_log_file, check_log_file)
+
+
+def _addresses(config: Config) -> dict[str, str]:
+    """What is listened on, by its role."""
+    redirect = config.tls.redirect_listen if config.speaks_tls else ""
+    found = {
+        "listen": config.proxy.listen, "admin": config.proxy.admin_listen, "redirect": redirect,
+    }  # fmt: skip
+    return {role: address for role, address in found.items() if address}
+
+
 @contextlib.contextmanager
 def _listeners(config: Config, workers: int, given: Inherited) -> Iterator[dict[str, Listeners]]:
     """Open the listening sockets, by address, or take those that are given. They stay open, unless
     the block fails: then they are closed, and Unix sockets removed again.
     """
-    redirect = config.tls.redirect_listen if config.speaks_tls else ""
-    addresses = {
-        "listen": config.proxy.listen, "admin": config.proxy.admin_listen, "redirect": redirect,
-    }  # fmt: skip
     found: dict[str, Listeners] = {}
     with contextlib.ExitStack() as undo:
-        for role, address in addresses.items():
-            if not address:
-                continue
+        for role, address in _addresses(config).items():
             inherits = given.of(role, address)
             found[address] = Listeners(address, workers, inherits)
             undo.callback(found[address].close)
@@ -316,13 +331,16 @@ def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:
     return AccessLog(output, current.runtime.trusted, path_without_site, combined=combined)
 
 
-def _checked_log_file(path: Path) -> Path:
-    """The path of a log file, once it was seen that it can be written to. Raises ValueError."""
+def _check_log_file(path: Path, attempt: Callable[[Path], None]) -> None:
+    """Raises ValueError where an attempt to write to the log file fails."""
     try:
-        os.close(open_log_file(path))
+        attempt(path)
     except OSError as error:
         raise ValueError(f"access_log_file: {path} cannot be written: {error.strerror}") from None
-    return path
+
+
+def _open_and_close(path: Path) -> None:
+    os.close(open_log_file(path))
 
 
 def _count_dropped(metrics: Metrics, lines: int) -> None:

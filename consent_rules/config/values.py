@@ -78,7 +78,7 @@ def normal_host_pattern(text: str, *, port_allowed: bool) -> str:
     if text == "*":
         raise ValueError('"*" would be every host; name each host, or use "*.example.com"')
     if any(c.isspace() for c in text):
-        raise ValueError(f"{quoted(text)} has a space in it; put each host in its own quotes")
+        raise ValueError(f"{quoted(text)} has a space in it; write each host by itself")
     port = _PORT.search(text)
     host = text[: port.start()] if port and text.count(":") == 1 else text
     star = host.startswith("*.")

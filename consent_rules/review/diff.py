@@ -169,6 +169,9 @@ def _vendor(
                 besides = f" (on {join_and(same)} they do so already)" if same else ""
                 closed = _never_on(new_site, will, shown.pages, audience)
                 never = f"; never on the patient pages {join_and(closed)}" if closed else ""
+                every = f"all pages of {site}"
+                if closed and where.startswith(every):
+                    where = f"all marketing pages of {site}{where.removeprefix(every)}"
                 says = f"send data to {who}; {new.as_text()}{besides}{never}"
                 message = f"from now on, {where} {says}"
             elif new.never:

@@ -148,8 +148,7 @@ def _patient(site: SiteRules, exposures: Mapping[PageGroup, ExposureCondition]) 
         )
     if closed:
         parts.append(
-            f"it stays closed there ({_places(site, closed)}), whatever the visitor chooses: "
-            "nothing leaks"
+            f"it stays closed there ({_places(site, closed)}), whatever the visitor chooses"
         )
     if not known_patient:
         parts.append("none of its pages is marked as a patient page")

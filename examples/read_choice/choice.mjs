@@ -109,6 +109,10 @@ const decoded = (text) => JSON.parse(Buffer.from(text, "base64url").toString("ut
 // `node choice.mjs JWKS SITE POLICY_VERSION [MAX_AGE]`: JSON lines in ({"cookie", "name", "now"}),
 // each answered by the choice or null.
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  if (process.argv.length < 5 || process.argv.length > 6) {
+    console.error("usage: node choice.mjs JWKS SITE POLICY_VERSION [MAX_AGE]");
+    process.exit(2);
+  }
   const [jwks, site, version, maxAge] = process.argv.slice(2);
   const keys = new Keys(jwks, { maxAge: maxAge === undefined ? 60 : Number(maxAge) });
   for await (const line of createInterface({ input: process.stdin })) {

@@ -205,6 +205,10 @@ function consent_decoded(string $text): ?string
 // `php choice.php JWKS SITE POLICY_VERSION [MAX_AGE]`: JSON lines in ({"cookie", "name", "now"}), each
 // answered by the choice or null.
 if (PHP_SAPI === 'cli' && realpath($argv[0] ?? '') === __FILE__) {
+    if ($argc < 4 || $argc > 5) {
+        fwrite(STDERR, "usage: php choice.php JWKS SITE POLICY_VERSION [MAX_AGE]\n");
+        exit(2);
+    }
     [, $jwks, $site, $version] = $argv;
     $stored = tempnam(sys_get_temp_dir(), 'consent-keys-');
     $keys = new ConsentKeys($jwks, maxAge: (float) ($argv[4] ?? 60), file: $stored);

@@ -149,6 +149,9 @@ def main(arguments: list[str]) -> None:
     """`choice.py JWKS SITE POLICY_VERSION [MAX_AGE]`: JSON lines in ({"cookie", "name", "now"}),
     each answered by the choice or null.
     """
+    if not 3 <= len(arguments) <= 4:
+        print("usage: python3 choice.py JWKS SITE POLICY_VERSION [MAX_AGE]", file=sys.stderr)
+        sys.exit(2)
     jwks, site, version, *rest = arguments
     keys = Keys(jwks, max_age=float(rest[0]) if rest else 60)
     for line in sys.stdin:

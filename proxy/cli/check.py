@@ -36,7 +36,9 @@ def check(
     config: ConfigOption = CONFIG_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a config: every mistake at once, each with its line. Exit 1 if there is one."""
+    """Check a config: all mistakes of its text at once, then those of the files that it names, each
+    with its line. Exit 1 if there is one.
+    """
     config = _config_to_check(file or config)
     try:
         loaded, _ = read_config(config)

@@ -69,16 +69,20 @@ class ConfigEdit:
             self._texts[real] = _Text(file, content, text)
         return self._texts[real]
 
-    def checked(self) -> LoadedConfig:
-        """The config with the changes. Ends the command with its problems if it has any."""
+    def checked(self, advice: str = "") -> LoadedConfig:
+        """The config with the changes. Ends the command with its problems if it has any, and with
+        `advice`.
+        """
         try:
             return self._load(IncludedFiles(self.path))
         except ConfigError as error:
             known = {(problem.message, problem.severity) for problem in self.loaded.problems}
             new = [f.message for f in error.problems if (f.message, f.severity) not in known]
             messages = "\n".join(f"  {message}" for message in new)
+            hint = f"\n{advice}" if advice else ""
             stop(
-                f"the change makes {self.path} invalid:\n{messages}\nNothing was written.", PROBLEMS
+                f"the change makes {self.path} invalid:\n{messages}{hint}\nNothing was written.",
+                PROBLEMS,
             )
 
     def includes(self, file: Path) -> bool:

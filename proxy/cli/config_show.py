@@ -19,6 +19,7 @@ from consent_rules.config.environment import without_values
 from consent_rules.config.load import LoadedConfig
 from consent_rules.config.model_paths import toml_key
 from consent_rules.config.models import SECRET
+from consent_rules.config.problems import did_you_mean
 from proxy.cli.options import (
     CONFIG_FILE,
     PROBLEMS,
@@ -92,13 +93,16 @@ def show(
 ) -> None:
     """Show each value in force and where it comes from: file and line, environment, or default."""
     loaded, text = open_config(config)
+    found = list(effective_values(loaded, text, config))
     wanted = [
-        one
-        for one in effective_values(loaded, text, config)
-        if not prefix or re.match(rf"{re.escape(prefix)}(?:$|[.\[])", one.key)
+        one for one in found if not prefix or re.match(rf"{re.escape(prefix)}(?:$|[.\[])", one.key)
     ]
     if not wanted:
-        stop(f"{prefix}: no such key in the config", PROBLEMS)
+        known = {
+            one.key[: end.start()] for one in found for end in re.finditer(r"[.\[]|$", one.key)
+        }
+        hint = did_you_mean(prefix, sorted(known))
+        stop(f"{prefix}: no such key in the config{hint}", PROBLEMS)
     if as_json:
         print_json([asdict(one) for one in wanted])
         return

@@ -5,24 +5,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem, load_config
 from consent_rules.config.models import Host, Origin, PathGlob, PolicyUrl, Text
+from consent_rules.wording import quoted
 from proxy.banner.texts import known_texts
-from proxy.cli.options import CONFIG_FILE, PROBLEMS, USAGE, stop, today
+from proxy.cli.options import CONFIG_FILE, PROBLEMS, USAGE, confirm, stop, today
 
 
 @dataclass(frozen=True, slots=True)
 class FirstConfig:
-    """What a first config has to say. `patient_pages` may be empty."""
+    """What a first config has to say. `policy_url` and `patient_pages` may be empty."""
 
     controller: str
     host: str
@@ -45,7 +47,7 @@ class FirstConfig:
             "[policy]",
             f"controller = {_quoted(self.controller)}",
             f"version = {_quoted(version)}   # a new version asks again",
-            f"url = {_quoted(self.policy_url)}",
+            *([f"url = {_quoted(self.policy_url)}"] if self.policy_url else []),
             "",
             *(["[receipts]   # a record of each choice", ""] if self.receipts else []),
             "[[site]]",
@@ -60,6 +62,29 @@ class FirstConfig:
         return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A value of the first config: its flag, its question, and the type that reads it."""
+
+    flag: str
+    text: str
+    kind: Any
+    may_be_empty: bool = False
+
+
+_CONTROLLER = _Question("--controller", "Who answers for the data", Text)
+_HOST = _Question("--host", "Host name of the site", Host)
+_UPSTREAM = _Question("--upstream", "Server behind (http://127.0.0.1:9000)", Origin)
+_POLICY_URL = _Question(
+    "--policy-url", "Privacy policy (/privacy), or nothing", PolicyUrl, may_be_empty=True
+)
+_PATIENT_PAGE = _Question(
+    "--patient-pages",
+    "Pages for patients, with blanks between (/patients/*), or nothing",
+    PathGlob,
+)
+
+
 def init(
     config: Annotated[Path, typer.Argument(help="The file to write.")] = CONFIG_FILE,
     controller: Annotated[
@@ -72,7 +97,7 @@ def init(
         str, typer.Option("--upstream", help="The server behind, such as http://127.0.0.1:9000.")
     ] = "",
     policy_url: Annotated[
-        str, typer.Option("--policy-url", help="The privacy policy, such as /privacy.")
+        str, typer.Option("--policy-url", help="The privacy policy, such as /privacy; may follow.")
     ] = "",
     patient_pages: Annotated[
         list[str] | None,
@@ -87,16 +112,18 @@ def init(
     if os.path.lexists(config):
         stop(f"{config}: exists already; nothing was written. Name another file", USAGE)
     asks = sys.stdin.isatty() and sys.stdout.isatty()
+    given = (
+        (controller, _CONTROLLER), (host, _HOST), (upstream, _UPSTREAM), (policy_url, _POLICY_URL),
+        *((one, _PATIENT_PAGE) for one in patient_pages or ()),
+    )  # fmt: skip
+    if faults := [fault for text, one in given if (fault := _fault_of_flag(text, one, asks))]:
+        stop("\n".join((*faults, "Nothing was written.")), USAGE)
     try:
         wanted = FirstConfig(
-            controller=_answer(controller, "--controller", "Who answers for the data", Text, asks),
-            host=_answer(host, "--host", "Host name of the site", Host, asks),
-            upstream=_answer(
-                upstream, "--upstream", "Server behind (http://127.0.0.1:9000)", Origin, asks
-            ),
-            policy_url=_answer(
-                policy_url, "--policy-url", "Privacy policy (/privacy)", PolicyUrl, asks
-            ),
+            controller=_answer(controller, _CONTROLLER, asks),
+            host=_answer(host, _HOST, asks),
+            upstream=_answer(upstream, _UPSTREAM, asks),
+            policy_url=_answer(policy_url, _POLICY_URL, asks),
             patient_pages=_patient_pages(patient_pages, asks),
             receipts=_receipts(receipts, asks),
         )
@@ -104,7 +131,7 @@ def init(
         loaded = _checked(text, config)
         if asks:
             typer.echo(f"\n{text}")
-            if not typer.confirm(f"Write this to {config}?", default=True):
+            if not confirm(f"Write this to {config}?"):
                 stop("Nothing was written.", PROBLEMS)
     except (typer.Abort, KeyboardInterrupt):
         stop("\nNothing was written.", PROBLEMS)
@@ -114,51 +141,59 @@ def init(
     typer.echo(f"{config}: written. Next: consent-proxy run --config {config}")
 
 
-def _answer(given: str, flag: str, question: str, kind: object, asks: bool) -> str:
+def _fault_of_flag(text: str, wanted: _Question, asks: bool) -> str:
+    """What is wrong with the value of a flag, or that it is missing; "" for nothing."""
+    if text:
+        _, problem = _normal(text, wanted)
+        return f"{wanted.flag}: {problem}" if problem else ""
+    if asks or wanted.may_be_empty:
+        return ""
+    return f"{wanted.flag} is missing: without a terminal it cannot be asked"
+
+
+def _answer(given: str, wanted: _Question, asks: bool) -> str:
     """A value by its flag, or by a question that is asked until it has an answer that will do."""
-    if given:
-        value, problem = _normal(given, kind)
-        if problem:
-            stop(f"{flag}: {problem}. Nothing was written.", USAGE)
-        return value
-    if not asks:
-        stop(
-            f"{flag} is missing: without a terminal it cannot be asked. Nothing was written.", USAGE
-        )
+    if given or not asks:
+        return _normal(given, wanted)[0] if given else ""
     while True:
-        value, problem = _normal(typer.prompt(question), kind)
+        empty = "" if wanted.may_be_empty else None
+        answer = typer.prompt(wanted.text, default=empty, show_default=False)
+        if wanted.may_be_empty and not answer.strip():
+            return ""
+        value, problem = _normal(answer, wanted)
         if not problem:
             return value
         typer.echo(problem, err=True)
 
 
-def _normal(text: str, kind: object) -> tuple[str, str]:
+def _normal(text: str, wanted: _Question) -> tuple[str, str]:
     """The value as the config has it, and what is wrong with it, "" for nothing."""
-    adapter: TypeAdapter[str] = TypeAdapter(kind)  # type: ignore[arg-type]
+    text = text.strip()
+    adapter: TypeAdapter[str] = TypeAdapter(wanted.kind)
     try:
-        return adapter.validate_python(text.strip()), ""
+        return adapter.validate_python(text), ""
     except ValidationError as error:
-        return "", str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        problem = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    if wanted is _PATIENT_PAGE and "did you mean" in problem and re.fullmatch(r"[\w/-]+", text):
+        # A page alone leaves open what lies below it.
+        problem = f'{quoted(text)} does not start with "/"; did you mean "/{text.strip("/")}/*"?'
+    return "", problem
 
 
 def _patient_pages(given: list[str] | None, asks: bool) -> tuple[str, ...]:
-    if given is None and asks:
-        question = "Pages for patients, with blanks between (/patients/*), or nothing"
-        while True:
-            found = [_normal(one, PathGlob) for one in typer.prompt(question, default="").split()]
-            if not any(problem for _, problem in found):
-                return tuple(value for value, _ in found)
-            typer.echo("\n".join(problem for _, problem in found if problem), err=True)
-    found = [_normal(one, PathGlob) for one in given or ()]
-    for _, problem in found:
-        if problem:
-            stop(f"--patient-pages: {problem}. Nothing was written.", USAGE)
-    return tuple(value for value, _ in found)
+    if given is not None or not asks:
+        return tuple(_normal(one, _PATIENT_PAGE)[0] for one in given or ())
+    while True:
+        answer = typer.prompt(_PATIENT_PAGE.text, default="", show_default=False)
+        found = [_normal(one, _PATIENT_PAGE) for one in answer.split()]
+        if not any(problem for _, problem in found):
+            return tuple(value for value, _ in found)
+        typer.echo("\n".join(problem for _, problem in found if problem), err=True)
 
 
 def _receipts(given: bool | None, asks: bool) -> bool:
     if given is None:
-        return typer.confirm("Keep a record of each choice?", default=True) if asks else True
+        return confirm("Keep a record of each choice?") if asks else True
     return given
 
 

@@ -53,6 +53,15 @@ def region_code(text: str) -> str:
         stop(f"--region: {error}", USAGE)
 
 
+def confirm(question: str) -> bool:
+    """Ask for yes or no, until it is one of them; Enter is yes."""
+    while True:
+        answer = typer.prompt(f"{question} [Y/n]", default="y", show_default=False).strip().lower()
+        if answer in {"y", "yes", "n", "no"}:
+            return answer in {"y", "yes"}
+        typer.echo("Say y or n.", err=True)
+
+
 def today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 

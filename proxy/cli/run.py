@@ -43,7 +43,7 @@ def run(
         typer.Option(
             "--check",
             help="Start nothing: say whether the proxy could start with this config, on this "
-            "machine and as this user. Exit 1 if not.",
+            "machine and as this user; its ports are not tried. Exit 1 if not.",
         ),
     ] = False,
 ) -> None:
@@ -69,22 +69,24 @@ def run(
 
 
 def _check_start(config: Path) -> None:
-    """What a start would say, without its listeners: those of a running proxy are in use. Makes no
-    key and no file.
+    """What a start would say, without its ports: those of a running proxy are in use. Makes no key
+    and no file.
     """
     from proxy.config.reload import NOT_STARTED
     from proxy.runtime import build_runtime
+    from proxy.service import check_opening
 
     loaded, _ = open_config(config)
     for problem in loaded.problems:
         typer.echo(format_problem(problem, str(config)))
     folder = folder_of(config)
     try:
+        check_opening(loaded.config, folder)
         source = key_source(loaded.config.preferences, folder)
         build_runtime(loaded.config, folder, partial(_keys_of_start, source), None, loaded.vendors)
     except NOT_STARTED as error:
         stop(hidden(f"{config}: {error}"), PROBLEMS)
-    typer.echo(f"{config}: the proxy can start with it")
+    typer.echo(f"{config}: the proxy can start with it (whether its ports are free was not tried)")
 
 
 def _keys_of_start(source: KeySource) -> KeyRing:

@@ -38,6 +38,7 @@ from proxy.cli.options import (
     USAGE,
     ConfigOption,
     JsonOption,
+    confirm,
     console,
     print_json,
     stop,
@@ -130,7 +131,7 @@ def add(
         values["baa"] = True
     target = _target(into, file)
     file.change(target, _edit_text(with_table, file.text(target), "tag", values))
-    loaded = file.checked()
+    loaded = file.checked(_how_to_replace(file.loaded.config, values))
     number, line = _last_tag(loaded, "" if target == config else str(target))
     tag = loaded.config.tags[number]
     rules = rules_of_tags(loaded.config, catalogue())
@@ -156,6 +157,27 @@ def add(
         )
     else:
         typer.echo(f"Written: {target}:{line}" if written else "Nothing was written.")
+
+
+def _how_to_replace(config: Config, values: Mapping[str, Value]) -> str:
+    """What to do about a tag in force that the new one of `values` would repeat; "" for none."""
+    sites, pages = set(_texts(values["sites"])), set(_texts(values["pages"]))
+    for tag in config.tags:
+        shared = sites.intersection(tag.sites)
+        if tag.vendor != values["vendor"] or tag.expires <= today() or not shared:
+            continue
+        if pages.intersection(tag.pages):
+            command = "expire" if tag.approved_on < today() else "remove"
+            where = " ".join(f"--site {site}" for site in sorted(shared))
+            return (
+                f"  To change what is approved, edit that tag; to replace it, first run: "
+                f"consent-proxy tag {command} {tag.vendor} {where}"
+            )
+    return ""
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, tuple | list) else (str(value),)
 
 
 @tags.command("list")
@@ -339,7 +361,7 @@ def _vendor(word: str, file: ConfigEdit, interactive: bool) -> Vendor:
         )
     named = " or ".join(f"{vendor} ({vendors[vendor].name})" for vendor in meant)
     first = vendors[meant[0]]
-    if not (interactive and typer.confirm(f"Do you mean {first.name} ({first.id})?", default=True)):
+    if not (interactive and confirm(f"Do you mean {first.name} ({first.id})?")):
         stop(f"no vendor {quoted(word)} is known; did you mean {named}?", PROBLEMS)
     return first
 
@@ -477,7 +499,7 @@ def _confirm_and_write(
         for problem in loaded.problems:
             if problem.message not in before:
                 typer.echo(format_problem(problem, str(file.path)))
-    if dry_run or (interactive and not typer.confirm(f"Write this to {file.path}?", default=True)):
+    if dry_run or (interactive and not confirm(f"Write this to {file.path}?")):
         return False
     file.write()
     return True

@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,10 +184,32 @@ def _receipts(loaded: LoadedConfig, folder: Path) -> list[LocatedProblem]:
 
 def _upstream_tls(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem]:
     for number, site in enumerate(loaded.config.sites):
+        at, table = ("site", number, "upstream_tls"), site.upstream_tls
+        named = {"ca": table.ca, "certificate": table.certificate, "key": table.key}
+        if missing := list(_unreadable(loaded, folder, at, named)):
+            yield from missing
+            continue
         try:
             upstream_tls(site.upstream_tls, folder)
         except UpstreamTlsError as error:
             yield _located(loaded, ("site", number, "upstream_tls", error.key), error)
+
+
+def _unreadable(
+    loaded: LoadedConfig,
+    folder: Path,
+    table: tuple[str | int, ...],
+    named: Mapping[str, str | None],
+) -> Iterator[LocatedProblem]:
+    """The files of a table that cannot be read, each at its key; `named` has their names by key."""
+    for key, name in named.items():
+        if name is None:
+            continue
+        try:
+            (folder / name).open("rb").close()
+        except OSError as error:
+            text = f"{folder / name}: cannot be read: {error.strerror}"
+            yield _located(loaded, (*table, key), text)
 
 
 def _maintenance_pages(loaded: LoadedConfig, folder: Path) -> Iterator[LocatedProblem]:
@@ -241,6 +263,10 @@ def _certificates(
     found: list[Certificate] = []
     problems: list[LocatedProblem] = []
     for number, one in enumerate(loaded.config.tls.certificates):
+        at = ("tls", "certificate", number)
+        if missing := list(_unreadable(loaded, folder, at, {"file": one.file, "key": one.key})):
+            problems += missing
+            continue
         try:
             found.append(read_certificate(folder / one.file, folder / one.key))
         except CertificateFileError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -53,6 +53,7 @@ OVER_TIME: Mapping[str, str] = {
 }
 """What choices may be shown by, week by week."""
 _BY_ACTION = f"choices-by-{Dimension.ACTION}"
+_NO_CHOICES = "No choices in this period, which ends with yesterday."
 _NOT_SHOWN = Hidden.COMPLEMENT.value
 
 
@@ -102,7 +103,7 @@ def sections(found: Statistics, view: View) -> list[Section]:
         made.append(_by_site(found, view))
     made += [_by(found, view, one) for one in TITLES if one is not Dimension.CATEGORY]
     made.append(_weeks_by(found, view))
-    return made
+    return [replace(one, table=replace(one.table, empty=_NO_CHOICES)) for one in made]
 
 
 def _words(view: View) -> str:

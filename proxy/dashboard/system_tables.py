@@ -143,7 +143,7 @@ def version_table(status: Mapping[str, Any]) -> Table:
         ("SQLite", sqlite3.sqlite_version),
         ("System", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("Config file", str(status.get("file", ""))),
-        ("Config in force since", str(status.get("in_force_since", ""))),
+        ("Config in force since", _same_form(str(status.get("in_force_since", "")))),
     )
     return Table("versions", "Versions", texts(("part", "Part"), ("version", "Version")), rows)
 
@@ -165,3 +165,8 @@ def _time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _same_form(time: str) -> str:
+    """A time of RFC 3339 as `_time` writes it; "" stays."""
+    return (_time(datetime.datetime.fromisoformat(time).timestamp()) or "") if time else ""

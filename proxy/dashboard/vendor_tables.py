@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from consent_rules.config.load import Config, Mode
+from consent_rules.catalogue.load import catalogue
+from consent_rules.config.load import Config, Mode, all_vendors
+from consent_rules.review.tag_summary import WHAT_IT_DOES
+from consent_rules.vendors import Vendor
 from consent_rules.wording import category_words, printable
 from proxy.dashboard.statistics import shown_or_small
 from proxy.dashboard.tables import Table, Value, numbers, texts
@@ -23,6 +26,7 @@ _COLUMNS = (
     *texts(
         ("site", "Site"),
         ("name", "Host or vendor"),
+        ("vendor", "Id"),
         ("what", "What it is"),
         ("state", "State"),
         ("kinds", "What pages have of it"),
@@ -47,7 +51,8 @@ def third_party_table(config: Config, folder: Path, today: datetime.date) -> Tab
     sites = {site.name: site for site in config.sites}
     observed = {site.name for site in config.sites if site.mode is Mode.OBSERVE}
     hosts = {name: own_host(site) for name, site in sites.items()}
-    rows = tuple(_row(one, hosts, observed, today) for one in found)
+    vendors = all_vendors(config, catalogue())
+    rows = tuple(_row(one, vendors.get(one.owner), hosts, observed, today) for one in found)
     return Table(
         "third-parties",
         "Closed for want of an approval",
@@ -61,13 +66,18 @@ def third_party_table(config: Config, folder: Path, today: datetime.date) -> Tab
 
 
 def _row(
-    one: Discovery, hosts: Mapping[str, str], observed: set[str], today: datetime.date
+    one: Discovery,
+    vendor: Vendor | None,
+    hosts: Mapping[str, str],
+    observed: set[str],
+    today: datetime.date,
 ) -> tuple[Value, ...]:
     reports = shown_or_small(one.in_reports)
     return (
         one.site,
-        one.name,
-        "changed inline script" if one.script else "known vendor" if one.owner else "unknown host",
+        one.name if vendor is None else vendor.name,
+        one.owner or None,
+        _what(one, vendor),
         "observed, not closed" if one.site in observed else "closed",
         tuple(f"{number} {kind}" for kind, number in one.kinds),
         one.pages,
@@ -77,6 +87,14 @@ def _row(
         one.last_seen,
         as_config(one, today, hosts.get(one.site, ""), reported=str(reports)),
     )
+
+
+def _what(one: Discovery, vendor: Vendor | None) -> str:
+    if one.script:
+        return "changed inline script"
+    if vendor is None:
+        return "known vendor" if one.owner else "unknown host"
+    return f"{category_words(vendor.category)}: {WHAT_IT_DOES[vendor.category]}"
 
 
 def tag_table(config: Config, today: datetime.date) -> Table:

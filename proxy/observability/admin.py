@@ -31,7 +31,7 @@ from proxy.receipts.recorder import Recorder
 _DUMPS = partial(json.dumps, indent=2, ensure_ascii=False)
 _HEALTH = frozenset({"/health", "/healthz"})
 
-_HERE = "here: /health, /readyz, /config, /metrics, /purge, /log\n"
+_HERE = ("/healthz", "/readyz", "/config", "/metrics", "POST /purge")
 _NOT_OURS = (
     "This listener does not go by that name. Ask it by its address, or add the name to "
     "admin_hosts of [proxy].\n"
@@ -134,8 +134,11 @@ def make_admin(
             return await purge(request, cache(), tell_nodes())
         if request.path.startswith(_LOG) and reading:
             return await _log_resource(request.path.removeprefix(_LOG), receipts())
-        return web.Response(
-            status=404, text="here: /health, /readyz, /config, /metrics, /purge, /log\n"
+        here = (
+            *_HERE,
+            *([] if receipts() is None else [f"{_LOG}checkpoint"]),
+            *([] if dashboard is None else [f"{_DASHBOARD}/"]),
         )
+        return web.Response(status=404, text=f"here: {', '.join(here)}\n")
 
     return admin

@@ -263,7 +263,7 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
             name,
             printable(host),
             printable(vendor),
-            tuple(sorted(map(printable, json.loads(pages)))),
+            tuple(sorted(map(printable, json.loads(pages)), key=_page_order)),
             in_pages,
             in_reports,
             last,
@@ -273,6 +273,11 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
         )
         for name, host, vendor, script, pages, in_pages, in_reports, last, first in rows
     ]
+
+
+def _page_order(page: str) -> tuple[bool, str]:
+    """By name; what stands for the rest comes last."""
+    return page == MORE_PAGES, page
 
 
 _SHEETS = frozenset({"style sheet", "picture or font of a style sheet"})

@@ -6,6 +6,7 @@ every request, and the end of the process as well. What finds no room is dropped
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -163,6 +164,16 @@ def open_log_file(path: Path) -> int:
     OSError.
     """
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
+def check_log_file(path: Path) -> None:
+    """Whether `open_log_file` could open it; makes no file. Raises OSError."""
+    if path.exists():
+        os.close(open_log_file(path))
+    elif not path.parent.is_dir():
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 
-def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024) -> socket.socket:
+def open_listener(
+    listen: str, *, reuse_port: bool = False, backlog: int = 1024, any_port: bool = False
+) -> socket.socket:
     """A bound socket for "host:port", "[::1]:8080", ":8080" (all addresses) or "unix:/path".
+    `any_port`: with a free port in place of the one that is named.
 
     Raises ValueError for a malformed address and OSError when it cannot
     be bound.
@@ -25,17 +29,18 @@ def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024)
             'or "unix:/run/consent-proxy.sock"'
         )
     host = host.removeprefix("[").removesuffix("]")
+    number = 0 if any_port else int(port)
     try:
         if host in ("", "*"):
             dual = socket.has_dualstack_ipv6()
             return socket.create_server(
-                ("::" if dual else "0.0.0.0", int(port)),  # noqa: S104 - asked for
+                ("::" if dual else "0.0.0.0", number),  # noqa: S104 - asked for
                 family=socket.AF_INET6 if dual else socket.AF_INET,
                 dualstack_ipv6=dual,
                 reuse_port=reuse_port,
                 backlog=backlog,
             )
-        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
         family, _, _, _, address = found[0]
         return socket.create_server(
             address[:2],
@@ -48,6 +53,25 @@ def open_listener(listen: str, *, reuse_port: bool = False, backlog: int = 1024)
             exc.errno,
             f"cannot listen on {listen!r}: {exc.strerror or exc}. {_advice(exc)}",
         ) from exc
+
+
+def check_address(listen: str) -> None:
+    """Whether this process could listen there, as far as that is seen without taking the port or
+    replacing the socket of a running one. Raises as `open_listener`.
+    """
+    if not listen.startswith("unix:"):
+        open_listener(listen, any_port=True).close()
+        return
+    path = Path(listen.removeprefix("unix:"))
+    fault = 0
+    if not path.parent.is_dir():
+        fault = errno.ENOENT
+    elif path.exists() and not path.is_socket():
+        fault = errno.EADDRINUSE
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        fault = errno.EACCES
+    if fault:
+        raise OSError(fault, f"cannot listen on unix:{path}: {os.strerror(fault)}")
 
 
 class Listeners:

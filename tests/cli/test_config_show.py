@@ -112,7 +112,17 @@ def test_the_keys_of_a_table(config: Path) -> None:
     }
     assert list(shown(config, "policy.controller")) == ["policy.controller"]
     done = run("config", "show", "polic", "--config", config)
-    assert (done.exit_code, done.stderr) == (1, "polic: no such key in the config\n")
+    assert (done.exit_code, done.stderr) == (
+        1, 'polic: no such key in the config; did you mean "policy"?\n'
+    )  # fmt: skip
+    for key, hint in (
+        ("proxy.lisen", '; did you mean "proxy.listen"?'),
+        ("site[0].upsteam", '; did you mean "site[0].upstream"?'),
+        ("site[7]", '; did you mean "site[0]"?'),
+        ("zzz", ""),
+    ):
+        done = run("config", "show", key, "--config", config)
+        assert (done.exit_code, done.stderr) == (1, f"{key}: no such key in the config{hint}\n")
 
 
 def test_receipts_that_are_not_written_are_not_shown(config: Path) -> None:

@@ -71,6 +71,44 @@ def test_a_wrong_or_missing_flag_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_fault_of_the_flags_is_named(tmp_path: Path) -> None:
+    done = run(
+        "init", tmp_path / "c.toml", "--host", "a b", "--upstream", "9000", "--policy-url", "//x",
+        "--patient-pages", "patients", "--patient-pages", "^/care$",
+    )  # fmt: skip
+    assert done.exit_code == 2
+    faults, said = done.stderr.splitlines()[:-1], done.stderr
+    assert [one.partition(":")[0] for one in faults] == [
+        "--controller is missing", "--host", "--upstream", "--policy-url",
+        "--patient-pages", "--patient-pages",
+    ]  # fmt: skip
+    assert 'did you mean "/patients/*"?' in said
+    assert "quotes" not in said
+    assert "?." not in said
+    assert done.stderr.endswith("\nNothing was written.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_policy_may_have_no_address_yet(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    at = FLAGS.index("--policy-url")
+    done = run("init", config, *FLAGS[:at])
+    assert done.exit_code == 0, done.output
+    assert "[policy] has no url" in done.stderr
+    assert "url" not in tomllib.loads(config.read_text())["policy"]
+    assert run("check", config).exit_code == 0
+
+
+def test_a_question_for_yes_or_no_says_what_it_takes(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    answers = "Acme\nwww.example.com\nhttp://127.0.0.1:9000\n\npatients\n\nmaybe\nn\nmaybe\n\n"
+    code, shown = on_terminal("init", config, answers=answers)
+    assert code == 0, shown
+    assert 'did you mean "/patients/*"?' in shown
+    assert (shown.count("Say y or n."), "invalid input" in shown) == (2, False)
+    assert "receipts" not in tomllib.loads(config.read_text())
+
+
 def test_by_questions(tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     answers = "Acme\nnot a host!\nwww.example.com\nhttp://127.0.0.1:9000\n/privacy\n\ny\ny\n"

@@ -1,4 +1,4 @@
-"""`run --check`: whether a start would work; it makes nothing and binds nothing."""
+"""`run --check`: whether a start would work; it makes nothing and takes no port of the config."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ audience = "marketing"
 """
 
 
+CAN_START = "the proxy can start with it (whether its ports are free was not tried)"
+
+
 def write(folder: Path, more: str = "", listen: str = "127.0.0.1:0") -> Path:
     path = folder / "c.toml"
     path.write_text(CONFIG.replace("LISTEN", listen) + more)
@@ -34,7 +37,7 @@ def test_a_good_config_starts_and_nothing_is_made(tmp_path: Path) -> None:
     config = write(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     done = run("run", "--check", "--config", config)
-    assert (done.exit_code, done.stdout) == (0, f"{config}: the proxy can start with it\n")
+    assert (done.exit_code, done.stdout) == (0, f"{config}: {CAN_START}\n")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -75,3 +78,44 @@ def test_what_would_stop_the_start(tmp_path: Path, more: str, says: str) -> None
     done = run("run", "--check", "--config", write(tmp_path, more))
     assert done.exit_code == 1, done.output
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("access_log_file", "nonexist/access.log", "access_log_file: "),
+        ("access_log_file", ".", "cannot be written: Is a directory"),
+        ("admin_listen", "192.0.2.7:18556", "cannot listen on '192.0.2.7:18556'"),
+        ("admin_listen", "192.0.2.7:18556", "No interface of this machine has that address"),
+        ("admin_listen", "unix:/nonexist/admin.sock", "cannot listen on unix:/nonexist/admin.sock"),
+        ("admin_listen", "unix:/etc/passwd", "cannot listen on unix:/etc/passwd"),
+    ],
+)
+def test_what_a_start_would_open(tmp_path: Path, key: str, value: str, says: str) -> None:
+    config = write(tmp_path)
+    config.write_text(config.read_text().replace("[proxy]\n", f'[proxy]\n{key} = "{value}"\n'))
+    before = sorted(tmp_path.rglob("*"))
+    done = run("run", "--check", "--config", config)
+    assert (done.exit_code, CAN_START in done.stdout) == (1, False), done.output
+    assert says in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_log_file_is_not_made(tmp_path: Path, is_there: bool) -> None:
+    config = write(tmp_path)
+    config.write_text(config.read_text().replace("[proxy]", '[proxy]\naccess_log_file = "a.log"'))
+    log = tmp_path / "a.log"
+    if is_there:
+        log.write_text("a line\n")
+    assert run("run", "--check", "--config", config).exit_code == 0
+    assert (log.read_text() if is_there else log.exists()) == ("a line\n" if is_there else False)
+
+
+def test_a_socket_of_a_running_proxy_stays(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as taken:
+        taken.bind(str(path))
+        config = write(tmp_path, listen=f"unix:{path}")
+        assert run("run", "--check", "--config", config).exit_code == 0
+    assert path.is_socket()

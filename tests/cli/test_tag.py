@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -134,6 +135,15 @@ def test_the_same_tag_twice_is_refused(config: Path) -> None:
     assert config.read_text() == CONFIG
 
 
+def test_the_refused_tag_can_be_replaced_as_it_is_told(config: Path) -> None:
+    said = run(*add(config, vendor="matomo")).stderr
+    told = re.search(r"consent-proxy (tag expire matomo --site www)\b", said)
+    assert told is not None, said
+    done = run(*told[1].split(), "--config", config, "--yes")
+    assert done.exit_code == 0, done.output
+    assert run(*add(config, vendor="matomo")).exit_code == 0
+
+
 def test_a_broken_file_is_left_alone(config: Path) -> None:
     config.write_text(CONFIG.replace('"matomo"', '"matomoo"'))
     for command in (
@@ -259,7 +269,8 @@ def test_diff_says_what_changes(config: Path, tmp_path: Path) -> None:
     done = run("diff", config, new)
     assert done.exit_code == 0
     assert done.stdout == (
-        "+ from now on, all pages of www send data to Meta Pixel; opens with: advertising; "
+        "+ from now on, all marketing pages of www send data to Meta Pixel; "
+        "opens with: advertising; "
         "never on the patient pages /patients/*\n"
     )
     assert run("diff", config, new, "--fail-on-new").exit_code == 1

@@ -104,3 +104,16 @@ def test_a_key_of_the_proxys_user_is_no_fault_to_who_may_not_read_it(
         check_keys(tmp_path / "keys")
         with pytest.raises(KeyFileError, match="cannot be read"):
             read_keys(tmp_path / "keys")
+
+
+def test_each_missing_file_of_tls_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    tls = '[[tls.certificate]]\nfile = "a.pem"\nkey = "a.key"\n'
+    upstream = '[site.upstream_tls]\nca = "ca.pem"\ncertificate = "u.pem"\nkey = "u.key"\n'
+    text = CONFIG.replace("http://127", "https://127")
+    path.write_text(f'{tls}{text}maintenance_page = "m.html"\n{upstream}')
+    with pytest.raises(ConfigError) as raised:
+        read_config(path, today=NOW.date())
+    lines = path.read_text().splitlines()
+    found = {lines[one.line - 1].partition('"')[2][:-1] for one in raised.value.problems}
+    assert found == {"a.pem", "a.key", "ca.pem", "u.pem", "u.key", "m.html"}

@@ -67,6 +67,21 @@ def test_no_reader_takes_what_the_proxy_does_not() -> None:
 
 
 @each_reader
+@pytest.mark.parametrize("arguments", [(), ("jwks.json",), ("jwks.json", SITE, VERSION, "60", "x")])
+def test_a_wrong_call_is_told_the_usage(reader: str, arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [*READERS[reader](), *arguments],
+        input="", capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    name = Path(READERS[reader]()[-1]).name
+    usage = f"{name} JWKS SITE POLICY_VERSION [MAX_AGE]"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ")
+    assert usage in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@each_reader
 def test_the_vectors(reader: str, tmp_path: Path) -> None:
     cases = vectors()["cases"]
     jwks = tmp_path / "jwks.json"

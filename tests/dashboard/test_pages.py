@@ -140,7 +140,9 @@ async def test_third_parties_as_discovered_says_them(tmp_path: Path, client: Cli
         assert found["cdn.example"]["in_reports"] == 7
         assert found["cdn.example"]["what"] == "unknown host"
         assert found["cdn.example"]["first_seen"] == found["cdn.example"]["last_seen"]
-        assert found["meta-pixel"]["what"] == "known vendor"
+        pixel = found["Meta Pixel"]
+        assert (pixel["vendor"], found["cdn.example"]["vendor"]) == ("meta-pixel", None)
+        assert str(pixel["what"]).startswith("advertising: ")
         assert "[[tag]]" in found["cdn.example"]["config"]
         # Browsers' reports are of visitors.
         assert found["rare.example"]["in_reports"] == "fewer than 5"
@@ -152,7 +154,8 @@ async def test_a_refused_config_is_said_with_file_and_line(
     tmp_path: Path, client: ClientSession
 ) -> None:
     async with serving(tmp_path) as board:
-        assert "serves the config file as it is" in await text_of(client, board, "/dashboard/")
+        text = await text_of(client, board, "/dashboard/")
+        assert text.count("serves the config file as it is") == 1
         fault = 'c.toml:3: listn: no such key; did you mean "listen"?'
         board.status.update(taken=False, faults=[fault])
         text = await text_of(client, board, "/dashboard/")
@@ -169,6 +172,11 @@ async def test_upstreams_and_versions(tmp_path: Path, client: ClientSession) -> 
             ("www", False),
             ("shop", False),
         ]
+        page = await text_of(client, board, "/dashboard/")
+        upstreams = page[page.index('id="upstreams"') :].partition("</section>")[0]
+        # Not a table: on a phone its last columns would be beyond the edge.
+        assert ("<table" in upstreams, upstreams.count("<article>")) == (False, 2)
+        assert "<dt>Takes connections</dt><dd>no</dd>" in upstreams
         versions = rows_of(await text_of(client, board, "/dashboard/data/versions.json"))
         assert {"consent-proxy", "Python", "SQLite"} <= {row["part"] for row in versions}
 
@@ -208,6 +216,20 @@ async def test_today_is_a_number_alone(tmp_path: Path, client: ClientSession) ->
         assert "Today so far: 8 choices" in text
         rows = rows_of(await text_of(client, board, "/dashboard/data/choices-by-region.json"))
         assert [(row["region"], row["choices"]) for row in rows] == [("DE", 7)]
+
+
+async def test_of_today_alone_there_is_no_chart(tmp_path: Path, client: ClientSession) -> None:
+    made = [receipt_of(n, today()) for n in range(9)]
+    async with serving(tmp_path, receipts=made) as board:
+        text = await text_of(client, board, "/dashboard/choices")
+        assert "Today so far: 9 choices" in text
+        assert "Nothing yet" not in text
+        assert text.count("No choices in this period, which ends with yesterday.") == 1
+
+
+async def test_sign_in_says_where_the_token_is(tmp_path: Path, client: ClientSession) -> None:
+    async with serving(tmp_path) as board:
+        assert "[dashboard]" in await text_of(client, board, "/dashboard/sign-in")
 
 
 async def test_small_numbers_in_every_form(tmp_path: Path, client: ClientSession) -> None:

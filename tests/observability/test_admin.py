@@ -48,11 +48,11 @@ async def admin(
         ("GET", "/healthz", 200, "ok\n"),
         ("GET", "/readyz", 200, "ok\n"),
         ("HEAD", "/healthz", 200, ""),
-        ("POST", "/healthz", 404, "here: /health"),
+        ("POST", "/healthz", 404, "here: /healthz"),
         ("GET", "/config", 200, '"taken": true'),
         ("GET", "/metrics", 200, "# HELP consent_proxy_"),
-        ("DELETE", "/metrics", 404, "here: /health"),
-        ("GET", "/", 404, "here: /health, /readyz, /config, /metrics, /purge, /log"),
+        ("DELETE", "/metrics", 404, "here: /healthz"),
+        ("GET", "/", 404, "here: /healthz, /readyz, /config, /metrics, POST /purge\n"),
         ("GET", "/purge", 405, "purging is a POST"),
         ("POST", "/purge", 400, "name a URL with its host"),
         ("POST", "/purge?url=/page", 400, "name a URL with its host"),
@@ -65,6 +65,38 @@ async def test_what_it_answers(
     async with admin.request(method, path) as answer:
         assert answer.status == status
         assert says in await answer.text()
+
+
+async def test_what_it_says_is_there_is_there(
+    tmp_path: Path,
+    site: Proxied,
+    aiohttp_raw_server: AiohttpRawServer,
+    aiohttp_client: AiohttpClient,
+) -> None:
+    async def dashboard(_: Any) -> web.Response:
+        return web.Response(text="dashboard")
+
+    recorder = Recorder(StorePlace(tmp_path / "receipts.db", tmp_path / "receipts.pem", ORIGIN))
+    try:
+        handler = make_admin(
+            lambda: site.running.cache,
+            Metrics(),
+            lambda: TAKEN,
+            receipts=lambda: recorder,
+            dashboard=dashboard,
+        )
+        admin: TestClient[Any, Any] = await aiohttp_client(await aiohttp_raw_server(handler))
+        for path in ("/nothing", "/log"):
+            async with admin.get(path) as answer:
+                assert answer.status == 404
+                said = (await answer.text()).strip().removeprefix("here: ").split(", ")
+        assert {"/healthz", "/log/checkpoint", "/dashboard/"} < set(said)
+        for one in said:
+            method, _, path = one.rpartition(" ")
+            async with admin.request(method or "GET", path) as answer:
+                assert answer.status != 404, one
+    finally:
+        await recorder.close()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/config", "/metrics"])

@@ -318,7 +318,7 @@ def test_a_site_names_so_many_pages(tmp_path: Path) -> None:
         sightings.add("www", f"/{number}", host="a.example", seen="page")
     sightings.write()
     (found,) = read_discovered(path)
-    assert MORE_PAGES in found.pages
+    assert found.pages[-1] == MORE_PAGES
     assert len(found.pages) <= 52
     assert found.in_pages == 80
 
