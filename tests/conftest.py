@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import uvloop
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.support.clock import Clock
 
@@ -18,6 +20,25 @@ from tests.support.clock import Clock
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+_LONGEST = "tests/system/test_soak.py"
+
+
+class LongestFirst(LoadFileScheduling):  # type: ignore[misc]
+    """A module's tests share a worker. The modules with most tests come first, and before them the
+    one whose single test takes two minutes: at the end it would leave all other workers idle.
+    """
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if _LONGEST in self.workqueue:
+            self.workqueue.move_to_end(_LONGEST, last=False)
+        super()._assign_work_unit(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LongestFirst:
+    return LongestFirst(config, log)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
