@@ -63,7 +63,7 @@ class FirstConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Field:
     """A value of the first config: its flag, its question, and the type that reads it."""
 
     flag: str
@@ -72,13 +72,13 @@ class _Question:
     may_be_empty: bool = False
 
 
-_CONTROLLER = _Question("--controller", "Who answers for the data", Text)
-_HOST = _Question("--host", "Host name of the site", Host)
-_UPSTREAM = _Question("--upstream", "Server behind (http://127.0.0.1:9000)", Origin)
-_POLICY_URL = _Question(
+_CONTROLLER = _Field("--controller", "Who answers for the data", Text)
+_HOST = _Field("--host", "Host name of the site", Host)
+_UPSTREAM = _Field("--upstream", "Server behind (http://127.0.0.1:9000)", Origin)
+_POLICY_URL = _Field(
     "--policy-url", "Privacy policy (/privacy), or nothing", PolicyUrl, may_be_empty=True
 )
-_PATIENT_PAGE = _Question(
+_PATIENT_PAGE = _Field(
     "--patient-pages",
     "Pages for patients, with blanks between (/patients/*), or nothing",
     PathGlob,
@@ -116,8 +116,8 @@ def init(
         (controller, _CONTROLLER), (host, _HOST), (upstream, _UPSTREAM), (policy_url, _POLICY_URL),
         *((one, _PATIENT_PAGE) for one in patient_pages or ()),
     )  # fmt: skip
-    if faults := [fault for text, one in given if (fault := _fault_of_flag(text, one, asks))]:
-        stop("\n".join((*faults, "Nothing was written.")), USAGE)
+    if wrong := [said for text, one in given if (said := _problem_of_flag(text, one, asks))]:
+        stop("\n".join((*wrong, "Nothing was written.")), USAGE)
     try:
         wanted = FirstConfig(
             controller=_answer(controller, _CONTROLLER, asks),
@@ -141,7 +141,7 @@ def init(
     typer.echo(f"{config}: written. Next: consent-proxy run --config {config}")
 
 
-def _fault_of_flag(text: str, wanted: _Question, asks: bool) -> str:
+def _problem_of_flag(text: str, wanted: _Field, asks: bool) -> str:
     """What is wrong with the value of a flag, or that it is missing; "" for nothing."""
     if text:
         _, problem = _normal(text, wanted)
@@ -151,7 +151,7 @@ def _fault_of_flag(text: str, wanted: _Question, asks: bool) -> str:
     return f"{wanted.flag} is missing: without a terminal it cannot be asked"
 
 
-def _answer(given: str, wanted: _Question, asks: bool) -> str:
+def _answer(given: str, wanted: _Field, asks: bool) -> str:
     """A value by its flag, or by a question that is asked until it has an answer that will do."""
     if given or not asks:
         return _normal(given, wanted)[0] if given else ""
@@ -166,7 +166,7 @@ def _answer(given: str, wanted: _Question, asks: bool) -> str:
         typer.echo(problem, err=True)
 
 
-def _normal(text: str, wanted: _Question) -> tuple[str, str]:
+def _normal(text: str, wanted: _Field) -> tuple[str, str]:
     """The value as the config has it, and what is wrong with it, "" for nothing."""
     text = text.strip()
     adapter: TypeAdapter[str] = TypeAdapter(wanted.kind)
