@@ -168,8 +168,9 @@ ALLOWS = [
 ASK = {
     "Python": "import json,sys;sys.path.insert(0,{folder!r});from choice import allows;"
     "print(json.dumps([allows(c,*a) for c,a in json.loads(sys.argv[1])]))",
-    "Node.js": "import(process.argv[1]).then(({{allows}})=>console.log(JSON.stringify("
-    "JSON.parse(process.argv[2]).map(([c,a])=>allows(c,...a)))))",
+    # The module is the second: as the first one it would take itself for what is run.
+    "Node.js": "import(process.argv[2]).then(({{allows}})=>console.log(JSON.stringify("
+    "JSON.parse(process.argv[1]).map(([c,a])=>allows(c,...a)))))",
     "PHP": "require $argv[1]; echo json_encode(array_map(fn($one)=>consent_allows($one[0],"
     "...$one[1]), json_decode($argv[2], true)));",
 }
@@ -190,8 +191,9 @@ def test_what_a_choice_allows(reader: str) -> None:
         "PHP": [str(FOLDER / "choice.php")],
     }
     extra = ["--"] if reader == "PHP" else []
+    given = [*path[reader], asked]
     done = subprocess.run(
-        [first, flag, code, *extra, *path[reader], asked],
+        [first, flag, code, *extra, *(reversed(given) if reader == "Node.js" else given)],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout) == [*(yes for *_, yes in ALLOWS), True, False]
