@@ -116,7 +116,7 @@ def init(
         (controller, _CONTROLLER), (host, _HOST), (upstream, _UPSTREAM), (policy_url, _POLICY_URL),
         *((one, _PATIENT_PAGE) for one in patient_pages or ()),
     )  # fmt: skip
-    if wrong := [problem for text, one in given if (problem := _problem_of_flag(text, one, asks))]:
+    if wrong := [reason for text, one in given if (reason := _problem_of_flag(text, one, asks))]:
         stop("\n".join((*wrong, "Nothing was written.")), USAGE)
     try:
         wanted = FirstConfig(
