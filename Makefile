@@ -26,7 +26,7 @@ demo: $(RUN) ## the demo site behind the proxy; prints what to open (ARGS="--pro
 	@$(PY) -m examples.demo $(ARGS)
 
 test: ## everything that must be green: lint, types, tests, browser tests
-	@echo "== make test: installs what is missing, then ruff and mypy (1 min), tests (5 min) and tests"
+	@echo "== make test: installs what is missing, then ruff and mypy (1 min), tests (10 min) and tests"
 	@echo "   in Chromium (15 min) on two quiet cores. Quicker: make test-quick"
 	@$(MAKE) $(READY)
 	@$(MAKE) browser
