@@ -328,7 +328,7 @@ def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:
         return current.runtime.rules.logged_path(target)
 
     combined = current.runtime.config.proxy.access_log is LogFormat.COMBINED
-    return AccessLog(output, current.runtime.trusted, path_without_site, combined=combined)
+    return AccessLog(output, lambda: current.runtime.trusted, path_without_site, combined=combined)
 
 
 def _check_log_file(path: Path, attempt: Callable[[Path], None]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import Protocol
@@ -29,9 +29,10 @@ from proxy.http.targets import split_target
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 256
 _MAX_HOST = 255
-_MAX_REMEMBERED = 512
-"""Characters of a request target, or of X-Forwarded-For: longer ones are not cached."""
-_MAX_CLIENTS = 4096
+_MAX_REMEMBERED = 1024
+"""Characters of a request that a line depends on: of longer requests nothing is kept."""
+_BUDGET = 4 * 2**20
+"""Approximate bytes of what is kept of requests."""
 
 
 def without_query(target: str) -> str:
@@ -49,14 +50,14 @@ class AccessLog:
     """An `AccessHook` that writes to `out`.
 
     Lines are buffered for a quarter of a second, so that a busy worker makes one system call for
-    many requests; call `flush` at the end. `path_without_site` gives the path to log of a request
-    to an unknown site.
+    many requests; call `flush` at the end. `trusted` gives the trusted proxies of the configuration
+    in force, `path_without_site` the path to log of a request to an unknown site.
     """
 
     def __init__(
         self,
         out: LineOutput | None = None,
-        trusted: Sequence[Network] = (),
+        trusted: Callable[[], tuple[Network, ...]] = tuple,
         path_without_site: Callable[[str], str] = without_query,
         *,
         combined: bool = False,
@@ -64,9 +65,10 @@ class AccessLog:
         self._combined = combined
         self._path_without_site = path_without_site
         self._out: LineOutput = sys.stdout if out is None else out
-        self._trusted = trusted
+        self._trusted_now = trusted
+        self._trusted = trusted()
         self._second, self._time = 0, ""
-        self._clients: Recent[str] = Recent(_MAX_CLIENTS)
+        self._requests: Recent[tuple[str, str]] = Recent(_BUDGET)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -74,50 +76,70 @@ class AccessLog:
         second = int(time.time())
         if second != self._second:
             self._second, self._time = second, _timestamp(second)
-        is_plain = access.site and not access.logged_path
-        path = _path(access.target) if is_plain else self._other_path(access)
+        request, client = self._of_request(access)
         if self._combined:
-            self._lines.append(self._combined_line(access, path))
+            self._lines.append(self._combined_line(access, request, client))
         else:
             self._lines.append(
-                f'{{"time":"{self._time}","id":"{access.id}","site":"{access.site}",'
-                f'"host":{self._host(access)},"method":"{access.method}","path":{path},'
+                f'{{"time":"{self._time}","id":"{access.id}",{request},'
                 f'"status":{access.status},"bytes":{access.size},"ms":{access.seconds * 1000:.1f},'
                 f'"cache":"{access.cache}","upstream":"{access.upstream}","upstream_ms":{_milliseconds(access.upstream_seconds)},'
-                f'"client":"{self._client(access)}"}}\n'
+                f'"client":"{client}"}}\n'
             )
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
 
-    def _combined_line(self, access: Access, path: str) -> str:
+    def _of_request(self, access: Access) -> tuple[str, str]:
+        """What a line has from the request alone, remembered by all that it depends on: the fields
+        up to `path` (in the combined format the request line), and the visitor's network.
+        """
+        trusted = self._trusted_now()
+        if trusted is not self._trusted:
+            self._trusted, self._requests = trusted, Recent(_BUDGET)
+        headers = access.headers
+        forwarded = headers.getall(X_FORWARDED_FOR, None)
+        key = (
+            access.target, access.method, access.site, access.logged_path, access.peer,
+            headers.get("Host", ""), headers.get("X-Forwarded-Host"),
+            None if forwarded is None else ",".join(forwarded),
+        )  # fmt: skip
+        known = self._requests.get(key)
+        if known is None:
+            known = self._text_of_request(access), self._client(access)
+            size = sum(len(part) for part in key if part is not None)
+            # The path of a request to no site is the configuration's in force to say.
+            if access.site and size <= _MAX_REMEMBERED:
+                self._requests.put(key, known, 1000 + size)
+        return known
+
+    def _text_of_request(self, access: Access) -> str:
+        is_plain = access.site and not access.logged_path
+        path = _json_path(access.target) if is_plain else self._other_path(access)
+        if self._combined:
+            return f"{access.method} {path[1:-1]} HTTP/1.1"
+        host = self._host(access)
+        return f'"site":"{access.site}","host":{host},"method":"{access.method}","path":{path}'
+
+    def _combined_line(self, access: Access, request: str, client: str) -> str:
         """A line for programs that read Apache's and nginx's format. What we do not log stands as a
         hyphen; in place of the User-Agent stands the class of device.
         """
-        client = self._client(access).partition("/")[0] or "-"
         return (
-            f'{client} - - [{_clf_time(self._second)}] "{access.method} {path[1:-1]} HTTP/1.1" '
+            f'{client.partition("/")[0] or "-"} - - [{_clf_time(self._second)}] "{request}" '
             f'{access.status} {access.size} "-" "{access.device or "-"}"\n'
         )
 
     def _host(self, access: Access) -> str:
         host = access.headers.get("Host", "")
         forwarded = access.headers.get("X-Forwarded-Host")
-        if forwarded and address_is_trusted(access.peer, tuple(self._trusted)):
+        if forwarded and address_is_trusted(access.peer, self._trusted):
             host = forwarded.rpartition(",")[2].strip()
-        return _json_host(host[:_MAX_HOST])
+        return json.dumps(host[:_MAX_HOST])
 
     def _client(self, access: Access) -> str:
-        """The network of the visitor, remembered by all that it is found by."""
-        forwarded = access.headers.getall(X_FORWARDED_FOR, None)
-        given = "" if forwarded is None else ",".join(forwarded)
-        known = self._clients.get((access.peer, given))
-        if known is None:
-            known = network_of(address_behind(access.peer, access.headers, self._trusted))
-            if len(given) <= _MAX_REMEMBERED:
-                self._clients.put((access.peer, given), known)
-        return known
+        return network_of(address_behind(access.peer, access.headers, self._trusted))
 
     def _other_path(self, access: Access) -> str:
         """The path of a patient page, or of no site."""
@@ -143,16 +165,8 @@ def _milliseconds(seconds: float | None) -> str:
     return "null" if seconds is None else f"{seconds * 1000:.1f}"
 
 
-def _path(target: str) -> str:
-    return _known_path(target) if len(target) <= _MAX_REMEMBERED else _json_path(target)
-
-
 def _json_path(target: str) -> str:
     return json.dumps(without_query(split_target(target).path))
-
-
-_json_host = lru_cache(maxsize=1024)(json.dumps)
-_known_path = lru_cache(maxsize=4096)(_json_path)
 
 
 def network_of(address: str) -> str:

@@ -8,13 +8,15 @@ import io
 import json
 import logging
 import re
+import tracemalloc
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.http.access_record import Access
-from proxy.observability import access_log
 from proxy.observability.access_log import AccessLog
 from proxy.upstream.errors import failure_kind
 from tests.support.forwarding import Visit, get
@@ -250,12 +252,74 @@ async def test_nor_when_it_says_so_late(tmp_path: Path, caplog: pytest.LogCaptur
     assert NAME not in caplog.text
 
 
-def test_long_targets_do_not_fill_the_memory() -> None:
-    access_log._known_path.cache_clear()
-    assert access_log._path("/" + "a" * 600) == f'"/{"a" * 600}"'
-    assert access_log._known_path.cache_info().currsize == 0
-    assert access_log._path("/a?b") == '"/a"'
-    assert access_log._known_path.cache_info().currsize == 1
+def access_of(**others: Any) -> Access:
+    headers = CIMultiDict(Host=HOST, **others.pop("fields", {}))
+    return Access(
+        **{
+            "id": "1", "method": "GET", "target": "/a?b", "status": 200, "size": 1, "seconds": 0.0,
+            "peer": "203.0.113.7", "headers": CIMultiDictProxy(headers), "site": "www",
+            "cache": "hit", "page": None, **others,
+        }
+    )  # fmt: skip
+
+
+async def line_of(log: AccessLog, out: io.StringIO, **others: Any) -> dict[str, Any]:
+    out.truncate(out.seek(0))
+    log(access_of(**others))
+    log.flush()
+    return dict(json.loads(out.getvalue()))
+
+
+CHANGED_FIELDS: list[dict[str, Any]] = [
+    {"target": "/b"}, {"method": "HEAD"}, {"site": "blog"}, {"peer": "198.51.100.7"},
+    {"logged_path": PATIENT_PAGE}, {"fields": {"X-Forwarded-For": "192.0.2.4"}},
+    {"fields": {"X-Forwarded-Host": "blog.example"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGED_FIELDS, ids=str)
+async def test_what_is_kept_of_a_request_is_of_no_other(change: dict[str, Any]) -> None:
+    """The line after a like request is the line of a log that saw none."""
+    trusted = (ip_network("203.0.113.0/24"),)
+    warm_out, cold_out = io.StringIO(), io.StringIO()
+    warm = AccessLog(warm_out, lambda: trusted)
+    before = await line_of(warm, warm_out)
+    after = await line_of(warm, warm_out, **change)
+    cold = await line_of(AccessLog(cold_out, lambda: trusted), cold_out, **change)
+    assert after | {"time": ""} == cold | {"time": ""}
+    assert after | {"time": ""} != before | {"time": ""}
+
+
+async def test_a_reload_changes_whose_word_counts() -> None:
+    in_force: list[tuple[Any, ...]] = [()]
+    out = io.StringIO()
+    log = AccessLog(out, lambda: in_force[0])
+    behind: dict[str, Any] = {"fields": {"X-Forwarded-For": "192.0.2.4"}}
+    assert (await line_of(log, out, **behind))["client"] == "203.0.113.0/24"
+    in_force[0] = (ip_network("203.0.113.0/24"),)
+    assert (await line_of(log, out, **behind))["client"] == "192.0.2.0/24"
+
+
+async def test_a_reload_changes_the_path_of_a_request_to_no_site() -> None:
+    patient: list[str] = ["/clinic"]
+    out = io.StringIO()
+    log = AccessLog(out, path_without_site=lambda _: patient[0])
+    assert (await line_of(log, out, site=""))["path"] == "/clinic"
+    patient[0] = PATIENT_PAGE
+    assert (await line_of(log, out, site=""))["path"] == PATIENT_PAGE
+
+
+async def test_requests_do_not_fill_the_memory() -> None:
+    out = io.StringIO()
+    log = AccessLog(out)
+    tracemalloc.start()
+    try:
+        for number in range(9000):
+            await line_of(log, out, target=f"/{number}?" + "a" * 900)
+        await line_of(log, out, target="/" + "a" * 1_000_000)
+        assert tracemalloc.get_traced_memory()[0] < 12 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_failure_is_named_by_its_kind() -> None:
@@ -316,7 +380,7 @@ async def lines_of(folder: Path, *requests: dict[str, Any], combined: bool = Fal
     logs: list[AccessLog] = []
     pages: dict[str, Reply] = {"x": reply(SITE_PAGE, FRESH), "gone": gone}
     async with proxied(folder, pages, access=lambda one: logs[0](one)) as site:
-        logs.append(AccessLog(out, site.running.trusted, combined=combined))
+        logs.append(AccessLog(out, lambda: site.running.trusted, combined=combined))
         for request in requests:
             with contextlib.suppress(ConnectionError):
                 await site.ask(**request)

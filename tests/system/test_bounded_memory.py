@@ -25,7 +25,6 @@ from proxy.cookies.signing_keys import first_keys
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.html.boundary import Boundary
 from proxy.http import addresses, request_fields
-from proxy.observability import access_log
 from proxy.runtime import Runtime, build_runtime
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.server import server_at
@@ -41,7 +40,6 @@ COOKIES = CookieIndex([VENDOR])
 INDEX = VendorIndex([VENDOR])
 
 CASES: dict[str, tuple[Callable[[str], object], Any]] = {
-    "target": (lambda text: access_log._path(f"/{text}"), access_log._known_path),
     "Host": (urls.host_of_authority, urls._known_host),
     "base": (lambda text: urls.resolve("/x", f"http://a.example/{text}"), urls._known_origin),
     "X-Forwarded-For": (addresses.parse_address, addresses._parsed),
