@@ -240,7 +240,8 @@ async def test_a_full_backlog_is_knocked_at_twice(is_alone: bool) -> None:
         waiting = await _fill(listener)
         request = asks(URL(f"http://127.0.0.1:{listener.getsockname()[1]}"))
         request.is_alone = is_alone
-        pool = await stack.enter_async_context(Pool())
+        pool = Pool()
+        await stack.enter_async_context(pool)
         answer = exchange(pool, request, Timeouts(connect=0.3, first_byte=PATIENCE))
         if is_alone:
             assert await whole(await answer) == b"hello"
