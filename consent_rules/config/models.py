@@ -519,7 +519,7 @@ class Proxy(Table):
     libraries: Text = "libraries/"
     """Folder of the files of [[library]], each named by its hash."""
     upstream_connect_timeout: Seconds = 5.0
-    """Seconds to wait for a connection to an upstream."""
+    """Seconds to wait for a connection to an upstream; the only one of a site is tried twice."""
     upstream_timeout: Seconds = 60.0
     """Seconds an upstream may stay silent: before its response the visitor gets a 504, within it
     the response breaks off. Event streams and WebSockets may be silent."""

@@ -1,7 +1,7 @@
 """The identifier of a request: on error pages, in the log, in both directions.
 
 `X-Request-Id` is taken from trusted peers only: a stranger could choose one that stands in the log
-already. `traceparent` and `tracestate` (W3C Trace Context) are passed on if they are well-formed.
+already. `traceparent` and `tracestate` are passed on if they are what W3C Trace Context allows.
 """
 
 from __future__ import annotations
@@ -26,9 +26,16 @@ _GIVEN = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}")
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
-_TRACESTATE = re.compile(r"[\t\x20-\x7e]*")
+# One entry of a tracestate (3.3.1.3): a simple key or tenant@system, and a value.
+_ENTRY = re.compile(
+    r"([a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"=[ !-+\--<>-~]{0,255}[!-+\--<>-~]"
+)
+_MAX_ENTRIES = 32
 _MAX_TRACESTATE = 512
-"""Characters of a `tracestate` that every party has to pass on; a longer one is left out."""
+"""Characters of a `tracestate` that every party has to pass on; a longer one is cut to them."""
+_LARGE_ENTRY = 128
+"""Characters beyond which an entry goes first where a `tracestate` is cut (3.3.1.5)."""
 
 
 def new_request_id() -> str:
@@ -58,9 +65,37 @@ def remove_bad_trace_context(headers: CIMultiDict[str]) -> None:
         headers.popall(TRACEPARENT, None)
         headers.popall(TRACESTATE, None)
         return
-    states = ",".join(headers.getall(TRACESTATE, ()))
-    if len(states) > _MAX_TRACESTATE or not _TRACESTATE.fullmatch(states):
-        headers.popall(TRACESTATE, None)
+    sent = headers.getall(TRACESTATE, None)
+    if sent is None:
+        return
+    state = tracestate_of(",".join(sent))
+    if not state:
+        del headers[TRACESTATE]
+    elif [state] != sent:
+        headers[TRACESTATE] = state
+
+
+def tracestate_of(value: str) -> str:
+    """The `tracestate` to pass on; "" where one entry is malformed, where two have one key, or
+    where there are more than 32: none of it may be used then (W3C Trace Context, 3.3.1).
+    """
+    if "," not in value and len(value) <= _MAX_TRACESTATE:
+        value = value.strip(" \t")
+        return value if _ENTRY.fullmatch(value) else ""
+    entries = [entry for one in value.split(",") if (entry := one.strip(" \t"))]
+    if len(entries) > _MAX_ENTRIES:
+        return ""
+    keys = set[str]()
+    for entry in entries:
+        known = _ENTRY.fullmatch(entry)
+        if known is None or known[1] in keys:
+            return ""
+        keys.add(known[1])
+    if len(",".join(entries)) > _MAX_TRACESTATE:
+        entries = [entry for entry in entries if len(entry) <= _LARGE_ENTRY]
+    while len(state := ",".join(entries)) > _MAX_TRACESTATE:
+        entries.pop()
+    return state
 
 
 def is_traceparent(value: str) -> bool:

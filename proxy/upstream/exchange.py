@@ -32,6 +32,9 @@ IDEMPOTENT = SAFE | {"PUT", "DELETE"}
 """Methods of which the effect of several requests is that of one (RFC 9110, 9.2.2)."""
 
 
+_RESTART_SECONDS = 0.25
+
+
 class UnansweredError(aiohttp.ClientError):
     """The connection ended before the response."""
 
@@ -155,10 +158,10 @@ async def exchange(
     """Send a request and return its response, body unread.
 
     Only what the upstream cannot have acted on is sent again. That is a request whose connection
-    could not be made (once, after a pause: an upstream that restarts; unless there is another
-    server) or was found unusable before it was written to, and one of an idempotent method on a
-    reused connection that was just being closed, or on which bytes arrived that are no response:
-    they may be the last one's (RFC 9112, 9.3.1).
+    could not be made (once, unless there is another server: after a pause where it was refused, by
+    an upstream that restarts; at once where it took too long) or was found unusable before it was
+    written to, and one of an idempotent method on a reused connection that was just being closed,
+    or on which bytes arrived that are no response: they may be the last one's (RFC 9112, 9.3.1).
 
     Raises `aiohttp.ClientError` (`BusyError` among them), OSError; ValueError for what cannot be
     written as a head.
@@ -175,17 +178,20 @@ async def exchange(
 async def _send_until_seen(
     pool: UpstreamPool, request: UpstreamRequest, timeouts: Timeouts, slot: Slot
 ) -> UpstreamResponse:
-    refused = stale = 0
+    failed = stale = 0
     while True:
         try:
             connection = await pool.connect(request.server, timeouts)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
             raise
-        except aiohttp.ClientConnectorError:
-            refused += 1
-            if refused > 1 or not request.is_alone:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as cause:
+            failed += 1
+            if failed > 1 or not request.is_alone:
                 raise
-            await asyncio.sleep(0.25)
+            # A full backlog drops SYNs, which the kernel repeats after 1, 3 and 7 s only. And where
+            # this process got no time meanwhile, uvloop looks at the clock before the sockets.
+            if not isinstance(cause, aiohttp.ConnectionTimeoutError):
+                await asyncio.sleep(_RESTART_SECONDS)
             continue
         try:
             return await _exchange(pool, request, connection, timeouts, slot)

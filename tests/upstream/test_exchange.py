@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.upstream.exchange import UpstreamRequest, UpstreamResponse, exchange
 from proxy.upstream.pool import UpstreamPool
-from proxy.upstream.server import server_at
+from proxy.upstream.server import Server, server_at
 from proxy.upstream.slots import UpstreamLimits
 from proxy.upstream.timeouts import Timeouts
 from tests.support import forwarding
@@ -192,3 +197,65 @@ async def test_host_is_the_first_field(method: bytes) -> None:
         assert sent.headers[0] == (b"host", b"www.example.com")
         assert len(sent.values(b"host")) == 1
         assert sent.values(b"content-length") == ([] if method == b"GET" else [b"0"])
+
+
+async def _fill(listener: socket.socket) -> list[socket.socket]:
+    """Connections that nobody accepts, until the kernel drops the SYN of another one."""
+    waiting: list[socket.socket] = []
+    loop = asyncio.get_running_loop()
+    while True:
+        sock = socket.socket()
+        sock.setblocking(False)
+        waiting.append(sock)
+        try:
+            async with asyncio.timeout(0.3):
+                await loop.sock_connect(sock, listener.getsockname())
+        except TimeoutError:
+            return waiting
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_a_full_backlog_is_knocked_at_twice(is_alone: bool) -> None:
+    """A new SYN, where the kernel would wait for seconds; another server would be asked first."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(1000):
+            writer.write(ok())
+        writer.close()
+
+    class Pool(UpstreamPool):
+        knocks = 0
+
+        async def connect(self, server: Server, timeouts: Timeouts) -> Connection:
+            self.knocks += 1
+            if self.knocks == 2:
+                for sock in waiting:
+                    sock.close()
+                await stack.enter_async_context(await asyncio.start_server(serve, sock=listener))
+                timeouts = TIMEOUTS
+            return await super().connect(server, timeouts)
+
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        waiting = await _fill(listener)
+        request = asks(URL(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        request.is_alone = is_alone
+        pool = Pool()
+        await stack.enter_async_context(pool)
+        answer = exchange(pool, request, Timeouts(connect=0.3, first_byte=PATIENCE))
+        if is_alone:
+            assert await whole(await answer) == b"hello"
+        else:
+            with pytest.raises(aiohttp.ConnectionTimeoutError):
+                await answer
+        assert pool.knocks == 1 + is_alone
+
+
+async def test_a_process_that_got_no_time_asks_again() -> None:
+    """The upstream took the connection at once, but the loop saw the clock first."""
+    async with origin(echo) as upstream, UpstreamPool() as pool:
+        timeouts = Timeouts(connect=0.3, first_byte=PATIENCE)
+        answer = asyncio.create_task(exchange(pool, asks(upstream.url), timeouts))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(time.sleep, 0.6)
+        assert b"GET /" in await whole(await answer)
