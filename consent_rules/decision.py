@@ -156,7 +156,7 @@ def decide(rules: Rules, page: PageContext, visitor: Visitor) -> Decision:
         gpc=visitor.gpc,
         unreadable_choice=visitor.unreadable_choice,
         show_banner=not (patient or visitor.ask_later or visitor.bot)
-        and page.site.asks
+        and page.site.has_optional_vendors
         and must_ask(preferences, rules.policy_version),
         categories=MappingProxyType({c: a.open for c, a in categories.items()}),
         exceptions=() if preferences is None else tuple(sorted(preferences.vendors.items())),

@@ -117,8 +117,8 @@ class TagIndex:
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteRules:
     """A site as decisions read it. `upstream` is the first of its servers, which are all alike.
-    `hosts` are the site's hosts; `own` are these and the config's `first_party`. `asks` is set
-    where any tag of the site needs a choice.
+    `hosts` are the site's hosts; `own` are these and the config's `first_party`.
+    `has_optional_vendors` is set where any tag of the site needs a choice.
     """
 
     name: str
@@ -135,7 +135,7 @@ class SiteRules:
     tags: tuple[TagRule, ...]
     tag_index: TagIndex
     pins: ScriptPins
-    asks: bool
+    has_optional_vendors: bool
     listed: tuple[Vendor, ...] = field(default=())
     """The vendors with a tag here, for the preferences page, in the order of the config."""
     permissions: frozenset[str] = frozenset()

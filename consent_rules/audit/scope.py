@@ -110,7 +110,7 @@ def catalogue_rules(
         tags=tags,
         tag_index=TagIndex(tags),
         pins=NO_PINS,
-        asks=True,
+        has_optional_vendors=True,
     )
     return Rules(
         sites=(site,),

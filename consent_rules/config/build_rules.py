@@ -84,6 +84,8 @@ def _site_rules(site: Site, tags: Iterable[Tag], vendors: Mapping[str, Vendor]) 
         tags=rules,
         tag_index=TagIndex(rules),
         pins=pins_of(mine),
-        asks=any(vendor.category is not Category.NECESSARY for vendor in listed.values()),
+        has_optional_vendors=any(
+            vendor.category is not Category.NECESSARY for vendor in listed.values()
+        ),
         listed=tuple(listed.values()),
     )

@@ -171,11 +171,11 @@ def signal_states(
     return tuple(one(name, by_signal[name]) for name in SIGNALS if name in by_signal)
 
 
-def signal_script(signals: Iterable[SignalState], *, asks: bool) -> str:
+def signal_script(signals: Iterable[SignalState], *, has_banner: bool) -> str:
     """The script that must run before any tag; "" where no vendor has a call. ASCII only.
 
-    `asks` is set where the visitor may yet choose on this very page: then the script also sends the
-    new state after a choice, by the event that the banner dispatches.
+    `has_banner` is set where the visitor may yet choose on this very page: then the script also
+    sends the new state after a choice, by the event that the banner dispatches.
     """
     signals = tuple(signals)
     if not signals:
@@ -183,7 +183,7 @@ def signal_script(signals: Iterable[SignalState], *, asks: bool) -> str:
     text = "".join(dict.fromkeys(part for one in signals for part in SIGNALS[one.signal].needs))
     text += "".join(SIGNALS[one.signal].setup for one in signals)
     text += "".join(_default(one) for one in signals)
-    if asks:
+    if has_banner:
         updates = "".join(_update(one) for one in signals)
         text += (
             "document.addEventListener('consent:change',e=>{const c=e.detail.categories;"

@@ -32,7 +32,7 @@ class AssetKind(StrEnum):
     """Closed embeds on the page: a style, and a script that watches whether they are in sight."""
     FRAME = "frame"
     """The page within a closed frame: a style of its own."""
-    KEEPS = "keeps"
+    SAVE_FORM = "save_form"
     """Closed embeds that can be opened: a script that saves form fields."""
 
 
@@ -57,18 +57,22 @@ def assets(theme: Theme, kind: AssetKind = AssetKind.UNDECIDED) -> Assets:
 
 def _contents(theme: Theme, kind: AssetKind) -> tuple[str, str]:
     if kind is AssetKind.PREFERENCES:
-        return theme_css(theme, ":root") + _css("preferences"), minified_script("kept.js")
+        return theme_css(theme, ":root") + _css("preferences"), minified_script(
+            "announce_choice.js"
+        )
     if kind in {AssetKind.PLACEHOLDER, AssetKind.FRAME}:
         css = _css("placeholder") + (_css("frame") if kind is AssetKind.FRAME else "")
         style = theme_css(theme, ":is(#yc-0,.yc-h)") + _with_high_specificity(css)
         return style, "" if kind is AssetKind.FRAME else minified_script("placeholder.js")
-    if kind is AssetKind.KEEPS:
-        return "", minified_script("keeps.js", keep=_read("keep.js"))
+    if kind is AssetKind.SAVE_FORM:
+        return "", minified_script("save_form_on_submit.js", save_form=_read("save_form.js"))
     link = _with_high_specificity(_css("link"))
     if kind is AssetKind.DECIDED:
         return link, minified_script("core.js", decided=_read("decided.js"))
     style = theme_css(theme, "#yc") + _with_high_specificity(_css("banner")) + link
-    return style, minified_script("core.js", banner=_read("banner.js"), keep=_read("keep.js"))
+    return style, minified_script(
+        "core.js", banner=_read("banner.js"), save_form=_read("save_form.js")
+    )
 
 
 def _sha256(content: str) -> str:

@@ -66,8 +66,8 @@ def head_html(
 ) -> str:
     """The style and the script for the page's head. Neither blocks rendering nor loads anything.
 
-    `placeholders` adds the assets of pages with closed embeds, `keeps` the script that saves form
-    fields when one of them is opened (never on patient pages).
+    `placeholders` adds the assets of pages with closed embeds, `save_form` the script that saves
+    form fields when one of them is opened (never on patient pages).
     """
     kinds = head_kinds(state.decided, placeholders=placeholders, save_form=save_form)
     return _head(theme, state, kinds, prefix, texts.lang)
@@ -77,7 +77,7 @@ def head_kinds(decided: bool, *, placeholders: bool, save_form: bool) -> tuple[A
     """The kinds of assets that `head_html` adds to a page."""
     kinds = [AssetKind.DECIDED if decided else AssetKind.UNDECIDED]
     kinds += [AssetKind.PLACEHOLDER] if placeholders else []
-    kinds += [AssetKind.KEEPS] if save_form else []
+    kinds += [AssetKind.SAVE_FORM] if save_form else []
     return tuple(kinds)
 
 
@@ -159,18 +159,18 @@ def link_html(
     *,
     prefix: str = PREFIX,
     placeholders: bool = False,
-    asks: bool = True,
+    has_banner: bool = True,
     choices: bool = False,
     has_link: bool = False,
 ) -> str:
     """The "Cookie preferences" link, for the end of the body, before the banner.
 
-    `placeholders` adds the form of their buttons, `asks` the element in which the banner confirms
-    that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
+    `placeholders` adds the form of their buttons, `has_banner` the element in which the banner
+    confirms that it has saved; with `choices` the link is "Your Privacy Choices", with its icon.
     With `has_link` the page has a link of its own, and only what belongs to it is added.
     """
     path = _PATH if return_to else ""
-    html = _link(texts, path, prefix, placeholders, asks, choices, has_link)
+    html = _link(texts, path, prefix, placeholders, has_banner, choices, has_link)
     return _with_path(html, return_to)
 
 
@@ -180,7 +180,7 @@ def _link(
     return_to: str,
     prefix: str,
     placeholders: bool,
-    asks: bool,
+    has_banner: bool,
     choices: bool,
     has_link: bool,
 ) -> str:
@@ -192,7 +192,7 @@ def _link(
             return_to=return_to,
             prefix=prefix,
             placeholders=placeholders,
-            asks=asks,
+            has_banner=has_banner,
             choices=choices,
             has_link=has_link,
             preferences_url=preferences_url(prefix, return_to, lang=texts.lang),

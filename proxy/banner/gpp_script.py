@@ -13,12 +13,12 @@ from proxy.banner.injected_scripts import Script, inline_script
 
 
 def gpp_script(
-    sections: Sequence[str], used: Sequence[Category], decision: Decision, *, asks: bool
+    sections: Sequence[str], used: Sequence[Category], decision: Decision, *, has_banner: bool
 ) -> Script:
     """The script with the string of these sections.
 
     `used` are the categories that the site uses: the visitor is opted out while any of those that
-    sell or share is closed. `asks` is set where the banner is on the page.
+    sell or share is closed. `has_banner` is set where the banner is on the page.
     """
     sold = [category for category in used if category in SALE_OR_SHARING]
     out = not all(decision.categories[category] for category in sold)
@@ -28,7 +28,7 @@ def gpp_script(
     )
     payload = {
         "ids": {name: SECTIONS[name].number for name in now.sections},
-        "asks": asks,
+        "has_banner": has_banner,
         "strings": [now.string, other.string],
         "sections": {name: dict(values) for name, values in now.sections.items()},
         "sold": sold,

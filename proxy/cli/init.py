@@ -111,25 +111,27 @@ def init(
     """Write a first config, by questions on a terminal or by flags. Overwrites no file."""
     if os.path.lexists(config):
         stop(f"{config}: exists already; nothing was written. Name another file", USAGE)
-    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
     given = (
         (controller, _CONTROLLER), (host, _HOST), (upstream, _UPSTREAM), (policy_url, _POLICY_URL),
         *((one, _PATIENT_PAGE) for one in patient_pages or ()),
     )  # fmt: skip
-    if wrong := [reason for text, one in given if (reason := _problem_of_flag(text, one, asks))]:
+    if wrong := [
+        reason for text, one in given if (reason := _problem_of_flag(text, one, interactive))
+    ]:
         stop("\n".join((*wrong, "Nothing was written.")), USAGE)
     try:
         wanted = FirstConfig(
-            controller=_answer(controller, _CONTROLLER, asks),
-            host=_answer(host, _HOST, asks),
-            upstream=_answer(upstream, _UPSTREAM, asks),
-            policy_url=_answer(policy_url, _POLICY_URL, asks),
-            patient_pages=_patient_pages(patient_pages, asks),
-            receipts=_receipts(receipts, asks),
+            controller=_answer(controller, _CONTROLLER, interactive),
+            host=_answer(host, _HOST, interactive),
+            upstream=_answer(upstream, _UPSTREAM, interactive),
+            policy_url=_answer(policy_url, _POLICY_URL, interactive),
+            patient_pages=_patient_pages(patient_pages, interactive),
+            receipts=_receipts(receipts, interactive),
         )
         text = wanted.as_toml(today().isoformat())
         loaded = _checked(text, config)
-        if asks:
+        if interactive:
             typer.echo(f"\n{text}")
             if not confirm(f"Write this to {config}?"):
                 stop("Nothing was written.", PROBLEMS)
@@ -141,19 +143,19 @@ def init(
     typer.echo(f"{config}: written. Next: consent-proxy run --config {config}")
 
 
-def _problem_of_flag(text: str, wanted: _Field, asks: bool) -> str:
+def _problem_of_flag(text: str, wanted: _Field, interactive: bool) -> str:
     """What is wrong with the value of a flag, or that it is missing; "" for nothing."""
     if text:
         _, problem = _normal(text, wanted)
         return f"{wanted.flag}: {problem}" if problem else ""
-    if asks or wanted.may_be_empty:
+    if interactive or wanted.may_be_empty:
         return ""
     return f"{wanted.flag} is missing: without a terminal it cannot be asked"
 
 
-def _answer(given: str, wanted: _Field, asks: bool) -> str:
+def _answer(given: str, wanted: _Field, interactive: bool) -> str:
     """A value by its flag, or by a question that is asked until it has an answer that will do."""
-    if given or not asks:
+    if given or not interactive:
         return _normal(given, wanted)[0] if given else ""
     while True:
         empty = "" if wanted.may_be_empty else None
@@ -180,8 +182,8 @@ def _normal(text: str, wanted: _Field) -> tuple[str, str]:
     return "", problem
 
 
-def _patient_pages(given: list[str] | None, asks: bool) -> tuple[str, ...]:
-    if given is not None or not asks:
+def _patient_pages(given: list[str] | None, interactive: bool) -> tuple[str, ...]:
+    if given is not None or not interactive:
         return tuple(_normal(one, _PATIENT_PAGE)[0] for one in given or ())
     while True:
         answer = typer.prompt(_PATIENT_PAGE.text, default="", show_default=False)
@@ -191,9 +193,9 @@ def _patient_pages(given: list[str] | None, asks: bool) -> tuple[str, ...]:
         typer.echo("\n".join(problem for _, problem in found if problem), err=True)
 
 
-def _receipts(given: bool | None, asks: bool) -> bool:
+def _receipts(given: bool | None, interactive: bool) -> bool:
     if given is None:
-        return confirm("Keep a record of each choice?") if asks else True
+        return confirm("Keep a record of each choice?") if interactive else True
     return given
 
 

@@ -16,7 +16,7 @@ from proxy.cookies.wp_consent import WP_PREFIX
 SAVED_FORM_SECONDS = 30
 SAVED_FORM_ITEM = "consent"
 """Of `sessionStorage`: what was typed into forms, while a choice loads the page anew
-(`static/banner/keep.js`)."""
+(`static/banner/save_form.js`)."""
 
 
 def own_storage(config: Config) -> tuple[CookieDetail, ...]:

@@ -94,7 +94,7 @@ class Gatekeeper:
         return Access.SIGN_IN
 
     @property
-    def asks(self) -> bool:
+    def requires_token(self) -> bool:
         """Whether there is a token, and so a way to sign out."""
         return bool(self._signs().token)
 

@@ -125,7 +125,9 @@ async def _reply(
     if path.startswith(_DATA):
         return await _data(request, reading, path.removeprefix(_DATA))
     if path not in PAGES:
-        return _page("missing", 404, title="No such page", pages=PAGES, signs_out=gatekeeper.asks)
+        return _page(
+            "missing", 404, title="No such page", pages=PAGES, signs_out=gatekeeper.requires_token
+        )
     content = await reading.page(path, request.query)
     return _page(
         content.pop("template"),
@@ -133,7 +135,7 @@ async def _reply(
         title=PAGES[path],
         path=path,
         pages=PAGES,
-        signs_out=gatekeeper.asks,
+        signs_out=gatekeeper.requires_token,
         **content,
     )
 

@@ -130,9 +130,9 @@ def own_markup(
         for own in _standing_scripts(page, site, rules, decision, is_open, answered):
             head += own.html
             scripts.append(own.sha256)
-    asks = injection.visible and decision.show_banner
+    has_banner = injection.visible and decision.show_banner
     if injection.signals and injection.gpp and decision.enforce:
-        own = gpp_script(injection.gpp, used_categories(site), decision, asks=asks)
+        own = gpp_script(injection.gpp, used_categories(site), decision, has_banner=has_banner)
         head += own.html
         scripts.append(own.sha256)
     # In observe mode a choice would have no effect: no banner is shown, and no consent call is
@@ -141,7 +141,7 @@ def own_markup(
         readers = (rules.vendors[vendor] for vendor in sorted(decision.signalled))
         script = signal_script(
             signal_states(readers, decision.categories, dict(decision.exceptions)),
-            asks=asks,
+            has_banner=has_banner,
         )
         head += f"<script>{script}</script>"
         scripts.append(sha256_source(script.encode("ascii")))
@@ -163,7 +163,7 @@ def own_markup(
             return_to,
             prefix=prefix,
             placeholders=placeholders,
-            asks=not decided,
+            has_banner=not decided,
             choices=choices,
             # Where a law says how the link has to look, ours stands there as well.
             has_link=has_link and not choices,

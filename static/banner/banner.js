@@ -1,5 +1,5 @@
 const doc = document;
-//@keep
+//@save_form
 const html = doc.documentElement;
 // Ours is the one whose form leads to our endpoint: the proxy lets no form of the site's do that.
 const form = () => all(`#yc>form[action="${data.at}choice"]`)[0];
@@ -35,7 +35,7 @@ state.decided = true;
 data.key = key || "";
 html.dispatchEvent(new CustomEvent("consent:change", { bubbles: true, detail: structuredClone(state) }));
 if (!same) {
-keep();
+save();
 return location.reload();
 }
 // A library that loads pages in part may have brought that of another one beside it.

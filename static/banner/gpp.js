@@ -2,12 +2,12 @@
 // this very script element, so that its text is the same for every visitor. It is whole from the
 // start: no call waits for anything.
 (() => {
-const { ids, asks, strings, sections, sold } = JSON.parse(document.currentScript.dataset.gpp);
+const { ids, has_banner, strings, sections, sold } = JSON.parse(document.currentScript.dataset.gpp);
 const names = Object.keys(ids);
 const list = Object.values(ids);
 const listeners = new Map();
 let [string, other] = strings;
-let display = asks ? "visible" : "disabled";
+let display = has_banner ? "visible" : "disabled";
 let last = 0;
 const ping = () => ({
 gppVersion: "1.1", cmpStatus: "loaded", cmpDisplayStatus: display, signalStatus: "ready",

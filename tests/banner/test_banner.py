@@ -236,7 +236,7 @@ def test_hashes_are_those_of_the_contents(kind: AssetKind) -> None:
         # What stands in a page of the site must read the same in every charset.
         assert content.isascii() or kind is AssetKind.PREFERENCES
     assert bool(found.script) is (kind is not AssetKind.FRAME)
-    assert bool(found.style) is (kind is not AssetKind.KEEPS)
+    assert bool(found.style) is (kind is not AssetKind.SAVE_FORM)
 
 
 @pytest.mark.parametrize("decided", [False, True])
@@ -297,7 +297,7 @@ def test_decided_visitor_costs_at_most_1_kb(
 ) -> None:
     state = PageState(on=CHOOSABLE, decided=True, gpc=True, key=KEY)
     size = packed(
-        head_html(Theme(), state, texts) + link_html(texts, "/a", asks=False, choices=choices)
+        head_html(Theme(), state, texts) + link_html(texts, "/a", has_banner=False, choices=choices)
     )
     with capsys.disabled():
         print(f"[{texts.lang}: {size} bytes]", end=" ")

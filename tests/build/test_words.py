@@ -38,6 +38,7 @@ REPLACED: Mapping[str, str] = {
     "Coming": "Streaming",
     "Live": "Uncacheable",
     "kept": "stored, remaining ...",
+    "asks": "has_banner, has_optional_vendors, interactive",
     "keeps": "may_store",
     "keeps_pages": "may_share_pages",
     "pass_by": "bypass",

@@ -67,7 +67,9 @@ def site(
         tags=tags,
         tag_index=TagIndex(tags),
         pins=ScriptPins(),
-        asks=any(VENDORS[t.vendor].category is not Category.NECESSARY for t in tags),
+        has_optional_vendors=any(
+            VENDORS[t.vendor].category is not Category.NECESSARY for t in tags
+        ),
         listed=tuple(VENDORS[t.vendor] for t in tags),
     )
 

@@ -34,9 +34,11 @@ def said(
     *ids: str,
     categories: dict[Category, bool] = ALL,
     exceptions: dict[str, bool] | None = None,
-    asks: bool = False,
+    has_banner: bool = False,
 ) -> str:
-    return signal_script(signal_states(vendors(*ids), categories, exceptions or {}), asks=asks)
+    return signal_script(
+        signal_states(vendors(*ids), categories, exceptions or {}), has_banner=has_banner
+    )
 
 
 @pytest.mark.parametrize("states", list(product([True, False], repeat=len(CHOOSABLE))))
@@ -125,7 +127,7 @@ def test_only_those_that_may_act_are_told() -> None:
 
 def test_a_later_choice_is_told_where_one_can_be_made() -> None:
     assert "'consent','update'" not in said("google-analytics")
-    script = said("google-analytics", "meta-pixel", asks=True)
+    script = said("google-analytics", "meta-pixel", has_banner=True)
     assert "addEventListener('consent:change'" in script
     found = re.search(r"gtag\('consent','update',(\{[^}]*\})\)", script)
     assert found is not None
@@ -133,10 +135,10 @@ def test_a_later_choice_is_told_where_one_can_be_made() -> None:
     assert "window.fbq&&fbq('consent',c.advertising?'grant':'revoke')" in script
 
 
-@pytest.mark.parametrize("asks", [True, False])
-def test_the_script_is_safe_in_any_page(asks: bool) -> None:
+@pytest.mark.parametrize("has_banner", [True, False])
+def test_the_script_is_safe_in_any_page(has_banner: bool) -> None:
     signalled = [v.id for v in catalogue().values() if v.signal]
-    script = said(*signalled, asks=asks)
+    script = said(*signalled, has_banner=has_banner)
     assert script.isascii()
     assert "<" not in script
     assert "MODE" not in script
@@ -153,6 +155,6 @@ def test_the_catalogue_names_calls_that_are_known() -> None:
 
 
 def test_nothing_to_tell_is_no_script() -> None:
-    assert signal_script([], asks=True) == ""
+    assert signal_script([], has_banner=True) == ""
     assert isinstance(signal_states([], ALL, {}), tuple)
     assert all(isinstance(one, SignalState) for one in signal_states(vendors("hubspot"), ALL, {}))

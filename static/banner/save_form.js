@@ -2,7 +2,7 @@
 // fields that were touched and that hold nothing secret, and never on patient pages, which have no
 // such script. The cookie asks the proxy for the script that puts it all back.
 const all = doc.querySelectorAll.bind(doc);
-const keep = (scrolls) => {
+const save = (scrolls) => {
 try {
 const fields = [...all(":user-valid,:user-invalid")].filter((field) => !field.closest("#yc") &&
 !/pass|hidden|file|cc-|card|cv[cv]|iban|secret|token|csrf|ssn|social|birth|dob|member|one-time/i.test([field.type, field.name, field.id, field.autocomplete]));

@@ -2,8 +2,8 @@
 // down, before the script that keeps such events from everybody else.
 (() => {
 const doc = document;
-//@keep
-const sent = (event) => { if (event.target.matches("#yc-o") && event.submitter.name) keep(true); };
+//@save_form
+const sent = (event) => { if (event.target.matches("#yc-o") && event.submitter.name) save(true); };
 addEventListener("submit", sent, true);
 // A closed frame shows a page of its own, of this very origin.
 doc.addEventListener("load", (event) => {
