@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from proxy.upstream import exchange
 from tests.support.servers import SERVERS, Running, Server, install, running
 from tests.support.site import Answer, Proxied, in_front_of
 
@@ -78,9 +79,11 @@ async def test_nobody_gets_what_another_visitor_asked_for(
 
 
 async def test_nobody_gets_it_while_the_origin_is_away(
-    server: tuple[Server, Running], tmp_path: Path
+    server: tuple[Server, Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind, origin = server
+    # Each of hundreds of requests would wait for the origin to come back.
+    monkeypatch.setattr(exchange, "_RESTART_SECONDS", 0.0)
     async with in_front_of(origin.port, tmp_path) as site:
         for path in kind.paths:
             assert owner(await site.ask(path, cookie="sid=alice", dest="")) == "alice"
