@@ -6,6 +6,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 RUN    := $(VENV)/.ready-run
 READY  := $(VENV)/.ready-dev
+DOCS   := .venv-docs/.ready
 JOBS   ?= auto
 ARGS   ?=
 # What fills the environment of tests: `dev` is the lock, `newest` is what pyproject.toml allows.
@@ -15,7 +16,7 @@ export PYTHON CHROMIUM
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo test test-quick test-newest lint format schema test-unit test-e2e \
+.PHONY: help venv demo docs test test-quick test-newest lint format schema test-unit test-e2e \
         test-frameworks test-engines test-firefox test-webkit browser \
         lighthouse bench soak build image update clean-room clean
 
@@ -24,6 +25,9 @@ help: ## what there is to run
 
 demo: $(RUN) ## the demo site behind the proxy; prints what to open (ARGS="--proxy-port 8090")
 	@$(PY) -m examples.demo $(ARGS)
+
+docs: $(READY) $(DOCS) ## the docs site, in docs_site/output/site
+	@$(PY) -m docs_site .venv-docs/bin/zensical
 
 test: ## everything that must be green: lint, types, tests, browser tests
 	@echo "== make test: installs what is missing, then ruff and mypy (1 min), tests (10 min) and tests"
@@ -61,7 +65,7 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 	@$(PY) -m proxy schema > docs/config.schema.json
 	@$(PY) -m proxy schema --included > docs/tags.schema.json
 
-test-unit: $(READY) ## unit, property and integration tests (ARGS="-k name" chooses)
+test-unit: $(READY) $(DOCS) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
 	@NGINX=$$(scripts/find-nginx) && POSTGRESQL=$$(scripts/find-postgresql) && \
 	PROMTOOL=$$(scripts/find-program prometheus promtool) && \
@@ -128,7 +132,7 @@ clean-room: ## both commands, make demo and make test, in a Debian that has noth
 	@scripts/clean-room $(ARGS)
 
 clean: ## remove what these targets made
-	@rm -rf $(VENV) .venv-newest .tools dist bench/output e2e/output e2e/frameworks/*/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-newest .venv-docs .tools dist bench/output docs_site/output e2e/output e2e/frameworks/*/output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: $(READY)
@@ -143,3 +147,8 @@ $(READY): pyproject.toml scripts/make-venv requirements/dev.lock.txt
 	@echo "== installing what the tests need (once, about a minute)"
 	@scripts/make-venv $(VENV) $(PACKAGES)
 	@touch $@ $(RUN)
+
+$(DOCS): scripts/make-venv requirements/docs.lock.txt
+	@echo "== installing what builds the docs site (once, a few seconds)"
+	@scripts/make-venv .venv-docs docs
+	@touch $@

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SHIPPED = ("consent_rules", "proxy")
-FOLDERS = (*SHIPPED, "tests", "e2e", "bench", "examples")
+FOLDERS = (*SHIPPED, "tests", "e2e", "bench", "examples", "docs_site")
 
 
 def _normal(name: str) -> str:

@@ -18,7 +18,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRA: list[str] = PROJECT["project"]["optional-dependencies"]["postgres"]
 AUDIT: list[str] = PROJECT["project"]["optional-dependencies"]["audit"]
 LOCKS = {
-    name: ROOT / f"requirements/{name}.lock.txt" for name in ("build", "dev", "postgres", "run")
+    name: ROOT / f"requirements/{name}.lock.txt"
+    for name in ("build", "dev", "docs", "postgres", "run")
 }
 
 
@@ -60,6 +61,7 @@ def group(name: str) -> list[str]:
 def asked_for(lock: str) -> list[Requirement]:
     wanted = {
         "build": group("build"),
+        "docs": group("docs"),
         "run": PROJECT["project"]["dependencies"],
         "postgres": PROJECT["project"]["dependencies"] + EXTRA,
         "dev": PROJECT["project"]["dependencies"] + EXTRA + AUDIT + group("dev"),
@@ -84,6 +86,7 @@ def test_no_place_is_named(lock: str) -> None:
 
 
 def test_what_is_in_two_locks_has_one_version() -> None:
+    """But for that of the docs site, which is installed by itself."""
     dev = pins(LOCKS["dev"].read_text())
     for lock in ("build", "postgres", "run"):
         for name, pin in pins(LOCKS[lock].read_text()).items():
@@ -94,8 +97,8 @@ def test_the_demo_installs_nothing_that_only_tests_need() -> None:
     run = set(pins(LOCKS["run"].read_text())) | set(pins(LOCKS["build"].read_text()))
     only_tests = {canonicalize_name(Requirement(text).name) for text in group("dev") + AUDIT}
     only_tests -= {canonicalize_name(Requirement(text).name) for text in group("build")}
-    # What the build needs of them it brings itself.
-    assert run & only_tests <= {"packaging"}
+    # What the build needs of them it brings itself, and Rich its reader of Markdown.
+    assert run & only_tests <= {"packaging", "markdown-it-py"}
 
 
 def test_no_dependency_is_named_twice() -> None:
