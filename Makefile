@@ -108,7 +108,8 @@ bench: $(READY) ## CPU a request, next to other proxies in one run (ARGS="--full
 	  PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || scripts/apt-install $$tool || true; \
 	done
 	@scripts/find-postgresql >/dev/null || true
-	@$(PY) -m bench $(ARGS)
+	@HAPROXY=$$(scripts/find-server haproxy) && CADDY=$$(scripts/find-server caddy) && \
+	export HAPROXY CADDY; $(PY) -m bench $(ARGS)
 	@$(PY) -m bench.flat_cost
 
 soak: $(READY) ## an hour of mixed traffic beside reloads, rotations and faults (ARGS="--minutes 5")

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import cases, choices, load, nginx, page, proxy, report
+from bench import caching_peers, cases, choices, load, nginx, page, proxy, report
 from bench.banner_sizes import banner_sizes
 from bench.compile import CompileCost, measure_generated, measure_saved
 from bench.idle import IdleCost, measure_idle
@@ -144,6 +144,11 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
                     peers.append(start(peer(folder, origin.port, table)))
                 except (MissingPeerError, RuntimeError, OSError) as error:
                     result.skipped.append(str(error))
+            for cache in caching_peers.PEERS:
+                try:
+                    peers.append(start(cache(folder, origin.port)))
+                except (MissingPeerError, RuntimeError, OSError) as error:
+                    result.skipped.append(str(error))
         result.main += [
             found
             for peer in peers
@@ -155,7 +160,8 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
         if options.only_main:
             return
         quick = {server.name: server for server in (*peers, ours)}
-        quick.pop("mitmproxy + addon", None)
+        for name in cases.LEFT_OUT_OF_SWEEPS:
+            quick.pop(name, None)
         for size in sizes:
             for server in quick.values():
                 for request in (cases.HIT, cases.CHANGING):
@@ -175,7 +181,7 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
 
 def _of_peer(peer: Server, ours: Server) -> Iterator[Request]:
     yield from cases.of_peer(peer)
-    if not peer.name.startswith("nginx"):
+    if peer.name in cases.REWRITERS:
         yield cases.of_peer_accepted(peer, proxy.accept_all(ours))
 
 

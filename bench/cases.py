@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bench import mitmproxy, nginx, workerd
+from bench import caching_peers, mitmproxy, nginx, workerd
 from bench.load import Reply, Request, fetch
 from bench.page import PER_REQUEST
 from bench.processes import Server
@@ -27,6 +27,7 @@ CHANGED = replace(CHANGING, case="page, changed every time")
 STATIC = Request("static", "file", "/fresh/static.js", FIELDS)
 STREAMED = Request("static", "file, streamed", "/same/static.js", FIELDS)
 CACHED = Request("static", "file, from the cache", "/fresh/static.js", FIELDS)
+IN_CACHE = Request("html", "page, cached, with gzip", "/cacheable/page.html", FIELDS)
 IDLE = Request("static", "idle", "/fresh/static.js", {"Host": HOST})
 
 TARGETS = {HIT.case: 60, HIT_ALL.case: 60, REVALIDATED.case: 200, CHANGING.case: 1500,
@@ -42,8 +43,17 @@ RATIOS = (
 """Our case, a peer's case, the peer, and at most how many times its CPU time ours may take."""
 
 
+REWRITERS = frozenset({workerd.NAME, mitmproxy.NAME})
+"""Peers that read the preference cookie."""
+LEFT_OUT_OF_SWEEPS = frozenset({mitmproxy.NAME, *caching_peers.NAMES})
+
+
 def of_peer(server: Server) -> Iterator[Request]:
-    """The same page and file for a server without a cache; its replies are checked first."""
+    """The same page and file for another server; its replies are checked first."""
+    if server.name in caching_peers.NAMES:
+        _check(server, IN_CACHE, has=b"fbevents.js", gzipped=True)
+        yield IN_CACHE
+        return
     plain, rewriting = server.name == nginx.PLAIN, server.name == nginx.REWRITING
     if plain:
         _check(server, PAGE, has=b"fbevents.js")
@@ -59,7 +69,7 @@ def of_peer(server: Server) -> Iterator[Request]:
         # It compresses at zlib's default level, which cannot be set: more work than gzip 1.
         _check(server, UNCODED, has=banner, lacks=b"fbevents.js")
         yield UNCODED
-    if server.name in {workerd.NAME, mitmproxy.NAME}:
+    if server.name in REWRITERS:
         yield STATIC
 
 

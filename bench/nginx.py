@@ -1,4 +1,4 @@
-"""nginx as origin and as the yardstick: plain `proxy_pass`, and `sub_filter` with gzip 1.
+"""nginx as origin and as yardsticks: plain `proxy_pass`, `sub_filter` with gzip 1, `proxy_cache`.
 
 One instance each, so that the CPU time of one is never counted for the other. The yardsticks write
 an access log, as ours does; the origin does not.
@@ -17,6 +17,7 @@ from bench.processes import Server, free_port, runtime
 
 PLAIN = "nginx plain"
 REWRITING = "nginx sub_filter"
+CACHING = "nginx proxy_cache"
 
 _FRAME = """
 {user}
@@ -54,6 +55,12 @@ _ORIGIN = """
         listen 127.0.0.1:{port} backlog=4096;
         root {root};
         location /fresh/ {{ alias {root}/; add_header Cache-Control "public, max-age=600"; }}
+        location /cacheable/ {{
+            alias {root}/;
+            gzip on;
+            gzip_vary on;
+            add_header Cache-Control "public, max-age=600";
+        }}
         location /revalidated/ {{ alias {root}/; add_header Cache-Control "no-cache"; }}
         location /same/ {{
             alias {root}/;
@@ -82,6 +89,7 @@ _ORIGIN = """
 """
 
 _PROXY = """
+    {shared}
     upstream origin {{ server 127.0.0.1:{origin}; keepalive 64; }}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -128,7 +136,7 @@ def origin(folder: Path, root: Path) -> Iterator[Server]:
 @contextlib.contextmanager
 def plain_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
     port = free_port()
-    body = _PROXY.format(port=port, origin=origin_port, filters="")
+    body = _PROXY.format(port=port, origin=origin_port, shared="", filters="")
     with _nginx(PLAIN, folder, body, port) as server:
         yield server
 
@@ -136,8 +144,19 @@ def plain_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
 @contextlib.contextmanager
 def rewriting_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
     port = free_port()
-    body = _PROXY.format(port=port, origin=origin_port, filters=_SUB_FILTER)
+    body = _PROXY.format(port=port, origin=origin_port, shared="", filters=_SUB_FILTER)
     with _nginx(REWRITING, folder, body, port) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def caching_proxy(folder: Path, origin_port: int) -> Iterator[Server]:
+    """It stores what the origin has compressed."""
+    port = free_port()
+    shared = f"proxy_cache_path {folder}/nginx-cache levels=1:2 keys_zone=pages:10m;"
+    filters = "proxy_cache pages; proxy_cache_lock on;"
+    body = _PROXY.format(port=port, origin=origin_port, shared=shared, filters=filters)
+    with _nginx(CACHING, folder, body, port) as server:
         yield server
 
 
