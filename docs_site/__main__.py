@@ -29,7 +29,9 @@ def build(zensical: str, output: Path) -> Path:
     shutil.copy(HERE / "style.css", pages)
     shutil.copy(HERE / "zensical.toml", output)
     shutil.copytree(HERE / "overrides", output / "overrides")
-    subprocess.run([zensical, "build", "--strict"], cwd=output, check=True)
+    # From another folder: a path that is relative to this one would name nothing.
+    program = str(Path(zensical).absolute())
+    subprocess.run([program, "build", "--strict"], cwd=output, check=True)
     return output / "site"
 
 

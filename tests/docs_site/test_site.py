@@ -76,7 +76,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    zensical = ROOT / ".venv-docs/bin/zensical"
+    zensical = Path(".venv-docs/bin/zensical")  # relative, as make gives it
     assert zensical.exists(), "run make .venv-docs/.ready"
     return build(str(zensical), tmp_path_factory.mktemp("docs_site"))
 
