@@ -28,7 +28,14 @@ from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
 _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 
 
-_CLASSIC = re.compile(r"(?:(?:text|application)/(?:x-)?(?:java|ecma)script)?\s*\Z", re.IGNORECASE)
+_CLASSIC = re.compile(
+    r"(?:(?:[0-9a-f]{6,}-)?(?:text|application)/(?:x-)?(?:java|ecma)script"
+    r"|rocketlazyloadscript|litespeed/javascript|pmdelayedscript|text/psajs)?\s*\Z",
+    re.IGNORECASE,
+)
+"""Types of classic scripts: those that browsers run, and those by which loaders that many sites have
+(Rocket Loader, WP Rocket, LiteSpeed, Perfmatters, PageSpeed) hold one back until they run it.
+"""
 
 
 def code_span(resource: Resource, context: CompileContext) -> tuple[int, int]:

@@ -8,7 +8,14 @@ import pytest
 
 from tests.support.site import proxied, reply
 
-_PAGES = {"g/collect": reply(b"ok", html=False), "collection": reply(b"ok", html=False)}
+_OWN_SCRIPTS = (
+    "cdn-cgi/scripts/5c5dd728/cloudflare-static/email-decode.min.js",
+    "cdn-cgi/challenge-platform/scripts/jsd/main.js",
+)
+_PAGES = {
+    name: reply(b"ok", html=False)
+    for name in ("g/collect", "collection", "cdn-cgi/rum", *_OWN_SCRIPTS)
+}
 _HERE = "Referer: http://www.example.com/blog?x=1"
 _PATIENT = "Referer: http://www.example.com/patients/pay"
 
@@ -28,6 +35,8 @@ _PATIENT = "Referer: http://www.example.com/patients/pay"
         ("/g/collect", (), (_HERE, "Accept: text/html,*/*"), "", True),
         ("/g/collect", (), (_HERE, "Accept: */*"), "", False),
         ("/collection", (), (_HERE,), "empty", True),
+        *((f"/{name}", (), (_PATIENT,), "script", True) for name in _OWN_SCRIPTS),
+        ("/cdn-cgi/rum?", (), (_HERE,), "empty", False),
     ],
 )
 async def test_only_an_open_vendors_path_is_passed_on(

@@ -62,6 +62,17 @@ def test_the_tag_stays_as_it_was() -> None:
     assert closed(page) == b'<script nonce="n">function own(){}</script><p onclick="own()">'
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["", "text/javascript", "0a1b2c3d4e5f-text/javascript", "rocketlazyloadscript",
+     "litespeed/javascript", "pmdelayedscript", "text/psajs"],
+)  # fmt: skip
+def test_what_a_loader_of_the_page_runs_later_leaves_its_own_code(kind: str) -> None:
+    page = f'<script type="{kind}">function own(){{}} pixelq(1)</script><p onclick="own()">'
+    left = f'<script type="{kind}">function own(){{}}</script><p onclick="own()">'
+    assert closed(page.encode()).decode() == left
+
+
 @pytest.mark.parametrize("kind", ["module", "text/partytown", "text/plain; javascript"])
 def test_what_is_not_run_as_a_script_leaves_nothing(kind: str) -> None:
     page = f'<script type="{kind}">function own(){{}} pixelq(1)</script><p onclick="own()">'

@@ -57,6 +57,13 @@ def test_every_category_has_vendors() -> None:
     assert {v.category for v in VENDORS} == set(Category)
 
 
+def test_what_the_sites_own_host_serves_for_function_or_security_is_the_site() -> None:
+    """Only measurement and advertising are a vendor's there; a CDN's scripts are the site's."""
+    own = {v.id: v.category for v in VENDORS if any(path.startswith("/") for path in v.paths)}
+    measuring = {Category.ANALYTICS, Category.SESSION_REPLAY, Category.ADVERTISING}
+    assert {vendor for vendor, category in own.items() if category not in measuring} == set()
+
+
 def test_ids_are_unique() -> None:
     assert sorted(IDS) == sorted(set(IDS))
 
