@@ -110,7 +110,7 @@ class VendorIndex:
     __slots__ = (
         "_any_place", "_automaton", "_below", "_exact", "_find_own_request", "_known", "_named",
         "_own", "_own_requests", "_own_with_star", "_owners", "_place_tokens", "_places", "globals",
-        "shown",
+        "globals_of", "shown",
     )  # fmt: skip
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
@@ -147,8 +147,9 @@ class VendorIndex:
         # method would keep the index: in a cycle, which is rarely collected.
         self._find_own_request = partial(_find_own_request, own_readings)
         self._own_requests = lru_cache(maxsize=_MAX_OWN_REQUESTS)(self._find_own_request)
-        self.globals = frozenset(name for vendor in vendors for name in vendor.globals)
-        """What the vendors' own code defines."""
+        self.globals_of = MappingProxyType({v.id: v.globals for v in vendors if v.globals})
+        self.globals = frozenset(name for names in self.globals_of.values() for name in names)
+        """What the vendors' own code defines, of each by its id and of all."""
         self.shown = MappingProxyType(
             {vendor.id: vendor for vendor in vendors if vendor.embed in _PICTURED}
         )

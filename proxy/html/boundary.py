@@ -132,12 +132,19 @@ class Boundary:
         with _JUDGING:
             known = self._parts.get(digest)
         if known is None:
-            known = tuple(parts_of(script, self.names_vendor))
+            known = tuple(parts_of(script, self.names_vendor, self.stubbed_in(script)))
             size = _size_of(known)
             if size <= _MAX_PARTS:
                 with _JUDGING:
                     self._parts[digest] = known
         return known
+
+    def stubbed_in(self, script: bytes) -> frozenset[bytes]:
+        """The globals for which a stub stands while an inline script is closed."""
+        vendors = self.index.vendors_of_text(script.decode("utf-8", "replace"))
+        return frozenset(
+            name.encode() for one in vendors for name in self.index.globals_of.get(one, ())
+        )
 
     def names_vendor(self, text: str) -> bool:
         """Whether a text or a name of code identifies a vendor."""

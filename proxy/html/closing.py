@@ -33,8 +33,8 @@ _CLASSIC = re.compile(
     r"|rocketlazyloadscript|litespeed/javascript|pmdelayedscript|text/psajs)?\s*\Z",
     re.IGNORECASE,
 )
-"""Types of classic scripts: those that browsers run, and those by which loaders that many sites have
-(Rocket Loader, WP Rocket, LiteSpeed, Perfmatters, PageSpeed) hold one back until they run it.
+"""Types of classic scripts: those that browsers run, and those by which common loaders (Rocket
+Loader, WP Rocket, LiteSpeed, Perfmatters, PageSpeed) hold one back until they run it.
 """
 
 

@@ -24,11 +24,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from consent_rules.matching.vendor_index import VendorIndex
-from proxy.html.script_syntax import Node, parse_script
+from proxy.html.script_syntax import MERGES, Node, is_plain_merge, parse_script
 
 _MAX_LENGTH = 400_000
 """Characters. A syntax tree takes up to 450 times as many bytes."""
@@ -62,6 +62,8 @@ class _Text:
     depth: int
     names: tuple[bytes, ...]
     is_made: bool = False
+    is_added: bool = False
+    """It is in an object that is added to what the names hold."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,10 @@ class _Script:
     written: Counter[bytes] = field(default_factory=Counter)
     names: set[bytes] = field(default_factory=set)
     makers: set[bytes] = field(default_factory=set)
+    members: Counter[bytes] = field(default_factory=Counter)
+    """How often a property of what a name holds is named, other than to assign it."""
+    given: set[bytes] = field(default_factory=set)
+    """Names that hold what has another name, too, or comes from a call."""
     hands_window: bool = False
     """The window is passed on, or has another name."""
     has_made_index: bool = False
@@ -145,7 +151,17 @@ _STARTS = frozenset({b"kit.start"})
 """SvelteKit. What is deep in what it gets is the page's state."""
 _NUMBERS = frozenset({b"NaN", b"Infinity", b"undefined"})
 _MAKERS = frozenset(
-    {b"JSON.parse", b"Array", b"Object.create", b"Map", b"Set", b"Date", b"RegExp", b"URL"}
+    {
+        b"JSON.parse",
+        b"Object.freeze",
+        b"Array",
+        b"Object.create",
+        b"Map",
+        b"Set",
+        b"Date",
+        b"RegExp",
+        b"URL",
+    }
 )
 """What may stand in data: it keeps what it is given."""
 _OTHERS_MAKERS = frozenset({b"Map", b"Set", b"URL"})
@@ -263,7 +279,14 @@ def _may_load(code: bytes) -> bool:
 
 def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
     """Whether a text is inert: never read again."""
-    if any(script.words[name] != script.written[name] for name in text.names):
+    # To name another property of the first does not read this one.
+    root = text.names[-1] if text.use is _Use.STORED and len(text.names) > 1 else b""
+    within = Counter(_WORD.findall(script.code[slice(*text.span)]))
+    for name in text.names:
+        members = script.members[name] if name == root else 0
+        if script.words[name] - within[name] != script.written[name] + members:
+            return False
+    if text.is_added and (acts or not script.given.isdisjoint(text.names)):
         return False
     if text.use is _Use.STORED and text.depth and not text.is_made and len(text.names) == 1:
         return True
@@ -325,6 +348,9 @@ def _parts(node: Node, script: _Script) -> Iterable[Node]:
         case "statement_block" | "class_body" if _is_comment(node):
             pass
         case "member_expression":
+            root = _root(node, script)
+            if root is not None:
+                script.members[root] += 1
             return _member(node)
         case "subscript_expression":
             _subscript(node, script)
@@ -362,6 +388,20 @@ def _is_comment(body: Node) -> bool:
     """
     children = body.named_children
     return bool(children) and all(child.type == "comment" for child in children)
+
+
+def _root(access: Node, script: _Script) -> bytes | None:
+    """`a` of `a.b` and `window.a.b`."""
+    of = access.child_by_field_name("object")
+    if of is None:
+        return None
+    if of.type == "member_expression":
+        window = of.child_by_field_name("object")
+        if window is None or script.text(window) not in _OF_WINDOW:
+            return None
+        of = of.child_by_field_name("property")
+    name = script.text(of) if of is not None and "identifier" in of.type else b""
+    return name if name and name not in _GLOBALS else None
 
 
 def _member(node: Node) -> Iterable[Node]:
@@ -431,6 +471,9 @@ def _assignment(node: Node, script: _Script) -> Iterable[Node]:
         if shown is None or script.text(shown) not in _SHOWN:
             return node.children
         names = (script.text(shown),)
+    root = _root(left, script) if left.type == "member_expression" else None
+    if root is not None:
+        script.members[root] -= 1  # it is among the written
     if value.type == "binary_expression" and _is_default(value, names, script):
         script.written.update(names)
         return (left,)
@@ -474,7 +517,10 @@ def _value(value: Node, names: tuple[bytes, ...], script: _Script) -> Iterable[N
     texts = _texts(value, _Use.STORED, names, script)
     if texts is None:
         texts = _made(value, names, script)
+    if texts is None and value.type == "call_expression":
+        texts = _merged(value, names, script)
     if texts is None or (final in _SHOWN and value.type != "string"):
+        script.given.update(names)
         return (value,)
     script.texts += texts
     return ()
@@ -536,6 +582,8 @@ def _texts(
     if any(b"\\" in name for name in identifiers):
         raise _UnreadableError
     script.names.update(identifiers)
+    if identifiers:
+        script.given.update(names)
     script.hands_window = script.hands_window or not _GLOBALS.isdisjoint(identifiers)
     return found
 
@@ -656,6 +704,8 @@ def _call(node: Node, script: _Script) -> Iterable[Node]:
     receiver = function.child_by_field_name("object")
     if method is None or receiver is None:
         return node.children
+    if script.text(function) in MERGES:
+        return _merge(node, script)
     texts = None
     queue = _queue(receiver, script.text(method), script)
     if queue is not None:
@@ -666,6 +716,52 @@ def _call(node: Node, script: _Script) -> Iterable[Node]:
         return node.children
     script.texts += texts
     return (function,)
+
+
+def _merge(call: Node, script: _Script) -> Iterable[Node]:
+    """`Object.assign(a.b, {...})`: data that is added to what a name holds."""
+    arguments = call.child_by_field_name("arguments")
+    given = arguments.named_children if arguments is not None else []
+    if given and given[0].type == "true":
+        given = given[1:]
+    names = _path(given[0], script) if given else None
+    # Its value is not used: else it has another name.
+    if names is None or call.parent is None or call.parent.type != "expression_statement":
+        return call.children
+    if names[0] in _GLOBALS or names[-1] in _GLOBALS or not _ELEMENTS.isdisjoint(names):
+        return call.children
+    texts = _added(given[1:], names, script)
+    if texts is None:
+        return call.children
+    script.written.update(names)
+    script.texts += texts
+    return ()
+
+
+def _merged(value: Node, names: tuple[bytes, ...], script: _Script) -> list[_Text] | None:
+    """The strings of `Object.assign({}, {...})`, or of one that begins with what the name holds."""
+    function = value.child_by_field_name("function")
+    arguments = value.child_by_field_name("arguments")
+    if function is None or arguments is None or script.text(function) not in MERGES:
+        return None
+    given = arguments.named_children
+    if given and given[0].type == "true":
+        given = given[1:]
+    if given and given[0].type == "binary_expression" and _is_default(given[0], names, script):
+        given = given[1:]
+    return _added(given, names, script)
+
+
+def _added(given: list[Node], names: tuple[bytes, ...], script: _Script) -> list[_Text] | None:
+    found: list[_Text] = []
+    for one in given:
+        if not is_plain_merge(names, one):
+            return None
+        texts = _texts(one, _Use.STORED, names, script)
+        if texts is None:
+            return None
+        found += texts
+    return [replace(text, is_added=True) for text in found]
 
 
 def _is_made_text(node: Node) -> bool:

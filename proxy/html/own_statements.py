@@ -3,10 +3,12 @@
 A part is a statement at top level, one declarator of a declaration, or one assignment of a
 sequence. Three kinds of them are the site's own:
 
-* data: a name or property that is assigned a literal (`ACME={...}`, `x.y=[...]`);
+* data: a name or property that is assigned a literal (`ACME={...}`, `x.y=[...]`) or is given one
+  (`Object.assign(x.y, {...})`);
 * a function or class that holds no signature;
 * a statement that names no vendor, nothing that a vendor's part declares or calls, and does
-  nothing by which code is loaded or run.
+  nothing by which code is loaded or run. A function within it that is called later, as a handler
+  is, may call a vendor's global for which a stub stands.
 
 All else goes, and with it every statement that rests upon it. In doubt a part is the vendor's.
 """
@@ -15,17 +17,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
-from proxy.html.script_syntax import Node, is_data, parse_script
+from proxy.html.script_syntax import (
+    KEEPERS,
+    MERGES,
+    Node,
+    is_data,
+    is_plain_merge,
+    parse_script,
+)
 
 _FUNCTIONS = frozenset(
     {"function_declaration", "generator_function_declaration", "class_declaration"}
 )
 _VARIABLES = frozenset({"variable_declaration", "lexical_declaration"})
 _RUN = frozenset({"if_statement", "for_statement", "for_in_statement", "while_statement",
-                  "try_statement", "statement_block"})  # fmt: skip
+                  "try_statement", "statement_block", "switch_statement", "do_statement",
+                  "labeled_statement"})  # fmt: skip
+_PATTERNS = frozenset({"identifier", "object_pattern", "array_pattern"})
+_HANDLERS = frozenset({"function_expression", "arrow_function"})
 _WINDOW = frozenset({b"window", b"self", b"globalThis"})
 _BROWSERS = frozenset({b"document", b"location", b"navigator", b"history", b"screen", b"top",
                        b"parent", b"opener", b"frames", b"event", b"this"})  # fmt: skip
@@ -48,6 +60,8 @@ _KNOWN = frozenset(
 """Names that say nothing about whose a statement is."""
 _WORD = re.compile(rb"[\w$\x80-\xff]+")
 _TEXTS = frozenset({"string_fragment", "escape_sequence", "regex_pattern"})
+_LISTENS = frozenset({b"addEventListener", b"removeEventListener", b"on", b"off", b"one", b"once"})
+"""Of their arguments the texts are names of events."""
 _MAX_STATEMENTS = 500
 _MAX_NODES = 100_000
 """Nodes of the syntax tree that are looked at: some 100 ms."""
@@ -69,17 +83,32 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """A part that may be the site's own. `names` are those that it declares or assigns."""
+    """A part that may be the site's own.
+
+    `names` are those that it declares, or of which it assigns a property; `declares` the first of
+    these, `makes` those among them that it gives a value of its own. `words` are all of its code,
+    none for data; `now` and `later` are the names of variables that it reads, at once and in
+    functions that are handed on.
+    """
 
     part: Part
     names: frozenset[bytes]
-    words: frozenset[bytes]
+    words: frozenset[bytes] = frozenset()
+    now: frozenset[bytes] = frozenset()
+    later: frozenset[bytes] = frozenset()
+    declares: frozenset[bytes] = frozenset()
+    makes: frozenset[bytes] = frozenset()
 
 
-def parts_of(script: bytes, is_vendors: Callable[[str], bool]) -> list[Part]:
+def parts_of(
+    script: bytes,
+    is_vendors: Callable[[str], bool],
+    stubbed: frozenset[bytes] = frozenset(),
+) -> list[Part]:
     """The parts of a script, in its order; none where it cannot be read.
 
-    `is_vendors` decides whether a text or name identifies a vendor.
+    `is_vendors` decides whether a text or name identifies a vendor; `stubbed` are globals of
+    vendors for which a stub stands while the script is closed.
     """
     root = parse_script(script)
     # One that cannot be read as a whole is none that a browser would run.
@@ -89,13 +118,16 @@ def parts_of(script: bytes, is_vendors: Callable[[str], bool]) -> list[Part]:
         return []
     is_vendors = cache(is_vendors)
     found = [one for node in root.children for one in _statements(node, script)]
-    own = [_is_own(one, is_vendors) for one in found]
+    own = [_is_own(one, is_vendors, stubbed) for one in found]
     while True:
         gone = [one for one, is_own in zip(found, own, strict=True) if not is_own]
-        declared = frozenset[bytes]().union(*(one.names for one in gone))
-        touched = frozenset[bytes]().union(*(one.words for one in gone)) - _KNOWN
+        made = frozenset[bytes]().union(
+            *(one.makes for one, is_own in zip(found, own, strict=True) if is_own)
+        )
+        declared = frozenset[bytes]().union(*(one.declares for one in gone)) - _KNOWN - _BROWSERS
+        touched = frozenset[bytes]().union(*(one.words for one in gone)) - _KNOWN - made
         left = [
-            is_own and not _rests_upon(one, declared, touched)
+            is_own and not _rests_upon(one, declared, touched, stubbed)
             for one, is_own in zip(found, own, strict=True)
         ]
         if left == own:
@@ -114,19 +146,21 @@ def _gone(one: _Statement, is_vendors: Callable[[str], bool]) -> Part:
     return replace(one.part, code=b"", stays=False, lost=code if is_own else b"")
 
 
-def _rests_upon(one: _Statement, declared: frozenset[bytes], touched: frozenset[bytes]) -> bool:
+def _rests_upon(
+    one: _Statement,
+    declared: frozenset[bytes],
+    touched: frozenset[bytes],
+    stubbed: frozenset[bytes],
+) -> bool:
     if one.part.name and not one.part.stays:
         return False  # a function: what it calls has a stub
     if not one.words:
         return not one.names.isdisjoint(declared)
-    return not one.words.isdisjoint(declared) or not _calls(one).isdisjoint(touched)
+    read = one.now | (one.later - stubbed)
+    return not read.isdisjoint(declared) or not (read - one.names).isdisjoint(touched)
 
 
-def _calls(one: _Statement) -> frozenset[bytes]:
-    return one.words - _KNOWN - one.names
-
-
-def _is_own(one: _Statement, is_vendors: Callable[[str], bool]) -> bool:
+def _is_own(one: _Statement, is_vendors: Callable[[str], bool], stubbed: frozenset[bytes]) -> bool:
     part = one.part
     if not part.code or (part.name and is_vendors(part.name)):
         return False
@@ -137,8 +171,12 @@ def _is_own(one: _Statement, is_vendors: Callable[[str], bool]) -> bool:
         return False
     if part.name and not part.stays:
         return True
+    if not one.now.isdisjoint(stubbed):
+        return False
+    handled = one.later & stubbed
     return not any(
-        _LOADS.fullmatch(word) or is_vendors(word.decode("latin-1")) for word in one.words
+        _LOADS.fullmatch(word) or (word not in handled and is_vendors(word.decode("latin-1")))
+        for word in one.words
     )
 
 
@@ -164,9 +202,11 @@ def _statements(node: Node, script: bytes) -> Iterator[_Statement]:
 def _declarator(one: Node, script: bytes) -> _Statement:
     name, value = one.child_by_field_name("name"), one.child_by_field_name("value")
     code = b"var %s;" % _text(one, script)
-    if name is None or name.type != "identifier":
+    if name is None or name.type not in _PATTERNS:
         return _statement(one, script, b"")
     path = _text(name, script)
+    if name.type != "identifier":
+        return _statement(one, script, code)
     if value is None or not _is_stored(value, path, script):
         return _statement(one, script, code, name=path)
     return _data(one, code, path, (path,))
@@ -175,6 +215,8 @@ def _declarator(one: Node, script: bytes) -> _Statement:
 def _expression(one: Node, script: bytes) -> _Statement:
     left, value = one.child_by_field_name("left"), one.child_by_field_name("right")
     code = b"%s;" % _text(one, script)
+    if one.type == "call_expression" and (path := _merged(one, script)):
+        return _data(one, code, path[0] if len(path) == 1 else b"", path)
     if one.type != "assignment_expression" or left is None or value is None:
         return _statement(one, script, code)
     path = _path(left, script)
@@ -192,16 +234,27 @@ def _expression(one: Node, script: bytes) -> _Statement:
 
 def _data(node: Node, code: bytes, name: bytes, path: tuple[bytes, ...]) -> _Statement:
     part = Part(_name(name), node.start_byte, code, stays=True)
-    return _Statement(part, frozenset(path[:2]), frozenset())
+    return _Statement(part, frozenset(path[:2]), declares=frozenset(path[:1]))
 
 
 def _statement(
     node: Node, script: bytes, code: bytes, *, name: bytes = b"", stays: bool = True
 ) -> _Statement:
-    words = frozenset(_words(node, script))
-    names = frozenset(_assigned(node, script)) | ({name} if name else frozenset())
+    uses = _uses(node, script)
+    assigned = list(_assigned(node, script))
+    names = frozenset(path[0] for path in assigned) | ({name} if name else frozenset())
+    declares = frozenset(path[0] for path in assigned if len(path) == 1)
+    # A list or an object may still be filled by others.
+    is_declared = node.type in _FUNCTIONS or node.type == "variable_declarator"
+    makes = declares if is_declared else frozenset[bytes]()
     return _Statement(
-        Part(_name(name), node.start_byte, code, stays), names, words or frozenset({b""})
+        Part(_name(name), node.start_byte, code, stays),
+        names,
+        frozenset(uses.words) or frozenset({b""}),
+        frozenset(uses.now) - _KNOWN,
+        frozenset(uses.later) - _KNOWN,
+        declares | ({name} if name else frozenset()),
+        makes,
     )
 
 
@@ -211,7 +264,7 @@ def _name(name: bytes) -> str:
 
 def _is_stored(value: Node, path: bytes, script: bytes) -> bool:
     """Whether a value is data, or what the name holds already (`window.x = window.x || {}`)."""
-    if is_data(value):
+    if _keeps_data(value, path, script):
         return True
     left, right = value.child_by_field_name("left"), value.child_by_field_name("right")
     if value.type != "binary_expression" or left is None or right is None:
@@ -219,6 +272,44 @@ def _is_stored(value: Node, path: bytes, script: bytes) -> bool:
     names = {path, *(b"%s.%s" % (window, path) for window in _WINDOW)}
     names |= {path.partition(b".")[2]} if path.partition(b".")[0] in _WINDOW else set()
     return is_data(right) and _text(left, script) in names
+
+
+def _keeps_data(value: Node, path: bytes, script: bytes) -> bool:
+    """Whether a value is data, some that is parsed or frozen, or some that is added to what the
+    name holds already.
+    """
+    if value.type != "call_expression":
+        return is_data(value)
+    function, given = _function_and_arguments(value, script)
+    if function in KEEPERS:
+        return len(given) == 1 and is_data(given[0])
+    if function not in MERGES:
+        return False
+    return all(is_data(one) or _is_stored(one, path, script) for one in given)
+
+
+def _merged(call: Node, script: bytes) -> tuple[bytes, ...] | None:
+    """The path to which `Object.assign(path, {...})` adds data; None for any other call."""
+    function, given = _function_and_arguments(call, script)
+    if function not in MERGES:
+        return None
+    if given and given[0].type == "true":
+        given = given[1:]  # deeply
+    if len(given) < 2 or not all(is_data(one) for one in given[1:]):
+        return None
+    path = _path(given[0], script)
+    if path is None or path[0] in _BROWSERS or path[-1] in _WINDOW | _BROWSERS:
+        return None
+    return path if all(is_plain_merge(path, one) for one in given[1:]) else None
+
+
+def _function_and_arguments(call: Node, script: bytes) -> tuple[bytes, list[Node]]:
+    function = call.child_by_field_name("function")
+    arguments = call.child_by_field_name("arguments")
+    if function is None or arguments is None or arguments.type != "arguments":
+        return b"", []
+    given = [one for one in arguments.named_children if one.type != "comment"]
+    return _text(function, script), given
 
 
 def _path(target: Node, script: bytes) -> tuple[bytes, ...] | None:
@@ -248,24 +339,68 @@ def _expressions(node: Node) -> Iterator[Node]:
             yield child
 
 
-def _words(node: Node, script: bytes) -> Iterator[bytes]:
-    """The words of code, and of short texts, which may be names (`window["x"]`)."""
-    waiting = [node]
+@dataclass(slots=True)
+class _Uses:
+    words: set[bytes] = field(default_factory=set)
+    """Of code, and short texts, which may be names (`x["y"]`); not those of events."""
+    now: set[bytes] = field(default_factory=set)
+    later: set[bytes] = field(default_factory=set)
+
+
+def _uses(node: Node, script: bytes) -> _Uses:
+    """What a statement reads, and what of it in functions that are given to others to call."""
+    uses = _Uses()
+    waiting = [(node, False)]
     while waiting:
-        one = waiting.pop()
+        one, is_later = waiting.pop()
+        text = _text(one, script)
         if one.type in _TEXTS:
-            if _WORD.fullmatch(_text(one, script)):
-                yield _text(one, script)
-        elif one.type == "comment":
+            if _WORD.fullmatch(text):
+                uses.words.add(text)
+        elif one.type == "number" or one.type == "comment":
             continue
+        elif one.type == "call_expression":
+            waiting += _parts_of_call(one, script, is_later=is_later)
+        elif one.type in {"member_expression", "subscript_expression"}:
+            name = _global_name(one, script)
+            if name:
+                (uses.later if is_later else uses.now).add(name)
+            waiting += [(child, is_later) for child in one.children]
         elif one.children:
-            waiting += one.children
+            waiting += [(child, is_later) for child in one.children]
         else:
-            yield from _WORD.findall(_text(one, script))
+            uses.words.update(_WORD.findall(text))
+            if one.type in {"identifier", "shorthand_property_identifier"}:
+                (uses.later if is_later else uses.now).add(text)
+    return uses
 
 
-def _assigned(node: Node, script: bytes) -> Iterator[bytes]:
-    """Names that a statement declares, or assigns somewhere within."""
+def _parts_of_call(call: Node, script: bytes, *, is_later: bool) -> Iterator[tuple[Node, bool]]:
+    """What is left to read of a call, and whether it is run later."""
+    function = call.child_by_field_name("function")
+    arguments = call.child_by_field_name("arguments")
+    method = _text(function, script).rpartition(b".")[2] if function is not None else b""
+    for child in call.children:
+        if child != arguments:
+            yield child, is_later
+            continue
+        for one in child.children:
+            if one.type == "string" and method in _LISTENS:
+                continue
+            yield one, is_later or one.type in _HANDLERS
+
+
+def _global_name(access: Node, script: bytes) -> bytes:
+    """`x` of `window.x` and `window["x"]`; "" of any other access."""
+    of = access.child_by_field_name("object")
+    name = access.child_by_field_name("property") or access.child_by_field_name("index")
+    if of is None or name is None or _text(of, script) not in _WINDOW:
+        return b""
+    return _text(name, script).strip(b"\"'") if name.type != "identifier" else b""
+
+
+def _assigned(node: Node, script: bytes) -> Iterator[tuple[bytes, ...]]:
+    """Paths that a statement declares, or assigns somewhere within."""
     waiting = [node]
     while waiting:
         one = waiting.pop()
@@ -274,9 +409,11 @@ def _assigned(node: Node, script: bytes) -> Iterator[bytes]:
             target = one.child_by_field_name("left")
         elif one.type == "variable_declarator" or one.type in _FUNCTIONS:
             target = one.child_by_field_name("name")
+            if target is not None and target.type in _PATTERNS and target.type != "identifier":
+                yield from ((name,) for name in _WORD.findall(_text(target, script)))
         path = _path(target, script) if target is not None else None
         if path:
-            yield path[0]
+            yield path
         waiting += one.children
 
 

@@ -5,11 +5,13 @@ tree-sitter is imported here alone.
 
 from __future__ import annotations
 
+import re
+
 import tree_sitter
 import tree_sitter_javascript
 from tree_sitter import Node
 
-__all__ = ["Node", "is_data", "parse_script"]
+__all__ = ["KEEPERS", "MERGES", "Node", "is_data", "is_plain_merge", "parse_script"]
 
 _LANGUAGE = tree_sitter.Language(tree_sitter_javascript.language())
 
@@ -29,6 +31,25 @@ _DATA = frozenset(
         "unary_expression", "undefined",
     }
 )  # fmt: skip
+
+
+KEEPERS = frozenset({b"JSON.parse", b"Object.freeze"})
+"""Functions that give back the data that they are given, as a value."""
+MERGES = frozenset(
+    {
+        b"Object.assign", b"jQuery.extend", b"$.extend", b"_.extend", b"_.assign", b"_.merge",
+        b"angular.merge", b"angular.extend",
+    }
+)  # fmt: skip
+"""Functions that add data to the object which they are given first, and give it back."""
+_FETCHING = re.compile(
+    rb"on\w+|location|href|src|srcset|srcdoc|imagesrcset|data|action|form[aA]ction|codebase|poster"
+    rb"|ping|background\w*|style|cssText|text|textContent|innerText|html|innerHTML|outerHTML"
+    rb"|nodeValue|cookie|prototype|__proto__|attributionSrc|cursor|filter|clipPath|shapeOutside"
+    rb"|(?:listStyle|borderImage|mask|webkit)\w*"
+)
+"""Properties of elements and styles: what is put into one may be run, shown or loaded."""
+_SETTING = frozenset({b"style", b"dataset", b"attributes", b"location", b"document"})
 
 
 def parse_script(script: bytes) -> Node | None:
@@ -69,4 +90,20 @@ def is_data(value: Node) -> bool:
         if node.is_named and node.type not in _DATA:
             return False
         waiting += node.children
+    return True
+
+
+def is_plain_merge(path: tuple[bytes, ...], data: Node) -> bool:
+    """Whether adding data to the object at a path stores it, and sets nothing even if that is an
+    element.
+    """
+    if data.type != "object" or not _SETTING.isdisjoint(path):
+        return False
+    for pair in data.named_children:
+        key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
+        name = (key.text or b"") if key is not None else b""
+        if value is None or value.type not in {"string", "template_string"}:
+            continue
+        if _FETCHING.fullmatch(name.strip(b"\"'")) or b"\\" in name:
+            return False
     return True

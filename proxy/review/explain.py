@@ -15,7 +15,6 @@ from consent_rules.matching.urls import resolve
 from consent_rules.rules import Rules
 from consent_rules.wording import category_words
 from proxy.html import Boundary, OwnedResource, Source, findings, scan
-from proxy.html.own_statements import parts_of
 from proxy.html.owners import (
     AllowedCategory,
     ChangedScript,
@@ -248,12 +247,16 @@ _LISTED = 3
 
 def _own_code(found: OwnedResource, boundary: Boundary) -> str:
     """The statements of the site's own in a vendor's script: which stay, and which go with it."""
-    if not found.code_span[1]:
-        return ""
-    parts = parts_of(found.code.encode("utf-8", "replace"), boundary.names_vendor)
+    parts = boundary.parts_of_script(found.code.encode("utf-8", "replace"))
+    if not parts:
+        return "all of its code goes: it cannot be told apart"
+    kept = [part.code for part in parts if part.code]
+    lost = [part.lost for part in parts if part.lost]
+    if not found.code_span[1]:  # a module, say: nothing of it stays
+        kept, lost = [], [part.code or part.lost for part in parts if part.code or part.lost]
     names_by_fate = {
-        "own code that stays when it is closed": [part.code for part in parts if part.code],
-        "own code that goes with it": [part.lost for part in parts if part.lost],
+        "own code that stays when it is closed": kept,
+        "own code that goes with it": lost,
     }
     return "; ".join(f"{fate}: {_listed(codes)}" for fate, codes in names_by_fate.items() if codes)
 

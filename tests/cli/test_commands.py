@@ -210,12 +210,31 @@ def test_explain(config: Path, page: Path) -> None:
     assert human.stdout.rstrip().endswith(f"{len(told['resources'])} resources, {gated} gated")
 
 
-def test_explain_says_what_own_code_a_closed_script_has(config: Path) -> None:
-    html = b"<script>ACME={a:1};ga('create','UA-1-1');fetch('/api').then(own)</script>"
+_STAYS, _GOES = "own code that stays when it is closed:", "own code that goes with it:"
+
+
+@pytest.mark.parametrize(
+    ("kind", "script", "said"),
+    [
+        ("", "ACME={a:1};ga('create','UA-1-1');fetch('/api').then(own)",
+         [f"{_STAYS} ACME={{a:1}};", f"{_GOES} fetch('/api').then(own);"]),
+        ("", "ga('create','UA-1-1');menu.onclick=function(){ga('send')};open()",
+         [f"{_STAYS} open();"]),
+        ("module", "ga('create','UA-1-1');ACME.a=1;fetch('/api')",
+         [f"{_GOES} ACME.a=1; fetch('/api');"]),
+        ("", "ga('create','UA-1-1');)", ["all of its code goes: it cannot be told apart"]),
+        ("", "ga('create','UA-1-1')", []),
+    ],
+)  # fmt: skip
+def test_explain_says_what_own_code_a_closed_script_has(
+    config: Path, kind: str, script: str, said: list[str]
+) -> None:
+    html = f'<script type="{kind}">{script}</script>'.encode()
     command = ["explain", URL, "--config", config, "--html", "-", "--json", "--preferences", "none"]
     rule = json.loads(run(*command, stdin=html).stdout)["resources"][0]["rule"]
-    assert "own code that stays when it is closed: ACME={a:1};" in rule
-    assert "own code that goes with it: fetch('/api').then(own);" in rule
+    for words in said:
+        assert words in rule
+    assert said or "code" not in rule
 
 
 def test_explain_reads_stdin_and_patient_marks(config: Path) -> None:
