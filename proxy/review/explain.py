@@ -250,12 +250,12 @@ def _own_code(found: OwnedResource, boundary: Boundary) -> str:
     parts = boundary.parts_of_script(found.code.encode("utf-8", "replace"))
     if not parts:
         return "all of its code goes: it cannot be told apart"
-    kept = [part.code for part in parts if part.code]
+    stays = [part.code for part in parts if part.code]
     lost = [part.lost for part in parts if part.lost]
     if not found.code_span[1]:  # a module, say: nothing of it stays
-        kept, lost = [], [part.code or part.lost for part in parts if part.code or part.lost]
+        stays, lost = [], [part.code or part.lost for part in parts if part.code or part.lost]
     names_by_fate = {
-        "own code that stays when it is closed": kept,
+        "own code that stays when it is closed": stays,
         "own code that goes with it": lost,
     }
     return "; ".join(f"{fate}: {_listed(codes)}" for fate, codes in names_by_fate.items() if codes)
