@@ -187,7 +187,7 @@ def _of_peer(peer: Server, ours: Server) -> Iterator[Request]:
 
 def _sweep_configs(bench: Bench, root: Path, result: report.Result, *, full: bool) -> None:
     """What needs servers of its own: idle connections (where nothing was held before), more
-    workers, more rules.
+    workers, more rules, more sites.
     """
     own = bench.folder / "again"
     own.mkdir()
@@ -206,6 +206,10 @@ def _sweep_configs(bench: Bench, root: Path, result: report.Result, *, full: boo
             with proxy.consent_proxy(own / f"r{rules}", origin.port, rules=rules) as server:
                 for request in (cases.HIT, cases.CHANGING):
                     result.sweeps += bench.sweep("rules", rules, server, request)
+        for sites in [1, 10, 100, 1000] if full else [1, 1000]:
+            with proxy.consent_proxy(own / f"s{sites}", origin.port, sites=sites) as server:
+                for request in (cases.HIT, cases.CHANGING):
+                    result.sweeps += bench.sweep("sites", sites, server, request)
 
 
 def _measure_choices(bench: Bench, result: report.Result) -> None:

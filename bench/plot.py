@@ -1,16 +1,18 @@
-"""Bars on a logarithmic scale, as an SVG of a few lines: a plotting library would be the largest
-dependency of the project for one picture.
+"""Bars and lines on logarithmic scales, as SVG: a plotting library would be the largest dependency
+of the project for two pictures.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 _ROW, _TOP, _LEFT, _WIDTH, _RIGHT = 22, 48, 400, 520, 80
 _OURS, _THEIRS, _TARGET = "#1f6f5c", "#9aa5b1", "#c0392b"
+_PANEL_WIDTH, _PANEL_HEIGHT, _PANEL_TOP, _LEGEND_ROW = 560, 240, 40, 18
+_LINES = ("#1f6f5c", "#c0392b", "#2c5f9e", "#b8860b", "#7d5ba6", "#5d6d7e", "#d2691e", "#2e8b57")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +69,82 @@ def bars_svg(title: str, bars: Sequence[Bar]) -> str:
                 f"<title>target: {bar.target:,.0f}</title></path>"
             )
     return "\n".join([*parts, "</svg>", ""])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure at several places: (where, value), both above 0."""
+
+    who: str
+    points: Sequence[tuple[float, float]]
+
+
+def lines_svg(panels: Mapping[str, Sequence[Line]]) -> str:
+    """A panel below the other, by title: what varies goes to the right, the value goes up."""
+    parts, top = list[str](), 0.0
+    for title, lines in panels.items():
+        parts += _panel(title, lines, top)
+        top += _PANEL_TOP + _PANEL_HEIGHT + 40 + _LEGEND_ROW * len(lines)
+    width = _PANEL_WIDTH + 100
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top:.0f}" '
+            'font-family="sans-serif" font-size="12" role="img" '
+            f'aria-label="{escape("; ".join(panels))}">',
+            f'<rect width="{width}" height="{top:.0f}" fill="#fff"/>',
+            *parts, "</svg>", "",
+        ]
+    )  # fmt: skip
+
+
+def _panel(title: str, lines: Sequence[Line], top: float) -> Iterator[str]:
+    across = _log_scale([at for line in lines for at, _ in line.points], _PANEL_WIDTH)
+    up = _log_scale([value for line in lines for _, value in line.points], _PANEL_HEIGHT)
+    left, floor = 64, top + _PANEL_TOP + _PANEL_HEIGHT
+
+    yield f'<text x="12" y="{top + 20:.1f}" font-size="14" fill="#222">{escape(title)}</text>'
+    for value, y in up.lines:
+        yield f'<path d="M{left} {floor - y:.1f}h{_PANEL_WIDTH}" stroke="#ddd"/>'
+        yield _label(left - 6, floor - y + 4, "end", value)
+    for value, x in across.lines:
+        yield f'<path d="M{left + x:.1f} {floor:.1f}v-{_PANEL_HEIGHT}" stroke="#eee"/>'
+        yield _label(left + x, floor + 16, "middle", value)
+    for number, line in enumerate(lines):
+        colour = _LINES[number % len(_LINES)]
+        places = [(left + across.of(at), floor - up.of(value)) for at, value in line.points]
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+        yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        for x, y in places:
+            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
+        row = floor + 36 + number * _LEGEND_ROW
+        yield f'<rect x="{left}" y="{row - 9:.1f}" width="14" height="4" fill="{colour}"/>'
+        yield f'<text x="{left + 20}" y="{row - 3:.1f}" fill="#222">{escape(line.who)}</text>'
+
+
+def _label(x: float, y: float, anchor: str, value: float) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="#666">{value:,.0f}</text>'
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From the power of ten below the least to the one above the most, over a length."""
+
+    least: float
+    most: float
+    length: float
+
+    def of(self, value: float) -> float:
+        return math.log10(value / self.least) / math.log10(self.most / self.least) * self.length
+
+    @property
+    def lines(self) -> Iterator[tuple[float, float]]:
+        value = self.least
+        while value <= self.most * 1.001:
+            yield value, self.of(value)
+            value *= 10
+
+
+def _log_scale(values: Sequence[float], length: float) -> _Scale:
+    least = 10.0 ** math.floor(math.log10(min(values)))
+    most = 10.0 ** math.ceil(math.log10(max(values)))
+    return _Scale(least, max(most, 10 * least), length)

@@ -42,6 +42,14 @@ upstream = "http://127.0.0.1:{origin}"
 audience = "marketing"
 """
 
+_OTHER_SITE = """
+[[site]]
+name = "site-{n}"
+hosts = ["site-{n}.example"]
+upstream = "http://127.0.0.1:{origin}"
+audience = "marketing"
+"""
+
 _RECEIPTS = """
 [receipts]
 store = "{store}"
@@ -93,11 +101,12 @@ def consent_proxy(
     *,
     workers: int = 1,
     rules: int = 0,
+    sites: int = 1,
     stream_page_bytes: int = 262_144,
     store: str = "sqlite:///{folder}/receipts.db",
 ) -> Iterator[Server]:
-    """`folder` is made. `rules` are vendors and tags made up, beside those of the page. `store` is
-    that of the receipts; "" for none.
+    """`folder` is made. `rules` are vendors and tags made up, beside those of the page. All
+    requests go to one of the `sites`. `store` is that of the receipts; "" for none.
     """
     folder.mkdir()
     port = free_port()
@@ -105,6 +114,7 @@ def consent_proxy(
         port=port, admin_port=free_port(), folder=folder, host=HOST, origin=origin_port,
         workers=workers, stream_page_bytes=stream_page_bytes,
     )  # fmt: skip
+    text += "".join(_OTHER_SITE.format(n=n, origin=origin_port) for n in range(1, sites))
     if store:
         text += _RECEIPTS.format(store=store.format(folder=folder))
     text += "".join(_TAG.format(vendor=vendor) for vendor in VENDORS)

@@ -18,7 +18,7 @@ from bench.banner_sizes import BannerSize
 from bench.compile import CompileCost
 from bench.idle import IdleCost
 from bench.load import Measurement
-from bench.plot import Bar, bars_svg
+from bench.plot import Bar, Line, bars_svg, lines_svg
 
 LATEST = Path(__file__).parent / "output" / "latest.json"
 DOCS = Path(__file__).parent.parent / "docs"
@@ -28,6 +28,7 @@ _SWEEPS = {
     "connections": "Connections",
     "workers": "Workers",
     "rules": "Vendors and tags made up",
+    "sites": "Sites",
 }
 
 
@@ -101,6 +102,7 @@ def write(result: Result) -> None:
 def write_docs(result: Result) -> None:
     """Put the tables and the plot into docs/."""
     (DOCS / "performance.svg").write_text(_plot(result))
+    (DOCS / "performance-sweeps.svg").write_text(_sweeps_plot(result))
     path = DOCS / "performance.md"
     before, begin, rest = path.read_text().partition(_BEGIN)
     _, end, after = rest.partition(_END)
@@ -278,6 +280,8 @@ def _markdown(result: Result) -> Iterator[str]:
     yield from _markdown_table(_MAIN_HEADINGS, _main_rows(result))
     yield "\nTargets:\n"
     yield from _markdown_table(("target", "wanted", "found", "met"), _target_rows(result))
+    if result.sweeps:
+        yield "\n![CPU time by size of page, by load, by size of config](performance-sweeps.svg)"
     for what, title in _SWEEPS.items():
         rows = list(_sweep_rows(result, what))
         if rows:
@@ -323,6 +327,21 @@ def _plot(result: Result) -> str:
     return bars_svg(
         "CPU µs a request (less is better; each line is ten times the one before)", bars
     )
+
+
+def _sweeps_plot(result: Result) -> str:
+    panels: dict[str, list[Line]] = {}
+    for what, title in _SWEEPS.items():
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for point in result.sweeps:
+            if point.what == what:
+                one = point.measured
+                name = proxy.NAME if what == "workers" else one.server
+                places = lines.setdefault(f"{name}: {one.case}", [])
+                places.append((point.at, one.cpu_us_per_request))
+        if lines:
+            panels[f"{title}: CPU µs a request"] = [Line(who, at) for who, at in lines.items()]
+    return lines_svg(panels)
 
 
 def _cpu_model() -> str:
