@@ -322,18 +322,21 @@ def _print_report(report: AuditReport) -> None:
         out.print(f"not reached: {skipped.state.words}: {printable(skipped.reason)}")
     for reason in report.unvisited:
         out.print(f"left out: {reason}")
+    owners = {row.name: row.owner for row in report.receivers}
     for finding in report.findings:
-        _print_finding(out, finding)
+        _print_finding(out, finding, owners.get(finding.receiver, ""))
     counts = ", ".join(f"{report.count(one)} {one}" for one in Severity if report.count(one))
     out.print(f"{counted(len(report.findings), 'finding')}{': ' if counts else ''}{counts}")
 
 
-def _print_finding(out: Console, finding: AuditFinding) -> None:
+def _print_finding(out: Console, finding: AuditFinding, owner: str) -> None:
     where = "" if finding.audience is None else f", {finding.audience} pages"
     line = Text(f"\n{finding.severity} ", style=_STYLES[finding.severity])
     name = printable(finding.receiver)
     line.append(f"{name}: {finding.rule.words[0].lower()}{finding.rule.words[1:]}", style="bold")
     out.print(line)
+    if owner:
+        out.print(f"  who    {printable(owner)}")
     what = ", ".join(map(printable, (*finding.channels, *finding.subjects)))
     out.print(f"  when   {finding.state.words}{where}")
     if what:
