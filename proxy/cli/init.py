@@ -127,15 +127,15 @@ def init(
         *((one, _PATIENT_PAGE) for one in patient_pages or ()),
     )  # fmt: skip
     _stop_if_wrong([_problem_of_flag(text, one, interactive) for text, one in given])
-    asking = interactive and draft is None
+    by_questions = interactive and draft is None
     try:
         wanted = FirstConfig(
-            controller=_answer(controller, _CONTROLLER, asking),
-            host=_answer(host, _HOST, asking),
-            upstream=_answer(upstream, _UPSTREAM, asking),
-            policy_url=_answer(policy_url, _POLICY_URL, asking),
-            patient_pages=_patient_pages(patient_pages, asking),
-            receipts=_receipts(receipts, asking),
+            controller=_answer(controller, _CONTROLLER, by_questions),
+            host=_answer(host, _HOST, by_questions),
+            upstream=_answer(upstream, _UPSTREAM, by_questions),
+            policy_url=_answer(policy_url, _POLICY_URL, by_questions),
+            patient_pages=_patient_pages(patient_pages, by_questions),
+            receipts=_receipts(receipts, by_questions),
             draft=draft,
         )
         text = wanted.as_toml(today().isoformat())
