@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from playwright.async_api import Playwright as AsyncPlaywright
 from playwright.sync_api import Browser, Playwright
@@ -56,3 +57,14 @@ def launch(
         args=[*FLAGS, *flags],
         ignore_default_args=list(without) or None,
     )
+
+
+def loopback_program(folder: Path) -> Path:
+    """A program for $CHROMIUM, in `folder`: Chromium that reaches this machine only."""
+    found = chromium_path()
+    if found is None:
+        raise NoChromiumError("no Chromium: `make browser` installs one")
+    program = folder / "chromium"
+    program.write_text(f'#!/bin/sh\nexec "{found}" "$@" "{LOOPBACK}"\n')
+    program.chmod(0o755)
+    return program

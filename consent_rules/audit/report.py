@@ -10,18 +10,21 @@ from urllib.parse import urlsplit
 from consent_rules.audit.findings import AuditFinding, Severity
 from consent_rules.audit.judge import declared_lifetime, receiver_of_request, sent_in
 from consent_rules.audit.observations import PageVisit, SkipCause, SkippedState
+from consent_rules.audit.owners import Ownership, owner_of_host
 from consent_rules.audit.scope import AuditScope
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Audience, Category
 
 _OUR_COOKIE = re.compile(r"(?:__Host-|__Secure-)?consent(?:-once|-kept)?")
+_PORT = re.compile(r":\d+$")
 _OURS = "consent-proxy, for the choice itself"
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverRow:
     """A receiver, with the number of requests that it was sent in each state; `findings` are the
-    states in which one of them is a finding.
+    states in which one of them is a finding. `owner` says whose a host is that is no vendor's (""
+    where nobody knows), and `ownership` how that is known.
     """
 
     id: str
@@ -30,6 +33,8 @@ class ReceiverRow:
     hosts: tuple[str, ...]
     requests: tuple[tuple[AuditState, int], ...]
     findings: tuple[AuditState, ...]
+    owner: str = ""
+    ownership: Ownership | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +201,18 @@ def receiver_rows(
     for key, states in counts.items():
         name, category = names[key]
         found = {f.state for f in findings if f.channels and (f.vendor or f"?{f.receiver}") == key}
+        is_host = key.startswith("?")
+        owner = owner_of_host(_PORT.sub("", name), scope.site.own_patterns) if is_host else None
         rows.append(
             ReceiverRow(
-                id="" if key.startswith("?") else key,
+                id="" if is_host else key,
                 name=name,
                 category=category,
                 hosts=tuple(sorted(hosts[key])),
                 requests=tuple((s, states[s]) for s in AuditState if s in states),
                 findings=tuple(s for s in AuditState if s in found),
+                owner="" if owner is None else owner.words,
+                ownership=None if owner is None else owner.how,
             )
         )
     return tuple(sorted(rows, key=lambda row: (-len(row.findings), row.name.lower())))

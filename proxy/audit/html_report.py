@@ -17,9 +17,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from consent_rules.audit.findings import AuditFinding, Rule, Severity
 from consent_rules.audit.observations import SkipCause
-from consent_rules.audit.report import AuditChanges, AuditReport, Timeline
+from consent_rules.audit.report import AuditChanges, AuditReport, ReceiverRow, Timeline
 from consent_rules.audit.states import AuditState
-from consent_rules.categories import Audience
+from consent_rules.categories import Audience, Category
 from consent_rules.wording import category_words, counted, join_and, printable
 
 _MAX_LANES = 14
@@ -214,16 +214,15 @@ def receiver_summaries(report: AuditReport) -> tuple[ReceiverSummary, ...]:
     grouped: dict[str, list[AuditFinding]] = {}
     for finding in report.findings:
         grouped.setdefault(finding.receiver, []).append(finding)
-    categories = {row.name: row.category for row in report.receivers}
+    known = {row.name: row for row in report.receivers}
     rows = []
     for name, findings in grouped.items():
         states = dict.fromkeys(f.state.words for s in AuditState for f in findings if f.state is s)
         pages = tuple(dict.fromkeys(page for f in findings for page in f.pages))
-        category = categories.get(name) or findings[0].category
         rows.append(
             ReceiverSummary(
                 name=name,
-                category=category_words(category) if category else "unknown",
+                category=_what_it_is(known.get(name), findings[0].category),
                 severity=findings[0].severity,
                 when="; ".join(states),
                 pages=pages[:4],
@@ -277,8 +276,17 @@ def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]
             Cell(counts[state], state in row.findings) if state in counts else None
             for state in columns
         )
-        rows.append((row.name, category_words(row.category) if row.category else "unknown", cells))
+        rows.append((row.name, _what_it_is(row), cells))
     return tuple(rows)
+
+
+def _what_it_is(row: ReceiverRow | None, category: Category | None = None) -> str:
+    """A receiver's category, or whose its host is."""
+    if row is not None:
+        category = row.category or category
+    if category is not None:
+        return category_words(category)
+    return printable(row.owner) if row is not None and row.owner else "unknown"
 
 
 def _columns(report: AuditReport) -> tuple[AuditState, ...]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urljoin
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
 from consent_rules.audit.findings import AuditFinding, Severity
@@ -25,7 +21,7 @@ from consent_rules.config.load import Config
 from consent_rules.wording import counted, printable, quoted
 from proxy.audit.browser import MissingBrowserError
 from proxy.audit.choosing import ACCEPT_BUTTONS, REJECT_BUTTONS, ChoiceWays
-from proxy.audit.crawl import CrawlLimits, CrawlPlan, Progress
+from proxy.audit.crawl import CrawlLimits, CrawlPlan
 from proxy.audit.html_report import as_html, moment_words, state_words
 from proxy.audit.json_report import ReportError, as_json, read_report
 from proxy.audit.machine_reports import as_junit, as_sarif
@@ -49,6 +45,7 @@ from proxy.cli.options import (
     stop,
     today,
 )
+from proxy.cli.progress import shown_progress
 
 _NEVER = "never"
 
@@ -256,39 +253,12 @@ def _run(
 ) -> FinishedAudit:
     state_file = StateFile(state) if state else None
     try:
-        with _shown_progress() as tell:
+        with shown_progress("audit") as tell:
             return asyncio.run(
                 run_audit(plan, scope, config=config, state_file=state_file, tell=tell, flags=flags)
             )
     except (MissingBrowserError, StateFileError) as error:
         stop(str(error), PROBLEMS)
-
-
-@contextmanager
-def _shown_progress() -> Iterator[Callable[[Progress], None]]:
-    """A bar with the time left on a terminal, on stderr; elsewhere nothing."""
-    out = Console(stderr=True)
-    bar = ProgressBar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=out,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task("audit", total=None)
-
-        def tell(progress: Progress) -> None:
-            bar.update(
-                task,
-                completed=progress.done,
-                total=progress.total,
-                description=progress.state.words,
-            )
-
-        yield tell
 
 
 def _write(file: Path | None, text: Callable[[], str]) -> None:
@@ -322,18 +292,21 @@ def _print_report(report: AuditReport) -> None:
         out.print(f"not reached: {skipped.state.words}: {printable(skipped.reason)}")
     for reason in report.unvisited:
         out.print(f"left out: {reason}")
+    owners = {row.name: row.owner for row in report.receivers}
     for finding in report.findings:
-        _print_finding(out, finding)
+        _print_finding(out, finding, owners.get(finding.receiver, ""))
     counts = ", ".join(f"{report.count(one)} {one}" for one in Severity if report.count(one))
     out.print(f"{counted(len(report.findings), 'finding')}{': ' if counts else ''}{counts}")
 
 
-def _print_finding(out: Console, finding: AuditFinding) -> None:
+def _print_finding(out: Console, finding: AuditFinding, owner: str) -> None:
     where = "" if finding.audience is None else f", {finding.audience} pages"
     line = Text(f"\n{finding.severity} ", style=_STYLES[finding.severity])
     name = printable(finding.receiver)
     line.append(f"{name}: {finding.rule.words[0].lower()}{finding.rule.words[1:]}", style="bold")
     out.print(line)
+    if owner:
+        out.print(f"  who    {printable(owner)}")
     what = ", ".join(map(printable, (*finding.channels, *finding.subjects)))
     out.print(f"  when   {finding.state.words}{where}")
     if what:

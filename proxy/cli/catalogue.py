@@ -14,13 +14,15 @@ from consent_rules.catalogue.load import catalogue
 from consent_rules.config.vendor_search import closest_vendors, find_vendors
 from consent_rules.vendors import Vendor
 from proxy.cli.options import PROBLEMS, USAGE, JsonOption, console, stop
+from proxy.cli.vendor_completion import catalogue_words
 
 
 def catalogue_command(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help='A vendor\'s id; or "search" and a name, host, cookie, id or code of it.'
+            help='A vendor\'s id; or "search" and a name, host, cookie, id or code of it.',
+            autocompletion=catalogue_words,
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -1,65 +1,34 @@
-"""`init`: a first config, by questions on a terminal or by flags."""
+"""`init`: a first config, from a visit of the site, by questions on a terminal, or by flags."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
 import os
 import re
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from consent_rules.audit.draft import Guess, SiteDraft
+from consent_rules.categories import Regime
 from consent_rules.config.load import ConfigError, LoadedConfig, format_problem, load_config
 from consent_rules.config.models import Host, Origin, PathGlob, PolicyUrl, Text
-from consent_rules.wording import quoted
+from consent_rules.wording import counted, quoted
+from proxy.audit.browser import MissingBrowserError
+from proxy.audit.crawl import CrawlLimits
+from proxy.audit.drafting import NotOpenedError, draft_by_visiting, draft_plan, final_address
+from proxy.audit.scopes import InvalidAuditError, scope_by_catalogue, start_url
 from proxy.banner.texts import known_texts
+from proxy.cli.first_config import FirstConfig
 from proxy.cli.options import CONFIG_FILE, PROBLEMS, USAGE, confirm, stop, today
-
-
-@dataclass(frozen=True, slots=True)
-class FirstConfig:
-    """What a first config has to say. `policy_url` and `patient_pages` may be empty."""
-
-    controller: str
-    host: str
-    upstream: str
-    policy_url: str
-    patient_pages: tuple[str, ...]
-    receipts: bool
-
-    def as_toml(self, version: str) -> str:
-        """The config file. `version` is that of the privacy policy."""
-        pages = ", ".join(
-            f'{{ path = {_quoted(path)}, audience = "patient" }}' for path in self.patient_pages
-        )
-        lines = [
-            "# Every key: docs/configuration.md. After a change: consent-proxy check",
-            "[proxy]",
-            'listen = "127.0.0.1:8080"',
-            'admin_listen = "127.0.0.1:8081"   # metrics, health, dashboard; never public',
-            "",
-            "[policy]",
-            f"controller = {_quoted(self.controller)}",
-            f"version = {_quoted(version)}   # a new version asks again",
-            *([f"url = {_quoted(self.policy_url)}"] if self.policy_url else []),
-            "",
-            *(["[receipts]   # a record of each choice", ""] if self.receipts else []),
-            "[[site]]",
-            f"name = {_quoted(_site_name(self.host))}",
-            f"hosts = [{_quoted(self.host)}]",
-            f"upstream = {_quoted(self.upstream)}",
-            'audience = "marketing"',
-            *([f"page = [{pages}]"] if pages else []),
-            "",
-            "# Every third party is closed until it is approved: consent-proxy tag add",
-        ]
-        return "\n".join(lines) + "\n"
+from proxy.cli.progress import shown_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +55,15 @@ _PATIENT_PAGE = _Field(
 
 
 def init(
-    config: Annotated[Path, typer.Argument(help="The file to write.")] = CONFIG_FILE,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[URL] [FILE]",
+            help="A site to draft from, such as https://www.example.com/, and the file to write "
+            f"(default: {CONFIG_FILE}).",
+            show_default=False,
+        ),
+    ] = None,
     controller: Annotated[
         str, typer.Option("--controller", help="Who answers for the data, as the banner says it.")
     ] = "",
@@ -107,27 +84,59 @@ def init(
         bool | None,
         typer.Option("--receipts/--no-receipts", help="Keep a record of each choice, or not."),
     ] = None,
+    pages: Annotated[
+        int, typer.Option("--pages", min=1, help="With a URL: look at so many pages at most.")
+    ] = 20,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0, help="With a URL: stop after so long. 0: no limit.")
+    ] = 5,
+    ignore_robots: Annotated[
+        bool,
+        typer.Option("--ignore-robots", help="With a URL: visit what robots.txt excludes, too."),
+    ] = False,
+    chromium_flag: Annotated[
+        list[str] | None,
+        typer.Option("--chromium-flag", help="With a URL: one more flag for the browser."),
+    ] = None,
 ) -> None:
-    """Write a first config, by questions on a terminal or by flags. Overwrites no file."""
+    """Write a first config: drafted from a visit of the site, by questions on a terminal, or by
+    flags. Overwrites no file.
+
+    With a URL the site is looked at in a browser, as `audit` does it. What it finds is a guess with
+    its reason, nothing is approved, and the site is only observed.
+    """
+    url, config = _url_and_file(words or [])
     if os.path.lexists(config):
         stop(f"{config}: exists already; nothing was written. Name another file", USAGE)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    draft = None
+    if url:
+        flags = ((host, _HOST), (upstream, _UPSTREAM), (policy_url, _POLICY_URL))
+        _stop_if_wrong([_problem_of_flag(text, one, True) for text, one in flags])
+        limits = CrawlLimits(pages=pages, depth=2, seconds=minutes * 60)
+        draft = _draft(url, limits, not ignore_robots, tuple(chromium_flag or ()))
+        parts = urlsplit(draft.start)
+        host = host or parts.hostname or ""
+        upstream = upstream or f"{parts.scheme}://{parts.netloc}"
+        controller = controller or _guessed(draft.controller, _CONTROLLER) or host
+        policy_url = policy_url or _guessed(draft.policy_url, _POLICY_URL)
+        patient_pages = patient_pages or []
+        receipts = receipts is not False
     given = (
         (controller, _CONTROLLER), (host, _HOST), (upstream, _UPSTREAM), (policy_url, _POLICY_URL),
         *((one, _PATIENT_PAGE) for one in patient_pages or ()),
     )  # fmt: skip
-    if wrong := [
-        reason for text, one in given if (reason := _problem_of_flag(text, one, interactive))
-    ]:
-        stop("\n".join((*wrong, "Nothing was written.")), USAGE)
+    _stop_if_wrong([_problem_of_flag(text, one, interactive) for text, one in given])
+    by_questions = interactive and draft is None
     try:
         wanted = FirstConfig(
-            controller=_answer(controller, _CONTROLLER, interactive),
-            host=_answer(host, _HOST, interactive),
-            upstream=_answer(upstream, _UPSTREAM, interactive),
-            policy_url=_answer(policy_url, _POLICY_URL, interactive),
-            patient_pages=_patient_pages(patient_pages, interactive),
-            receipts=_receipts(receipts, interactive),
+            controller=_answer(controller, _CONTROLLER, by_questions),
+            host=_answer(host, _HOST, by_questions),
+            upstream=_answer(upstream, _UPSTREAM, by_questions),
+            policy_url=_answer(policy_url, _POLICY_URL, by_questions),
+            patient_pages=_patient_pages(patient_pages, by_questions),
+            receipts=_receipts(receipts, by_questions),
+            draft=draft,
         )
         text = wanted.as_toml(today().isoformat())
         loaded = _checked(text, config)
@@ -140,7 +149,70 @@ def init(
     _write_new(config, text)
     for problem in loaded.problems:
         typer.echo(format_problem(problem, str(config)), err=True)
+    if draft is not None:
+        typer.echo(_found(draft))
     typer.echo(f"{config}: written. Next: consent-proxy run --config {config}")
+
+
+def _url_and_file(words: list[str]) -> tuple[str, Path]:
+    """The arguments: an address has `://`, a file has not."""
+    urls = [word for word in words if "://" in word]
+    files = [word for word in words if "://" not in word]
+    if len(urls) > 1 or len(files) > 1:
+        stop(f"{words[-1]}: name one site and one file at most. Nothing was written.", USAGE)
+    return "".join(urls), Path(files[0]) if files else CONFIG_FILE
+
+
+def _stop_if_wrong(problems: list[str]) -> None:
+    if wrong := [problem for problem in problems if problem]:
+        stop("\n".join((*wrong, "Nothing was written.")), USAGE)
+
+
+def _draft(url: str, limits: CrawlLimits, obey_robots: bool, flags: tuple[str, ...]) -> SiteDraft:
+    """Look at the site. Ends the command where that is not possible."""
+    try:
+        asked = start_url(url)
+        start = start_url(asyncio.run(final_address(asked)))
+        scope = scope_by_catalogue(
+            asked, own=(), patient_pages=(), regime=Regime.OPT_IN, region="", today=today()
+        )
+        host = urlsplit(start).hostname or ""
+        if not scope.site.own.holds(host, None):
+            stop(f"{asked} leads to {start}: name that one. Nothing was written.", USAGE)
+        plan = draft_plan(start, limits, obey_robots=obey_robots)
+        with shown_progress("init") as tell:
+            draft = asyncio.run(draft_by_visiting(plan, scope, tell=tell, flags=flags))
+    except InvalidAuditError as error:
+        stop(f"{error}. Nothing was written.", USAGE)
+    except (MissingBrowserError, NotOpenedError) as error:
+        stop(f"{error}\nNothing was written.", PROBLEMS)
+    return replace(
+        draft,
+        patient_pages=tuple(
+            g for g in draft.patient_pages if not _normal(g.value, _PATIENT_PAGE)[1]
+        ),
+        first_party=tuple(g for g in draft.first_party if not _normal(g.value, _HOST)[1]),
+    )
+
+
+def _guessed(guess: Guess | None, wanted: _Field) -> str:
+    """The value of a guess; "" where it is none that the config takes."""
+    if guess is None:
+        return ""
+    value, problem = _normal(guess.value, wanted)
+    return "" if problem or not value.isprintable() else value
+
+
+def _found(draft: SiteDraft) -> str:
+    """What was found, in a sentence."""
+    sure = sum(one.is_sure for one in draft.patient_pages)
+    return (
+        f"{counted(draft.pages, 'page')} of {draft.start}: {counted(len(draft.vendors), 'vendor')} "
+        f"and {counted(len(draft.hosts), 'unknown host')}; "
+        f"{counted(len(draft.first_party), 'more host')} of the site's own; "
+        f"{counted(sure, 'pattern')} of pages for patients, "
+        f"{len(draft.patient_pages) - sure} more proposed"
+    )
 
 
 def _problem_of_flag(text: str, wanted: _Field, interactive: bool) -> str:
@@ -221,12 +293,3 @@ def _write_new(config: Path, text: str) -> None:
         if made:
             with contextlib.suppress(OSError):
                 Path(made).unlink()
-
-
-def _site_name(host: str) -> str:
-    return host.removeprefix("*.").partition(".")[0][:64] or "www"
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string. JSON's escapes are TOML's too, but for pairs of surrogates."""
-    return json.dumps(text, ensure_ascii=False)

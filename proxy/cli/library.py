@@ -33,6 +33,7 @@ from proxy.cli.options import (
     today,
 )
 from proxy.cli.page import page_body
+from proxy.cli.vendor_completion import vendor_ids
 from proxy.config.file import ConfigFile, folder_of
 from proxy.html import UndecodableError
 from proxy.libraries import (
@@ -65,7 +66,11 @@ def add(
     ] = "",
     of: Annotated[
         list[str] | None,
-        typer.Option("--of", help="With --page: a host or a vendor's id; may be given again."),
+        typer.Option(
+            "--of",
+            help="With --page: a host or a vendor's id; may be given again.",
+            autocompletion=vendor_ids,
+        ),
     ] = None,
     html: Annotated[
         Path | None,

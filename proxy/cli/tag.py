@@ -44,6 +44,7 @@ from proxy.cli.options import (
     stop,
     today,
 )
+from proxy.cli.vendor_completion import tagged_vendor_ids, vendor_ids
 from proxy.review.inventory import inventory_csv
 
 tags = typer.Typer(
@@ -56,11 +57,12 @@ tags = typer.Typer(
 SitesOption = Annotated[
     list[str] | None, typer.Option("--site", "-s", help="A site's name; may be given again.")
 ]
-VendorArgument = Annotated[
-    str,
-    typer.Argument(
-        help="A vendor: its id or name, or what you have of it: a host, an id such as G-..., code."
-    ),
+_VENDOR_HELP = (
+    "A vendor: its id or name, or what you have of it: a host, an id such as G-..., code."
+)
+VendorArgument = Annotated[str, typer.Argument(help=_VENDOR_HELP, autocompletion=vendor_ids)]
+TaggedVendorArgument = Annotated[
+    str, typer.Argument(help=_VENDOR_HELP, autocompletion=tagged_vendor_ids)
 ]
 DryOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")
@@ -234,7 +236,7 @@ def list_tags(
 
 @tags.command("expire")
 def expire(
-    vendor: VendorArgument,
+    vendor: TaggedVendorArgument,
     on: Annotated[
         str | None, typer.Option("--on", help="The day from which it is closed. Default: today.")
     ] = None,
@@ -263,7 +265,7 @@ def expire(
 
 @tags.command("remove")
 def remove(
-    vendor: VendorArgument,
+    vendor: TaggedVendorArgument,
     site: SitesOption = None,
     config: ConfigOption = CONFIG_FILE,
     yes: YesOption = False,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.completion import shell_complete
+from typer.main import get_command
 
+from proxy.cli.app import app
 from tests.support.commands import ROOT, run
 
 pytestmark = pytest.mark.slow
@@ -30,6 +35,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
         (("consent-proxy", "che"), {"check"}),
         (("consent-proxy", "keys", ""), {"list", "rotate", "revoke"}),
         (("consent-proxy", "run", "--ch"), {"--check"}),
+        (("consent-proxy", "tag", "add", "meta-p"), {"meta-pixel"}),
+        (("consent-proxy", "catalogue", "sear"), {"search", "searchspring"}),
     ],
 )
 def test_bash(words: tuple[str, ...], offered: set[str], environment: dict[str, str]) -> None:
@@ -79,3 +86,57 @@ def test_a_shell_that_is_not_known() -> None:
     done = run("completion", "powershell")
     assert done.exit_code == 2
     assert "bash" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("tag add acme", {"acme-forms"}),
+        ("tag add --config site.toml acme", {"acme-forms"}),
+        ("tag add --config other.toml meta-p", {"meta-pixel"}),
+        ("tag expire ", {"acme-forms"}),
+        ("tag remove --config site.toml ", {"acme-forms"}),
+        ("tag expire --config other.toml meta-p", {"meta-pixel"}),
+        ("catalogue hotj", {"hotjar"}),
+        ("library add --page https://www.example.com/ --of acme", {"acme-forms"}),
+    ],
+)
+def test_vendors_are_completed(
+    words: str, expected: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the catalogue and of the config; where a tag is meant, those that have one."""
+    config = """
+        [proxy]
+        listen = "127.0.0.1:8080"
+        [policy]
+        controller = "Example"
+        version = "1"
+        [[site]]
+        name = "www"
+        hosts = ["www.example.com"]
+        upstream = "http://127.0.0.1:9000"
+        audience = "marketing"
+        [[vendor]]
+        id = "acme-forms"
+        name = "Acme"
+        category = "functional"
+        hosts = ["acme.example"]
+        [[tag]]
+        vendor = "acme-forms"
+        sites = ["www"]
+        approved_by = "a"
+        approved_on = 2026-01-01
+        expires = 2099-01-01
+    """
+    monkeypatch.chdir(tmp_path)
+    for name in ("consent-proxy.toml", "site.toml"):
+        Path(name).write_text(config, encoding="utf-8")
+    Path("other.toml").write_text("[proxy", encoding="utf-8")
+    monkeypatch.setenv("_CONSENT_PROXY_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"consent-proxy {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
+    root = get_command(app)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        shell_complete(root, {}, "consent-proxy", "_CONSENT_PROXY_COMPLETE", "complete_bash")
+    assert set(printed.getvalue().split()) == expected
