@@ -28,6 +28,6 @@ def test_every_kind_fires_without_the_proxy(measured: Measured) -> None:
     assert KINDS - kinds_asked(measured, Setting.DIRECT) == SILENT[ENGINE.name]
 
 
-@pytest.mark.parametrize("setting", [Setting.UNKNOWN, Setting.KNOWN, Setting.OLD])
+@pytest.mark.parametrize("setting", IN_OTHERS[1:])
 def test_no_kind_fires_with_it(measured: Measured, setting: Setting) -> None:
     assert kinds_asked(measured, setting) == set()

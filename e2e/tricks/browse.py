@@ -13,7 +13,9 @@ from e2e.tricks.stub import Arrivals
 from e2e.tricks.table import Trick
 
 MAX_LENGTH = 6.0
-"""Seconds that a page without the proxy has to ask. What has not happened by then never will."""
+"""Seconds that a page without the proxy has to ask. What has not by then is tried once more."""
+LATEST = 30.0
+"""The same for the second try: the machine may have other things to do."""
 SOONER = 2.0
 """The same for a page that is expected not to."""
 SHORTEST = 0.7
@@ -32,6 +34,8 @@ class Visit:
     """Seconds. 0 waits until something has arrived."""
     inert: bool = False
     """Whether nothing is expected to arrive, whatever is in between."""
+    patience: float = MAX_LENGTH
+    """Seconds to wait for what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ async def _visit(window: Window, visit: Visit) -> Outcome:
     if visit.watch:
         await asyncio.sleep(visit.watch)
     else:
-        longest = SOONER if visit.inert else MAX_LENGTH
+        longest = SOONER if visit.inert else visit.patience
         await arrivals.wait(connection=visit.trick.bare, seconds=longest)
     await _until_quiet(arrivals, visit.trick.linger)
     await window.close_popups()

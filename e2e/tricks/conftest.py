@@ -7,20 +7,14 @@ from functools import cache
 
 import pytest
 
+from e2e.tricks.chosen import trick_of
 from e2e.tricks.measure import Measured, measure, part
-from e2e.tricks.table import Trick
-
-
-def _trick_of(item: pytest.Item) -> Trick | None:
-    """The row that a test is about."""
-    found = item.callspec.params.get("trick") if hasattr(item, "callspec") else None
-    return found if isinstance(found, Trick) else None
 
 
 @pytest.fixture(scope="session")
 def measured_part(request: pytest.FixtureRequest) -> Callable[[int], Measured]:
     """What the tricks of a part did, of those that tests were chosen for."""
-    tricks = filter(None, map(_trick_of, request.session.items))
+    tricks = filter(None, map(trick_of, request.session.items))
     chosen = {trick.number: trick for trick in tricks}
 
     @cache
@@ -34,6 +28,6 @@ def measured_part(request: pytest.FixtureRequest) -> Callable[[int], Measured]:
 @pytest.fixture
 def measured(request: pytest.FixtureRequest, measured_part: Callable[[int], Measured]) -> Measured:
     """What the tricks of the test's part did."""
-    trick = _trick_of(request.node)
+    trick = trick_of(request.node)
     assert trick is not None, "a test about no row"
     return measured_part(part(trick.id))

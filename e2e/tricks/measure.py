@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from zlib import crc32
@@ -16,7 +16,7 @@ from e2e.engines.chromium import Chromium
 from e2e.engines.driver import Engine, Name
 from e2e.engines.resolver import resolver
 from e2e.site import free_ports
-from e2e.tricks.browse import SHORTEST, Outcome, Visit, visit_all
+from e2e.tricks.browse import LATEST, MAX_LENGTH, SHORTEST, Outcome, Visit, visit_all
 from e2e.tricks.origin import Origin
 from e2e.tricks.relay import Relay
 from e2e.tricks.stub import ClosedHost
@@ -24,6 +24,8 @@ from e2e.tricks.table import KNOWN, UNKNOWN, Trick, serve
 from examples.demo.running import consent_proxy
 
 MAX_PAGE_BYTES = 200_000
+PLAIN_HOST = "tricks.test"
+"""The site's name where it is asked for over plain HTTP, unlike `localhost`, which is secure."""
 _PARTS = 2
 CHROMIUM = Chromium()
 
@@ -49,7 +51,7 @@ store = "sqlite:///receipts.db"
 
 [[site]]
 name = "tricks"
-hosts = ["localhost"]
+hosts = ["localhost", "{plain}"]
 upstream = "http://127.0.0.1:{origin}"
 audience = "marketing"
 
@@ -79,7 +81,12 @@ def part(trick_id: str) -> int:
 def config_text(proxy: int, admin: int, origin: int) -> str:
     """A site in front of the origin, with one vendor to which visitors have not agreed."""
     return _CONFIG.format(
-        proxy=proxy, admin=admin, origin=origin, known=KNOWN, max_page_bytes=MAX_PAGE_BYTES
+        proxy=proxy,
+        admin=admin,
+        origin=origin,
+        known=KNOWN,
+        plain=PLAIN_HOST,
+        max_page_bytes=MAX_PAGE_BYTES,
     )
 
 
@@ -91,10 +98,11 @@ class Setting(StrEnum):
     KNOWN = "through the proxy, the host a vendor's"
     ALONE = "through the proxy, the browser ignoring its policy"
     OLD = "through the proxy, without fetch metadata"
+    PLAIN = "through the proxy, at a host that browsers do not trust like https"
 
 
 IN_CHROMIUM = (Setting.DIRECT, Setting.UNKNOWN, Setting.KNOWN, Setting.ALONE)
-IN_OTHERS = (Setting.DIRECT, Setting.UNKNOWN, Setting.KNOWN, Setting.OLD)
+IN_OTHERS = (Setting.DIRECT, Setting.UNKNOWN, Setting.KNOWN, Setting.OLD, Setting.PLAIN)
 """No other engine can be made to ignore a policy."""
 
 
@@ -173,16 +181,20 @@ async def _measure(
         for setting in settings:
             port = ports.get(setting, proxy_port)
             profile = folder / f"profile-{setting.name}"
-            some = [trick for trick in chosen if _is_tried(trick, setting)]
+            some = [trick for trick in chosen if is_tried(trick, setting)]
             seen = await _in_setting(engine, profile, some, setting, origin, port, took, measured)
             measured.seen[setting] = seen
             if setting is Setting.DIRECT:
                 took = {number: one.outcome.took for number, one in seen.items()}
 
 
-def _is_tried(trick: Trick, setting: Setting) -> bool:
+def is_tried(trick: Trick, setting: Setting) -> bool:
+    """Whether a trick is one of those that are tried in that setting."""
     if setting is Setting.ALONE:
         return trick.alone
+    if setting is Setting.PLAIN:
+        # What tells a worker or a frame from other files is gone there; a page's Accept tells it.
+        return bool(trick.files) or "Worker" in trick.html + trick.page
     return trick.known or setting is not Setting.KNOWN
 
 
@@ -206,15 +218,17 @@ async def _in_setting(
             await host.start()
             stack.callback(host.stop)
             # Twice as long as it took to arrive directly is long enough to call it stopped.
-            longer = max(SHORTEST, 2 * took.get(trick.number, SHORTEST))
+            longer = max(SHORTEST, 2 * min(took.get(trick.number, SHORTEST), MAX_LENGTH))
             watch = 0.0 if setting is Setting.DIRECT else longer
-            url = f"http://localhost:{port}/{_key(setting, trick)}/"
+            site = PLAIN_HOST if setting is Setting.PLAIN else "localhost"
+            url = f"http://{site}:{port}/{_key(setting, trick)}/"
             origin.served[_key(setting, trick)] = serve(trick, domain, host.port, url)
             visits.append(Visit(trick, url, host.arrivals, watch, trick.is_inert(engine.name)))
         names = [
             Name(trick.host(domain), hosts[trick.number].port, hosts[trick.number].address)
             for trick in chosen
         ]
+        names.append(Name(PLAIN_HOST, port, "127.0.0.1"))
         if engine.resolves:
             await stack.enter_async_context(resolver(names))
         bypass = setting is Setting.ALONE
@@ -226,7 +240,8 @@ async def _in_setting(
         few = [visit for visit in visits if visit.trick.front]
         if setting is Setting.DIRECT:
             # On a busy machine some come late: once more, with less beside them.
-            few += [v for v in many if not v.inert and not v.arrivals.fired(v.trick.bare)]
+            late = [v for v in many if not v.inert and not v.arrivals.fired(v.trick.bare)]
+            few += [replace(visit, patience=LATEST) for visit in late]
         else:
             # So do some pages; of one that was not shown, silence tells nothing.
             direct = measured.seen.get(Setting.DIRECT, {})

@@ -23,7 +23,7 @@ from proxy.cookies.signing_keys import key_files, make_key
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("consent-proxy.toml")
-HEALTHY_WITHIN = 20.0
+HEALTHY_WITHIN = 60.0
 """Seconds. Longer than any start takes; a proxy that is not up by then will not be."""
 
 
