@@ -1,19 +1,29 @@
 # Two stages: the first makes the wheel and an environment with it, the second gets that
 # environment and nothing else - no compiler, no pip, no sources.
 ARG PYTHON=3.12
-# Another image with `python` and `pip`, such as one made with debootstrap: --build-arg BASE=...
+# Another image with `python`, such as one made with debootstrap: --build-arg BASE=... The first stage
+# needs `pip` as well: --build-arg BUILD=..., if the other one has none.
 ARG BASE=docker.io/library/python:${PYTHON}-slim
+ARG BUILD=${BASE}
 
-FROM ${BASE} AS build
+FROM ${BUILD} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
+RUN command -v strip >/dev/null \
+ || { apt-get update && apt-get install --yes --no-install-recommends binutils; }
 # What is locked first: a change of the code installs nothing again.
 COPY requirements requirements
 # --without-pip: the running image needs none; the outer pip fills the environment.
 RUN pip install --require-hashes -r requirements/build.lock.txt \
  && python -m venv --without-pip /opt/consent-proxy \
  && pip --python /opt/consent-proxy/bin/python install \
-      --require-hashes -r requirements/postgres.lock.txt
+      --require-hashes -r requirements/image.lock.txt \
+# Two thirds of the wheels' extension modules are symbols for debuggers; sources in C and Cython, stubs and
+# the packages' own test helpers are not run either.
+ && find /opt/consent-proxy -name '*.so*' -type f -exec strip --strip-unneeded {} + \
+ && find /opt/consent-proxy/lib -type f \
+      -regex '.*\.\(c\|cpp\|h\|pxd\|pxi\|pyi\|pyx\)' -delete \
+ && rm -rf /opt/consent-proxy/lib/python*/site-packages/*/testing
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY consent_rules consent_rules
 COPY proxy proxy

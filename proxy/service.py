@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from consent_rules.config.load import Config, LoadedConfig
 from consent_rules.config.models import LogFormat
 from consent_rules.wording import counted
+from proxy import __version__
 from proxy.app import fast_path_lookup, make_handler, request_ids
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
@@ -59,6 +61,9 @@ from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.resolver import Resolver, refresh_periodically, upstream_names
 from proxy.upstream.slots import UNBOUNDED
 
+if TYPE_CHECKING:
+    from proxy.observability.tracing import Tracing
+
 _log = logging.getLogger("consent_proxy.service")
 
 _FAULTS = 1
@@ -81,6 +86,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
     lines = output
     has_keys = not source.is_folder or bool(key_files(source.folder))
     try:
+        _check_tracing(config)
         # Before the workers are forked: they must not each create a first key. As the last step: a
         # config that cannot be served leaves nothing behind.
         given = inherited()
@@ -132,6 +138,7 @@ def check_opening(config: Config, folder: Path) -> None:
     """Whether `serve_config` could open its listening sockets and its log file, without the ports,
     which a running proxy holds. Makes nothing. Raises an error of `NOT_STARTED`.
     """
+    _check_tracing(config)
     for address in _addresses(config).values():
         check_address(address)
     if config.proxy.access_log_file:
@@ -258,6 +265,10 @@ async def _serve_worker(
         watch_upstreams(metrics, upstreams)
         at_work.append(asyncio.create_task(check_periodically(checks, upstreams)))
         handler = make_handler(lambda: current.runtime, requests, tunnels)
+        lookup = fast_path_lookup(lambda: current.runtime)
+        tracing = _tracing(current)
+        if tracing is not None:
+            handler, lookup = tracing.handler(handler), tracing.lookup(lookup)
         redirect = runtime.config.tls.redirect_listen if runtime.certificates is not None else ""
         rules = partial(_redirect_rules, current, folder)
         if replaces:
@@ -269,7 +280,7 @@ async def _serve_worker(
             ready=worker.ready,
             limits=Limits(head_bytes=proxy.max_head_bytes, grace=proxy.drain_timeout),
             access=_both(metrics, access),
-            fast_path=fast_path_lookup(lambda: current.runtime),
+            fast_path=lookup,
             id_of=request_ids(lambda: current.runtime),
             ids_on_hits=access is not None,
             admin=(admin, listener(proxy.admin_listen)),
@@ -279,6 +290,8 @@ async def _serve_worker(
         )
         if current.runtime.cache is not None:
             await current.runtime.cache.flights.close()
+    if tracing is not None:
+        await tracing.close()
     if access is not None:
         access.flush()
         lines.drain()
@@ -329,6 +342,29 @@ def _access_log(current: LiveRuntime, output: LogOutput) -> AccessLog:
 
     combined = current.runtime.config.proxy.access_log is LogFormat.COMBINED
     return AccessLog(output, lambda: current.runtime.trusted, path_without_site, combined=combined)
+
+
+def _check_tracing(config: Config) -> None:
+    """Raises ValueError where spans are asked for, and cannot be made."""
+    if not config.tracing.endpoint:
+        return
+    try:
+        import proxy.observability.tracing  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"[tracing] needs an extra that is not installed (missing: {error.name}): "
+            "pip install 'consent-proxy[otel]', or leave its endpoint out"
+        ) from None
+
+
+def _tracing(current: LiveRuntime) -> Tracing | None:
+    """The spans of a worker; None where the config asks for none."""
+    settings = current.runtime.config.tracing
+    if not settings.endpoint:
+        return None
+    from proxy.observability.tracing import Tracing
+
+    return Tracing(settings, __version__, lambda: current.runtime.trusted)
 
 
 def _check_log_file(path: Path, attempt: Callable[[Path], None]) -> None:

@@ -251,6 +251,16 @@ def _web_url(text: str) -> str:
     return url
 
 
+def _collector_url(text: str) -> str:
+    url = plain_text(text)
+    if url and not re.fullmatch(r"https?://[^\s/?#@]+/[^\s?#]*", url):
+        raise ValueError(
+            f"{quoted(text)} is no address of a collector, which has a path and neither a name of "
+            'a user nor a query: "http://127.0.0.1:4318/v1/traces"'
+        )
+    return url
+
+
 def _library_url(text: str) -> str:
     url = _web_url(text)
     key = schemeless(url, url)
@@ -447,6 +457,7 @@ Inline = Annotated[StrictStr, AfterValidator(_inline)]
 Integrity = Annotated[StrictStr, AfterValidator(normal_integrity)]
 InlineHash = Annotated[StrictStr, AfterValidator(normal_inline_hash)]
 FileHash = Annotated[StrictStr, AfterValidator(normal_file_hash)]
+CollectorUrl = Annotated[StrictStr, AfterValidator(_collector_url)]
 LibraryUrl = Annotated[StrictStr, AfterValidator(_library_url)]
 LibraryType = Annotated[StrictStr, AfterValidator(_library_type)]
 Prefix = Annotated[StrictStr, AfterValidator(_prefix)]
@@ -679,6 +690,18 @@ class Dashboard(Table):
     """File that holds the token, in place of `token`. Read at each sign-in."""
     session_minutes: Annotated[StrictInt, Field(ge=1, le=10_080)] = 480
     """Minutes until one has to sign in again."""
+
+
+class TracingTable(Table):
+    """OpenTelemetry spans of requests, for which consent-proxy[otel] has to be installed."""
+
+    endpoint: Annotated[CollectorUrl, FROM_ENVIRONMENT] = ""
+    """Address to which a collector takes OTLP over HTTP, such as
+    "http://127.0.0.1:4318/v1/traces". Empty: no spans are made."""
+    sample: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
+    """Share of requests that have spans, where no proxy of trusted_proxies has decided it."""
+    service_name: Text = "consent-proxy"
+    """Name of the service in the spans."""
 
 
 class ThemeTable(Table):
@@ -962,6 +985,8 @@ class Config(Table):
     """Where the record of choices is stored, and how long. Without the table none is written."""
     dashboard: Dashboard = Dashboard()
     """The dashboard of admin_listen."""
+    tracing: TracingTable = TracingTable()
+    """OpenTelemetry spans of requests."""
     theme: ThemeTable = ThemeTable()
     """Looks of the banner."""
     texts: Mapping[StrictStr, Mapping[StrictStr, Any]] = Field(default_factory=dict)

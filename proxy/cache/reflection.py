@@ -89,6 +89,8 @@ def _values(
             found = [pair.partition("=")[2] or pair for pair in value.split(";")]
         elif name == "x-forwarded-for":
             found = value.split(",")
+        elif name == "traceparent":  # the upstream may have got that of an attempt
+            found = value.split("-")
         else:
             found = [value]
         for one in map(str.strip, found):

@@ -269,6 +269,7 @@ def _read_at_start(config: Config) -> Mapping[str, object]:
         "redirect_listen": tls.redirect_listen,
         "min_version": tls.min_version,
         "[tls]": config.speaks_tls,
+        "[tracing]": config.tracing,
     }
 
 

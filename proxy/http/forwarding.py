@@ -24,6 +24,7 @@ from proxy.http.request_id import (
     X_REQUEST_ID,
     remove_bad_trace_context,
 )
+from proxy.http.request_trace import TRACE
 from proxy.http.targets import requested_host
 
 PSEUDONYM = "consent-proxy"
@@ -164,7 +165,10 @@ def request_headers(
 
     if request_id := request.get(REQUEST_ID):
         headers[X_REQUEST_ID] = request_id
-    if TRACEPARENT in headers or TRACESTATE in headers:
+    trace = request.get(TRACE)
+    if trace is not None:
+        trace.write(headers)
+    elif TRACEPARENT in headers or TRACESTATE in headers:
         remove_bad_trace_context(headers)
 
     headers[hdrs.HOST] = requested_host(request) if host is None else host

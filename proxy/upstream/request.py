@@ -24,6 +24,7 @@ from proxy.http.access_record import UPSTREAM, UPSTREAM_SECONDS
 from proxy.http.adapters.writer import has_control
 from proxy.http.draining import ON_DRAIN
 from proxy.http.media_types import media_type
+from proxy.http.request_trace import TRACE
 from proxy.http.targets import split_target
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
 from proxy.upstream.exchange import (
@@ -389,6 +390,17 @@ class _Sent:
             return response
 
     async def _ask(self, sent: UpstreamRequest) -> UpstreamResponse:
+        trace = self.request.get(TRACE)
+        if trace is None:
+            return await self._exchange(sent)
+        with trace.attempt(sent.method, sent.server.url) as attempt:
+            sent.headers = CIMultiDict(sent.headers)
+            attempt.write(sent.headers)
+            response = await self._exchange(sent)
+            attempt.answered(response.status)
+            return response
+
+    async def _exchange(self, sent: UpstreamRequest) -> UpstreamResponse:
         request, timeouts, body = self.request, self.timeouts, self._body
         request[UPSTREAM] = sent.server.name
         if body is None:

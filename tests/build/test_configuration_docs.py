@@ -32,6 +32,7 @@ from consent_rules.config.models import (
     Tag,
     ThemeTable,
     Tls,
+    TracingTable,
     UpstreamTls,
     VendorTable,
 )
@@ -48,6 +49,7 @@ SECTIONS: dict[str, type[Table]] = {
     "[preferences]": PreferenceStore,
     "[receipts]": Receipts,
     "[dashboard]": Dashboard,
+    "[tracing]": TracingTable,
     "[theme]": ThemeTable,
     "[signals]": Signals,
     "[[site]]": Site,

@@ -15,11 +15,10 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRA: list[str] = PROJECT["project"]["optional-dependencies"]["postgres"]
-AUDIT: list[str] = PROJECT["project"]["optional-dependencies"]["audit"]
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+IMAGE, AUDIT = EXTRAS["postgres"] + EXTRAS["otel"], EXTRAS["audit"]
 LOCKS = {
-    name: ROOT / f"requirements/{name}.lock.txt"
-    for name in ("build", "dev", "docs", "postgres", "run")
+    name: ROOT / f"requirements/{name}.lock.txt" for name in ("build", "dev", "docs", "image", "run")
 }
 
 
@@ -63,8 +62,8 @@ def asked_for(lock: str) -> list[Requirement]:
         "build": group("build"),
         "docs": group("docs"),
         "run": PROJECT["project"]["dependencies"],
-        "postgres": PROJECT["project"]["dependencies"] + EXTRA,
-        "dev": PROJECT["project"]["dependencies"] + EXTRA + AUDIT + group("dev"),
+        "image": PROJECT["project"]["dependencies"] + IMAGE,
+        "dev": PROJECT["project"]["dependencies"] + IMAGE + AUDIT + group("dev"),
     }
     return [Requirement(text) for text in wanted[lock]]
 
@@ -88,7 +87,7 @@ def test_no_place_is_named(lock: str) -> None:
 def test_what_is_in_two_locks_has_one_version() -> None:
     """But for that of the docs site, which is installed by itself."""
     dev = pins(LOCKS["dev"].read_text())
-    for lock in ("build", "postgres", "run"):
+    for lock in ("build", "image", "run"):
         for name, pin in pins(LOCKS[lock].read_text()).items():
             assert dev[name] == pin
 

@@ -17,7 +17,9 @@ from proxy.app import fast_path_lookup, make_handler, request_ids
 from proxy.cookies.signing_keys import first_keys
 from proxy.http.access_record import AccessHook
 from proxy.http.content_coding import decoded
+from proxy.http.handler import Handler
 from proxy.runtime import Runtime, build_runtime
+from proxy.server.connection import FastPathLookup
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import UpstreamPool
@@ -89,6 +91,8 @@ HOSTS = {
 }
 BANNER = b'<section id="yc"'
 
+Wrap = Callable[[Handler, FastPathLookup], tuple[Handler, FastPathLookup]]
+"""Puts something around what serves requests, and what finds finished responses."""
 Reply = bytes | Callable[[Visit], Awaitable[None]]
 
 
@@ -223,11 +227,13 @@ async def proxied(
     change: Callable[[str], str] = str,
     access: AccessHook | None = None,
     ids_on_hits: bool = True,
+    wrap: Wrap | None = None,
 ) -> AsyncIterator[Proxied]:
     """Start an origin and a proxy in front.
 
     `pages` are the origin's answers by path, without the first slash; the one of `*` is for all
-    other paths. `change` edits the config's text. `access` is called once per request.
+    other paths. `change` edits the config's text. `access` is called once per request, `wrap`
+    once at the start.
     """
     answers: dict[str, Reply] = {"/" + name: page for name, page in (pages or {}).items()}
     answers.setdefault("/", reply(PAGE))
@@ -249,7 +255,13 @@ async def proxied(
     async with (
         origin(script) as upstream,
         in_front_of(
-            upstream.port, folder, mode=mode, change=change, access=access, ids_on_hits=ids_on_hits
+            upstream.port,
+            folder,
+            mode=mode,
+            change=change,
+            access=access,
+            ids_on_hits=ids_on_hits,
+            wrap=wrap,
         ) as site,
     ):
         site.pages, site.asked = answers, asked
@@ -265,6 +277,7 @@ async def in_front_of(
     change: Callable[[str], str] = str,
     access: AccessHook | None = None,
     ids_on_hits: bool = True,
+    wrap: Wrap | None = None,
 ) -> AsyncIterator[Proxied]:
     """Start a proxy in front of an origin that runs already, at `port` of this machine."""
     today = datetime.datetime.now(datetime.UTC)
@@ -278,6 +291,8 @@ async def in_front_of(
         handler = make_handler(lambda: running, requests, tunnels)
         limits = Limits(grace=2.0, linger=0.5)
         memory = fast_path_lookup(lambda: running)
+        if wrap is not None:
+            handler, memory = wrap(handler, memory)
         serving = asyncio.create_task(
             serve(
                 handler,
