@@ -21,6 +21,7 @@ from proxy.cli.page import explain, rewrite
 from proxy.cli.receipts import receipts
 from proxy.cli.run import purge, run
 from proxy.cli.tag import tags
+from proxy.cli.top import top
 
 app = typer.Typer(
     name="consent-proxy",
@@ -66,6 +67,7 @@ app.command("catalogue")(catalogue_command)
 app.command()(discovered)
 app.command("import")(import_config)
 app.command()(purge)
+app.command()(top)
 app.command()(completion)
 
 

@@ -6,8 +6,6 @@ import json
 import logging
 import os
 import sys
-import urllib.error
-import urllib.request
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent_rules.config.load import format_problem
 from consent_rules.wording import counted
+from proxy.cli.admin_client import NoAnswerError, ask_admin
 from proxy.cli.options import (
     CONFIG_FILE,
     PROBLEMS,
-    USAGE,
     ConfigOption,
     JsonOption,
     open_config,
@@ -111,23 +109,13 @@ def purge(
     """Purge a URL from the running proxy's cache."""
     loaded, _ = open_config(config)
     listen = loaded.config.proxy.admin_listen
-    if listen.startswith("unix:"):
-        stop(
-            f"{config}: send it to {listen} yourself: POST /purge?{urlencode({'url': url})}", USAGE
-        )
-    host, _, port = listen.rpartition(":")
-    host = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(  # noqa: S104
-        host, host
-    )
-    there = f"http://{host}:{port}/purge?{urlencode({'url': url})}"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(there, method="POST"), timeout=10) as reply:
-            result = json.load(reply)
-    except urllib.error.HTTPError as error:
-        stop(error.read(1000).decode("utf-8", "replace").strip(), PROBLEMS)
-    except (OSError, ValueError) as error:
-        stop(f"{there}: no response ({error}): is the proxy running?", PROBLEMS)
+        status, body = ask_admin(listen, f"/purge?{urlencode({'url': url})}", "POST")
+    except NoAnswerError as error:
+        stop(str(error), PROBLEMS)
+    if status != 200:
+        stop(body[:1000].decode("utf-8", "replace").strip(), PROBLEMS)
+    result = json.loads(body)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:

@@ -16,7 +16,7 @@ from proxy import __version__
 from proxy.observability.metrics import BOUNDS, Counts, Labels, Metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_PREFIX = "consent_proxy_"
+PREFIX = "consent_proxy_"
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "requests": (
@@ -162,14 +162,14 @@ class _Collector:
 
 
 def _build_info() -> Metric:
-    family = GaugeMetricFamily(f"{_PREFIX}build_info", "1, with the version.", labels=("version",))
+    family = GaugeMetricFamily(f"{PREFIX}build_info", "1, with the version.", labels=("version",))
     family.add_metric((__version__,), 1)
     return family
 
 
 def _counters(total: Counts) -> Iterator[Metric]:
     for name, (help_text, labels) in FAMILIES.items():
-        family = CounterMetricFamily(_PREFIX + name, help_text, labels=labels)
+        family = CounterMetricFamily(PREFIX + name, help_text, labels=labels)
         for (known, values), number in sorted(total.counters.items()):
             if known == name:
                 family.add_metric(values, number)
@@ -179,7 +179,7 @@ def _counters(total: Counts) -> Iterator[Metric]:
 
 
 def _seconds(name: str, help_text: str, by_site: dict[str, list[float]]) -> Metric:
-    family = HistogramMetricFamily(_PREFIX + name, help_text, labels=("site",))
+    family = HistogramMetricFamily(PREFIX + name, help_text, labels=("site",))
     for site, times in sorted(by_site.items()):
         so_far = 0.0
         buckets: list[tuple[str, float]] = []
@@ -192,7 +192,7 @@ def _seconds(name: str, help_text: str, by_site: dict[str, list[float]]) -> Metr
 
 def _gauges(workers: dict[int, Counts]) -> Iterator[Metric]:
     for name, help_text in GAUGES.items():
-        family = GaugeMetricFamily(_PREFIX + name, help_text, labels=("worker",))
+        family = GaugeMetricFamily(PREFIX + name, help_text, labels=("worker",))
         for index, counts in workers.items():
             if name in counts.gauges:
                 family.add_metric((str(index),), counts.gauges[name][()])
@@ -205,7 +205,7 @@ def _labelled_gauges(workers: dict[int, Counts]) -> Iterator[Metric]:
         for counts in workers.values():
             for values, number in counts.gauges.get(name, {}).items():
                 found.setdefault(values, []).append(number)
-        family = GaugeMetricFamily(_PREFIX + name, help_text, labels=labels)
+        family = GaugeMetricFamily(PREFIX + name, help_text, labels=labels)
         for values, numbers in sorted(found.items()):
             family.add_metric(values, merge(numbers))
         yield family
