@@ -7,14 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 from tests.support.commands import run
+from tests.support.compose_schema import COMPOSE
 from tests.support.debian_programs import program, promtool
 from tests.support.processes import Process, ask, running
 from tests.support.sandbox import allowed_calls
@@ -165,6 +168,52 @@ def test_the_config_of_the_pods_is_valid(tmp_path: Path) -> None:
 
 
 # --- Compose
+
+COMPOSE_FILE = Draft7Validator(COMPOSE)
+
+
+def compose_files() -> Iterator[Any]:
+    yield pytest.param((DEPLOY / "compose/compose.yaml").read_text("utf-8"), id="deploy")
+    docs = (ROOT / "docs/install.md").read_text("utf-8")
+    for number, sample in enumerate(
+        re.findall(r"^```yaml compose.*?\n(.*?)^```$", docs, re.M | re.S)
+    ):
+        yield pytest.param(sample, id=f"install-{number}")
+
+
+@pytest.mark.parametrize("text", list(compose_files()))
+def test_compose_takes_the_file(text: str) -> None:
+    """Of known keys and forms alone: Compose itself would need its daemon."""
+    assert [error.message for error in COMPOSE_FILE.iter_errors(yaml.safe_load(text))] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "misspelt"),
+    [
+        ("read_only: true", "readonly: true"),
+        ("condition: service_healthy", "condition: healthy"),
+        ("cap_drop: [ALL]", "cap_drop: ALL"),
+        ("ulimits: { nofile: 65536 }", "ulimits: { nofile: { soft: 65536 } }"),
+        ("interval: 2s", "every: 2s"),
+    ],
+)
+def test_a_mistake_in_a_compose_file_is_seen(written: str, misspelt: str) -> None:
+    text = (DEPLOY / "compose/compose.yaml").read_text("utf-8")
+    assert written in text
+    assert list(COMPOSE_FILE.iter_errors(yaml.safe_load(text.replace(written, misspelt, 1))))
+
+
+def test_what_compose_starts_first_is_there_and_healthy() -> None:
+    """What the schema does not know: names of other services, and whether they have a check."""
+    text = (DEPLOY / "compose/compose.yaml").read_text("utf-8")
+    services = yaml.safe_load(text)["services"]
+    for service in services.values():
+        for other, how in service.get("depends_on", {}).items():
+            assert other in services
+            if how["condition"] == "service_healthy":
+                assert services[other]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+    docs = (DEPLOY / "compose/compose.yaml").read_text("utf-8").partition("name:")[0]
+    assert set(re.findall(r"\$\{(\w+)", text)) == set(re.findall(r"[A-Z_]*PASSWORD", docs))
 
 
 def test_compose_names_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
