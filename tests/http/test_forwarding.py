@@ -102,6 +102,11 @@ FORGED = [
     "X-Forwarded_Host",
     "CF_IPCOUNTRY",
     "X_FORWARDED_PROTO",
+    "X-Forwarded-Scheme",
+    "Front-End-Https",
+    "X-Url-Scheme",
+    "X-Cluster-Client-IP",
+    "X_Cluster_Client_IP",
 ]
 
 
