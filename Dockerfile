@@ -14,12 +14,12 @@ RUN command -v strip >/dev/null \
 # What is locked first: a change of the code installs nothing again.
 COPY requirements requirements
 # --without-pip: the running image needs none; the outer pip fills the environment.
+# Two thirds of the wheels' extension modules are symbols for debuggers; sources in C and Cython, stubs and
+# the packages' own test helpers are not run either.
 RUN pip install --require-hashes -r requirements/build.lock.txt \
  && python -m venv --without-pip /opt/consent-proxy \
  && pip --python /opt/consent-proxy/bin/python install \
       --require-hashes -r requirements/image.lock.txt \
-# Two thirds of the wheels' extension modules are symbols for debuggers; sources in C and Cython, stubs and
-# the packages' own test helpers are not run either.
  && find /opt/consent-proxy -name '*.so*' -type f -exec strip --strip-unneeded {} + \
  && find /opt/consent-proxy/lib -type f \
       -regex '.*\.\(c\|cpp\|h\|pxd\|pxi\|pyi\|pyx\)' -delete \

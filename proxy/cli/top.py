@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -96,10 +95,9 @@ def _read(listen: str) -> Reading:
 
 
 def _watch(looks: Iterable[Activity | str]) -> None:
-    out = console()
-    with Live(Text("..."), console=out, screen=True, auto_refresh=False) as live:
+    with console().screen() as screen:
         for look in looks:
-            live.update(Text(look) if isinstance(look, str) else frame(look), refresh=True)
+            screen.update(Text(look) if isinstance(look, str) else frame(look))
 
 
 def _print_frames(looks: Iterable[Activity | str]) -> None:
@@ -113,8 +111,8 @@ def _print_frames(looks: Iterable[Activity | str]) -> None:
 
 def _print_lines(looks: Iterable[Activity | str]) -> None:
     for look in looks:
-        said = {"error": look} if isinstance(look, str) else asdict(look)
-        typer.echo(json.dumps({"at": int(time.time()), **said}))
+        fields = {"error": look} if isinstance(look, str) else asdict(look)
+        typer.echo(json.dumps({"at": int(time.time()), **fields}))
 
 
 def frame(look: Activity) -> RenderableType:

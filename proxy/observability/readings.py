@@ -1,4 +1,4 @@
-"""What two readings of `/metrics` say of the time between them."""
+"""What happened between two readings of `/metrics`."""
 
 from __future__ import annotations
 

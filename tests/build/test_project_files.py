@@ -123,7 +123,7 @@ def test_the_image_installs_what_is_locked_and_nothing_else() -> None:
     assert installs
     for arguments in installs:
         locked = re.fullmatch(
-            r"--require-hashes -r requirements/(build|postgres)\.lock\.txt", arguments
+            r"--require-hashes -r requirements/(build|image)\.lock\.txt", arguments
         )
         assert locked or arguments == "--no-deps /wheels/*.whl", arguments
     assert "--no-build-isolation" in DOCKERFILE

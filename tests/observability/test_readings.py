@@ -1,4 +1,4 @@
-"""What two readings of the product's own metrics say."""
+"""What two readings of the product's own metrics tell."""
 
 from __future__ import annotations
 
