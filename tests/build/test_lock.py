@@ -18,7 +18,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 IMAGE, AUDIT = EXTRAS["postgres"] + EXTRAS["otel"], EXTRAS["audit"]
 LOCKS = {
-    name: ROOT / f"requirements/{name}.lock.txt" for name in ("build", "dev", "docs", "image", "run")
+    name: ROOT / f"requirements/{name}.lock.txt"
+    for name in ("build", "dev", "docs", "image", "run")
 }
 
 
