@@ -99,6 +99,10 @@ _NEVER_NOMINATED = frozenset(
         "x-page-audience",
     }
 )
+_NEVER_UNDERSCORED = frozenset(
+    {*_NEVER_NOMINATED, *(name.lower() for name in _REQUEST_ONLY_HERE), "x-request-id"}
+)
+"""What a server behind would take for the field of that name, though it is passed on as another."""
 
 
 def forwarded_authority(request: web.BaseRequest, *, peer_is_trusted: bool) -> str:
@@ -204,7 +208,7 @@ def _is_removed(
     is_region = known in regions
     trusted_only = is_region or known in _TRUSTED_PEER_ONLY or known.startswith(_FORWARDED_PREFIX)
     if known != plain:
-        return trusted_only or known in _NEVER_NOMINATED or known == "x-request-id"
+        return trusted_only or known in _NEVER_UNDERSCORED
     if known == "tracestate":
         return False  # judged together with traceparent
     if known in TRACING:

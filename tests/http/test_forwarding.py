@@ -107,6 +107,9 @@ FORGED = [
     "X-Url-Scheme",
     "X-Cluster-Client-IP",
     "X_Cluster_Client_IP",
+    "Transfer_Encoding",
+    "Content_Length",
+    "Proxy_Connection",
 ]
 
 

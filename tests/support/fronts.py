@@ -26,7 +26,7 @@ EXAMPLES = ROOT / "examples/fronts"
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def _program(name: str) -> str:
+def front_program(name: str) -> str:
     unpacked = ":".join(str(ROOT / ".tools" / name / at) for at in ("usr/sbin", "usr/bin"))
     path = f"{os.environ.get('PATH', '')}:{_SBIN}:{unpacked}"
     found = shutil.which(os.environ.get(name.upper(), name), path=path)
@@ -63,16 +63,23 @@ def _nginx(text: str, folder: Path) -> list[str]:
 
 def _caddy(text: str, folder: Path) -> list[str]:
     (folder / "front").write_text(text)
-    return [_program("caddy"), "run", "--config", str(folder / "front"), "--adapter", "caddyfile"]
+    return [
+        front_program("caddy"),
+        "run",
+        "--config",
+        str(folder / "front"),
+        "--adapter",
+        "caddyfile",
+    ]
 
 
 def _haproxy(text: str, folder: Path) -> list[str]:
     (folder / "front").write_text(text)
-    return [_program("haproxy"), "-f", str(folder / "front"), "-db"]
+    return [front_program("haproxy"), "-f", str(folder / "front"), "-db"]
 
 
 def _apache(text: str, folder: Path) -> list[str]:
-    program = _program("apache2")
+    program = front_program("apache2")
     modules = Path(program).parents[1] / "lib/apache2/modules"
     wanted = ("mpm_event", "authz_core", "ssl", "http2", "headers", "proxy", "proxy_http", "alias")
     loads = "\n".join(f"LoadModule {name}_module {modules}/mod_{name}.so" for name in wanted)
