@@ -471,7 +471,7 @@ class Table(BaseModel):
     """A table of the file: immutable, and a key that it does not know is a mistake."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=True, use_attribute_docstrings=True
+        extra="forbid", frozen=True, validate_by_name=True
     )
 
 
