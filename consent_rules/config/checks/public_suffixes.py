@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import cache
 
 from publicsuffixlist import PublicSuffixList
@@ -29,6 +30,8 @@ def icann_suffixes() -> PublicSuffixList:
     return PublicSuffixList(accept_unknown=False, only_icann=True)
 
 
-def is_wide(host: str, suffixes: PublicSuffixList) -> bool:
-    """Whether a host pattern covers unrelated sites below a public suffix."""
-    return host.startswith("*.") and bool(suffixes.is_public(host[2:].partition(":")[0]))
+def is_wide(host: str, suffixes: Callable[[], PublicSuffixList]) -> bool:
+    """Whether a host pattern covers unrelated sites below a public suffix. `suffixes` are called
+    only for a pattern: most configs have none, and need not read the list.
+    """
+    return host.startswith("*.") and bool(suffixes().is_public(host[2:].partition(":")[0]))
