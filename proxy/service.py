@@ -27,10 +27,10 @@ from proxy.cookies.signing_keys import key_files
 from proxy.dashboard.access import Gatekeeper
 from proxy.dashboard.opening import Dashboard
 from proxy.dashboard.sessions import Sessions
-from proxy.http.access_record import Access, AccessHook
-from proxy.http.addresses import address_is_trusted
 from proxy.gc_tuning import freeze_startup_objects
 from proxy.http import device_class
+from proxy.http.access_record import Access, AccessHook
+from proxy.http.addresses import address_is_trusted
 from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
@@ -43,7 +43,6 @@ from proxy.observability.receipt_metrics import watch_log, watch_recorder
 from proxy.observability.unraisable import log_unraisable
 from proxy.observability.upstream_metrics import watch_upstreams
 from proxy.receipts.forwarding import forward_periodically
-from proxy.receipts.place import store_place
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
