@@ -109,8 +109,8 @@ _USUAL = re.compile(
     r"(?: Edg/\d{3}\.0\.0\.0)?))",
     re.ASCII,
 )
-"""What the browsers of most visitors send, but for the numbers of their versions. It is told at
-once; ua-parser needs a tenth of a second to be ready."""
+"""What the browsers of most visitors send, but for the numbers of their versions: known without
+ua-parser, which needs a tenth of a second to be ready."""
 
 
 def classify(agent: str) -> DeviceClass:
