@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,21 +69,35 @@ def cpu_seconds(pid: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """Of a process and all below it, in KB. `pss` shares out shared pages."""
+    """Of a process and all below it, in KB. `pss` shares out shared pages, `private` has those that
+    are not shared.
+    """
 
     rss: int
     pss: int
+    private: int
 
 
 def memory(pid: int) -> MemoryUse:
     """What a server holds now (proc_pid_smaps_rollup(5))."""
-    sums = {"Rss": 0, "Pss": 0}
-    for each in _tree(pid):
+    return _memory(_tree(pid))
+
+
+def workers_memory(pid: int) -> MemoryUse:
+    """What the first worker of a server holds: its first child, or itself where it has none."""
+    parent, *children = _tree(pid)
+    return _memory(children[:1] or [parent])
+
+
+def _memory(processes: Iterable[int]) -> MemoryUse:
+    sums = {"Rss": 0, "Pss": 0, "Private_Clean": 0, "Private_Dirty": 0}
+    for each in processes:
         for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
             name, _, value = line.partition(":")
             if name in sums:
                 sums[name] += int(value.split()[0])
-    return MemoryUse(sums["Rss"], sums["Pss"])
+    private = sums["Private_Clean"] + sums["Private_Dirty"]
+    return MemoryUse(sums["Rss"], sums["Pss"], private)
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -55,6 +55,7 @@ _RECEIPTS = """
 store = "{store}"
 """
 
+_STORE = "sqlite:///{folder}/receipts.db"
 _TAG = """
 [[tag]]
 vendor = "{vendor}"
@@ -94,6 +95,27 @@ def config_file(folder: Path) -> Path:
     return folder / "consent-proxy.toml"
 
 
+def config_text(
+    folder: Path,
+    port: int,
+    origin_port: int,
+    *,
+    workers: int = 1,
+    sites: int = 1,
+    stream_page_bytes: int = 262_144,
+    store: str = _STORE,
+) -> str:
+    """The config of the measurements, with the vendors of the page as tags."""
+    text = _CONFIG.format(
+        port=port, admin_port=free_port(), folder=folder, host=HOST, origin=origin_port,
+        workers=workers, stream_page_bytes=stream_page_bytes,
+    )  # fmt: skip
+    text += "".join(_OTHER_SITE.format(n=n, origin=origin_port) for n in range(1, sites))
+    if store:
+        text += _RECEIPTS.format(store=store.format(folder=folder))
+    return text + "".join(_TAG.format(vendor=vendor) for vendor in VENDORS)
+
+
 @contextlib.contextmanager
 def consent_proxy(
     folder: Path,
@@ -103,21 +125,22 @@ def consent_proxy(
     rules: int = 0,
     sites: int = 1,
     stream_page_bytes: int = 262_144,
-    store: str = "sqlite:///{folder}/receipts.db",
+    store: str = _STORE,
 ) -> Iterator[Server]:
     """`folder` is made. `rules` are vendors and tags made up, beside those of the page. All
     requests go to one of the `sites`. `store` is that of the receipts; "" for none.
     """
     folder.mkdir()
     port = free_port()
-    text = _CONFIG.format(
-        port=port, admin_port=free_port(), folder=folder, host=HOST, origin=origin_port,
-        workers=workers, stream_page_bytes=stream_page_bytes,
-    )  # fmt: skip
-    text += "".join(_OTHER_SITE.format(n=n, origin=origin_port) for n in range(1, sites))
-    if store:
-        text += _RECEIPTS.format(store=store.format(folder=folder))
-    text += "".join(_TAG.format(vendor=vendor) for vendor in VENDORS)
+    text = config_text(
+        folder,
+        port,
+        origin_port,
+        workers=workers,
+        sites=sites,
+        stream_page_bytes=stream_page_bytes,
+        store=store,
+    )
     for n in range(rules):
         category = _CATEGORIES[n % len(_CATEGORIES)]
         text += _MADE_UP.format(n=n, category=category) + _TAG.format(vendor=f"made-up-{n}")

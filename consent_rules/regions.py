@@ -56,11 +56,11 @@ class RegionTerms:
 @cache
 def region_laws() -> Mapping[str, RegionLaw]:
     """The built-in table, by code of ISO 3166-1 or 3166-2."""
-    import tomllib  # for the table only: the decision needs no parser
+    import tomli  # for the table only: the decision needs no parser
 
     text = files("consent_rules").joinpath("regions.toml").read_text(encoding="utf-8")
     found = {}
-    for code, row in tomllib.loads(text).items():
+    for code, row in tomli.loads(text).items():
         regime = Regime(row.pop("regime")) if "regime" in row else None
         found[code] = RegionLaw(regime=regime, **row)
     return MappingProxyType(found)

@@ -58,10 +58,12 @@ class TagIndex:
     Equal sets of tags are the same tuple, up to a limit.
     """
 
-    __slots__ = ("_by_segment", "_everywhere", "_loose", "_mixes", "_tags")
+    __slots__ = ("_by_segment", "_everywhere", "_loose", "_mixes", "_tags", "vendors")
 
     def __init__(self, tags: Sequence[TagRule]) -> None:
         self._tags = tuple(tags)
+        self.vendors = frozenset(tag.vendor for tag in self._tags)
+        """Ids of the vendors that have a tag, on whichever pages."""
         self._by_segment: dict[str, list[int]] = {}
         self._loose: list[int] = []
         everywhere: list[int] = []

@@ -1,6 +1,6 @@
 """`python -m proxy` runs the command line."""
 
-from proxy.cli.app import main
+from proxy.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -9,9 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import maxminddb
 from cachetools import LRUCache
-from maxminddb import InvalidDatabaseError
 
 _REMEMBERED = 8192
 
@@ -25,6 +23,9 @@ class RegionFile:
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises RegionFileError."""
+        import maxminddb  # most sites need none
+        from maxminddb import InvalidDatabaseError
+
         try:
             self._reader = maxminddb.open_database(path, maxminddb.MODE_AUTO)
             # Whether it holds regions at all shows with the first record.
@@ -53,6 +54,8 @@ class RegionFile:
         return known
 
     def _looked_up(self, address: str) -> str:
+        from maxminddb import InvalidDatabaseError
+
         try:
             record: Any = self._reader.get(address)
         except (ValueError, InvalidDatabaseError):

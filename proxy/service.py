@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import gc
 import logging
 import os
 import socket
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from consent_rules.config.checks.public_suffixes import public_suffixes
 from consent_rules.config.load import Config, LoadedConfig
 from consent_rules.config.models import LogFormat
 from consent_rules.wording import counted
@@ -27,12 +27,12 @@ from proxy.config.reload import NOT_STARTED, LiveRuntime
 from proxy.cookies.key_sources import first_ring, key_source
 from proxy.cookies.signing_keys import key_files
 from proxy.dashboard.access import Gatekeeper
-from proxy.dashboard.choices import ChoiceStatistics
-from proxy.dashboard.handler import Sources, make_dashboard
+from proxy.dashboard.opening import Dashboard
 from proxy.dashboard.sessions import Sessions
+from proxy.gc_tuning import freeze_startup_objects
+from proxy.http import device_class
 from proxy.http.access_record import Access, AccessHook
 from proxy.http.addresses import address_is_trusted
-from proxy.http.device_class import warm_up
 from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
@@ -45,7 +45,6 @@ from proxy.observability.receipt_metrics import watch_log, watch_recorder
 from proxy.observability.unraisable import log_unraisable
 from proxy.observability.upstream_metrics import watch_upstreams
 from proxy.receipts.forwarding import forward_periodically
-from proxy.receipts.place import store_place
 from proxy.receipts.recorder import Recorder
 from proxy.receipts.retention import erase_old_periodically
 from proxy.runtime import build_runtime
@@ -69,6 +68,8 @@ _log = logging.getLogger("consent_proxy.service")
 _FAULTS = 1
 _END_SECONDS = 1.0
 """What a worker has to write down what it knows, after its requests."""
+_WARM_UP_AFTER = 2.0
+"""Seconds after the start."""
 
 
 def _now() -> datetime.datetime:
@@ -104,7 +105,6 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
     given.close_others([sock for one in listeners.values() for sock in one.sockets])
     file.track_files(config)
     last_good = LastGood(config, runtime.keys, file.digest(), file.certificates)
-    warm_up()
     metrics = Metrics(workers)
     if not has_keys:
         metrics.count("keys_made")
@@ -130,6 +130,7 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         )
 
     grace = config.proxy.drain_timeout + _END_SECONDS
+    freeze_startup_objects()
     code = run_workers(work, workers, grace=grace, on_ready=ready, listeners=listeners)
     return code, ""
 
@@ -191,17 +192,6 @@ async def _unready(current: LiveRuntime, *, stopping: bool) -> list[str]:
     return await unready(asked, current.runtime.receipts, stopping=stopping)
 
 
-def _freeze_startup_objects() -> None:
-    """Freeze the objects of the start, and collect cycles less often.
-
-    A page makes thousands of small objects without a cycle: by default they set off a full
-    collection every few pages, a tenth of the time that compiling takes.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
 async def _serve_worker(
     worker: Worker,
     current: LiveRuntime,
@@ -216,13 +206,13 @@ async def _serve_worker(
     def listener(address: str) -> list[socket.socket]:
         return listeners[address].of(worker.index)
 
-    _freeze_startup_objects()
     current.adopt_last_good()
     runtime = current.runtime
     at_work = [
         asyncio.create_task(_keep_discoveries(current)),
         asyncio.create_task(metrics.publish_periodically()),
         asyncio.create_task(current.watch_files()),
+        asyncio.create_task(_warm_up()),
     ]
     watch_recorder(metrics, lambda: current.runtime.receipts)
     watch_process(metrics)
@@ -238,7 +228,13 @@ async def _serve_worker(
 
     worker.on_reload = current.reload
     proxy = runtime.config.proxy
-    choices = ChoiceStatistics(lambda: store_place(current.runtime.config, folder))
+    dashboard = Dashboard(
+        lambda: current.runtime,
+        current.status,
+        metrics,
+        folder,
+        Gatekeeper(proxy.admin_listen, sessions, lambda: current.runtime.config, folder),
+    )
     admin = make_admin(
         lambda: current.runtime.cache,
         metrics,
@@ -247,10 +243,7 @@ async def _serve_worker(
         lambda: current.runtime.receipts,
         lambda: purge_sender(current.runtime),
         lambda: _unready(current, stopping=worker.stop.is_set()),
-        make_dashboard(
-            Sources(lambda: current.runtime, current.status, metrics, choices, folder),
-            Gatekeeper(proxy.admin_listen, sessions, lambda: current.runtime.config, folder),
-        ),
+        dashboard.handle,
     )
     access = None if proxy.access_log is LogFormat.OFF else _access_log(current, lines)
     worker.on_reopen = lines.reopen
@@ -298,7 +291,7 @@ async def _serve_worker(
     for task in at_work:
         task.cancel()
     await asyncio.gather(*at_work, return_exceptions=True)
-    await choices.close()
+    await dashboard.close()
     if current.runtime.receipts is not None:
         await current.runtime.receipts.close()
 
@@ -399,6 +392,13 @@ async def _erase_old_receipts(current: LiveRuntime) -> None:
         return current.runtime.receipts, current.runtime.config.receipts.keep_days
 
     await erase_old_periodically(in_force, time.time)
+
+
+async def _warm_up() -> None:
+    """Make tables that few requests need, once the start and the first requests are over."""
+    await asyncio.sleep(_WARM_UP_AFTER)
+    await asyncio.to_thread(device_class.warm_up)
+    await asyncio.to_thread(public_suffixes)
 
 
 async def _resolve_periodically(resolver: Resolver, current: LiveRuntime) -> None:

@@ -11,11 +11,12 @@ They are read for the first request for a declaration, never for a page.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+
+import tomli
 
 from consent_rules.vendors import CookieDetail, Vendor
 from consent_rules.wording import quoted
@@ -75,7 +76,7 @@ def _details_in(name: str) -> Mapping[str, tuple[CookieDetail, ...]]:
     found: dict[str, tuple[CookieDetail, ...]] = {}
     folder = files("consent_rules") / "catalogue" / name
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        for vendor, table in tomllib.loads(entry.read_text(encoding="utf-8")).items():
+        for vendor, table in tomli.loads(entry.read_text(encoding="utf-8")).items():
             found[vendor] = tuple(
                 CookieDetail(name, lifetime, purpose) for name, (lifetime, purpose) in table.items()
             )

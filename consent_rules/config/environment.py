@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consent_rules.config.descriptions import description_of
 from consent_rules.config.model_paths import field_of, header_of, model_at
 from consent_rules.config.models import FROM_ENVIRONMENT
 from consent_rules.config.problems import LocatedProblem, Problem
@@ -46,8 +47,7 @@ class Substitutions:
         path = problem.path[:-1] if isinstance(problem.path[-1], int) else problem.path
         key = str(path[-1])
         model = model_at(path[:-1])
-        field = field_of(model, key) if model else None
-        help_text = " ".join((field.description or "").split()) if field else ""
+        help_text = " ".join(description_of(model, key).split()) if model else ""
         return replace(
             problem,
             message=f"{key}: with the environment variables put in, this value cannot stand here. "

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from consent_rules.catalogue.load import catalogue as known_vendors
 from consent_rules.config.banner_texts import KnownTexts, text_errors, text_warnings
 from consent_rules.config.checks import CheckContext, check_all
+from consent_rules.config.descriptions import with_descriptions
 from consent_rules.config.environment import with_environment
 from consent_rules.config.models import (
     Config,
@@ -171,13 +172,17 @@ def decode_config(content: bytes, filename: str) -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the file, with a description for every key, for editors."""
-    schema = _without_null(Config.model_json_schema(by_alias=True, mode="validation"))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return _schema(Config)
 
 
 def included_schema() -> dict[str, Any]:
     """As `json_schema`, of a file that a config includes."""
-    schema = _without_null(IncludedTables.model_json_schema(by_alias=True, mode="validation"))
+    return _schema(IncludedTables)
+
+
+def _schema(model: type[Config | IncludedTables]) -> dict[str, Any]:
+    plain = model.model_json_schema(by_alias=True, mode="validation")
+    schema = _without_null(with_descriptions(plain, model))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -481,9 +481,7 @@ SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, strict=True)]
 class Table(BaseModel):
     """A table of the file: immutable, and a key that it does not know is a mistake."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
 
 
 class Proxy(Table):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import tomli
 
 from proxy.banner.plurals import plural_of
 from proxy.banner.static_files import static_root
@@ -83,7 +84,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 def read_texts(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     """One file's own keys (dotted) and its twelve months, without any fallback."""
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    table = tomli.loads(path.read_text(encoding="utf-8"))
     return dict(_flat(table)), tuple(table.get("months", ()))
 
 

@@ -6,15 +6,17 @@ import datetime
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from consent_rules.config.countries import normal_region
 from consent_rules.config.load import ConfigError, LoadedConfig
 from consent_rules.wording import printable
 from proxy.config.file import ConfigFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 CONFIG_FILE = Path("consent-proxy.toml")
 """The config file of every command that is not given one."""
@@ -75,6 +77,8 @@ def console(*, plain_width: int = 10_000) -> Console:
 
     Without a terminal nothing is cut to its width: the lines go to a file or to grep.
     """
+    from rich.console import Console
+
     is_terminal = sys.stdout.isatty()
     return Console(
         highlight=False,

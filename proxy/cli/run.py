@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -49,6 +50,7 @@ def run(
     if only_check:
         _check_start(config)
         return
+    gc.disable()  # until all that stays is made: `freeze_startup_objects`
     from proxy.observability.log_output import LogHandler, LogOutput
     from proxy.service import serve_config
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from publicsuffixlist import PublicSuffixList
+from consent_rules.config.checks.public_suffixes import public_suffixes
 
-_SUFFIXES = PublicSuffixList(accept_unknown=True)
 _GONE = "Max-Age=0"
 # Proxies in front read 4 or 8 KB of headers by default. What is left over goes with the next page.
 _MAX_EXPIRED = 4096
@@ -21,7 +20,7 @@ def cookie_domains(host: str) -> tuple[str, ...]:
     """
     if not host or host.replace(".", "").isdigit() or ":" in host:
         return ()
-    registrable = _SUFFIXES.privatesuffix(host)
+    registrable = public_suffixes().privatesuffix(host)
     if registrable is None:
         return ()
     labels = host.split(".")

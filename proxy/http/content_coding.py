@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import brotli
 import zstandard
@@ -158,9 +158,21 @@ _WORTH_IT = 860
 """Bytes. Below, compression saves no packet."""
 
 
-def encoded(body: bytes, coding: str) -> bytes:
-    """A body in one of the codings that `negotiated` returns."""
-    return _ENCODERS[coding](body) if coding else body
+_QUICK: dict[str, Callable[[bytes], bytes]] = {
+    "zstd": lambda body: zstandard.ZstdCompressor(level=1).compress(body),
+    "br": partial(brotli.compress, quality=1),
+}
+"""For what may be sent once: of a page of 100 KB in a quarter (br) or three quarters (zstd) of the
+time, an eighth or a twentieth larger. gzip is at its quickest already."""
+
+
+def encoded(body: bytes, coding: str, *, quickly: bool = False) -> bytes:
+    """A body in one of the codings that `negotiated` returns. `quickly` is for what may be sent
+    once.
+    """
+    if not coding:
+        return body
+    return (_QUICK.get(coding, _ENCODERS[coding]) if quickly else _ENCODERS[coding])(body)
 
 
 def worth_encoding(body: bytes) -> bool:

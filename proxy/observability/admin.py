@@ -24,7 +24,6 @@ from proxy.http.addresses import parse_address
 from proxy.http.handler import Handler
 from proxy.http.targets import requested_host
 from proxy.observability.metrics import Metrics
-from proxy.observability.prometheus import CONTENT_TYPE, metrics_text
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.receipts.recorder import Recorder
 
@@ -128,6 +127,9 @@ def make_admin(
             headers = {"Cache-Control": "no-store"}
             return web.json_response(dict(status()), headers=headers, dumps=_DUMPS)
         if request.path == "/metrics" and reading:
+            # At the first scrape: a start need not wait for it.
+            from proxy.observability.prometheus import CONTENT_TYPE, metrics_text
+
             headers = {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
             return web.Response(body=metrics_text(metrics), headers=headers)
         if request.path == "/purge":

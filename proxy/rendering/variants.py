@@ -49,6 +49,8 @@ class Variant:
     own: OwnAssets
     record: PageRecord = _NOT_SENT
     codings: dict[str, bytes] = field(default_factory=dict)
+    _quickly: set[str] = field(default_factory=set)
+    """Those of `codings` that were made for a single use."""
     _etags: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def etag_with(self, policy: str, coding: str) -> str:
@@ -61,13 +63,23 @@ class Variant:
                 self._etags[policy, coding] = known
         return known
 
-    def coded(self, coding: str) -> tuple[bytes, str]:
-        """The body in a coding, and the coding: "" where compressing does not pay."""
+    def coded(self, coding: str, *, is_kept: bool = True) -> tuple[bytes, str]:
+        """The body in a coding, and the coding: "" where compressing does not pay.
+
+        `is_kept` says whether others may keep the bytes, under a validator. Those that nobody keeps
+        are made quickly, and better once they are asked for again.
+        """
         if not coding or not worth_encoding(self.body):
             return self.body, ""
         known = self.codings.get(coding)
-        if known is None:
-            known = self.codings[coding] = encoded(self.body, coding)
+        if known is not None and coding not in self._quickly:
+            return known, coding
+        quickly = known is None and not is_kept
+        if quickly:
+            self._quickly.add(coding)
+        else:
+            self._quickly.discard(coding)
+        known = self.codings[coding] = encoded(self.body, coding, quickly=quickly)
         return known, coding
 
 

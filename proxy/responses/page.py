@@ -161,9 +161,11 @@ def compiled_page_reply(
 
     async def send(headers: CIMultiDict[str], policy: str) -> ProxyResponse:
         request[PAGE] = variant.record
-        body, coding = variant.coded(negotiated(request.headers.get("Accept-Encoding", "")))
         describe_written_page(headers, page)
-        if status == 200 and is_storable(headers):
+        is_kept = status == 200 and is_storable(headers)
+        accepted = negotiated(request.headers.get("Accept-Encoding", ""))
+        body, coding = variant.coded(accepted, is_kept=is_kept)
+        if is_kept:
             # The policy is part of the representation: not every browser applies the policy of a
             # 304 to the page that it stored.
             etag = headers["ETag"] = variant.etag_with(policy, coding)

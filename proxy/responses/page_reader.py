@@ -177,14 +177,13 @@ def count_unapproved(
     of them: once for each distinct page, not for each visitor. `context` has the audience that the
     whole page declares.
     """
-    tagged = {tag.vendor for tag in context.site.tags}
+    known, tagged = runtime.rules.vendors, context.site.tag_index.vendors
     patient = context.page_context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else context.path
-    vendors = runtime.rules.vendors.keys() - tagged
     add = partial(runtime.sightings.add, context.site.name, path, seen="page")
     for owner in owners:
         match owner:
-            case KnownVendor(vendor) if vendor in vendors:
+            case KnownVendor(vendor) if vendor in known and vendor not in tagged:
                 add(vendor=vendor)
             case UnknownHost(host) if host:
                 add(host=host)
@@ -192,7 +191,7 @@ def count_unapproved(
                 add(vendor=vendor, script=digest)
     for owner, kinds in _kinds_in(page).items() if page is not None else ():
         match owner:
-            case KnownVendor(vendor) if vendor in vendors:
+            case KnownVendor(vendor) if vendor in known and vendor not in tagged:
                 runtime.sightings.add_kinds(context.site.name, kinds, vendor=vendor)
             case UnknownHost(host) if host:
                 runtime.sightings.add_kinds(context.site.name, kinds, host=host)

@@ -70,7 +70,7 @@ def test_a_missing_browser_is_told_with_the_command_that_mends_it(
 def test_a_missing_playwright_is_told_with_the_command_that_mends_it(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['playwright'] = None; sys.argv[1:] = ['audit', "
-        "'http://127.0.0.1:9/']; from proxy.cli.app import main; main()"
+        "'http://127.0.0.1:9/']; from proxy.__main__ import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -123,6 +123,7 @@ def test_bombs(name: str) -> None:
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", ""])
 def test_what_we_encode_is_decoded(coding: str) -> None:
     assert decoded(encoded(BODY, coding), coding, LIMIT) == BODY
+    assert decoded(encoded(BODY, coding, quickly=True), coding, LIMIT) == BODY
 
 
 @pytest.mark.parametrize(

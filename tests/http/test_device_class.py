@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http.device_class import MAX_LENGTH, MAX_REMEMBERED, DeviceClass, DeviceClasses, classify
+from proxy.http.device_class import (
+    MAX_LENGTH,
+    MAX_REMEMBERED,
+    DeviceClass,
+    DeviceClasses,
+    classify,
+    parsed_class,
+)
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
@@ -168,3 +175,58 @@ def test_distinct_long_agents_do_not_fill_the_memory(monkeypatch: pytest.MonkeyP
     # One text, one class, whatever stands behind what is read of it.
     devices.of("y" * MAX_LENGTH + "1")
     assert devices.known(b"y" * MAX_LENGTH + b"2") is DeviceClass.OTHER
+
+
+CHROME = f"{WEBKIT} Chrome/###.0.0.0 Safari/537.36"
+USUAL = (
+    *(
+        f"Mozilla/5.0 ({system}) {CHROME}{edge}"
+        for system in (
+            "Windows NT 10.0; Win64; x64",
+            "Macintosh; Intel Mac OS X 10_15_7",
+            "X11; Linux x86_64",
+        )
+        for edge in ("", " Edg/###.0.0.0")
+    ),
+    f"Mozilla/5.0 (Linux; Android 10; K) {WEBKIT} Chrome/###.0.0.0 Mobile Safari/537.36",
+    *(
+        f"Mozilla/5.0 ({system}; rv:###.0) Gecko/20100101 Firefox/###.0"
+        for system in (
+            "Windows NT 10.0; Win64; x64",
+            "Macintosh; Intel Mac OS X 10.15",
+            "X11; Linux x86_64",
+        )
+    ),
+    f"{MAC} {IOS} Version/##.# Safari/605.1.15",
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS ##_# like Mac OS X) {IOS} Version/##.# Mobile/15E148 "
+    "Safari/604.1",
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS ##_#_# like Mac OS X) {IOS} Version/##.# Mobile/15E148 "
+    "Safari/604.1",
+)
+
+
+@given(st.sampled_from(USUAL), st.lists(st.sampled_from("123456789"), min_size=8))
+def test_what_most_browsers_send_is_told_as_ua_parser_does(form: str, digits: list[str]) -> None:
+    agent = form
+    for digit in digits:
+        agent = agent.replace("#", digit, 1)
+    agent = agent.replace("#", "1")
+    assert classify(agent) == parsed_class(agent)
+
+
+@pytest.mark.parametrize("form", USUAL)
+def test_what_most_browsers_send_needs_no_parser(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.http.device_class.parsed_class", lambda agent: DeviceClass.OTHER)
+    assert classify(form.replace("#", "1")) in {
+        DeviceClass.DESKTOP,
+        DeviceClass.PHONE,
+    }
+
+
+@given(st.sampled_from(USUAL), st.integers(0, 200), st.text(max_size=3))
+def test_what_is_nearly_usual_is_told_as_ua_parser_does(form: str, at: int, more: str) -> None:
+    agent = form.replace("#", "1")
+    agent = agent[:at] + more + agent[at:]
+    assert classify(agent) == parsed_class(agent)

@@ -22,6 +22,7 @@ from consent_rules.preferences import Preferences
 from proxy.banner.assets import AssetKind, assets
 from proxy.banner.texts import texts_for
 from proxy.html import Boundary, Page, compile_page
+from proxy.http.content_coding import encoded
 from proxy.http.representation import is_own_etag
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, Variants, variant_key, write_variant
@@ -193,3 +194,26 @@ def test_the_banner_stands_on_pages_with_a_pixel_for_those_without_scripts(
         page, SITE, RULES, LOADED, THEME, decided(Visitor()), texts_for("en", ""), Injection()
     )
     assert b'<section id="yc"' in found.body
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_what_nobody_keeps_is_compressed_quickly_and_better_when_it_is_asked_for_again(
+    coding: str,
+) -> None:
+    decision = decided(VISITORS[0])
+    once, kept = written(decision), written(decision)
+    best = encoded(kept.body, coding)
+    assert once.coded(coding, is_kept=False)[0] == encoded(once.body, coding, quickly=True)
+    assert once.coded(coding, is_kept=False)[0] == best
+    assert once.coded(coding, is_kept=False)[0] == best
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_under_a_validator_the_bytes_stay_the_same(coding: str) -> None:
+    for first_is_kept in (True, False):
+        variant = written(decided(VISITORS[0]))
+        variant.coded(coding, is_kept=first_is_kept)
+        under_a_validator = {
+            variant.coded(coding, is_kept=is_kept)[0] for is_kept in (True, False, True)
+        }
+        assert under_a_validator == {encoded(variant.body, coding)}

@@ -149,7 +149,7 @@ def check_wide_hosts(context: CheckContext) -> Iterator[Problem]:
     for site in context.tables.sites:
         for key in ("hosts", "first_party"):
             for path, host in site.items(key):
-                if is_wide(host, known_suffixes()):
+                if is_wide(host, known_suffixes):
                     yield Problem(
                         path,
                         f'{key}: "{host}" would cover the sites of others: "{host[2:]}" is a '
@@ -176,7 +176,7 @@ def check_first_party(context: CheckContext) -> Iterator[Problem]:
 
 def _shared(path: Path, host: str) -> Iterator[Problem]:
     shared = shared_host_of(host)
-    if shared is None or is_wide(host, known_suffixes()):
+    if shared is None or is_wide(host, known_suffixes):
         return
     yield Problem(
         path,

@@ -84,7 +84,7 @@ def check_loosened_vendors(context: CheckContext) -> Iterator[Problem]:
 def check_wide_hosts(context: CheckContext) -> Iterator[Problem]:
     for table in context.tables.vendors:
         for path, host in table.items("hosts"):
-            if is_wide(host, icann_suffixes()):
+            if is_wide(host, icann_suffixes):
                 yield Problem(
                     path,
                     f'hosts: "{host}" would cover the sites of others; write the hosts of the '
@@ -114,7 +114,7 @@ def check_claims(context: CheckContext) -> Iterator[Problem]:
         if vendor_id is None:
             continue
         for path, host in table.items("hosts"):
-            if is_wide(host, icann_suffixes()):
+            if is_wide(host, icann_suffixes):
                 continue  # reported already; it would overlap half of the catalogue
             other = next((o for o in owners.overlapping(host) if o != vendor_id), None)
             if other is not None:
