@@ -283,7 +283,8 @@ def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
     root = text.names[-1] if text.use is _Use.STORED and len(text.names) > 1 else b""
     within = Counter(_WORD.findall(script.code[slice(*text.span)]))
     for name in text.names:
-        members = script.members[name] if name == root else 0
+        # A method may hand on all that its object has.
+        members = script.members[name] if name == root and not script.hands_window else 0
         if script.words[name] - within[name] != script.written[name] + members:
             return False
     if text.is_added and (acts or not script.given.isdisjoint(text.names)):
