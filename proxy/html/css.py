@@ -32,7 +32,8 @@ def _escaped(letter: str) -> str:
 
 
 def _name(word: str) -> str:
-    return "".join(_escaped(character) for character in word)
+    # The digits of escapes, too, may be capital letters (CSS Syntax, 4.3.7).
+    return f"(?ai:{''.join(_escaped(character) for character in word)})"
 
 
 _BLANKS = r"[ \t\n\f\r]*"

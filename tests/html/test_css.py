@@ -20,6 +20,13 @@ from proxy.html.css import css_urls, searched_urls, tokenized_urls
         ("@import '//h/x';", ["//h/x"]),
         ("@import/**/'//h/x';", ["//h/x"]),
         ("@\\69mport '//h/x';", ["//h/x"]),
+        # The digits of an escape may be capital letters.
+        ("a{b:ur\\6C(//h/x)}", ["//h/x"]),
+        ("a{b:ur\\00006C(//h/x)}", ["//h/x"]),
+        ("@i\\6Dport '//h/x';", ["//h/x"]),
+        ("@\\49\\4D\\50\\4F\\52\\54 '//h/x';", ["//h/x"]),
+        ("a{b:image\\2Dset('//h/x' 1x)}", ["//h/x"]),
+        ("a{b:i\\6D age-set('//h/x' 1x)}", ["//h/x"]),
         ("a{b:image-set('//h/x' 1x, \"//h/y\" 2x)}", ["//h/x", "//h/y"]),
         ("a{b:image-set(image('//h/x'), '//h/y')}", ["//h/x", "//h/y"]),
         ("a{b:-webkit-image-set(url(//h/x) 1x)}", ["//h/x"]),
