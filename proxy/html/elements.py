@@ -532,5 +532,6 @@ _SVG_HANDLERS: dict[str, _Handler] = {
     "link": _link,
     "input": _linked(ResourceKind.IMAGE, Closing.EMPTY, "src"),
     "video": _linked(ResourceKind.MEDIA, Closing.EMPTY, "poster"),
+    "source": _with_candidates(ResourceKind.MEDIA, Closing.EMPTY),
     "base": _linked(ResourceKind.LINK, Closing.EMPTY, "href"),
 }
