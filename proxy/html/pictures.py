@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
-from textwrap import shorten
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from proxy.html.boundary import CompileContext
@@ -136,25 +136,32 @@ def _with_both(width: _Side, height: _Side, across: int, down: int) -> tuple[int
 
 def _natural_size(element: Element, urls: tuple[str, ...]) -> tuple[int, int] | None:
     """The size of the image itself, which page builders note and image servers are told."""
+    attributes = element.attrs
     for name, between in _NOTED:
-        parts = (element.attr(name) or "").split(between)
+        parts = (element.attr(name) or "").split(between) if name in attributes else ()
         if len(parts) == 2 and (size := _pixels(*parts)):
             return size
     for names in _NOTED_SIDES:
-        if size := _pixels(*(element.attr(name) or "" for name in names)):
+        if names[0] in attributes and (size := _pixels(*(element.attr(n) or "" for n in names))):
             return size
-    for url in urls:
-        asked = unquote(url) if "%" in url else url
-        for pattern in _BOTH_SIDES:
-            if (found := pattern.search(asked)) and (size := _pixels(found[1], found[2])):
-                return size
-        sides = (_ONE_SIDE[name].search(asked) for name in ("width", "height"))
-        width, height = (one and int(next(filter(None, one.groups()))) for one in sides)
-        if width and height:
-            return width, height
-        if size := _with_both(width, height, 3, 2):
+    return next(filter(None, map(_size_asked_for, urls)), None)
+
+
+_MAY_SAY_SIZE = re.compile(r"[wh]_[0-9]|[0-9]x[0-9@.]|_x[0-9]|[=,x][0-9]|%3d|%2c", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def _size_asked_for(url: str) -> tuple[int, int] | None:
+    """The size that an address asks an image server for."""
+    if _MAY_SAY_SIZE.search(url) is None:
+        return None
+    asked = unquote(url) if "%" in url else url
+    for pattern in _BOTH_SIDES:
+        if (found := pattern.search(asked)) and (size := _pixels(found[1], found[2])):
             return size
-    return None
+    sides = (_ONE_SIDE[name].search(asked) for name in ("width", "height"))
+    width, height = (one and int(next(filter(None, one.groups()))) for one in sides)
+    return (width, height) if width and height else _with_both(width, height, 3, 2)
 
 
 def _pixels(width: str, height: str) -> tuple[int, int] | None:
@@ -190,15 +197,37 @@ def _may_be_content(resource: Resource, context: CompileContext) -> bool:
     )
 
 
+_SAFE = " =:/'()!*,;@$-_.~"
+
+
+def _quoted(markup: str) -> str:
+    return quote(markup, safe=_SAFE)
+
+
+_START = "data:image/svg+xml," + _quoted('<svg xmlns="http://www.w3.org/2000/svg" width="')
+_HEIGHT, _CLOSE, _END = _quoted('" height="'), _quoted('">'), _quoted("</svg>")
+_FRAME = _quoted('<rect width="100%" height="100%" fill="none" stroke="#8888"/>')
+_WORDS = _quoted(
+    '<text x="50%" y="50%" fill="#777" font-family="sans-serif" font-size="14" '
+    'text-anchor="middle" dominant-baseline="middle">'
+)
+_WORDS_END = _quoted("</text>")
+
+
+@lru_cache(maxsize=256)
 def _drawn(words: str, width: int, height: int, *, is_framed: bool) -> str:
     """The address of a picture, with words in its middle."""
-    shown = html.escape(shorten(words, max(8, min(_LINE, width // 8)), placeholder="\u2026"))
-    drawn = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
-    if is_framed:
-        drawn += '<rect width="100%" height="100%" fill="none" stroke="#8888"/>'
-    if shown:
-        drawn += (
-            '<text x="50%" y="50%" fill="#777" font-family="sans-serif" font-size="14" '
-            f'text-anchor="middle" dominant-baseline="middle">{shown}</text>'
-        )
-    return "data:image/svg+xml," + quote(f"{drawn}</svg>", safe=" =:/'()!*,;@$-_.~")
+    drawn = f"{_START}{width}{_HEIGHT}{height}{_CLOSE}{_FRAME if is_framed else ''}"
+    if words:
+        shown = html.escape(_shortened(words, max(8, min(_LINE, width // _LETTER))))
+        drawn += f"{_WORDS}{_quoted(shown)}{_WORDS_END}"
+    return drawn + _END
+
+
+def _shortened(words: str, length: int) -> str:
+    """As much of a text as a line holds, in whole words if it can be."""
+    line = " ".join(words.split())
+    if len(line) <= length:
+        return line
+    start = line[: length - 1]
+    return f"{start.rpartition(' ')[0] or start}\u2026"
