@@ -15,6 +15,7 @@ from consent_rules.config.checks.public_suffixes import public_suffixes
 from consent_rules.config.load import Site
 from consent_rules.matching.libraries import PUBLIC_HOSTS
 from consent_rules.matching.shared_hosts import shared_host_of
+from consent_rules.matching.tracker_names import tracker_label
 from consent_rules.vendors import Vendor
 from consent_rules.wording import counted, join_and, quoted
 from proxy.observability.discovered import (
@@ -116,7 +117,8 @@ def _sort(one: Discovery, site: Site, vendors: Mapping[str, Vendor], seen: _Sort
     elif shared is not None and shared.vendor in vendors and one.folders:
         seen.builders.setdefault(shared.vendor, []).append(one)
     elif shared is None and shared_domain(site, one.host):
-        seen.own.append(one)
+        if not tracker_label(one.host):
+            seen.own.append(one)
     elif {kind for kind, _ in one.kinds} - {"script"} and (shared is None or one.folders):
         seen.strangers.append(one)  # of a script alone nobody can say that it is no tracker's
 

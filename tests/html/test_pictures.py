@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from urllib.parse import unquote
 
 import pytest
@@ -171,3 +172,10 @@ def test_whatever_is_written_the_address_goes_and_the_size_is_one(
     assert "nobody.test" not in shown
     found = drawn(shown)
     assert found is None or all(0 < side < 100_000 for side in found[0])
+
+
+def test_a_long_address_is_searched_for_a_size_once() -> None:
+    page = f'<p><img src="https://img.test/{"-10x10" * 12_000}">'.encode()
+    began = time.process_time()
+    compiled(page)
+    assert time.process_time() - began < 2

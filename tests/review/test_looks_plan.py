@@ -125,6 +125,14 @@ SHOP = "cdn.shopify.com/s/files/1/1/2/*"
         # What tracks, or may.
         ("", (seen("meta-pixel", ("image", 1)), seen("hotjar", SCRIPT)), []),
         ("", (seen("scripts.example.org", SCRIPT),), []),
+        # On the site's own domain, too, where the name is one of trackers: first_party would open
+        # them on pages for patients.
+        ("", (seen("metrics2.example.com", IMAGES), seen("sgtm.example.com", SCRIPT)), []),
+        (
+            "",
+            (seen("stats.example.com", SCRIPT), seen("img.example.com", IMAGES)),
+            [("site", 'first_party = ["img.example.com"]')],
+        ),
         ("", (seen("frames.example.org", ("frame", 1)),), []),
     ],
 )
