@@ -76,6 +76,8 @@ class Vendor:
     baa_source: str = ""
     looks: bool = False
     """Whether it serves parts of the site's own pages: style sheets, fonts, libraries, images."""
+    builder: bool = False
+    """Whether sites lie there: a site builder, or a server of sites' own images."""
 
     @property
     def is_tag_manager(self) -> bool:

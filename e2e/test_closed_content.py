@@ -87,7 +87,18 @@ IMAGES = """<a href=/ id=logo><img src="https://i0.wp.com/a/l.png" alt="Acme"
  style="max-width:100%;height:auto"></p>
 <p id=plain><img src="//nobody.example/a.jpg" alt="" width=60 height=40></p>
 <p id=pixel><img src="https://www.facebook.com/tr?id=1" width=1 height=1 alt=""></p>
+<style>#styled img { width: 200px; height: 100px } #flexible img { width: 90px }</style>
+<p id=styled><img src="//nobody.example/a.jpg" alt="A nurse beside an empty bed"></p>
+<p id=flexible><img src="//nobody.example/a.jpg" alt=""></p>
+<p id=candidates><img srcset="//nobody.example/a.jpg 1x" alt="" width=60 height=40></p>
+<p id=told><img src="https://static.wixstatic.com/media/a.jpg/v1/fill/w_60,h_40/a.jpg" alt=""></p>
 <script>document.querySelector('#logo img').dataset.found = 1</script>"""
+
+
+SIZES = {
+    "logo": [160, 40], "wide": [300, 200], "plain": [60, 40], "pixel": [1, 1],
+    "styled": [200, 100], "flexible": [90, 60], "candidates": [60, 40], "told": [60, 40],
+}  # fmt: skip
 
 
 def test_a_closed_image_keeps_its_box_and_its_words(tmp_path: Path, browser: Browser) -> None:
@@ -101,11 +112,9 @@ def test_a_closed_image_keeps_its_box_and_its_words(tmp_path: Path, browser: Bro
                 ".getBoundingClientRect(); return [box.width, box.height] }",
                 name,
             )
-            for name in ("logo", "wide", "plain", "pixel")
+            for name in SIZES
         }
-        assert sizes == {
-            "logo": [160, 40], "wide": [300, 200], "plain": [60, 40], "pixel": [1, 1],
-        }  # fmt: skip
+        assert sizes == SIZES
         assert tab.get_attribute("#logo img", "data-found") == "1"
     context.close()
 

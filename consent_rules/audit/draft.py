@@ -19,6 +19,7 @@ from consent_rules.audit.receivers import Receiver
 from consent_rules.audit.scope import AuditScope, target_of
 from consent_rules.categories import Category
 from consent_rules.matching.patient_paths import PatientPaths
+from consent_rules.matching.tracker_names import tracker_label
 from consent_rules.vendors import Vendor
 from consent_rules.wording import quoted
 
@@ -45,12 +46,6 @@ _MAYBE_OF_PATIENTS = {
     "may be about a bill or results": ("billing", "bill", "payment", "payments", "results"),
     "may lead to a sign-in": ("login", "signin", "sign-in", "schedule", "scheduling"),
 }  # fmt: skip
-_TRACKER_LABELS = frozenset({
-    "analytics", "beacon", "collect", "collector", "data", "events", "log", "logs", "metrics",
-    "mtm", "pixel", "sgtm", "smetrics", "sst", "stats", "t", "tag", "tags", "telemetry", "track",
-    "tracker", "tracking", "trk",
-})  # fmt: skip
-"""Names of hosts behind which sites often have a tracker."""
 _PRIVACY = re.compile(r"privacy|datenschutz|confidentialit|privacidad", re.IGNORECASE)
 _NOT_THE_POLICY = re.compile(r"choice|preference|setting|request|opt-?out", re.IGNORECASE)
 _TITLE_PARTS = re.compile(r"\s+[|·\u2013\u2014-]\s+|\s*[|»]\s*")
@@ -192,8 +187,8 @@ def _vendor(vendor: Vendor, seen: _Seen) -> SeenVendor:
 
 
 def _of_same_domain(host: str) -> Guess:
-    label = host.partition(".")[0].rstrip("0123456789")
-    if label in _TRACKER_LABELS:
+    label = tracker_label(host)
+    if label:
         reason = f"of the same domain, but a tracker may be behind {quoted(label)}"
         return Guess(host, reason, is_sure=False)
     return Guess(host, "of the same domain")

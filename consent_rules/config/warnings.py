@@ -409,33 +409,54 @@ def _has_patient_pages(site: Site) -> bool:
 
 
 def _vendors(config: Config, catalogue: Mapping[str, Vendor]) -> Iterator[Problem]:
+    explained = _explained(config)
+    without_policy: list[tuple[int, VendorTable]] = []
     for number, table in enumerate(config.vendors):
         here: Path = ("vendor", number)
         yield from _shared_hosts(here, table)
         known = catalogue.get(table.id)
         if known is None:
             if table.policy_url is None:
-                yield _warning(
-                    here,
-                    f"[[vendor]] {quoted(table.id)} has no policy_url: visitors cannot read what "
-                    "it does with their data",
-                )
-            if table.category is Category.NECESSARY:
+                without_policy.append((number, table))
+            if table.category is Category.NECESSARY and table.id not in explained:
                 yield _warning(
                     (*here, "category"),
                     f'category: "necessary" opens {quoted(table.id)} for everyone, unasked; it '
                     "must be something that the visitor asked for and that the site cannot do "
-                    "without",
+                    "without. Write what that is as the purpose of its tag",
                 )
-        elif table.category is not None and (
-            _STRICTNESS[table.category] < _STRICTNESS[known.category]
+        elif (
+            table.category is not None
+            and _STRICTNESS[table.category] < _STRICTNESS[known.category]
+            and not (known.looks and table.id in explained)
         ):
             yield _warning(
                 (*here, "category"),
                 f"category: {known.name} is {category_words(known.category)} in the catalogue and "
                 f"less guarded as {category_words(table.category)}; write down why for your "
-                "privacy officer",
+                "privacy officer" + (", as the purpose of its tag" if known.looks else ""),
             )
+    yield from _without_policy(without_policy)
+
+
+def _explained(config: Config) -> frozenset[str]:
+    """The vendors whose tags all say what they are for."""
+    silent = {tag.vendor for tag in config.tags if tag.purpose is None}
+    return frozenset(tag.vendor for tag in config.tags) - silent
+
+
+def _without_policy(tables: list[tuple[int, VendorTable]]) -> Iterator[Problem]:
+    """One warning for all of the config's own vendors that name no policy."""
+    if not tables:
+        return
+    names = [quoted(table.id) for _, table in tables]
+    many = len(names) > 1
+    more = f" and {len(names) - _NAMED_TAGS} more" if len(names) > _NAMED_TAGS else ""
+    yield _warning(
+        ("vendor", tables[0][0]),
+        f"[[vendor]] {', '.join(names[:_NAMED_TAGS])}{more} {'have' if many else 'has'} no "
+        f"policy_url: visitors cannot read what {'they do' if many else 'it does'} with their data",
+    )
 
 
 def _shared_hosts(here: Path, table: VendorTable) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from consent_rules.matching.hosts import HostPattern, hosts_overlap
 
@@ -30,6 +31,22 @@ class SharedHost:
     example: str
     joined: tuple[str, ...] = ()
     """Paths whose files are put together of several publishers' files."""
+    vendor: str = ""
+    """The catalogue's vendor whose sites keep their files there; "" for none."""
+
+    def publisher_of(self, host: str, path: str) -> str:
+        """The pattern of the one publisher to whom a file belongs, as deep as the example's; ""
+        where the path names none.
+        """
+        example = f"/{self.example.partition('/')[2]}"
+        for prefix in self.prefixes:
+            if not path.startswith(prefix):
+                continue
+            depth = example.removeprefix(prefix).count("/") if example.startswith(prefix) else 1
+            names = path.removeprefix(prefix).split("/")
+            if len(names) > depth and all(names[:depth]):
+                return f"{host}{prefix}{'/'.join(names[:depth])}/*"
+        return ""
 
 
 SHARED_HOSTS = (
@@ -186,6 +203,7 @@ SHARED_HOSTS = (
         ("cdn.shopify.com", "cdn.shopifycdn.net"),
         ("/s/files/1/", "/extensions/"),
         "cdn.shopify.com/s/files/1/0000/0001/*",
+        vendor="shopify-content",
     ),
     SharedHost("shopify-shops", "Shopify's shops", ("*.myshopify.com",), (), "acme.myshopify.com"),
     SharedHost(
@@ -194,6 +212,7 @@ SHARED_HOSTS = (
         ("*.website-files.com",),
         ("/",),
         "cdn.prod.website-files.com/0123456789abcdef/*",
+        vendor="webflow",
     ),
     SharedHost(
         "framer-files",
@@ -201,6 +220,7 @@ SHARED_HOSTS = (
         ("framerusercontent.com",),
         ("/sites/", "/modules/"),
         "framerusercontent.com/sites/0123456789/*",
+        vendor="framer",
     ),
     SharedHost(
         "squarespace-files",
@@ -208,6 +228,7 @@ SHARED_HOSTS = (
         ("static1.squarespace.com",),
         ("/static/",),
         "static1.squarespace.com/static/0123456789/*",
+        vendor="squarespace-content",
     ),
     SharedHost(
         "cloudinary-files",
@@ -215,6 +236,7 @@ SHARED_HOSTS = (
         ("res.cloudinary.com",),
         ("/",),
         "res.cloudinary.com/acme/*",
+        vendor="cloudinary",
     ),
     SharedHost(
         "contentful-files",
@@ -280,6 +302,7 @@ def opened_path(path: str) -> str:
     return literal[: literal.rfind("/") + 1] if star else literal
 
 
+@lru_cache(maxsize=1024)
 def shared_host_of(pattern: str) -> SharedHost | None:
     """The shared host that a `host` or `host/path` pattern opens for more than one publisher."""
     host, slash, rest = pattern.partition("/")

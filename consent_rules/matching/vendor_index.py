@@ -86,6 +86,13 @@ _WORD = re.compile(r"[A-Za-z_][\w-]*")
 _BY_SCRIPT = {"script": PlaceKind.SCRIPT, "into": PlaceKind.NAMED}
 
 
+def _serves_content(vendor: Vendor) -> bool:
+    return vendor.looks or bool(vendor.embed) or vendor.category in _SERVICES
+
+
+_SERVICES = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
+
+
 def _place(written: str, vendor: Vendor) -> Place:
     prefix, colon, text = written.partition(":")
     kind = _BY_SCRIPT.get(prefix) if colon else None
@@ -104,7 +111,7 @@ class VendorIndex:
     __slots__ = (
         "_any_place", "_automaton", "_below", "_exact", "_find_own_request", "_known", "_named",
         "_own", "_own_requests", "_own_with_star", "_owners", "_place_tokens", "_places", "globals",
-        "globals_of", "shown",
+        "globals_of", "serving", "shown",
     )  # fmt: skip
 
     def __init__(self, vendors: Iterable[Vendor]) -> None:
@@ -148,6 +155,8 @@ class VendorIndex:
             {vendor.id: vendor for vendor in vendors if vendor.embed in _PICTURED}
         )
         """Vendors whose images stand for a video or a map."""
+        self.serving = frozenset(vendor.id for vendor in vendors if _serves_content(vendor))
+        """Vendors whose images may be a page's content."""
         self._owners = (*signatures.values(), *named.values())
         self._named = len(signatures)
         self._places = tuple(_place(one, vendor) for vendor in vendors for one in vendor.places)

@@ -22,7 +22,8 @@ from proxy.cli.options import (
 )
 from proxy.config.file import folder_of
 from proxy.observability.discovered import as_config, read_discovered
-from proxy.review.observe_report import as_text, own_host, report
+from proxy.review.looks_plan import own_host
+from proxy.review.observe_report import as_text, report
 
 
 def discovered(

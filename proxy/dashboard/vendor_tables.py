@@ -17,7 +17,7 @@ from proxy.dashboard.statistics import shown_or_small
 from proxy.dashboard.tables import Table, Value, numbers, texts
 from proxy.observability.discovered import Discovery, as_config, read_discovered
 from proxy.review.inventory import inventory
-from proxy.review.observe_report import own_host
+from proxy.review.looks_plan import own_host
 
 MOST_ROWS = 300
 """Rows that a page shows. Its files have all."""

@@ -8,9 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
-from textwrap import shorten
 from typing import Any
-from urllib.parse import quote
 
 import ada_url
 
@@ -20,13 +18,11 @@ from proxy.html.css import css_urls
 from proxy.html.deferred import is_script_address
 from proxy.html.gates import Edit, EmbedPlace
 from proxy.html.owners import vendor_ids
+from proxy.html.pictures import is_tiny, picture_of
 from proxy.html.preload_scanner import SCANNED
 from proxy.html.resource import CLOSED_TYPE, Closing, Resource, ResourceKind
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
-
-_TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
-
 
 _CLASSIC = re.compile(
     r"(?:(?:[0-9a-f]{6,}-)?(?:text|application)/(?:x-)?(?:java|ecma)script"
@@ -60,10 +56,11 @@ def closed_form(resource: Resource, context: CompileContext) -> Closing:
     if closing is Closing.FORM_ACTION and any(map(context.is_own_endpoint, resource.urls)):
         return Closing.OWN_FORM_ACTION
     if closing is Closing.PICTURE:
-        return closing if _has_words(resource, context) else Closing.EMPTY
+        has_picture = _is_shown(resource) and picture_of(resource, context) is not None
+        return closing if has_picture else Closing.EMPTY
     if closing is not Closing.PLACEHOLDER:
         return closing
-    if _is_tiny(resource.element):
+    if is_tiny(resource.element):
         return Closing.EMPTY
     if resource.tag != "iframe" and not _may_grow(resource.element, context):
         return Closing.EMPTY
@@ -98,23 +95,10 @@ def _holds_notice(resource: Resource, context: CompileContext) -> bool:
     return (
         resource.tag == "form"
         and is_html(element)
-        and not _is_tiny(element)
+        and not is_tiny(element)
         and _may_grow(element, context)
         and element.closest("table") is None
     )
-
-
-def _is_tiny(element: Element) -> bool:
-    """A pixel: no visitor sees it."""
-    attributes = element.attrs
-    if "hidden" in attributes:
-        return True
-    for name in ("width", "height"):
-        value = element.attr(name)
-        if value is not None and _TINY.match(value):
-            return True
-    style = (element.attr("style") or "").replace(" ", "").lower()
-    return "display:none" in style or "visibility:hidden" in style
 
 
 def resource_span(resource: Resource, context: CompileContext) -> tuple[int, int] | None:
@@ -574,54 +558,18 @@ def _is_fallback(resource: Resource) -> bool:
     )
 
 
-_SIZE = re.compile(r"\s*([0-9]{1,4})(?:\.[0-9]+)?\s*(?:px)?\s*\Z")
-_LINE = 40
-"""Characters of a line in the picture that stands for a closed one."""
+_IMAGES = re.compile(r"(?:.*[-_])?src")
 
 
-def _size(element: Element) -> tuple[int, int] | None:
-    """The box of an image in pixels, where its attributes say it."""
-    found = [_SIZE.match(element.attr(name) or "") for name in ("width", "height")]
-    if found[0] is None or found[1] is None:
-        return None
-    return int(found[0][1]), int(found[1][1])
-
-
-def _words_of(resource: Resource, context: CompileContext) -> str:
-    """What a closed image says: its alternative text, or of a video's or map's picture whose it is.
-
-    Chromium gives a broken image with such a text the text's box, not the image's; one without a
-    text keeps its own.
+def _is_shown(resource: Resource) -> bool:
+    """Whether an attribute is the one by which a closed image shows something: candidates are only
+    where it has no other address.
     """
-    words = context.source.word((resource.element.attr("alt") or "").strip())
-    if words or _is_tiny(resource.element):
-        return words
-    shown = context.boundary.index.shown
-    owners = vendor_ids(context.owners(resource.urls))
-    return next((shown[one].name for one in sorted(owners) if one in shown), "")
-
-
-_MAP_SIZE = re.compile(r"[?&;]size=([0-9]{2,4})x([0-9]{2,4})")
-_THUMBNAIL = (320, 180)
-
-
-def _picture_size(resource: Resource) -> tuple[int, int] | None:
+    if not resource.attribute.endswith("set"):
+        return True
     element = resource.element
-    size = _size(element)
-    if size is not None or (element.attr("alt") or "").strip():
-        return size
-    # A map says its size in its address; nothing says that of a video's picture.
-    found = next(filter(None, map(_MAP_SIZE.search, resource.urls)), None)
-    return _THUMBNAIL if found is None else (int(found[1]), int(found[2]))
-
-
-def _has_words(resource: Resource, context: CompileContext) -> bool:
-    """Whether a closed image gets a picture of its size with its words."""
-    return (
-        not _is_tiny(resource.element)
-        and bool(_words_of(resource, context))
-        and _picture_size(resource) is not None
-    )
+    others = (element.attr(name) or "" for name in element.attrs if _IMAGES.fullmatch(name))
+    return all(not other.strip() or other.lstrip().startswith("data:") for other in others)
 
 
 def _picture(
@@ -629,27 +577,17 @@ def _picture(
 ) -> tuple[Edit, ...]:
     """An image of a closed one's size that shows its words, in its place."""
     span = _attribute_span(resource, resource.attribute, context)
-    size = _picture_size(resource)
-    if span is None or size is None:
+    picture = picture_of(resource, context)
+    if span is None or picture is None:
         return ()
-    words = _words_of(resource, context)
-    edits = [_attribute_edit(span, _drawn(words, *size), context)]
-    if not (resource.element.attr("alt") or "").strip():
-        named = html.escape(words).encode("ascii", "xmlcharrefreplace")
+    address = picture.address
+    if resource.attribute.endswith("set"):
+        address = address.replace(" ", "%20")
+    edits = [_attribute_edit(span, address, context)]
+    if picture.alt:
+        named = html.escape(picture.alt).encode("ascii", "xmlcharrefreplace")
         edits.append(_opening(resource, location, b' alt="' + named + b'"', context))
     return tuple(edits)
-
-
-def _drawn(words: str, width: int, height: int) -> str:
-    """The address of a picture with words in its middle."""
-    shown = html.escape(shorten(words, max(8, min(_LINE, width // 8)), placeholder="\u2026"))
-    drawn = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
-        '<rect width="100%" height="100%" fill="none" stroke="#8888"/>'
-        '<text x="50%" y="50%" fill="#777" font-family="sans-serif" font-size="14" '
-        f'text-anchor="middle" dominant-baseline="middle">{shown}</text></svg>'
-    )
-    return "data:image/svg+xml," + quote(drawn, safe=" =:/'()!*,;@$-_.~")
 
 
 def _own_style(value: str, context: CompileContext) -> str:

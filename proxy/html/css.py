@@ -1,13 +1,15 @@
 """URLs in style sheets: `url()`, `@import`, `image-set()` and `src()`, escapes included.
 
 https://drafts.csswg.org/css-syntax-3/#tokenization. Two methods find the same URLs: a plain search
-for the names, many times faster than tokenizing, and the tokenizer, for style sheets that spell a
-name with escapes or use functions that take URLs as strings.
+for the names, many times faster than tokenizing, and the tokenizer. That reads a whole style sheet
+only where one of the names is spelled with escapes, else the arguments of the functions that take
+URLs as strings.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Without one of these no URL in a style sheet leaves the page's own host.
@@ -21,10 +23,14 @@ def _may_leave(text: str) -> bool:
     return any(mark in squeezed for mark in _LEAVING)
 
 
+_ENDING = r"(?:\r\n|[ \t\n\f\r])?"
+"""The blank that belongs to a hexadecimal escape."""
+
+
 def _escaped(letter: str) -> str:
     """A letter or hyphen, written plainly or as a CSS escape."""
     low, high = f"{ord(letter):x}", f"{ord(letter.upper()):x}"
-    hexadecimal = rf"\\0{{0,4}}(?:{low}|{high})[ \t\n\f\r]?"
+    hexadecimal = rf"\\0{{0,4}}(?:{low}|{high}){_ENDING}"
     plain = "".join({re.escape(letter), letter.upper()})
     if letter in "abcdef":  # `\a` to `\f` are hexadecimal escapes, not letters
         return rf"(?:[{plain}]|{hexadecimal})"
@@ -32,17 +38,18 @@ def _escaped(letter: str) -> str:
 
 
 def _name(word: str) -> str:
-    return "".join(_escaped(character) for character in word)
+    # The digits of escapes, too, may be capital letters (CSS Syntax, 4.3.7).
+    return f"(?ai:{''.join(_escaped(character) for character in word)})"
 
 
 _BLANKS = r"[ \t\n\f\r]*"
 _GAP = r"(?:[ \t\n\f\r]|/\*[\s\S]*?\*/)*+"  # possessive: comments must not be tried together
 _STRING = "|".join(
-    rf"{quote}(?:[^{quote}\\\n\f\r]++|\\[\s\S])*+(?:{quote}|\\?\Z|(?=[\n\f\r]))"
+    rf"{quote}(?:[^{quote}\\\n\f\r]++|\\(?:\r\n|[\s\S]))*+(?:{quote}|\\?\Z|(?=[\n\f\r]))"
     for quote in ('"', "'")
 )
 _URL = (
-    rf"(?<![\w-]){_name('url')}\({_BLANKS}(?:(?P<quoted>{_STRING}){_BLANKS}"
+    rf"(?<![A-Za-z0-9_-]){_name('url')}\({_BLANKS}(?:(?P<quoted>{_STRING}){_BLANKS}"
     r"|(?P<bare>(?:[^ \t\n\f\r\"'()\\]++|\\[\s\S])*+))"
 )
 _IMPORT = rf"@{_name('import')}{_GAP}(?P<imported>{_STRING})"
@@ -52,16 +59,30 @@ _TOKEN = re.compile(
     # A bad URL continues to the next parenthesis, quotes included.
     rf"|(?P<url>{_URL}(?(bare)(?:[^)\\]++|\\[\s\S])*+)(?P<whole>\))?)"
     rf"|{_IMPORT}"
-    rf"|(?P<set>(?:{_name('image-set')}|(?<![\w-]){_name('src')}|{_name('image')})\()"
+    rf"|(?P<set>(?:{_name('image-set')}|(?<![A-Za-z0-9_-]){_name('src')}|(?<![A-Za-z0-9_]){_name('image')})\()"
     rf"|(?P<string>{_STRING})"
     r"|(?P<open>\()|(?P<close>\))|(?P<escape>\\[\s\S])"
 )
-_ESCAPE = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})[ \t\n\f\r]?|\n|([\s\S]))")
+_ESCAPE = re.compile(rf"\\(?:([0-9A-Fa-f]{{1,6}}){_ENDING}|\r\n|[\n\f\r]|([\s\S]))")
 
-# An escape that spells a letter or the hyphen: only then can a name be written so that its text
-# does not show it. The escapes of icon fonts (`\f101`) are not of that kind.
-_DISGUISED = re.compile(r"\\(?:0{0,4}(?:2[dD]|[4-7][0-9a-fA-F])(?![0-9a-fA-F])|[g-zG-Z-])")
-_TAKES_STRINGS = ("image-set(", "image(", "src(")
+# An escape that spells a letter or the hyphen, and what follows it of its name. Six digits are a
+# whole escape, whatever follows.
+_SPELLED = re.compile(
+    r"\\(?:0{0,3}(?:2[dD]|[4-7][0-9a-fA-F])(?![0-9a-fA-F])|0000(?:2[dD]|[4-7][0-9a-fA-F])|[g-zG-Z-])"
+    rf"{_ENDING}(?:[\w-]|\\[0-9a-fA-F]{{1,6}}{_ENDING}|\\[^0-9a-fA-F\n\f\r])*+"
+)
+_FUNCTION = re.compile(rf"(?:{'|'.join(map(_name, ('url', 'image-set', 'image', 'src')))})\(")
+_AT_IMPORT = re.compile(rf"@{_name('import')}")
+_MAX_SPELLED = 9 * len("image-set")
+"""Characters of a name, each one an escape of six digits with a line break of two behind."""
+_TAKES_STRINGS = {
+    "image-set(": re.compile(""),  # whatever precedes it: `-webkit-image-set(`
+    "image(": re.compile(r"(?<![A-Za-z0-9_])"),  # `BasicImage(` is a filter's
+    "src(": re.compile(r"(?<![A-Za-z0-9_-])"),
+}
+"""Functions whose strings are URLs, and what is true of their first letter."""
+_MAX_READ_AGAIN = 4
+"""How often a style sheet's length is read at most for the arguments of its functions."""
 _NAMES = ("url(", "@import")
 
 
@@ -83,14 +104,13 @@ def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
     lowered = text.lower()
     if not relative and not _may_leave(text) and not ("@import" in lowered and "data:" in lowered):
         return []
-    if (
-        len(lowered) != len(text)
-        or any(name in lowered for name in _TAKES_STRINGS)
-        or ("\\" in text and _DISGUISED.search(text) is not None)
-    ):
+    if len(lowered) != len(text) or ("\\" in text and _spells_a_name(text)):
         found = tokenized_urls(text)
     else:
         found = searched_urls(text, lowered)
+        starts = [at for name in _TAKES_STRINGS for at in _functions(name, text, lowered)]
+        if starts:
+            found = _with_strings(found, starts, text)
     if "--" in text or "\\" in text:
         found = _with_custom_strings(found, text, lowered)
     return [url for url in found if relative or _may_leave(url.url) or _is_data_sheet(url)]
@@ -107,8 +127,8 @@ _CUSTOM = re.compile(
     r"(?:\s|/\*.*?\*/)*(?:--|\\|(?:initial-value|result)\s*:)", re.IGNORECASE | re.DOTALL
 )
 _ONE_STRING = re.compile(rf"(?P<quoted>{_STRING})")
-# What style sheets are full of: `"\\f101"` begins no address.
-_ICON = re.compile(r"""["']\\[EFef][0-9A-Fa-f]""")
+# What style sheets are full of: `"\\f101"` begins no address, and one character is none.
+_ICON = re.compile(r"""["']\\(?:[EFef][0-9A-Fa-f]|[0-9A-Fa-f]{1,6} ?["'])""")
 _MAX_DECLARATION = 4000
 _MAX_BOUNDARIES = 8
 
@@ -165,12 +185,62 @@ def searched_urls(text: str, lowered: str) -> list[CssUrl]:
     return found
 
 
+def _spells_a_name(text: str) -> bool:
+    """Whether an escape may be a part of a name that the plain search looks for. Most are not: the
+    characters of icon fonts, the colons of class names, `::first\\-letter`.
+    """
+    for found in _SPELLED.finditer(text):
+        start, end = found.span()
+        first = max(0, start - _MAX_SPELLED)
+        if text.startswith("(", end):
+            for at in range(max(0, end - _MAX_SPELLED), end):
+                if _FUNCTION.match(text, at):
+                    return True
+        at = text.rfind("@", first, start)
+        if at >= 0 and _AT_IMPORT.match(text, at):
+            return True
+    return False
+
+
+def _functions(name: str, text: str, lowered: str) -> Iterator[int]:
+    """Where functions of a name begin that take strings."""
+    begins = _TAKES_STRINGS[name]
+    at = lowered.find(name)
+    while at >= 0:
+        if begins.match(text, at):
+            yield at
+        at = lowered.find(name, at + len(name))
+
+
+def _with_strings(found: list[CssUrl], starts: list[int], text: str) -> list[CssUrl]:
+    """The URLs found, and those that functions take as strings: the tokenizer reads from each start
+    of one to its end.
+    """
+    known = {url.start: url for url in found}
+    left = _MAX_READ_AGAIN * len(text)
+    for start in starts:
+        urls, end = _tokenized(text, start, is_part=True)
+        known.update((url.start, url) for url in urls)
+        left -= end - start
+        if left < 0:  # they lie in one another, and hardly any of them ends
+            known.update((url.start, url) for url in tokenized_urls(text))
+            break
+    return [known[start] for start in sorted(known)]
+
+
 def tokenized_urls(text: str) -> list[CssUrl]:
     """The URLs that the tokenizer finds."""
+    return _tokenized(text, 0, is_part=False)[0]
+
+
+def _tokenized(text: str, start: int, *, is_part: bool) -> tuple[list[CssUrl], int]:
+    """The URLs that the tokenizer finds from an offset on, and where it ended: if `is_part`, with
+    the function that begins there.
+    """
     found: list[CssUrl] = []
     functions: list[bool] = []  # enclosing functions; True for one whose strings are URLs
     sets = 0
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(text, start):
         kind = match.lastgroup
         url = _url_of(match)
         if url is not None:
@@ -182,9 +252,11 @@ def tokenized_urls(text: str) -> list[CssUrl]:
             sets += kind == "set"
         elif kind == "close" and functions:
             sets -= functions.pop()
+            if is_part and not functions:
+                return found, match.end()
         elif kind == "string" and sets:
             found.append(_css_url(match, "string", imported=False))
-    return found
+    return found, len(text)
 
 
 _IMPORT_BEFORE = re.compile(rf"@{_name('import')}{_GAP}\Z")

@@ -144,7 +144,7 @@ def deferred_resources(
     closing = Closing.EMPTY
     if tag == "iframe" or (_SHOWN.fullmatch(name) and _is_empty_holder(element, tag)):
         closing = Closing.PLACEHOLDER
-    elif tag == "img" and name.endswith("src"):
+    elif tag == "img" and name.endswith(("src", "srcset")):
         closing = Closing.PICTURE
     yield Resource(_SELF_LOADING.get(tag, ResourceKind.DEFERRED), element, name, closing, urls)
 

@@ -178,7 +178,6 @@ def _is_module(element: Element) -> bool:
 
 def _with_candidates(kind: ResourceKind, closing: Closing) -> _Handler:
     """A handler for elements that fetch their `src` or one of their `srcset`."""
-    emptied = Closing.EMPTY
 
     def handler(element: Element, reading: Reading) -> Iterator[Resource]:
         url = reading.value(element, "src")
@@ -186,7 +185,7 @@ def _with_candidates(kind: ResourceKind, closing: Closing) -> _Handler:
             yield Resource(kind, element, "src", closing, (url,))
         candidates = reading.value(element, "srcset")
         if candidates:
-            yield Resource(kind, element, "srcset", emptied, srcset_urls(candidates))
+            yield Resource(kind, element, "srcset", closing, srcset_urls(candidates))
 
     return handler
 
@@ -510,7 +509,7 @@ _HANDLERS: dict[str, _Handler] = {
     "audio": _MEDIA,
     "track": _MEDIA,
     "bgsound": _MEDIA,
-    "input": _linked(ResourceKind.IMAGE, Closing.EMPTY, "src"),
+    "input": _linked(ResourceKind.IMAGE, Closing.PICTURE, "src"),
     "form": _linked(ResourceKind.FORM, Closing.FORM_ACTION, "action"),
     "link": _link,
     "base": _base,
@@ -532,5 +531,6 @@ _SVG_HANDLERS: dict[str, _Handler] = {
     "link": _link,
     "input": _linked(ResourceKind.IMAGE, Closing.EMPTY, "src"),
     "video": _linked(ResourceKind.MEDIA, Closing.EMPTY, "poster"),
+    "source": _with_candidates(ResourceKind.MEDIA, Closing.EMPTY),
     "base": _linked(ResourceKind.LINK, Closing.EMPTY, "href"),
 }

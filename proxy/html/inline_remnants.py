@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from proxy.html.own_statements import Part, parts_of
 
-_MAX_BYTES = 400_000
-"""Bytes. A syntax tree takes up to 450 times as many."""
+_MAX_BYTES = 4_000_000
+"""Bytes of a script that is looked at at all."""
 
 
 @dataclass(frozen=True, slots=True)

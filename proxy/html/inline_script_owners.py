@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from consent_rules.matching.vendor_index import VendorIndex
+from proxy.html.long_literals import Shortened, shortened
 from proxy.html.script_syntax import MERGES, Node, is_plain_merge, parse_script
 
 _MAX_LENGTH = 400_000
@@ -184,11 +185,18 @@ _NO_ADDRESS = re.compile(r"[\s\"'<>{}\\|]")
 def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:
     """The ids of the vendors whose code an inline script contains."""
     vendors = index.vendors_of_text(script)
-    if not vendors or len(script) > _MAX_LENGTH or "\0" in script:
+    if not vendors or "\0" in script:
         return vendors
-    code = script.encode("utf-8", "replace")
+    short = shortened(script, lambda text: bool(index.vendors_named(text)))
+    if short.pairs and index.vendors_named(short.code) != index.vendors_named(script):
+        short = Shortened(script)
+    if len(short.code) > _MAX_LENGTH:
+        return vendors
+    code = short.code.encode("utf-8", "replace")
     root = parse_script(code)
-    if root is None or _all_run(frozenset(index.match_text(script)), root, code):
+    if root is None or not short.is_read_alike(root):
+        return vendors
+    if _all_run(frozenset(index.match_text(short.code)), root, code):
         return vendors
     try:
         carried = _carried(_read(root, code), index)
@@ -283,7 +291,8 @@ def _stays(text: _Text, content: str, script: _Script, *, acts: bool) -> bool:
     root = text.names[-1] if text.use is _Use.STORED and len(text.names) > 1 else b""
     within = Counter(_WORD.findall(script.code[slice(*text.span)]))
     for name in text.names:
-        members = script.members[name] if name == root else 0
+        # A method may hand on all that its object has.
+        members = script.members[name] if name == root and not script.hands_window else 0
         if script.words[name] - within[name] != script.written[name] + members:
             return False
     if text.is_added and (acts or not script.given.isdisjoint(text.names)):

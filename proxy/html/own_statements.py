@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from proxy.html.long_literals import Shortened, shortened
 from proxy.html.script_syntax import (
     KEEPERS,
     MERGES,
@@ -63,6 +64,8 @@ _TEXTS = frozenset({"string_fragment", "escape_sequence", "regex_pattern"})
 _LISTENS = frozenset({b"addEventListener", b"removeEventListener", b"on", b"off", b"one", b"once"})
 """Of their arguments the texts are names of events."""
 _MAX_STATEMENTS = 500
+_MAX_BYTES = 400_000
+"""Bytes, without long literals. A syntax tree takes up to 450 times as many."""
 _MAX_NODES = 100_000
 """Nodes of the syntax tree that are looked at: some 100 ms."""
 
@@ -110,14 +113,21 @@ def parts_of(
     `is_vendors` decides whether a text or name identifies a vendor; `stubbed` are globals of
     vendors for which a stub stands while the script is closed.
     """
-    root = parse_script(script)
+    short = _shortened(script)
+    read = short.code.encode("utf-8") if short.pairs else script
+    root = parse_script(read) if len(read) <= _MAX_BYTES else None
     # One that cannot be read as a whole is none that a browser would run.
     if root is None or root.descendant_count > _MAX_NODES:
         return []
-    if len(root.children) > _MAX_STATEMENTS:
+    if len(root.children) > _MAX_STATEMENTS or not short.is_read_alike(root):
         return []
     is_vendors = cache(is_vendors)
-    found = [one for node in root.children for one in _statements(node, script)]
+    found = [one for node in root.children for one in _statements(node, read)]
+    if short.pairs:
+        found = [
+            replace(one, part=replace(one.part, code=short.restored(one.part.code)))
+            for one in found
+        ]
     own = [_is_own(one, is_vendors, stubbed) for one in found]
     while True:
         gone = [one for one, is_own in zip(found, own, strict=True) if not is_own]
@@ -137,6 +147,14 @@ def parts_of(
         one.part if is_own else _gone(one, is_vendors)
         for one, is_own in zip(found, own, strict=True)
     ]
+
+
+def _shortened(script: bytes) -> Shortened:
+    """A script without its long literals, whatever they name: they are data."""
+    try:
+        return shortened(script.decode("utf-8"), lambda _: False)
+    except UnicodeDecodeError:
+        return Shortened("")
 
 
 def _gone(one: _Statement, is_vendors: Callable[[str], bool]) -> Part:

@@ -43,13 +43,16 @@ MERGES = frozenset(
 )  # fmt: skip
 """Functions that add data to the object which they are given first, and give it back."""
 _FETCHING = re.compile(
-    rb"on\w+|location|href|src|srcset|srcdoc|imagesrcset|data|action|form[aA]ction|codebase|poster"
-    rb"|ping|background\w*|style|cssText|text|textContent|innerText|html|innerHTML|outerHTML"
-    rb"|nodeValue|cookie|prototype|__proto__|attributionSrc|cursor|filter|clipPath|shapeOutside"
-    rb"|(?:listStyle|borderImage|mask|webkit)\w*"
+    rb"on\w+|location|href|src|srcset|srcdoc|imagesrcset|data|action|formaction|codebase|poster"
+    rb"|ping|background\w*|style|csstext|text|textcontent|innertext|html|innerhtml|outerhtml"
+    rb"|nodevalue|cookie|prototype|__proto__|attributionsrc|cursor|filter|clippath|shapeoutside"
+    rb"|httpequiv|(?:liststyle|borderimage|mask|webkit)\w*"
 )
-"""Properties of elements and styles: what is put into one may be run, shown or loaded."""
-_SETTING = frozenset({b"style", b"dataset", b"attributes", b"location", b"document"})
+"""Properties of elements and styles, without hyphens and in small letters: what is put into one may
+be run, shown or loaded.
+"""
+_SETTING = frozenset({b"style", b"dataset", b"attributes", b"location", b"document", b"href"})
+_SWITCHES = frozenset({"number", "true", "false", "null", "undefined", "unary_expression"})
 
 
 def parse_script(script: bytes) -> Node | None:
@@ -101,9 +104,14 @@ def is_plain_merge(path: tuple[bytes, ...], data: Node) -> bool:
         return False
     for pair in data.named_children:
         key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
-        name = (key.text or b"") if key is not None else b""
-        if value is None or value.type not in {"string", "template_string"}:
+        if key is None or value is None or value.type in _SWITCHES:
             continue
-        if _FETCHING.fullmatch(name.strip(b"\"'")) or b"\\" in name:
+        name = (key.text or b"").strip(b"\"'").replace(b"-", b"").lower()
+        if b"\\" in name:
             return False
+        # Some merge what is within an object, too.
+        if name in _SETTING or (value.type != "object" and _FETCHING.fullmatch(name)):
+            return False
+        if name == b"content" and b"url(" in (value.text or b"").lower():
+            return False  # a style's
     return True

@@ -14,7 +14,7 @@ import logging
 import re
 import shlex
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,6 +60,20 @@ CREATE TABLE IF NOT EXISTS kinds (
 )
 """
 """What of a host or vendor a page has: the most of each kind on one page."""
+_FOLDERS_SCHEMA = """
+CREATE TABLE IF NOT EXISTS folders (
+    site TEXT NOT NULL, host TEXT NOT NULL, folder TEXT NOT NULL, PRIMARY KEY (site, host, folder)
+)
+"""
+"""Of hosts where anybody publishes: whose files the pages have, as patterns of paths."""
+_ADD_FOLDER = """
+INSERT INTO folders (site, host, folder) SELECT :site, :host, :folder
+WHERE EXISTS (SELECT 1 FROM sightings WHERE site = :site AND host = :host)
+AND (SELECT count(*) FROM folders WHERE site = :site AND host = :host) < :most
+ON CONFLICT DO NOTHING
+"""
+_MAX_FOLDERS = 8
+"""Of one host on one site."""
 _ADD_KIND = """
 INSERT INTO kinds (site, host, vendor, kind, number)
 SELECT :site, :host, :vendor, :kind, :number
@@ -119,6 +133,8 @@ class Discovery:
     """The most of each kind of resource ("style sheet") on one page."""
     first_seen: str = ""
     """"" where it was seen first by a version that did not count it."""
+    folders: tuple[str, ...] = ()
+    """Of a host where anybody publishes: patterns of the publishers whose files the pages have."""
 
     @property
     def name(self) -> str:
@@ -132,6 +148,7 @@ class Sightings:
         self._path = path
         self._counts: dict[Seen, dict[_Key, int]] = {"page": {}, "report": {}}
         self._kinds: dict[tuple[str, str, str, str], int] = {}
+        self._folders: set[tuple[str, str, str]] = set()
         self._failed = False
 
     def add(
@@ -163,6 +180,14 @@ class Sightings:
             if key in self._kinds or len(self._kinds) < _MAX_ROWS["page"]:
                 self._kinds[key] = max(number, self._kinds.get(key, 0))
 
+    def add_folders(self, site: str, host: str, folders: Iterable[str]) -> None:
+        """Note whose files a page has of a host where anybody publishes."""
+        if self._path is None or len(host) > _MAX_HOST:
+            return
+        for folder in folders:
+            if len(folder) <= _MAX_HOST and len(self._folders) < _MAX_ROWS["page"]:
+                self._folders.add((site, host, folder))
+
     def write(self) -> None:
         """Add the counts to the file. An error is logged once, and counts are dropped: discovery
         must never stand in the way of serving.
@@ -170,10 +195,10 @@ class Sightings:
         counts = self._counts["page"] | self._counts["report"]
         if self._path is None or not counts:
             return
-        kinds = self._kinds
-        self._counts, self._kinds = {"page": {}, "report": {}}, {}
+        kinds, folders = self._kinds, self._folders
+        self._counts, self._kinds, self._folders = {"page": {}, "report": {}}, {}, set()
         try:
-            _write(self._path, counts, kinds)
+            _write(self._path, counts, kinds, folders)
             self._failed = False
         except (sqlite3.Error, OSError) as error:
             if not self._failed:
@@ -182,7 +207,10 @@ class Sightings:
 
 
 def _write(
-    path: Path, counts: Mapping[_Key, int], kinds: Mapping[tuple[str, str, str, str], int]
+    path: Path,
+    counts: Mapping[_Key, int],
+    kinds: Mapping[tuple[str, str, str, str], int],
+    folders: Iterable[tuple[str, str, str]],
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _make_private(path)
@@ -206,6 +234,13 @@ def _write(
             _ADD_KIND,
             [dict(zip(names, key, strict=True), number=number) for key, number in kinds.items()],
         )
+        database.executemany(
+            _ADD_FOLDER,
+            [
+                {"site": site, "host": host, "folder": folder, "most": _MAX_FOLDERS}
+                for site, host, folder in sorted(folders)
+            ],
+        )
 
 
 def _make_private(path: Path) -> None:
@@ -224,6 +259,7 @@ def _prepare(database: sqlite3.Connection) -> None:
     """Make the table, and move to it what an earlier version has left."""
     database.execute(_SCHEMA)
     database.execute(_KINDS_SCHEMA)
+    database.execute(_FOLDERS_SCHEMA)
     columns = {row[1] for row in database.execute("PRAGMA table_info(sightings)")}
     if "first_seen" not in columns:
         with contextlib.suppress(sqlite3.OperationalError):  # another worker was first
@@ -258,6 +294,9 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
         found = database.execute("SELECT site, host, vendor, kind, number FROM kinds ORDER BY kind")
         for one, host, vendor, kind, number in found:
             kinds.setdefault((one, host, vendor), []).append((printable(kind), number))
+        folders: dict[tuple[str, str], list[str]] = {}
+        for one, host, folder in database.execute("SELECT * FROM folders ORDER BY folder"):
+            folders.setdefault((one, host), []).append(printable(folder))
     return [
         Discovery(
             name,
@@ -270,6 +309,7 @@ def read_discovered(path: Path, site: str = "") -> list[Discovery]:
             printable(script),
             () if script else tuple(kinds.get((name, host, vendor), ())),
             first,
+            tuple(folders.get((name, host), ())),
         )
         for name, host, vendor, script, pages, in_pages, in_reports, last, first in rows
     ]
@@ -354,7 +394,7 @@ def as_config(found: Discovery, today: datetime.date, host: str = "", *, reporte
             '# name = "..."',
             '# category = "..."   # necessary, functional, analytics, session_replay, '
             "advertising, social",
-            _whose(found.host),
+            _whose(found),
         ]
     lines += [
         "# [[tag]]",
@@ -367,20 +407,30 @@ def as_config(found: Discovery, today: datetime.date, host: str = "", *, reporte
     return "\n".join(lines)
 
 
-def _whose(host: str) -> str:
+def _whose(found: Discovery) -> str:
     """The pattern of a host, as a line: where anybody publishes, that of one publisher's files."""
-    shared = shared_host_of(host)
+    if found.folders:
+        return f"# paths = {json.dumps(found.folders, ensure_ascii=False)}"
+    shared = shared_host_of(found.host)
     if shared is not None and "/" in shared.example:
         return f'# paths = ["{shared.example}"]   # as an example: the folder of your files there'
-    return f"# hosts = [{json.dumps(host, ensure_ascii=False)}]"
+    return f"# hosts = [{json.dumps(found.host, ensure_ascii=False)}]"
 
 
-def vendor_id_for(host: str) -> str:
-    """An id for a host that no vendor has: not one of the catalogue's, which would stand for that
-    vendor.
+def vendor_id_for(host: str, taken: Container[str] = ()) -> str:
+    """An id for a host that no vendor has: not one of the catalogue's nor of those taken, which
+    would stand for that vendor.
     """
-    made = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")
-    return f"{made}-files" if made in catalogue() else made
+    made = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:_MAX_ID].rstrip("-") or "host"
+    number, found = 1, made
+    while found in catalogue() or found in taken:
+        found = f"{made}-files" if number == 1 else f"{made}-files-{number}"
+        number += 1
+    return found
+
+
+_MAX_ID = 48
+"""Characters, so that something may follow."""
 
 
 def _one_year_after(day: datetime.date) -> datetime.date:

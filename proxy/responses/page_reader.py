@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from functools import partial
 
@@ -10,6 +11,7 @@ from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
 from consent_rules.matching.path_readings import readings
+from consent_rules.matching.shared_hosts import SharedHost, shared_host_of
 from consent_rules.rules import has_patient_mark
 from proxy.cache import OriginResponse, PreparedPage
 from proxy.cache.store import CompiledPage
@@ -195,6 +197,21 @@ def count_unapproved(
                 runtime.sightings.add_kinds(context.site.name, kinds, vendor=vendor)
             case UnknownHost(host) if host:
                 runtime.sightings.add_kinds(context.site.name, kinds, host=host)
+                if page is not None and (shared := shared_host_of(host)) is not None:
+                    folders = _folders_in(page, owner, host, shared)
+                    runtime.sightings.add_folders(context.site.name, host, folders)
+
+
+def _folders_in(page: Page, owner: Owner, host: str, shared: SharedHost) -> set[str]:
+    """Whose files a page has of a host where anybody publishes, as patterns of paths."""
+    address = re.compile(rb"//" + re.escape(host.encode()) + rb"(/[\w./~@%+:-]*)", re.ASCII | re.I)
+    paths = (
+        found[1].decode("ascii")
+        for gate in page.gates
+        if owner in gate.needs
+        for found in address.finditer(page.body, gate.start, gate.end)
+    )
+    return {one for path in paths if (one := shared.publisher_of(host, path))}
 
 
 _COUNTED = {

@@ -10,13 +10,12 @@ import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from consent_rules.config.checks.public_suffixes import public_suffixes
 from consent_rules.config.load import Config, Site
 from consent_rules.matching.shared_hosts import shared_host_of
 from consent_rules.review.tag_summary import WHAT_IT_DOES, state_of
 from consent_rules.rules import Rules
 from consent_rules.vendors import Vendor
-from consent_rules.wording import category_words, counted
+from consent_rules.wording import category_words
 from proxy.observability.discovered import (
     PATIENT_PAGES,
     Discovery,
@@ -26,6 +25,7 @@ from proxy.observability.discovered import (
     serves_looks,
     vendor_id_for,
 )
+from proxy.review.looks_plan import Step, counted_kinds, looks_plan, own_host, shared_domain
 
 _EMBEDS = {
     "video": "its videos become placeholders of the same size, with a button to load them",
@@ -75,6 +75,8 @@ class SiteReport:
     mode: str
     waiting: tuple[ApprovedTag, ...]
     closed: tuple[UnapprovedHost, ...]
+    looks: tuple[Step, ...] = ()
+    """What to do so that the pages look whole before a choice."""
 
 
 def report(
@@ -96,12 +98,12 @@ def _site(
         if site.name in tag.sites
     ]
     tagged = {one.id for one in waiting}
-    closed = [
-        _closed(site, one, rules.vendors, today)
-        for one in found
-        if one.site == site.name and (one.owner not in tagged or one.script)
+    here = [
+        one for one in found if one.site == site.name and (one.owner not in tagged or one.script)
     ]
-    return SiteReport(site.name, str(site.mode), tuple(waiting), tuple(closed))
+    closed = [_closed(site, one, rules.vendors, today) for one in here]
+    plan = looks_plan(site, here, rules.vendors, today)
+    return SiteReport(site.name, str(site.mode), tuple(waiting), tuple(closed), plan)
 
 
 def _closed(
@@ -152,8 +154,9 @@ def _closed(
         pages,
         in_patient_pages,
         effect,
-        f"to keep it: consent-proxy tag add {vendor.id} --site {found.site}; else take it off the "
-        "page",
+        f"to keep it{', once a visitor allows it' if ways else ''}: consent-proxy tag add "
+        f"{vendor.id} --site {found.site}; "
+        + ("before a choice: at the end" if ways else "else take it off the page"),
         toml,
         found.kinds,
         ways,
@@ -170,7 +173,7 @@ def _ways(site: Site, found: Discovery, vendors: Mapping[str, Vendor]) -> tuple[
         return ()
     ways = []
     if vendor is None and shared_host_of(found.host) is None:
-        related = _shared_domain(site, found.host)
+        related = shared_domain(site, found.host)
         own = (
             f"it shares the domain {related} with the site"
             if related
@@ -184,29 +187,12 @@ def _ways(site: Site, found: Discovery, vendors: Mapping[str, Vendor]) -> tuple[
         "serve these files from the site itself: nobody else learns of the visits"
         + (f". For public ones: {command}" if command else "")
     )
-    wanted = found.owner or vendor_id_for(found.host)
+    wanted = found.owner or vendor_id_for(found.host, vendors)
     ways.append(
         f'[[vendor]] id = "{wanted}", category = "necessary", and a [[tag]]: it loads for '
         "everybody, unasked, and learns each visitor's address; for what pages cannot do without"
     )
     return tuple(ways)
-
-
-def own_host(site: Site) -> str:
-    """A host of a site under which a page can be asked for; "" where it has patterns only."""
-    return next((host for host in site.hosts if "*" not in host), "")
-
-
-def _shared_domain(site: Site, host: str) -> str:
-    """The registrable domain that a host and the site have in common; "" for none."""
-    domains = {public_suffixes().privatesuffix(one.partition(":")[0]) for one in site.hosts}
-    domain = public_suffixes().privatesuffix(host.partition(":")[0])
-    return domain if domain is not None and domain in domains else ""
-
-
-def counted_kinds(kinds: Iterable[tuple[str, int]]) -> str:
-    """Kinds with their numbers, for people: "1 style sheet, 24 images"."""
-    return ", ".join(counted(number, kind) for kind, number in kinds)
 
 
 def as_text(reports: Iterable[SiteReport]) -> str:
@@ -236,6 +222,16 @@ def _lines(one: SiteReport) -> list[str]:
         ]
         if closed.in_patient_pages:
             lines.append("      It is on patient pages, too, where it is closed already.")
+    if one.looks:
+        lines += ["", "  So that these pages look whole before a choice:"]
+    for number, step in enumerate(one.looks, 1):
+        lines += [f"    {number}. {step.what}", f"       price: {step.price}"]
+        lines += [f"         {line}" for line in step.lines]
+    if one.looks:
+        lines += [
+            '    Then `consent-proxy check`, and look at a page before mode = "enforce":',
+            "    `consent-proxy explain URL` tells what is closed. Trackers stay closed.",
+        ]
     lines += [
         "",
         "  Patient pages are enforced whatever the mode.",

@@ -161,7 +161,7 @@ def test_a_closed_form_says_so(markup: str, place: EmbedPlace | None) -> None:
             (600, 300),
             "Google Maps",
         ),
-        ('<img src="https://i.ytimg.com/vi/a/hq.jpg" alt=Tour>', None, ""),
+        ('<img src="https://i.ytimg.com/vi/a/hq.jpg" alt=Tour>', (320, 180), ""),
         ('<img src="https://i.ytimg.com/vi/a/hq.jpg" width=1 height=1>', None, ""),
         ('<img src="https://www.facebook.com/tr?id=1">', None, ""),
     ],

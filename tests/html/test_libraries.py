@@ -90,8 +90,8 @@ def shown(page: str, *is_open: str, everything: bool = False) -> str:
         (f'<iframe src="{JQUERY}" width=1></iframe>', '<iframe src="" width=1></iframe>'),
         # An image with several addresses is none.
         (
-            '<img srcset="//cdn.test/dot.png 1x, //cdn.test/two.png 2x">',
-            '<img srcset="">',
+            '<img src=/a.png srcset="//cdn.test/dot.png 1x, //cdn.test/two.png 2x">',
+            '<img src=/a.png srcset="">',
         ),
     ],
 )

@@ -6,16 +6,26 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import sqlite3
 import time
 import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import Audience
 from proxy.observability.csp_reports import parse_csp_report
-from proxy.observability.discovered import MORE_PAGES, Sightings, as_config, read_discovered
+from proxy.observability.discovered import (
+    MORE_PAGES,
+    Sightings,
+    as_config,
+    read_discovered,
+    vendor_id_for,
+)
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.served_pages import MAX_PAGES, ServedPages
 from proxy.runtime import build_runtime
@@ -31,6 +41,46 @@ def kept(site: Proxied, tmp_path: Path) -> dict[str, tuple[tuple[str, ...], int,
     site.running.sightings._path = path
     site.running.sightings.write()
     return {d.host: (d.pages, d.in_pages, d.in_reports) for d in read_discovered(path)}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80) | st.sampled_from(sorted(catalogue())), st.booleans())
+def test_an_id_is_one_that_a_config_takes_and_nobody_has(host: str, is_taken: bool) -> None:
+    taken = {vendor_id_for(host)} if is_taken else set()
+    found = vendor_id_for(host, taken)
+    assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", found)
+    assert found not in catalogue()
+    assert found not in taken
+
+
+async def test_whose_files_a_page_has_where_anybody_publishes(tmp_path: Path) -> None:
+    shop = "//cdn.shopify.com/s/files/1/0533/2089"
+    page = (
+        f"<link rel=stylesheet href='{shop}/t/1/assets/a.css'><img src={shop}/files/b.jpg "
+        f"srcset='{shop}/files/b.jpg 1x, {shop}/files/c.jpg 2x'>"
+        "<style>a{b:url(https://cdn.shopify.com/s/files/1/0001/0002/d.png)}</style>"
+        "<a href=https://cdn.shopify.com/s/files/1/0003/0004/e.pdf>a link loads nothing</a>"
+        "<img src=https://nobody-knows.example/s/files/1/0005/0006/f.png>"
+    )
+    async with proxied(tmp_path, {"": reply(page.encode())}) as site:
+        await site.ask("/")
+        site.running.sightings._path = path = tmp_path / "found.db"
+        site.running.sightings.write()
+        site.running.sightings.add("www", "/", seen="page", host="cdn.shopify.com")
+        more = [f"cdn.shopify.com/s/files/1/{number}/1/*" for number in range(20)]
+        site.running.sightings.add_folders("www", "cdn.shopify.com", more)
+        before = {one.host: one.folders for one in read_discovered(path)}
+        site.running.sightings.write()
+    assert before == {
+        "cdn.shopify.com": (
+            "cdn.shopify.com/s/files/1/0001/0002/*", "cdn.shopify.com/s/files/1/0533/2089/*",
+        ),
+        "nobody-knows.example": (),
+    }  # fmt: skip
+    (shown,) = (one for one in read_discovered(path) if one.host == "cdn.shopify.com")
+    assert set(before["cdn.shopify.com"]) < set(shown.folders)
+    assert len(shown.folders) == 8
+    assert f"# paths = {json.dumps(shown.folders)}" in as_config(shown, TODAY)
 
 
 async def report(site: Proxied, page: str, *blocked: str, sender: str = "") -> Answer:

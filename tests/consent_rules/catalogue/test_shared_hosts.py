@@ -142,3 +142,37 @@ def test_what_strangers_publish_has_no_vendor(index: VendorIndex, url: str) -> N
     target = resolve(url, url)
     assert target is not None
     assert index.vendor_of_url(target.host, target.port, target.path) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "expected"),
+    [
+        ("cdn.shopify.com", "/s/files/1/0001/0002/files/a.jpg", "/s/files/1/0001/0002/*"),
+        ("cdn.shopify.com", "/s/files/1/0001/a.jpg", ""),
+        ("cdn.shopify.com", "/extensions/abc/a.js", "/extensions/abc/*"),
+        ("cdn.shopify.com", "/x/a.js", ""),
+        ("cdn.shopify.com", "/s/files/1//0002/a.js", ""),
+        ("cdn.prod.website-files.com", "/5f/css/a.css", "/5f/*"),
+        ("cdn.prod.website-files.com", "/a.css", ""),
+        ("static1.squarespace.com", "/static/5f/t/a.css", "/static/5f/*"),
+        ("framerusercontent.com", "/modules/5f/a.mjs", "/modules/5f/*"),
+        ("res.cloudinary.com", "/acme/image/a.jpg", "/acme/*"),
+        ("storage.googleapis.com", "/acme/a.js", "/acme/*"),
+    ],
+)
+def test_the_publisher_of_a_file(host: str, path: str, expected: str) -> None:
+    shared = shared_host_of(host)
+    assert shared is not None
+    found = shared.publisher_of(host, path)
+    assert found == (f"{host}{expected}" if expected else "")
+    assert not found or shared_host_of(found) is None, "opens one publisher's files only"
+
+
+def test_whose_sites_keep_their_files_there_is_in_the_catalogue() -> None:
+    named = {shared.vendor for shared in SHARED_HOSTS if shared.vendor}
+    assert named
+    assert all(catalogue()[id_].builder for id_ in named)
+
+
+def test_a_builder_serves_parts_of_pages() -> None:
+    assert all(vendor.looks for vendor in VENDORS if vendor.builder)
