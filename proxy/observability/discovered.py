@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from consent_rules.audit.inventory import SeenBy, Sighting
 from consent_rules.catalogue.load import catalogue, consent_platforms
 from consent_rules.matching.libraries import PUBLIC_HOSTS
 from consent_rules.matching.shared_hosts import shared_host_of
@@ -303,6 +304,29 @@ def _page_order(page: str) -> tuple[bool, str]:
 
 
 _SHEETS = frozenset({"style sheet", "picture or font of a style sheet"})
+
+
+def sightings_in(path: Path, site: str) -> list[Sighting]:
+    """The discoveries of a site, as the audit's inventory has them. Inline scripts are left out: of
+    a vendor that is approved. Raises sqlite3.Error.
+    """
+    return [
+        Sighting(
+            host=one.host,
+            vendor=one.owner,
+            pages=one.pages,
+            by=(
+                *((SeenBy.PAGES,) if one.in_pages else ()),
+                *((SeenBy.REPORTS,) if one.in_reports else ()),
+            ),
+            first_seen=one.first_seen,
+            last_seen=one.last_seen,
+        )
+        for one in read_discovered(path, site)
+        if not one.script
+    ]
+
+
 _LOOKS = _SHEETS | {"image", "script"}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from consent_rules.audit.findings import Severity
+from consent_rules.audit.inventory import InventoryRow, SeenBy
 from consent_rules.audit.observations import Channel, PageVisit, SkipCause, SkippedState
 from consent_rules.audit.report import AuditReport, changes_since, is_at_least
 from consent_rules.audit.states import AuditState
@@ -396,3 +397,22 @@ def test_who_is_in_every_state_has_one_word_for_them() -> None:
     assert [row.when for row in receiver_summaries(report)] == ["in every state that was audited"]
     more = replace(report, states=tuple(AuditState))
     assert receiver_summaries(more)[0].when.count(";") == 4
+
+
+def test_the_inventory_is_in_the_report_as_text() -> None:
+    rows = (InventoryRow("", EVIL, (SeenBy.REPORTS,), (f"/{EVIL}",), "2026-11-01", EVIL),)
+    report = replace(sample(), inventory=rows)
+    text = as_html(report, {})
+    assert "visitors' browsers" in unescape(text)
+    assert "2026-11-01" in text
+    assert "<script" not in text
+    assert not [c for c in "\x00\x1b\u202e" if c in text]
+    assert "Every third party, whoever saw it" not in as_html(sample(), {})
+
+
+def test_the_inventory_is_in_json_and_back(tmp_path: Path) -> None:
+    rows = (InventoryRow("hotjar", "Hotjar", (SeenBy.PAGES,), ("/",), "2026-11-01", "2026-11-02"),)
+    report = replace(sample(), inventory=rows)
+    file = tmp_path / "r.json"
+    file.write_text(as_json(report))
+    assert read_report(file) == report

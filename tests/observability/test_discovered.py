@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from consent_rules.audit.inventory import SeenBy
 from consent_rules.categories import Audience
 from proxy.observability.csp_reports import parse_csp_report
 from proxy.observability.discovered import (
@@ -21,6 +22,7 @@ from proxy.observability.discovered import (
     as_config,
     count_new_third_parties,
     read_discovered,
+    sightings_in,
 )
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
@@ -541,3 +543,19 @@ async def test_an_address_for_programs_is_no_page_of_third_parties(
         assert kept(site, tmp_path) == {}
         await site.ask("/missing")
         assert kept(site, tmp_path)["nobody-knows.example"][0] == ("/missing",)
+
+
+def test_the_inventory_of_an_audit_has_a_sites_discoveries(tmp_path: Path) -> None:
+    path = tmp_path / "found.db"
+    sightings = Sightings(path)
+    sightings.add("www", "/a", host="late.example", seen="report")
+    sightings.add("www", "/b", vendor="hotjar", seen="page")
+    sightings.add("www", "/b", vendor="hotjar", seen="report")
+    sightings.add("www", "/b", vendor="hotjar", script="sha256-x", seen="page")
+    sightings.add("other", "/", host="elsewhere.example", seen="page")
+    sightings.write()
+    found = {one.host or one.vendor: (one.pages, one.by) for one in sightings_in(path, "www")}
+    assert found == {
+        "late.example": (("/a",), (SeenBy.REPORTS,)),
+        "hotjar": (("/b",), (SeenBy.PAGES, SeenBy.REPORTS)),
+    }
