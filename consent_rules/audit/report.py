@@ -145,8 +145,8 @@ def changes_since(earlier: AuditReport, now: AuditReport) -> AuditChanges:
     """Findings are the same by rule, state, audience and receiver, whatever the page."""
     before = {finding.key for finding in earlier.findings}
     after = {finding.key for finding in now.findings}
-    known = {row.name for row in (*earlier.receivers, *earlier.inventory)}
-    seen = {row.name for row in (*now.receivers, *now.inventory)}
+    known = {row.name for row in earlier.receivers} | {row.name for row in earlier.inventory}
+    seen = {row.name for row in now.receivers} | {row.name for row in now.inventory}
     return AuditChanges(
         since=earlier.made_at,
         new=tuple(f for f in now.findings if f.key not in before),
