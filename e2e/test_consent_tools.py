@@ -142,6 +142,101 @@ def test_a_closed_tools_own_link_leads_to_our_preferences(
         page.wait_for_url(f"**/.consent/preferences?return_to={quote('/', safe='')}*")
 
 
+LINKS = (
+    '<a href="javascript:truste.eu.clickListener()">Your Privacy Choices</a>',
+    '<a href="#" onclick="window.displayPreferenceModal();return false">Choices</a>',
+    '<a href="#" id="termly-consent-preferences">Choices</a>',
+    '<button onclick="revisitCkyConsent()">Choices</button>',
+    '<a href="javascript:_sp_.gdpr.loadPrivacyManagerModal(1)">Choices</a>',
+    '<a onclick="googlefc.showRevocationMessage()">Choices</a>',
+    '<a href="JavaScript:CookieConsent.renew()">Choices</a>',
+    "<a onclick=\"__cmp('showScreen')\">Choices</a>",
+    "<a onclick=\"ketch('showPreferences')\">Choices</a>",
+    "<a onclick=\"__tcfapi('displayConsentUi', 2, () => {})\">Choices</a>",
+    '<a href="#" onclick="OneTrust.ToggleInfoDisplay()"><b>Do Not Sell</b></a>',
+    '<button class="ot-sdk-show-settings">Choices</button>',
+    '<a href="javascript:Cookiebot.renew()">Choices</a>',
+    '<a href="#" onclick="UC_UI.showSecondLayer()">Choices</a>',
+    '<a href="#" onclick="__ucCmp.showSecondLayer()">Choices</a>',
+    '<a href="#" onclick="Osano.cm.showDrawer(\'x\')">Choices</a>',
+    '<a href="#cmpscreen">Choices</a>',
+)
+SOURCES = {
+    "each tool's script": (
+        "https://consent.trustarc.com/notice?domain=x", "https://app.termly.io/embed.min.js",
+        "https://cdn-cookieyes.com/client_data/x/script.js",
+        "https://cdn.privacy-mgmt.com/unified/wrapperMessagingWithoutDetection.js",
+        "https://fundingchoicesmessages.google.com/i/pub-1", "https://cdn.ketchcdn.com/web/v3/x.js",
+        "https://cdn.consentmanager.net/delivery/cmp.min.js",
+        "https://policy.app.cookieinformation.com/uc.js", TOOLS["onetrust"], TOOLS["cookiebot"],
+        TOOLS["usercentrics"], TOOLS["osano"],
+    ),
+    "a tag manager": ("https://www.googletagmanager.com/gtm.js?id=GTM-1",),
+    "a host that nobody knows": ("https://tags.unknown.example/all.js",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_each_known_link_to_a_closed_tools_preferences_opens_ours(
+    tmp_path: Path, context: BrowserContext, source: str
+) -> None:
+    scripts = "".join(f"<script src='{address}'></script>" for address in SOURCES[source])
+    links = "".join(f"<p>{link}</p>" for link in LINKS)
+    body = f"<!doctype html><html lang=en><title>x</title>{scripts}<body><h1>x</h1>{links}"
+    with serving(tmp_path, {"": reply(body.encode())}) as site:
+        page = context.new_page()
+        page.goto(f"http://www.example.com:{site.port}/")
+        page.evaluate("opened = 0; consent.open = () => opened++; 0")
+        page.click("h1")  # what opens something does so for a visitor alone
+        found = page.evaluate(
+            "[...document.querySelectorAll('body > p > *')].filter((link) => {"
+            "  const before = opened; (link.firstElementChild || link).click();"
+            "  return opened != before + 1 }).map((link) => link.outerHTML)"
+        )
+        page.evaluate("new Promise(done => setTimeout(done, 50))")
+        missed = [one for one in found if 'href="javascript:' not in one.lower()]
+        waiting = len(found) - len(missed)
+        assert (missed, page.evaluate("opened")) == ([], len(LINKS)), waiting
+
+
+def test_a_tool_that_is_there_after_all_opens_its_own(
+    tmp_path: Path, context: BrowserContext
+) -> None:
+    code = "<script>OneTrust = {ToggleInfoDisplay() { own = 1 }}</script>"
+    links = (
+        '<a id=a href="#" onclick="OneTrust.ToggleInfoDisplay()">Choices</a>'
+        "<button id=b class=ot-sdk-show-settings onclick='own = 2'>Choices</button>"
+    )
+    manager = SOURCES["a tag manager"][0]
+    body = f"<!doctype html><title>x</title><script src='{manager}'></script>{code}<body>{links}"
+    with serving(tmp_path, {"": reply(body.encode())}) as site:
+        page = context.new_page()
+        page.goto(f"http://www.example.com:{site.port}/")
+        page.evaluate("opened = own = 0; consent.open = () => opened++; 0")
+        page.click("#a")
+        assert page.evaluate("[own, opened]") == [1, 0]
+        page.click("#b")
+        assert page.evaluate("[own, opened]") == [2, 0]
+
+
+def test_what_a_page_stores_in_a_tools_stand_in_is_found_again(
+    tmp_path: Path, context: BrowserContext
+) -> None:
+    code = (
+        "'use strict'; Didomi.box = document.createElement('i'); Didomi.a.b = 1; Didomi.name = 'x';"
+        "Cookiebot.box = 2; Cookiebot.consent.more = 3; Cookiebot.a.b.c = 4;"
+        "try { Cookiebot.hasResponse = true } catch { Cookiebot.box = 'threw' }"
+        "given = [document.head.appendChild(Didomi.box).localName, Didomi.a.b, Didomi.name,"
+        "Cookiebot.box, Cookiebot.consent.more, Cookiebot.a.b.c, Cookiebot.hasResponse].join()"
+    )
+    tools = "".join(f"<script src='{TOOLS[one]}'></script>" for one in ("didomi", "cookiebot"))
+    body = f"<!doctype html><title>x</title>{tools}<body><script>var given;{code}</script>"
+    with serving(tmp_path, {"": reply(body.encode())}) as site:
+        page = context.new_page()
+        page.goto(f"http://www.example.com:{site.port}/")
+        assert page.evaluate("given") == "i,1,x,2,3,4,false"
+
+
 def test_a_page_does_not_lead_away_by_itself(tmp_path: Path, context: BrowserContext) -> None:
     code = "setTimeout(() => {Didomi.preferences.show();document.title='asked'})"
     with serving(tmp_path, {"": reply(page_with("didomi", code))}) as site:

@@ -79,6 +79,11 @@ def test_what_waits_for_a_closed_vendor_goes_on(
         ("fbq", "fbq.queue = [1]; delete fbq.none;"
          "[fbq.queue.length, typeof fbq('x').y.z()].join()",
          "1,function"),
+        ("CE2", "CE2.prototype = {own: 1}; CE2.a.prototype = {own: 2};"
+         "[CE2.prototype.own, CE2.a.prototype.own, new CE2.a() instanceof Object].join()",
+         "1,2,true"),
+        ("CE2", "'use strict'; CE2.caller = 1; CE2.arguments = 2; CE2.length = 3;"
+         "[CE2.caller, CE2.arguments, CE2.length, [...CE2.a].length].join()", "1,2,3,0"),
         ("fbq", "fbq.name = 'x'; fbq.length = 3; [fbq.name, fbq.length].join()", "x,3"),
         ("fbq", "fbq.apply(null, [1]); typeof fbq.call", "function"),
         ("gtag", "dataLayer.push({a: 1}, {b: 2}); [dataLayer.length, dataLayer[1].b].join()",

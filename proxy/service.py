@@ -36,7 +36,7 @@ from proxy.http.addresses import address_is_trusted
 from proxy.nodes import follow_other_nodes, purge_sender
 from proxy.observability.access_log import AccessLog
 from proxy.observability.admin import admin_host_names, make_admin
-from proxy.observability.discovered import FLUSH_SECONDS
+from proxy.observability.discovered import FLUSH_SECONDS, count_new_third_parties
 from proxy.observability.log_output import LogOutput, check_log_file, open_log_file
 from proxy.observability.metrics import Metrics
 from proxy.observability.process_metrics import watch_pools, watch_process
@@ -209,7 +209,7 @@ async def _serve_worker(
     current.adopt_last_good()
     runtime = current.runtime
     at_work = [
-        asyncio.create_task(_keep_discoveries(current)),
+        asyncio.create_task(_keep_discoveries(current, metrics)),
         asyncio.create_task(metrics.publish_periodically()),
         asyncio.create_task(current.watch_files()),
         asyncio.create_task(_warm_up()),
@@ -412,11 +412,12 @@ async def _resolve_periodically(resolver: Resolver, current: LiveRuntime) -> Non
     )
 
 
-async def _keep_discoveries(current: LiveRuntime) -> None:
+async def _keep_discoveries(current: LiveRuntime, metrics: Metrics) -> None:
     """Write discoveries every few seconds, and once more at the end."""
     try:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            await asyncio.to_thread(current.runtime.sightings.write)
+            new = await asyncio.to_thread(current.runtime.sightings.write)
+            count_new_third_parties(new, metrics)
     finally:
         current.runtime.sightings.write()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from consent_rules.audit.findings import AuditFinding, Severity
+from consent_rules.audit.inventory import InventoryRow
 from consent_rules.audit.judge import declared_lifetime, receiver_of_request, sent_in
 from consent_rules.audit.observations import PageVisit, SkipCause, SkippedState
 from consent_rules.audit.owners import Ownership, owner_of_host
@@ -89,7 +90,8 @@ class PageRow:
 @dataclass(frozen=True, slots=True)
 class AuditReport:
     """`made_at` is in ISO 8601. `config` is the config's name, "" where the catalogue judged.
-    `unvisited` says what the crawl left out, and why.
+    `unvisited` says what the crawl left out, and why. `inventory` is empty where the proxy's
+    discoveries were not read.
     """
 
     start: str
@@ -107,6 +109,7 @@ class AuditReport:
     receivers: tuple[ReceiverRow, ...]
     cookies: tuple[CookieRow, ...]
     timelines: tuple[Timeline, ...]
+    inventory: tuple[InventoryRow, ...] = ()
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)
@@ -142,8 +145,8 @@ def changes_since(earlier: AuditReport, now: AuditReport) -> AuditChanges:
     """Findings are the same by rule, state, audience and receiver, whatever the page."""
     before = {finding.key for finding in earlier.findings}
     after = {finding.key for finding in now.findings}
-    known = {row.name for row in earlier.receivers}
-    seen = {row.name for row in now.receivers}
+    known = {row.name for row in earlier.receivers} | {row.name for row in earlier.inventory}
+    seen = {row.name for row in now.receivers} | {row.name for row in now.inventory}
     return AuditChanges(
         since=earlier.made_at,
         new=tuple(f for f in now.findings if f.key not in before),

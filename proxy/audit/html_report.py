@@ -23,6 +23,9 @@ from consent_rules.categories import Audience, Category
 from consent_rules.wording import category_words, counted, join_and, printable
 
 _MAX_LANES = 14
+_MAX_PATHS = 3
+"""Pages that a sentence names."""
+_MANY_STATES = 3
 _DAY = 86_400
 
 
@@ -100,6 +103,7 @@ def as_html(
     return environment.get_template("report.html").render(
         report=report,
         changes=changes,
+        changed=_changed(changes) if changes else (),
         severities=tuple(Severity),
         verdict=tuple(verdict(report)),
         receivers=receiver_summaries(report),
@@ -124,14 +128,14 @@ def verdict(report: AuditReport) -> Iterable[str]:
             "Nobody received data about a visitor without a basis for it, in any state that was "
             "audited."
         )
-    yield from _findings_in_words(report.findings)
+    yield from _findings_in_words(report.findings, len(report.pages))
     yield from _unreached_in_words(report)
 
 
 _REFUSED = frozenset({AuditState.REJECTED, AuditState.WITHDRAWN})
 
 
-def _findings_in_words(findings: Iterable[AuditFinding]) -> Iterable[str]:
+def _findings_in_words(findings: Iterable[AuditFinding], whole: int) -> Iterable[str]:
     findings = tuple(findings)
     received = [f for f in findings if f.is_receipt and f.rule is not Rule.STORED_ID]
     before = _names(f for f in received if f.state.allowed is None)
@@ -144,17 +148,18 @@ def _findings_in_words(findings: Iterable[AuditFinding]) -> Iterable[str]:
         if f.rule in {Rule.COOKIE, Rule.STORAGE} and printable(f.receiver) not in _names(received)
     )
     if before:
-        yield f"Before any choice, {_companies(before)} received data about visitors."
+        where = _pages_in_words((f for f in received if f.state.allowed is None), whole)
+        yield f"Before any choice, {_companies(before)} received data about visitors, on {where}."
     if refused:
-        still = "still did" if before else "received data"
-        yield f"After a refusal or a withdrawal, {_companies(refused)} {still}."
+        who = _the_same(refused, before) or _companies(refused)
+        did = "still did" if before else "received data"
+        yield f"After a refusal or a withdrawal, {who} {did}."
     if allowed:
-        yield (
-            f"After the visitor allowed something, {_companies(allowed)} received data that this "
-            "did not cover."
-        )
+        who = _the_same(allowed, before) or _companies(allowed)
+        yield (f"After the visitor allowed something, {who} received data that this did not cover.")
     if patient:
-        yield f"On pages for patients, {_companies(patient)} learned of the visit."
+        where = _pages_in_words((f for f in received if f.audience is Audience.PATIENT), 0)
+        yield f"On pages for patients ({where}), {_companies(patient)} learned of the visit."
     if stored:
         yield (
             f"{_companies(stored)} left cookies or entries in the browser's storage without a "
@@ -197,6 +202,23 @@ def _names(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(printable(finding.receiver) for finding in findings))
 
 
+def _the_same(names: tuple[str, ...], before: tuple[str, ...]) -> str:
+    """What stands for names that were listed a sentence before; "" where they are others."""
+    if set(names) != set(before):
+        return ""
+    return "it" if len(names) == 1 else "all of them"
+
+
+def _pages_in_words(findings: Iterable[AuditFinding], whole: int) -> str:
+    """The pages of findings: up to three by their paths, else their number of `whole`."""
+    pages = tuple(dict.fromkeys(path_of(page) for f in findings for page in f.pages))
+    if len(pages) <= _MAX_PATHS:
+        return join_and(pages)
+    if not whole:
+        return f"{join_and((*pages[: _MAX_PATHS - 1], f'{len(pages) - _MAX_PATHS + 1} more'))}"
+    return f"all {whole} pages" if len(pages) >= whole else f"{len(pages)} of {whole} pages"
+
+
 def _companies(names: tuple[str, ...]) -> str:
     shown = join_and(names[:8]) if len(names) <= 8 else join_and((*names[:7], "others"))
     return f"{len(names)} third part{'y' if len(names) == 1 else 'ies'} ({shown})"
@@ -217,14 +239,14 @@ def receiver_summaries(report: AuditReport) -> tuple[ReceiverSummary, ...]:
     known = {row.name: row for row in report.receivers}
     rows = []
     for name, findings in grouped.items():
-        states = dict.fromkeys(f.state.words for s in AuditState for f in findings if f.state is s)
+        states = dict.fromkeys(s for s in AuditState for f in findings if f.state is s)
         pages = tuple(dict.fromkeys(page for f in findings for page in f.pages))
         rows.append(
             ReceiverSummary(
                 name=name,
                 category=_what_it_is(known.get(name), findings[0].category),
                 severity=findings[0].severity,
-                when="; ".join(states),
+                when=_when(states, report),
                 pages=pages[:4],
                 more_pages=max(0, len(pages) - 4),
                 remedies=_remedies(findings),
@@ -257,6 +279,24 @@ def _merged(findings: Iterable[AuditFinding]) -> tuple[MergedFinding, ...]:
     )
 
 
+def _changed(
+    changes: AuditChanges,
+) -> tuple[tuple[str, int, tuple[tuple[AuditFinding, str], ...]], ...]:
+    """Title, number, and each change once with the states in which it is."""
+    lists = (("New findings", changes.new), ("Findings that are gone", changes.gone))
+    rows = []
+    for title, findings in lists:
+        same: dict[tuple[object, ...], list[AuditFinding]] = {}
+        for f in findings:
+            same.setdefault((f.severity, f.receiver, f.rule, f.audience), []).append(f)
+        merged = tuple(
+            (group[0], "; ".join(dict.fromkeys(f.state.words for f in group)))
+            for group in same.values()
+        )
+        rows.append((title, len(findings), merged))
+    return tuple(rows)
+
+
 def _remedies(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
     """What mends the contact on each audience's pages, else whatever mends the worst."""
     first: dict[Audience | None, str] = {}
@@ -278,6 +318,14 @@ def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]
         )
         rows.append((row.name, _what_it_is(row), cells))
     return tuple(rows)
+
+
+def _when(states: Iterable[AuditState], report: AuditReport) -> str:
+    """The states in words; one word for all where they are many."""
+    states = tuple(states)
+    if len(states) > _MANY_STATES and set(states) >= set(report.reached):
+        return "in every state that was audited"
+    return "; ".join(state.words for state in states)
 
 
 def _what_it_is(row: ReceiverRow | None, category: Category | None = None) -> str:

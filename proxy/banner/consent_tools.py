@@ -17,7 +17,7 @@ from proxy.banner.injected_scripts import Script, inline_script
 _GLOBALS = {
     "cookiebot": ("Cookiebot",),
     "onetrust": ("OneTrust", "Optanon"),
-    "usercentrics": ("UC_UI",),
+    "usercentrics": ("UC_UI", "__ucCmp"),
     "osano": ("Osano",),
     "klaro": ("klaro",),
     "cookieconsent": ("CookieConsent", "initCookieConsent"),
@@ -61,7 +61,13 @@ _OPENING = ",".join(
         ".tarteaucitronOpenPanel,#tarteaucitronManager,#teconsent,.cky-banner-element",
         ".iubenda-cs-preferences-link,.iubenda-cs-uspr-link,.termly-display-preferences",
         ".cmplz-show-banner,.cmplz-manage-consent,.didomi-show-preferences,.cmpboxbtnrecall",
-        "#csconsentlink,.axeptio-open,.truste-link",
+        "#csconsentlink,.axeptio-open,.truste-link,#termly-consent-preferences,.cky-btn-revisit",
+        "a[href='#cmplz-manage-consent-container'],a[href='#consent-change'],.rcb-sc-link",
+        ".borlabs-cookie-open-dialog-preferences,.borlabs-cookie-preference,[data-cookiefirst-action]",
+        "a[href='#cmpscreen'],.cmpfooterlinkcmp,.ch2-open-settings-btn,#usercentrics-psl",
+        ".cmp-revoke-consent,.iubenda-advertising-preferences-link,#hs_show_banner_button",
+        "[onclick*=displayConsentUi],[onclick*=displayUspUi],a[href*=displayConsentUi]",
+        "a[href*=displayUspUi]",
     )
 )
 """What opens the tools' preferences by its id or class, as their documentation has it."""
@@ -91,12 +97,67 @@ def tools_named(body: bytes) -> frozenset[str]:
     return frozenset(_USES[use][1] for use, _, _ in _IN_CODE.find_matches_as_indexes(body))
 
 
+_MARKS = {
+    "cookiebot": ("cookiebot-renew", "Cookiebot."),
+    "onetrust": ("ot-sdk-", "optanon-", "OneTrust.", "Optanon."),
+    "usercentrics": ("UC_UI.", "__ucCmp.", "usercentrics-psl", "data-uc-open", "uc-btn-open"),
+    "osano": ("osano-cm-", "Osano."),
+    "trustarc": ("truste", "teconsent"),
+    "didomi": ("Didomi.", "didomi-show-"),
+    "termly": ("displayPreferenceModal", "termly-"),
+    "iubenda": ("_iub.", "iubenda-"),
+    "cookieyes": ("cky-", "revisitCkyConsent"),
+    "cookie-script": ("CookieScript.", "csconsentlink"),
+    "cookiefirst": ("CookieFirst.", "data-cookiefirst-action"),
+    "cookie-information": ("CookieInformation.", "CookieConsent.renew"),
+    "complianz": ("cmplz-",),
+    "consentmanager": ("__cmp(", "cmpboxbtnrecall", "cmpscreen", "cmpfooterlinkcmp"),
+    "quantcast-choice": ("displayConsentUi", "displayUspUi"),
+    "sourcepoint": ("_sp_.",),
+    "google-funding-choices": ("googlefc.",),
+    "axeptio": ("openAxeptioCookies", "axeptioSDK", "axeptio-open"),
+    "civic-cookie-control": ("CookieControl.",),
+    "ketch": ("ketch(",),
+    "transcend": ("transcend.showConsentManager",),
+    "evidon": ("evidon.",),
+    "securiti": ("cmp-revoke-consent",),
+}
+"""What pages have of a tool's own links to its preferences."""
+_IN_LINKS = tuple((mark.encode(), tool) for tool, marks in sorted(_MARKS.items()) for mark in marks)
+_LINKED = ahocorasick_rs.BytesAhoCorasick([mark for mark, _ in _IN_LINKS])
+_LINK_ALONE = "link:"
+
+
+def tools_linked(body: bytes) -> frozenset[str]:
+    """The tools to whose preferences a page may have a link, as `consent_tools` takes them: such a
+    tool has no stand-in, since it may be there after all.
+    """
+    hits = _LINKED.find_matches_as_indexes(body)
+    return frozenset(f"{_LINK_ALONE}{_IN_LINKS[hit][1]}" for hit, _, _ in hits)
+
+
+def _names_of(tool: str) -> tuple[str, ...]:
+    return (*_GLOBALS.get(tool, ()), *_OTHERS.get(tool, "").split())
+
+
+_CALLS = "|".join(sorted({name for tool in (*_GLOBALS, *_OTHERS) for name in _names_of(tool)}))
+
+
 def consent_tools(closed: Iterable[str]) -> Script | None:
-    """The script for closed tools, by vendor id or name; None where there is none among them."""
-    known = sorted({*_GLOBALS, *_OTHERS}.intersection(closed))
-    if not known:
+    """The script for closed tools, by vendor id or name, and for links to tools (`tools_linked`);
+    None where there is none among them.
+    """
+    given = frozenset(closed)
+    known = sorted({*_GLOBALS, *_OTHERS} & given)
+    linked = sorted(
+        tool for tool in _MARKS if f"{_LINK_ALONE}{tool}" in given and tool not in known
+    )
+    if not known and not linked:
         return None
     parts = {tool: script_part(f"tools/{tool}.js") for tool in _GLOBALS if tool in known}
     named = " ".join(names for tool in known if (names := _OTHERS.get(tool, "")))
-    data = {"opening": _OPENING, **({"named": named} if named else {})}
+    answered = {name for tool in known for name in _names_of(tool)}
+    links = " ".join(name for tool in linked for name in _names_of(tool) if name not in answered)
+    data = {"opening": _OPENING, "calls": _CALLS, "named": named, "links": links}
+    data = {name: value for name, value in data.items() if value}
     return inline_script(minified_script("tools.js", **parts), data)

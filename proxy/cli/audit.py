@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urljoin
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from consent_rules.audit.findings import AuditFinding, Severity
+from consent_rules.audit.inventory import inventory_of
 from consent_rules.audit.report import AuditChanges, AuditReport, changes_since, is_at_least
 from consent_rules.audit.scope import AuditScope
 from consent_rules.audit.states import AuditState
@@ -46,8 +49,10 @@ from proxy.cli.options import (
     today,
 )
 from proxy.cli.progress import shown_progress
+from proxy.config.file import folder_of
+from proxy.observability.discovered import sightings_in
 
-_NEVER = "never"
+_NEVER, _LAST = "never", "last"
 
 
 def audit(
@@ -66,8 +71,13 @@ def audit(
         Path | None, typer.Option("--sarif", help="Write the findings as SARIF.")
     ] = None,
     since: Annotated[
-        Path | None, typer.Option("--since", help="An earlier report (JSON): tell what changed.")
-    ] = None,
+        str,
+        typer.Option(
+            "--since",
+            help='An earlier report (JSON), or "last" for the one that --json replaces: tell what '
+            "changed.",
+        ),
+    ] = "",
     fail_on: Annotated[
         str,
         typer.Option(
@@ -152,7 +162,7 @@ def audit(
     try:
         start = start_url(url)
         _check_pages(page or (), start)
-        earlier = read_report(since) if since else None
+        earlier = _earlier(since, json_file)
     except (InvalidAuditError, ReportError) as error:
         stop(str(error), USAGE)
     if storage_state is not None and not storage_state.is_file():
@@ -194,6 +204,8 @@ def audit(
     name = "" if loaded is None else str(config or CONFIG_FILE)
     finished = _run(plan, scope, name, state, tuple(chromium_flag or ()))
     report = finished.report
+    if loaded is not None:
+        report = _with_inventory(report, loaded, config or CONFIG_FILE, scope)
     changes = changes_since(earlier, report) if earlier is not None else None
     _write(html, lambda: as_html(report, finished.pictures, changes))
     _write(json_file, lambda: as_json(report))
@@ -215,6 +227,36 @@ def _severity(text: str) -> Severity | None:
         return Severity(text)
     except ValueError:
         stop(f"--fail-on {quoted(text)}: write {', '.join(Severity)} or {_NEVER}", USAGE)
+
+
+def _earlier(since: str, json_file: Path | None) -> AuditReport | None:
+    """The report to compare with. Raises ReportError."""
+    if since != _LAST:
+        return read_report(Path(since)) if since else None
+    if json_file is None:
+        stop(
+            '--since last: name the file of the last report, and of this one, with "--json"', USAGE
+        )
+    if not json_file.exists():
+        typer.echo(f"note: there is no {json_file} yet, so nothing to compare with", err=True)
+        return None
+    return read_report(json_file)
+
+
+def _with_inventory(
+    report: AuditReport, config: Config, file: Path, scope: AuditScope
+) -> AuditReport:
+    """The report with what the proxy discovered on this site, where its file is here."""
+    found = folder_of(file) / config.proxy.discovered
+    if not config.proxy.discovered or not found.is_file():
+        return report
+    try:
+        sightings = sightings_in(found, scope.site.name)
+    except sqlite3.Error as error:
+        typer.echo(f"note: {found}: cannot be read: {error}", err=True)
+        return report
+    audited = [(row.id, row.name) for row in report.receivers]
+    return replace(report, inventory=inventory_of(audited, sightings, scope.rules.vendors))
 
 
 def _check_pages(pages: Iterable[str], start: str) -> None:

@@ -26,6 +26,7 @@ from proxy.cookies.key_sources import key_source, read_ring, revoked_now
 from proxy.cookies.preference_cookie import KeyFileError
 from proxy.geoip import RegionFileError
 from proxy.libraries import LibraryFileError
+from proxy.observability.discovered import count_new_third_parties
 from proxy.observability.metrics import Metrics
 from proxy.receipts.errors import ReceiptStoreError
 from proxy.runtime import Runtime, build_runtime
@@ -205,7 +206,7 @@ class LiveRuntime:
         changed = [key for key, value in before.items() if value != after[key]]
         if changed:
             _log.warning("changed, which takes effect after a restart only: %s", join_and(changed))
-        self.runtime.sightings.write()
+        count_new_third_parties(self.runtime.sightings.write(), self._metrics)
         self.runtime = runtime
         self._watched = self._file.folders
         self._digest = self._file.digest()

@@ -22,6 +22,9 @@ from proxy.review.looks_plan import own_host
 MOST_ROWS = 300
 """Rows that a page shows. Its files have all."""
 
+_NEW_FOR = datetime.timedelta(days=7)
+"""So long after it was first seen a third party is marked as new, and stands first."""
+
 _COLUMNS = (
     *texts(
         ("site", "Site"),
@@ -52,6 +55,7 @@ def third_party_table(config: Config, folder: Path, today: datetime.date) -> Tab
     observed = {site.name for site in config.sites if site.mode is Mode.OBSERVE}
     hosts = {name: own_host(site) for name, site in sites.items()}
     vendors = all_vendors(config, catalogue())
+    found.sort(key=lambda one: not _is_new(one, today))
     rows = tuple(_row(one, vendors.get(one.owner), hosts, observed, today) for one in found)
     return Table(
         "third-parties",
@@ -78,7 +82,8 @@ def _row(
         one.name if vendor is None else vendor.name,
         one.owner or None,
         _what(one, vendor),
-        "observed, not closed" if one.site in observed else "closed",
+        f"{'new, ' if _is_new(one, today) else ''}"
+        f"{'observed, not closed' if one.site in observed else 'closed'}",
         tuple(f"{number} {kind}" for kind, number in one.kinds),
         one.pages,
         one.in_pages,
@@ -87,6 +92,10 @@ def _row(
         one.last_seen,
         as_config(one, today, hosts.get(one.site, ""), reported=str(reports)),
     )
+
+
+def _is_new(one: Discovery, today: datetime.date) -> bool:
+    return one.first_seen > (today - _NEW_FOR).isoformat()
 
 
 def _what(one: Discovery, vendor: Vendor | None) -> str:

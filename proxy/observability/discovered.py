@@ -14,19 +14,24 @@ import logging
 import re
 import shlex
 import sqlite3
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from consent_rules.audit.inventory import SeenBy, Sighting
 from consent_rules.catalogue.load import catalogue, consent_platforms
 from consent_rules.matching.libraries import PUBLIC_HOSTS
 from consent_rules.matching.shared_hosts import shared_host_of
 from consent_rules.wording import counted, printable
+from proxy.observability.metrics import Metrics
 
 _log = logging.getLogger("consent_proxy.observability")
 
 Seen = Literal["page", "report"]
+NewThirdParties = Mapping[tuple[str, str], int]
+"""Site and kind ("host", "vendor") -> how many were seen for the first time."""
 _Key = tuple[str, str, str, str, str, Seen]
 
 _MAX_ROWS: Mapping[Seen, int] = {"page": 5000, "report": 2000}
@@ -88,6 +93,7 @@ DO UPDATE SET times = times + excluded.times, last_seen = excluded.last_seen
 """
 _SAME = "site = ? AND host = ? AND vendor = ? AND script = ?"
 _HAS = f"SELECT 1 FROM sightings WHERE {_SAME} AND page = ? AND seen = ?"  # noqa: S608
+_HAS_ANY = "SELECT 1 FROM sightings WHERE site = ? AND host = ? AND vendor = ? LIMIT 1"
 _OTHER_PAGES = f"SELECT count(*) FROM sightings WHERE {_SAME} AND page != ? AND seen = ?"  # noqa: S608
 _MAKE_ROOM = """
 DELETE FROM sightings WHERE rowid IN (
@@ -188,22 +194,30 @@ class Sightings:
             if len(folder) <= _MAX_HOST and len(self._folders) < _MAX_ROWS["page"]:
                 self._folders.add((site, host, folder))
 
-    def write(self) -> None:
-        """Add the counts to the file. An error is logged once, and counts are dropped: discovery
-        must never stand in the way of serving.
+    def write(self) -> NewThirdParties:
+        """Add the counts to the file, and return how many third parties it did not have before. An
+        error is logged once, and counts are dropped: discovery must never stand in the way of
+        serving.
         """
         counts = self._counts["page"] | self._counts["report"]
         if self._path is None or not counts:
-            return
+            return {}
         kinds, folders = self._kinds, self._folders
         self._counts, self._kinds, self._folders = {"page": {}, "report": {}}, {}, set()
         try:
-            _write(self._path, counts, kinds, folders)
+            new = _write(self._path, counts, kinds, folders)
             self._failed = False
         except (sqlite3.Error, OSError) as error:
             if not self._failed:
                 _log.error("%s: discoveries cannot be written: %s", self._path, error)
             self._failed = True
+            return {}
+        return new
+
+
+def count_new_third_parties(new: NewThirdParties, metrics: Metrics) -> None:
+    for labels, number in new.items():
+        metrics.count("new_third_parties", *labels, by=number)
 
 
 def _write(
@@ -211,7 +225,7 @@ def _write(
     counts: Mapping[_Key, int],
     kinds: Mapping[tuple[str, str, str, str], int],
     folders: Iterable[tuple[str, str, str]],
-) -> None:
+) -> NewThirdParties:
     path.parent.mkdir(parents=True, exist_ok=True)
     _make_private(path)
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
@@ -219,6 +233,7 @@ def _write(
         _prepare(database)
         grouped = database.execute("SELECT site, seen, count(*) FROM sightings GROUP BY site, seen")
         rows: dict[tuple[str, Seen], int] = {(site, seen): number for site, seen, number in grouped}
+        new = _new_in(database, counts)
         for (site, host, vendor, script, page, seen), times in counts.items():
             same = (site, host, vendor, script)
             (pages,) = database.execute(_OTHER_PAGES, (*same, page, seen)).fetchone()
@@ -241,6 +256,14 @@ def _write(
                 for site, host, folder in sorted(folders)
             ],
         )
+    return new
+
+
+def _new_in(database: sqlite3.Connection, counts: Mapping[_Key, int]) -> NewThirdParties:
+    """How many of the third parties the file does not have, by site and kind."""
+    seen = dict.fromkeys((site, host, vendor) for site, host, vendor, _, _, _ in counts)
+    new = (key for key in seen if database.execute(_HAS_ANY, key).fetchone() is None)
+    return Counter((site, "vendor" if vendor else "host") for site, _, vendor in new)
 
 
 def _make_private(path: Path) -> None:
@@ -321,6 +344,29 @@ def _page_order(page: str) -> tuple[bool, str]:
 
 
 _SHEETS = frozenset({"style sheet", "picture or font of a style sheet"})
+
+
+def sightings_in(path: Path, site: str) -> list[Sighting]:
+    """The discoveries of a site, as the audit's inventory has them. Inline scripts are left out: of
+    a vendor that is approved. Raises sqlite3.Error.
+    """
+    return [
+        Sighting(
+            host=one.host,
+            vendor=one.owner,
+            pages=one.pages,
+            by=(
+                *((SeenBy.PAGES,) if one.in_pages else ()),
+                *((SeenBy.REPORTS,) if one.in_reports else ()),
+            ),
+            first_seen=one.first_seen,
+            last_seen=one.last_seen,
+        )
+        for one in read_discovered(path, site)
+        if not one.script
+    ]
+
+
 _LOOKS = _SHEETS | {"image", "script"}
 
 

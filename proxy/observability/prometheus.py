@@ -68,6 +68,11 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("site", "upstream"),
     ),
     "upstream_retries": ("Requests that were sent again, to another server.", ("site",)),
+    "new_third_parties": (
+        "Third parties without an approval that were seen for the first time. kind: vendor, or "
+        "host (one that no vendor has).",
+        ("site", "kind"),
+    ),
     "config_reloads": ("Reloads of a config that was taken, by each worker.", ()),
     "config_refusals": ("Reloads of an invalid config, by each worker.", ()),
 }

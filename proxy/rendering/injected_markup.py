@@ -16,7 +16,7 @@ from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
 from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
-from proxy.banner.consent_tools import consent_tools, tool_names, tools_named
+from proxy.banner.consent_tools import consent_tools, tool_names, tools_linked, tools_named
 from proxy.banner.declaration import declaration, declaration_part
 from proxy.banner.gpp_script import gpp_script
 from proxy.banner.injected_scripts import (
@@ -234,16 +234,20 @@ def _standing_scripts(
     return [script for script in found if script is not None]
 
 
-def closed_tools(page: Page, decision: Decision) -> frozenset[str]:
-    """What `consent_tools` is to stand for on a page: closed vendors, and tools without one that
-    the page names.
+def closed_tools(page: Page, decision: Decision, vendors: Mapping[str, Vendor]) -> frozenset[str]:
+    """What `consent_tools` is to stand for on a page: closed vendors, tools without one that the
+    page names, and tools to which it has links where a closed tag manager may bring them.
     """
     closed = page.vendors - decision.open
     has_unknown = any(
         gate.kind is ResourceKind.SCRIPT and any(isinstance(o, UnknownHost) for o in gate.needs)
         for gate in page.gates
     )
-    return closed | tools_named(page.body) if has_unknown else closed
+    known = (vendors.get(vendor) for vendor in closed)
+    if not has_unknown and not any(one is not None and one.is_tag_manager for one in known):
+        return closed
+    found = closed | tools_linked(page.body)
+    return found | tools_named(page.body) if has_unknown else found
 
 
 _TRACKING = frozenset({Category.ADVERTISING, Category.ANALYTICS, Category.SESSION_REPLAY})

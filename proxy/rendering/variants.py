@@ -161,7 +161,7 @@ def write_variant(
     placeholders = any(gate.embed is not None for gate in closed)
     names = frozenset[str]().union(*(gate.names for gate in closed if gate.names))
     chosen = variant_key(page, decision, texts, injection, return_to)
-    tools = closed_tools(page, decision) if decision.enforce else frozenset[str]()
+    tools = closed_tools(page, decision, rules.vendors) if decision.enforce else frozenset[str]()
     links = has_own_link(page, config.proxy.prefix)
     key = (site.name, page.owners, page.hydration, names, placeholders, tools, links, chosen)
     own = None if known is None else known.get(key)

@@ -41,6 +41,12 @@ _MAX_MISSES = 8
 """Failed patches of a URL in a row, after which no more are tried."""
 
 
+_FOR_PROGRAMS = re.compile(
+    r"/(?:robots\.txt|(?:app-)?ads\.txt|sitemap[^/]*\.(?:xml|txt)(?:\.gz)?|favicon[^/]*\.(?:ico|png|svg)"
+    r"|apple-touch-icon[^/]*\.png|browserconfig\.xml|[^/]*manifest\.(?:json|webmanifest)"
+    r"|security\.txt|humans\.txt|llms\.txt|\.well-known/.*)",
+    re.IGNORECASE,
+)
 _INCOMPLETE = frozenset({"too_large", "slow", "stalled"})
 """Endings of a read after which the rest of the page may still arrive."""
 
@@ -177,8 +183,11 @@ def count_unapproved(
 ) -> None:
     """Count third parties without a tag on this site, and of `page`, where it is whole, what it has
     of them: once for each distinct page, not for each visitor. `context` has the audience that the
-    whole page declares.
+    whole page declares. What browsers and crawlers ask for by themselves is no page: where it is
+    missing, the page that says so comes with the site's tags.
     """
+    if _FOR_PROGRAMS.fullmatch(context.path):
+        return
     known, tagged = runtime.rules.vendors, context.site.tag_index.vendors
     patient = context.page_context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else context.path

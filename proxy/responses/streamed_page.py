@@ -374,7 +374,11 @@ def _markup(
         injection,
         context.target if decision.audience is Audience.PATIENT else "",
         placeholders=True,
-        tools=closed_tools(likely, decision) if decision.enforce else frozenset(),
+        tools=(
+            closed_tools(likely, decision, runtime.rules.vendors)
+            if decision.enforce
+            else frozenset()
+        ),
     )
 
     def declared() -> bytes:

@@ -25,7 +25,8 @@
     return make();
   };
   const make = (method, settled) => {
-    const target = function () {};
+    // A sloppy function has properties of its own that nothing can be stored in.
+    const target = function () { "use strict"; };
     delete target.length;
     delete target.name;
     const made = {};
@@ -38,10 +39,12 @@
         key === Symbol.toPrimitive ? () => "" :
         key === "length" ? 0 :
         key === "then" && !settled ? then :
-        // As a promise or an iterable it would keep its caller waiting for ever.
-        key === "then" || key === Symbol.iterator ? undefined :
+        key === Symbol.iterator ? () => [][key]() :
+        // As a promise it would keep its caller waiting for ever.
+        key === "then" ? undefined :
         key in target ? target[key] : made[key] ||= make(key),
-      set: (_, key, value, on) => key === "prototype" ? Reflect.set(target, key, value) :
+      set: (_, key, value, on) =>
+        key === "prototype" ? Reflect.set(target, key, prototype = value) :
         Reflect.defineProperty(on, key, { value, writable: true, configurable: true, enumerable: true }),
       apply: (_, on, values) => (
         method === "finally" ? later(values[0]) : goOn(values, method), make()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html import unescape
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from consent_rules.audit.findings import Severity
+from consent_rules.audit.inventory import InventoryRow, SeenBy
 from consent_rules.audit.observations import Channel, PageVisit, SkipCause, SkippedState
 from consent_rules.audit.report import AuditReport, changes_since, is_at_least
 from consent_rules.audit.states import AuditState
@@ -202,6 +204,7 @@ def test_a_page_that_did_not_open_is_no_passed_case() -> None:
     assert (suite.get("failures"), suite.get("skipped"), suite.get("errors")) == ("0", "1", "0")
 
 
+X = "https://x.example/"
 HINT = request("https://www.youtube.com/", Channel.HINT)
 FRAME = request("https://www.youtube.com/embed/x", Channel.FRAME)
 
@@ -212,7 +215,8 @@ FRAME = request("https://www.youtube.com/embed/x", Channel.FRAME)
         pytest.param(
             [visit(request(GA), HINT, cookies={"_hjid": "x"})],
             [
-                "Before any choice, 1 third party (Google Analytics) received data about visitors.",
+                "Before any choice, 1 third party (Google Analytics) received data about visitors, "
+                "on /.",
                 "1 third party (Hotjar) left cookies or entries in the browser's storage without "
                 "a basis.",
             ],
@@ -221,10 +225,35 @@ FRAME = request("https://www.youtube.com/embed/x", Channel.FRAME)
         pytest.param(
             [visit(HINT, path="/patients/x"), visit(request(GA), path="/patients/x")],
             [
-                "Before any choice, 1 third party (Google Analytics) received data about visitors.",
-                "On pages for patients, 1 third party (Google Analytics) learned of the visit.",
+                "Before any choice, 1 third party (Google Analytics) received data about visitors, "
+                "on /patients/x.",
+                "On pages for patients (/patients/x), 1 third party (Google Analytics) learned of "
+                "the visit.",
             ],
             id="a hint on a patient page",
+        ),
+        pytest.param(
+            [
+                visit(
+                    request(GA, state=state), request(X, state=state), path=f"/{page}", state=state
+                )
+                for page in range(5)
+                for state in (AuditState.NO_CHOICE, AuditState.WITHDRAWN)
+            ],
+            [
+                "Before any choice, 2 third parties (Google Analytics and x.example) received data "
+                "about visitors, on all 5 pages.",
+                "After a refusal or a withdrawal, all of them still did.",
+            ],
+            id="the same everywhere",
+        ),
+        pytest.param(
+            [visit(request(GA), path=f"/{page}") for page in range(4)] + [visit(path="/x")],
+            [
+                "Before any choice, 1 third party (Google Analytics) received data about visitors, "
+                "on 4 of 5 pages.",
+            ],
+            id="on many pages",
         ),
         pytest.param(
             [visit(HINT)],
@@ -337,3 +366,53 @@ def test_severity_decides() -> None:
 )  # fmt: skip
 def test_lifetimes_in_words(seconds: float | None, words: str) -> None:
     assert span_words(seconds) == words
+
+
+def test_what_changed_in_many_states_is_told_once() -> None:
+    states = (AuditState.NO_CHOICE, AuditState.GPC)
+    visits = [visit(request(GA, state=state), state=state) for state in states]
+    earlier = report_of(catalogue_scope(), visit())
+    now = report_of(catalogue_scope(), *visits)
+    text = unescape(as_html(now, {}, changes_since(earlier, now)))
+    changed = text.partition("What changed since")[2].partition("<h2>")[0]
+    assert changed.count("A request to a third party that may not act here") == 1
+    assert "New findings (2)" in changed
+    for state in states:
+        assert state.words in changed
+
+
+def test_it_is_readable_in_the_dark_and_on_paper() -> None:
+    """Colours are those of the reader's scheme; on paper there is no dark."""
+    style = as_html(sample(), {}).partition("<style>")[2].partition("</style>")[0]
+    assert "color-scheme:light dark" in style
+    assert "@media screen and (prefers-color-scheme:dark)" in style
+    rules = style.partition("*{box-sizing")[2]
+    assert not re.findall(r"#[0-9a-f]{3,6}\b", rules), "colours are variables"
+
+
+def test_who_is_in_every_state_has_one_word_for_them() -> None:
+    states = tuple(AuditState)[:5]
+    visits = [visit(request(X, state=state), state=state) for state in states]
+    report = replace(report_of(catalogue_scope(), *visits), states=states)
+    assert [row.when for row in receiver_summaries(report)] == ["in every state that was audited"]
+    more = replace(report, states=tuple(AuditState))
+    assert receiver_summaries(more)[0].when.count(";") == 4
+
+
+def test_the_inventory_is_in_the_report_as_text() -> None:
+    rows = (InventoryRow("", EVIL, (SeenBy.REPORTS,), (f"/{EVIL}",), "2026-11-01", EVIL),)
+    report = replace(sample(), inventory=rows)
+    text = as_html(report, {})
+    assert "visitors' browsers" in unescape(text)
+    assert "2026-11-01" in text
+    assert "<script" not in text
+    assert not [c for c in "\x00\x1b\u202e" if c in text]
+    assert "Every third party, whoever saw it" not in as_html(sample(), {})
+
+
+def test_the_inventory_is_in_json_and_back(tmp_path: Path) -> None:
+    rows = (InventoryRow("hotjar", "Hotjar", (SeenBy.PAGES,), ("/",), "2026-11-01", "2026-11-02"),)
+    report = replace(sample(), inventory=rows)
+    file = tmp_path / "r.json"
+    file.write_text(as_json(report))
+    assert read_report(file) == report

@@ -27,6 +27,11 @@ from tests.support.commands import ROOT, run
             "write critical, high, medium, low or never",
         ),
         (["https://example.com/", "--since", "none.json"], "none.json: cannot be read"),
+        (["https://example.com/", "--since", "last"], "name the file of the last report"),
+        (
+            ["https://example.com/", "--since", "last", "--json", "c.toml"],
+            "c.toml: is no report that audit --json wrote",
+        ),
         (
             ["https://example.com/", "--region", "ZZZ"],
             '--region: "ZZZ" is not a code of ISO 3166',
@@ -42,6 +47,7 @@ def test_wrong_usage(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text("[policy]\n")
     done = run("audit", *arguments)
     assert done.exit_code == 2
     assert message in done.stderr
@@ -65,6 +71,16 @@ def test_a_missing_browser_is_told_with_the_command_that_mends_it(
     done = run("audit", "http://127.0.0.1:9/", "--pages", "1")
     assert done.exit_code == 1
     assert "CHROMIUM=/no/such/chromium: there is no such program" in done.stderr
+
+
+def test_a_first_audit_has_nothing_to_compare_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHROMIUM", "/no/such/chromium")
+    done = run("audit", "http://127.0.0.1:9/", "--since", "last", "--json", "report.json")
+    assert done.exit_code == 1
+    assert "note: there is no report.json yet, so nothing to compare with" in done.stderr
 
 
 def test_a_missing_playwright_is_told_with_the_command_that_mends_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -78,7 +79,8 @@ class Page(HTMLParser):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     zensical = Path(".venv-docs/bin/zensical")  # relative, as make gives it
     assert zensical.exists(), "run make .venv-docs/.ready"
-    return build(str(zensical), tmp_path_factory.mktemp("docs_site"))
+    # As the Makefile names it: relative to the folder that make runs in.
+    return build(os.path.relpath(zensical), tmp_path_factory.mktemp("docs_site"))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consent_rules.audit.inventory import SeenBy
 from consent_rules.catalogue.load import catalogue
 from consent_rules.categories import Audience
 from proxy.observability.csp_reports import parse_csp_report
@@ -23,9 +24,13 @@ from proxy.observability.discovered import (
     MORE_PAGES,
     Sightings,
     as_config,
+    count_new_third_parties,
     read_discovered,
+    sightings_in,
     vendor_id_for,
 )
+from proxy.observability.metrics import Metrics
+from proxy.observability.prometheus import metrics_text
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.served_pages import MAX_PAGES, ServedPages
 from proxy.runtime import build_runtime
@@ -536,3 +541,66 @@ def test_the_day_on_which_it_was_seen_first(tmp_path: Path) -> None:
     known = {one.host: one.first_seen for one in read_discovered(path)}
     assert known["a.example"] == ""
     assert known["b.example"]
+
+
+def test_what_is_seen_for_the_first_time_is_told_once(tmp_path: Path) -> None:
+    """Of all workers: they write to one file."""
+    path = tmp_path / "found.db"
+    workers = [Sightings(path), Sightings(path)]
+    told = []
+    for number, host in enumerate(("a.example", "a.example", "b.example")):
+        worker = workers[number % 2]
+        worker.add("www", f"/{number}", host=host, seen="report" if number else "page")
+        worker.add("www", f"/{number}", vendor="hotjar", seen="page")
+        worker.add("www", "/", vendor="hotjar", script="sha256-x", seen="page")
+        told.append(dict(worker.write()))
+    one = {("www", "host"): 1}
+    assert told == [one | {("www", "vendor"): 1}, {}, one]
+    assert workers[0].write() == {}
+
+
+async def test_a_new_third_party_is_counted(tmp_path: Path) -> None:
+    async with proxied(tmp_path, {"": reply(PAGE)}) as site:
+        site.running.sightings._path = tmp_path / "found.db"
+        metrics = Metrics()
+        metrics.begin(0)
+        await site.ask("/")
+        count_new_third_parties(site.running.sightings.write(), metrics)
+        await site.ask("/")
+        count_new_third_parties(site.running.sightings.write(), metrics)
+        metrics.publish()
+        name = b'consent_proxy_new_third_parties_total{kind="host",site="www"} 1.0'
+        assert name in metrics_text(metrics)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["robots.txt", "sitemap.xml", "sitemap_index.xml", "favicon.ico", "ads.txt", "app-ads.txt",
+     "apple-touch-icon-120x120.png", ".well-known/security.txt", "browserconfig.xml"],
+)  # fmt: skip
+async def test_an_address_for_programs_is_no_page_of_third_parties(
+    path: str, tmp_path: Path
+) -> None:
+    """The page for what is missing comes for these, too: no visitor sees it there."""
+    missing = reply(PAGE, status="404 Not Found")
+    async with proxied(tmp_path, {path: missing, "missing": missing}) as site:
+        await site.ask(f"/{path}")
+        assert kept(site, tmp_path) == {}
+        await site.ask("/missing")
+        assert kept(site, tmp_path)["nobody-knows.example"][0] == ("/missing",)
+
+
+def test_the_inventory_of_an_audit_has_a_sites_discoveries(tmp_path: Path) -> None:
+    path = tmp_path / "found.db"
+    sightings = Sightings(path)
+    sightings.add("www", "/a", host="late.example", seen="report")
+    sightings.add("www", "/b", vendor="hotjar", seen="page")
+    sightings.add("www", "/b", vendor="hotjar", seen="report")
+    sightings.add("www", "/b", vendor="hotjar", script="sha256-x", seen="page")
+    sightings.add("other", "/", host="elsewhere.example", seen="page")
+    sightings.write()
+    found = {one.host or one.vendor: (one.pages, one.by) for one in sightings_in(path, "www")}
+    assert found == {
+        "late.example": (("/a",), (SeenBy.REPORTS,)),
+        "hotjar": (("/b",), (SeenBy.PAGES, SeenBy.REPORTS)),
+    }
