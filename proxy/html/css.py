@@ -291,7 +291,8 @@ def _unescape(text: str) -> str:
     def character(match: re.Match[str]) -> str:
         if match[1]:
             number = int(match[1], 16)
-            return chr(number) if 0 < number <= 0x10FFFF else "\ufffd"
+            is_one = 0 < number < 0xD800 or 0xDFFF < number <= 0x10FFFF
+            return chr(number) if is_one else "\ufffd"
         return match[2] or ""
 
     return _ESCAPE.sub(character, text)

@@ -17,8 +17,8 @@ from proxy.html.script_syntax import Node
 
 _MIN_SCRIPT = 32_768
 _MIN_LITERAL = 2048
-_MAX_FAILURES = 50
-"""Literals that turn out to be no JSON: each may be read to its end."""
+_MAX_READ_AGAIN = 2
+"""How often the length of a script is read at most for what turns out to be no JSON."""
 # Not those among other arguments: with what a function is given, the keys may matter.
 _BEFORE = re.compile(r"[=:]\s*(?=[{\[])|JSON\.parse\(\s*(?=\")")
 _DECODER = json.JSONDecoder()
@@ -79,13 +79,17 @@ def _stand_in(mark: str, texts: list[str], *, is_text: bool) -> str:
 
 
 def _literals(script: str) -> Iterator[tuple[int, int, Any]]:
-    position = failures = 0
-    while failures < _MAX_FAILURES and (found := _BEFORE.search(script, position)):
+    position = 0
+    left = _MAX_READ_AGAIN * len(script)
+    while left > 0 and (found := _BEFORE.search(script, position)):
         start = position = found.end()
         try:
             value, end = _DECODER.raw_decode(script, start)
-        except (ValueError, RecursionError):
-            failures += 1
+        except json.JSONDecodeError as error:
+            left -= error.pos - start + 1
+            continue
+        except (ValueError, RecursionError):  # a number of thousands of digits; too deep
+            left -= len(script) - start
             continue
         if end - start >= _MIN_LITERAL:
             yield start, end, value
@@ -97,8 +101,10 @@ def _naming(value: Any, names_vendor: Callable[[str], bool]) -> Iterator[str]:
     while waiting:
         one = waiting.pop()
         if isinstance(one, str):
-            if names_vendor(one):
-                yield one
+            # Half a pair of surrogates, as a text that was cut ends with, has no bytes.
+            text = one if one.isascii() else one.encode("utf-8", "replace").decode("utf-8")
+            if names_vendor(text):
+                yield text
         elif isinstance(one, dict):
             waiting += one.values()
         elif isinstance(one, list):

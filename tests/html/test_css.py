@@ -24,6 +24,7 @@ from proxy.html.css import css_urls, searched_urls, tokenized_urls
         ("@import '//h/x';", ["//h/x"]),
         ("@import/**/'//h/x';", ["//h/x"]),
         ("@\\69mport '//h/x';", ["//h/x"]),
+        ("@import 'data:text/css,\\d800 ';", ["data:text/css,\ufffd"]),
         # The digits of an escape may be capital letters.
         ("a{b:ur\\6C(//h/x)}", ["//h/x"]),
         ("a{b:ur\\00006C(//h/x)}", ["//h/x"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -91,3 +92,17 @@ def test_what_is_taken_out_is_put_back(values: list[object]) -> None:
 def test_a_script_in_another_charset_is_read_as_it_is() -> None:
     script = b"a={'\xe9':1};/*" + b"x" * 40_000 + b"*/"
     assert parts_of(script, lambda _: False)[0].code == b"a={'\xe9':1};"
+
+
+def test_half_of_a_character_in_a_text_that_names_a_vendor() -> None:
+    """A server that cuts texts leaves half a pair of surrogates."""
+    state = _STATE.replace("}]}", """}],"cut":"fbq('init','1') \\ud83d"}""")
+    script = f"window.__A__={state};fbq('init','1');"
+    assert _shown(script) == f"<!doctype html><body><script>window.__A__={state};</script>"
+
+
+def test_what_is_no_literal_is_not_read_again_and_again() -> None:
+    script = "fbq('init','1');x=" + '{"a":' * 50 + "[" + "1," * 500_000
+    began = time.process_time()
+    assert shortened(script, bool).code == script
+    assert time.process_time() - began < 0.5
