@@ -2,7 +2,7 @@
 
     python -m tests.support.smuggling
 
-sends them through nginx, Caddy, HAProxy and Apache as well, and prints what each lets through that
+sends them through nginx, Caddy and HAProxy as well, and prints what each lets through that
 an origin may read in two ways. The figures of docs/http.md are from there.
 """
 
