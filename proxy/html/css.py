@@ -121,7 +121,9 @@ def _is_data_sheet(url: CssUrl) -> bool:
 
 
 _OPENINGS = tuple(
-    f"{quote}{start}" for quote in ('"', "'") for start in ("http", "//", "\\", "/\\", " ")
+    f"{quote}{start}"
+    for quote in ('"', "'")
+    for start in ("http", "//", "\\", "/\\", " ", "\t", "/\t", "h\t", "ht\t", "htt\t")
 )
 _CUSTOM = re.compile(
     r"(?:\s|/\*.*?\*/)*(?:--|\\|(?:initial-value|result)\s*:)", re.IGNORECASE | re.DOTALL

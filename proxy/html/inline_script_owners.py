@@ -120,7 +120,7 @@ _SHOWN = frozenset({b"textContent", b"innerText"})
 # With these names a script can read other names indirectly.
 _READS = re.compile(
     rb"eval|execScript|Function|constructor|prototype|__proto__|Reflect|Proxy|globalEval|keys|values"
-    rb"|entries|getOwnProperty\w*|define\w+|arguments"
+    rb"|entries|getOwnProperty\w*|define\w+|arguments|valueOf"
 )
 # With these it can run or load a text.
 _ACTS = re.compile(

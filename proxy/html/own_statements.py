@@ -16,9 +16,11 @@ All else goes, and with it every statement that rests upon it. In doubt a part i
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import chain
 
 from proxy.html.long_literals import Shortened, shortened
 from proxy.html.script_syntax import (
@@ -129,20 +131,7 @@ def parts_of(
             for one in found
         ]
     own = [_is_own(one, is_vendors, stubbed) for one in found]
-    while True:
-        gone = [one for one, is_own in zip(found, own, strict=True) if not is_own]
-        made = frozenset[bytes]().union(
-            *(one.makes for one, is_own in zip(found, own, strict=True) if is_own)
-        )
-        declared = frozenset[bytes]().union(*(one.declares for one in gone)) - _KNOWN - _BROWSERS
-        touched = frozenset[bytes]().union(*(one.words for one in gone)) - _KNOWN - made
-        left = [
-            is_own and not _rests_upon(one, declared, touched, stubbed)
-            for one, is_own in zip(found, own, strict=True)
-        ]
-        if left == own:
-            break
-        own = left
+    _drop_what_rests_upon_gone(found, own, stubbed)
     return [
         one.part if is_own else _gone(one, is_vendors)
         for one, is_own in zip(found, own, strict=True)
@@ -164,18 +153,41 @@ def _gone(one: _Statement, is_vendors: Callable[[str], bool]) -> Part:
     return replace(one.part, code=b"", stays=False, lost=code if is_own else b"")
 
 
-def _rests_upon(
-    one: _Statement,
-    declared: frozenset[bytes],
-    touched: frozenset[bytes],
-    stubbed: frozenset[bytes],
-) -> bool:
-    if one.part.name and not one.part.stays:
-        return False  # a function: what it calls has a stub
-    if not one.words:
-        return not one.names.isdisjoint(declared)
-    read = one.now | (one.later - stubbed)
-    return not read.isdisjoint(declared) or not (read - one.names).isdisjoint(touched)
+def _drop_what_rests_upon_gone(
+    found: list[_Statement], own: list[bool], stubbed: frozenset[bytes]
+) -> None:
+    """Take out of the site's own (`own`, by number) each statement that rests upon one that goes:
+    on a name that it declares, or on one that it uses and none that stays makes.
+    """
+    by_declared: dict[bytes, list[int]] = {}
+    by_touched: dict[bytes, list[int]] = {}
+    made = Counter[bytes]()
+    for number, one in enumerate(found):
+        if not own[number]:
+            continue
+        made.update(one.makes)
+        if one.part.name and not one.part.stays:
+            continue  # a function: what it calls has a stub
+        read = one.now | (one.later - stubbed)
+        for name in read if one.words else one.names:
+            by_declared.setdefault(name, []).append(number)
+        for name in read - one.names if one.words else ():
+            by_touched.setdefault(name, []).append(number)
+    touched: set[bytes] = set()
+    waiting = [number for number, is_own in enumerate(own) if not is_own]
+    first = len(waiting)
+    for place, number in enumerate(waiting):  # it grows
+        one = found[number]
+        if place >= first:
+            made.subtract(one.makes)
+        new = one.words - _KNOWN
+        touched |= new
+        lost = [by_declared.pop(name, []) for name in one.declares - _KNOWN - _BROWSERS]
+        lost += [by_touched.pop(name, []) for name in new | (one.makes & touched) if not made[name]]
+        for other in dict.fromkeys(chain.from_iterable(lost)):
+            if own[other]:
+                own[other] = False
+                waiting.append(other)
 
 
 def _is_own(one: _Statement, is_vendors: Callable[[str], bool], stubbed: frozenset[bytes]) -> bool:
@@ -371,7 +383,8 @@ def _uses(node: Node, script: bytes) -> _Uses:
     waiting = [(node, False)]
     while waiting:
         one, is_later = waiting.pop()
-        text = _text(one, script)
+        # Of a leaf alone: all that is around a deep one is as long each time.
+        text = b"" if one.child_count else _text(one, script)
         if one.type in _TEXTS:
             if _WORD.fullmatch(text):
                 uses.words.add(text)
@@ -412,7 +425,7 @@ def _global_name(access: Node, script: bytes) -> bytes:
     """`x` of `window.x` and `window["x"]`; "" of any other access."""
     of = access.child_by_field_name("object")
     name = access.child_by_field_name("property") or access.child_by_field_name("index")
-    if of is None or name is None or _text(of, script) not in _WINDOW:
+    if of is None or name is None or of.child_count or _text(of, script) not in _WINDOW:
         return b""
     return _text(name, script).strip(b"\"'") if name.type != "identifier" else b""
 

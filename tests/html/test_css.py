@@ -25,6 +25,10 @@ from proxy.html.css import css_urls, searched_urls, tokenized_urls
         ("@import/**/'//h/x';", ["//h/x"]),
         ("@\\69mport '//h/x';", ["//h/x"]),
         ("@import 'data:text/css,\\d800 ';", ["data:text/css,\ufffd"]),
+        # `image-set(var(--x))` takes such a string for an address, and URLs drop tabs.
+        ("a{--x:'\t//h/x'}", ["\t//h/x"]),
+        ("a{--x:'/\t/h/x'}", ["/\t/h/x"]),
+        ('a{--x:"ht\ttp://h/x"}', ["ht\ttp://h/x"]),
         # The digits of an escape may be capital letters.
         ("a{b:ur\\6C(//h/x)}", ["//h/x"]),
         ("a{b:ur\\00006C(//h/x)}", ["//h/x"]),

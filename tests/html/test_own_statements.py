@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from proxy.html import compile_page, render
@@ -133,3 +135,17 @@ def test_remembered_parts_are_the_parts() -> None:
         made = parts_of(script, BOUNDARY.names_vendor, BOUNDARY.stubbed_in(script))
         for _ in range(2):
             assert list(BOUNDARY.parts_of_script(script)) == made
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "a0=pixelq(1)," + ",".join(f"a{number + 1}=a{number}+1" for number in range(4000)),
+        "pixelq(1);" + ".".join(["aaaaaaaaaa"] * 30_000) + "=own(1)",
+    ],
+    ids=["each rests upon the one before", "a long path"],
+)
+def test_a_chain_takes_time_by_its_length(script: str) -> None:
+    began = time.process_time()
+    assert parts_of(script.encode(), _is_vendors)
+    assert time.process_time() - began < 1
