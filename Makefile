@@ -67,6 +67,7 @@ schema: $(RUN) ## the JSON Schemas in docs/, after a change of the config's keys
 
 test-unit: $(READY) $(DOCS) ## unit, property and integration tests (ARGS="-k name" chooses)
 	@echo "== tests"
+	@scripts/playwright-driver $(PY)
 	@NGINX=$$(scripts/find-nginx) && POSTGRESQL=$$(scripts/find-postgresql) && \
 	PROMTOOL=$$(scripts/find-program prometheus promtool) && \
 	LOGROTATE=$$(scripts/find-program logrotate logrotate) && \

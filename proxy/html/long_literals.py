@@ -19,6 +19,7 @@ _MIN_SCRIPT = 32_768
 _MIN_LITERAL = 2048
 _MAX_READ_AGAIN = 2
 """How often the length of a script is read at most for what turns out to be no JSON."""
+_LONGEST_WORD = len("-Infinity")
 # Not those among other arguments: with what a function is given, the keys may matter.
 _BEFORE = re.compile(r"[=:]\s*(?=[{\[])|JSON\.parse\(\s*(?=\")")
 _DECODER = json.JSONDecoder()
@@ -83,10 +84,12 @@ def _literals(script: str) -> Iterator[tuple[int, int, Any]]:
     left = _MAX_READ_AGAIN * len(script)
     while left > 0 and (found := _BEFORE.search(script, position)):
         start = position = found.end()
+        if not _may_be_long(script[start : start + _MIN_LITERAL]):
+            continue
         try:
             value, end = _DECODER.raw_decode(script, start)
         except json.JSONDecodeError as error:
-            left -= error.pos - start + 1
+            left -= error.pos  # it counts the lines from the script's start
             continue
         except (ValueError, RecursionError):  # a number of thousands of digits; too deep
             left -= len(script) - start
@@ -94,6 +97,19 @@ def _literals(script: str) -> Iterator[tuple[int, int, Any]]:
         if end - start >= _MIN_LITERAL:
             yield start, end, value
         position = end
+
+
+def _may_be_long(beginning: str) -> bool:
+    """Whether a text of `_MIN_LITERAL` characters may be the beginning of a longer literal."""
+    try:
+        _DECODER.raw_decode(beginning)
+    except json.JSONDecodeError as error:
+        # What is cut off within a text, a word, a number or an escape is not the script's fault.
+        is_cut = error.msg.startswith("Unterminated") or error.pos >= len(beginning) - _LONGEST_WORD
+        return is_cut and len(beginning) == _MIN_LITERAL
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _naming(value: Any, names_vendor: Callable[[str], bool]) -> Iterator[str]:

@@ -106,3 +106,14 @@ def test_what_is_no_literal_is_not_read_again_and_again() -> None:
     began = time.process_time()
     assert shortened(script, bool).code == script
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("unit", ["{a:", 'x={"a":b,', "x=['a',", 'x={"a":"b', "x=[1,", "y={};"])
+def test_what_is_no_json_takes_time_by_its_length(unit: str) -> None:
+    def took(length: int) -> float:
+        script = (unit * (length // len(unit) + 1))[:length]
+        started = time.process_time()
+        shortened(script, lambda _: False)
+        return time.process_time() - started
+
+    assert took(800_000) < 8 * took(200_000) + 0.5

@@ -28,6 +28,7 @@ FROM_CODE = {
     "action": {
         "accept_all", "reject_all", "save", "vendor", "once", "opt_out", "limit",
     },
+    "kind": {"host", "vendor"},
     "regime": {"opt_in", "opt_out", "mixed"},
 }  # fmt: skip
 

@@ -165,7 +165,7 @@ def test_an_extension_may_change_single_values(catalogue: Mapping[str, Vendor]) 
 
 
 def test_vendor_tables_have_the_keys_of_vendors() -> None:
-    of_the_catalogue_alone = {"places", "looks"}
+    of_the_catalogue_alone = {"places", "looks", "builder"}
     keys = set(Vendor.__dataclass_fields__) - of_the_catalogue_alone
     assert set(VendorTable.model_fields) == keys
 
