@@ -27,7 +27,11 @@ from proxy.http.recent import Recent
 from proxy.http.targets import split_target
 
 _FLUSH_SECONDS = 0.25
-_FLUSH_LINES = 256
+_FLUSH_LINES = 2048
+"""Half a megabyte. The thread that writes waits for the interpreter several times for each flush,
+and while it waits each system call of the event loop wakes it: with 256 lines that cost a fresh hit
+a fifth of its time.
+"""
 _MAX_HOST = 255
 _MAX_REMEMBERED = 1024
 """Characters of a request that a line depends on: of longer requests nothing is kept."""

@@ -19,7 +19,7 @@ from typing import TextIO
 
 _log = logging.getLogger("consent_proxy.observability")
 
-MAX_WAITING = 1024 * 1024
+MAX_WAITING = 4 * 1024 * 1024
 """Bytes that may wait. Lines are ASCII."""
 _ATOMIC_WRITE = 4096
 """Bytes that a pipe takes in one piece (Linux, PIPE_BUF; POSIX, write)."""
