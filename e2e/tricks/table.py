@@ -21,6 +21,8 @@
 `connects`  why a connection is made all the same. No request may follow it.
 `leaks`     why it gets through: nothing that a proxy sends can stop it. Does not count.
 `leaks_in`  the engines in which it does; all, where it is not given.
+`leaked_in` engines in which it got through once: it is always of their tenth (`tenth.py`).
+`newest_in` engines of which Debian's older release does not ask: it is not of their tenth.
 `plain_in`  the engines that show the page as text behind the proxy, and as a page without it.
 `known`     false: it is all one whether the closed host is a known vendor's.
 `front`     only the tab in front does it: the page is opened by itself.
@@ -43,7 +45,16 @@ from pathlib import Path
 ROWS = Path(__file__).with_name("rows")
 
 ENGINES = ("chromium", "firefox", "webkit")
-_LISTS = ("headers", "codings", "silent_in", "fires_in", "leaks_in", "plain_in")
+_LISTS = (
+    "headers",
+    "codings",
+    "silent_in",
+    "fires_in",
+    "leaks_in",
+    "leaked_in",
+    "newest_in",
+    "plain_in",
+)
 
 UNKNOWN = "closed.example"
 """Below it lie the hosts that nobody knows."""
@@ -77,6 +88,8 @@ class Trick:
     silent_in: tuple[str, ...] = ()
     fires_in: tuple[str, ...] = ()
     leaks_in: tuple[str, ...] = ENGINES
+    leaked_in: tuple[str, ...] = ()
+    newest_in: tuple[str, ...] = ()
     plain_in: tuple[str, ...] = ()
     known: bool = True
     front: bool = False
