@@ -34,7 +34,7 @@ def _modules() -> Iterator[str]:
 def _possessive_groups(parsed: object) -> Iterator[object]:
     """The bodies of possessive repeats that are more than one character (or class) long."""
     if isinstance(parsed, sre_parse.SubPattern):
-        for operation, argument in parsed:
+        for operation, argument in parsed.data:
             if operation is sre_constants.POSSESSIVE_REPEAT:
                 body = argument[2]
                 single = len(body) == 1 and body[0][0] in {

@@ -141,7 +141,7 @@ def test_what_a_noscript_leaves_unclosed_takes_nothing_along(unclosed: str, afte
     ],
 )
 def test_what_only_a_browser_with_scripts_reads_is_closed(hidden: str, behind: str) -> None:
-    """The pattern of harmless ones must mean the same to every Python (tests/build/test_patterns)."""
+    """The pattern of harmless ones means the same to every Python: tests/build/test_patterns."""
     page = f"<!doctype html><body><noscript>{hidden}</noscript>{behind}<p>w1w</p>"
     shown = closed(page.encode(), marketing=False).decode()
     for scripting in (False, True):
