@@ -86,6 +86,12 @@ def _audit(app: typer.Typer) -> None:
     app.command()(audit)
 
 
+def _receivers(app: typer.Typer) -> None:
+    from proxy.cli.receivers import receivers_command
+
+    app.command("receivers")(receivers_command)
+
+
 def _schema(app: typer.Typer) -> None:
     from proxy.cli.check import schema
 
@@ -141,6 +147,7 @@ COMMANDS: Mapping[str, Callable[[typer.Typer], None]] = {
     "rewrite": _rewrite,
     "explain": _explain,
     "audit": _audit,
+    "receivers": _receivers,
     "schema": _schema,
     "catalogue": _catalogue,
     "discovered": _discovered,

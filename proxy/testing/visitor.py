@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
-from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 from weakref import WeakKeyDictionary
 
-from consent_rules.audit.receivers import Receiver, receiver_of
-from consent_rules.audit.scope import AuditScope, with_own_hosts
-from consent_rules.categories import CHOOSABLE, Category, Regime
-from proxy.audit.scopes import scope_by_catalogue, start_url
+from consent_rules.audit.receivers import Receiver
+from consent_rules.audit.scope import AuditScope
+from consent_rules.categories import CHOOSABLE, Category
+from proxy.audit.receivers import line_of, receivers, site_scope
+from proxy.audit.scopes import start_url
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Request, WebSocket
@@ -53,15 +53,9 @@ class _Log:
 
     def receivers(self) -> dict[str, tuple[Receiver, str]]:
         """Vendor id, or host -> the receiver and the first address."""
-        found: dict[str, tuple[Receiver, str]] = {}
         sent = [(r.url, r.post_data_buffer) for r in self.requests if r.failure != _NOT_SENT]
-        for url, body in (*sent, *((url, None) for url in self.sockets)):
-            text = body.decode("utf-8", "replace") if body else ""
-            scope = self.scope
-            receiver = receiver_of(url, text, scope.rules, scope.site, scope.aliases)
-            if receiver is not None:
-                found.setdefault(receiver.id or receiver.host, (receiver, url))
-        return found
+        texts = [(url, body.decode("utf-8", "replace") if body else "") for url, body in sent]
+        return receivers(self.scope, [*texts, *((url, "") for url in self.sockets)])
 
 
 _logs: WeakKeyDictionary[object, _Log] = WeakKeyDictionary()
@@ -85,7 +79,7 @@ class SiteVisitor:
         self.base_url = start_url(base_url)
         self._prefix = prefix
         host = urlsplit(self.base_url).hostname or ""
-        self._scope = _scope(host, tuple(own))
+        self._scope = site_scope(host, tuple(own))
         self.page = context.new_page()
         _logs[self.page] = _Log(self.page, self._scope)
 
@@ -155,25 +149,6 @@ def _choosable(word: str) -> Category:
     return category
 
 
-@cache
-def _scope(host: str, own: tuple[str, ...]) -> AuditScope:
-    import datetime
-
-    scope = scope_by_catalogue(
-        f"https://{host}/",
-        own=own,
-        patient_pages=(),
-        regime=Regime.OPT_IN,
-        region="",
-        today=datetime.date.min,
-    )
-    if own:
-        from dataclasses import replace
-
-        scope = replace(scope, site=with_own_hosts(scope.site, own))
-    return scope
-
-
 def settle(page: Page, *, quiet: float = _QUIET) -> None:
     """Wait until the page is loaded and has sent nothing for `quiet` seconds."""
     page.wait_for_load_state("load")
@@ -198,17 +173,10 @@ def assert_only_vendors(page: Page, *allowed: str, present: Collection[str] = ()
     found = _log_of(page).receivers()
     extra = [one for one in found if one not in {*allowed, *present}]
     missing = [one for one in present if one not in found]
-    lines = [_line(*found[one]) for one in extra]
+    lines = [line_of(*found[one]) for one in extra]
     lines += [f"{one}: was sent nothing, and should have been" for one in missing]
     if lines:
         raise TrackerError(f"{page.url}\n  " + "\n  ".join(lines))
-
-
-def _line(receiver: Receiver, url: str) -> str:
-    who = receiver.name
-    if receiver.vendor is not None:
-        who = f"{receiver.name} ({receiver.id}, {receiver.vendor.category})"
-    return f"{who} was sent {url[:200]}" + (f" ({receiver.detail})" if receiver.detail else "")
 
 
 def _log_of(page: Page) -> _Log:

@@ -46,6 +46,9 @@ NOT_RUN = {
     'make bench ARGS="--full --docs"': _MAKE,
     "python -m bench.compile_beside --pages FOLDER --base ../another-checkout": _PEERS,
     "pip install 'consent-proxy[audit]'": _INSTALLS,
+    "pip install consent-proxy": _INSTALLS,
+    "npm install --save-dev @playwright/test @types/node": _INSTALLS,
+    "npx playwright test": "e2e/test_playwright_test.py runs the folder",
     "pip install -r requirements.txt": _INSTALLS,
     "playwright install chromium": _INSTALLS,
     "python3 -m venv /opt/consent-proxy": _INSTALLS,
@@ -172,6 +175,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / "before.toml").write_text(config)
         (tmp_path / "consent-proxy.toml").write_text(config + TAG)
         (tmp_path / "page.html").write_bytes(PAGE)
+        (tmp_path / "requests.json").write_text('[{"url": "https://js.stripe.com/v3/"}]')
         monkeypatch.chdir(tmp_path)
         done = run("keys", "rotate", "--config", "consent-proxy.toml")
         assert done.exit_code == 0, done.output
