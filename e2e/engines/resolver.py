@@ -50,6 +50,10 @@ class _Resolver(asyncio.DatagramProtocol):
     def __init__(self, names: Sequence[Name]) -> None:
         self._names = names
         self._transport: asyncio.DatagramTransport | None = None
+        self.closed = asyncio.Event()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.closed.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -67,10 +71,12 @@ async def resolver(names: Sequence[Name]) -> AsyncIterator[None]:
             "names lead to this machine only under scripts/loopback-only: `make test-engines` "
             "runs the tests there"
         )
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Resolver(names), ("127.0.0.1", 53), family=socket.AF_INET
     )
     try:
         yield
     finally:
         transport.close()
+        # The port is free only then; the next one binds it at once.
+        await protocol.closed.wait()

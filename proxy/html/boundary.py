@@ -454,7 +454,7 @@ def _strings_in_json(text: str) -> list[str]:
 
 
 # Possessive, and an unclosed one includes all that follows: each is read once.
-_JSON_STRING = re.compile(r'"(?:((?:[^"\\]++|\\.)*+)"|(?:[^"\\]++|\\.)*+\\?\Z)', re.DOTALL)
+_JSON_STRING = re.compile(r'"(?:((?>(?:[^"\\]++|\\.)*))"|(?>(?:[^"\\]++|\\.)*)\\?\Z)', re.DOTALL)
 
 
 def is_url_text(text: str) -> bool:

@@ -43,21 +43,21 @@ def _name(word: str) -> str:
 
 
 _BLANKS = r"[ \t\n\f\r]*"
-_GAP = r"(?:[ \t\n\f\r]|/\*[\s\S]*?\*/)*+"  # possessive: comments must not be tried together
+_GAP = r"(?>(?:[ \t\n\f\r]|/\*[\s\S]*?\*/)*)"  # atomic: comments must not be tried together
 _STRING = "|".join(
-    rf"{quote}(?:[^{quote}\\\n\f\r]++|\\(?:\r\n|[\s\S]))*+(?:{quote}|\\?\Z|(?=[\n\f\r]))"
+    rf"{quote}(?>(?:[^{quote}\\\n\f\r]++|\\(?:\r\n|[\s\S]))*)(?:{quote}|\\?\Z|(?=[\n\f\r]))"
     for quote in ('"', "'")
 )
 _URL = (
     rf"(?<![A-Za-z0-9_-]){_name('url')}\({_BLANKS}(?:(?P<quoted>{_STRING}){_BLANKS}"
-    r"|(?P<bare>(?:[^ \t\n\f\r\"'()\\]++|\\[\s\S])*+))"
+    r"|(?P<bare>(?>(?:[^ \t\n\f\r\"'()\\]++|\\[\s\S])*)))"
 )
 _IMPORT = rf"@{_name('import')}{_GAP}(?P<imported>{_STRING})"
 _NAMED = re.compile(rf"(?P<url>{_URL})|{_IMPORT}")
 _TOKEN = re.compile(
     r"(?P<skip>/\*[\s\S]*?(?:\*/|\Z))"
     # A bad URL continues to the next parenthesis, quotes included.
-    rf"|(?P<url>{_URL}(?(bare)(?:[^)\\]++|\\[\s\S])*+)(?P<whole>\))?)"
+    rf"|(?P<url>{_URL}(?(bare)(?>(?:[^)\\]++|\\[\s\S])*))(?P<whole>\))?)"
     rf"|{_IMPORT}"
     rf"|(?P<set>(?:{_name('image-set')}|(?<![A-Za-z0-9_-]){_name('src')}|(?<![A-Za-z0-9_]){_name('image')})\()"
     rf"|(?P<string>{_STRING})"
@@ -69,7 +69,7 @@ _ESCAPE = re.compile(rf"\\(?:([0-9A-Fa-f]{{1,6}}){_ENDING}|\r\n|[\n\f\r]|([\s\S]
 # whole escape, whatever follows.
 _SPELLED = re.compile(
     r"\\(?:0{0,3}(?:2[dD]|[4-7][0-9a-fA-F])(?![0-9a-fA-F])|0000(?:2[dD]|[4-7][0-9a-fA-F])|[g-zG-Z-])"
-    rf"{_ENDING}(?:[\w-]|\\[0-9a-fA-F]{{1,6}}{_ENDING}|\\[^0-9a-fA-F\n\f\r])*+"
+    rf"{_ENDING}(?>(?:[\w-]|\\[0-9a-fA-F]{{1,6}}{_ENDING}|\\[^0-9a-fA-F\n\f\r])*)"
 )
 _FUNCTION = re.compile(rf"(?:{'|'.join(map(_name, ('url', 'image-set', 'image', 'src')))})\(")
 _AT_IMPORT = re.compile(rf"@{_name('import')}")

@@ -50,7 +50,7 @@ _AUTOMATON = ahocorasick_rs.BytesAhoCorasick(
     _MARKS, matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
 )
 
-_ATTRIBUTES = rb"(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>"
+_ATTRIBUTES = rb"(?>(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*)>"
 _TOKEN = re.compile(
     rb"<(?:(?P<comment>!--(?:-?>|.*?(?:--!?>|\Z)))"
     rb"|(?P<script>script(?=[\s/>])" + _ATTRIBUTES + rb")(?P<code>.*?)(?:</script|\Z)"

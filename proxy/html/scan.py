@@ -239,14 +239,14 @@ _Place = tuple[tuple[int, int], str, str]
 # only text and elements that have no content or raw text, all plainly written. Then the page
 # with JavaScript holds nothing that the page without it does not.
 _ATTRIBUTES = (
-    r"""(?:[\t\n\f\r ]+[a-z][a-z0-9:_-]*"""
-    r"""(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:"[^"<>]*"|'[^'<>]*'|[^\t\n\f\r "'<>=`]+))?)*+"""
+    r"""(?>(?:[\t\n\f\r ]+[a-z][a-z0-9:_-]*"""
+    r"""(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:"[^"<>]*"|'[^'<>]*'|[^\t\n\f\r "'<>=`]+))?)*)"""
     r"""[\t\n\f\r ]*/?>"""
 )
 _HARMLESS_NOSCRIPT = re.compile(
     (
-        rf"<noscript{_ATTRIBUTES}(?:[^<]++|<(?:img|link|meta|br){_ATTRIBUTES}"
-        rf"|<(iframe|style){_ATTRIBUTES}[^<]*</\1>|<!--[^<>-]*-->)*+</noscript>"
+        rf"<noscript{_ATTRIBUTES}(?>(?:[^<]++|<(?:img|link|meta|br){_ATTRIBUTES}"
+        rf"|<(iframe|style){_ATTRIBUTES}[^<]*</\1>|<!--[^<>-]*-->)*)</noscript>"
     ).encode()
 )
 
@@ -524,8 +524,8 @@ def _agreed(places: Iterable[int | None]) -> int | None:
 
 # What may stand before a doctype: blanks, comments and what is read as one.
 _DOCTYPE = re.compile(
-    r"(?:[\t\n\f\r ]|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>"
-    r"|<!(?!doctype|--)[^>]*>)*+<!doctype[^>]*>",
+    r"(?>(?:[\t\n\f\r ]|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>"
+    r"|<!(?!doctype|--)[^>]*>)*)<!doctype[^>]*>",
     re.IGNORECASE,
 )
 

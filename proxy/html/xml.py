@@ -28,7 +28,7 @@ _NAME = r"[^\s/>=<'\"&]+"
 _TOKEN = re.compile(
     rf"(?P<text>[^<]+)|(?P<comment><!--.*?-->)|(?P<cdata><!\[CDATA\[(?P<inside>.*?)\]\]>)"
     rf"|<\?(?P<target>{_NAME})(?P<told>.*?)\?>"
-    rf"|(?P<doctype><!DOCTYPE[^\[>]*(?:\[(?P<subset>(?:[^\]\"'<]|<!--.*?-->|\"[^\"]*\"|'[^']*'|<)*+)\]\s*)?>)"
+    rf"|(?P<doctype><!DOCTYPE[^\[>]*(?:\[(?P<subset>(?>(?:[^\]\"'<]|<!--.*?-->|\"[^\"]*\"|'[^']*'|<)*))\]\s*)?>)"
     rf"|</(?P<end>{_NAME})\s*>"
     rf"|<(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*(?:\"[^<\"]*\"|'[^<']*'))*)(?P<close>\s*/?)>",
     re.DOTALL,

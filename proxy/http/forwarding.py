@@ -16,6 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from proxy.http.access_record import REQUEST_ID
 from proxy.http.addresses import X_FORWARDED_FOR, parse_address
+from proxy.http.field_names import FieldNames
 from proxy.http.media_types import send_one_type
 from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, OWN, REWRITING, TRACING
 from proxy.http.request_id import (
@@ -180,6 +181,23 @@ def request_headers(
     return headers
 
 
+def _is_judged(plain: str) -> bool:
+    """Whether `_remove_untrusted` looks at a field of this name in lower case at all."""
+    if plain in BROWSER:
+        return False
+    return (
+        "_" in plain
+        or plain.startswith(_FORWARDED_PREFIX)
+        or plain in REWRITING
+        or plain in OWN
+        or plain in TRACING
+        or plain in _TRUSTED_PEER_ONLY
+    )
+
+
+_JUDGED = FieldNames(_is_judged)
+
+
 def _remove_untrusted(
     headers: CIMultiDict[str], regions: frozenset[str], peer_is_trusted: bool
 ) -> None:
@@ -188,6 +206,8 @@ def _remove_untrusted(
     Names are compared as CGI and WSGI map them, to which `X_Forwarded_For` is the same field;
     gunicorn obeys `SCRIPT_NAME` and `PATH_INFO` from this machine.
     """
+    if not _JUDGED.any_in(headers) and regions.isdisjoint(map(str.lower, headers)):
+        return
     for name in list(headers):
         plain = name.lower()
         known = plain.replace("_", "-") if "_" in plain else plain

@@ -129,7 +129,9 @@ def may_be_xml_document(request: web.BaseRequest, status: int, headers: CIMultiD
     """Whether it may be one: without fetch metadata nothing tells a transformation from data, until
     its body is read.
     """
+    if not is_xml(headers):
+        return False
     if is_xml_document(request, status, headers):
         return True
     unknown = destination(request) is None and may_become_page(request)
-    return unknown and request.method == "GET" and status == 200 and is_xml(headers)
+    return unknown and request.method == "GET" and status == 200

@@ -67,6 +67,10 @@ class ProxyRequest(web.BaseRequest):
 
     started = 0.0
 
+    def get(self, key: Any, default: Any = None) -> Any:
+        # Mapping's own makes an exception of each key that is missing.
+        return self._state.get(key, default)
+
     @property
     def message(self) -> RawRequestMessage:
         """The request head as it was read."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import aiohttp
@@ -53,6 +54,9 @@ class UpstreamConnection(ResponseHandler):
         self._message: RawResponseMessage | None = None
         self._limits: dict[str, Any] = {}
         self._ended_in_order = False
+        self._silent_until = inf
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = inf
 
     def expect_response(
         self, *, has_body: bool, first_byte: float, buffer: int, limits: dict[str, Any]
@@ -115,7 +119,42 @@ class UpstreamConnection(ResponseHandler):
         self._ended_in_order = True
         super().eof_received()
 
+    # --- a silent upstream ------------------------------------------------------------------
+
+    # aiohttp makes a timer each time bytes are due and cancels it when they come, some three for a
+    # response. Here the time is noted, and one timer looks at it: it is made when there is none,
+    # and again only where it went off too early.
+
+    def _reschedule_timeout(self) -> None:
+        seconds = self._read_timeout
+        if not seconds:
+            self._silent_until = inf
+            return
+        until = self._silent_until = self._loop.time() + seconds
+        if until < self._alarm_at:
+            self._set_alarm(until)
+
+    def _drop_timeout(self) -> None:
+        self._silent_until = inf
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = self._loop.call_at(at, self._went_off), at
+
+    def _went_off(self) -> None:
+        self._alarm, self._alarm_at = None, inf
+        if self._silent_until <= self._loop.time():
+            self._on_read_timeout()
+        elif self._silent_until < inf:
+            self._set_alarm(self._silent_until)
+
+    # --- the end of the connection ----------------------------------------------------------
+
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         payload = self._payload
         if payload is not None and not payload.is_eof() and self._ends_with_connection():
             failure = exc or self._missing_close_notify()

@@ -457,8 +457,10 @@ def _framed(headers: CIMultiDict[str], request: web.BaseRequest) -> CIMultiDict[
     without_length = request.method not in _WITHOUT_BODY and hdrs.CONTENT_LENGTH not in headers
     if not without_length and not request.body_exists and next(iter(headers), "") == hdrs.HOST:
         return headers
-    framed = CIMultiDict({hdrs.HOST: headers.get(hdrs.HOST, "")})
-    framed.extend((name, value) for name, value in headers.items() if name.lower() != "host")
+    framed = CIMultiDict(headers)
+    host = framed.pop(hdrs.HOST, "")
+    framed.popall(hdrs.HOST, None)
+    framed = CIMultiDict(((hdrs.HOST, host), *framed.items()))
     if without_length and not request.body_exists:
         framed[hdrs.CONTENT_LENGTH] = "0"
     return framed

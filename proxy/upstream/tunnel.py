@@ -41,6 +41,8 @@ def is_upgrade(request: web.BaseRequest) -> bool:
     if request.method != hdrs.METH_GET or request.version != HttpVersion11 or request.body_exists:
         return False
     headers = request.headers
+    if hdrs.UPGRADE not in headers:
+        return False
     return _PROTOCOL in _members(headers, hdrs.UPGRADE) and "upgrade" in _members(
         headers, hdrs.CONNECTION
     )

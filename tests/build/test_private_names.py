@@ -27,12 +27,12 @@ ALLOWED = {
     "proxy/server/connection.py": {
         "_cache", "_current_request", "_keepalive_timeout", "_kwargs", "_loop",
         "_max_msg_queue_size", "_message", "_messages", "_next_keepalive_close_time", "_parser",
-        "_paused", "_payload_parser", "_prepare_hook", "_protocol", "_read_bufsize", "_version",
-        "_waiter",
+        "_paused", "_payload_parser", "_prepare_hook", "_protocol", "_read_bufsize", "_state",
+        "_version", "_waiter",
     },
     "proxy/upstream/connection.py": {
-        "_loop", "_parser", "_payload", "_read_bufsize", "_should_close", "_skip_payload",
-        "_upgraded",
+        "_drop_timeout", "_loop", "_on_read_timeout", "_parser", "_payload", "_read_bufsize",
+        "_read_timeout", "_reschedule_timeout", "_should_close", "_skip_payload", "_upgraded",
     },
     "proxy/upstream/pool.py": {"_factory"},
 }  # fmt: skip

@@ -129,6 +129,25 @@ def test_what_a_noscript_leaves_unclosed_takes_nothing_along(unclosed: str, afte
         assert asked_hosts(shown, URL, scripting=scripting) <= {"www.example.com"}, shown
 
 
+@pytest.mark.parametrize(
+    "hidden", ["<!--", "text <!-- ", "<img src=/a.png><!--", "<style>", "<p title='", "</p"]
+)
+@pytest.mark.parametrize(
+    "behind",
+    [
+        '<link rel="preconnect" href="//pixel.test"><!-- -->',
+        "<img src=//pixel.test/p></style><!-- -->",
+        "<script src=//pixel.test/a.js></script><p title='-->'>",
+    ],
+)
+def test_what_only_a_browser_with_scripts_reads_is_closed(hidden: str, behind: str) -> None:
+    """The pattern of harmless ones means the same to every Python: tests/build/test_patterns."""
+    page = f"<!doctype html><body><noscript>{hidden}</noscript>{behind}<p>w1w</p>"
+    shown = closed(page.encode(), marketing=False).decode()
+    for scripting in (False, True):
+        assert asked_hosts(shown, URL, scripting=scripting) <= {"www.example.com"}, shown
+
+
 def test_a_page_that_other_browsers_read_in_yet_another_way() -> None:
     """WebKit takes a CDATA section in a drawing's text for a comment."""
     page = (

@@ -11,8 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from proxy.http import forwarding
 from proxy.http.addresses import Network, client_address, parse_address, peer_is_trusted
+from proxy.http.field_names import FieldNames
 from proxy.http.forwarding import INSTANCE, request_headers
+from proxy.http.request_fields import (
+    BROWSER,
+    CLIENT_ADDRESS,
+    IDENTITY,
+    OWN,
+    REWRITING,
+    TRACING,
+)
 from proxy.http.targets import requested_host, split_target
 from tests.support.forwarding import answers, exchange, get, header_values, ok, origin, proxy
 
@@ -253,3 +263,40 @@ async def test_over_the_wire_a_stranger_cannot_forge() -> None:
     assert got.values(b"x-forwarded-for") == [b"127.0.0.1"]
     assert b"1.1.1.1" not in got.head
     assert got.values(b"cdn-loop") == [f"consent-proxy; id={INSTANCE}".encode()]
+
+
+_OTHERS = {"accept", "cookie", "x-forwarded-for", "x-forwarded-new", "x-own", "cf-ipcountry"}
+_NAMES = st.one_of(
+    *(
+        st.sampled_from(sorted(names))
+        for names in (_OTHERS, BROWSER, CLIENT_ADDRESS, IDENTITY, OWN, REWRITING, TRACING)
+    )
+)
+_FIELDS = st.lists(
+    st.tuples(
+        st.builds(
+            lambda name, write: write(name),
+            _NAMES,
+            st.sampled_from([str.title, str.upper, lambda name: name.replace("-", "_")]),
+        ),
+        st.sampled_from(["DE", "203.0.113.5", "a b", "\u00e9"]),
+    ),
+    max_size=2,
+)
+
+
+@given(_FIELDS, st.booleans(), st.sampled_from([(), ("CF-IPCountry",), ("X-Own", "Accept")]))
+def test_fields_that_need_no_look_are_told_apart(
+    fields: list[tuple[str, str]], trusted: bool, regions: tuple[str, ...]
+) -> None:
+    """The short way for a message of plain fields is the long way."""
+    request = request_from("10.1.2.3", *fields)
+
+    def headers() -> list[tuple[str, str]]:
+        sent = request_headers(request, peer_is_trusted=trusted, trusted_headers=regions)
+        return list(sent.items())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forwarding, "_JUDGED", FieldNames(lambda _: True))
+        the_long_way = headers()
+    assert headers() == the_long_way
