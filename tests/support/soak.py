@@ -410,9 +410,7 @@ def main() -> int:
     kinds = [one for one in arguments.kinds.split(",") if one]
     folder = Path(tempfile.mkdtemp(prefix="consent-soak-"))
     try:
-        soaked = soak(
-            arguments.minutes * 60, folder, arguments.seed, events=events, kinds=kinds
-        )
+        soaked = soak(arguments.minutes * 60, folder, arguments.seed, events=events, kinds=kinds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(soaked.report())
