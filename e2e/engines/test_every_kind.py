@@ -17,6 +17,8 @@ SILENT: dict[str, set[str]] = {
     "webkit": {"manifest", "prefetch", "track"},
 }
 """Kinds that an engine does not ask for, proxy or no proxy."""
+IN_RELEASES_TO_140 = {"prefetch"}
+"""Kinds that an old Firefox puts off until nothing else loads, which does not come on this page."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,11 @@ def measured() -> Measured:
 
 
 def test_every_kind_fires_without_the_proxy(measured: Measured) -> None:
-    assert KINDS - kinds_asked(measured, Setting.DIRECT) == SILENT[ENGINE.name]
+    silent = SILENT[ENGINE.name]
+    name, _, release = measured.version.partition(" ")
+    if name == "Firefox" and int(release.partition(".")[0]) <= 140:
+        silent = silent | IN_RELEASES_TO_140
+    assert KINDS - kinds_asked(measured, Setting.DIRECT) == silent
 
 
 @pytest.mark.parametrize("setting", IN_OTHERS[1:])

@@ -212,18 +212,9 @@ async def _in_setting(
     domain = KNOWN if setting is Setting.KNOWN else UNKNOWN
     hosts = {trick.number: ClosedHost(_address(trick, engine)) for trick in chosen}
     async with AsyncExitStack() as stack:
-        visits: list[Visit] = []
-        for trick in chosen:
-            host = hosts[trick.number]
+        for host in hosts.values():
             await host.start()
             stack.callback(host.stop)
-            # Twice as long as it took to arrive directly is long enough to call it stopped.
-            longer = max(SHORTEST, 2 * min(took.get(trick.number, SHORTEST), MAX_LENGTH))
-            watch = 0.0 if setting is Setting.DIRECT else longer
-            site = PLAIN_HOST if setting is Setting.PLAIN else "localhost"
-            url = f"http://{site}:{port}/{_key(setting, trick)}/"
-            origin.served[_key(setting, trick)] = serve(trick, domain, host.port, url)
-            visits.append(Visit(trick, url, host.arrivals, watch, trick.is_inert(engine.name)))
         names = [
             Name(trick.host(domain), hosts[trick.number].port, hosts[trick.number].address)
             for trick in chosen
@@ -235,6 +226,18 @@ async def _in_setting(
         browser = await stack.enter_async_context(
             engine.start(profile, names, bypass_policy=bypass)
         )
+        measured.version = browser.version
+        visits: list[Visit] = []
+        for trick in chosen:
+            host = hosts[trick.number]
+            # Twice as long as it took to arrive directly is long enough to call it stopped.
+            longer = max(SHORTEST, 2 * min(took.get(trick.number, SHORTEST), MAX_LENGTH))
+            watch = 0.0 if setting is Setting.DIRECT else longer
+            site = PLAIN_HOST if setting is Setting.PLAIN else "localhost"
+            url = f"http://{site}:{port}/{_key(setting, trick)}/"
+            origin.served[_key(setting, trick)] = serve(trick, domain, host.port, url)
+            inert = trick.is_inert(engine.name) or trick.is_later(browser.version)
+            visits.append(Visit(trick, url, host.arrivals, watch, inert))
         many = [visit for visit in visits if not visit.trick.front]
         outcomes = await visit_all(browser, many, windows=engine.windows)
         few = [visit for visit in visits if visit.trick.front]
@@ -252,7 +255,6 @@ async def _in_setting(
                 if visit.trick.number in shown and not origin.own[_key(setting, visit.trick)]
             ]
         outcomes |= await visit_all(browser, few, windows=1)
-        measured.version = browser.version
     return {
         trick.number: Seen(
             outcomes[trick.number],

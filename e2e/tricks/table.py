@@ -22,7 +22,8 @@
 `leaks`     why it gets through: nothing that a proxy sends can stop it. Does not count.
 `leaks_in`  the engines in which it does; all, where it is not given.
 `leaked_in` engines in which it got through once: it is always of their tenth (`tenth.py`).
-`newest_in` engines of which Debian's older release does not ask: it is not of their tenth.
+`later_than` engines, each with a release up to which it asks for nothing: it counts in later ones
+            only, and is of no tenth.
 `plain_in`  the engines that show the page as text behind the proxy, and as a page without it.
 `known`     false: it is all one whether the closed host is a known vendor's.
 `front`     only the tab in front does it: the page is opened by itself.
@@ -52,7 +53,6 @@ _LISTS = (
     "fires_in",
     "leaks_in",
     "leaked_in",
-    "newest_in",
     "plain_in",
 )
 
@@ -89,7 +89,7 @@ class Trick:
     fires_in: tuple[str, ...] = ()
     leaks_in: tuple[str, ...] = ENGINES
     leaked_in: tuple[str, ...] = ()
-    newest_in: tuple[str, ...] = ()
+    later_than: Mapping[str, int] = field(default_factory=dict)
     plain_in: tuple[str, ...] = ()
     known: bool = True
     front: bool = False
@@ -107,6 +107,12 @@ class Trick:
     def is_inert(self, engine: str) -> bool:
         """Whether that engine asks for nothing, proxy or no proxy."""
         return engine not in self.fires_in if self.inert else engine in self.silent_in
+
+    def is_later(self, version: str) -> bool:
+        """Whether a browser ("Firefox 140.12.0") is too old to ask."""
+        name, _, release = version.partition(" ")
+        newest = self.later_than.get(name.lower())
+        return newest is not None and int(release.partition(".")[0]) <= newest
 
     def does_leak(self, engine: str) -> bool:
         """Whether it gets through in that engine, whatever a proxy does."""

@@ -14,7 +14,7 @@ def tenth(rows: Iterable[Trick], engine: str) -> frozenset[int]:
 
     By the hash of the row's name: a row stays chosen, or is not, whatever other rows come.
     """
-    counting = [t for t in rows if t.counts(engine) and engine not in t.newest_in]
+    counting = [t for t in rows if t.counts(engine) and engine not in t.later_than]
     chosen = {trick.number for trick in counting if engine in trick.leaked_in}
     chosen |= {trick.number for trick in counting if _hash(trick) % 10 == 0}
     lowest: dict[str, Trick] = {}

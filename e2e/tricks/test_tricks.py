@@ -31,10 +31,26 @@ def test_rows_name_engines() -> None:
         assert {*trick.silent_in, *trick.fires_in} <= {"firefox", "webkit"}, trick.id
         assert not (trick.fires_in if not trick.inert else trick.silent_in), trick.id
         assert set(trick.leaks_in) <= set(ENGINES), trick.id
-        for name in (*trick.leaked_in, *trick.newest_in):
+        for name in (*trick.leaked_in, *trick.later_than):
             # Else the tenth is asked about a row that it cannot have.
             assert name in ENGINES and trick.counts(name), trick.id
-        assert not {*trick.leaked_in} & {*trick.newest_in}, trick.id
+        assert not {*trick.leaked_in} & {*trick.later_than}, trick.id
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("Firefox 139.0", True),
+        ("Firefox 140.12.0", True),
+        ("Firefox 141.0", False),
+        ("WebKitGTK 2.50.6", False),
+        ("Chromium 99.1.2", False),
+    ],
+)
+def test_an_older_release_is_not_expected_to_ask(version: str, expected: bool) -> None:
+    trick = Trick(0, "css", "a rule", later_than={"firefox": 140})
+    assert trick.is_later(version) is expected
+    assert not Trick(1, "css", "another").is_later(version)
 
 
 @pytest.mark.parametrize("engine", ["firefox", "webkit"])
@@ -45,7 +61,7 @@ def test_the_tenth_has_a_row_of_each_channel_and_all_that_got_through(engine: st
     assert len(counting) / 12 < len(chosen) < len(counting) / 6
     assert {trick.channel for trick in chosen} == {trick.channel for trick in rows}
     assert {t.id for t in counting if engine in t.leaked_in} <= {t.id for t in chosen}
-    assert all(t.counts(engine) and engine not in t.newest_in for t in chosen)
+    assert all(t.counts(engine) and engine not in t.later_than for t in chosen)
 
 
 def test_other_rows_leave_the_tenth_as_it_is() -> None:

@@ -137,29 +137,35 @@ def rotate(
     starts = now + datetime.timedelta(hours=ahead)
     try:
         try:
-            before = read_keys(folder, source.revoked).ids
-            make_key(folder, starts)
+            read_keys(folder, source.revoked)
+            name = make_key(folder, starts).name
         except NoKeysError:
             if ahead:
                 stop(f"{folder}: holds no key yet; the first one signs at once", USAGE)
-            before = {}
-            first_keys(folder, now, source.revoked)
+            name = next(iter(first_keys(folder, now, source.revoked).ids))
         ring = read_keys(folder, source.revoked)
     except (KeyFileError, OSError) as error:
         stop(str(error), PROBLEMS)
-    name, kid = next((name, kid) for name, kid in ring.ids.items() if name not in before)
-    signs = kid == ring.signing_id(starts.timestamp())
+    if not ahead:
+        _wait_until_it_signs(name)
+    kid, since = ring.ids[name], signs_from(name) or starts.timestamp()
+    signs = kid == ring.signing_id(since)
     if as_json:
         print_json({
             "kid": kid, "file": str(folder / name), "signs": signs,
-            "signs_from": _time(signs_from(name)),
+            "signs_from": _time(since),
         })  # fmt: skip
     else:
-        when = f", which signs from {_time(signs_from(name))} on" if ahead else ""
+        when = f", which signs from {_time(since)} on" if ahead else ""
         typer.echo(f"{folder / name}: made key {kid}{when}")
     if not signs:
         last = list(ring.ids)[-1]
         stop(f"{folder / last}: still signs, as its name sorts after {name}; rename it", PROBLEMS)
+
+
+def _wait_until_it_signs(name: str) -> None:
+    """A key signs from the next second on where another was made in this one."""
+    time.sleep(max(0.0, (signs_from(name) or 0.0) - time.time()))
 
 
 @keys.command()
@@ -192,6 +198,7 @@ def revoke(
         asked = _asked_again(ring, kid, now, max_age)
         if not ring.without([kid]).usable or kid == ring.signing_id(now.timestamp()):
             made = make_key(folder, now)
+            _wait_until_it_signs(made.name)
         removed = revoke_key(folder, kid, now)
     except (KeyFileError, OSError) as error:
         stop(str(error), PROBLEMS)

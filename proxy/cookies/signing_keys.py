@@ -165,7 +165,7 @@ def _make_first_key(folder: Path, now: datetime.datetime) -> Path | None:
             made_folder = True
         with _locked_folder(folder):
             # Nodes that share a volume start together: one makes the key, the others find it.
-            return None if key_files(folder) else make_key(folder, now)
+            return None if key_files(folder) else _make_key(folder, now)
     except OSError as error:
         if made_folder:
             with contextlib.suppress(OSError):
@@ -188,9 +188,16 @@ def _locked_folder(folder: Path) -> Iterator[None]:
 
 
 def make_key(folder: Path, now: datetime.datetime) -> Path:
-    """Write a new signing key, which signs from `now` on, into a folder that exists. Raises
-    OSError.
+    """Write a new signing key into a folder that exists. Raises OSError.
+
+    It signs from `now` on: from the next whole second where another key signs from that one, as
+    their ids would decide which of the two signs.
     """
+    with _locked_folder(folder):  # another process may make one in the same second
+        return _make_key(folder, now)
+
+
+def _make_key(folder: Path, now: datetime.datetime) -> Path:
     key = Ed25519PrivateKey.generate()
     while key_id(key.public_key()).startswith("-"):  # an option to `keys revoke`
         key = Ed25519PrivateKey.generate()
@@ -199,8 +206,14 @@ def make_key(folder: Path, now: datetime.datetime) -> Path:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    path = folder / f"{now:%Y%m%dT%H%M%SZ}-{key_id(key.public_key())}.pem"
-    return _write_whole(path, pem)
+    starts = now
+    while any(folder.glob(f"{_name_begins(starts)}*.pem")):
+        starts += datetime.timedelta(seconds=1)
+    return _write_whole(folder / f"{_name_begins(starts)}{key_id(key.public_key())}.pem", pem)
+
+
+def _name_begins(starts: datetime.datetime) -> str:
+    return f"{starts:%Y%m%dT%H%M%SZ}-"
 
 
 def _write_whole(path: Path, content: bytes) -> Path:

@@ -6,11 +6,13 @@ import datetime
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.cookies.preference_cookie import signs_from
 from proxy.cookies.signing_keys import make_key, read_keys
 from tests.support.commands import run
 
@@ -43,7 +45,7 @@ def test_a_new_key_signs_and_the_old_ones_stay(config: Path) -> None:
     for number in range(1, 4):
         made = json.loads(run("keys", "rotate", "--config", config, "--json").stdout)
         assert made["signs"] is True
-        # Those made within a second are ordered by their ids.
+        # Any name will do; the order of the names counts.
         if number < 3:
             old = Path(made["file"])
             old.rename(old.with_name(f"{number}.pem"))
@@ -55,6 +57,28 @@ def test_a_new_key_signs_and_the_old_ones_stay(config: Path) -> None:
     assert [line.split()[:2] for line in text.splitlines()] == [
         [kids[0], "reads"], [kids[1], "reads"], [kids[2], "signs"],
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_keys_made_within_a_second_sign_one_after_the_other(config: Path) -> None:
+    kids = []
+    for _ in range(4):
+        done = run("keys", "rotate", "--config", config, "--json")
+        assert done.exit_code == 0, done.stderr
+        made = json.loads(done.stdout)
+        assert made["signs"] is True
+        kids.append(made["kid"])
+        ring = read_keys(config.parent / "keys")
+        assert ring.signing_id(time.time()) == made["kid"]
+    assert list(ring.ids.values()) == kids
+
+
+def test_keys_made_at_once_have_a_second_each(config: Path) -> None:
+    assert run("keys", "rotate", "--config", config).exit_code == 0
+    folder, now = config.parent / "keys", datetime.datetime.now(datetime.UTC)
+    with ThreadPoolExecutor(8) as pool:
+        files = list(pool.map(lambda _: make_key(folder, now).name, range(16)))
+    assert len({signs_from(name) for name in files}) == 16
 
 
 def listed(config: Path) -> dict[str, dict[str, Any]]:

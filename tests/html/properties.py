@@ -10,6 +10,7 @@ import html5lib
 
 from proxy.html import Page, UndecodableError, render
 from proxy.html.owners import MARKETING_ONLY
+from proxy.html.resource import ResourceKind
 from proxy.html.tree import Document, Element, parse_unplaced
 from tests.html.fragments import Written
 from tests.html.oracle import GaveUpError, asked_hosts
@@ -104,7 +105,19 @@ def a_closed_page_has_nothing_to_close(written: Written) -> None:
     closed = _closed(found)
     kind = "text/html; charset=utf-8" if found.transcoded else written.content_type
     again = compiled(closed, kind)
-    assert {gate.needs for gate in again.gates} <= {frozenset({MARKETING_ONLY})}, closed
+    # The type that ours has taken the place of is a second one, and of an inline script, which
+    # names no file, the scanner asks for none.
+    left = [
+        gate
+        for gate in again.gates
+        if (
+            gate.kind is not ResourceKind.REPEATED
+            or closed[gate.start : gate.start + 5].lower() != b"type="
+        )
+        # A tag that is written anew as it was asks for nothing.
+        and gate.closed.strip() != closed[gate.start : gate.end].strip()
+    ]
+    assert {gate.needs for gate in left} <= {frozenset({MARKETING_ONLY})}, closed
 
 
 _HEAD = b"<meta id=head-mark>"

@@ -1,11 +1,12 @@
 """Mixed traffic for an hour, while everything changes that can change in operation.
 
     python -m tests.support.soak --minutes 60
+    python -m tests.support.soak --minutes 8 --events "changed config" --kinds page,file
 
 Visitors with each choice ask for pages, files, streams, uploads and tunnels; beside them the config
 is changed, and broken, and read again, keys are rotated, the origin fails and PostgreSQL is killed.
 No body may be wrong, nothing may arrive that the visitor's choice keeps closed, and memory and
-descriptors must stay level.
+descriptors must stay level. Some kinds of events and requests alone tell which of them costs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,10 @@ WORKERS = 2
 _PAGES = 150
 _RELOADED = "config reloaded from"
 _REJECTED = "config rejected, still serving"
+EVENTS = ("changed config", "origin at fault", "broken config", "rotated keys", "database killed")
+KINDS = ("page", "page", "page", "patient page", "private page", "file", "upload", "events",
+         "tunnel", "choose")  # fmt: skip
+"""What a visitor asks for, as often as it is named."""
 _SAMPLE_SECONDS = 2.0
 _EVENT_SECONDS = 4.0
 _MAX_GROWTH = 1.10
@@ -105,8 +110,15 @@ def _halves(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     return samples[quarter : 2 * quarter] or samples, samples[-quarter:]
 
 
-def soak(seconds: float, folder: Path, seed: int = 1) -> Soaked:
-    """Run the whole; `folder` is empty."""
+def soak(
+    seconds: float,
+    folder: Path,
+    seed: int = 1,
+    *,
+    events: Sequence[str] = EVENTS,
+    kinds: Sequence[str] = KINDS,
+) -> Soaked:
+    """Run the whole, or some kinds of events and of requests alone; `folder` is empty."""
     soaked, faults, stop = Soaked(), Faults(), threading.Event()
     with postgresql() as server, contextlib.ExitStack() as stack:
         receipts = f'\n[receipts]\nstore = "{server.new_database()}"\noutbox = "outbox.db"\n'
@@ -114,13 +126,13 @@ def soak(seconds: float, folder: Path, seed: int = 1) -> Soaked:
             running(folder, WORKERS, more=receipts, origin=origin_of(faults))
         )
         visitors = [
-            threading.Thread(target=_visit, args=(number, seed, port, faults, stop, soaked))
+            threading.Thread(target=_visit, args=(number, seed, port, faults, stop, soaked, kinds))
             for number in range(VISITORS)
         ]
         for visitor in visitors:
             visitor.start()
         operator = _Operator(process, config, text, server, faults, random.Random(seed), soaked)
-        operator.run_until(time.monotonic() + seconds)
+        operator.run_until(time.monotonic() + seconds, events)
         stop.set()
         for visitor in visitors:
             visitor.join(PATIENCE)
@@ -162,19 +174,20 @@ class _Operator:
         self._server, self._faults, self._chance, self._soaked = server, faults, chance, soaked
         self._turn = 0
 
-    def run_until(self, end: float) -> None:
-        events: list[tuple[str, Callable[[], None]]] = [
-            ("changed config", self._change_config),
-            ("origin at fault", self._fail_origin),
-            ("broken config", self._break_config),
-            ("rotated keys", self._rotate_keys),
-            ("database killed", self._kill_database),
-        ]
+    def run_until(self, end: float, names: Sequence[str]) -> None:
+        known: Mapping[str, Callable[[], None]] = {
+            "changed config": self._change_config,
+            "origin at fault": self._fail_origin,
+            "broken config": self._break_config,
+            "rotated keys": self._rotate_keys,
+            "database killed": self._kill_database,
+        }
+        events = [(name, known[name]) for name in names]
         due = time.monotonic() + _EVENT_SECONDS
         while time.monotonic() < end:
             self._sample()
             time.sleep(_SAMPLE_SECONDS)
-            if time.monotonic() < due:
+            if not events or time.monotonic() < due:
                 continue
             name, event = events[self._turn % len(events)]
             self._turn += 1
@@ -267,13 +280,17 @@ class _Visitor:
 
 
 def _visit(
-    number: int, seed: int, port: int, faults: Faults, stop: threading.Event, soaked: Soaked
+    number: int,
+    seed: int,
+    port: int,
+    faults: Faults,
+    stop: threading.Event,
+    soaked: Soaked,
+    kinds: Sequence[str],
 ) -> None:
     visitor = _Visitor(port, random.Random(seed * 1000 + number), faults)
-    kinds = (_page, _page, _page, _patient_page, _private_page, _file, _upload, _events, _tunnel,
-             _choose)  # fmt: skip
     while not stop.is_set():
-        kind = visitor.chance.choice(kinds)
+        kind = _KINDS[visitor.chance.choice(kinds)]
         began = time.monotonic()
         try:
             kind(visitor)
@@ -370,14 +387,30 @@ def _choose(visitor: _Visitor) -> None:
     visitor.accepted = action == "accept_all"
 
 
+_KINDS: Mapping[str, Callable[[_Visitor], None]] = {
+    "page": _page,
+    "patient page": _patient_page,
+    "private page": _private_page,
+    "file": _file,
+    "upload": _upload,
+    "events": _events,
+    "tunnel": _tunnel,
+    "choose": _choose,
+}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--events", default=",".join(EVENTS), help="of these alone; '' for none")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="of requests, of these alone")
     arguments = parser.parse_args()
+    events = [one for one in arguments.events.split(",") if one]
+    kinds = [one for one in arguments.kinds.split(",") if one]
     folder = Path(tempfile.mkdtemp(prefix="consent-soak-"))
     try:
-        soaked = soak(arguments.minutes * 60, folder, arguments.seed)
+        soaked = soak(arguments.minutes * 60, folder, arguments.seed, events=events, kinds=kinds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(soaked.report())
