@@ -32,6 +32,7 @@ from playwright.async_api import Browser, Error, Page, Route, async_playwright
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostClaims
 from e2e.chromium import FLAGS, executable
+from e2e.site import free_ports
 from examples.demo.running import consent_proxy
 
 HOST = "www.example.com"
@@ -340,7 +341,7 @@ def _config(hosts: set[str], proxy: int, admin: int, origin: int) -> str:
 async def compare(pages: Mapping[str, bytes], state: Path, *, pictures: bool = False) -> list[Row]:
     """Each page with and without the proxy. `state` is a folder for the proxy's own files."""
     runner = await _serve(pages)
-    origin, (proxy, admin) = runner.addresses[0][1], (18480, 18481)
+    origin, (proxy, admin) = runner.addresses[0][1], free_ports(2)
     hosts = {name: own_host(body) for name, body in pages.items()}
     config = state / "consent-proxy.toml"
     config.write_text(_config({HOST, *hosts.values()}, proxy, admin, origin))
