@@ -237,6 +237,7 @@ async def _in_setting(
             url = f"http://{site}:{port}/{_key(setting, trick)}/"
             origin.served[_key(setting, trick)] = serve(trick, domain, host.port, url)
             inert = trick.is_inert(engine.name) or trick.is_later(browser.version)
+            inert = inert and not trick.asked_once(browser.version)
             visits.append(Visit(trick, url, host.arrivals, watch, inert))
         many = [visit for visit in visits if not visit.trick.front]
         outcomes = await visit_all(browser, many, windows=engine.windows)

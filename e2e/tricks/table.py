@@ -24,6 +24,7 @@
 `leaked_in` engines in which it got through once: it is always of their tenth (`tenth.py`).
 `later_than` engines, each with a release up to which it asks for nothing: it counts in later ones
             only, and is of no tenth.
+`asked_up_to` engines, each with the last release that asked where the row is `inert` now.
 `plain_in`  the engines that show the page as text behind the proxy, and as a page without it.
 `known`     false: it is all one whether the closed host is a known vendor's.
 `front`     only the tab in front does it: the page is opened by itself.
@@ -62,6 +63,12 @@ KNOWN = "known.example"
 """Below it lie the hosts of a vendor with a tag, to which the visitor has not agreed."""
 
 
+def _is_within(version: str, releases: Mapping[str, int]) -> bool:
+    name, _, release = version.partition(" ")
+    last = releases.get(name.lower())
+    return last is not None and int(release.partition(".")[0]) <= last
+
+
 @dataclass(frozen=True, slots=True)
 class Trick:
     """One row. `number` is its place in the whole table."""
@@ -90,6 +97,7 @@ class Trick:
     leaks_in: tuple[str, ...] = ENGINES
     leaked_in: tuple[str, ...] = ()
     later_than: Mapping[str, int] = field(default_factory=dict)
+    asked_up_to: Mapping[str, int] = field(default_factory=dict)
     plain_in: tuple[str, ...] = ()
     known: bool = True
     front: bool = False
@@ -110,9 +118,11 @@ class Trick:
 
     def is_later(self, version: str) -> bool:
         """Whether a browser ("Firefox 140.12.0") is too old to ask."""
-        name, _, release = version.partition(" ")
-        newest = self.later_than.get(name.lower())
-        return newest is not None and int(release.partition(".")[0]) <= newest
+        return _is_within(version, self.later_than)
+
+    def asked_once(self, version: str) -> bool:
+        """Whether a browser is so old that it asks, where the row is inert today."""
+        return _is_within(version, self.asked_up_to)
 
     def does_leak(self, engine: str) -> bool:
         """Whether it gets through in that engine, whatever a proxy does."""
