@@ -143,7 +143,8 @@ def test_our_policy_lets_the_open_act_and_nobody_else(tmp_path: Path, browser: B
         "http://localhost:1/own.js"]) {
       const s = document.createElement("script"); s.src = url; document.head.append(s);
     }
-    for (const url of ["wss://static.hotjar.com/", "wss://nobody-knows.example/"])
+    for (const url of ["wss://static.hotjar.com/", "wss://nobody-knows.example/",
+        "ws://localhost:1/own", "wss://localhost:1/own"])
       try { new WebSocket(url) } catch (e) {}
     </script>"""
     with serving(tmp_path, {"": reply(HTML % (b"", script))}) as site:
@@ -161,4 +162,26 @@ def test_our_policy_lets_the_open_act_and_nobody_else(tmp_path: Path, browser: B
             "wss://nobody-knows.example/",
         ]
         assert "hotjar" in TAGS
+        context.close()
+
+
+def test_a_malformed_permissions_policy_does_not_switch_ours_off(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Browsers join both into one field, of which they ignore all if a part is malformed."""
+    fields = {
+        "none": "",
+        "old": "Permissions-Policy: camera 'none'; fullscreen 'none'",
+        "comma": "Permissions-Policy: fullscreen=(),",
+        "kept": "Permissions-Policy: fullscreen=()",
+        "older": "Feature-Policy: fullscreen 'none'",
+    }
+    pages = {name: reply(HTML % (b"", b""), *filter(None, [v])) for name, v in fields.items()}
+    allowed = "['camera', 'fullscreen'].map((one) => document.featurePolicy.allowsFeature(one))"
+    with serving(tmp_path, pages) as site:
+        context = browser.new_context()
+        page = context.new_page()
+        for name in fields:
+            page.goto(f"http://localhost:{site.port}/{name}")
+            assert page.evaluate(allowed) == [False, name not in {"kept", "older"}], name
         context.close()

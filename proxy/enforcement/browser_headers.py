@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
-from functools import lru_cache
+from collections.abc import Callable, Collection, Sequence
 
 from aiohttp import hdrs
 from multidict import CIMultiDict, istr
 
 from consent_rules.categories import Audience
-from consent_rules.config.models import Sensor
+from proxy.enforcement.permissions_policy import restrict_permissions
 from proxy.http.media_types import SIGNED_EXCHANGE, media_type
+from proxy.http.structured_fields import dictionary
 
 Closed = Callable[[str], bool]
 """Whether a URL, resolved against the page's, has an owner that may not act."""
@@ -44,18 +44,11 @@ _REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
 _CSP = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
 
 REFERRER_POLICY = istr("Referrer-Policy")
-PERMISSIONS_POLICY = istr("Permissions-Policy")
 OPENER_POLICY = istr("Cross-Origin-Opener-Policy")
 X_DNS_PREFETCH_CONTROL = istr("X-DNS-Prefetch-Control")
-
-# A feature by which a browser itself reports to advertisers (https://privacysandbox.google.com).
-# Chromium took the others out again (attribution-reporting, join-ad-interest-group,
-# run-ad-auction, shared-storage, private-aggregation) and warns in the console of names that it no
-# longer knows;
-# what would use them in an older one is a closed vendor's script, or `attributionsrc`.
-_AD_FEATURES = ("browsing-topics",)
-_SENSORS = tuple(map(str, Sensor))
-_ENTRY = re.compile(r"([a-z-]+)\s*=\s*\(([^()]*)\)")
+_OPENER_POLICIES = frozenset(
+    {"unsafe-none", "same-origin-allow-popups", "same-origin", "noopener-allow-popups"}
+)
 
 
 def without_closed_links(field: str, closed: Closed) -> str:
@@ -81,6 +74,7 @@ def restrict_document(
     *,
     advertising: bool,
     sensors: Collection[str] = (),
+    origin: str = "",
     trustworthy: bool = True,
 ) -> None:
     """What a document's own features may do: no look-ups ahead, none of the browser's advertising
@@ -89,27 +83,24 @@ def restrict_document(
     so (Secure Contexts, 3.1): elsewhere they complain of what they then ignore.
     """
     headers[X_DNS_PREFETCH_CONTROL] = "off"
-    given = ",".join(headers.getall(PERMISSIONS_POLICY, ()))
-    closed = {name for name, value in _ENTRY.findall(given) if not value.strip()} if given else ()
-    # A later entry replaces an earlier one (RFC 9651, 3.2): where the origin closes a sensor
-    # itself, it stays closed.
-    own = frozenset(sensors).difference(closed)
-    headers.add(PERMISSIONS_POLICY, _permissions(own, advertising=advertising))
+    restrict_permissions(headers, advertising=advertising, sensors=sensors, origin=origin)
     if audience is Audience.PATIENT:
         headers.popall("Accept-CH", None)
         # A marketing page that opens this one in a window must not be able to read it there. The
         # windows that this one opens (to sign in, to pay) keep their way back.
-        if trustworthy:
-            headers.setdefault(OPENER_POLICY, "same-origin-allow-popups")
+        if trustworthy and not _is_opener_policy(headers.getall(OPENER_POLICY, ())):
+            headers[OPENER_POLICY] = "same-origin-allow-popups"
 
 
-@lru_cache(maxsize=256)
-def _permissions(own: frozenset[str], *, advertising: bool) -> str:
-    """The policy that leaves the page these sensors."""
-    features = [f"{name}=({'self' if name in own else ''})" for name in _SENSORS]
-    if not advertising:
-        features += [f"{name}=()" for name in _AD_FEATURES]
-    return ", ".join(features)
+def _is_opener_policy(values: Sequence[str]) -> bool:
+    """Whether browsers read one in these lines. A second one makes the field malformed (RFC 9651,
+    3.3): it is `unsafe-none` then, as one that they do not know is.
+    """
+    if len(values) != 1 or values[0].lstrip(" ").startswith("("):
+        return False
+    # An item is what may stand behind the key of a dictionary.
+    members = dictionary(f"policy={values[0].lstrip(' ')}")
+    return members in [{"policy": (known,)} for known in _OPENER_POLICIES]
 
 
 def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience: Audience) -> None:

@@ -105,8 +105,11 @@ def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri
     open_hosts = [s for vendor in vendors for p in vendor.hosts for s in host_sources(p)]
     open_sources = [source for vendor in vendors for source in vendor_sources(vendor)]
     forms = [s for v in vendors if v.category in _USED for s in vendor_sources(v)] + open_hosts
-    # A source without a scheme covers wss: in some browsers only.
-    sockets = [f"wss://{source}" for source in _without_covered((*own_sources, *open_hosts))]
+    # A source without a scheme covers sockets in some browsers only. One of `ws:` covers `wss:` too
+    # (CSP3, 6.7.2.9): a site over plain HTTP has the former. Vendors are held to the latter.
+    own_hosts = _without_covered(own_sources)
+    others = [s for s in _without_covered((*own_sources, *open_hosts)) if s not in own_hosts]
+    sockets = [*(f"ws://{source}" for source in own_hosts), *(f"wss://{s}" for s in others)]
     parts = [
         " ".join(("default-src", _OWN, *_without_covered((*own_sources, *open_sources)), *sockets)),
         " ".join(("form-action 'self'", *_without_covered((*own_sources, *forms)))),

@@ -160,6 +160,7 @@ def _restrict_document(
         decision.audience,
         advertising=decision.categories[Category.ADVERTISING],
         sensors=rules.patient_permissions if patient else rules.permissions,
+        origin=f"{context.scheme}://{context.authority}",
         trustworthy=context.secure or _is_loopback(context.host),
     )
     if context.load_once:

@@ -168,7 +168,7 @@ def test_decision_policy() -> None:
             "'self'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:", "www.example.com:*",
             "maps.example", "tiles.example", "*.tiles.example", "shared.example/maps/",
             "px.example", "shared.example/tr",
-            "wss://www.example.com:*", "wss://maps.example", "wss://tiles.example",
+            "ws://www.example.com:*", "wss://maps.example", "wss://tiles.example",
             "wss://*.tiles.example", "wss://px.example",
         ],
         "form-action": [
@@ -182,7 +182,7 @@ def test_decision_policy() -> None:
 def test_the_policy_of_nobody() -> None:
     policy = parsed(decision_policy(["www.example.com"], []))
     hosts = {w for words in policy.values() for w in words if not w.endswith(("'", ":"))}
-    assert hosts == {"www.example.com:*", "wss://www.example.com:*"}
+    assert hosts == {"www.example.com:*", "ws://www.example.com:*"}
 
 
 def test_no_vendor_breaks_out_of_its_directive() -> None:

@@ -152,6 +152,100 @@ def test_sensors_are_the_pages_own_where_the_config_names_them(
     assert headers.getall("Permissions-Policy")[-1] == added
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        # Browsers join the lines: what is malformed would take ours with it.
+        (["camera 'none'; microphone 'none'"], []),
+        (["fullscreen = ()"], []),
+        (["fullscreen=(),"], []),
+        (["fullscreen=()", "camera 'none'"], []),
+        (["fullscreen=()", ""], []),
+        (["fullscreen=('none')"], []),
+        (["Camera=()"], []),
+        ([""], []),
+        (["fullscreen=(), camera", "usb=?0"], ["fullscreen=(), camera", "usb=?0"]),
+        (['usb=("https://a.example" self);report-to=x'], None),
+    ],
+)
+def test_a_malformed_policy_does_not_take_ours_with_it(
+    given: list[str], kept: list[str] | None
+) -> None:
+    headers = CIMultiDict([("Permissions-Policy", value) for value in given])
+    restrict_document(headers, Audience.MARKETING, advertising=False)
+    *others, ours = headers.getall("Permissions-Policy")
+    assert others == (given if kept is None else kept)
+    assert ours == "geolocation=(), camera=(), microphone=(), browsing-topics=()"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "open_"),
+    [
+        ("Permissions-Policy", "camera=self", True),
+        ("Permissions-Policy", 'camera=("https://www.example.com")', True),
+        ("Permissions-Policy", "camera=(), camera=*", True),
+        ("Permissions-Policy", "camera=*, camera=()", False),
+        ("Permissions-Policy", 'camera=("https://video.example")', False),
+        ("Permissions-Policy", "camera=none", False),
+        ("Permissions-Policy", "camera", False),
+        ("Permissions-Policy", "camera=()", False),
+        ("Permissions-Policy", "camera=();report-to=x", False),
+        ("Permissions-Policy", "camera 'none'", True),
+        ("Feature-Policy", "camera 'none'", False),
+        ("Feature-Policy", "usb 'self'; camera https://video.example, camera *", False),
+        ("Feature-Policy", "camera", True),
+        ("Feature-Policy", "camera 'SELF' https://video.example", True),
+        ("Feature-Policy", "camera https://www.example.com", True),
+        ("Feature-Policy", "camera *", True),
+        ("Feature-Policy", "usb 'none'", True),
+    ],
+)
+def test_a_sensor_that_the_origin_keeps_from_its_page(name: str, value: str, open_: bool) -> None:
+    headers = CIMultiDict({name: value})
+    restrict_document(
+        headers,
+        Audience.MARKETING,
+        advertising=True,
+        sensors=("camera",),
+        origin="https://www.example.com",
+    )
+    camera = "(self)" if open_ else "()"
+    ours = f"geolocation=(), camera={camera}, microphone=()"
+    assert headers.getall("Permissions-Policy")[-1] == ours
+
+
+def test_of_both_fields_the_newer_one_counts() -> None:
+    both = {"Permissions-Policy": "camera=self", "Feature-Policy": "camera 'none'"}
+    headers = CIMultiDict(both)
+    restrict_document(headers, Audience.MARKETING, advertising=True, sensors=("camera",))
+    assert "camera=(self)" in headers.getall("Permissions-Policy")[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "is_read"),
+    [
+        (["same-origin"], True),
+        (["unsafe-none"], True),
+        ([' noopener-allow-popups;report-to="x"'], True),
+        ([], False),
+        ([""], False),
+        (["same_origin"], False),
+        (["(same-origin)"], False),
+        (['"same-origin"'], False),
+        (["same-origin; report-to = x"], False),
+        (["same-origin, same-origin"], False),
+        (["same-origin", "same-origin"], False),
+    ],
+)
+def test_patient_pages_have_an_opener_policy_that_browsers_read(
+    given: list[str], is_read: bool
+) -> None:
+    headers = CIMultiDict([("Cross-Origin-Opener-Policy", value) for value in given])
+    restrict_document(headers, Audience.PATIENT, advertising=False)
+    expected = given if is_read else ["same-origin-allow-popups"]
+    assert headers.getall("Cross-Origin-Opener-Policy") == expected
+
+
 def test_documents() -> None:
     headers = CIMultiDict({"Permissions-Policy": "camera=(), fullscreen=*", "Accept-CH": "DPR"})
     restrict_document(headers, Audience.MARKETING, advertising=True)
