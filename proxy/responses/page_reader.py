@@ -240,6 +240,8 @@ def _kinds_in(page: Page) -> dict[Owner, Counter[str]]:
     counted: set[tuple[Owner, int]] = set()
     for gate in page.gates:
         kind = "" if gate.is_further else _COUNTED.get(gate.kind, "")
+        if gate.is_pixel and kind:
+            kind = "pixel"
         tag = (
             gate.start
             if gate.kind is ResourceKind.CSS
