@@ -600,7 +600,8 @@ def _picture(
     edits = [_attribute_edit(span, address, context)]
     if picture.alt:
         named = html.escape(picture.alt).encode("ascii", "xmlcharrefreplace")
-        edits.append(_opening(resource, location, b' alt="' + named + b'"', context))
+        name = b"alt" if is_html(resource.element) else b"aria-label"
+        edits.append(_opening(resource, location, b' %b="%b"' % (name, named), context))
     return tuple(edits)
 
 

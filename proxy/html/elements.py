@@ -528,6 +528,7 @@ SVG_REFERENCES = (
 )  # fmt: skip
 _SVG_HANDLERS: dict[str, _Handler] = {
     **dict.fromkeys(SVG_REFERENCES, _linked(ResourceKind.IMAGE, Closing.EMPTY, *_SVG_LINKING)),
+    "image": _linked(ResourceKind.IMAGE, Closing.PICTURE, *_SVG_LINKING),
     "script": _svg_script,
     "style": _style,
     "set": _animation,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,7 +46,8 @@ def repeated_attributes(document: Document, reading: Reading) -> Iterator[Resour
     repeated = Repeated.of(document, reading)
     for element in document.select(SCANNED_TAGS) if repeated.places else ():
         again = repeated.of_tag(element)
-        urls = scanned_urls(element, again, reading) if again else ()
+        # Whichever a scanner takes, a page that has two has no need of another host's.
+        urls = _urls(_values(element, again, reading)) if again else ()
         for one in again if urls else ():
             yield Resource(
                 ResourceKind.REPEATED, element, one.name, Closing.REMOVE, urls, repeated=one.span
@@ -83,14 +84,25 @@ class Repeated:
 
 
 def scanned_urls(element: Element, again: list[Again], reading: Reading) -> tuple[str, ...]:
-    """What the scanner may ask for by a tag. Of two attributes of one name it takes the first that
-    is not empty.
+    """What the scanner asks for by a tag: of attributes of one name it takes the first that is not
+    empty.
     """
+    taken = dict(reversed(_values(element, again, reading)))
+    return _urls(taken.items())
+
+
+def _values(element: Element, again: list[Again], reading: Reading) -> list[tuple[str, str]]:
+    """What the attributes hold that make the scanner ask for something, in their order."""
+    names = SCANNED[element.tag]
+    found = [(name, reading.value(element, name)) for name in names]
+    found += ((one.name, one.value) for one in again if one.name in names)
+    return [(name, value) for name, value in found if value and value.strip()]
+
+
+def _urls(values: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     urls: list[str] = []
-    for name in SCANNED[element.tag]:
-        values = [reading.value(element, name), *(one.value for one in again if one.name == name)]
-        value = next((one for one in values if one and one.strip()), "")
-        urls += srcset_urls(value) if name.endswith("srcset") else filter(None, (value,))
+    for name, value in values:
+        urls += srcset_urls(value) if name.endswith("srcset") else (value,)
     return tuple(urls)
 
 
