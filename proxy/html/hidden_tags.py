@@ -28,11 +28,19 @@ _SECTION_END = "]]>"
 
 def has_hidden_tags(document: Document, text: str, names: Iterable[str]) -> bool:
     """Whether the tokens of a page with drawings may be others without its tree. `names`: of
-    `TEXT_HOLDERS`, those that the page has.
+    `TEXT_HOLDERS` and `SECTION`, those that the page has.
     """
-    return any(_is_read_on(name, document, text) for name in names) or (
-        _may_have_tags_in_sections(text) and has_tags_in_sections(document, "*")
+    return any(
+        _has_tags_in_sections(document, text)
+        if name == SECTION
+        else _is_read_on(name, document, text)
+        for name in names
     )
+
+
+def _has_tags_in_sections(document: Document, text: str) -> bool:
+    # Mostly they are in scripts.
+    return _may_have_tags_in_sections(text) and has_tags_in_sections(document, "*")
 
 
 def _may_have_tags_in_sections(text: str) -> bool:

@@ -273,10 +273,12 @@ class _Tags:
 
 
 _HEADS = frozenset({b"base", b"meta"})
+_SECTION = SECTION[1:].lower().encode()
 _HARDER = (b"svg", b"/svg", b"math", b"/math", b"selectedcontent", b"select", b"template",
-           b"frameset", b"noscript", b"html", b"body")  # fmt: skip
+           b"frameset", b"noscript", b"html", b"body", _SECTION)  # fmt: skip
+_TEXTS = tuple(name.encode() for name in TEXT_HOLDERS)
 # Of two that begin alike the longer one comes first: it is that one then, and not the other.
-_NAMES = sorted((*_HEADS, *_HARDER, *_TAGS_BY_NAME), key=len, reverse=True)
+_NAMES = sorted({*_HEADS, *_HARDER, *_TEXTS, *_TAGS_BY_NAME}, key=lambda one: (-len(one), one))
 # Not of the standard kind: only for the others does the library look at several bytes at once.
 _TAGS = ahocorasick_rs.BytesAhoCorasick(
     [b"<" + name for name in _NAMES], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
@@ -335,7 +337,9 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
 
     kinds = (False, True) if _needs_both_views(tags) else (False,)
     views = read(text)
-    if SECTION in text and any(has_tags_in_sections(one.document, _TEXT_HOLDERS) for one in views):
+    if _SECTION in tags.at and any(
+        has_tags_in_sections(one.document, _TEXT_HOLDERS) for one in views
+    ):
         # WebKit's reading. In front: the last view is that of a browser with JavaScript.
         views = [*read(text.replace(SECTION, _SECTION_AS_COMMENT)), *views]
     return views
@@ -355,7 +359,9 @@ def _behind_drawings(tags: _Tags, views: list[_View]) -> list[Resource]:
     """What only a browser's preload scanner finds on a page with a drawing."""
     if b"svg" not in tags.at and b"math" not in tags.at:
         return []
-    names = [name for name in TEXT_HOLDERS if f"<{name}".encode() in tags.lowered]
+    names = [name for name in TEXT_HOLDERS if name.encode() in tags.at]
+    if _SECTION in tags.at:
+        names.append(SECTION)
     if not any(has_hidden_tags(view.document, view.reading.text, names) for view in views):
         return []
     reading = views[-1].reading
