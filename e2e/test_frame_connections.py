@@ -23,7 +23,7 @@ from tests.support.waiting import PATIENCE
 CLOSED = "closed.example"
 ADDRESS = f"https://a.{CLOSED}/"
 OPEN = "open.example"
-EVERY = {**SPARED, **SILENT, **CONNECTING}
+QUIET = {**SPARED, **SILENT}
 LATER = {"after all others": "const f = document.createElement('iframe');"
          "document.body.append(f); f.contentWindow.location = url"}  # fmt: skip
 """Connects by a way that is not taken, when all others were tried."""
@@ -82,7 +82,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     for domain in (CLOSED, OPEN):
         name = domain.partition(".")[0]
         pages[name] = reply(_PAGE % f"/{name}.js".encode())
-        pages[f"{name}.js"] = _script(Ways(EVERY, domain))
+        pages[f"{name}.js"] = _script(Ways(QUIET, domain))
+    pages["named"] = reply(_PAGE % b"/named.js")
+    pages["named.js"] = _script(Ways(CONNECTING, CLOSED))
     folder = tmp_path_factory.mktemp("site")
     with serving(folder, pages, change=_with_open_vendor) as running:
         yield running
@@ -108,41 +110,49 @@ def chromium(
 
 def _wait_for(page: Page, others: Others, ways: Ways, expected: set[str]) -> set[str]:
     """The ways by which something was reached, once those expected are among them."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = ways.among(others.listener.names)
-        if expected <= found:
-            break
+    # Dozens of frames at once, on a machine that is busy with others.
+    deadline = time.monotonic() + 3 * PATIENCE
+    while time.monotonic() < deadline and not expected <= ways.among(others.listener.names):
         page.wait_for_timeout(50)
     return ways.among(others.listener.names)
 
 
 @pytest.mark.parametrize("path", ["closed", "patients/page"])
-def test_no_connection_to_a_closed_host_but_by_ways_that_are_named(
+def test_no_connection_to_a_closed_host(
     chromium: BrowserContext, site: Proxied, others: Others, path: str
 ) -> None:
-    others.listener.names.clear()
-    page = chromium.new_page()
-    page.goto(f"http://localhost:{site.port}/{path}", wait_until="commit")
-    ways = Ways(EVERY, CLOSED)
-    assert _wait_for(page, others, ways, set(CONNECTING)) == set(CONNECTING)
+    page, ways = _tried(chromium, site, others, path), Ways(QUIET, CLOSED)
     later = Ways(LATER, f"later.{CLOSED}")
     page.evaluate(later.program().decode())
     assert _wait_for(page, others, later, set(LATER)) == set(LATER)
-    assert ways.among(others.listener.names) == set(CONNECTING)
-    assert page.evaluate("faults") == []
+    assert ways.among(others.listener.names) == set()
+    page.close()
+
+
+def test_the_ways_that_connect_all_the_same(
+    chromium: BrowserContext, site: Proxied, others: Others
+) -> None:
+    page, ways = _tried(chromium, site, others, "named"), Ways(CONNECTING, CLOSED)
+    assert _wait_for(page, others, ways, set(CONNECTING)) == set(CONNECTING)
     page.close()
 
 
 def test_frames_of_open_hosts_load_by_every_way(
     chromium: BrowserContext, site: Proxied, others: Others
 ) -> None:
+    page, ways = _tried(chromium, site, others, "open"), Ways(QUIET, OPEN)
+    assert _wait_for(page, others, ways, set(QUIET)) == set(QUIET)
+    page.close()
+
+
+def _tried(chromium: BrowserContext, site: Proxied, others: Others, path: str) -> Page:
+    """A page whose script has tried all of its ways, none of which failed."""
     others.listener.names.clear()
     page = chromium.new_page()
-    page.goto(f"http://localhost:{site.port}/open", wait_until="commit")
-    assert _wait_for(page, others, Ways(EVERY, OPEN), set(EVERY)) == set(EVERY)
+    page.goto(f"http://localhost:{site.port}/{path}", wait_until="commit")
+    page.wait_for_function("window.faults && document.readyState != 'loading'")
     assert page.evaluate("faults") == []
-    page.close()
+    return page
 
 
 NO_HOST_OF_OTHERS: Mapping[str, str] = {
