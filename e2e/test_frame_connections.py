@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright
 
-from e2e.chromium import FLAGS, executable
-from e2e.engines.chromium import UNWANTED_FLAGS
+from e2e.channels import profile
 from e2e.frame_ways import CONNECTING, SILENT, SPARED, Ways
 from e2e.proxied import serving
 from e2e.real_pages import Listener
@@ -94,18 +93,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 def chromium(
     playwright_driver: Playwright, tmp_path_factory: pytest.TempPathFactory, others: Others
 ) -> Iterator[BrowserContext]:
-    """As visitors have it: a private window connects to less."""
     rules = f"MAP *.example 127.0.0.1:{others.port},MAP * 127.0.0.1"
-    flags = [flag for flag in FLAGS if flag not in UNWANTED_FLAGS]
-    context = playwright_driver.chromium.launch_persistent_context(
-        tmp_path_factory.mktemp("profile"),
-        executable_path=executable(playwright_driver),
-        args=[*flags, f"--host-resolver-rules={rules}"],
-        ignore_default_args=UNWANTED_FLAGS,
-    )
-    context.set_default_timeout(1000 * PATIENCE)
-    yield context
-    context.close()
+    folder = tmp_path_factory.mktemp("profile")
+    with profile(playwright_driver, folder, f"--host-resolver-rules={rules}") as context:
+        yield context
 
 
 def _wait_for(page: Page, others: Others, ways: Ways, expected: set[str]) -> set[str]:
