@@ -199,7 +199,7 @@ class Listener:
     """
 
     def __init__(self) -> None:
-        self._names: list[str] = []
+        self.names: list[str] = []
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -208,15 +208,16 @@ class Listener:
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         incoming = ssl.MemoryBIO()
         named = ["(no name)"]
-        self._tls.sni_callback = lambda _, name, __: named.append(name or "(no name)")
         self._open += 1
         self._idle.clear()
         with contextlib.suppress(OSError, TimeoutError, ssl.SSLError):
             # What was opened and never used is closed with the page's context, long before that.
             async with asyncio.timeout(20):
                 incoming.write(await reader.read(16_384))
+            # Not before: all connections share it, and others come while this one waits.
+            self._tls.sni_callback = lambda _, name, __: named.append(name or "(no name)")
             self._tls.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True).do_handshake()
-        self._names.append(named[-1])
+        self.names.append(named[-1])
         self._open -= 1
         if not self._open:
             self._idle.set()
@@ -225,7 +226,7 @@ class Listener:
     async def taken(self) -> list[str]:
         """The names since the last call, once all that were opened have told theirs."""
         await self._idle.wait()
-        names, self._names = self._names, []
+        names, self.names = self.names, []
         return [name for name in names if name not in _BROWSERS_OWN]
 
 
