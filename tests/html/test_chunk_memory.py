@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from proxy.html.chunk_memory import ChunkMemory, KnownChunk, RememberingCompiler
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
+from tests.html.chunks import assert_asks_no_one, closed, long_page
 from tests.html.pipeline import BOUNDARY, URL, UTF8
-from tests.html.test_incremental import assert_asks_no_one, closed, long_page
 
 pytestmark = pytest.mark.slow
 
