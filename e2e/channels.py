@@ -167,12 +167,15 @@ def closed_hosts(channels: Iterable[str]) -> contextlib.AbstractContextManager[C
 
 
 @contextlib.contextmanager
-def profile(playwright: Playwright, folder: Path, hosts: ClosedHosts) -> Iterator[BrowserContext]:
-    """A Chromium as visitors have it: in a private window it does not preconnect."""
+def profile(playwright: Playwright, folder: Path, resolving: str) -> Iterator[BrowserContext]:
+    """A Chromium as visitors have it: in a private window it does not preconnect.
+
+    `resolving` is the flag that says where names lead.
+    """
     context = playwright.chromium.launch_persistent_context(
         folder,
         executable_path=executable(playwright),
-        args=[*(f for f in FLAGS if f not in UNWANTED_FLAGS), hosts.flag()],
+        args=[*(f for f in FLAGS if f not in UNWANTED_FLAGS), resolving],
         ignore_default_args=UNWANTED_FLAGS,
     )
     context.set_default_timeout(1000 * PATIENCE)

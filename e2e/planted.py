@@ -49,6 +49,18 @@ def _script(code: str) -> str:
     return f"<script>{code}</script>"
 
 
+def _typed(code: str) -> str:
+    """A script that does something with `v`, the mail address that was typed."""
+    return _script(
+        "document.querySelector('[name=email]').addEventListener('change', async e =>"
+        f"{{ const v = e.target.value; {code} }})"
+    )
+
+
+ZIP = _script(
+    "const zip = async t => new Response(new Blob([t]).stream().pipeThrough("
+    "new CompressionStream('gzip'))).arrayBuffer()"
+)
 LEAKS = (
     Leak(
         "a cookie that a script sets", "/one",
@@ -135,6 +147,12 @@ LEAKS = (
          _script("fetch('/api/event', {method: 'POST', body: JSON.stringify("
                  "{id: localStorage.getItem('ajs_anonymous_id')})})"),
          "stored-id", "segment", "ajs_anonymous_id"),
+    Leak("a cache", "/five", _script("caches.open('_hjCache')"), "storage", "hotjar", "_hjCache",
+         audience="site"),
+    Leak("a cookie's value as a header of its own", "/five",
+         _script("document.cookie = '_fbp=fb.1.1700000000000.123456789; max-age=3600';"
+                 "fetch('/api/log', {headers: {'X-Fbp': 'fb.1.1700000000000.123456789'}})"),
+         "stored-id", "meta-pixel", "_fbp"),
     Leak("a late script", "/five",
          _script("setTimeout(() => document.body.append(Object.assign(document.createElement("
                  "'script'), {src: 'https://widget.intercom.io/w'})), 200)"),
@@ -143,6 +161,38 @@ LEAKS = (
          _script("addEventListener('pagehide', () =>"
                  "navigator.sendBeacon('https://o1.ingest.sentry.io/e', 'x'))"),
          "contact", "sentry", "beacon"),
+    Leak("what is typed, compressed", "/seven",
+         '<input type="email" name="email">' + ZIP + _typed(
+             "const body = await zip(v);"
+             "fetch('https://r.logrocket.io/i', {method: 'POST', mode: 'no-cors', body})"),
+         "form-data", "logrocket", "mail address"),
+    Leak("what is typed, encoded twice", "/seven", _typed(
+             "new Image().src = 'https://trc.taboola.com/p.gif?e=' +"
+             "encodeURIComponent(encodeURIComponent(v))"),
+         "form-data", "taboola", "mail address (encoded)"),
+    Leak("what is typed, in a message", "/seven", _typed(
+             "const s = new WebSocket('wss://ws1.hotjar.com/x'); s.onopen = () => s.send(v)"),
+         "form-data", "hotjar", "mail address"),
+    Leak("what is typed, as a header", "/seven", _typed(
+             "fetch('https://api2.amplitude.com/2', {headers: {'X-User': v}})"),
+         "form-data", "amplitude", "mail address"),
+    Leak("what is typed, as a part of a form", "/seven", _typed(
+             "const f = new FormData(); f.append('m', v);"
+             "fetch('https://tr.outbrain.com/b', {method: 'POST', mode: 'no-cors', body: f})"),
+         "form-data", "outbrain", "mail address"),
+    Leak("a digest in base64", "/seven", _typed(
+             "const d = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(v));"
+             "new Image().src = 'https://q.quora.com/_/ad.gif?h=' +"
+             "encodeURIComponent(btoa(String.fromCharCode(...new Uint8Array(d))))"),
+         "form-data", "quora-pixel", "mail address (SHA-256)"),
+    Leak("a patient page's title, in a message", "/patients/renal",
+         _script("const s = new WebSocket('wss://ws1.hotjar.com/x');"
+                 "s.onopen = () => s.send(document.title)"),
+         "page-data", "hotjar", "page's title", audience="patient"),
+    Leak("a patient page's path", "/patients/renal",
+         _script("navigator.sendBeacon('https://tr.snapchat.com/p',"
+                 "JSON.stringify({p: location.pathname}))"),
+         "page-data", "snap-pixel", "page's address", audience="patient"),
     Leak("a patient page's address, as the referrer", "/patients/oncology",
          '<meta name="referrer" content="unsafe-url"><img src="https://us.i.posthog.com/i">',
          "page-data", "posthog", "page's address, as the referrer", audience="patient"),
@@ -203,6 +253,46 @@ INNOCENT = (
     (
         "an address of the site in an address",
         _script("fetch('/share?u=https://www.facebook.com/')"),
+    ),
+    (
+        "what is typed, to the site, as a part of a form",
+        '<input type="email" name="email">'
+        + _typed(
+            "const f = new FormData(); f.append('m', v);"
+            "fetch('/api/save', {method: 'POST', body: f})"
+        ),
+    ),
+    (
+        "what is typed, to the site, in a message",
+        _typed(
+            "const s = new WebSocket('wss://www.clinic.example/live'); s.onopen = () => s.send(v)"
+        ),
+    ),
+    (
+        "what is typed, to the site, compressed",
+        ZIP + _typed("fetch('/api/z', {method: 'POST', body: await zip(v)})"),
+    ),
+    (
+        "data for search engines",
+        '<script type="application/ld+json">{"sameAs": ["https://www.facebook.com/tr"]}</script>',
+    ),
+    (
+        "a picture for others",
+        '<meta property="og:image" content="https://www.facebook.com/tr?id=1">',
+    ),
+    ("a comment of a style", "<style>/* url(https://static.hotjar.com/x.png) */</style>"),
+    (
+        "cookies of like names",
+        _script("document.cookie = '__utmost=1234567890123'; document.cookie = '_gang=12345678'"),
+    ),
+    (
+        "paths of like names",
+        _script("fetch('/collect/donations'); fetch('/g/collection?v=2&tid=42'); fetch('/trends')"),
+    ),
+    ("a cache of the site", _script("caches.open('assets-v2')")),
+    (
+        "data for a script",
+        '<script type="application/json">{"src": "https://static.hotjar.com/h.js"}</script>',
     ),
 )
 _POLICY = "img-src 'self' data: https://cdn.clinic.example"

@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -140,7 +141,7 @@ class Row:
         less = len(self.gated.text) < 0.9 * len(self.plain.text)
         return less or (self.gated.hidden and not self.plain.hidden)
 
-    @property
+    @cached_property
     def difference(self) -> float:
         """How far the pictures are apart, from 0 to 100."""
         if not self.plain.picture or not self.gated.picture:
@@ -182,8 +183,12 @@ def own_host(body: bytes) -> str:
     return found[1].decode("ascii").lower() if found is not None else HOST
 
 
-_BROWSERS_OWN = frozenset({"content-autofill.googleapis.com", "accounts.google.com"})
-"""What Chromium asks by itself."""
+_BROWSERS_OWN = frozenset(
+    {"accounts.google.com", "android.clients.google.com", "content-autofill.googleapis.com"}
+)
+"""What Chromium asks by itself, with an empty page too."""
+_SLOWEST = 180_000
+"""Milliseconds for one page: a machine that does much else is slow, and no page fails by that."""
 
 
 class Listener:
@@ -194,7 +199,7 @@ class Listener:
     """
 
     def __init__(self) -> None:
-        self._names: list[str] = []
+        self.names: list[str] = []
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -203,14 +208,16 @@ class Listener:
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         incoming = ssl.MemoryBIO()
         named = ["(no name)"]
-        self._tls.sni_callback = lambda _, name, __: named.append(name or "(no name)")
         self._open += 1
         self._idle.clear()
         with contextlib.suppress(OSError, TimeoutError, ssl.SSLError):
-            async with asyncio.timeout(2):
+            # What was opened and never used is closed with the page's context, long before that.
+            async with asyncio.timeout(20):
                 incoming.write(await reader.read(16_384))
+            # Not before: all connections share it, and others come while this one waits.
+            self._tls.sni_callback = lambda _, name, __: named.append(name or "(no name)")
             self._tls.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True).do_handshake()
-        self._names.append(named[-1])
+        self.names.append(named[-1])
         self._open -= 1
         if not self._open:
             self._idle.set()
@@ -219,7 +226,7 @@ class Listener:
     async def taken(self) -> list[str]:
         """The names since the last call, once all that were opened have told theirs."""
         await self._idle.wait()
-        names, self._names = self._names, []
+        names, self.names = self.names, []
         return [name for name in names if name not in _BROWSERS_OWN]
 
 
@@ -280,7 +287,7 @@ async def look(
     page = await context.new_page()
     page.on("pageerror", lambda error: seen.errors.append(str(error).partition("\n")[0]))
     try:
-        await page.goto(url, wait_until="load", timeout=30_000)
+        await page.goto(url, wait_until="load", timeout=_SLOWEST)
         await page.wait_for_timeout(600)
         await _read(page, seen, pictures=pictures)
     except Error as error:
@@ -296,7 +303,7 @@ async def _read(page: Page, seen: Seen, *, pictures: bool) -> None:
     seen.hidden = looks["hidden"]
     if pictures:
         await page.evaluate(_WITHOUT_BANNER)
-        seen.picture = await page.screenshot(animations="disabled", timeout=30_000)
+        seen.picture = await page.screenshot(animations="disabled", timeout=_SLOWEST)
     # Ports and the time of day are not the same twice.
     seen.text = re.sub(r"\d{5,}", "0", await page.evaluate(_TEXT))
 

@@ -23,7 +23,8 @@ OF_NO_PAGE = {"cookie", "storage", "lifetime"}
 ASIDE = {("contact", "pinterest-tag"), ("contact", "fullstory"), ("contact", "tiktok-pixel"),
          ("contact", "hubspot"), ("contact", "posthog"), ("contact", "plausible"),
          ("page-data", "plausible"), ("page-data", "posthog"),
-    ("page-data", "linkedin-insight"),
+    ("page-data", "linkedin-insight"), ("contact", "logrocket"), ("contact", "quora-pixel"),
+    ("contact", "snap-pixel"), ("cookie", "meta-pixel"),
 }  # fmt: skip
 """What the planted leaks are besides: a request that tells something is a contact too."""
 

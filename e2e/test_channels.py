@@ -165,7 +165,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
 def chromium(
     playwright_driver: Playwright, tmp_path: Path, hosts: ClosedHosts
 ) -> Iterator[BrowserContext]:
-    with profile(playwright_driver, tmp_path / "profile", hosts) as context:
+    with profile(playwright_driver, tmp_path / "profile", hosts.flag()) as context:
         yield context
 
 

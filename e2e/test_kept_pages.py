@@ -121,7 +121,7 @@ def visit(playwright_driver: Playwright, tmp_path: Path, hosts: ClosedHosts) -> 
     tag = hosts.targets(APPROVED, [TAG])[TAG][0]
     with (
         serving(tmp_path, pages_of(tag), change=with_vendor) as site,
-        profile(playwright_driver, tmp_path / "profile", hosts) as context,
+        profile(playwright_driver, tmp_path / "profile", hosts.flag()) as context,
     ):
         context.set_default_timeout(1000 * PATIENCE)
         yield Visit(site, hosts, context, context.new_page())

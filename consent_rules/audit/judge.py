@@ -221,9 +221,14 @@ def _evidence(visit: PageVisit, request: ObservedRequest, detail: str) -> Eviden
 # --- Data in requests
 
 
-def _sent(request: ObservedRequest) -> tuple[Reading, ...]:
-    """Every reading of what a request carries. Cookies are the receiver's own, and left out."""
-    fields = (v for n, v in request.headers if n.lower() not in {"cookie", "user-agent"})
+def _sent(
+    request: ObservedRequest, *, besides: frozenset[str] = frozenset()
+) -> tuple[Reading, ...]:
+    """Every reading of what a request carries. Cookies are the receiver's own, and left out;
+    `besides` are more fields to leave out.
+    """
+    left_out = {"cookie", "user-agent", *besides}
+    fields = (v for n, v in request.headers if n.lower() not in left_out)
     return readings_of(request.url, request.body, *fields)
 
 
@@ -318,7 +323,8 @@ def _judge_own_request(
 ) -> None:
     """A request to the site itself: identifiers of closed vendors in it, and hashed form fields."""
     assert request.state is not None
-    readings = readings_of(request.url, request.body)
+    # The referrer is the site's own address, told to the site.
+    readings = _sent(request, besides=frozenset({"referer"}))
     host = urlsplit(request.url).netloc
     for name, vendor, value in ids:
         if any(_stands_in(value, reading.text) for reading in readings):

@@ -58,8 +58,8 @@ def contact_remedy(
             "stop it when that is withdrawn."
         )
     return (
-        f"{name} is approved, but not for this visitor. Is the page served by the proxy, and is "
-        "the site's mode enforce?"
+        f'Have consent-proxy serve the page, with mode = "enforce" for the site: {name} is '
+        "approved, but must wait until the visitor allows it."
     )
 
 

@@ -67,6 +67,9 @@ _READ_STORAGE = """async () => {
   try {
     for (const one of await indexedDB.databases()) found.push(['IndexedDB', one.name, '']);
   } catch (e) {}
+  try {
+    for (const name of await caches.keys()) found.push(['Cache Storage', name, '']);
+  } catch (e) {}
   return [location.origin, found];
 }"""
 

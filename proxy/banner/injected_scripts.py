@@ -1,8 +1,9 @@
 """Inline scripts that enforce a page's decision after it was rendered.
 
 `stubs` stand in for what a closed vendor's code would have defined, so that the site's own calls
-do not fail. The `guard` turns a client-side navigation into a patient page into a full load: the
-scripts that already run must not come along. `reattach` is for pages that a framework hydrates.
+do not fail. `guard_frames` spares connections that no policy does. The `guard` turns a client-side
+navigation into a patient page into a full load: the scripts that already run must not come along.
+`reattach` is for pages that a framework hydrates.
 """
 
 from __future__ import annotations
@@ -52,6 +53,38 @@ def stubs(names: Iterable[str]) -> Script | None:
 def disable_webrtc() -> Script:
     """Remove WebRTC from a page: browsers have no header yet that could."""
     return inline_script(minified_script("peers.js"), {})
+
+
+def guard_frames(sources: Iterable[str], page: str) -> Script:
+    """Spares the connections of frames that a script leads to hosts which the page's policy refuses
+    anyway. `sources` are the host-sources of that policy, `page` is what such a frame shows.
+    """
+    data = {"open": sources_pattern(sources), "page": page}
+    return inline_script(minified_script("frames.js"), data)
+
+
+_SOURCE = re.compile(r"(\*\.)?([^:/]+)(?::([0-9]+|\*))?(/.*)?", re.DOTALL)
+
+
+def sources_pattern(sources: Iterable[str]) -> str:
+    """A regular expression, JavaScript's as well as Python's, for the `host[:port]/path` of URLs
+    that host-sources match (CSP3, 6.7.2.8). URLs name no default port.
+    """
+    below: dict[str, set[bool]] = {}
+    for source in sources:
+        found = _SOURCE.fullmatch(source)
+        if found is None:
+            continue
+        subdomains, host, port, path = found.groups()
+        numbers = {None: "", "*": "(?::\\d+)?", "443": "(?::443)?", "80": "(?::80)?"}
+        rest = re.escape(host) + numbers.get(port, f":{port}")
+        # A path is whole, or stands for all below it.
+        rest += "/" if path is None else re.escape(path) + ("" if path.endswith("/") else "$")
+        below.setdefault(rest, set()).add(subdomains is not None)
+    if not below:
+        return "(?!)"
+    prefixes = {(False,): "", (True,): r"[^/]+\.", (False, True): r"(?:[^/]+\.)?"}
+    return f"^(?:{'|'.join(prefixes[tuple(sorted(v))] + rest for rest, v in below.items())})"
 
 
 def restore() -> Script:

@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 from consent_rules.config.theme import Theme
 from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import environment, safe_url
+from proxy.banner.return_path import preferences_url
 from proxy.banner.texts import Texts
 from proxy.banner.views import PREFIX
 
@@ -81,6 +82,20 @@ def frame_attribute(
         )
     )
     return f' srcdoc="{escape(page)}"'
+
+
+@lru_cache(maxsize=512)
+def made_frame_page(texts: Texts, *, prefix: str = PREFIX, return_to: str = "") -> str:
+    """The page within a closed frame that a script of the page makes. `%s` stands for its host."""
+    return (
+        environment()
+        .get_template("made_frame.html")
+        .render(
+            t=texts,
+            sentence=texts.say("placeholder.other", vendor="%s"),
+            preferences=preferences_url(prefix, return_to, lang=texts.lang),
+        )
+    )
 
 
 def _words(vendor_id: str, vendor_name: str, kind: str, texts: Texts) -> dict[str, object]:

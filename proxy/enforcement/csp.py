@@ -71,6 +71,17 @@ def vendor_sources(vendor: Vendor) -> tuple[str, ...]:
     return _without_covered(sources)
 
 
+def _own_sources(own: Iterable[str]) -> list[str]:
+    # A port is left open for the site's own hosts, as it is where HTML is gated.
+    return [source for pattern in own for source in host_sources(pattern, any_port=True)]
+
+
+def allowed_sources(own: Iterable[str], vendors: Iterable[Vendor]) -> tuple[str, ...]:
+    """Every host-source from which the policy of a decision lets a page load: frames, too."""
+    found = [source for vendor in vendors for source in vendor_sources(vendor)]
+    return _without_covered((*_own_sources(own), *found))
+
+
 def _without_covered(sources: Iterable[str]) -> tuple[str, ...]:
     """The sources without those that another one already covers."""
     given = dict.fromkeys(sources)
@@ -99,11 +110,9 @@ def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri
     by path (pixels on shared hosts) are allowed neither for sockets nor, except for tools that
     visitors use, for forms.
     """
-    vendors = tuple(vendors)
-    # A port is left open for the site's own hosts, as it is where HTML is gated.
-    own_sources = [s for pattern in own for s in host_sources(pattern, any_port=True)]
+    own, vendors = tuple(own), tuple(vendors)
+    own_sources = _own_sources(own)
     open_hosts = [s for vendor in vendors for p in vendor.hosts for s in host_sources(p)]
-    open_sources = [source for vendor in vendors for source in vendor_sources(vendor)]
     forms = [s for v in vendors if v.category in _USED for s in vendor_sources(v)] + open_hosts
     # A source without a scheme covers sockets in some browsers only. One of `ws:` covers `wss:` too
     # (CSP3, 6.7.2.9): a site over plain HTTP has the former. Vendors are held to the latter.
@@ -111,7 +120,7 @@ def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri
     others = [s for s in _without_covered((*own_sources, *open_hosts)) if s not in own_hosts]
     sockets = [*(f"ws://{source}" for source in own_hosts), *(f"wss://{s}" for s in others)]
     parts = [
-        " ".join(("default-src", _OWN, *_without_covered((*own_sources, *open_sources)), *sockets)),
+        " ".join(("default-src", _OWN, *allowed_sources(own, vendors), *sockets)),
         " ".join(("form-action 'self'", *_without_covered((*own_sources, *forms)))),
     ]
     if report_uri:

@@ -210,6 +210,8 @@ class OwnedResource:
     """The text of an inline script."""
     own_address: str = ""
     """Where the site serves it itself, for a library."""
+    is_pixel: bool = False
+    """An image that shows nothing: it is there to be asked for."""
 
 
 @dataclass(slots=True)

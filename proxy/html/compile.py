@@ -40,6 +40,7 @@ from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, EmbedPlace, Gate, Page
 from proxy.html.inline_remnants import Remnants, code_of, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
+from proxy.html.pictures import is_tiny
 from proxy.html.render import render
 from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.scan import Scan, scan
@@ -113,6 +114,7 @@ def _gates(found: OwnedResource) -> Iterator[Gate]:
             edit.opened,
             (0, 0) if number else code,
             is_further=bool(number),
+            is_pixel=found.is_pixel,
         )
 
 
@@ -208,6 +210,7 @@ def _finding(
         embed=embed,
         code_span=(real(code_from), real(code_to)),
         code=inline_code(resource, context) if resource.kind is ResourceKind.INLINE_SCRIPT else "",
+        is_pixel=resource.kind is ResourceKind.IMAGE and is_tiny(resource.element),
     )
 
 

@@ -70,6 +70,8 @@ class Gate:
     """Whether it belongs to a resource that has a gate already: one attribute more of its tag."""
     names: frozenset[str] = frozenset()
     """What the page calls of a closed script: it needs stand-ins."""
+    is_pixel: bool = False
+    """An image that shows nothing: it is there to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)

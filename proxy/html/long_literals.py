@@ -1,7 +1,8 @@
-"""Long literals of JSON in a script, with something short in their place.
+"""Long literals of data in a script, with something short in their place.
 
 A page's state may have several hundred KB, of which the syntax tree takes 450 times as many bytes.
-That of a literal adds nothing to what is known of it: where code has an expression, JSON is data.
+That of a literal adds nothing to what is known of it: where code has an expression, JSON is data,
+and so is what JavaScript writes without quotes around its keys (`script_literals`).
 Whether a place has one, the tree of the shortened script tells: up to there it is the same.
 """
 
@@ -13,15 +14,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.html.script_literals import ScriptLiteral, read_literal, read_text
 from proxy.html.script_syntax import Node
 
 _MIN_SCRIPT = 32_768
 _MIN_LITERAL = 2048
 _MAX_READ_AGAIN = 2
-"""How often the length of a script is read at most for what turns out to be no JSON."""
+"""How often the length of a script is read at most for what turns out to be no literal."""
+_MAX_SLOWLY = 600_000
+"""Characters that are read at most of objects and lists that are no JSON: some 0.3 s."""
 _LONGEST_WORD = len("-Infinity")
 # Not those among other arguments: with what a function is given, the keys may matter.
-_BEFORE = re.compile(r"[=:]\s*(?=[{\[])|JSON\.parse\(\s*(?=\")")
+_BEFORE = re.compile(r"[=:]\s*(?=[{\[])|JSON\.parse\(\s*(?=[\"'])")
 _DECODER = json.JSONDecoder()
 _MARK = "consent-literal-"
 
@@ -54,7 +58,7 @@ class Shortened:
 
 
 def shortened(script: str, names_vendor: Callable[[str], bool]) -> Shortened:
-    """A script with its long literals of JSON shortened; the texts that name a vendor stay."""
+    """A script with its long literals shortened; the texts that name a vendor stay."""
     if len(script) < _MIN_SCRIPT or _MARK in script:
         return Shortened(script)
     parts: list[str] = []
@@ -62,10 +66,11 @@ def shortened(script: str, names_vendor: Callable[[str], bool]) -> Shortened:
     position = 0
     for start, end, value in _literals(script):
         literal = script[start:end]
+        is_text = literal[0] in "\"'"
         texts = list(_naming(value, names_vendor)) if names_vendor(literal) else []
-        if isinstance(value, str) and texts:
+        if is_text and texts:
             continue
-        written = _stand_in(f"{_MARK}{len(pairs)}", texts, is_text=isinstance(value, str))
+        written = _stand_in(f"{_MARK}{len(pairs)}", texts, is_text=is_text)
         pairs.append((written, literal))
         parts += [script[position:start], written]
         position = end
@@ -75,28 +80,36 @@ def shortened(script: str, names_vendor: Callable[[str], bool]) -> Shortened:
 def _stand_in(mark: str, texts: list[str], *, is_text: bool) -> str:
     if is_text:
         return f'"{mark}"'
-    named = {mark: 0} | {f"{mark}-{number}": text for number, text in enumerate(texts)}
-    return json.dumps(named, ensure_ascii=False)
+    named = (f',"{mark}-{number}":{text}' for number, text in enumerate(texts))
+    return f'{{"{mark}":0{"".join(named)}}}'
 
 
 def _literals(script: str) -> Iterator[tuple[int, int, Any]]:
     position = 0
     left = _MAX_READ_AGAIN * len(script)
+    slowly_left = _MAX_SLOWLY
     while left > 0 and (found := _BEFORE.search(script, position)):
         start = position = found.end()
-        if not _may_be_long(script[start : start + _MIN_LITERAL]):
-            continue
-        try:
-            value, end = _DECODER.raw_decode(script, start)
-        except json.JSONDecodeError as error:
-            left -= error.pos  # it counts the lines from the script's start
-            continue
-        except (ValueError, RecursionError):  # a number of thousands of digits; too deep
-            left -= len(script) - start
-            continue
-        if end - start >= _MIN_LITERAL:
-            yield start, end, value
-        position = end
+        if _may_be_long(script[start : start + _MIN_LITERAL]):
+            try:
+                value, position = _DECODER.raw_decode(script, start)
+            except json.JSONDecodeError as error:
+                left -= error.pos  # it counts the lines from the script's start
+            except (ValueError, RecursionError):  # a number of thousands of digits; too deep
+                left -= len(script) - start
+            else:
+                if position - start >= _MIN_LITERAL:
+                    yield start, position, value
+                continue
+        if script[start] in "\"'":
+            literal = read_text(script, start)
+        else:
+            literal = read_literal(script, start, start + slowly_left)
+            slowly_left -= literal.end - start
+        if literal.is_whole:
+            position = literal.end
+            if position - start >= _MIN_LITERAL:
+                yield start, position, literal
 
 
 def _may_be_long(beginning: str) -> bool:
@@ -113,6 +126,10 @@ def _may_be_long(beginning: str) -> bool:
 
 
 def _naming(value: Any, names_vendor: Callable[[str], bool]) -> Iterator[str]:
+    """The texts of a literal that name a vendor, as code."""
+    if isinstance(value, ScriptLiteral):
+        yield from filter(names_vendor, value.texts)
+        return
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -120,7 +137,7 @@ def _naming(value: Any, names_vendor: Callable[[str], bool]) -> Iterator[str]:
             # Half a pair of surrogates, as a text that was cut ends with, has no bytes.
             text = one if one.isascii() else one.encode("utf-8", "replace").decode("utf-8")
             if names_vendor(text):
-                yield text
+                yield json.dumps(text, ensure_ascii=False)
         elif isinstance(one, dict):
             waiting += one.values()
         elif isinstance(one, list):

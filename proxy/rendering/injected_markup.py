@@ -23,6 +23,7 @@ from proxy.banner.injected_scripts import (
     Script,
     disable_webrtc,
     guard,
+    guard_frames,
     reattach,
     restore,
     stubs,
@@ -31,12 +32,13 @@ from proxy.banner.placeholder import (
     content_notice,
     form_notice,
     frame_attribute,
+    made_frame_page,
     placeholder_html,
 )
 from proxy.banner.presenters import banner_view, has_sale_or_sharing, page_state, used_categories
 from proxy.banner.texts import Texts
 from proxy.cookies.own_storage import own_storage
-from proxy.enforcement.csp import OwnAssets
+from proxy.enforcement.csp import OwnAssets, allowed_sources
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Embed, EmbedPlace, Page
 from proxy.html.owners import KnownVendor, Owner, UnknownHost
@@ -127,7 +129,8 @@ def own_markup(
         scripts.append(own.sha256)
     if injection.signals:
         answered = tool_names(tools) if injection.visible else frozenset[str]()
-        for own in _standing_scripts(page, site, rules, decision, is_open, answered):
+        shown = made_frame_page(texts, prefix=prefix, return_to=return_to)
+        for own in _standing_scripts(page, site, rules, decision, is_open, answered, shown):
             head += own.html
             scripts.append(own.sha256)
     has_banner = injection.visible and decision.show_banner
@@ -208,13 +211,17 @@ def _standing_scripts(
     decision: Decision,
     is_open: frozenset[Owner],
     answered: frozenset[str],
+    closed_frame: str,
 ) -> list[Script]:
-    """The guard of patient pages and the stubs of closed vendors: before any other script.
-    `answered` are names for which another script stands.
+    """The guards and the stubs of closed vendors: before any other script. `answered` are names for
+    which another script stands, `closed_frame` is the page within a closed frame.
     """
     found: list[Script | None] = []
     if decision.enforce and not site.webrtc:
         found.append(disable_webrtc())
+    if decision.enforce:
+        opened = [rules.vendors[vendor] for vendor in sorted(decision.open)]
+        found.append(guard_frames(allowed_sources(site.own_patterns, opened), closed_frame))
     if decision.audience is not Audience.PATIENT:
         found.append(guard(site.patient_paths.patterns))
     if decision.enforce:

@@ -47,6 +47,8 @@ class _Sorted:
     public: list[Discovery] = field(default_factory=list)
     builders: dict[str, list[Discovery]] = field(default_factory=dict)
     strangers: list[Discovery] = field(default_factory=list)
+    picturing: list[Discovery] = field(default_factory=list)
+    """Strangers of which the pages have images only."""
 
 
 def looks_plan(
@@ -98,8 +100,8 @@ def looks_plan(
                 ),
             )
         )
-    if seen.strangers:
-        steps += _for_strangers(site, own, seen.strangers, vendors, today)
+    if seen.strangers or seen.picturing:
+        steps += _for_strangers(site, own, seen, vendors, today)
     return tuple(steps)
 
 
@@ -119,8 +121,22 @@ def _sort(one: Discovery, site: Site, vendors: Mapping[str, Vendor], seen: _Sort
     elif shared is None and shared_domain(site, one.host):
         if not tracker_label(one.host):
             seen.own.append(one)
-    elif {kind for kind, _ in one.kinds} - {"script"} and (shared is None or one.folders):
-        seen.strangers.append(one)  # of a script alone nobody can say that it is no tracker's
+    elif shared is None or one.folders:
+        _sort_stranger(one, seen)
+
+
+def _sort_stranger(one: Discovery, seen: _Sorted) -> None:
+    """Of a script alone nobody can say that it is no tracker's, nor of an image of a host that is
+    named like one.
+    """
+    kinds = {kind for kind, _ in one.kinds}
+    if kinds - {"script"} - _IMAGES:
+        seen.strangers.append(one)
+    elif "image" in kinds and not tracker_label(one.host):
+        (seen.strangers if "script" in kinds else seen.picturing).append(one)
+
+
+_IMAGES = frozenset({"image", "pixel"})
 
 
 def _can_be_served(one: Discovery, site: Site) -> bool:
@@ -131,17 +147,31 @@ def _can_be_served(one: Discovery, site: Site) -> bool:
 def _for_strangers(
     site: Site,
     own: Sequence[str],
-    strangers: Sequence[Discovery],
+    seen: _Sorted,
     vendors: Mapping[str, Vendor],
     today: datetime.date,
 ) -> Iterable[Step]:
     """The two ways for hosts that nobody knows: they are the site's own, or somebody else's."""
-    may_be_own = [one.host for one in strangers if shared_host_of(one.host) is None]
+    strangers = [*seen.strangers, *seen.picturing]
+    may_be_own = [one.host for one in seen.strangers if shared_host_of(one.host) is None]
     if may_be_own:
         yield Step(
-            f"Hosts that nobody knows: {_named(strangers)}. Find out whose they are. For those "
-            f"that are yours, or that you rent, write in the [[site]] {quoted(site.name)}:",
+            f"Hosts that nobody knows: {_named(seen.strangers)}. Find out whose they are. For "
+            f"those that are yours, or that you rent, write in the [[site]] {quoted(site.name)}:",
             "nobody else learns of a visit, if the servers are yours; no choice holds for them",
+            "site",
+            (_first_party(site, [*own, *may_be_own]),),
+        )
+    pictures = [one for one in seen.picturing if shared_host_of(one.host) is None]
+    if pictures:
+        may_be_own += [one.host for one in pictures]
+        yield Step(
+            f"Hosts that nobody knows, of which the pages have images only: {_named(pictures)}. "
+            "Closed, an image keeps its place and its alternative text, and some count visitors. "
+            "For hosts that are yours, or that you rent, write in the [[site]] "
+            f"{quoted(site.name)}:",
+            "who has the server learns the address of each visitor, unasked; scripts of that host "
+            "run, too, and no choice holds for them",
             "site",
             (_first_party(site, [*own, *may_be_own]),),
         )

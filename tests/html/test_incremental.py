@@ -12,10 +12,10 @@ from proxy.html import UndecodableError, render
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
 from proxy.html.owners import Owner
 from proxy.html.text_only import TextOnlyWriter
-from tests.html.fragments import fragment, page
+from tests.html.chunks import PADDING, assert_asks_no_one, closed, long_page
 from tests.html.oracle import asked_hosts
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
-from tests.html.properties import OWN, READ_OTHERWISE
+from tests.html.properties import OWN
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,6 @@ _fuzz = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-_PADDING = b"<!--" + b"x" * 1445 + b"-->"
 _LIMIT = 1_000_000
 
 
@@ -45,19 +44,6 @@ def in_pieces(
     last = pieces.take(last=True)
     assert last is not None
     return [*found, last]
-
-
-def closed(pieces: list[CompiledChunk]) -> bytes:
-    return b"".join(render(piece.page, frozenset()) for piece in pieces)
-
-
-@st.composite
-def long_page(draw: st.DrawFn) -> bytes:
-    """A page of more fragments, that begins in an orderly way or not, and its cuts."""
-    more = "".join(draw(st.lists(fragment(), max_size=16))).encode()
-    start = draw(st.sampled_from((b"", b"<!doctype html><head></head><body>x", b"<body>x<p>")))
-    middle = draw(page().filter(lambda written: written.codec == "utf-8")).body
-    return _PADDING + start + middle + b" x " + more
 
 
 cuts = st.lists(st.integers(1445, 2600), max_size=6)
@@ -93,16 +79,6 @@ def test_what_the_whole_page_closes_is_closed(body: bytes, at: list[int]) -> Non
             start <= gate.start and gate.end <= end and needs >= gate.needs
             for start, end, needs in found
         ), (gate, found, [p.page.body for p in pieces])
-
-
-def _assert_asks_no_one(body: bytes, pieces: list[CompiledChunk]) -> None:
-    text = closed(pieces).decode("utf-8", "replace")
-    whole = render(compiled(body), frozenset()).decode("utf-8", "replace")
-    assume(not READ_OTHERWISE.search(text))
-    for scripting in (False, True):
-        asked = asked_hosts(text, URL, scripting=scripting)
-        # What the oracle misreads in the whole page (a url( within a string) it misreads here.
-        assert asked <= OWN or asked <= OWN | asked_hosts(whole, URL, scripting=scripting), text
 
 
 _START = b"<!doctype html><html lang=en><head><title>t</title></head><body>"
@@ -144,8 +120,8 @@ _PIXEL = b"<img src=//pixel.test/a>"
     ],
 )
 def test_places_to_cut(text: bytes) -> None:
-    body = _START + _PADDING + text.replace(b"|", b"")
-    at = len(_START + _PADDING)
+    body = _START + PADDING + text.replace(b"|", b"")
+    at = len(_START + PADDING)
     marks = [at := at + len(part) for part in text.split(b"|")]
     for cuts_at in (marks, [], *([mark] for mark in marks)):
         pieces = in_pieces(body, cuts_at)
@@ -169,8 +145,8 @@ def test_places_to_cut(text: bytes) -> None:
     ],
 )
 def test_closed_though_not_alike(start: bytes, text: bytes) -> None:
-    body = start + _PADDING + text.replace(b"|", b"")
-    at = len(start + _PADDING)
+    body = start + PADDING + text.replace(b"|", b"")
+    at = len(start + PADDING)
     marks = [at := at + len(part) for part in text.split(b"|")]
     for cuts_at in (marks, *([mark] for mark in marks)):
         gated = closed(in_pieces(body, cuts_at)).decode()
@@ -179,7 +155,7 @@ def test_closed_though_not_alike(start: bytes, text: bytes) -> None:
 
 
 def test_a_base_that_comes_late() -> None:
-    early = _START + b"x" + _PADDING
+    early = _START + b"x" + PADDING
     for base, kept in ((b"<base href=/sub/>", True), (b"<base href=//evil.test/>", False)):
         body = early + base + b"<p>text<img src=own.png><script src=a.js></script>"
         pieces = in_pieces(body, [len(early)])
@@ -194,7 +170,7 @@ def test_a_base_that_comes_late() -> None:
 
 
 def test_a_base_counts_for_styles_that_come_later() -> None:
-    early = _START.replace(b"<title>", b"<base href=//pixel.test/><title>") + b"x" + _PADDING
+    early = _START.replace(b"<title>", b"<base href=//pixel.test/><title>") + b"x" + PADDING
     body = early + b"<style>a{background:url(a.png)}</style><p style='background:url(b.png)'>"
     pieces = IncrementalCompiler(UTF8, URL, BOUNDARY, _LIMIT)
     pieces.add(early)
@@ -207,7 +183,7 @@ def test_a_base_counts_for_styles_that_come_later() -> None:
 
 
 def test_pieces_say_what_belongs_where() -> None:
-    early = _START.replace(b"<title>", b"<meta charset=utf-8><title>") + b"x" + _PADDING
+    early = _START.replace(b"<title>", b"<meta charset=utf-8><title>") + b"x" + PADDING
     body = early + b"<p>y<meta name=page-audience content=patient></body></html>"
     pieces = IncrementalCompiler("text/html", URL, BOUNDARY, _LIMIT)
     pieces.add(early)
@@ -238,7 +214,7 @@ def test_pieces_say_what_belongs_where() -> None:
 
 
 def test_a_page_without_a_charset_waits() -> None:
-    body = _START + b"x" + _PADDING + b"\xe9<p>"
+    body = _START + b"x" + PADDING + b"\xe9<p>"
     pieces = IncrementalCompiler("text/html", URL, BOUNDARY, _LIMIT)
     pieces.add(body)
     assert pieces.take() is None
@@ -257,7 +233,7 @@ def test_a_page_without_a_charset_waits() -> None:
 
 @pytest.mark.parametrize("charset", ["utf-16le", "iso-2022-jp"])
 def test_charsets_in_which_tags_look_different(charset: str) -> None:
-    text = (_START + b"x" + _PADDING).decode() + "<p>日本" + _PIXEL.decode() + "<p>語"
+    text = (_START + b"x" + PADDING).decode() + "<p>日本" + _PIXEL.decode() + "<p>語"
     body = text.encode(charset)
     content_type = f"text/html; charset={charset}"
     pieces = in_pieces(body, [5000, 5001, 5002], content_type=content_type)
@@ -269,7 +245,7 @@ def test_charsets_in_which_tags_look_different(charset: str) -> None:
 
 
 def test_an_element_that_never_ends() -> None:
-    early = _START + b"x" + _PADDING
+    early = _START + b"x" + PADDING
     rest = b"<svg><text>" + b"word <tspan>more</tspan> " * 500 + _PIXEL
     pieces = IncrementalCompiler(UTF8, URL, BOUNDARY, 4000)
     found = []
@@ -285,7 +261,7 @@ def test_an_element_that_never_ends() -> None:
 @_fuzz
 @given(long_page(), cuts, st.integers(0, 400))
 def test_a_stripped_rest_asks_no_one(body: bytes, at: list[int], limit: int) -> None:
-    _assert_asks_no_one(body, in_pieces(body, at, limit=1445 + limit))
+    assert_asks_no_one(body, in_pieces(body, at, limit=1445 + limit))
 
 
 @pytest.mark.parametrize(
@@ -315,4 +291,4 @@ def test_stripped(text: str, expected: str) -> None:
 @_fuzz
 @given(long_page(), cuts)
 def test_a_browser_asks_no_one_else(body: bytes, at: list[int]) -> None:
-    _assert_asks_no_one(body, in_pieces(body, at))
+    assert_asks_no_one(body, in_pieces(body, at))

@@ -1,4 +1,4 @@
-"""A long literal of JSON does not cost a page its state."""
+"""A long literal of data does not cost a page its state."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ _ITEMS = [{"id": n, "words": "some \u00e9 words", "at": f"/x/{n}"} for n in rang
 _STATE = json.dumps({"items": _ITEMS})
 _NAMING = json.dumps({"items": _ITEMS, "tag": {"code": "fbq('init','1')"}})
 
+# As templates and bundlers write it: 10,000 entries have more nodes than a tree may have.
+_JS_ITEMS = ",".join(f"{{id:{n},'word':'it\\'s \u00e9',on:!0,at:'/x/{n}',}}" for n in range(10_000))
+_JS_STATE = f"{{items:[{_JS_ITEMS}],none:undefined,}}"
+_JS_NAMING = f"{{items:[{_JS_ITEMS}],tag:{{code:\"fbq('init','1')\"}}}}"
+
 
 def _shown(script: str) -> str:
     body = f"<!doctype html><body><script>{script}</script>".encode()
@@ -34,6 +39,9 @@ def _shown(script: str) -> str:
         f"App.state={_NAMING};App.b=1;",
         f"window.App=window.App||{{}};App.config={_NAMING};App.init();",
         f"var a={{x:{_NAMING}}},b=2;start(b)",
+        f"window.__A__={_JS_NAMING};window.__B__={{b:1}};",
+        f"App.state = {_JS_NAMING}\nApp.b=1;",
+        f"var a={{x:{_JS_NAMING}}},b=2;start(b)",
     ],
 )
 def test_a_large_state_that_names_a_vendor_is_the_sites(script: str) -> None:
@@ -49,6 +57,9 @@ def test_a_large_state_that_names_a_vendor_is_the_sites(script: str) -> None:
         (f"window.__A__={_NAMING};fbq('init','1');", f"window.__A__={_NAMING};"),
         (f"App.a={_STATE};fbq('init','1');App.b={_STATE};App.start()",
          f"App.a={_STATE};\nApp.b={_STATE};\nApp.start();"),
+        (f"window.__A__={_JS_STATE};fbq('init','1');", f"window.__A__={_JS_STATE};"),
+        (f"window.__A__={_JS_NAMING};fbq('init','1');", f"window.__A__={_JS_NAMING};"),
+        (f"a=JSON.parse('{_STATE}');fbq('init','1');", f"a=JSON.parse('{_STATE}');"),
     ],
 )  # fmt: skip
 def test_a_large_state_beside_a_tags_call_stays(script: str, left: str) -> None:
@@ -61,6 +72,9 @@ def test_a_large_state_beside_a_tags_call_stays(script: str, left: str) -> None:
         f"window.__A__={_NAMING};eval(__A__.tag.code);",
         f"window.__A__={_NAMING};setTimeout(__A__.tag.code);",
         f"picture={_STATE};run({_NAMING});",
+        f"window.__A__={_JS_NAMING};eval(__A__.tag.code);",
+        f"picture={_JS_STATE};run({_JS_NAMING});",
+        f"x={{y:{_JS_STATE[:-1]},z:fbq('init','1')}}}};",
         # To the decoder a literal, to a browser texts with code between them.
         'x=\'={"a":"' + "y" * 40_000 + "';fbq('init','1');z='\"}';",
         '/*={"a":"' + "y" * 40_000 + "*/fbq('init','1');/*\"}*/",

@@ -33,6 +33,7 @@ TAKEN = (
 SHEET = ("style sheet", 1)
 IMAGES = ("image", 24)
 SCRIPT = ("script", 2)
+PIXEL = ("pixel", 1)
 
 
 def seen(
@@ -122,7 +123,24 @@ SHOP = "cdn.shopify.com/s/files/1/1/2/*"
                 ("config", '# pages = ["/*", "!/patients/*"]'),
             ],
         ),
+        # Of images alone a step of its own: what a page needs can be had without them.
+        (
+            "",
+            (
+                seen("i.example.net", IMAGES),
+                seen("css.example.net", SHEET),
+                seen("both.example.net", IMAGES, SCRIPT),
+                seen("px.example.net", IMAGES, PIXEL),
+            ),
+            [
+                ("site", 'first_party = ["css.example.net", "both.example.net"]'),
+                ("site", 'first_party = ["css.example.net", "both.example.net", "i.example.net"]'),
+                ("config", "# [[vendor]]"),
+            ],
+        ),
         # What tracks, or may.
+        ("", (seen("i.example.net", PIXEL), seen("i.example.com", PIXEL)), []),
+        ("", (seen("i.example.net", PIXEL, SCRIPT),), []),
         ("", (seen("meta-pixel", ("image", 1)), seen("hotjar", SCRIPT)), []),
         ("", (seen("scripts.example.org", SCRIPT),), []),
         # On the site's own domain, too, where the name is one of trackers: first_party would open

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.support.guarded import guarded
 from tests.support.site import PAGE, config_text
 from tests.support.waiting import PATIENCE
 
@@ -50,11 +51,11 @@ def free_ports(number: int) -> list[int]:
 class Process:
     """The command, and what it wrote so far: its log, and what it wrote to stderr."""
 
-    def __init__(self, config: Path, log: int | None = None) -> None:
+    def __init__(self, config: Path, log: int | None = None, module: str = "proxy") -> None:
         self._log = (config.parent / "log").open("w+")
         self._errors = (config.parent / "errors").open("w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "proxy", "run", "--config", str(config)],
+            [sys.executable, "-m", module, "run", "--config", str(config)],
             cwd=ROOT,
             stdout=self._log if log is None else log,
             stderr=self._errors,
@@ -90,9 +91,11 @@ def running(
     proxy: str = "",
     origin: type[BaseHTTPRequestHandler] = LocalOrigin,
     log: int | None = None,
+    module: str = "proxy",
 ) -> Iterator[tuple[Process, Path, str, int]]:
     """The process, its config file and text, and its port. `more` is added to the config, `proxy`
-    to its [proxy]; `log` is a descriptor for its log, in place of the file.
+    to its [proxy]; `log` is a descriptor for its log, in place of the file; `module` is what Python
+    runs.
     """
     upstream = _Server(("127.0.0.1", 0), origin)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
@@ -104,9 +107,11 @@ def running(
     )
     config = folder / "c.toml"
     config.write_text(text)
-    process = Process(config, log)
+    process = Process(config, log, module)
     speaks_other = "[tls]" in more or "proxy_protocol" in proxy
+    guard = contextlib.ExitStack()
     try:
+        guard.enter_context(guarded(process.process))
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.process.poll() is None:
             with contextlib.suppress(OSError):
@@ -118,6 +123,7 @@ def running(
         if process.process.poll() is None:
             process.process.kill()
             process.process.wait()
+        guard.close()
         upstream.shutdown()
         upstream.server_close()
 

@@ -6,7 +6,8 @@
 Visitors with each choice ask for pages, files, streams, uploads and tunnels; beside them the config
 is changed, and broken, and read again, keys are rotated, the origin fails and PostgreSQL is killed.
 No body may be wrong, nothing may arrive that the visitor's choice keeps closed, and memory and
-descriptors must stay level. Some kinds of events and requests alone tell which of them costs.
+descriptors must stay level, once caches, which are small here, are full. Some kinds of events and
+requests alone tell which of them costs.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ EVENTS = ("changed config", "origin at fault", "broken config", "rotated keys", 
 KINDS = ("page", "page", "page", "patient page", "private page", "file", "upload", "events",
          "tunnel", "choose")  # fmt: skip
 """What a visitor asks for, as often as it is named."""
+_CACHE_BYTES = 4_000_000
 _SAMPLE_SECONDS = 2.0
 _EVENT_SECONDS = 4.0
 _MAX_GROWTH = 1.10
@@ -123,7 +125,14 @@ def soak(
     with postgresql() as server, contextlib.ExitStack() as stack:
         receipts = f'\n[receipts]\nstore = "{server.new_database()}"\noutbox = "outbox.db"\n'
         process, config, text, port = stack.enter_context(
-            running(folder, WORKERS, more=receipts, origin=origin_of(faults))
+            running(
+                folder,
+                WORKERS,
+                more=receipts,
+                proxy=f"cache_bytes = {_CACHE_BYTES}",
+                origin=origin_of(faults),
+                module="tests.support.small_caches",
+            )
         )
         visitors = [
             threading.Thread(target=_visit, args=(number, seed, port, faults, stop, soaked, kinds))

@@ -4,7 +4,6 @@ whole before a choice, and their trackers stay closed.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 import proxy.cli.library
 from proxy.cli.library_fetch import Fetched
+from tests.support.advice import walked, warnings
 from tests.support.commands import run
 from tests.support.site import Proxied, config_text, in_front_of, proxied, reply
 
@@ -88,45 +88,6 @@ SITES = {
     "wix": WIX, "squarespace": SQUARESPACE, "shopify": SHOPIFY, "wordpress": WORDPRESS,
     "webflow": WEBFLOW,
 }  # fmt: skip
-
-_STEP = re.compile(r"^    \d+\. (.*)\n       price: (.*)\n((?:         .*\n)*)", re.MULTILINE)
-
-
-def steps(report: str) -> list[tuple[str, list[str]]]:
-    """The printed steps: what is said, and the lines to paste or to run."""
-    plan = report.partition("So that these pages look whole before a choice:")[2]
-    return [
-        (what, [one[9:] for one in lines.splitlines()]) for what, _, lines in _STEP.findall(plan)
-    ]
-
-
-def walked(config: Path, report: str) -> None:
-    """Do what is printed, as a person would; hosts that nobody knows are the site's own."""
-    for what, lines in steps(report):
-        text = config.read_text()
-        if what.startswith("Those of somebody else"):
-            continue
-        if what.endswith("Run:"):
-            for line in lines:
-                words = line.split()
-                assert words[0] == "consent-proxy"
-                done = run(*words[1:], "--config", config)
-                assert done.exit_code == 0, done.output
-        elif " in the [[site]] " in what:
-            (line,) = lines
-            kept = re.sub(r"(?m)^first_party = .*\n", "", text)
-            config.write_text(kept.replace('name = "www"\n', f'name = "www"\n{line}\n'))
-        else:
-            assert "Paste" in what, what
-            table = "\n".join(lines).replace('"..."', '"Ann <ann@example.com>"')
-            config.write_text(f"{text}\n{table}\n")
-
-
-def warnings(config: Path) -> list[str]:
-    """What `check` says, without the lines' numbers."""
-    done = run("check", config, "--json")
-    assert done.exit_code == 0, done.output
-    return [fault["message"] for fault in json.loads(done.stdout)["faults"]]
 
 
 async def seen_by(site: Proxied) -> tuple[str, str]:

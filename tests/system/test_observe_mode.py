@@ -54,6 +54,8 @@ LOOKS = reply(
     b"<script src=https://wordpress.com/x.js></script>"
     b"<script src=https://scripts.example.org/atrk.js></script>"
     b"<img src=https://px.ads.linkedin.com/collect>"
+    b"<img src=https://i.example.net/1.gif width=1 height=1>"
+    b"<img src=https://i.example.net/2.gif style='display: none'>"
 )
 
 
@@ -63,6 +65,7 @@ async def test_what_the_pages_lose_is_told_with_the_ways_out(tmp_path: Path) -> 
         site.running.sightings.write()
         found = {one.name: one for one in read_discovered(tmp_path / "discovered.db")}
     assert found["static.example.net"].kinds == (("image", 1), ("style sheet", 1))
+    assert found["i.example.net"].kinds == (("pixel", 2),)
     config = tmp_path / "c.toml"
     config.write_text(config_text(1, ["google-analytics", "youtube"], mode="observe"))
     told = run("discovered", "--config", config, "--report").stdout
@@ -75,6 +78,9 @@ async def test_what_the_pages_lose_is_told_with_the_ways_out(tmp_path: Path) -> 
     )]  # fmt: skip
     assert ways == sorted(ways)
     assert "it shares the domain example.com with the site" in parts["img.example.com"]
+    assert "what closes  2 pixels" in parts["i.example.net"]
+    assert "first_party = " not in parts["i.example.net"].partition("# ")[0]
+    assert "i.example.net" not in told.partition("So that these pages look whole")[2]
     assert "1. serve these files" in parts["cdn.jsdelivr.net"]
     command = "consent-proxy library add --page https://www.example.com/ --of cdn.jsdelivr.net"
     assert command in parts["cdn.jsdelivr.net"]
