@@ -2,9 +2,9 @@
 
 Each page is audited by itself, without a config, as `consent-proxy audit` does it. The site's own
 hosts are those of the domain that the page names as its own; a page that names none is left out.
-What is measured is whether each audit ends, and how many of the third-party hosts it can name: by
-the vendor, by the company that owns the host, or by the publisher whose files they are. Every
-request is answered on this machine, with nothing in it.
+What is measured is whether each audit ends, and how many of the third-party hosts, and of the
+requests to them, it can name: by the vendor, by the company that owns the host, or by the publisher
+whose files they are. Every request is answered on this machine, with nothing in it.
 """
 
 from __future__ import annotations
@@ -99,18 +99,25 @@ async def audit_saved(pages: Mapping[str, bytes], folder: Path) -> dict[str, Aud
 
 def _told(reports: Mapping[str, AuditReport]) -> str:
     known: Counter[str] = Counter()
+    sent: Counter[str] = Counter()
     hosts: dict[str, str] = {}
     nameless: dict[str, list[str]] = {}
     for name, report in reports.items():
         for row in report.receivers:
             how = "vendor" if row.id else row.ownership or "nobody"
             known[how] += len(row.hosts)
+            sent[how] += sum(number for _, number in row.requests)
             hosts |= dict.fromkeys(row.hosts, how)
             if how == "nobody":
                 for host in row.hosts:
                     nameless.setdefault(host, []).append(name)
     lines = [f"{host}: {', '.join(names)}" for host, names in sorted(nameless.items())]
-    for title, counts in (("hosts on pages", known), ("different hosts", Counter(hosts.values()))):
+    shares = {
+        "hosts on pages": known,
+        "different hosts": Counter(hosts.values()),
+        "requests": sent,
+    }
+    for title, counts in shares.items():
         whole = counts.total() or 1
         parts = ", ".join(f"{number} {how}" for how, number in counts.most_common())
         share = 100 * (whole - counts["nobody"]) / whole

@@ -90,6 +90,18 @@ def posted(context: BrowserContext) -> list[str]:
     return found
 
 
+def navigations(tab: Page) -> list[str]:
+    """URLs of the documents that the tab itself asks for from now on."""
+    found: list[str] = []
+    tab.on(
+        "request",
+        lambda r: (
+            found.append(r.url) if r.is_navigation_request() and r.frame == tab.main_frame else None
+        ),
+    )
+    return found
+
+
 def opened(context: BrowserContext, site: Proxied, path: str = "") -> Page:
     name, _, value = site.cookie("analytics").partition("=")
     url = f"http://localhost:{site.port}/{path}"
@@ -130,19 +142,22 @@ def test_a_button_that_is_not_seen_does_not_choose(
 ) -> None:
     sent = posted(reader)
     tab = opened(reader, tricks, str(list(TRICKS).index(kind)))
-    url = tab.url
     # No button acts in the half second after it has appeared.
     tab.wait_for_timeout(900)
     places = tab.evaluate(PLACES)
     assert len(places) == 2
+    begun = navigations(tab)
     for x, y in places:
         tab.mouse.click(x, y)
         tab.wait_for_timeout(150)
-        if tab.url != url:
-            # It was a button: this page of ours nobody else can style or cover.
-            assert "/.consent/preferences?" in tab.url
+        if begun:
+            # It was a button: this page of ours nobody else can style or cover. To leave while the
+            # navigation is under way would check nothing, and Chromium 150 at times never closes
+            # a context whose page is about to change.
+            tab.wait_for_url("**/.consent/preferences?**")
             tab.get_by_role("button", name="Load once").wait_for(state="visible")
             tab.go_back(wait_until="load")
+            begun.clear()
     assert sent == []
     # The visitor may come back from that page: what was typed waits for it.
     assert {cookie["name"] for cookie in reader.cookies()} <= {"consent", "consent-kept"}

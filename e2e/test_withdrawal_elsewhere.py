@@ -80,4 +80,6 @@ def test_other_tab_is_silent_after_withdrawal(visitor: Visitor) -> None:
     visitor.forget()
     other.wait_for_timeout(HEARTBEAT)
     assert visitor.fired() == set()
+    # What the old document writes while the new one is on its way goes with the next request.
+    other.reload()
     assert set(visitor.cookies()) == {PREFERENCE_COOKIE}

@@ -5,11 +5,13 @@ with its reason. They open nothing and are no part of a finding's judgement.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
-from consent_rules.catalogue.owners import companies
+from consent_rules.catalogue.load import catalogue
+from consent_rules.catalogue.owners import companies, hosting_domains
 from consent_rules.config.checks.public_suffixes import icann_suffixes, public_suffixes
 from consent_rules.matching.hosts import HostSet, domain_suffixes
 from consent_rules.matching.shared_hosts import SHARED_HOSTS
@@ -78,7 +80,24 @@ def owner_of_host(host: str, own: Iterable[str]) -> HostOwner | None:
 def company_of(host: str) -> str:
     """The company that owns a host; "" for one that is not known."""
     known = companies()
-    return next((known[one] for one in domain_suffixes(host) if one in known), "")
+    of_vendors = _companies_of_vendors()
+    names = (known.get(one) or of_vendors.get(one) for one in domain_suffixes(host))
+    return next((name for name in names if name), "")
+
+
+@cache
+def _companies_of_vendors() -> Mapping[str, str]:
+    """Domain -> company, for the domains on which one company's vendors of the catalogue are. They
+    name what is no vendor's: another host or path there, a connection that is only announced.
+    """
+    found: dict[str, set[str]] = {}
+    for vendor in catalogue().values():
+        for pattern in (*vendor.hosts, *vendor.paths):
+            host = pattern.partition("/")[0].removeprefix("*.")
+            domain = icann_suffixes().privatesuffix(host)
+            if domain is not None and not _publisher_of(host) and not _publisher_of(domain):
+                found.setdefault(domain, set()).add(vendor.company or vendor.name)
+    return {domain: names.pop() for domain, names in found.items() if len(names) == 1}
 
 
 def _likeness(host: str, site: str) -> str:
@@ -92,7 +111,8 @@ def _likeness(host: str, site: str) -> str:
     if _is_files_of(name, other):
         return f"its name is {quoted(name)} with a word for files"
     domain = icann_suffixes().privatesuffix(host)
-    if domain is None or (not _publisher_of(host) and not company_of(host)):
+    is_hosting = any(one in hosting_domains() for one in domain_suffixes(host))
+    if domain is None or not (is_hosting or _publisher_of(host)):
         return ""
     # Of a host that serves many: the part before its domain says whose files they are.
     label = host.removesuffix(domain).strip(".")

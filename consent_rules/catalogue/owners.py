@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 
 @cache
@@ -20,9 +21,20 @@ def companies() -> Mapping[str, str]:
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         if not entry.name.endswith(".toml"):
             continue
-        for company, domains in tomllib.loads(entry.read_text(encoding="utf-8")).items():
+        for company, domains in _rows(entry).items():
             for domain in domains:
                 if domain in found:
                     raise ValueError(f"{entry.name}: {domain!r} stands twice")
                 found[domain] = company
     return found
+
+
+@cache
+def hosting_domains() -> frozenset[str]:
+    """The domains of companies on whose hosts many sites' files are."""
+    hosting = files("consent_rules") / "catalogue" / "owners" / "hosting.toml"
+    return frozenset(domain for domains in _rows(hosting).values() for domain in domains)
+
+
+def _rows(entry: Traversable) -> Mapping[str, list[str]]:
+    return tomllib.loads(entry.read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from proxy.html.deferred import is_script_address
 from proxy.html.gates import Edit, EmbedPlace
 from proxy.html.owners import vendor_ids
 from proxy.html.pictures import is_tiny, picture_of
-from proxy.html.preload_scanner import SCANNED
+from proxy.html.preload_scanner import SCANNED, SCANNED_NAMES
 from proxy.html.resource import CLOSED_TYPE, Closing, Resource, ResourceKind
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
@@ -129,7 +129,7 @@ def edits_of(
     Raises UndecodableError where its place cannot be told.
     """
     edits = _edits(resource, closing, nested, context)
-    if context.scan.readings is None:
+    if context.scan.readings is None or closing is Closing.HIDDEN:
         return edits
     location = resource.location
     if location is not None and _is_in_tag_of_both(edits, resource, location, context):
@@ -229,6 +229,16 @@ def library_edits(resource: Resource, address: str, context: CompileContext) -> 
     return tuple(replace(edit, opened=edit.closed) for edit in edits)
 
 
+def _hidden(
+    resource: Resource, location: SourceLocation, context: CompileContext
+) -> tuple[Edit, ...]:
+    """Addresses before those of a tag that is none in the tree: there it may stand in any text, in
+    quotes or in a comment, so neither quotes are written nor anything is taken out.
+    """
+    added = "".join(f" {name}=data:," for name in SCANNED[resource.tag])
+    return (_opening(resource, location, added.encode("ascii"), context),)
+
+
 _PLAIN_VALUE = re.compile(r"[\w/.:,-]+", re.ASCII)
 
 
@@ -259,7 +269,7 @@ def _within_its_tag(
         added = _NEUTRAL_SCRIPT + (f" {name}=data:," if name else "").encode("ascii")
     else:
         value = _closed_value(resource, closing, nested, context)
-        if not value and name in SCANNED:
+        if not value and name in SCANNED_NAMES:
             value = "data:,"
         has_value = _PLAIN_VALUE.fullmatch(value)
         added = (f" {name}={value}" if has_value else f" {name}").encode("ascii")
@@ -348,6 +358,7 @@ def _address_edit(span: tuple[int, int], context: CompileContext) -> Edit:
     return _edit(*span, name + b"=data:, ", context)
 
 
+_TAG_NAME = re.compile(r"[^\t\n\f\r />]+")
 _ENDING_A_VALUE = frozenset("\t\n\f\r >")
 
 
@@ -358,7 +369,8 @@ def _opening(
     (HTML, 13.2.5.33), so they go before all that the tag has.
     """
     start = location.start_tag.start_offset
-    end = start + 1 + len(resource.tag)
+    name = _TAG_NAME.match(context.scan.text, start + 1)  # an <image> is an <img> of HTML's
+    end = name.end() if name is not None else start + 1 + len(resource.tag)
     # Without quotes a value ends at a blank: `/>` would be a part of it.
     blank = b"" if context.scan.text[end : end + 1] in _ENDING_A_VALUE else b" "
     return _edit(start, end, _written(start, end, context) + added + blank, context)
@@ -604,7 +616,8 @@ def _picture(
     edits = [_attribute_edit(span, address, context)]
     if picture.alt:
         named = html.escape(picture.alt).encode("ascii", "xmlcharrefreplace")
-        edits.append(_opening(resource, location, b' alt="' + named + b'"', context))
+        name = b"alt" if is_html(resource.element) else b"aria-label"
+        edits.append(_opening(resource, location, b' %b="%b"' % (name, named), context))
     return tuple(edits)
 
 
@@ -641,6 +654,7 @@ def _own_import_map(text: str, context: CompileContext) -> str:
 
 _BY_TAG: dict[Closing, Callable[[Resource, SourceLocation, CompileContext], tuple[Edit, ...]]] = {
     Closing.REMOVE: _removed,
+    Closing.HIDDEN: _hidden,
     Closing.NEUTRAL: _neutral,
     Closing.PLACEHOLDER: _with_placeholder,
     Closing.IMPORT_MAP: _import_map,

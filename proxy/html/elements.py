@@ -117,8 +117,13 @@ def _script(element: Element, reading: Reading) -> Iterator[Resource]:
     return _script_from(("src",), element, reading)
 
 
+_SCANNED_SOURCE = _linked(ResourceKind.SCRIPT, Closing.EMPTY, "src")
+
+
 def _svg_script(element: Element, reading: Reading) -> Iterator[Resource]:
-    return _script_from(_SVG_LINKING, element, reading)
+    """Runs what its `href` names, else its own code; a preload scanner asks for its `src`."""
+    yield from _script_from(_SVG_LINKING, element, reading)
+    yield from _SCANNED_SOURCE(element, reading)
 
 
 def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> Iterator[Resource]:
@@ -523,6 +528,7 @@ SVG_REFERENCES = (
 )  # fmt: skip
 _SVG_HANDLERS: dict[str, _Handler] = {
     **dict.fromkeys(SVG_REFERENCES, _linked(ResourceKind.IMAGE, Closing.EMPTY, *_SVG_LINKING)),
+    "image": _linked(ResourceKind.IMAGE, Closing.PICTURE, *_SVG_LINKING),
     "script": _svg_script,
     "style": _style,
     "set": _animation,

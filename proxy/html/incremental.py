@@ -9,6 +9,7 @@ whatever the page's length, and no more than one chunk is buffered.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -106,6 +107,31 @@ class IncrementalCompiler:
         self._retry_at = 0
         self._waits_for = ""
         self._seen = 0
+        self._charset_is_named = False
+
+    @property
+    def follows_from_chunks(self) -> bool:
+        """Whether all chunks so far followed from their own bytes alone: not from what was held
+        behind them, to guess a charset, and not from a tag that a decoder or stripper has begun.
+        """
+        decoding, first = self._decoding, self._first
+        return (
+            self._stripper is None
+            and self._charset_is_named
+            and decoding is not None
+            and not decoding.transcodes
+            and first is not None
+            and len(first.body) >= _PRESCAN
+        )
+
+    def resumed(self) -> IncrementalCompiler:
+        """Another compiler in the state behind the last chunk, with nothing buffered. Only where
+        `follows_from_chunks`.
+        """
+        other = copy.copy(self)
+        other._held, other._added, other._size = b"", [], 0
+        other._retry_at, other._waits_for, other._seen = 0, "", 0
+        return other
 
     @property
     def held(self) -> int:
@@ -149,6 +175,7 @@ class IncrementalCompiler:
         if not (label or certain or last) and len(self._held) <= self._limit:
             # How browsers decode a page that names no charset depends on all of it.
             return False
+        self._charset_is_named = bool(label or certain)
         self._decoding = decoding_of(label or _guessed(self._held, last=last))
         self._held = self._decoding.decode(self._held)
         return True

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from proxy.html.boundary import CompileContext
 from proxy.html.owners import KnownVendor, UnknownHost, vendor_ids
 from proxy.html.resource import Picture, Resource
-from proxy.html.tree import Element
+from proxy.html.tree import Element, is_html
 
 _Side = int | None
 
@@ -77,19 +77,30 @@ def _picture_of(resource: Resource, context: CompileContext) -> Picture | None:
     size = size_of(element, resource.urls)
     if fails_by_itself and size is None:
         return None
-    alt = element.attr("alt")
+    alt = _alternative_text(element)
     words = context.source.word((alt or "").strip())
     whose = _whose(resource, context)
     if words or whose:
         size = size or (_VIDEO if whose else _size_of_words(words))
         return Picture(_drawn(words or whose, *size, is_framed=True), "" if words else whose)
-    if fails_by_itself or resource.tag != "img":
+    if fails_by_itself or resource.tag not in _IMAGES:
         return None
     if size is not None:
         return Picture(_drawn("", *size, is_framed=alt is None))
     if not _may_be_content(resource, context):
         return None
     return Picture(_drawn("", *_UNSIZED, is_framed=False))
+
+
+_IMAGES = frozenset({"img", "image"})
+
+
+def _alternative_text(element: Element) -> str | None:
+    """None where the page gives none. A drawing's image has a label or a title (SVG 2, 5.7)."""
+    if is_html(element):
+        return element.attr("alt")
+    title = element.find("title")
+    return element.attr("aria-label") or (title.text if title is not None else None)
 
 
 def is_tiny(element: Element) -> bool:

@@ -10,17 +10,28 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
 
 from proxy.html.resource import Closing, Reading, Resource, ResourceKind
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, location_of, parse_unplaced
 
-_TAGS = "script,link,img,image,input,video,source,base"
-_ADDRESSES = ("src", "href", "xlink:href", "poster")
-_CANDIDATES = ("srcset", "imagesrcset")
-SCANNED = frozenset((*_ADDRESSES, *_CANDIDATES))
-_COUNTING = frozenset((*SCANNED, "rel", "type", "as", "media"))
+SCANNED = {
+    "script": ("src",),
+    "link": ("href", "imagesrcset"),
+    "img": ("src", "srcset", "href", "xlink:href"),  # an <image> is one of HTML's
+    "image": ("href", "xlink:href"),
+    "input": ("src",),
+    "video": ("poster",),
+    "source": ("srcset",),
+    "base": ("href",),
+}
+"""The attributes by which a tag makes the scanner ask for something."""
+SCANNED_TAGS = ",".join(SCANNED)
+SCANNED_NAMES = frozenset(name for names in SCANNED.values() for name in names)
+_COUNTING = frozenset((*SCANNED_NAMES, "rel", "type", "as", "media"))
 """Attributes by which the scanner tells whether and what to ask for."""
 
 _NAME = re.compile(r"[^\s/>=\"']+\Z")
@@ -32,17 +43,67 @@ def repeated_attributes(document: Document, reading: Reading) -> Iterator[Resour
     """The attributes that a tag has a second time, where they might make the scanner ask for
     something.
     """
-    places = sorted(set(_repeated(document, reading.text)))
-    if not places:
-        return
-    for element in document.select(_TAGS):
-        location = location_of(element)
+    repeated = Repeated.of(document, reading)
+    for element in document.select(SCANNED_TAGS) if repeated.places else ():
+        again = repeated.of_tag(element)
+        # Whichever a scanner takes, a page that has two has no need of another host's.
+        urls = _urls(_values(element, again, reading)) if again else ()
+        for one in again if urls else ():
+            yield Resource(
+                ResourceKind.REPEATED, element, one.name, Closing.REMOVE, urls, repeated=one.span
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """An attribute that its tag has already; the tree has the first only."""
+
+    name: str
+    value: str | None
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Where the tags of a page have an attribute again, of a name that counts."""
+
+    reading: Reading
+    places: list[int]
+
+    @classmethod
+    def of(cls, document: Document, reading: Reading) -> Self:
+        return cls(reading, sorted(set(_repeated(document, reading.text))))
+
+    def of_tag(self, element: Element) -> list[Again]:
+        location = location_of(element) if self.places else None
         if location is None:
-            continue
-        first = bisect_left(places, location.start_tag.start_offset)
-        last = bisect_left(places, location.start_tag.end_offset)
-        if first < last:
-            yield from _of_tag(element, places[first:last], reading)
+            return []
+        first = bisect_left(self.places, location.start_tag.start_offset)
+        last = bisect_left(self.places, location.start_tag.end_offset)
+        return [_again(start, self.reading) for start in self.places[first:last]]
+
+
+def scanned_urls(element: Element, again: list[Again], reading: Reading) -> tuple[str, ...]:
+    """What the scanner asks for by a tag: of attributes of one name it takes the first that is not
+    empty.
+    """
+    taken = dict(reversed(_values(element, again, reading)))
+    return _urls(taken.items())
+
+
+def _values(element: Element, again: list[Again], reading: Reading) -> list[tuple[str, str]]:
+    """What the attributes hold that make the scanner ask for something, in their order."""
+    names = SCANNED[element.tag]
+    found = [(name, reading.value(element, name)) for name in names]
+    found += ((one.name, one.value) for one in again if one.name in names)
+    return [(name, value) for name, value in found if value and value.strip()]
+
+
+def _urls(values: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    urls: list[str] = []
+    for name, value in values:
+        urls += srcset_urls(value) if name.endswith("srcset") else (value,)
+    return tuple(urls)
 
 
 def _repeated(document: Document, text: str) -> Iterator[int]:
@@ -56,33 +117,17 @@ def _repeated(document: Document, text: str) -> Iterator[int]:
             yield name.start()
 
 
-def _of_tag(element: Element, places: list[int], reading: Reading) -> Iterator[Resource]:
+def _again(start: int, reading: Reading) -> Again:
     text = reading.text
-    spans = []
-    values = [(name, reading.value(element, name)) for name in (*_ADDRESSES, *_CANDIDATES)]
-    for start in places:
-        name_end = start
-        while text[name_end] not in "\t\n\f\r />=":
-            name_end += 1
-        name = text[start:name_end].lower()
-        rest = _REST.match(text, name_end)
-        end = rest.end() if rest is not None else name_end
-        spans.append((name, start, end))
-        alone = parse_unplaced(f"<i {reading.source.word(text[start:end])}>", scripting=False)
-        holder = alone.find("i")
-        values.append((name, holder.attr(name) if holder is not None else None))
-    urls: list[str] = []
-    for name, value in values:
-        if value and name in _CANDIDATES:
-            urls += srcset_urls(value)
-        elif value and name in _ADDRESSES:
-            urls.append(value)
-    if not urls:
-        return
-    for name, start, end in spans:
-        yield Resource(
-            ResourceKind.REPEATED, element, name, Closing.REMOVE, tuple(urls), repeated=(start, end)
-        )
+    name_end = start
+    while text[name_end] not in "\t\n\f\r />=":
+        name_end += 1
+    name = text[start:name_end].lower()
+    rest = _REST.match(text, name_end)
+    end = rest.end() if rest is not None else name_end
+    alone = parse_unplaced(f"<i {reading.source.word(text[start:end])}>", scripting=False)
+    holder = alone.find("i")
+    return Again(name, holder.attr(name) if holder is not None else None, (start, end))
 
 
 _FRAMESET = re.compile("<frameset(?=[\\s/>])", re.IGNORECASE)

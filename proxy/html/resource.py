@@ -45,6 +45,7 @@ class Closing(StrEnum):
     """The form of a closed resource."""
 
     REMOVE = "the element is taken out"
+    HIDDEN = "what only a preload scanner takes for a tag names an address that holds nothing"
     NEUTRAL = "the element stays without its address, as a type that nothing runs or fetches"
     EMPTY = "the attribute is emptied"
     PLACEHOLDER = "the element stays without its address and shows a placeholder"

@@ -15,6 +15,13 @@ import ahocorasick_rs
 
 from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects
+from proxy.html.hidden_tags import (
+    SECTION,
+    TEXT_HOLDERS,
+    has_hidden_tags,
+    has_tags_in_sections,
+    hidden_tags,
+)
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, CostlyPageError, check_cost
 from proxy.html.plain_tags import PlainTags, Starts, starts_of
 from proxy.html.preload_scanner import (
@@ -134,6 +141,7 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
         slot_at, marked = None, text
         views = _views(source, text, tags, had_base=had_base)
     unseen = _behind_framesets(source, marked, tags, had_base=had_base)
+    hidden = _behind_drawings(tags, [*views, *unseen])
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
     body_at = _agreed(frame.body_at for frame in frames)
@@ -141,7 +149,7 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
     if b"noscript" in tags.at:
         foot_is_safe = foot_is_safe and not any(map(_ends_a_noscript, views))
     return Scan(
-        resources=tuple(one for view in (*views, *unseen) for one in view.resources),
+        resources=(*(one for view in (*views, *unseen) for one in view.resources), *hidden),
         text=marked,
         slot_at=slot_at,
         bases=tuple(dict.fromkeys(view.reading.base or "" for view in (*unseen, *views))),
@@ -266,10 +274,12 @@ class _Tags:
 
 
 _HEADS = frozenset({b"base", b"meta"})
+_SECTION = SECTION[1:].lower().encode()
 _HARDER = (b"svg", b"/svg", b"math", b"/math", b"selectedcontent", b"select", b"template",
-           b"frameset", b"noscript", b"html", b"body")  # fmt: skip
+           b"frameset", b"noscript", b"html", b"body", _SECTION)  # fmt: skip
+_TEXTS = tuple(name.encode() for name in TEXT_HOLDERS)
 # Of two that begin alike the longer one comes first: it is that one then, and not the other.
-_NAMES = sorted((*_HEADS, *_HARDER, *_TAGS_BY_NAME), key=len, reverse=True)
+_NAMES = sorted({*_HEADS, *_HARDER, *_TEXTS, *_TAGS_BY_NAME}, key=lambda one: (-len(one), one))
 # Not of the standard kind: only for the others does the library look at several bytes at once.
 _TAGS = ahocorasick_rs.BytesAhoCorasick(
     [b"<" + name for name in _NAMES], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
@@ -335,9 +345,13 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     kinds = (False, True) if _needs_both_views(tags) else (False,)
     views = read(text)
     has_drawings = b"svg" in tags.at or b"math" in tags.at
-    if has_drawings and _SECTION in text and any(map(_has_tags_in_sections, views)):
+    if (
+        has_drawings
+        and _SECTION in tags.at
+        and any(has_tags_in_sections(one.document, _TEXT_HOLDERS) for one in views)
+    ):
         # WebKit's reading. In front: the last view is that of a browser with JavaScript.
-        views = [*read(text.replace(_SECTION, _SECTION_AS_COMMENT)), *views]
+        views = [*read(text.replace(SECTION, _SECTION_AS_COMMENT)), *views]
     return views
 
 
@@ -350,6 +364,21 @@ def _behind_framesets(source: Source, text: str, tags: _Tags, *, had_base: bool)
     # It asks for nothing of these; their attributes may stand in a tag that cannot be placed.
     view.resources[:] = [one for one in view.resources if one.tag not in {"html", "body"}]
     return [view]
+
+
+def _behind_drawings(tags: _Tags, views: list[_View]) -> list[Resource]:
+    """What only a browser's preload scanner finds on a page with a drawing."""
+    if b"svg" not in tags.at and b"math" not in tags.at:
+        return []
+    names = [name for name in TEXT_HOLDERS if name.encode() in tags.at]
+    if _SECTION in tags.at:
+        names.append(SECTION)
+    if not any(has_hidden_tags(view.document, view.reading.text, names) for view in views):
+        return []
+    reading = views[-1].reading
+    documents = [view.document for view in views]
+    kinds = (False, True) if b"noscript" in tags.at else (True,)
+    return [one for kind in kinds for one in hidden_tags(documents, reading, scripting=kind)]
 
 
 def _read(
@@ -375,28 +404,13 @@ def _read(
     return view
 
 
-_SECTION = "<![CDATA["
 _SECTION_AS_COMMENT = "<!-CDATA-"
 """As long, and a bogus comment wherever it stands: it ends at the next `>`."""
-_TEXT_HOLDERS = (
-    "desc", "title", "foreignObject", "mi", "mo", "mn", "ms", "mtext", "annotation-xml",
-)  # fmt: skip
+_TEXT_HOLDERS = "desc,title,foreignObject,mi,mo,mn,ms,mtext,annotation-xml"
 """Integration points (HTML Standard, 13.2.6.5): elements of drawings and formulas that hold HTML.
 CDATA sections are allowed in them, as in every element that is not HTML's; WebKit takes them there
 for bogus comments.
 """
-_TAG_BEHIND_END = re.compile(">[^<]*<")
-
-
-def _has_tags_in_sections(view: _View) -> bool:
-    """Whether a CDATA section may hold what is a tag to a browser to which it is a comment."""
-    return any(
-        isinstance(node, Text) and _TAG_BEHIND_END.search(node.data)
-        for name in _TEXT_HOLDERS  # one by one: the parser has an index of names
-        for element in view.document.select(name)
-        if not is_html(element)
-        for node in element
-    )
 
 
 _MAX_DEFERRED_NAMES = 64

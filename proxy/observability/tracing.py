@@ -60,6 +60,10 @@ _NOWHERE = Context()
 _FLAGS = 0b11
 """Those of version 00: sampled, and that the trace's id is random (Level 2)."""
 _CLOSED_BY_VISITOR = 499
+_KNOWN_METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+)
+"""Those of OpenTelemetry's conventions: RFC 9110 and RFC 5789. Case matters."""
 
 
 class _SeldomLogged(logging.Filter):
@@ -107,7 +111,7 @@ class Tracing:
 
         async def traced(request: web.BaseRequest) -> web.StreamResponse:
             parent, state = self._parent(request.headers, request.remote or "")
-            span = self._tracer.start_span(request.method, parent, SpanKind.SERVER)
+            span = self._tracer.start_span(_name(request.method), parent, SpanKind.SERVER)
             request[TRACE] = _Trace(self._tracer, span, state)
             status = 500
             try:
@@ -144,7 +148,7 @@ class Tracing:
             if hit is None:
                 return None
             parent, _ = self._parent(message.headers, peer)
-            span = self._tracer.start_span(message.method, parent, SpanKind.SERVER)
+            span = self._tracer.start_span(_name(message.method), parent, SpanKind.SERVER)
             if span.is_recording():
                 found = hit[0]
                 _describe(
@@ -215,9 +219,9 @@ class _Trace:
     @contextmanager
     def attempt(self, method: str, server: URL) -> Iterator[_Attempt]:
         context = set_span_in_context(self._span, _NOWHERE)
-        span = self._tracer.start_span(method, context, SpanKind.CLIENT)
+        span = self._tracer.start_span(_name(method), context, SpanKind.CLIENT)
         if span.is_recording():
-            span.set_attribute("http.request.method", method)
+            _set_method(span, method)
             span.set_attribute("server.address", server.host or "")
             if server.port is not None:
                 span.set_attribute("server.port", server.port)
@@ -256,6 +260,19 @@ def _write(context: SpanContext, headers: CIMultiDict[str]) -> None:
     )
 
 
+def _name(method: str) -> str:
+    """A span's name: one of few, whatever methods visitors come up with."""
+    return method if method in _KNOWN_METHODS else "HTTP"
+
+
+def _set_method(span: Span, method: str) -> None:
+    if method in _KNOWN_METHODS:
+        span.set_attribute("http.request.method", method)
+    else:
+        span.set_attribute("http.request.method", "_OTHER")
+        span.set_attribute("http.request.method_original", method)
+
+
 def _fail(span: Span, kind: str) -> None:
     span.set_attribute("error.type", kind)
     span.set_status(Status(StatusCode.ERROR))
@@ -265,7 +282,7 @@ def _describe(
     span: Span, method: str, target: str, status: int, *, site: str, logged_path: str, cache: str
 ) -> None:
     """The attributes of OpenTelemetry's conventions for HTTP, and our own."""
-    span.set_attribute("http.request.method", method)
+    _set_method(span, method)
     span.set_attribute("http.response.status_code", status)
     if site:  # what is asked of no site is not known to be harmless
         span.set_attribute("url.path", logged_path or without_query(split_target(target).path))

@@ -86,6 +86,12 @@ async def _read(origin: OriginResponse, context: RequestContext, runtime: Runtim
     return await read_body(origin.body, enough, runtime.timeouts.idle, _READ_SECONDS, patience)
 
 
+def page_address(headers: CIMultiDict[str], context: RequestContext) -> tuple[str, str, str, str]:
+    """What a page compiles to follows from this and from its bytes."""
+    charset = charset_of_content_type(headers.get("Content-Type", ""))
+    return charset, context.site.name, context.scheme, context.path
+
+
 async def compile_body(
     body: bytes, headers: CIMultiDict[str], context: RequestContext, runtime: Runtime
 ) -> Page:
@@ -146,8 +152,7 @@ async def _compiled(
 ) -> Page:
     boundary = runtime.site(context).boundary
     content_type = headers.get("Content-Type", "")
-    charset = charset_of_content_type(content_type)
-    address = (charset, context.site.name, context.scheme, context.path)
+    address = page_address(headers, context)
     template = runtime.templates.get(address)
     if template is not None and template.misses < _MAX_MISSES:
         page = template.patch(body)

@@ -22,6 +22,7 @@ from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.html import Page, UndecodableError
+from proxy.html.chunk_memory import RememberingCompiler
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
 from proxy.html.owners import KnownVendor, Owner
 from proxy.html.render import render
@@ -43,6 +44,7 @@ from proxy.responses.page import describe_written_page, injection_for, page_repl
 from proxy.responses.page_reader import (
     compile_body,
     count_unapproved,
+    page_address,
     page_audience,
     record_late_patient_page,
     record_served_page,
@@ -111,14 +113,21 @@ class _DecodedBody:
 
 
 class _ChunkReader:
-    """The compiled chunks of the page, each as soon as it is complete."""
+    """The compiled chunks of the page, each as soon as it is complete. `ended` is called behind
+    the last one.
+    """
 
     def __init__(
-        self, decoded_body: _DecodedBody, compiler: IncrementalCompiler, turns: Turns
+        self,
+        decoded_body: _DecodedBody,
+        compiler: RememberingCompiler,
+        turns: Turns,
+        ended: Callable[[], None],
     ) -> None:
         self.decoded_body = decoded_body
         self._compiler = compiler
         self._turns = turns
+        self._ended = ended
         self.at_end = False
         """Whether the last chunk was returned."""
 
@@ -127,16 +136,17 @@ class _ChunkReader:
         compiler, loop = self._compiler, asyncio.get_running_loop()
         due = loop.time() + _FLUSH_SECONDS
         while True:
-            # The buffer is gated at once when no more bytes arrive soon.
-            data = await self.decoded_body.next(
-                max(due - loop.time(), 0) if compiler.held else None
-            )
-            compiler.add(data)
+            is_known = compiler.has_known
+            if not is_known:
+                # The buffer is gated at once when no more bytes arrive soon.
+                wait = max(due - loop.time(), 0) if compiler.held else None
+                compiler.add(await self.decoded_body.next(wait))
             last = self.decoded_body.at_end
-            may_buffer = compiler.held < _STEP and loop.time() < due
-            if may_buffer and not last:
+            overdue = loop.time() >= due
+            if not (is_known or compiler.held >= _STEP or overdue or last):
                 continue
-            if compiler.held > _OFF_LOOP:
+            replays = compiler.replays(last=last, overdue=overdue)
+            if compiler.held > _OFF_LOOP and not replays:
                 chunk = await self._turns.in_thread(compiler.take, last=last)
             elif compiler.held > SMALL_BYTES:
                 # What follows in this turn, to render and to compress it, is counted with it.
@@ -144,7 +154,9 @@ class _ChunkReader:
             else:
                 chunk = compiler.take(last=last)
             if chunk is not None:
-                self.at_end = last
+                self.at_end = compiler.at_end
+                if self.at_end:
+                    self._ended()
                 return chunk
             due = loop.time() + _FLUSH_SECONDS
 
@@ -294,7 +306,14 @@ async def streamed_page(
             limit,
             strips=context.decision.enforce,
         )
-        reader = _ChunkReader(decoded_body, compiler, runtime.turns)
+        address = (*page_address(headers, context), context.decision.enforce)
+        remembering = runtime.streamed.compiler(address, compiler)
+        reader = _ChunkReader(
+            decoded_body,
+            remembering,
+            runtime.turns,
+            lambda: runtime.streamed.keep(address, remembering),
+        )
         first = await reader.next()
         if is_other_than_html(headers, decoded_body.start):
             page = PreparedPage(ReadResult(b"".join(raw), "too_large"), is_html=False)

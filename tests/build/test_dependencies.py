@@ -97,6 +97,7 @@ _NOT_IMPORTED = {
     "netaddr": "mmdb-writer takes its networks",
     "pre-commit": "a command",
     "pytest-asyncio": "a plugin",
+    "pytest-timeout": "a plugin",
     "pytest-xdist": "a plugin",
     "ruff": "a command",
     "uvicorn": "a command: serves the ASGI origins of the tests",

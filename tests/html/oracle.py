@@ -77,7 +77,7 @@ def asked_hosts(text: str, url: str, *, scripting: bool, depth: int = 0) -> set[
     except AssertionError as error:
         raise GaveUpError from error
     base = _base(document, url)
-    told = {host for found in _urls(document, base) if (host := _host(found, base))}
+    told = {host for found in _urls(document, base) if (host := host_of(found, base))}
     for nested in _nested_pages(document) if depth < 6 else ():
         for with_scripts in (False, True):
             told |= asked_hosts(nested, base, scripting=with_scripts, depth=depth + 1)
@@ -110,15 +110,21 @@ def _base(document: ElementTree.Element, url: str) -> str:
     inert = {e for template in document.iter(f"{_HTML}template") for e in template.iter()}
     for element in document.iter(f"{_HTML}base"):
         if "href" in element.attrib and element not in inert:
-            try:
-                found = URL(element.attrib["href"], base=url)
-            except ValueError:
-                return url
-            return found.href if found.protocol in {"http:", "https:"} else url
+            return base_of(element.attrib["href"], url)
     return url
 
 
-def _host(url: str, base: str) -> str:
+def base_of(href: str, url: str) -> str:
+    """What a page's <base> makes its relative addresses relative to."""
+    try:
+        found = URL(href, base=url)
+    except ValueError:
+        return url
+    return found.href if found.protocol in {"http:", "https:"} else url
+
+
+def host_of(url: str, base: str) -> str:
+    """The host that an address asks; "" where it asks none."""
     if not url.strip() or url.lstrip()[:1] == "#":
         return ""
     try:
@@ -146,7 +152,7 @@ def _html_urls(attributes: dict[str, str], element: ElementTree.Element, tag: st
     for name in (*_FETCHING.get(tag, ()), _DOCUMENTS.get(tag, "")):
         value = attributes.get(name, "")
         if name == "srcset":
-            yield from _candidates(value)
+            yield from candidates(value)
         elif name == "ping":
             yield from value.split()
         else:
@@ -155,7 +161,7 @@ def _html_urls(attributes: dict[str, str], element: ElementTree.Element, tag: st
     rels = attributes.get("rel", "").lower().split()
     if tag == "link" and _LINKS.intersection(rels):
         yield attributes.get("href", "")
-        yield from _candidates(attributes.get("imagesrcset", ""))
+        yield from candidates(attributes.get("imagesrcset", ""))
         if "stylesheet" in rels:
             yield from css_asks(_data(attributes.get("href", "")))
     elif tag == "style" and attributes.get("type", "").lower() in {"", "text/css"}:
@@ -219,7 +225,8 @@ def _codes(document: ElementTree.Element) -> Iterator[str]:
             yield _data(source) if source else element.text or ""
 
 
-def _candidates(srcset: str) -> Iterator[str]:
+def candidates(srcset: str) -> Iterator[str]:
+    """The addresses of a `srcset`."""
     is_url = True
     for word in srcset.split():
         if not is_url:

@@ -15,6 +15,7 @@ from proxy.html.tree import Document, Element, parse_unplaced
 from tests.html.fragments import Written
 from tests.html.oracle import GaveUpError, asked_hosts
 from tests.html.pipeline import URL, compiled
+from tests.html.scanner_oracle import scanned_hosts
 
 OWN = {"www.example.com", "cdn.example.com"}
 # html5lib knows no <template>: to it, what is ignored within one is part of the page. Nor does it
@@ -98,6 +99,15 @@ def a_browser_asks_no_one_else(written: Written) -> None:
         assert asked <= OWN, closed
 
 
+def a_preload_scanner_asks_no_one_else(written: Written) -> None:
+    found = _compiled(written)
+    if found is None:
+        return
+    closed = _closed(found).decode(_codec(found, written), "replace").removeprefix("\ufeff")
+    for scripting in (False, True) if "<noscript" in closed.lower() else (True,):
+        assert scanned_hosts(closed, URL, scripting=scripting) <= OWN, closed
+
+
 def a_closed_page_has_nothing_to_close(written: Written) -> None:
     found = _compiled(written)
     if found is None:
@@ -176,6 +186,7 @@ PROPERTIES: tuple[Callable[[Written], None], ...] = (
     only_gates_change,
     spans_lie_within_the_page_and_do_not_cross,
     a_browser_asks_no_one_else,
+    a_preload_scanner_asks_no_one_else,
     a_closed_page_has_nothing_to_close,
     our_markup_stands_where_the_page_says,
     our_head_comes_first,

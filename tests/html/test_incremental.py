@@ -95,7 +95,7 @@ def test_what_the_whole_page_closes_is_closed(body: bytes, at: list[int]) -> Non
         ), (gate, found, [p.page.body for p in pieces])
 
 
-def _assert_asks_no_one(body: bytes, pieces: list[CompiledChunk]) -> None:
+def assert_asks_no_one(body: bytes, pieces: list[CompiledChunk]) -> None:
     text = closed(pieces).decode("utf-8", "replace")
     whole = render(compiled(body), frozenset()).decode("utf-8", "replace")
     assume(not READ_OTHERWISE.search(text))
@@ -285,7 +285,7 @@ def test_an_element_that_never_ends() -> None:
 @_fuzz
 @given(long_page(), cuts, st.integers(0, 400))
 def test_a_stripped_rest_asks_no_one(body: bytes, at: list[int], limit: int) -> None:
-    _assert_asks_no_one(body, in_pieces(body, at, limit=1445 + limit))
+    assert_asks_no_one(body, in_pieces(body, at, limit=1445 + limit))
 
 
 @pytest.mark.parametrize(
@@ -315,4 +315,4 @@ def test_stripped(text: str, expected: str) -> None:
 @_fuzz
 @given(long_page(), cuts)
 def test_a_browser_asks_no_one_else(body: bytes, at: list[int]) -> None:
-    _assert_asks_no_one(body, in_pieces(body, at))
+    assert_asks_no_one(body, in_pieces(body, at))

@@ -15,7 +15,7 @@ from tests.html.catalogue_boundary import BOUNDARY
 from tests.html.catalogue_boundary import URL as CATALOGUE_URL
 from tests.html.pipeline import UTF8, closed, compiled, owners
 
-_DRAWN = re.compile(r'(?:src|srcset)="(data:image/svg\+xml,[^"]*)"')
+_DRAWN = re.compile(r'(?:src|srcset|href)="(data:image/svg\+xml,[^"]*)"')
 _SIZE = re.compile(r'<svg xmlns="http://www.w3.org/2000/svg" width="(\d+)" height="(\d+)">')
 _TEXT = re.compile(r">([^<>]+)</text>")
 
@@ -126,6 +126,33 @@ def test_a_button_with_an_image(
 ) -> None:
     page = f"<input {attributes.replace('{}', '//nobody.test/a')}>"
     assert drawn(closed(page.encode()).decode()) == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ('<image href="{}" width="60" height="40"/>', ((60, 40), "")),
+        ('<image xlink:href="{}" width=600 height=400 aria-label="A nurse" />',
+         ((600, 400), "A nurse")),
+        ('<image href="{}" width="100%" height="100%"><title>Acme</title></image>',
+         ((48, 24), "Acme")),
+        ('<image href="{}"/>', ((3, 2), "")),
+        ('<image href="{}" width="1" height="1"/>', None),
+        ('<image href="{}" onerror="own(this)"/>', None),
+        ('<image href="/own.jpg" width="60" height="40"/>', None),
+        ('<feImage href="{}" width="60" height="40"/>', None),
+    ],
+)  # fmt: skip
+def test_an_image_of_a_drawing(image: str, expected: tuple[tuple[int, int], str] | None) -> None:
+    page = f"<svg>{image.replace('{}', '//nobody.test/a')}</svg>"
+    shown = closed(page.encode()).decode()
+    assert "nobody.test" not in shown
+    assert drawn(shown) == expected
+
+
+def test_a_video_keeps_its_place_without_its_poster() -> None:
+    page = b'<video src="/own.mp4" poster="//nobody.test/a" width=60 height=40></video>'
+    assert closed(page) == b'<video src="/own.mp4" poster="" width=60 height=40></video>'
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,11 @@ OTHER = b"//pixel.test/x"
         (b'<math><link rel="modulepreload" href="%b"/></math>',
          b'<math><link rel=consent-closed rel="modulepreload" href=data:, /></math>'),
         (b'<math><video poster="%b"/></math>', b'<math><video poster=""/></math>'),
+        (b'<svg><script src="%b">a()</script></svg>', b'<svg><script src="">a()</script></svg>'),
+        (b'<svg><script href="/own.js" src="%b"/></svg>',
+         b'<svg><script href="/own.js" src=""/></svg>'),
+        (b'<math><script src="%b"></script></math>', b'<math><script src=""></script></math>'),
+        (b'<svg><script src="/own.js"></script></svg>', None),
         (b'<svg><base href="%b"/></svg>', b'<svg><base href=""/></svg>'),
         (b"<!doctype html><html><head></head><frameset></frameset><video poster=%b>",
          b'<!doctype html><html><head></head><frameset></frameset><video poster="">'),
@@ -51,3 +56,18 @@ def test_it_is_closed(page: bytes, expected: bytes | None) -> None:
     page = page.replace(b"%b", OTHER)
     assert closed(page) == (page if expected is None else expected.replace(b"%b", OTHER))
     assert render(compiled(page), owners("pixel")) == page
+
+
+@pytest.mark.parametrize("drawing", ["svg", "math", "svg><desc><math", "math><annotation-xml"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "script src=%b", "link rel=stylesheet href=%b", "link rel=preload as=image imagesrcset=%b",
+        "img src=%b", "img srcset=%b", "input type=image src=%b", "video poster=%b",
+        "source srcset=%b", "base href=%b", "image href=%b", "image xlink:href=%b",
+    ],
+)  # fmt: skip
+def test_no_tag_of_a_drawing_names_another_host(drawing: str, tag: str) -> None:
+    tag = tag.replace("%b", OTHER.decode())
+    page = f"<{drawing}><{tag}></{tag.partition(' ')[0]}>".encode()
+    assert OTHER not in closed(page)

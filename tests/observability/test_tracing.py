@@ -110,6 +110,29 @@ async def test_a_request_and_its_attempt(tmp_path: Path, taken: Collector) -> No
 
 
 @pytest.mark.parametrize(
+    ("method", "name", "attribute", "original"),
+    [
+        ("GET", "GET", "GET", None),
+        ("POST", "POST", "POST", None),
+        ("PATCH", "PATCH", "PATCH", None),
+        ("PROPFIND", "HTTP", "_OTHER", "PROPFIND"),
+        ("PURGE", "HTTP", "_OTHER", "PURGE"),
+    ],
+)
+async def test_methods(
+    method: str, name: str, attribute: str, original: str | None, tmp_path: Path, taken: Collector
+) -> None:
+    """Methods that the conventions do not know make no names of spans of their own."""
+    async with traced(tmp_path, TracingTable(endpoint=taken.endpoint)) as site:
+        await site.ask("/page", method=method)
+    (server,), (client,) = taken.of("SERVER"), taken.of("CLIENT")
+    for span in (server, client):
+        assert span.name == name
+        assert span.attributes["http.request.method"] == attribute
+        assert span.attributes.get("http.request.method_original") == original
+
+
+@pytest.mark.parametrize(
     ("path", "status", "server_fails", "client_fails"),
     [("/missing", 404, False, True), ("/broken", 502, True, True), ("/.consent/state", 200, False,
       None)],

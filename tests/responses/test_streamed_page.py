@@ -20,6 +20,7 @@ from proxy.html.turns import SMALL_BYTES
 from proxy.http.content_coding import CodingError, decoded
 from proxy.http.content_coding_stream import StreamDecoder, StreamEncoder
 from proxy.responses import page_reader
+from proxy.responses import streamed_page as streamed_page_module
 from tests.support.forwarding import Visit
 from tests.support.policies import locked
 from tests.support.site import BANNER, HOST, HOSTS, PAGE, Reply, parse, proxied, reply
@@ -274,6 +275,61 @@ async def test_large_pages_are_gated(tmp_path: Path, size: int, early: int, stre
     assert b"<p>last</p>" in answer.text
     assert BANNER in answer.text
     assert LINK in answer.text
+
+
+@pytest.fixture
+def compiled_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bytes of each chunk that is compiled, while no pause of this machine's cuts a chunk."""
+    found: list[int] = []
+    take = IncrementalCompiler.take
+
+    def counted(self: IncrementalCompiler, *, last: bool = False) -> CompiledChunk | None:
+        chunk = take(self, last=last)
+        found.extend([len(chunk.page.body)] if chunk is not None else [])
+        return chunk
+
+    monkeypatch.setattr(IncrementalCompiler, "take", counted)
+    monkeypatch.setattr(streamed_page_module, "_FLUSH_SECONDS", PATIENCE)
+    return found
+
+
+@pytest.mark.parametrize("coding", ["", "gzip"])
+async def test_a_page_that_nobody_may_store_is_compiled_once(
+    tmp_path: Path, compiled_bytes: list[int], coding: str
+) -> None:
+    """It has no validator, and other header fields each time: it is known by its bytes."""
+    part = (
+        b"<p>" + b"words " * 500 + b'<img src="https://www.facebook.com/tr?x" width="1" height="1">'
+    )
+    plain = START + part * 300 + REST
+    sent = 0
+
+    async def send(visit: Visit) -> None:
+        nonlocal sent
+        sent += 1
+        fields = ("Cache-Control: no-store", f"X-Served: {sent}", f"Set-Cookie: visit={sent}")
+        body = gzip.compress(plain, mtime=sent) if coding else plain
+        coded = (f"Content-Encoding: {coding}",) if coding else ()
+        await visit.send(reply(body, *fields, *coded))
+
+    async with proxied(tmp_path, {"page": send}) as site:
+        first = await site.ask("/page")
+        assert sum(compiled_bytes) == len(plain)
+        compiled_bytes.clear()
+        again = await site.ask("/page")
+        allowed = await site.ask("/page", cookie=site.cookie("advertising"))
+        assert compiled_bytes == []
+        assert again.text == first.text
+        assert closes(again.text)
+        assert b"www.facebook.com/tr" in allowed.text
+        assert BANNER not in allowed.text
+        assert (first.one("X-Served"), again.one("X-Served")) == ("1", "2")
+        # Another end: what is before it is still known.
+        plain = plain.replace(b"<p>last</p>", b"<img src=https://connect.facebook.net/new>")
+        changed = await site.ask("/page")
+        assert 0 < sum(compiled_bytes) < len(plain) / 2
+        assert closes(changed.text)
+        assert sent == 4
 
 
 async def test_an_element_larger_than_all_that_is_held(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.certificates import Issued
+from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
 from tests.support.processes import free_ports
 from tests.support.waiting import PATIENCE
@@ -155,21 +156,22 @@ def started(
         process = subprocess.Popen(
             command, stdout=said, stderr=said, env=environment, cwd=folder, start_new_session=True
         )
-    try:
-        end = time.monotonic() + PATIENCE
-        for port in (tls, plain):
-            while True:
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                up = process.poll() is None and time.monotonic() < end
-                assert up, (folder / "said").read_text()[-2000:]
-                time.sleep(0.05)
-        yield Started(tls, plain)
-    finally:
-        process.terminate()
+    with guarded(process):
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            end = time.monotonic() + PATIENCE
+            for port in (tls, plain):
+                while True:
+                    with contextlib.suppress(OSError):
+                        socket.create_connection(("127.0.0.1", port), 1).close()
+                        break
+                    up = process.poll() is None and time.monotonic() < end
+                    assert up, (folder / "said").read_text()[-2000:]
+                    time.sleep(0.05)
+            yield Started(tls, plain)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.support.guarded import guarded
 from tests.support.site import PAGE, config_text
 from tests.support.waiting import PATIENCE
 
@@ -106,7 +107,9 @@ def running(
     config.write_text(text)
     process = Process(config, log)
     speaks_other = "[tls]" in more or "proxy_protocol" in proxy
+    guard = contextlib.ExitStack()
     try:
+        guard.enter_context(guarded(process.process))
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.process.poll() is None:
             with contextlib.suppress(OSError):
@@ -118,6 +121,7 @@ def running(
         if process.process.poll() is None:
             process.process.kill()
             process.process.wait()
+        guard.close()
         upstream.shutdown()
         upstream.server_close()
 

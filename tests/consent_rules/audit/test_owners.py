@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_rules.audit.owners import HostOwner, Ownership, owner_of_host
-from consent_rules.catalogue.owners import companies
+from consent_rules.catalogue.owners import companies, hosting_domains
 from tests.support.audits import catalogue_scope, report_of, request, visit
 
 NYT = "of The New York Times, as nytimes.com is"
@@ -25,9 +25,13 @@ NYT = "of The New York Times, as nytimes.com is"
         ("static-lakeside.net", "*.lakeside.com", Ownership.LIKELY_OWN, '"lakeside" with a word'),
         ("lakeside.s3.amazonaws.com", "*.lakeside.com", Ownership.LIKELY_OWN, "at amazonaws.com"),
         ("a-lakeside-b.akamaized.net", "*.lakeside.com", Ownership.LIKELY_OWN, "at akamaized.net"),
+        ("lakeside.nitrocdn.com", "*.lakeside.com", Ownership.LIKELY_OWN, "at nitrocdn.com"),
+        ("lakeside.trackonomics.net", "*.lakeside.com", Ownership.COMPANY, "Trackonomics"),
         ("d2r55xnwy6nx47.cloudfront.net", "*.lakeside.com", Ownership.SHARED, "Amazon CloudFront"),
         ("cdn.jsdelivr.net", "*.lakeside.com", Ownership.SHARED, "jsDelivr, where anybody's"),
         ("static01.nyt.com", "*.lakeside.com", Ownership.COMPANY, "The New York Times"),
+        # of a vendor's domain, where the catalogue has paths or other hosts only
+        ("www.googletagmanager.com", "*.lakeside.com", Ownership.COMPANY, "Google"),
         ("i.cdn.turner.com", "*.lakeside.com", Ownership.COMPANY, "Warner Bros. Discovery"),
     ],
 )
@@ -53,6 +57,11 @@ def test_the_owner(host: str, site: str, how: Ownership, words: str) -> None:
 )
 def test_a_host_that_nobody_knows(host: str, site: str) -> None:
     assert owner_of_host(host, (site,)) is None
+
+
+def test_hosting_of_files_is_of_known_companies() -> None:
+    assert hosting_domains() <= companies().keys()
+    assert "akamaized.net" in hosting_domains()
 
 
 def test_the_companies_are_well_formed() -> None:
