@@ -38,7 +38,7 @@ from proxy.html.owners import (
     unknown_host,
 )
 from proxy.html.remembered import Remembered
-from proxy.html.resource import Closing, Resource, ResourceKind
+from proxy.html.resource import Closing, Picture, Resource, ResourceKind
 from proxy.html.scan import Scan
 from proxy.html.source import Source
 from proxy.html.tree import is_html
@@ -55,7 +55,7 @@ _MAX_ORIGINS = 64
 _MAX_REMEMBERED_URL = 512
 """Characters: longer URLs are tokens and data, seldom seen twice."""
 # Resolved alike from each page of an origin: the base's path does not count (URL Standard, 4.4).
-_WHEREVER = ("/", "https://", "http://")
+WHEREVER = ("/", "https://", "http://")
 
 
 def _size_of(parts: Sequence[Part]) -> int:
@@ -100,6 +100,9 @@ class Boundary:
         repr=False,
     )
     _owners: dict[str, _OwnersByUrl] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    _finished: dict[tuple[object, ...], FinishedByTag] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
     _searched: Remembered[ScriptSigns] = field(init=False, compare=False, repr=False)
@@ -182,6 +185,18 @@ class Boundary:
             known = self._owners[origin] = {}
         return known
 
+    def finished_tags(
+        self, bases: Iterable[str], charset: str, *, read_twice: bool
+    ) -> FinishedByTag:
+        """What was found for plainly written tags (`finished_tags`) of pages of these origins."""
+        key = (*map(origin_of, bases), charset, read_twice)
+        known = self._finished.get(key)
+        if known is None:
+            if len(self._finished) >= _MAX_ORIGINS_FINISHED:
+                self._finished.clear()
+            known = self._finished[key] = {}
+        return known
+
     def owner_of(self, target: ResolvedUrl) -> Owner | None:
         if self.own.holds(target.host, target.port):
             disguised = self.index.vendor_of_own_path(target.path)
@@ -200,6 +215,7 @@ class OwnedResource:
     urls: tuple[str, ...]
     owners: frozenset[Owner]
     start: int
+    """Where it stands, for `explain`; for gates, where its first edit does."""
     end: int
     closing: Closing
     edits: tuple[Edit, ...]
@@ -212,6 +228,27 @@ class OwnedResource:
     """Where the site serves it itself, for a library."""
     is_pixel: bool = False
     """An image that shows nothing: it is there to be asked for."""
+
+    def shifted(self, by: int) -> OwnedResource:
+        """The same at another place; of one without code."""
+        return OwnedResource(
+            self.kind,
+            self.tag,
+            self.attribute,
+            self.urls,
+            self.owners,
+            self.start + by,
+            self.end + by,
+            self.closing,
+            tuple([Edit(e.start + by, e.end + by, e.closed, e.opened) for e in self.edits]),
+            self.embed,
+        )
+
+
+FinishedByTag = dict[object, OwnedResource | None]
+"""What a resource of a plainly written tag is, as if the page began with that tag; None where it
+has no owner. By a `plain_tags.TagResource`."""
+_MAX_ORIGINS_FINISHED = 8
 
 
 @dataclass(slots=True)
@@ -229,6 +266,9 @@ class CompileContext:
     """Pages within attributes that were met so far."""
 
     hydration: Hydration = Hydration.NONE
+
+    last_picture: tuple[Resource, Picture | None] | None = None
+    """The image that was last asked for its picture, and that."""
 
     _remembered: tuple[tuple[str, _OwnersByUrl], ...] = field(init=False, repr=False)
 
@@ -262,7 +302,7 @@ class CompileContext:
 
     def _found(self, url: str, base: str, remembered: _OwnersByUrl) -> HostOwner:
         found = self.boundary.host_and_owner(url, base)
-        if len(url) <= _MAX_REMEMBERED_URL and url.startswith(_WHEREVER):
+        if len(url) <= _MAX_REMEMBERED_URL and url.startswith(WHEREVER):
             if len(remembered) >= _MAX_OWNERS:
                 remembered.clear()
             remembered[url] = found

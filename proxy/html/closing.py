@@ -129,9 +129,11 @@ def edits_of(
     Raises UndecodableError where its place cannot be told.
     """
     edits = _edits(resource, closing, nested, context)
-    if closing is Closing.HIDDEN:
+    if context.scan.readings is None or closing is Closing.HIDDEN:
         return edits
     location = resource.location
+    if location is not None and _is_in_tag_of_both(edits, resource, location, context):
+        return edits
     if resource.repeated is not None and not _is_hidden(*resource.repeated, resource, context):
         return ()
     if location is None or all(_takes_nothing_along(edit, resource, context) for edit in edits):
@@ -139,6 +141,20 @@ def edits_of(
     if resource.tag in _ROOTS and resource.attribute not in location.attrs:
         return edits  # an attribute of a later tag, to which this location is not the place
     return _within_its_tag(resource, closing, nested, location, context)
+
+
+def _is_in_tag_of_both(
+    edits: tuple[Edit, ...], resource: Resource, location: SourceLocation, context: CompileContext
+) -> bool:
+    """Whether edits stand within a tag that browsers with JavaScript and without it both read."""
+    readings = context.scan.readings
+    if readings is None or resource.tag in _ROOTS:
+        return False
+    start, end = location.start_tag.start_offset, location.start_tag.end_offset
+    start, end = context.scan.real(start), context.scan.real(end)
+    if not all(start <= edit.start and edit.end <= end for edit in edits):
+        return False
+    return readings.is_tag_in_both(resource.element, resource.tag, scripting=resource.scripting)
 
 
 def _takes_nothing_along(edit: Edit, resource: Resource, context: CompileContext) -> bool:

@@ -36,6 +36,7 @@ from proxy.html.closing import (
     resource_span,
 )
 from proxy.html.content_places import content_places
+from proxy.html.finished_tags import finished_tags
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, EmbedPlace, Gate, Page
 from proxy.html.inline_remnants import Remnants, code_of, remnants
@@ -158,23 +159,34 @@ def findings(
     context = CompileContext(source, scanned, boundary, url, bases, depth, hydration=hydration)
     # Of a part nobody knows whom the rest asks: there such a hint stays closed.
     context.hinted = {} if is_part else hint_owners(context)
+    finished = None if everything else finished_tags(context)
     for resource in (*scanned.resources, *content_places(context)):
+        if finished is not None and resource.plain is not None:
+            known = finished.get(resource, *resource.plain)
+            if known is not None:
+                yield from known
+                continue
         owners = owners_of(resource, context)
         if not owners and resource.kind is not ResourceKind.NESTED_PAGE and not everything:
+            if finished is not None and resource.plain is not None:
+                finished.keep(resource, *resource.plain, None)
             continue
         if boundary.libraries and (served := _library(resource, owners, context)) is not None:
             yield served
             continue
-        found = _finding(resource, owners, context)
+        found = _finding(resource, owners, context, is_shown=everything)
         if found is not None and resource.kind in CODE_KINDS and boundary.pins.scripts:
             found = apply_pins(found, resource, context)
         if found is not None and (found.owners or everything):
+            if finished is not None and resource.plain is not None:
+                finished.keep(resource, *resource.plain, found)
             yield found
 
 
 def _finding(
-    resource: Resource, owners: frozenset[Owner], context: CompileContext
+    resource: Resource, owners: frozenset[Owner], context: CompileContext, *, is_shown: bool
 ) -> OwnedResource | None:
+    """A resource with what closes it; None for a copy. `is_shown`: with its whole span."""
     nested = b""
     if resource.kind is ResourceKind.NESTED_PAGE:
         owners, nested = _nested(resource, context)
@@ -183,7 +195,7 @@ def _finding(
     if not edits:
         return None
     real = context.scan.real
-    span = resource_span(resource, context) if closing in _WHOLE else None
+    span = resource_span(resource, context) if is_shown and closing in _WHOLE else None
     start, end = (edits[0].start, edits[0].end) if span is None else map(real, span)
     embed = None
     place = embed_place(resource, closing, context)

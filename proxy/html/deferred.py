@@ -142,7 +142,7 @@ def deferred_resources(
     if not urls or _navigates(element, tag, name):
         return
     closing = Closing.EMPTY
-    if tag == "iframe" or (_SHOWN.fullmatch(name) and _is_empty_holder(element, tag)):
+    if tag == "iframe" or (may_be_filled(tag, name) and _is_empty(element)):
         closing = Closing.PLACEHOLDER
     elif tag == "img" and name.endswith(("src", "srcset")):
         closing = Closing.PICTURE
@@ -170,10 +170,12 @@ def _navigates(element: Element, tag: str, name: str) -> bool:
     return role in _NAVIGATING_ROLES or element.attr("onclick") is not None
 
 
-def _is_empty_holder(element: Element, tag: str) -> bool:
-    """Whether an element is empty, so that a placeholder may replace it."""
-    return (
-        (tag in _HOLDERS or "-" in tag)
-        and not any(isinstance(node, Element) for node in element)
-        and not element.text.strip()
-    )
+def may_be_filled(tag: str, name: str) -> bool:
+    """Whether a script fills an element with what an attribute of it names: where it is empty, a
+    placeholder may stand there.
+    """
+    return (tag in _HOLDERS or "-" in tag) and _SHOWN.fullmatch(name) is not None
+
+
+def _is_empty(element: Element) -> bool:
+    return not any(isinstance(node, Element) for node in element) and not element.text.strip()

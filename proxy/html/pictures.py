@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from proxy.html.boundary import CompileContext
 from proxy.html.owners import KnownVendor, UnknownHost, vendor_ids
-from proxy.html.resource import Resource
+from proxy.html.resource import Picture, Resource
 from proxy.html.tree import Element, is_html
 
 _Side = int | None
@@ -58,18 +57,19 @@ give the image a width it has a height too.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What stands for a closed image. `alt` is the alternative text where the page has none."""
-
-    address: str
-    alt: str = ""
-
-
 def picture_of(resource: Resource, context: CompileContext) -> Picture | None:
     """The picture for a closed image; None for one that shows nothing or has a way out of its own:
     pixels, images of vendors that track, and those with a handler for their failure.
+
+    Asked for twice, for how an image is closed and then for what closes it: the last is remembered.
     """
+    last = context.last_picture
+    if last is None or last[0] is not resource:
+        context.last_picture = last = resource, _picture_of(resource, context)
+    return last[1]
+
+
+def _picture_of(resource: Resource, context: CompileContext) -> Picture | None:
     element = resource.element
     if is_tiny(element):
         return None

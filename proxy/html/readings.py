@@ -32,6 +32,25 @@ class Readings:
     _known: dict[tuple[bool, str], list[_Span]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    _places: dict[tuple[bool, str], frozenset[tuple[int, int] | None]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def is_tag_in_both(self, element: Element, tag: str, *, scripting: bool) -> bool:
+        """Whether the tag of an element is one in the other reading, too. Then it ends there in the
+        same place: what is replaced within it is shown by neither. Its line and column are known
+        in a fiftieth of the time of its span.
+        """
+        position = element.position
+        if position is None or _SELECTOR.fullmatch(tag) is None:
+            return False
+        other = not scripting
+        places = self._places.get((other, tag))
+        if places is None:
+            document = self.with_scripts if other else self.without_scripts
+            places = frozenset([one.position for one in document.select(tag)])
+            self._places[other, tag] = places
+        return position in places
 
     def is_hidden_in_other(self, start: int, end: int, *, scripting: bool, tag: str) -> bool:
         """Whether a span of one reading holds nothing that the other one shows: only tags, and

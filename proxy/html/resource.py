@@ -95,6 +95,10 @@ class Resource:
     scripting: bool = False
     """Whether it was found as a browser with JavaScript reads the page."""
 
+    plain: tuple[object, int] | None = None
+    """For a resource of a plainly written tag (`plain_tags`): what all tags of this text have in
+    common, and where this one begins in the parsed text."""
+
     _location: SourceLocation | bool | None = False
     """False before it was asked for."""
 
@@ -110,6 +114,14 @@ class Resource:
         if isinstance(self._location, bool):
             self._location = location_of(self.element)
         return self._location
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What stands for a closed image. `alt` is the alternative text where the page has none."""
+
+    address: str
+    alt: str = ""
 
 
 @dataclass(slots=True)

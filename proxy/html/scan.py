@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import ahocorasick_rs
 
 from proxy.html.deferred import deferring_names, is_loaded_name
-from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects, resources_of
+from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects
 from proxy.html.hidden_tags import (
     SECTION,
     TEXT_HOLDERS,
@@ -23,6 +23,7 @@ from proxy.html.hidden_tags import (
     hidden_tags,
 )
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, CostlyPageError, check_cost
+from proxy.html.plain_tags import PlainTags, Starts, starts_of
 from proxy.html.preload_scanner import (
     repeated_attributes,
     with_options_once,
@@ -285,6 +286,9 @@ _TAGS = ahocorasick_rs.BytesAhoCorasick(
 )
 
 
+_OF_PLAIN_TAGS = (b"script", b"img", b"link", b"source", b"iframe", b"video", b"form", b"input")
+
+
 def tags_of_note(body: bytes) -> _Tags:
     lowered = body.lower()
     at: dict[bytes, list[int]] = {}
@@ -333,12 +337,18 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     seen: set[_Place] = set()
 
     def read(text: str) -> list[_View]:
-        return [_read(source, text, tags, seen, scripting=one, had_base=had_base) for one in kinds]
+        at = starts_of(text, (start for name in _OF_PLAIN_TAGS for start in tags.at.get(name, ())))
+        return [
+            _read(source, text, tags, seen, at, scripting=one, had_base=had_base) for one in kinds
+        ]
 
     kinds = (False, True) if _needs_both_views(tags) else (False,)
     views = read(text)
-    if _SECTION in tags.at and any(
-        has_tags_in_sections(one.document, _TEXT_HOLDERS) for one in views
+    has_drawings = b"svg" in tags.at or b"math" in tags.at
+    if (
+        has_drawings
+        and _SECTION in tags.at
+        and any(has_tags_in_sections(one.document, _TEXT_HOLDERS) for one in views)
     ):
         # WebKit's reading. In front: the last view is that of a browser with JavaScript.
         views = [*read(text.replace(SECTION, _SECTION_AS_COMMENT)), *views]
@@ -349,7 +359,8 @@ def _behind_framesets(source: Source, text: str, tags: _Tags, *, had_base: bool)
     """What only a browser's preload scanner finds on a page with a frameset."""
     if b"frameset" not in tags.at:
         return []
-    view = _read(source, without_framesets(text), tags, set(), scripting=True, had_base=had_base)
+    text = without_framesets(text)
+    view = _read(source, text, tags, set(), {}, scripting=True, had_base=had_base)
     # It asks for nothing of these; their attributes may stand in a tag that cannot be placed.
     view.resources[:] = [one for one in view.resources if one.tag not in {"html", "body"}]
     return [view]
@@ -371,13 +382,20 @@ def _behind_drawings(tags: _Tags, views: list[_View]) -> list[Resource]:
 
 
 def _read(
-    source: Source, text: str, tags: _Tags, seen: set[_Place], *, scripting: bool, had_base: bool
+    source: Source,
+    text: str,
+    tags: _Tags,
+    seen: set[_Place],
+    starts: Starts,
+    *,
+    scripting: bool,
+    had_base: bool,
 ) -> _View:
     relative_css = had_base or b"base" in tags.at
     has_select = b"select" in tags.at
     document = parse(text, scripting=scripting)
     reading = Reading(source, text, relative_css, has_select, tags.deferring)
-    view = _view(document, reading, seen, tags)
+    view = _view(document, reading, seen, tags, PlainTags(reading, starts))
     if has_select:
         view.resources.extend(resources_in_selects(document))
     view.resources.extend(repeated_attributes(document, reading))
@@ -429,7 +447,9 @@ def _position(element: Element) -> tuple[int, int]:
     return element.position or (0, 0)
 
 
-def _view(document: Document, reading: Reading, seen: set[_Place], tags: _Tags) -> _View:
+def _view(
+    document: Document, reading: Reading, seen: set[_Place], tags: _Tags, plain_tags: PlainTags
+) -> _View:
     view = _View(document, reading, [], None)
     for element in selected(document, tags):
         tag = element.tag
@@ -442,7 +462,7 @@ def _view(document: Document, reading: Reading, seen: set[_Place], tags: _Tags) 
             if place in seen:
                 continue
             seen.add(place)
-        view.resources.extend(resources_of(element, tag, reading))
+        view.resources.extend(plain_tags.resources_of(element, tag, position))
     return view
 
 
