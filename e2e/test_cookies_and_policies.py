@@ -185,3 +185,15 @@ def test_a_malformed_permissions_policy_does_not_switch_ours_off(
             page.goto(f"http://localhost:{site.port}/{name}")
             assert page.evaluate(allowed) == [False, name not in {"kept", "older"}], name
         context.close()
+
+
+def test_a_form_may_run_code_of_the_page(tmp_path: Path, browser: Browser) -> None:
+    """As old sites have it. CSP3 asks form-action of these addresses too."""
+    form = b"<form action='javascript:void(window.ran = 1)'><button>Search</button></form>"
+    with serving(tmp_path, {"": reply(HTML % (b"", form))}) as site:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"http://localhost:{site.port}/")
+        page.get_by_role("button", name="Search").click()
+        page.wait_for_function("window.ran === 1")
+        context.close()

@@ -119,9 +119,10 @@ def decision_policy(own: Iterable[str], vendors: Iterable[Vendor], *, report_uri
     own_hosts = _without_covered(own_sources)
     others = [s for s in _without_covered((*own_sources, *open_hosts)) if s not in own_hosts]
     sockets = [*(f"ws://{source}" for source in own_hosts), *(f"wss://{s}" for s in others)]
+    # A form that runs code of the page does what a link or a handler may do under _OWN.
     parts = [
         " ".join(("default-src", _OWN, *allowed_sources(own, vendors), *sockets)),
-        " ".join(("form-action 'self'", *_without_covered((*own_sources, *forms)))),
+        " ".join(("form-action 'self' javascript:", *_without_covered((*own_sources, *forms)))),
     ]
     if report_uri:
         parts.append(f"report-uri {report_uri}")

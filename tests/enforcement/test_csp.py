@@ -172,8 +172,8 @@ def test_decision_policy() -> None:
             "wss://*.tiles.example", "wss://px.example",
         ],
         "form-action": [
-            "'self'", "www.example.com:*", "maps.example", "tiles.example", "*.tiles.example",
-            "shared.example/maps/", "px.example",
+            "'self'", "javascript:", "www.example.com:*", "maps.example", "tiles.example",
+            "*.tiles.example", "shared.example/maps/", "px.example",
         ],
             "report-uri": ["/.consent/report"],
     }  # fmt: skip
