@@ -90,7 +90,11 @@ def _leads_to(upstream: str, address: str, context: CheckContext) -> bool:
             or is_loopback(asked)
             or any(host_covers(name, asked) for name in own)
         )
-    return is_loopback(host) and is_loopback(asked)
+    # Two addresses of the loopback network are two sockets; a name is the first of each family.
+    if not (is_loopback(host) and is_loopback(asked)):
+        return False
+    addresses = {one for one in (host, asked) if not one.endswith("localhost")}
+    return len(addresses) < 2 and addresses <= _LOOPBACK
 
 
 def check_balance(context: CheckContext) -> Iterator[Problem]:
@@ -142,6 +146,7 @@ def check_upstream_tls(context: CheckContext) -> Iterator[Problem]:
             )
 
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
