@@ -402,6 +402,11 @@ def _neutral(
         span = location.attrs.get(name)
         if span is not None:
             edits.append(_address_edit((span.start_offset, span.end_offset), context))
+    if resource.kind is ResourceKind.CSS:
+        # Without a drawing's <style> its text would be markup to a preload scanner. That looks for
+        # imports whatever the type is, up to the first rule.
+        end = location.start_tag.end_offset
+        edits.append(_edit(end - 1, end, b">x{}", context))
     end_tag = location.end_tag
     if resource.kind in _TEXTS and not resource.attribute and end_tag and not context.hydrates:
         start, end = location.start_tag.end_offset, end_tag.start_offset

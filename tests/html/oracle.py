@@ -248,7 +248,8 @@ def _svg_urls(attributes: dict[str, str], element: ElementTree.Element, tag: str
     if tag in {"set", "animate"}:
         for name in ("to", "values"):
             yield from attributes.get(name, "").split(";")
-    if tag == "style":
+    # SVG 2, 6.2: its type is as of HTML's.
+    if tag == "style" and attributes.get("type", "").lower() in {"", "text/css"}:
         yield from css_asks(_own_text(element))
 
 

@@ -8,6 +8,7 @@ from proxy.html import render
 from tests.html.pipeline import URL, closed, compiled, owners
 from tests.html.scanner_oracle import scanned_hosts
 
+CLOSED = " type=application/consent-closed>x{}"
 IMAGE = " src=data:, srcset=data:, href=data:, xlink:href=data:,"
 
 
@@ -45,6 +46,13 @@ IMAGE = " src=data:, srcset=data:, href=data:, xlink:href=data:,"
         ('<noscript>x</noscript><frameset><svg><title><a b="</title><img src=%b>"></title></svg>',
          '<noscript>x</noscript><frameset><svg><title><a b="</title>'
          f'<img{IMAGE} src=%b>"></title></svg>'),
+        # A style that is closed as a whole keeps its tag: behind that all of this is text.
+        ("<svg><style><![CDATA[><img src=%b>a{b:url(%b)",
+         f"<svg><style{CLOSED}<![CDATA[><img src=%b>a{{b:url(%b)"),
+        ("<svg><style>a{b:url(%b?c&amp;d)}<![CDATA[><img src=%b>]]></style></svg>",
+         f"<svg><style{CLOSED}a{{b:url(%b?c&amp;d)}}<![CDATA[><img src=%b>]]></style></svg>"),
+        ("<svg><style>@import '%b?c&amp;d';</style></svg>",
+         f"<svg><style{CLOSED}@import 'data:text/css,';</style></svg>"),
         # Of the site's own, or nothing that the scanner comes to.
         ('<svg><style><a title="</style><img src=/x>"></a></style></svg>', None),
         ('<svg><title>a</title></svg><p title="</title><img src=%b>">x</p>', None),
