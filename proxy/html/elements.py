@@ -383,7 +383,8 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
     if at < 0 or not reading.text.startswith(text, at):
         # Within <svg> a style may hold character references: its text is not what is written.
         urls = tuple(source.word(one.url) for one in found)
-        yield Resource(ResourceKind.CSS, element, "", Closing.NEUTRAL, urls)
+        closing = Closing.REMOVE if is_html(element) else Closing.NEUTRAL
+        yield Resource(ResourceKind.CSS, element, "", closing, urls)
         return
     for one in found:
         url = source.word(one.url)

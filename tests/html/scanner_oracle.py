@@ -109,5 +109,7 @@ def _imports(tokens: list[Any]) -> Iterator[str]:
             yield token.value
         elif imported and token.type == "function" and token.lower_name == "url":
             yield from (one.value for one in token.arguments if one.type == "string")
+        if token.type == "{} block":
+            return  # imports come before all rules
         if token.type != "whitespace":
             imported = token.type == "at-keyword" and token.lower_value == "import"
