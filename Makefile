@@ -33,8 +33,8 @@ docs: $(READY) $(DOCS) ## the docs site, in docs_site/output/site
 	@$(PY) -m docs_site .venv-docs/bin/zensical
 
 test: ## everything that must be green: lint, types, tests, browser tests
-	@echo "== make test: installs what is missing beside ruff and mypy (2 min), then tests (10 min), tests"
-	@echo "   in Chromium (12 min), Firefox and WebKit (3 min) on two quiet cores. Quicker: make test-quick"
+	@echo "== make test: installs what is missing beside ruff and mypy (2 min), then tests (11 min), tests"
+	@echo "   in Chromium (18 min), Firefox and WebKit (3 min) on two quiet cores. Quicker: make test-quick"
 	@$(MAKE) $(READY)
 	@# Installing keeps the network busy, linting a core.
 	@$(MAKE) lint & lint=$$!; $(MAKE) programs; installed=$$?; wait $$lint && exit $$installed
