@@ -15,7 +15,7 @@ from e2e.tricks.table import Trick
 MAX_LENGTH = 6.0
 """Seconds that a page without the proxy has to ask. What has not by then is tried once more."""
 LATEST = 30.0
-"""The same for the second try: the machine may have other things to do."""
+"""The same for each later try: the machine may have other things to do."""
 SOONER = 2.0
 """The same for a page that is expected not to."""
 SHORTEST = 0.7
