@@ -108,6 +108,7 @@ class _Visitor:
     until: float = inf
 
 
+_TO_CONFIRM = "to confirm"
 _NO_COOKIE = _Visitor("no cookie")
 _ANYONE = _Visitor("anyone")
 
@@ -143,6 +144,23 @@ class FastPathEntry:
         if not self.rest:
             return self.head
         return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfirmedReply(FastPathEntry):
+    """A response to be sent once the origin confirms what it was made of: `Date` belongs behind its
+    `head`, and `Age` where it `shows_age`. `context` is that of a visitor of the same class.
+    """
+
+    context: RequestContext
+    shows_age: bool
+
+    def confirmed_head(self, now: float, request_id: str) -> bytes:
+        """The head of the response to one request."""
+        entry = self.entry
+        age = b"Age: %d\r\n" % int(entry.age(now)) if self.shows_age else b""
+        date, name = entry.headers["Date"].encode("ascii"), request_id.encode("ascii")
+        return b"%bDate: %b\r\n%bX-Request-Id: %b\r\n\r\n" % (self.head, date, age, name)
 
 
 FastPathHit = tuple[FastPathEntry, str]
@@ -233,20 +251,32 @@ class FastPath:
         """The reply that is ready, if all that it was made from holds."""
         reply = self._replies.get((_ANYONE.key, request.key))
         if reply is None:
-            if request.device is None:
-                return None
-            who: _Visitor | None = _NO_COOKIE
-            if request.cookie:
-                who = self._visitors.get((request.site, request.cookie))
-            if who is None or now >= who.until:
-                return None
-            bot = request.device is DeviceClass.BOT
-            reply = self._replies.get((who.key, request.key, bot))
+            key = self._key_of_class(request, now)
+            reply = None if key is None else self._replies.get(key)
             if reply is None:
                 return None
         if now >= reply.until or not self._store.still_has(reply.entry):
             return None
         return reply
+
+    def find_to_confirm(self, request: FastPathKey, now: float) -> ConfirmedReply | None:
+        """The reply that is ready once the origin confirms it, if all else holds."""
+        key = self._key_of_class(request, now)
+        reply = None if key is None else self._replies.get((_TO_CONFIRM, key))
+        if not isinstance(reply, ConfirmedReply) or now >= reply.until:
+            return None
+        return reply if self._store.still_has(reply.entry) else None
+
+    def _key_of_class(self, request: FastPathKey, now: float) -> Hashable | None:
+        """The request with the class of its visitor. None where that is not known."""
+        if request.device is None:
+            return None
+        who: _Visitor | None = _NO_COOKIE
+        if request.cookie:
+            who = self._visitors.get((request.site, request.cookie))
+        if who is None or now >= who.until:
+            return None
+        return who.key, request.key, request.device is DeviceClass.BOT
 
     def add(
         self,
@@ -260,8 +290,10 @@ class FastPath:
         logged_path: str,
         may_share_pages: bool,
         expects_page: bool,
+        to_confirm: bool = False,
     ) -> None:
-        """Add an entry made of a fresh stored response.
+        """Add an entry made of a stored response that is fresh, or `to_confirm`: used after each
+        time that the origin says so.
 
         `response` has been sent; `may_share_pages` is whether this visitor may get stored pages.
         """
@@ -272,7 +304,7 @@ class FastPath:
         asset = not entry.is_page and not expects_page and not context.site.patient_cookies
         # A heuristic lifetime does not count for a visitor with credentials.
         # Nor one that was made for those with a decision.
-        asset = asset and entry.policy.explicit and not context.consent_header
+        asset = asset and entry.policy.explicit and not context.consent_header and not to_confirm
         # The stored fields as well: one that was removed for this visitor may be sent to another.
         fields = (*entry.headers.items(), *response.headers.items())
         fields = tuple(field for field in fields if field[0].lower() != "x-request-id")
@@ -285,6 +317,11 @@ class FastPath:
                 return
             key = (who.key, request.key, context.visitor.bot)
         now = context.received_at
+        if to_confirm:
+            self._add_to_confirm(
+                key, context, entry, response, page=page, logged_path=logged_path, now=now
+            )
+            return
         until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
         headers.popall(X_REQUEST_ID, None)
@@ -301,6 +338,28 @@ class FastPath:
         )  # fmt: skip
         # The body is shared with a variant or the store while those hold it, but counted here too.
         self._replies.put(key, reply, len(head) + len(response.sent) + 1000)
+
+    def _add_to_confirm(
+        self,
+        key: Hashable,
+        context: RequestContext,
+        entry: Entry,
+        response: ProxyResponse,
+        *,
+        page: PageRecord | None,
+        logged_path: str,
+        now: float,
+    ) -> None:
+        headers = response.headers.copy()
+        for name in (X_REQUEST_ID, "Date", "Age"):
+            headers.popall(name, None)
+        head = head_of(f"HTTP/1.1 {response.status} {response.reason}", headers)[:-2]
+        reply = ConfirmedReply(
+            response.status, head, b"", response.sent, entry, (now // _DAY + 1) * _DAY,
+            context.site.name, page, context.unreadable_cause, logged_path, context,
+            "Age" in response.headers,
+        )  # fmt: skip
+        self._replies.put((_TO_CONFIRM, key), reply, len(head) + len(response.sent) + 2000)
 
     def _visitor(
         self,

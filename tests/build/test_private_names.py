@@ -22,7 +22,8 @@ import proxy
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "proxy/http/adapters/writer.py": {
-        "_headers_buf", "_headers_written", "_prepare_headers", "_send_headers_immediately",
+        "_eof_sent", "_headers_buf", "_headers_written", "_keep_alive", "_prepare_headers",
+        "_send_headers_immediately",
     },
     "proxy/server/connection.py": {
         "_cache", "_current_request", "_keepalive_timeout", "_kwargs", "_loop",
