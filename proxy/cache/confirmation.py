@@ -1,4 +1,4 @@
-"""A 304 that says what the last one said of a stored response: the entry is renewed in its place.
+"""A 304 with the fields of the last one: the stored response is renewed in its place.
 
 An origin that asks to be asked each time (`no-cache`) says the same for weeks, but for the date.
 What was made of the entry is as good as before, and nothing is to be judged or stored anew.
@@ -14,7 +14,7 @@ from proxy.cache.store import Confirmation, Entry, Store
 
 
 def confirmation_of(headers: CIMultiDict[str]) -> Confirmation:
-    """What a 304 with these end-to-end fields says, whenever it says it."""
+    """The end-to-end fields of a response that are the same whenever it is sent."""
     return tuple([field for field in headers.items() if field[0].lower() != "date"])
 
 

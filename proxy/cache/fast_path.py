@@ -17,7 +17,8 @@ from typing import NamedTuple
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from consent_rules.categories import Audience
-from proxy.cache.store import Entry, Store
+from proxy.cache.repeated import RepeatedReplies, RepeatedReply
+from proxy.cache.store import Confirmation, Entry, Store
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.enforcement.site import SiteEnforcement
@@ -189,6 +190,7 @@ class FastPath:
         self._region_of_address = region_of_address
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
+        self._repeated = RepeatedReplies()
         self._visitors: Recent[_Visitor] = Recent(_MAX_STATES)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
@@ -267,6 +269,11 @@ class FastPath:
             return None
         return reply if self._store.still_has(reply.entry) else None
 
+    def find_repeated(self, request: FastPathKey, now: float) -> RepeatedReply | None:
+        """The reply that is ready if the origin sends the same again."""
+        key = self._key_of_class(request, now)
+        return None if key is None else self._repeated.get(key, now)
+
     def _key_of_class(self, request: FastPathKey, now: float) -> Hashable | None:
         """The request with the class of its visitor. None where that is not known."""
         if request.device is None:
@@ -339,6 +346,32 @@ class FastPath:
         # The body is shared with a variant or the store while those hold it, but counted here too.
         self._replies.put(key, reply, len(head) + len(response.sent) + 1000)
 
+    def add_repeated(
+        self,
+        request: FastPathKey,
+        context: RequestContext,
+        response: ProxyResponse,
+        confirmation: Confirmation,
+        origin_body: bytes,
+        *,
+        site: SiteEnforcement,
+        cache: str,
+        page: PageRecord | None,
+    ) -> None:
+        """Add a reply that was made of a page for a visitor whom nothing identifies."""
+        if context.consent_header and context.site.has_patient_pages:
+            return  # which response it is depends on the referrer, too
+        who = self._visitor(request, context, site, may_share_pages=True)
+        if who is None:
+            return
+        head = _undated_head(response)
+        until = (context.received_at // _DAY + 1) * _DAY
+        reply = RepeatedReply(
+            response.status, confirmation, origin_body, head, response.sent, until,
+            context.site.name, cache, page, context.unreadable_cause, "", context,
+        )  # fmt: skip
+        self._repeated.put((who.key, request.key, context.visitor.bot), reply)
+
     def _add_to_confirm(
         self,
         key: Hashable,
@@ -350,10 +383,7 @@ class FastPath:
         logged_path: str,
         now: float,
     ) -> None:
-        headers = response.headers.copy()
-        for name in (X_REQUEST_ID, "Date", "Age"):
-            headers.popall(name, None)
-        head = head_of(f"HTTP/1.1 {response.status} {response.reason}", headers)[:-2]
+        head = _undated_head(response)
         reply = ConfirmedReply(
             response.status, head, b"", response.sent, entry, (now // _DAY + 1) * _DAY,
             context.site.name, page, context.unreadable_cause, logged_path, context,
@@ -393,3 +423,11 @@ class FastPath:
         found = _Visitor(key, context.choice_until)
         self._visitors.put((request.site, request.cookie), found)
         return found
+
+
+def _undated_head(response: ProxyResponse) -> bytes:
+    """A response's head without its end, and without what belongs to one request."""
+    headers = response.headers.copy()
+    for name in (X_REQUEST_ID, "Date", "Age"):
+        headers.popall(name, None)
+    return head_of(f"HTTP/1.1 {response.status} {response.reason}", headers)[:-2]

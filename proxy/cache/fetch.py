@@ -165,14 +165,16 @@ class _Bypass:
         lookup = self.lookup
         lookup.request[CACHE] = self.why
         asked = time.time(), time.monotonic()
-        sent = self._sent = _ask(lookup, lookup.headers)
+        sent = self._sent = take_in_hand(lookup.request, lookup.headers) or _ask(
+            lookup, lookup.headers
+        )
         upstream = await sent.__aenter__()
         try:
             headers = response_headers(upstream.headers, upstream.version)
             self._learn(upstream, headers, asked)
             if lookup.cache.adds_cache_status:
                 headers.add(CACHE_STATUS, cache_status.forwarded(self.why, status=upstream.status))
-            return LiveResponse(upstream, headers)
+            return LiveResponse(upstream, headers, may_share=lookup.may_share)
         except BaseException as error:
             await sent.__aexit__(type(error), error, error.__traceback__)
             raise

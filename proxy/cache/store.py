@@ -38,7 +38,7 @@ class CompiledPage:
 
 
 Confirmation = tuple[tuple[str, str], ...]
-"""The end-to-end fields of a 304 without its date."""
+"""The end-to-end fields of a response, without its date."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,8 +47,8 @@ class Entry:
     what `Store.renew` sets.
 
     `born` is when its age was 0 (seconds since 1970), `asked_at` when it was requested
-    (CLOCK_MONOTONIC). `compiled` is the compiled form of a page. `confirmation` is what the last
-    304 said, where one that says the same changes no more than the entry's age and date.
+    (CLOCK_MONOTONIC). `compiled` is the compiled form of a page. `confirmation` is that of the
+    last 304, where another with the same changes no more than the entry's age and date.
     """
 
     key: Key

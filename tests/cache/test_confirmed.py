@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 from proxy.cache import Entry, fetch
 from proxy.cache.confirmation import may_renew
 from proxy.cache.fast_path import ConfirmedReply, FastPath
+from proxy.cache.repeated import RepeatedReply
 from proxy.http.access_record import Access
-from tests.cache.test_fast_path import PATHS, no_sign_in, said, visitors
+from proxy.revalidation import Ready
 from tests.support.forwarding import Visit, origin
 from tests.support.one_connection import connected
 from tests.support.site import HOST, PAGE, Proxied, Reply, in_front_of, proxied, reply
+from tests.support.visitor_classes import PATHS, no_sign_in, said, visitors
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -41,16 +43,23 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[ConfirmedReply | None]:
-    """What was looked for, and was ready."""
-    seen: list[ConfirmedReply | None] = []
-    find = FastPath.find_to_confirm
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Ready]:
+    """What was ready, and was looked for."""
+    seen: list[Ready] = []
 
-    def spied(self: FastPath, *args: object) -> ConfirmedReply | None:
-        seen.append(find(self, *args))  # type: ignore[arg-type]
-        return seen[-1]
+    def spy(name: str) -> None:
+        find = getattr(FastPath, name)
 
-    monkeypatch.setattr(FastPath, "find_to_confirm", spied)
+        def spied(self: FastPath, *args: object) -> Ready | None:
+            ready: Ready | None = find(self, *args)
+            if ready is not None:
+                seen.append(ready)
+            return ready
+
+        monkeypatch.setattr(FastPath, name, spied)
+
+    spy("find_to_confirm")
+    spy("find_repeated")
     return seen
 
 
@@ -71,12 +80,14 @@ PAGES = {
     "app.js": validated(b"let site = 1;" * 300, "text/javascript"),
     "linked.css": validated(b"body{}", "text/css"),
     "patients/one": validated(PAGE, "text/html"),
+    "again": reply(PAGE, "Cache-Control: no-store", f"Date: {DATE}"),
 }
+ALL_PATHS = (*PATHS, "/again")
 
 
 @pytest.mark.parametrize("signs_in", [True, False])
 async def test_it_gives_what_the_full_path_gives_and_asks_what_that_asks(
-    tmp_path: Path, found: list[ConfirmedReply | None], signs_in: bool
+    tmp_path: Path, found: list[Ready], signs_in: bool
 ) -> None:
     change = str if signs_in else no_sign_in
     accesses: list[Access] = []
@@ -89,9 +100,11 @@ async def test_it_gives_what_the_full_path_gives_and_asks_what_that_asks(
         # Of the same class as another one, but another visitor.
         everyone.append((f"Cookie: _ga=7; _fbp=8; {site.cookie('analytics')}",))
         everyone.append(("Cookie: _fbp=9; _ga=10",))
-        for path in PATHS:
+        for path in ALL_PATHS:
             for headers in everyone:
-                for _ in range(3):
+                for _ in range(2):  # what may not be stored is compressed well when it comes again
+                    await site.ask(path, *headers, dest="")
+                for _ in range(4):
                     found.clear()
                     quick = await kept.ask(path, *headers)
                     was_ready = any(found)
@@ -104,7 +117,7 @@ async def test_it_gives_what_the_full_path_gives_and_asks_what_that_asks(
                         ready[path] += 1
                         assert fields(short.head) == fields(site.asked[-1].head), (path, headers)
                         assert told(counted) == told(accesses[-1])
-    assert set(ready) == {"/", "/app.js", "/linked.css"}
+    assert set(ready) == {"/", "/app.js", "/linked.css", "/again"}
     assert ready.total() > 100
 
 
@@ -151,6 +164,20 @@ class Step:
 
 
 @st.composite
+def pages(draw: st.DrawFn) -> Step:
+    """The page that may not be stored, changed a little, or not at all."""
+    data = draw(st.sampled_from((AGAIN, AGAIN.replace(b"Hello", b"Other"), AGAIN + b"more")))
+    also = draw(st.sampled_from(ALSO))
+    if also and draw(st.booleans()):
+        data = data.replace(b"\r\n\r\n", b"\r\n" + also.encode() + b"\r\n\r\n", 1)
+    data = draw(st.sampled_from(BEFORE)) + data
+    cuts = tuple(sorted(draw(st.lists(st.integers(0, len(data)), max_size=3))))
+    if draw(st.integers(0, 3)) == 0:
+        return Step(data[: draw(st.integers(0, len(data)))], cuts, closes=True)
+    return Step(data, cuts, also == "Content-Length: 5" or draw(st.booleans()))
+
+
+@st.composite
 def steps(draw: st.DrawFn) -> Step:
     line = draw(st.sampled_from(LINES))
     also = draw(st.lists(st.sampled_from(ALSO), max_size=4, unique=True))
@@ -180,6 +207,9 @@ class Scripted:
     async def script(self, visit: Visit) -> None:
         while True:
             asked = await visit.request()
+            if not self.steps and asked.line.startswith(b"GET /again"):
+                await visit.send(AGAIN)
+                continue
             if not self.steps:
                 kept = asked.values(b"if-none-match") == [b'"a"']
                 await visit.send(CONFIRMS if kept else WHOLE)
@@ -194,6 +224,7 @@ class Scripted:
                 return
 
 
+AGAIN = reply(PAGE, "Cache-Control: no-store", f"Date: {DATE}")
 WHOLE = reply(PAGE, ASK_EACH_TIME, TAG, f"Date: {DATE}")
 CONFIRMS = f"HTTP/1.1 304 Not Modified\r\n{ASK_EACH_TIME}\r\n{TAG}\r\nDate: {DATE}\r\n\r\n".encode()
 
@@ -270,7 +301,7 @@ def test_whatever_the_origin_says_it_is_what_the_full_path_makes_of_it(
     tmp_path: Path,
     runner: asyncio.Runner,
     monkeypatch: pytest.MonkeyPatch,
-    found: list[ConfirmedReply | None],
+    found: list[Ready],
 ) -> None:
     stack = contextlib.AsyncExitStack()
     for name in ("short", "full"):
@@ -283,25 +314,33 @@ def test_whatever_the_origin_says_it_is_what_the_full_path_makes_of_it(
         return of_full not in entry.key.upstream and may_renew(entry, headers)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fetch, "may_renew", unless_full)
+    assert full.site.running.fast_path is not None
+    monkeypatch.setattr(full.site.running.fast_path, "find_repeated", lambda *_: None)
     number = 0
 
-    @settings(max_examples=100, deadline=None)
-    @given(st.lists(steps(), min_size=1, max_size=3))
-    @example([Step(CONFIRMS)])
-    @example([Step(CONFIRMS, (10, 40)), Step(WHOLE.replace(b"Hello", b"Other"))])
-    @example([Step(CONFIRMS.replace(b'"a"', b'"b"'))])
-    @example([Step(b"", closes=True)])
-    def check(script: list[Step]) -> None:
+    @settings(max_examples=120, deadline=None)
+    @given(
+        st.tuples(st.just("/page"), st.lists(steps(), min_size=1, max_size=3))
+        | st.tuples(st.just("/again"), st.lists(steps() | pages(), min_size=1, max_size=3))
+    )
+    @example(("/page", [Step(CONFIRMS)]))
+    @example(("/page", [Step(CONFIRMS, (10, 40)), Step(WHOLE.replace(b"Hello", b"Other"))]))
+    @example(("/page", [Step(CONFIRMS.replace(b'"a"', b'"b"'))]))
+    @example(("/page", [Step(b"", closes=True)]))
+    @example(("/again", [Step(AGAIN, (300,)), Step(AGAIN[:-30], closes=True), Step(AGAIN)]))
+    @example(("/again", [Step(AGAIN.replace(b"Hello", b"Other")), Step(AGAIN + b"more")]))
+    def check(example: tuple[str, list[Step]]) -> None:
         nonlocal number
         number += 1
-        path = f"/page/{number}"
+        path, script = f"{example[0]}/{number}", example[1]
         assert runner.run(seen(short, path, script)) == runner.run(seen(full, path, script))
 
     try:
         check()
     finally:
         runner.run(stack.aclose())
-    assert sum(one is not None for one in found) > 100
+    kinds = Counter(map(type, found))
+    assert kinds[ConfirmedReply] > 50 and kinds[RepeatedReply] > 50
 
 
 async def test_what_is_purged_while_the_origin_is_asked_is_asked_for_again(tmp_path: Path) -> None:
