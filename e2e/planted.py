@@ -177,7 +177,7 @@ LEAKS = (
              "const s = new WebSocket('wss://ws1.hotjar.com/x'); s.onopen = () => s.send(v)"),
          "form-data", "hotjar", "mail address"),
     Leak("what is typed, by a shared worker", "/seven", _typed(
-             "new SharedWorker('/shared.js').port.postMessage(v)"),
+             "new SharedWorker('/shared-form.js').port.postMessage(v)"),
          "form-data", "mouseflow", "mail address (SHA-256)"),
     Leak("what is typed, as a header", "/seven", _typed(
              "fetch('https://api2.amplitude.com/2', {headers: {'X-User': v}})"),
@@ -306,12 +306,20 @@ _POLICY = "img-src 'self' data: https://cdn.clinic.example"
 _WORKER = "fetch('https://heapanalytics.com/h', {mode: 'no-cors'})"
 _SHARED_WORKER = (
     "fetch('https://o2.mouseflow.com/first', {mode: 'no-cors'});"
-    "new WebSocket('wss://web-sdk.smartlook.com/x');"
-    + HASH
+    "new WebSocket('wss://web-sdk.smartlook.com/x')"
+)
+_SHARED_FORM_WORKER = (
+    HASH
     + "onconnect = e => { e.ports[0].onmessage = async m => fetch('https://o2.mouseflow.com/m',"
     "{method: 'POST', mode: 'no-cors', body: await hash(m.data)}) }"
 )
 _OWN_SHARED_WORKER = "fetch('/api/from-worker'); new WebSocket('wss://www.clinic.example/live')"
+WORKERS = {
+    "/worker.js": _WORKER,
+    "/shared.js": _SHARED_WORKER,
+    "/shared-form.js": _SHARED_FORM_WORKER,
+    "/own-shared.js": _OWN_SHARED_WORKER,
+}
 _CHOICE = """<script>const say = x => { document.cookie = `choice=${x}`; location.reload() }
 </script>
 <button class="yes" onclick="say('yes')">Yes</button>
@@ -352,12 +360,8 @@ async def _site(request: web.BaseRequest) -> web.StreamResponse:
             '<img src="https://cdn.clinic.example/logo.png">'
             + _script("fetch('/api/title?t=' + encodeURIComponent(document.title))"),
         )
-    if path == "/worker.js":
-        return web.Response(text=_WORKER, content_type="text/javascript")
-    if path == "/shared.js":
-        return web.Response(text=_SHARED_WORKER, content_type="text/javascript")
-    if path == "/own-shared.js":
-        return web.Response(text=_OWN_SHARED_WORKER, content_type="text/javascript")
+    if path in WORKERS:
+        return web.Response(text=WORKERS[path], content_type="text/javascript")
     if path == "/go":
         raise web.HTTPFound(request.query["to"])
     if path == "/live":

@@ -55,8 +55,8 @@ _MIN_STEM = 7
 """Letters of a name that is left when such words are taken off."""
 _FILES = (
     "api", "app", "apps", "asset", "assets", "cache", "cdn", "cdns", "cloud", "cms", "content",
-    "data", "dam", "edge", "embed", "files", "fonts", "image", "images", "img", "imgs", "js", "media",
-    "mediacdn", "net", "online", "photos", "pics", "player", "res", "resources", "scripts",
+    "data", "dam", "edge", "embed", "files", "fonts", "image", "images", "img", "imgs", "js",
+    "media", "mediacdn", "net", "online", "photos", "pics", "player", "res", "resources", "scripts",
     "services", "site", "static", "statics", "usercontent", "video", "videos", "web", "widgets",
 )  # fmt: skip
 """What sites call the hosts of their own files."""
