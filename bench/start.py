@@ -23,6 +23,7 @@ from pathlib import Path
 
 from bench import proxy
 from bench.processes import cpu_seconds, free_port, workers_memory
+from tests.support.guarded import guarded
 
 _PAGE = b"<!doctype html><html lang=en><title>A page</title><p>Hello"
 _AGENT = (
@@ -80,14 +81,15 @@ def _start(tree: Path, origin: int, workers: int, compiled: Path) -> StartCost:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        try:
-            _first_reply(process, port)
-            took, cpu = time.monotonic() - begun, cpu_seconds(process.pid)
-            time.sleep(_SETTLED)
-            held = workers_memory(process.pid)
-        finally:
-            process.terminate()
-            process.wait(30)
+        with guarded(process):
+            try:
+                _first_reply(process, port)
+                took, cpu = time.monotonic() - begun, cpu_seconds(process.pid)
+                time.sleep(_SETTLED)
+                held = workers_memory(process.pid)
+            finally:
+                process.terminate()
+                process.wait(30)
     return StartCost(took, cpu, held.rss / 1024, held.private / 1024)
 
 
