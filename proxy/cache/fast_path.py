@@ -33,7 +33,9 @@ from proxy.http.request_id import X_REQUEST_ID
 _DAY = 86400
 _BUDGET = 32 * 2**20
 """Approximate bytes of a worker's entries, in addition to the variants."""
-_MAX_STATES = 20_000
+_STATES_BUDGET = 16 * 2**20
+"""Approximate bytes of visitors' cookies, with what they stand for."""
+_STATE_OVERHEAD = 400
 _MAX_COOKIE_LENGTH = 4096
 # Fields that `Vary` may name: all of them are part of the key.
 _SELECTING = frozenset(
@@ -84,6 +86,17 @@ _SAME_FOR_ALL = frozenset(
 def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
     name = name.lower()
     return name in _SAME_FOR_ALL or (name == "content-security-policy" and value == closed_policy)
+
+
+def _size(parts: Iterable[Hashable]) -> int:
+    """The bytes of a key's texts; those of a site are nested."""
+    size = 0
+    for part in parts:
+        if isinstance(part, (bytes, str)):
+            size += len(part)
+        elif isinstance(part, tuple):
+            size += _size(part)
+    return size
 
 
 class FastPathKey(NamedTuple):
@@ -184,6 +197,7 @@ class FastPath:
         region_of_address: Callable[[str], str] | None = None,
         device_of: Callable[[bytes], DeviceClass | None] = lambda _: None,
         budget: int = _BUDGET,
+        states_budget: int = _STATES_BUDGET,
     ) -> None:
         self._store = store
         self._trusted = tuple(trusted)
@@ -191,7 +205,7 @@ class FastPath:
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
         self._repeated = RepeatedReplies()
-        self._visitors: Recent[_Visitor] = Recent(_MAX_STATES)
+        self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
         self._by_name |= dict.fromkeys(_SELECTING_FIELDS, _Role.SELECTS)
@@ -326,7 +340,7 @@ class FastPath:
         now = context.received_at
         if to_confirm:
             self._add_to_confirm(
-                key, context, entry, response, page=page, logged_path=logged_path, now=now
+                key, request, context, entry, response, page=page, logged_path=logged_path, now=now
             )
             return
         until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
@@ -343,8 +357,19 @@ class FastPath:
             response.status, head, rest, response.sent, entry, until, context.site.name, page,
             context.unreadable_cause, logged_path,
         )  # fmt: skip
-        # The body is shared with a variant or the store while those hold it, but counted here too.
-        self._replies.put(key, reply, len(head) + len(response.sent) + 1000)
+        self._add(key, request, reply)
+
+    def _add(
+        self, key: Hashable, request: FastPathKey, reply: FastPathEntry, more: int = 0
+    ) -> None:
+        # The body is shared with a variant or the store while those hold it, but counted here too;
+        # so is what the visitor chose of the key, each time anew.
+        size = len(reply.head) + len(reply.body) + _size(request.key) + 1000 + more
+        self._replies.put(key, reply, size)
+
+    def _add_visitor(self, request: FastPathKey, visitor: _Visitor) -> None:
+        size = len(request.cookie) + _size(request.site) + _STATE_OVERHEAD
+        self._visitors.put((request.site, request.cookie), visitor, size)
 
     def add_repeated(
         self,
@@ -370,11 +395,13 @@ class FastPath:
             response.status, confirmation, origin_body, head, response.sent, until,
             context.site.name, cache, page, context.unreadable_cause, "", context,
         )  # fmt: skip
-        self._repeated.put((who.key, request.key, context.visitor.bot), reply)
+        key = who.key, request.key, context.visitor.bot
+        self._repeated.put(key, reply, _size(request.key) + _context_size(context))
 
     def _add_to_confirm(
         self,
         key: Hashable,
+        request: FastPathKey,
         context: RequestContext,
         entry: Entry,
         response: ProxyResponse,
@@ -389,7 +416,7 @@ class FastPath:
             context.site.name, page, context.unreadable_cause, logged_path, context,
             "Age" in response.headers,
         )  # fmt: skip
-        self._replies.put((_TO_CONFIRM, key), reply, len(head) + len(response.sent) + 2000)
+        self._add((_TO_CONFIRM, key), request, reply, _context_size(context))
 
     def _visitor(
         self,
@@ -421,8 +448,13 @@ class FastPath:
             tuple(sorted(names)) if context.site.patient_cookies else (),
         )
         found = _Visitor(key, context.choice_until)
-        self._visitors.put((request.site, request.cookie), found)
+        self._add_visitor(request, found)
         return found
+
+
+def _context_size(context: RequestContext) -> int:
+    """Approximate bytes of a context that a reply keeps."""
+    return len(context.cookie_header) + 2 * len(context.target) + 2000
 
 
 def _undated_head(response: ProxyResponse) -> bytes:

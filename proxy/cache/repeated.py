@@ -16,7 +16,7 @@ from proxy.http.recent import Recent
 
 _BUDGET = 16 * 2**20
 """Approximate bytes of a worker's replies."""
-_MAX_ONCE = 4096
+_ONCE_BUDGET = 2 * 2**20
 _SAMPLED = 509
 """Of so many bytes of a body one is looked at, to guess whether it came before."""
 
@@ -53,20 +53,20 @@ class RepeatedReplies:
 
     def __init__(self, budget: int = _BUDGET) -> None:
         self._replies: Recent[RepeatedReply] = Recent(budget)
-        self._once: Recent[tuple[Hashable, ...]] = Recent(_MAX_ONCE)
+        self._once: Recent[tuple[Hashable, ...]] = Recent(_ONCE_BUDGET)
 
     def get(self, key: Hashable, now: float) -> RepeatedReply | None:
         found = self._replies.get(key)
         return found if found is not None and now < found.until else None
 
-    def put(self, key: Hashable, reply: RepeatedReply) -> None:
+    def put(self, key: Hashable, reply: RepeatedReply, size: int) -> None:
         """Keep a reply, once the origin has sent the same twice: only then will it again, and only
-        then is it compressed well.
+        then is it compressed well. `size` is that of the key and of the context, in bytes.
         """
         body = reply.origin_body
+        size += sum(len(name) + len(value) for name, value in reply.confirmation) + 1000
         what = reply.confirmation, len(body), body[::_SAMPLED]
         if self._once.get(key) != what:
-            self._once.put(key, what)
+            self._once.put(key, what, size + len(body) // _SAMPLED)
             return
-        size = len(reply.origin_body) + len(reply.head) + len(reply.body) + 2000
-        self._replies.put(key, reply, size)
+        self._replies.put(key, reply, size + len(body) + len(reply.head) + len(reply.body))
