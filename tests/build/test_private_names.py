@@ -32,8 +32,9 @@ ALLOWED = {
         "_version", "_waiter",
     },
     "proxy/upstream/connection.py": {
-        "_drop_timeout", "_loop", "_on_read_timeout", "_parser", "_payload", "_read_bufsize",
-        "_read_timeout", "_reschedule_timeout", "_should_close", "_skip_payload", "_upgraded",
+        "_buffer_paused", "_drop_timeout", "_loop", "_on_read_timeout", "_parser", "_payload",
+        "_read_bufsize", "_read_timeout", "_reading_paused", "_reschedule_timeout",
+        "_should_close", "_skip_payload", "_upgraded",
     },
     "proxy/upstream/pool.py": {"_factory"},
 }  # fmt: skip
