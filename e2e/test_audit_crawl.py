@@ -33,6 +33,7 @@ from proxy.audit.scopes import scope_by_catalogue
 from proxy.audit.state_file import StateFile
 from proxy.audit.visiting import VisitLimits
 from tests.support.commands import Done, run
+from tests.support.guarded import guarded
 
 LINKS = {
     "/": ["/a", "/private/x", "/account/logout", "/brochure.pdf", "/d1", "https://else.example/"]
@@ -175,15 +176,16 @@ def test_an_audit_that_was_killed_goes_on_where_it_was(origin: Origin, tmp_path:
     first = subprocess.Popen(
         [sys.executable, "-m", "proxy", "audit", address, *options], start_new_session=True
     )
-    try:
-        deadline = time.monotonic() + 120
-        while not file.exists() or len(file.read_text().splitlines()) < 3:
-            assert first.poll() is None, "it ended before it was killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+    with guarded(first):
+        try:
+            deadline = time.monotonic() + 120
+            while not file.exists() or len(file.read_text().splitlines()) < 3:
+                assert first.poll() is None, "it ended before it was killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        finally:
+            os.killpg(first.pid, signal.SIGKILL)
+            first.wait()
     seen = len(file.read_text().splitlines()) - 1
     origin.asked.clear()
     with ThreadPoolExecutor(1) as pool:
