@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.guarded import guarded
+
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 TOOLS = Path(__file__).parent / "output" / "tools"
 """Where peers are installed that are no packages of the system."""
@@ -55,11 +57,12 @@ def runtime(
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
         )
-    try:
-        _wait_for_port(name, process, port, log, start_seconds)
-        yield Server(name, process.pid, port)
-    finally:
-        _end(process)
+    with guarded(process):
+        try:
+            _wait_for_port(name, process, port, log, start_seconds)
+            yield Server(name, process.pid, port)
+        finally:
+            _end(process)
 
 
 def cpu_seconds(pid: int) -> float:

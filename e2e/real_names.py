@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from e2e.site import RunningDemo, free_ports, in_thread
 from examples.demo.running import Ports, config_text, consent_proxy, origin
 from examples.demo.vendors import HOSTS, real_addresses, vendor_stubs
+from tests.support.guarded import guarded
 
 
 def resolver_rules(port: int) -> str:
@@ -67,7 +68,8 @@ async def _servers(running: RunningDemo) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(vendor_stubs(ports.vendors, running.ledger, at, tls))
         await stack.enter_async_context(origin(ports.origin, at))
-        await stack.enter_async_context(consent_proxy(config, ports.proxy))
+        process = await stack.enter_async_context(consent_proxy(config, ports.proxy))
+        stack.enter_context(guarded(process))
         yield
 
 

@@ -35,6 +35,7 @@ from consent_rules.matching.hosts import HostClaims
 from e2e.chromium import FLAGS, executable
 from e2e.site import free_ports
 from examples.demo.running import consent_proxy
+from tests.support.guarded import guard
 
 HOST = "www.example.com"
 VIEWPORT = (1280, 800)
@@ -354,10 +355,11 @@ async def compare(pages: Mapping[str, bytes], state: Path, *, pictures: bool = F
     config.write_text(_config({HOST, *hosts.values()}, proxy, admin, origin))
     rows = []
     async with (
-        consent_proxy(config, proxy),
+        consent_proxy(config, proxy) as process,
         async_playwright() as playwright,
         ClientSession(auto_decompress=True) as session,
     ):
+        let_go = guard(process)
         listener = Listener()
         taking = await asyncio.start_server(listener.take, "127.0.0.1", 0)
         at = taking.sockets[0].getsockname()[1]
@@ -374,6 +376,7 @@ async def compare(pages: Mapping[str, bytes], state: Path, *, pictures: bool = F
             rows.append(Row(name, plain, gated))
         await browser.close()
         taking.close()
+        let_go()
     await runner.cleanup()
     return rows
 

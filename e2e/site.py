@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from examples.demo.running import Ports, demo
 from examples.demo.vendors import Ledger
+from tests.support.guarded import guarded
 
 Servers = TypeVar("Servers")
 
@@ -107,5 +108,13 @@ def running_demo() -> Iterator[RunningDemo]:
     """The whole demo on free ports, with keys and receipts of its own."""
     with tempfile.TemporaryDirectory(prefix="consent-e2e-") as folder:
         running = RunningDemo(Ports(*free_ports(4)), Path(folder))
-        with in_thread(demo(running.ports, running.state, running.ledger, change=_on_every_page)):
+        with in_thread(
+            demo(
+                running.ports,
+                running.state,
+                running.ledger,
+                change=_on_every_page,
+                beside=guarded,
+            )
+        ):
             yield running

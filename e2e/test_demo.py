@@ -18,6 +18,7 @@ import pytest
 
 from e2e.site import free_ports
 from examples.demo.running import REPOSITORY, Ports
+from tests.support.guarded import guarded
 
 START_SECONDS = 90
 
@@ -63,9 +64,10 @@ def ports() -> Ports:
 @pytest.fixture
 def started(ports: Ports) -> Iterator[subprocess.Popen[str]]:
     process = start(ports)
-    yield process
-    process.terminate()  # it stops the proxy, which a kill would leave behind
-    process.communicate(timeout=20)
+    with guarded(process):
+        yield process
+        process.terminate()  # it stops the proxy, which a kill would leave behind
+        process.communicate(timeout=20)
 
 
 def test_it_says_what_to_open_and_stops_cleanly(

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from e2e.frameworks import built, script
 from e2e.site import in_thread
+from tests.support.guarded import guarded
 from tests.support.site import HOST, TAG, in_front_of
 
 QUICK = ("next", "react-router", "sveltekit")
@@ -61,19 +62,20 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         start_new_session=True,
         stdout=subprocess.DEVNULL,
     )
-    try:
-        deadline = time.monotonic() + SECONDS
-        while not _answers(port):
-            assert server.poll() is None, "the app's own server ended"
-            assert time.monotonic() < deadline, "the app's own server does not answer"
-            time.sleep(0.1)
-        place = tmp_path_factory.mktemp(request.param)
-        tags = TAG.format(vendor="google-tag-manager")
-        with in_thread(in_front_of(port, place, change=lambda text: text + tags)) as site:
-            yield App(f"http://localhost:{port}", f"http://{HOST}:{site.port}")
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+    with guarded(server):
+        try:
+            deadline = time.monotonic() + SECONDS
+            while not _answers(port):
+                assert server.poll() is None, "the app's own server ended"
+                assert time.monotonic() < deadline, "the app's own server does not answer"
+                time.sleep(0.1)
+            place = tmp_path_factory.mktemp(request.param)
+            tags = TAG.format(vendor="google-tag-manager")
+            with in_thread(in_front_of(port, place, change=lambda text: text + tags)) as site:
+                yield App(f"http://localhost:{port}", f"http://{HOST}:{site.port}")
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
 
 
 @dataclass

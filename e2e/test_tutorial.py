@@ -6,6 +6,7 @@ lead the browser to this machine, where nobody answers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from e2e.chromium import loopback_program
 from e2e.site import free_ports
 from tests.support.commands import ROOT
+from tests.support.guarded import guarded
 
 DOC = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^```(\w+)(?: ([\w./-]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -83,6 +85,7 @@ def test_each_command_does_what_the_tutorial_says(
     config = tmp_path / "consent-proxy.toml"
     servers: list[subprocess.Popen[bytes]] = []
     walked: list[str] = []
+    guards = contextlib.ExitStack()
 
     def here(text: str) -> str:
         return re.sub(r"\b(9100|8080|8081)\b", lambda found: ports[found[0]], text)
@@ -98,6 +101,7 @@ def test_each_command_does_what_the_tutorial_says(
                 servers.append(
                     subprocess.Popen(["sh", "-c", f"exec {plain}"], cwd=tmp_path, env=environment)
                 )
+                guards.enter_context(guarded(servers[-1]))
                 port = "9100" if program == "python3" else "8080"
                 _await(f"http://localhost:{ports[port]}/")
                 continue
@@ -115,6 +119,7 @@ def test_each_command_does_what_the_tutorial_says(
         for server in servers:
             server.terminate()
             server.wait(60)
+        guards.close()
     assert walked.count("consent-proxy") >= 8
     assert set(walked) - {"consent-proxy", "python3", "sed"} == _INSTALLS
     assert {"before.html", "after.html"} <= {path.name for path in tmp_path.iterdir()}

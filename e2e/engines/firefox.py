@@ -17,6 +17,7 @@ from typing import Any
 
 from e2e.engines.bidi import BidiSession, bidi_session
 from e2e.engines.driver import DriverError, Name, NoBrowserError
+from tests.support.guarded import guarded
 
 _LISTENING = re.compile(rb"WebDriver BiDi listening on (ws://\S+)")
 _START_SECONDS = 60.0
@@ -225,20 +226,23 @@ async def _process(
     )  # fmt: skip
     assert process.stderr is not None
     drain: asyncio.Task[None] | None = None
-    try:
-        address = await asyncio.wait_for(_address(process.stderr), _START_SECONDS)
-        drain = asyncio.create_task(_discard(process.stderr))
-        async with bidi_session(address) as session:
-            started = await session.command("session.new", capabilities={})
-            await session.command("session.subscribe", events=["browsingContext.contextCreated"])
-            capabilities = started["capabilities"]
-            yield session, f"Firefox {capabilities['browserVersion']}"
-            with contextlib.suppress(DriverError):
-                await session.command("browser.close", seconds=5.0)
-    finally:
-        if drain is not None:
-            drain.cancel()
-        await _end(process)
+    with guarded(process):
+        try:
+            address = await asyncio.wait_for(_address(process.stderr), _START_SECONDS)
+            drain = asyncio.create_task(_discard(process.stderr))
+            async with bidi_session(address) as session:
+                started = await session.command("session.new", capabilities={})
+                await session.command(
+                    "session.subscribe", events=["browsingContext.contextCreated"]
+                )
+                capabilities = started["capabilities"]
+                yield session, f"Firefox {capabilities['browserVersion']}"
+                with contextlib.suppress(DriverError):
+                    await session.command("browser.close", seconds=5.0)
+        finally:
+            if drain is not None:
+                drain.cancel()
+            await _end(process)
 
 
 async def _address(stderr: asyncio.StreamReader) -> str:

@@ -22,6 +22,7 @@ import aiohttp
 
 from e2e.engines.driver import DriverError, Name, NoBrowserError
 from e2e.site import free_ports
+from tests.support.guarded import guarded
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _SHOWN = "performance.timeOrigin"
@@ -163,6 +164,7 @@ class WebKitBrowser:
             stderr=asyncio.subprocess.DEVNULL,
             env=self.environment,
         )
+        self.stack.enter_context(guarded(driver))
         self.stack.push_async_callback(_end, driver)
         address = f"http://127.0.0.1:{port}"
         await _up(self.client, address)
@@ -229,12 +231,13 @@ async def _display() -> AsyncIterator[str]:
         pass_fds=[write],
     )  # fmt: skip
     os.close(write)
-    try:
-        # Xvfb writes the number as soon as it listens.
-        number = await asyncio.wait_for(asyncio.to_thread(_line, read), _START_SECONDS)
-        yield f":{number}"
-    finally:
-        await _end(server)
+    with guarded(server):
+        try:
+            # Xvfb writes the number as soon as it listens.
+            number = await asyncio.wait_for(asyncio.to_thread(_line, read), _START_SECONDS)
+            yield f":{number}"
+        finally:
+            await _end(server)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from e2e.tricks.relay import Relay
 from e2e.tricks.stub import ClosedHost
 from e2e.tricks.table import KNOWN, UNKNOWN, Trick, serve
 from examples.demo.running import consent_proxy
+from tests.support.guarded import guarded
 
 MAX_PAGE_BYTES = 200_000
 PLAIN_HOST = "tricks.test"
@@ -172,7 +173,8 @@ async def _measure(
         folder = Path(stack.enter_context(_scratch_folder()))
         config = folder / "consent-proxy.toml"
         config.write_text(config_text(proxy_port, admin_port, origin.port), encoding="utf-8")
-        await stack.enter_async_context(consent_proxy(config, proxy_port))
+        process = await stack.enter_async_context(consent_proxy(config, proxy_port))
+        stack.enter_context(guarded(process))
         relay = Relay(proxy_port)
         await relay.start()
         stack.callback(relay.stop)

@@ -10,7 +10,13 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Container, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -154,6 +160,10 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+def _nothing(_: asyncio.subprocess.Process) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def _say_nothing(_: str) -> None:
     pass
 
@@ -177,10 +187,12 @@ async def demo(
     *,
     tell: Callable[[str], None] = _say_nothing,
     change: Callable[[str], str] = str,
+    beside: Callable[[asyncio.subprocess.Process], AbstractContextManager[None]] = _nothing,
 ) -> AsyncIterator[Path]:
     """Everything: stubs, site, proxy; gives the config's path. `state` keeps keys and receipts.
 
-    `tell` hears of each step before it is taken; `change` edits the config's text.
+    `tell` hears of each step before it is taken; `change` edits the config's text; `beside` is
+    entered with the proxy's process once that serves.
     """
     at = local_addresses(ports.vendors)
     _make_folder(state)
@@ -194,5 +206,6 @@ async def demo(
         config = Path(folder) / "consent-proxy.toml"
         config.write_text(change(config_text(ports, state)), encoding="utf-8")
         tell("starting consent-proxy in front of it")
-        await stack.enter_async_context(consent_proxy(config, ports.proxy))
+        process = await stack.enter_async_context(consent_proxy(config, ports.proxy))
+        stack.enter_context(beside(process))
         yield config

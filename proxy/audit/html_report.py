@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from consent_rules.audit.findings import AuditFinding, Rule, Severity
 from consent_rules.audit.observations import SkipCause
+from consent_rules.audit.owners import Ownership
 from consent_rules.audit.report import AuditChanges, AuditReport, ReceiverRow, Timeline
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Audience, Category
@@ -26,6 +27,7 @@ _MAX_LANES = 14
 _MAX_PATHS = 3
 """Pages that a sentence names."""
 _MANY_STATES = 3
+_MAX_NAMELESS = 12
 _DAY = 86_400
 
 
@@ -115,6 +117,7 @@ def as_html(
         timelines=tuple(timeline_view(one) for one in report.timelines if one.entries),
         pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
         pictures_of=_pictures_of(report),
+        naming=tuple(_naming_in_words(report)),
         site=urlsplit(report.start).netloc,
     )
 
@@ -362,6 +365,35 @@ def timeline_view(timeline: Timeline) -> TimelineView:
         round(end, 1),
         tuple(Lane(name, tuple(dots)) for name, dots in lanes.items()),
     )
+
+
+_HOW_NAMED = {
+    Ownership.COMPANY: "by the list of companies' domains",
+    Ownership.LIKELY_COMPANY: "likely, as a company's name stands in theirs, which is a guess",
+    Ownership.SHARED: "as a host of anybody's files",
+    Ownership.LIKELY_OWN: "as likely the site's own, which is a guess from its name",
+}
+
+
+def _naming_in_words(report: AuditReport) -> Iterable[str]:
+    """How it is known whose the hosts of third parties are, and which nobody knows."""
+    hosts: dict[Ownership | None, list[str]] = {}
+    vendors = 0
+    for row in report.receivers:
+        if row.id:
+            vendors += len(row.hosts)
+        else:
+            hosts.setdefault(row.ownership, []).extend(row.hosts)
+    if vendors:
+        yield f"{counted(vendors, 'host')} by the catalogue of vendors and the config"
+    for how, words in _HOW_NAMED.items():
+        if how in hosts:
+            yield f"{counted(len(hosts[how]), 'host')} {words}"
+    if None in hosts:
+        shown = ", ".join(printable(host) for host in hosts[None][:_MAX_NAMELESS])
+        more = len(hosts[None]) - _MAX_NAMELESS
+        rest = f" and {more} more" if more > 0 else ""
+        yield f"{counted(len(hosts[None]), 'host')} not at all: {shown}{rest}"
 
 
 def _pictures_of(report: AuditReport) -> dict[str, str]:

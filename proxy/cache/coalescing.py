@@ -81,6 +81,8 @@ class Flights(Generic[Outcome, Shared]):
     def __init__(self) -> None:
         self._in_flight: dict[Hashable, Flight[Outcome, Shared]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # By the key's hash: URLs and origins are as long as visitors make them. Should two have
+        # the same, requests are collapsed or not for a while: nothing worse.
         self._uncacheable: Recent[_Uncacheable] = Recent(_UNCACHEABLE_URLS)
 
     def __len__(self) -> int:
@@ -119,25 +121,25 @@ class Flights(Generic[Outcome, Shared]):
 
     def mark_uncacheable(self, key: Hashable) -> None:
         """Remember that a URL's response could not be stored."""
-        self._uncacheable.put(key, _Uncacheable(time.monotonic() + _UNCACHEABLE_SECONDS))
+        self._uncacheable.put(hash(key), _Uncacheable(time.monotonic() + _UNCACHEABLE_SECONDS))
 
     def is_due_again(self, key: Hashable) -> bool:
         """Whether a response of a URL whose last one could not be stored is to be judged again:
         once in `_JUDGED_EVERY` seconds, not for each request.
         """
-        mark, now = self._uncacheable.get(key), time.monotonic()
+        mark, now = self._uncacheable.get(hash(key)), time.monotonic()
         if mark is None or now < mark.due or now >= mark.until:
             return False
         mark.due = now + _JUDGED_EVERY
         return True
 
     def forget_uncacheable(self, key: Hashable) -> None:
-        mark = self._uncacheable.get(key)
+        mark = self._uncacheable.get(hash(key))
         if mark is not None:
             mark.until = 0.0
 
     def is_uncacheable(self, key: Hashable) -> bool:
-        mark = self._uncacheable.get(key)
+        mark = self._uncacheable.get(hash(key))
         return mark is not None and time.monotonic() < mark.until
 
     async def close(self) -> None:

@@ -32,7 +32,9 @@ from proxy.http.request_id import X_REQUEST_ID
 _DAY = 86400
 _BUDGET = 32 * 2**20
 """Approximate bytes of a worker's entries, in addition to the variants."""
-_MAX_STATES = 20_000
+_STATES_BUDGET = 16 * 2**20
+"""Approximate bytes of visitors' cookies, with what they stand for."""
+_STATE_OVERHEAD = 400
 _MAX_COOKIE_LENGTH = 4096
 # Fields that `Vary` may name: all of them are part of the key.
 _SELECTING = frozenset(
@@ -83,6 +85,17 @@ _SAME_FOR_ALL = frozenset(
 def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
     name = name.lower()
     return name in _SAME_FOR_ALL or (name == "content-security-policy" and value == closed_policy)
+
+
+def _size(parts: Iterable[Hashable]) -> int:
+    """The bytes of a key's texts; those of a site are nested."""
+    size = 0
+    for part in parts:
+        if isinstance(part, (bytes, str)):
+            size += len(part)
+        elif isinstance(part, tuple):
+            size += _size(part)
+    return size
 
 
 class FastPathKey(NamedTuple):
@@ -165,13 +178,14 @@ class FastPath:
         region_of_address: Callable[[str], str] | None = None,
         device_of: Callable[[bytes], DeviceClass | None] = lambda _: None,
         budget: int = _BUDGET,
+        states_budget: int = _STATES_BUDGET,
     ) -> None:
         self._store = store
         self._trusted = tuple(trusted)
         self._region_of_address = region_of_address
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
-        self._visitors: Recent[_Visitor] = Recent(_MAX_STATES)
+        self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
         self._by_name |= dict.fromkeys(_SELECTING_FIELDS, _Role.SELECTS)
@@ -299,8 +313,16 @@ class FastPath:
             response.status, head, rest, response.sent, entry, until, context.site.name, page,
             context.unreadable_cause, logged_path,
         )  # fmt: skip
-        # The body is shared with a variant or the store while those hold it, but counted here too.
-        self._replies.put(key, reply, len(head) + len(response.sent) + 1000)
+        self._add(key, request, reply)
+
+    def _add(self, key: Hashable, request: FastPathKey, reply: FastPathEntry) -> None:
+        # The body is shared with a variant or the store while those hold it, but counted here too;
+        # so is what the visitor chose of the key, each time anew.
+        self._replies.put(key, reply, len(reply.head) + len(reply.body) + _size(request.key) + 1000)
+
+    def _add_visitor(self, request: FastPathKey, visitor: _Visitor) -> None:
+        size = len(request.cookie) + _size(request.site) + _STATE_OVERHEAD
+        self._visitors.put((request.site, request.cookie), visitor, size)
 
     def _visitor(
         self,
@@ -332,5 +354,5 @@ class FastPath:
             tuple(sorted(names)) if context.site.patient_cookies else (),
         )
         found = _Visitor(key, context.choice_until)
-        self._visitors.put((request.site, request.cookie), found)
+        self._add_visitor(request, found)
         return found

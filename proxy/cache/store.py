@@ -71,7 +71,7 @@ class Entry:
         texts = sum(map(len, chain.from_iterable(self.headers.items()))) + 200 * len(self.headers)
         chosen = sum(len(value or "") for _, value in self.selecting)
         compiled = self.compiled.cost(self.body) if self.compiled is not None else 0
-        return len(self.body) + compiled + texts + chosen + len(self.key.target) + _OVERHEAD
+        return len(self.body) + compiled + texts + chosen + sum(map(len, self.key)) + _OVERHEAD
 
     def age(self, now: float) -> float:
         return max(0.0, now - self.born)

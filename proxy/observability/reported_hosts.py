@@ -7,6 +7,8 @@ from cachetools import LRUCache
 from proxy.observability.rate_limit import RateLimit
 
 _MAX_HOSTS = 10_000
+_MAX_LENGTH = 253
+"""Of a name (RFC 1035, 2.3.4)."""
 _NEW_AT_ONCE = 20
 _NEW_A_SECOND = 1 / 300
 
@@ -26,7 +28,7 @@ class ReportedHosts:
         """Whether a report of `sender` counts; `now` in seconds."""
         if (site, host) in self._known:
             return True
-        if not self._new.allow(sender, now):
+        if len(host) > _MAX_LENGTH or not self._new.allow(sender, now):
             return False
         self._known[site, host] = None
         return True

@@ -323,6 +323,20 @@ def test_the_same_finding_in_many_states_is_told_once() -> None:
     ) in text
 
 
+def test_the_report_says_how_each_name_is_known() -> None:
+    hosts = (GA, "https://static01.nyt.com/a.js", "https://d1.cloudfront.net/a.js",
+             "https://example-cdn.net/a.js", "https://nobody.example/a.js")  # fmt: skip
+    text = as_html(report_of(catalogue_scope(), visit(*map(request, hosts))), {})
+    for words in (
+        "1 host by the catalogue of vendors and the config",
+        "1 host by the list of companies&#39; domains",
+        "1 host as a host of anybody&#39;s files",
+        "1 host as likely the site&#39;s own, which is a guess from its name",
+        "1 host not at all: nobody.example",
+    ):
+        assert f"<li>{words}</li>" in text
+
+
 def test_the_matrix_has_the_states_that_were_reached() -> None:
     skipped = tuple(
         SkippedState(state, "no button", SkipCause.NO_BUTTON)

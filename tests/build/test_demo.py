@@ -28,6 +28,7 @@ from examples.demo.running import (
 )
 from examples.demo.vendors import page_told
 from proxy.cookies.signing_keys import key_files, read_keys
+from tests.support.guarded import guarded
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -113,13 +114,14 @@ async def test_ctrl_c_stops_it_at_any_time(until: bytes, free: Ports) -> None:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
-    async with asyncio.timeout(4 * PATIENCE):
-        said = await process.stdout.readuntil(until)
-        process.send_signal(signal.SIGINT)
-        # To the end: every process that holds its output, the proxy too, is gone then.
-        said += await process.stdout.read()
-        # Before it has its own way to stop, it ends by the signal, as shells expect.
-        assert await process.wait() in {0, -signal.SIGINT}
+    with guarded(process):
+        async with asyncio.timeout(4 * PATIENCE):
+            said = await process.stdout.readuntil(until)
+            process.send_signal(signal.SIGINT)
+            # To the end: every process that holds its output, the proxy too, is gone then.
+            said += await process.stdout.read()
+            # Before it has its own way to stop, it ends by the signal, as shells expect.
+            assert await process.wait() in {0, -signal.SIGINT}
     assert b"Traceback" not in said
     assert b"warning" not in said.lower()
     assert all(map(is_free, asdict(free).values()))

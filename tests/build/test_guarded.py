@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,72 @@ def test_what_was_started_ends_with_a_killed_parent(number: signal.Signals, grou
         while any(map(_runs, pids)):
             assert time.monotonic() < end, "left behind"
             time.sleep(0.05)
+
+
+_HELPERS = {
+    "postgresql": "with postgresql() as at: print(at._process.pid, flush=True); time.sleep(300)",
+    "origin": """
+with running(SERVERS["flask"]) as at:
+    print(at.process.pid, flush=True)
+    time.sleep(300)
+""",
+    "successor": """
+with processes.running(Path(sys.argv[1]), 1) as (process, *_):
+    process.process.send_signal(signal.SIGUSR2)
+    process.wait_for("listening on", 2, after_end=True)
+    process.process.wait()
+    print(re.search(r"SIGUSR2: process (\\d+) starts", process.log)[1], flush=True)
+    time.sleep(300)
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _HELPERS)
+def test_helpers_of_the_tests_are_guarded(name: str, tmp_path: Path) -> None:
+    imports = (
+        "import re, signal, sys, time\nfrom pathlib import Path\n"
+        "from tests.support import processes\n"
+        "from tests.support.postgresql import postgresql\n"
+        "from tests.support.servers import SERVERS, running\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", imports + _HELPERS[name], str(tmp_path)], cwd=ROOT,
+        stdout=subprocess.PIPE, text=True,
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert _runs(pid)
+        parent.kill()
+        end = time.monotonic() + PATIENCE
+        while _runs(pid):
+            assert time.monotonic() < end, "left behind"
+            time.sleep(0.05)
+
+
+_ENDS_BY_ITSELF = {
+    "bench/compile_beside.py": "its input ends",
+    "tests/build/test_guarded.py": "is about that",
+    "tests/cli/test_top.py": "writes into a pipe that ends",
+    "tests/cookies/test_choice_readers.py": "its input ends",
+    "tests/receipts/test_outbox.py": "writes into a pipe that ends",
+    "tests/receipts/test_store.py": "writes into a pipe that ends",
+    "tests/support/commands.py": "its terminal ends",
+    "tests/support/guarded.py": "is the guard",
+}
+
+
+def test_whoever_starts_a_process_guards_it() -> None:
+    starts = re.compile(r"\b(?:Popen|create_subprocess_exec|create_subprocess_shell)\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("tests", "e2e", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        if "node_modules" not in path.parts
+        and starts.search(text := path.read_text())
+        and not re.search(r"\bguard(?:ed)?\(", text)
+    }
+    assert found <= _ENDS_BY_ITSELF.keys(), found - _ENDS_BY_ITSELF.keys()
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import yaml
 
 from tests.support.certificates import self_signed
 from tests.support.commands import run
+from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
 from tests.support.processes import free_ports, running
 from tests.support.waiting import PATIENCE
@@ -113,12 +114,13 @@ def test_nginx_in_front(tmp_path: Path) -> None:
         assert tested.returncode == 0, tested.stderr
         assert "[warn]" not in tested.stderr.replace('the "user" directive', ""), tested.stderr
         nginx = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            cookies = _choose(tls)
-            redirected = _redirect(plain)
-        finally:
-            nginx.terminate()
-            nginx.wait(PATIENCE)
+        with guarded(nginx):
+            try:
+                cookies = _choose(tls)
+                redirected = _redirect(plain)
+            finally:
+                nginx.terminate()
+                nginx.wait(PATIENCE)
         assert process.stop() == 0
     assert cookies[0].startswith("__Host-consent=")
     assert "; Secure" in cookies[0]

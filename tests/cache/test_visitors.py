@@ -21,6 +21,7 @@ from consent_rules.config.load import load_config
 from proxy.cli.app import app
 from proxy.runtime import build_runtime
 from tests.support.forwarding import Visit
+from tests.support.guarded import guarded
 from tests.support.processes import LocalOrigin, Process, free_ports
 from tests.support.site import BANNER, HOST, PAGE, Proxied, config_text, proxied, reply
 from tests.support.waiting import PATIENCE
@@ -372,28 +373,29 @@ def test_purge_reaches_all_workers(tmp_path: Path) -> None:
         return len(asked) - before
 
     process = Process(config)
-    try:
-        process.wait_for("listening")
-        _until_answering(port)
-        fill()
-        both = fill()
-        assert both <= 2  # each of two workers has nearly surely seen everything
-        runner = CliRunner()
-        purged = runner.invoke(
-            app, ["purge", "http://www.example.com/b/*", "--config", str(config)]
-        )
-        assert purged.exit_code == 0, purged.output
-        assert "purged in all workers" in purged.output
-        before = len(asked)
-        fill()
-        assert set(asked[before:]) == {"/b/1", "/b/2"}
-        assert len(asked) - before >= 4  # both workers asked again
-        wrong = runner.invoke(app, ["purge", "/b", "--config", str(config)])
-        assert wrong.exit_code == 1 and "name a URL with its host" in wrong.output
-    finally:
-        process.process.terminate()
-        process.process.wait(20)
-        server.shutdown()
+    with guarded(process.process):
+        try:
+            process.wait_for("listening")
+            _until_answering(port)
+            fill()
+            both = fill()
+            assert both <= 2  # each of two workers has nearly surely seen everything
+            runner = CliRunner()
+            purged = runner.invoke(
+                app, ["purge", "http://www.example.com/b/*", "--config", str(config)]
+            )
+            assert purged.exit_code == 0, purged.output
+            assert "purged in all workers" in purged.output
+            before = len(asked)
+            fill()
+            assert set(asked[before:]) == {"/b/1", "/b/2"}
+            assert len(asked) - before >= 4  # both workers asked again
+            wrong = runner.invoke(app, ["purge", "/b", "--config", str(config)])
+            assert wrong.exit_code == 1 and "name a URL with its host" in wrong.output
+        finally:
+            process.process.terminate()
+            process.process.wait(20)
+            server.shutdown()
 
 
 def _until_answering(port: int) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import ROOT, run
+from tests.support.guarded import guarded
 
 pytestmark = pytest.mark.slow
 
@@ -116,14 +117,15 @@ def site(folder: Path) -> Iterator[Callable[[bool], bytes]]:
         with opener.open(asked, timeout=10) as reply:  # the redirect leads to the page
             return bytes(reply.read())
 
-    try:
-        until(lambda: page(False), seconds=30)
-        yield page
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        origin.shutdown()
-        origin.server_close()
+    with guarded(process):
+        try:
+            until(lambda: page(False), seconds=30)
+            yield page
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+            origin.shutdown()
+            origin.server_close()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

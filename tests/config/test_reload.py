@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from proxy.config.reload import KEYS_OF_THE_START
+from tests.support.guarded import guarded
 from tests.support.processes import Process, running
 from tests.support.waiting import PATIENCE
 
@@ -288,18 +289,19 @@ async def test_without_word_from_the_system(tmp_path: Path, how: str) -> None:
         process.stop()
         config.write_text(text.replace("[proxy]", f'[proxy]\nwatch = "{how}"'))
         process = Process(config)
-        try:
-            await until(lambda: "listening" in process.log, process)
-            await asyncio.sleep(0.3)
-            write_in_place(config, named(config.read_text(), "Name 1"))
-            if how == "off":
-                await asyncio.sleep(1)
-                assert "reloaded" not in process.log
-                process.process.send_signal(signal.SIGHUP)
-            await until(lambda: "config reloaded" in process.log, process)
-            await see(port, "Name 1", process)
-            assert process.stop() == 0
-        finally:
-            if process.process.poll() is None:
-                process.process.kill()
-                process.process.wait()
+        with guarded(process.process):
+            try:
+                await until(lambda: "listening" in process.log, process)
+                await asyncio.sleep(0.3)
+                write_in_place(config, named(config.read_text(), "Name 1"))
+                if how == "off":
+                    await asyncio.sleep(1)
+                    assert "reloaded" not in process.log
+                    process.process.send_signal(signal.SIGHUP)
+                await until(lambda: "config reloaded" in process.log, process)
+                await see(port, "Name 1", process)
+                assert process.stop() == 0
+            finally:
+                if process.process.poll() is None:
+                    process.process.kill()
+                    process.process.wait()

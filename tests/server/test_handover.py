@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import issue
+from tests.support.guarded import guarded
 from tests.support.processes import ROOT, ask, free_ports, running
 from tests.support.tls_client import client_context
 from tests.support.waiting import PATIENCE
@@ -195,17 +196,18 @@ def test_sockets_of_systemd(tmp_path: Path) -> None:
                 "NOTIFY_SOCKET": str(tmp_path / "notify"),
             },
         )  # fmt: skip
-        try:
-            assert notices.recv(100) == f"READY=1\nMAINPID={process.pid}".encode()
-            visitors, admin = (one.getsockname()[1] for one in listening.values())
-            assert ask(visitors)[0] in {200, 502}  # its origin has ended by now
-            assert ask(admin, "/healthz", Host="127.0.0.1")[0] == 200
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-            notices.close()
-            for one in listening.values():
-                one.close()
+        with guarded(process):
+            try:
+                assert notices.recv(100) == f"READY=1\nMAINPID={process.pid}".encode()
+                visitors, admin = (one.getsockname()[1] for one in listening.values())
+                assert ask(visitors)[0] in {200, 502}  # its origin has ended by now
+                assert ask(admin, "/healthz", Host="127.0.0.1")[0] == 200
+            finally:
+                process.terminate()
+                process.wait(PATIENCE)
+                notices.close()
+                for one in listening.values():
+                    one.close()
         log = (tmp_path / "out").read_text()
         assert "Traceback" not in log
         assert json.loads(log.splitlines()[-1])["message"] == "stopped"

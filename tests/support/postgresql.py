@@ -12,12 +12,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from tests.support.guarded import guard
 from tests.support.processes import free_ports
 from tests.support.waiting import PATIENCE
 
@@ -59,6 +60,7 @@ class Server:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
+        self._let_go: Callable[[], None] = lambda: None
         arguments = ["-D", str(self.data), "-U", "consent", "-A", "trust", "-E", "UTF8"]
         self._run("initdb", *arguments, "--locale=C", "--no-sync", "--no-instructions")
         with (self.data / "postgresql.conf").open("a") as file:
@@ -97,6 +99,7 @@ class Server:
                 start_new_session=True,
                 **self._as_user(),
             )
+        self._let_go = guard(self._process)
         self.wait()
 
     def wait(self) -> None:
@@ -121,6 +124,7 @@ class Server:
         self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> None:
+        self._let_go()
         if self._process is None or self._process.poll() is not None:
             return
         with contextlib.suppress(ProcessLookupError):

@@ -59,6 +59,8 @@ class Process:
             cwd=ROOT,
             stdout=self._log if log is None else log,
             stderr=self._errors,
+            # With those that it hands over to, so that all of them end with the tests.
+            start_new_session=True,
         )
 
     @property

@@ -26,6 +26,7 @@ from proxy.observability.access_log import AccessLog
 from proxy.server.serve import Limits, Worker, run_workers, serve
 from proxy.upstream.pool import UpstreamPool
 from tests.support.forwarding import forwarding_runtime
+from tests.support.guarded import guarded
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -81,19 +82,20 @@ async def running(
     process = subprocess.Popen(  # noqa: ASYNC220 - it takes no time
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    try:
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and process.poll() is None:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            await asyncio.sleep(0.05)
-        yield process, port
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        await asyncio.to_thread(process.communicate, timeout=PATIENCE)
+    with guarded(process):
+        try:
+            end = time.monotonic() + PATIENCE
+            while time.monotonic() < end and process.poll() is None:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    break
+                await asyncio.sleep(0.05)
+            yield process, port
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            await asyncio.to_thread(process.communicate, timeout=PATIENCE)
 
 
 if __name__ == "__main__":

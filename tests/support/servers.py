@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.guarded import guard
+
 ROOT = Path(__file__).parents[2]
 ORIGINS = Path(__file__).parent / "origins"
 VISITORS = ("alice", "bob", "nobody")
@@ -197,6 +199,7 @@ class Running:
     environment: Mapping[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    let_go: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -209,6 +212,7 @@ class Running:
                 stderr=log,
                 start_new_session=True,
             )
+        self.let_go = guard(self.process)
         end = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -221,6 +225,7 @@ class Running:
                 return
 
     def stop(self) -> None:
+        self.let_go()
         if self.process is not None:
             self.process.terminate()
             try:
@@ -248,8 +253,8 @@ def running(server: Server) -> Iterator[Running]:
         port = free_port()
         environment = {**os.environ, "PATH": _path(), "ORIGIN_FOLDER": str(folder)}
         started = Running(port, server.command(port, folder), environment, folder / "server.log")
-        started.start()
         try:
+            started.start()
             yield started
         finally:
             started.stop()

@@ -22,6 +22,7 @@ from yarl import URL
 
 from tests.support.forwarding import proxy
 from tests.support.fronts import front_program
+from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
 from tests.support.processes import free_ports
 from tests.support.waiting import PATIENCE
@@ -327,16 +328,17 @@ async def _peer(name: str, origin: int) -> AsyncIterator[int]:
         }[name]()  # fmt: skip
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(command, stdout=quiet, stderr=quiet)  # noqa: ASYNC220
-        try:
-            for _ in range(100):
-                await asyncio.sleep(0.1)
-                with contextlib.suppress(OSError):
-                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                    break
-            yield port
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
+        with guarded(process):
+            try:
+                for _ in range(100):
+                    await asyncio.sleep(0.1)
+                    with contextlib.suppress(OSError):
+                        (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                        break
+                yield port
+            finally:
+                process.terminate()
+                process.wait(PATIENCE)
 
 
 async def _compare() -> None:

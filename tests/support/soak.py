@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import hashlib
 import http.client
+import itertools
 import random
 import shutil
 import signal
@@ -57,6 +58,11 @@ _FILLED_SECONDS = 600
 _MAX_GROWTH_BYTES = 12 * 2**20
 """What allocators keep, in all workers together, beside the share."""
 _MAX_MORE_FILES = 20
+_SLOPE_SECONDS = 1800
+"""A run as long as this has a slope: what memory does in a few minutes is what allocators do."""
+_MAX_SLOPE = 16 * 2**20
+"""Bytes an hour, of all workers together, over the second half of the run."""
+_SLOPE_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ class Soaked:
                 f"{self.requests.total()} requests ({done}), {self.failed} failed with the origin",
                 f"beside them: {events}",
                 f"memory of the workers: {_mib(early)} in the second quarter, {_mib(late)} in the "
-                f"last; descriptors: {_files(early)} and {_files(late)}",
+                f"last, {slope(self.samples) / 2**20:+.1f} MiB an hour in the second half; "
+                f"descriptors: {_files(early)} and {_files(late)}",
                 "\n".join(self.problems[:20]) or "good",
             )
         )
@@ -110,6 +117,20 @@ def _halves(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     """The second quarter, when caches are full, and the last one."""
     quarter = max(len(samples) // 4, 1)
     return samples[quarter : 2 * quarter] or samples, samples[-quarter:]
+
+
+def slope(samples: Sequence[Sample]) -> float:
+    """By how many bytes an hour memory rises in the second half: the median of the slopes between
+    each two samples (Theil and Sen), which peaks of some seconds do not move.
+    """
+    half = samples[len(samples) // 2 :]
+    some = half[:: len(half) // _SLOPE_POINTS + 1]
+    slopes = [
+        (two.resident - one.resident) / (two.at - one.at)
+        for one, two in itertools.combinations(some, 2)
+        if two.at > one.at
+    ]
+    return 3600 * statistics.median(slopes) if slopes else 0.0
 
 
 def soak(
@@ -151,16 +172,20 @@ def soak(
             soaked.problems.append(f"on stderr: {line}")
         if "Traceback" in process.log:
             soaked.problems.append("the log has a traceback")
-    _judge(soaked)
+    judge(soaked)
     return soaked
 
 
-def _judge(soaked: Soaked) -> None:
+def judge(soaked: Soaked) -> None:
+    """Add what is wrong with the samples to the problems."""
     early, late = _halves(soaked.samples)
     took = soaked.samples[-1].at - soaked.samples[0].at
     most = _MAX_GROWTH if took >= _FILLED_SECONDS else _MAX_GROWTH_AT_FIRST
     if _resident(late) > _resident(early) * most + _MAX_GROWTH_BYTES:
         soaked.problems.append(f"memory grew from {_mib(early)} to {_mib(late)}")
+    rise = slope(soaked.samples)
+    if took >= _SLOPE_SECONDS and rise > _MAX_SLOPE:
+        soaked.problems.append(f"memory rises by {rise / 2**20:.1f} MiB an hour in the second half")
     if _files(late) > _files(early) + _MAX_MORE_FILES:
         soaked.problems.append(f"descriptors grew from {_files(early)} to {_files(late)}")
 

@@ -27,6 +27,7 @@ from proxy.review.preview import preview_request
 from tests.support.crowd import COOKIE_STATES, Crowd, Due, Offline, Person
 from tests.support.crowd_origin import LINKS, STYLE, Served, serve, served, version_in, version_now
 from tests.support.forwarding import origin
+from tests.support.guarded import guarded
 from tests.support.processes import ROOT, free_ports
 from tests.support.prometheus_text import samples, total
 from tests.support.site import HOST, config_text
@@ -211,22 +212,23 @@ async def _two_workers(folder: Path, origin_port: int) -> AsyncIterator[tuple[st
             stdout=log,
             stderr=log,
         )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                    (await asyncio.open_connection("127.0.0.1", admin))[1].close()
-                    break
-                except OSError:
-                    assert process.returncode is None, (folder / "log").read_text()
-                    await asyncio.sleep(0.05)
-        yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", text
-        assert "Traceback" not in (folder / "log").read_text()
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
+    with guarded(process):
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    try:
+                        (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                        (await asyncio.open_connection("127.0.0.1", admin))[1].close()
+                        break
+                    except OSError:
+                        assert process.returncode is None, (folder / "log").read_text()
+                        await asyncio.sleep(0.05)
+            yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", text
+            assert "Traceback" not in (folder / "log").read_text()
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            await process.wait()
 
 
 async def test_a_thousand_visitors(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from proxy.cookies.signing_keys import make_key
 from tests.support.commands import run
+from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
 from tests.support.postgresql import Server, postgresql
 from tests.support.processes import Process, ask, free_ports, running
@@ -88,11 +89,12 @@ def nginx_before(folder: Path, ports: list[int]) -> Iterator[int]:
     )
     command = [nginx_program(), "-c", str(file), "-p", str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
+    with guarded(process):
+        try:
+            yield port
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.guarded import guarded
 from tests.support.processes import ROOT, Process, ask, free_ports, running
 from tests.support.waiting import PATIENCE
 
@@ -139,13 +140,14 @@ def test_it_listens_when_it_says_so_and_tells_of_its_end(tmp_path: Path, workers
                       config.read_text())  # fmt: skip
         config.write_text(text)
         again = Process(config)
-        try:
-            again.wait_for("listening on 127.0.0.1:")
-            assert ask(port)[0] == 200  # refused, if it were not so
-            assert again.stop() == 0
-        finally:
-            again.process.kill()
-            again.process.wait()
+        with guarded(again.process):
+            try:
+                again.wait_for("listening on 127.0.0.1:")
+                assert ask(port)[0] == 200  # refused, if it were not so
+                assert again.stop() == 0
+            finally:
+                again.process.kill()
+                again.process.wait()
         lines = [json.loads(line) for line in again.log.splitlines()]
         messages = [one["message"] for one in lines if "message" in one]
         assert any("SIGTERM: accepts no new connections" in one for one in messages), messages

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.forwarding import Visit
+from tests.support.guarded import guarded
 from tests.support.handshake import HANDSHAKE
 from tests.support.nginx import nginx_program
 from tests.support.site import HOST, PAGE, Proxied, Reply, parse, proxied, reply
@@ -152,19 +153,20 @@ async def caching_nginx(folder: Path, behind: int) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(
         nginx_program(), "-p", str(folder), "-c", str(config), stderr=sys.stderr
     )
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                assert process.returncode is None, (folder / "error.log").read_text()
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                await asyncio.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
+    with guarded(process):
+        try:
+            async with asyncio.timeout(20):
+                while True:
+                    assert process.returncode is None, (folder / "error.log").read_text()
+                    with contextlib.suppress(OSError):
+                        _, writer = await asyncio.open_connection("127.0.0.1", port)
+                        writer.close()
+                        break
+                    await asyncio.sleep(0.05)
+            yield port
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.guarded import guarded
 from tests.support.paths.apps import MARKETING, PATIENT
 from tests.support.paths.spellings import MARKETING_PAGES, PATIENT_PAGES
 
@@ -41,14 +42,15 @@ def started(name: str, folder: Path) -> Iterator[Server]:
         command, cwd=ROOT if command[0] == sys.executable else folder, stdout=log, stderr=log,
         env={**os.environ, **environment}, start_new_session=True,
     )  # fmt: skip
-    try:
-        _wait(port, process, folder / "log")
-        yield Server(name, port)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-        log.close()
+    with guarded(process):
+        try:
+            _wait(port, process, folder / "log")
+            yield Server(name, port)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+            log.close()
 
 
 def known() -> list[str]:
