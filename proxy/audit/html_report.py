@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ _MAX_PATHS = 3
 """Pages that a sentence names."""
 _MANY_STATES = 3
 _MAX_NAMELESS = 12
+_MAX_NAMES = 7
 _DAY = 86_400
 
 
@@ -108,6 +109,7 @@ def as_html(
         changed=_changed(changes) if changes else (),
         severities=tuple(Severity),
         verdict=tuple(verdict(report)),
+        steps=tuple(first_steps(report)),
         receivers=receiver_summaries(report),
         matrix=matrix(report),
         columns=_columns(report),
@@ -175,6 +177,38 @@ def _findings_in_words(findings: Iterable[AuditFinding], whole: int) -> Iterable
             f"{counted(len(findings), 'finding')} of {worst} severity "
             f"{'is' if len(findings) == 1 else 'are'} below."
         )
+
+
+def first_steps(report: AuditReport) -> Iterable[str]:
+    """What to do, in the order in which it matters: a sentence for all who need the same."""
+    if any(skipped.cause is SkipCause.NO_TOOL for skipped in report.skipped):
+        yield "Ask visitors before anything is sent: no button to accept or to refuse was seen."
+    received = [f for f in report.findings if f.is_receipt]
+    contacts = [f for f in received if f.rule is not Rule.FORM_DATA]
+    typed = _names(f for f in received if f.rule is Rule.FORM_DATA)
+    patient = _names(f for f in contacts if f.audience is Audience.PATIENT)
+    others = [f for f in contacts if f.audience is not Audience.PATIENT]
+    unknown = _names(f for f in others if not f.vendor)
+    early = _names(f for f in others if f.vendor and not f.state.allowed)
+    unapproved = [n for n in _names(f for f in others if f.vendor) if n not in early]
+    if typed:
+        yield f"Send nothing that visitors type to {_shortened(typed)}."
+    if patient:
+        yield f"Take {_shortened(patient)} off the pages for patients."
+    if early:
+        them = "it" if len(early) == 1 else "them"
+        yield f"Hold {_shortened(early)} back until the visitor allows {them}."
+    if unknown:
+        them = "it" if len(unknown) == 1 else "them"
+        yield f"Find out who runs {_shortened(unknown)}, and take {them} off until you know."
+    if unapproved:
+        them = "it" if len(unapproved) == 1 else "them"
+        yield f"Decide about {_shortened(unapproved)}: approve {them}, or take {them} off."
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMES
+    return join_and(names if more < 2 else (*names[:_MAX_NAMES], f"{more} more"))
 
 
 def _unreached_in_words(report: AuditReport) -> Iterable[str]:
@@ -326,7 +360,7 @@ def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]
 def _when(states: Iterable[AuditState], report: AuditReport) -> str:
     """The states in words; one word for all where they are many."""
     states = tuple(states)
-    if len(states) > _MANY_STATES and set(states) >= set(report.reached):
+    if len(states) >= _MANY_STATES and set(states) >= set(report.reached):
         return "in every state that was audited"
     return "; ".join(state.words for state in states)
 
