@@ -139,3 +139,32 @@ def test_what_a_closed_vendor_gives_may_be_waited_for(
 ) -> None:
     head = f"<script async src='{SCRIPTS['fbq']}'></script>"
     assert evaluated(tmp_path, context, head, code) == given
+
+
+OWN_CODE = """
+<script>(function (w, d) {
+  w.kwa || (w.kwa = function () { (w.kwa.q = w.kwa.q || []).push(arguments); });
+  var s = d.createElement("script"); s.src = "https://dist.keywee.co/a.js"; d.head.append(s);
+})(window, document)</script>
+<script>kwa("initialize", 1)</script>
+<script>
+  var Acme = Acme || {}; Acme.seen = [];
+  Acme.ready = function (call) { document.createElement("p"); call(); };
+  Acme.ready(function () { fbq("init", "1"); });
+  Acme.track = function () { fbq("track", "PageView"); };
+  fbq("track", "PageView");
+</script>
+<script>Acme.ready(function () { Acme.track("x"); Acme.seen.push(1); })</script>
+<script>
+  var conf = {}; conf.at = {a: {}, b: "https://www.google-analytics.com/analytics.js"};
+  conf.at.on = true; conf.at.a.c = conf.at.b && 2; ga("send", "pageview");
+</script>
+<script>conf.at.a.d = 1</script>
+"""
+
+
+def test_own_code_beside_a_closed_vendors_has_what_it_rests_upon(
+    tmp_path: Path, context: BrowserContext
+) -> None:
+    code = "[typeof kwa, Acme.seen, conf.at.on, conf.at.a.d].join()"
+    assert evaluated(tmp_path, context, OWN_CODE, code) == "function,1,true,1"

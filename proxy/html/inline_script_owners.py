@@ -413,6 +413,18 @@ def _root(access: Node, script: _Script) -> bytes | None:
     return name if name and name not in _GLOBALS else None
 
 
+def _root_of_path(access: Node, script: _Script) -> bytes | None:
+    """`a` of `a.b`, `a.b.c` and longer ones."""
+    node: Node | None = access
+    while node is not None and node.type == "member_expression":
+        _count(script)
+        root = _root(node, script)
+        if root is not None:
+            return root
+        node = node.child_by_field_name("object")
+    return None
+
+
 def _member(node: Node) -> Iterable[Node]:
     """A property access: of `window.x` the window does not count as passed on."""
     of = node.child_by_field_name("object")
@@ -480,7 +492,7 @@ def _assignment(node: Node, script: _Script) -> Iterable[Node]:
         if shown is None or script.text(shown) not in _SHOWN:
             return node.children
         names = (script.text(shown),)
-    root = _root(left, script) if left.type == "member_expression" else None
+    root = _root_of_path(left, script)
     if root is not None:
         script.members[root] -= 1  # it is among the written
     if value.type == "binary_expression" and _is_default(value, names, script):

@@ -57,6 +57,8 @@ _LOADS = re.compile(
     rb"|script|iframe|Reflect|Proxy|arguments"
 )
 """Words of code that loads or runs other code, keeps or sends something."""
+_OF_COMPONENTS = frozenset({b"define", b"HTMLElement"})
+"""Of these the words of a statement that defines a custom element, which loads nothing."""
 _KNOWN = frozenset(
     rb"""document window self globalThis jQuery console Math JSON Date Object Array String Number
     RegExp Promise setTimeout setInterval requestAnimationFrame addEventListener $ function return
@@ -246,8 +248,10 @@ def _is_own(one: _Statement, is_vendors: Callable[[str], bool], stubbed: frozens
     if not one.now.isdisjoint(stubbed):
         return False
     handled = one.later & stubbed
+    harmless = _OF_COMPONENTS if b"customElements" in one.now else frozenset[bytes]()
     return not any(
-        _LOADS.fullmatch(word) or (word not in handled and is_vendors(word.decode("latin-1")))
+        (_LOADS.fullmatch(word) and word not in harmless)
+        or (word not in handled and is_vendors(word.decode("latin-1")))
         for word in one.words
     )
 

@@ -29,7 +29,7 @@ _TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 _BOTH_SIDES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"[?&;](?:resize|fit|size|crop=\d+,\d+)=([0-9]{2,4})[x,]([0-9]{2,4})(?![0-9])",
+        r"[?&;](?:resize|fit|size|thumbnail|crop=\d+,\d+)=([0-9]{2,4})[x,]([0-9]{2,4})(?![0-9])",
         r"(?<![a-z0-9])w_([0-9]{2,4}),h_([0-9]{2,4})(?![0-9])",
         r"[-_/]([0-9]{2,4})x([0-9]{2,4})(?:[-_@][\w@-]{0,60}+)?(?=\.[a-z]{3,4}(?:[?#]|\Z)|/)",
     )

@@ -84,6 +84,7 @@ _PUT = (
     ("self['v']=@;", "v"), ("var n=n||{};n.v=@;", "n.v"), ("var n={};n['v']=@;", "n['v']"),
     ("window.n={v:@};", "n.v"), ("var v=null;v=@;", "v"), ("const v=(@);", "v"),
     ("var m=window.m=window.m||{};m.v=@;", "window.m.v"), ("var v=@,u=v;", "u"),
+    ("var n={};n.v=@;n.v.z=1;", "n.v"), ("var n={};n.v=@;n.v.y.z=n.w;n.o.p=2;", "window.n.v"),
 )  # fmt: skip
 _REACHED = (
     "!", "var t=!;~", "(function(t){~})(!);", "(t=>{~})(!);", "for(const t of [!]){~}",

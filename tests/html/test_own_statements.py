@@ -78,6 +78,9 @@ def _is_vendors(text: str) -> bool:
          ["ACME={load(u){document.body.append(u)},at:[1,()=>fetch(x)]};"]),
         ("x.show=(function(){fetch(y)});pixelq(1)", ["x.show=(function(){fetch(y)});"]),
         ("var show=function(){x.append(1)};pixelq(1)", ["var show=function(){x.append(1)};"]),
+        ("pixelq(1);customElements.define('x-a',class extends HTMLElement{open(){this.hidden=0}})",
+         ["customElements.define('x-a',class extends HTMLElement{open(){this.hidden=0}});"]),
+        ("pixelq(1);define(['x'],function(){customElements.get('x-a')})", []),
         # Not those that hold a signature, that a browser calls, or of a vendor's object.
         ("ACME={a:function(){pixelq(1)}};pixelq(2)", []),
         ("x.onload=function(){document.write(1)};pixelq(1)", []),

@@ -53,6 +53,7 @@ def drawn(page: str) -> tuple[tuple[int, int], str] | None:
         ('src="{}" data-width=1200 data-height=900 height=90', ((120, 90), "")),
         ('src="{}?resize=300%2C200&amp;ssl=1" alt=Team', ((300, 200), "Team")),
         ('src="{}?fit=300,200"', ((300, 200), "")),
+        ('src="{}?thumbnail=300%2C200&amp;quality=80"', ((300, 200), "")),
         ('src="{}?w=300&amp;h=200"', ((300, 200), "")),
         ('src="{}?height=200&amp;width=300"', ((300, 200), "")),
         ('src="{}?w=300"', ((300, 200), "")),
