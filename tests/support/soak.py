@@ -93,12 +93,19 @@ class Soaked:
             (
                 f"{self.requests.total()} requests ({done}), {self.failed} failed with the origin",
                 f"beside them: {events}",
+                f"memory of the workers, by tenths: {_by_tenths(self.samples)} MiB",
                 f"memory of the workers: {_mib(early)} in the second quarter, {_mib(late)} in the "
                 f"last, {slope(self.samples) / 2**20:+.1f} MiB an hour in the second half; "
                 f"descriptors: {_files(early)} and {_files(late)}",
                 "\n".join(self.problems[:20]) or "good",
             )
         )
+
+
+def _by_tenths(samples: list[Sample]) -> str:
+    step = max(len(samples) // 10, 1)
+    tenths = (samples[at : at + step] for at in range(0, len(samples), step))
+    return ", ".join(f"{_resident(one) / 2**20:.0f}" for one in tenths)
 
 
 def _mib(samples: list[Sample]) -> str:
