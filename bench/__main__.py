@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import caching_peers, cases, choices, load, nginx, page, proxy, report
+from bench import caching_peers, cases, choices, load, nginx, page, proxy, report, start
 from bench.banner_sizes import banner_sizes
 from bench.compile import CompileCost, measure_generated, measure_saved
 from bench.idle import IdleCost, measure_idle
@@ -89,6 +89,8 @@ def main() -> int:
                 _measure_choices(bench, result)
     if not options.only_choices:
         result.compiled = list(_compile_costs(options.pages))
+        _tell("start ...")
+        result.started, result.interpreter_mb = start.measure_own(), start.bare_interpreter_mb()
     if not options.no_peers and not options.only_choices:
         result.banners = banner_sizes(result.skipped)
     report.write(result)
@@ -131,22 +133,25 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
     (root / "static.js").write_bytes(page.static_file())
     for size in sizes:
         (root / f"{size}k.html").write_bytes(page.sized_page(size * KB))
+    counts = [1, 10, 100, 1000] if full else [1, 1000]
+    for count in counts:
+        (root / f"{count}r.html").write_bytes(page.page_of_resources(count))
     with ExitStack() as servers:
-        start = servers.enter_context
-        origin = start(nginx.origin(folder, root))
-        ours = start(proxy.consent_proxy(folder / "ours", origin.port))
-        peers = [start(nginx.plain_proxy(folder, origin.port))]
+        enter = servers.enter_context
+        origin = enter(nginx.origin(folder, root))
+        ours = enter(proxy.consent_proxy(folder / "ours", origin.port))
+        peers = [enter(nginx.plain_proxy(folder, origin.port))]
         if not options.no_peers:
-            peers.append(start(nginx.rewriting_proxy(folder, origin.port)))
+            peers.append(enter(nginx.rewriting_proxy(folder, origin.port)))
             table = write_table(folder, ours, proxy.config_file(folder / "ours"))
             for peer in (workerd, mitmproxy):
                 try:
-                    peers.append(start(peer(folder, origin.port, table)))
+                    peers.append(enter(peer(folder, origin.port, table)))
                 except (MissingPeerError, RuntimeError, OSError) as error:
                     result.skipped.append(str(error))
             for cache in caching_peers.PEERS:
                 try:
-                    peers.append(start(cache(folder, origin.port)))
+                    peers.append(enter(cache(folder, origin.port)))
                 except (MissingPeerError, RuntimeError, OSError) as error:
                     result.skipped.append(str(error))
         result.main += [
@@ -162,15 +167,15 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
         quick = {server.name: server for server in (*peers, ours)}
         for name in cases.LEFT_OUT_OF_SWEEPS:
             quick.pop(name, None)
-        for size in sizes:
+        pages = [("size_kb", size, f"{size}k") for size in sizes]
+        pages += [("resources", count, f"{count}r") for count in counts]
+        for what, step, name in pages:
+            # What has begun and not ended when time is up counts as nobody's: of large ones, one at
+            # a time.
+            few = 1 if what == "size_kb" and step >= KB else 0
             for server in quick.values():
-                for request in (cases.HIT, cases.CHANGING):
-                    if server.name != nginx.PLAIN:
-                        at = replace(request, path=request.path.replace("page", f"{size}k"))
-                        # What has begun and not ended when time is up counts as nobody's: of
-                        # large ones, one at a time.
-                        few = 1 if size >= KB else 0
-                        result.sweeps += bench.sweep("size_kb", size, server, at, few)
+                for request in cases.of_page(name, server):
+                    result.sweeps += bench.sweep(what, step, server, request, few)
         for connections in [1, 10, 100, 1000] if full else [1, 1000]:
             for server in quick.values():
                 result.sweeps += bench.sweep(

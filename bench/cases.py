@@ -10,6 +10,7 @@ from bench.load import Reply, Request, fetch
 from bench.page import PER_REQUEST
 from bench.processes import Server
 from bench.proxy import HOST, accept_all
+from bench.proxy import NAME as CONSENT_PROXY
 
 FIELDS = {"Host": HOST, "Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
 HIT = Request("html", "page, fresh in the cache", "/fresh/page.html", FIELDS)
@@ -34,11 +35,24 @@ TARGETS = {HIT.case: 60, HIT_ALL.case: 60, REVALIDATED.case: 200, CHANGING.case:
            STREAMED.case: 140, CACHED.case: 45}  # fmt: skip
 """CPU µs a request that consent-proxy is to stay below."""
 IDLE_TARGET_KB = 12
+COMPILE_TARGET = 3.0
+"""Times the bare parse of the same page."""
+WORKER_TARGET_MB = 60
+START_TARGET = 0.5
+"""Seconds."""
 RATIOS = (
     (HIT.case, PAGE.case, workerd.NAME, 1 / 15),
     (HIT.case, PAGE.case, nginx.REWRITING, 1 / 10),
     (HIT.case, UNCODED.case, workerd.NAME, 1 / 15),
     (CHANGING.case, CHANGED.case, workerd.NAME, 0.7),
+    (UNLIKE.case, CHANGED.case, nginx.REWRITING, 2.0),
+    (UNLIKE.case, CHANGED.case, workerd.NAME, 1 / 3),
+    (COLD.case, CHANGED.case, nginx.REWRITING, 2.2),
+    (REVALIDATED.case, PAGE.case, nginx.REWRITING, 0.3),
+    (SAME.case, PAGE.case, nginx.REWRITING, 0.4),
+    (STREAMED.case, STATIC.case, nginx.PLAIN, 5.0),
+    (HIT_ALL.case, PAGE.case, nginx.PLAIN, 1.0),
+    *((HIT.case, IN_CACHE.case, cache, 1.0) for cache in sorted(caching_peers.NAMES)),
 )
 """Our case, a peer's case, the peer, and at most how many times its CPU time ours may take."""
 
@@ -78,6 +92,16 @@ def of_peer_accepted(server: Server, cookie: str) -> Request:
     request = replace(PAGE, case="page, all accepted", headers={**FIELDS, "Cookie": cookie})
     _check(server, request, has=b"fbevents.js", gzipped=True)
     return request
+
+
+def of_page(name: str, server: Server) -> Iterator[Request]:
+    """Of a sweep over pages: the ways of one page through a server that rewrites."""
+    if server.name == nginx.PLAIN:
+        return
+    yield replace(HIT, path=f"/fresh/{name}.html")
+    yield replace(CHANGING, path=f"/changing/{name}.html")
+    if server.name == CONSENT_PROXY:
+        yield replace(COLD, path=f"/cold/{name}.html")
 
 
 def ours(server: Server) -> Iterator[Request]:

@@ -146,15 +146,28 @@ def html_page(*, script_per_request: bool = False) -> bytes:
     return (frame[0] + "".join(sections) + filler + frame[1]).encode()
 
 
-def sized_page(size: int) -> bytes:
-    """A page of exactly `size` bytes, 1 KB or more: a tag in the head, then prose."""
+def page_of_resources(count: int) -> bytes:
+    """A page of `PAGE_BYTES` with so many more resources (up to 1,000), every second one the
+    site's own.
+    """
+    kinds = (
+        '<img src="/assets/photo-{n}.jpg" alt="">\n',
+        '<img src="https://img-{n}.unlisted.example/p.jpg" alt="">\n',
+        '<script defer src="/assets/part-{n}.js"></script>\n',
+        '<script defer src="https://static.hotjar.com/c/{n}.js"></script>\n',
+    )
+    return sized_page(PAGE_BYTES, "".join(kinds[n % 4].format(n=n) for n in range(count)))
+
+
+def sized_page(size: int, resources: str = "") -> bytes:
+    """A page of exactly `size` bytes, 1 KB or more: tags in the head, `resources`, then prose."""
     rng = random.Random(size)
     start = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{PER_REQUEST}'
         "<title>A page</title>\n"
         '<script async src="https://www.googletagmanager.com/gtag/js?id=G-BENCH00001"></script>\n'
         '<script src="https://connect.facebook.net/en_US/fbevents.js"></script>\n'
-        "</head><body>\n"
+        f"</head><body>\n{resources}"
     )
     end = "</body></html>\n"
     parts = [start]

@@ -19,12 +19,14 @@ from bench.compile import CompileCost
 from bench.idle import IdleCost
 from bench.load import Measurement
 from bench.plot import Bar, Line, bars_svg, lines_svg
+from bench.start import StartCost
 
 LATEST = Path(__file__).parent / "output" / "latest.json"
 DOCS = Path(__file__).parent.parent / "docs"
 _BEGIN, _END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 _SWEEPS = {
     "size_kb": "Size of the page, KB",
+    "resources": "Resources of a page of 110 KB",
     "connections": "Connections",
     "workers": "Workers",
     "rules": "Vendors and tags made up",
@@ -52,6 +54,8 @@ class Result:
     idle: list[IdleCost] = field(default_factory=list)
     choices: list[Measurement] = field(default_factory=list)
     compiled: list[CompileCost] = field(default_factory=list)
+    started: StartCost | None = None
+    interpreter_mb: float = 0.0
     banners: list[BannerSize] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
@@ -84,6 +88,25 @@ def verdicts(result: Result) -> Iterator[Verdict]:
             case = f"memory of each of {idle.connections:,} idle connections, KB"
             met = idle.kb <= cases.IDLE_TARGET_KB
             yield Verdict(case, f"≤ {cases.IDLE_TARGET_KB}", f"{idle.kb:.1f}", met)
+    yield from _own_verdicts(result)
+
+
+def _own_verdicts(result: Result) -> Iterator[Verdict]:
+    """Of what is measured without a peer."""
+    for cost in result.compiled:
+        ratio = cost.compile_ms_per_100_kb / cost.parse_ms_per_100_kb
+        case = f"compile, {cost.corpus}, times the bare parse"
+        yield Verdict(
+            case, f"{cases.COMPILE_TARGET:.2f}", f"{ratio:.2f}", ratio <= cases.COMPILE_TARGET
+        )
+    if result.started is not None:
+        beyond = result.started.rss_mb - result.interpreter_mb
+        case = "memory of a worker beyond the bare interpreter's, whole catalogue, MB"
+        met = beyond <= cases.WORKER_TARGET_MB
+        yield Verdict(case, f"≤ {cases.WORKER_TARGET_MB}", f"{beyond:.0f}", met)
+        took = result.started.seconds
+        case = "start to the first reply, s"
+        yield Verdict(case, f"≤ {cases.START_TARGET}", f"{took:.2f}", took <= cases.START_TARGET)
 
 
 def _times(ratio: float) -> str:
@@ -128,6 +151,7 @@ def _as_json(result: Result) -> str:
             "choices": [asdict(one) for one in result.choices],
             "targets": [asdict(one) for one in verdicts(result)],
             "compile": [asdict(one) for one in result.compiled],
+            "start": None if result.started is None else asdict(result.started),
             "banners": [asdict(one) for one in result.banners],
             "skipped": result.skipped,
         },
@@ -253,13 +277,14 @@ def _choice_rows(result: Result) -> list[list[str]]:
     ]  # fmt: skip
 
 
-_COMPILE_HEADINGS = ("corpus", "pages", "KB", "compile", "render", "slowest to compile")
+_COMPILE_HEADINGS = ("corpus", "pages", "KB", "parse", "compile", "render", "slowest to compile")
 
 
 def _compile_rows(result: Result) -> list[list[str]]:
     return [
         [
-            cost.corpus, f"{cost.pages}", f"{cost.kilobytes}", f"{cost.compile_ms_per_100_kb:.2f}",
+            cost.corpus, f"{cost.pages}", f"{cost.kilobytes}",
+            f"{cost.parse_ms_per_100_kb:.3f}", f"{cost.compile_ms_per_100_kb:.2f}",
             f"{cost.render_ms_per_100_kb:.3f}",
             f"{cost.slowest_ms_per_100_kb:.2f} ({cost.slowest_page})",
         ]
@@ -294,6 +319,9 @@ def _markdown(result: Result) -> Iterator[str]:
     if result.choices:
         yield "\nA visitor's choice, by where its receipt is written:\n"
         yield from _markdown_table(_CHOICE_HEADINGS, _choice_rows(result))
+    if result.compiled:
+        yield "\nCompile and render without I/O, CPU ms for 100 KB:\n"
+        yield from _markdown_table(_COMPILE_HEADINGS, _compile_rows(result))
     if result.banners:
         yield "\nWhat a first-time visitor loads for the banner:\n"
         yield from _markdown_table(banner_sizes.HEADINGS, banner_sizes.rows(result.banners))
@@ -304,7 +332,7 @@ def _markdown(result: Result) -> Iterator[str]:
 
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(headings)} |"
-    left = {"request", "receipts", "server", "target", "banner"}
+    left = {"request", "receipts", "server", "target", "banner", "corpus"}
     yield f"|{'|'.join('---' if h in left else '--:' for h in headings)}|"
     for row in rows:
         yield f"| {' | '.join(row)} |"

@@ -108,6 +108,26 @@ def _first_reply(process: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError(f"it ended with exit code {process.returncode}")
 
 
+def measure_own(rounds: int = 3) -> StartCost:
+    """One worker of this checkout: of each figure the least of several starts."""
+    here = Path(__file__).resolve().parents[1]
+    with _origin() as origin, tempfile.TemporaryDirectory(prefix="consent-proxy-pyc-") as compiled:
+        costs = [_start(here, origin, 1, Path(compiled)) for _ in range(rounds + 1)][1:]
+    return StartCost(
+        min(one.seconds for one in costs),
+        min(one.cpu_seconds for one in costs),
+        min(one.rss_mb for one in costs),
+        min(one.private_mb for one in costs),
+    )
+
+
+def bare_interpreter_mb() -> float:
+    """What a Python process holds that has imported nothing (`VmRSS`, proc_pid_status(5))."""
+    told = "print(next(line for line in open('/proc/self/status') if line.startswith('VmRSS')))"
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    return int(found.stdout.split()[1]) / 1024
+
+
 def measure(trees: list[Path], rounds: int) -> None:
     """Print a line for each checkout and number of workers."""
     with _origin() as origin, tempfile.TemporaryDirectory(prefix="consent-proxy-pyc-") as compiled:

@@ -85,6 +85,9 @@ LEAKS = (
          "hotjar", "web socket"),
     Leak("a worker's request", "/two", _script("new Worker('/worker.js')"), "contact", "heap",
          "fetch"),
+    Leak("what a shared worker does first", "/two", _script("new SharedWorker('/shared.js')"),
+         "contact", "mouseflow", "fetch"),
+    Leak("a shared worker's web socket", "/two", "", "contact", "smartlook", "web socket"),
     Leak("a frame", "/two", '<iframe src="https://gum.criteo.com/sync"></iframe>', "contact",
          "criteo", "frame"),
     Leak("a style sheet", "/two",
@@ -173,6 +176,9 @@ LEAKS = (
     Leak("what is typed, in a message", "/seven", _typed(
              "const s = new WebSocket('wss://ws1.hotjar.com/x'); s.onopen = () => s.send(v)"),
          "form-data", "hotjar", "mail address"),
+    Leak("what is typed, by a shared worker", "/seven", _typed(
+             "new SharedWorker('/shared-form.js').port.postMessage(v)"),
+         "form-data", "mouseflow", "mail address (SHA-256)"),
     Leak("what is typed, as a header", "/seven", _typed(
              "fetch('https://api2.amplitude.com/2', {headers: {'X-User': v}})"),
          "form-data", "amplitude", "mail address"),
@@ -289,6 +295,7 @@ INNOCENT = (
         "paths of like names",
         _script("fetch('/collect/donations'); fetch('/g/collection?v=2&tid=42'); fetch('/trends')"),
     ),
+    ("a shared worker of the site's own", _script("new SharedWorker('/own-shared.js')")),
     ("a cache of the site", _script("caches.open('assets-v2')")),
     (
         "data for a script",
@@ -297,6 +304,22 @@ INNOCENT = (
 )
 _POLICY = "img-src 'self' data: https://cdn.clinic.example"
 _WORKER = "fetch('https://heapanalytics.com/h', {mode: 'no-cors'})"
+_SHARED_WORKER = (
+    "fetch('https://o2.mouseflow.com/first', {mode: 'no-cors'});"
+    "new WebSocket('wss://web-sdk.smartlook.com/x')"
+)
+_SHARED_FORM_WORKER = (
+    HASH
+    + "onconnect = e => { e.ports[0].onmessage = async m => fetch('https://o2.mouseflow.com/m',"
+    "{method: 'POST', mode: 'no-cors', body: await hash(m.data)}) }"
+)
+_OWN_SHARED_WORKER = "fetch('/api/from-worker'); new WebSocket('wss://www.clinic.example/live')"
+WORKERS = {
+    "/worker.js": _WORKER,
+    "/shared.js": _SHARED_WORKER,
+    "/shared-form.js": _SHARED_FORM_WORKER,
+    "/own-shared.js": _OWN_SHARED_WORKER,
+}
 _CHOICE = """<script>const say = x => { document.cookie = `choice=${x}`; location.reload() }
 </script>
 <button class="yes" onclick="say('yes')">Yes</button>
@@ -337,8 +360,8 @@ async def _site(request: web.BaseRequest) -> web.StreamResponse:
             '<img src="https://cdn.clinic.example/logo.png">'
             + _script("fetch('/api/title?t=' + encodeURIComponent(document.title))"),
         )
-    if path == "/worker.js":
-        return web.Response(text=_WORKER, content_type="text/javascript")
+    if path in WORKERS:
+        return web.Response(text=WORKERS[path], content_type="text/javascript")
     if path == "/go":
         raise web.HTTPFound(request.query["to"])
     if path == "/live":

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -27,12 +33,13 @@ from proxy.audit.scopes import scope_by_catalogue
 from proxy.audit.state_file import StateFile
 from proxy.audit.visiting import VisitLimits
 from tests.support.commands import Done, run
+from tests.support.guarded import guarded
 
 LINKS = {
     "/": ["/a", "/private/x", "/account/logout", "/brochure.pdf", "/d1", "https://else.example/"]
     + [f"/calendar?month={month}" for month in range(6)]
     + ["/a#part", "mailto:x@example.com", "/.consent/preferences"],
-    "/d1": ["/d2"],
+    "/d1": ["/d2", "/slow"],
     "/d2": ["/d3"],
 }
 
@@ -43,6 +50,8 @@ class Origin:
     def __init__(self, port: int) -> None:
         self.port = port
         self.asked: Counter[str] = Counter()
+        self.open = 0
+        self.two_are_open = asyncio.Event()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/robots.txt":
@@ -52,6 +61,16 @@ class Origin:
         if request.path in {"/favicon.ico", "/.consent/state"}:
             return web.Response(status=404)
         self.asked[request.path_qs] += 1
+        self.open += 1
+        if self.open > 1:
+            self.two_are_open.set()
+        if request.path in {"/slow", "/d2"}:
+            # Two pages of one wave: each waits until the other has come.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.two_are_open.wait(), 10)
+        self.open -= 1
+        if request.path == "/private/x" and request.cookies.get("session") != "jane":
+            return web.Response(status=403, text="Sign in")
         links = "".join(f'<a href="{href}">x</a>' for href in LINKS.get(request.path, ()))
         if request.path == "/closed":
             return web.Response(status=403, text="<title>No</title>", content_type="text/html")
@@ -80,13 +99,22 @@ def origin() -> Iterator[Origin]:
         yield running
 
 
-def audit(origin: Origin, state_file: StateFile | None = None, *, pages: int = 30) -> AuditReport:
+def audit(
+    origin: Origin,
+    state_file: StateFile | None = None,
+    *,
+    pages: int = 30,
+    obey_robots: bool = True,
+    storage_state: str | None = None,
+) -> AuditReport:
     start = f"http://localhost:{origin.port}/"
     plan = CrawlPlan(
         start=start,
         states=(AuditState.NO_CHOICE, AuditState.GPC),
         ways=ChoiceWays("/.consent"),
         limits=CrawlLimits(pages=pages, depth=2, rate=0, visit=VisitLimits(0.1, 30.0)),
+        obey_robots=obey_robots,
+        storage_state=storage_state,
     )
     return audited(plan, _scope(start), state_file=state_file).report
 
@@ -105,10 +133,11 @@ def _scope(start: str) -> AuditScope:
 def test_pages_are_those_that_are_linked_listed_and_allowed(origin: Origin, tmp_path: Path) -> None:
     file = StateFile(tmp_path / "audit.jsonl")
     report = audit(origin, file)
-    expected = {"/", "/a", "/d1", "/d2", "/listed"}
+    expected = {"/", "/a", "/d1", "/d2", "/slow", "/listed"}
     expected |= {f"/calendar?month={month}" for month in range(3)}
     assert set(origin.asked) == expected
     assert set(origin.asked.values()) == {2}, "once in each state"
+    assert origin.two_are_open.is_set(), "several pages at once"
     assert set(report.unvisited) == {
         "robots.txt asks crawlers to leave some pages out",
         "pages more than 2 links away (--depth)",
@@ -122,6 +151,47 @@ def test_pages_are_those_that_are_linked_listed_and_allowed(origin: Origin, tmp_
     assert sum(origin.asked.values()) == 1
     assert {page.url for page in again.pages} == {page.url for page in report.pages}
     assert again.visits == report.visits
+
+
+def test_pages_behind_a_sign_in_and_those_that_robots_txt_excludes(
+    origin: Origin, tmp_path: Path
+) -> None:
+    session = tmp_path / "session.json"
+    cookie = {
+        "name": "session", "value": "jane", "domain": "localhost", "path": "/", "expires": -1,
+        "httpOnly": True, "secure": False, "sameSite": "Lax",
+    }  # fmt: skip
+    session.write_text(json.dumps({"cookies": [cookie], "origins": []}))
+    report = audit(origin, pages=4, obey_robots=False, storage_state=str(session))
+    (private,) = (page for page in report.pages if page.url.endswith("/private/x"))
+    assert private.failed == ""
+
+
+def test_an_audit_that_was_killed_goes_on_where_it_was(origin: Origin, tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    options = ("--states", "no-choice", "--rate", "0", "--at-once", "1", "--depth", "1",
+               "--quiet-seconds", "0.1", "--fail-on", "never", "--state", str(file),
+               f"--chromium-flag={LOOPBACK}")  # fmt: skip
+    address = f"http://localhost:{origin.port}/"
+    first = subprocess.Popen(
+        [sys.executable, "-m", "proxy", "audit", address, *options], start_new_session=True
+    )
+    with guarded(first):
+        try:
+            deadline = time.monotonic() + 120
+            while not file.exists() or len(file.read_text().splitlines()) < 3:
+                assert first.poll() is None, "it ended before it was killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        finally:
+            os.killpg(first.pid, signal.SIGKILL)
+            first.wait()
+    seen = len(file.read_text().splitlines()) - 1
+    origin.asked.clear()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(run, "audit", address, *options).result()
+    assert done.exit_code == 0, done.output
+    assert origin.asked.total() == 7 - seen, "what was seen before is not asked for again"
 
 
 def test_no_more_pages_than_the_limit(origin: Origin) -> None:

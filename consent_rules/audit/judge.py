@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from consent_rules.audit.encodings import MIN_LENGTH, Reading, encoding_of, readings_of
@@ -121,7 +121,7 @@ class _Collected:
 def judge(visits: Iterable[PageVisit], scope: AuditScope) -> tuple[AuditFinding, ...]:
     """All findings, the worst first. Each request is judged by the state in which it was sent."""
     collected = _Collected()
-    for visit in visits:
+    for visit in _with_all_typed(tuple(visits)):
         _judge_requests(visit, scope, collected)
         _judge_jar(visit, scope, collected)
     order = list(AuditState)
@@ -131,6 +131,15 @@ def judge(visits: Iterable[PageVisit], scope: AuditScope) -> tuple[AuditFinding,
             key=lambda f: (f.severity.rank, order.index(f.state), f.receiver, f.rule),
         )
     )
+
+
+def _with_all_typed(visits: Sequence[PageVisit]) -> Iterator[PageVisit]:
+    """The visits, each with what was typed on any page: another page, or a worker of several, may
+    be what sends it.
+    """
+    typed = tuple(dict.fromkeys(one for visit in visits for one in visit.typed))
+    for visit in visits:
+        yield visit if visit.typed == typed else replace(visit, typed=typed)
 
 
 def _judge_requests(visit: PageVisit, scope: AuditScope, collected: _Collected) -> None:

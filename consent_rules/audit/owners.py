@@ -24,6 +24,7 @@ class Ownership(StrEnum):
     LIKELY_OWN = "likely own"  # the site's, by its name or by its company
     SHARED = "shared host"  # anybody's files are there
     COMPANY = "company"
+    LIKELY_COMPANY = "likely company"  # by the name of its domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,30 @@ class HostOwner:
             return f"likely the site's own: {self.reason}"
         if self.how is Ownership.SHARED:
             return f"{self.name}, where anybody's files are"
-        return self.name
+        if self.how is Ownership.LIKELY_COMPANY:
+            return f"likely {self.name}, {self.reason}"
+        return f"{self.name}, {self.reason}"
 
 
 _MIN_NAME = 3
 """Letters of a site's name: shorter ones are parts of many others."""
+_MIN_STEM = 7
+"""Letters of a name that is left when such words are taken off."""
 _FILES = (
-    "api", "app", "apps", "asset", "assets", "cdn", "cdns", "cms", "content", "data", "files",
-    "fonts", "image", "images", "img", "imgs", "js", "media", "mediacdn", "net", "online", "pics",
-    "photos", "res", "scripts", "services", "site", "static", "statics", "usercontent", "video",
-    "videos", "web",
+    "api", "app", "apps", "asset", "assets", "cache", "cdn", "cdns", "cloud", "cms", "content",
+    "data", "dam", "edge", "embed", "files", "fonts", "image", "images", "img", "imgs", "js",
+    "media", "mediacdn", "net", "online", "photos", "pics", "player", "res", "resources", "scripts",
+    "services", "site", "static", "statics", "usercontent", "video", "videos", "web", "widgets",
 )  # fmt: skip
 """What sites call the hosts of their own files."""
+_BRANCHES = (
+    "blog", "brands", "corp", "digital", "eu", "global", "group", "holding", "holdings", "hq",
+    "inc", "interactive", "international", "intl", "labs", "mag", "magazine", "network",
+    "networks", "news", "newsroom", "official", "podcast", "press", "publishing", "shop", "shops",
+    "store", "tech", "the", "tv", "uk", "usa",
+)  # fmt: skip
+"""What companies call their branches."""
+_WORDS = tuple(sorted({*_FILES, *_BRANCHES}, key=len, reverse=True))
 _SHARED = tuple((one.name, HostSet(one.hosts)) for one in SHARED_HOSTS)
 _SEPARATORS = re.compile(r"[-_.]+")
 
@@ -73,8 +86,29 @@ def owner_of_host(host: str, own: Iterable[str]) -> HostOwner | None:
     if shared:
         return HostOwner(shared, Ownership.SHARED, "anybody may publish there")
     if company:
-        return HostOwner(company, Ownership.COMPANY, "its domain")
-    return None
+        return HostOwner(company, Ownership.COMPANY, "by its domain")
+    return _namesake(host)
+
+
+def _namesake(host: str) -> HostOwner | None:
+    """The company whose name a host's domain has, with words for files or branches."""
+    stem = _stem(_name_of(host))
+    company = _companies_by_stem().get(stem)
+    if company is None:
+        return None
+    return HostOwner(company, Ownership.LIKELY_COMPANY, f"as {quoted(stem)} stands in its name")
+
+
+@cache
+def _companies_by_stem() -> Mapping[str, str]:
+    """The name of a domain -> the one company of it; none of short names, which are words."""
+    found: dict[str, set[str]] = {}
+    for domains in (companies(), _companies_of_vendors()):
+        for domain, company in domains.items():
+            stem = _stem(_name_of(domain))
+            if len(stem) >= _MIN_STEM:
+                found.setdefault(stem, set()).add(company)
+    return {stem: names.pop() for stem, names in found.items() if len(names) == 1}
 
 
 def company_of(host: str) -> str:
@@ -110,6 +144,9 @@ def _likeness(host: str, site: str) -> str:
         return "the same name under another ending"
     if _is_files_of(name, other):
         return f"its name is {quoted(name)} with a word for files"
+    stem = _stem(name)
+    if stem == _stem(other) and len(stem) >= _MIN_STEM:
+        return f"{quoted(stem)} stands in both names, with words for files or branches"
     domain = icann_suffixes().privatesuffix(host)
     is_hosting = any(one in hosting_domains() for one in domain_suffixes(host))
     if domain is None or not (is_hosting or _publisher_of(host)):
@@ -130,6 +167,18 @@ def _name_of(host: str) -> str:
     """`example` of `www.example.co.uk`."""
     domain = icann_suffixes().privatesuffix(host) or public_suffixes().privatesuffix(host) or host
     return domain.partition(".")[0]
+
+
+def _stem(name: str) -> str:
+    """A name without the words for files and branches at its ends, and without hyphens."""
+    stem, before = _SEPARATORS.sub("", name).rstrip("0123456789"), ""
+    while stem != before:
+        before = stem
+        for word in _WORDS:
+            for shorter in (stem.removesuffix(word), stem.removeprefix(word)):
+                if _MIN_STEM <= len(shorter) < len(stem):
+                    stem = shorter
+    return stem
 
 
 def _is_files_of(name: str, other: str) -> bool:

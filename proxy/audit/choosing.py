@@ -99,7 +99,9 @@ async def make_choice(page: Page, state: AuditState, ways: ChoiceWays) -> None:
         elif not allowed:
             await _press(page, ways.reject)
         else:
-            raise NoChoiceError("one category alone can be chosen on sites behind consent-proxy")
+            raise NoChoiceError(
+                "the audit can allow one category alone only where consent-proxy asks"
+            )
     except Error as error:
         raise NoChoiceError(f"the choice could not be made: {error.message}") from None
 

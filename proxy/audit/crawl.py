@@ -17,6 +17,8 @@ from consent_rules.audit.observations import PageVisit, SkippedState
 from consent_rules.audit.states import AuditState
 from proxy.audit.choosing import ChoiceWays, NoChoiceError
 from proxy.audit.politeness import Fetch, Pace, Robots, pages_of_sitemaps, read_robots
+from proxy.audit.recorder import MAX_BODY
+from proxy.audit.shared_workers import shared_workers
 from proxy.audit.state_file import StateFile
 from proxy.audit.visiting import (
     Markers,
@@ -185,8 +187,10 @@ class _Crawler:
     @asynccontextmanager
     async def _visitor(self, state: AuditState) -> AsyncIterator[Visitor | None]:
         """A profile in the state; None where the choice could not be made."""
-        context = await self._context(state)
-        try:
+        async with (
+            shared_workers(self._browser, max_body=MAX_BODY) as workers,
+            self._context(state) as context,
+        ):
             visitor = Visitor(
                 context,
                 state,
@@ -194,6 +198,7 @@ class _Crawler:
                 self._markers,
                 self._wants_screenshot,
                 self._screenshots,
+                workers,
             )
             if state.allowed is not None:
                 await self._pace.wait()
@@ -204,10 +209,9 @@ class _Crawler:
                     yield None
                     return
             yield visitor
-        finally:
-            await context.close()
 
-    async def _context(self, state: AuditState) -> BrowserContext:
+    @asynccontextmanager
+    async def _context(self, state: AuditState) -> AsyncIterator[BrowserContext]:
         options: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
         options |= self._plan.context
         if self._plan.storage_state is not None:
@@ -218,9 +222,12 @@ class _Crawler:
             fields = dict(options.get("extra_http_headers") or {})
             options["extra_http_headers"] = fields | {"Sec-GPC": "1"}
         context = await self._browser.new_context(**options)
-        if state is AuditState.GPC:
-            await context.add_init_script(_GPC_SCRIPT)
-        return context
+        try:
+            if state is AuditState.GPC:
+                await context.add_init_script(_GPC_SCRIPT)
+            yield context
+        finally:
+            await context.close()
 
     # --- Pages
 

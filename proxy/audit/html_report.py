@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from consent_rules.audit.findings import AuditFinding, Rule, Severity
 from consent_rules.audit.observations import SkipCause
+from consent_rules.audit.owners import Ownership
 from consent_rules.audit.report import AuditChanges, AuditReport, ReceiverRow, Timeline
 from consent_rules.audit.states import AuditState
 from consent_rules.categories import Audience, Category
@@ -26,6 +27,8 @@ _MAX_LANES = 14
 _MAX_PATHS = 3
 """Pages that a sentence names."""
 _MANY_STATES = 3
+_MAX_NAMELESS = 12
+_MAX_NAMES = 7
 _DAY = 86_400
 
 
@@ -106,6 +109,7 @@ def as_html(
         changed=_changed(changes) if changes else (),
         severities=tuple(Severity),
         verdict=tuple(verdict(report)),
+        steps=tuple(first_steps(report)),
         receivers=receiver_summaries(report),
         matrix=matrix(report),
         columns=_columns(report),
@@ -115,6 +119,7 @@ def as_html(
         timelines=tuple(timeline_view(one) for one in report.timelines if one.entries),
         pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
         pictures_of=_pictures_of(report),
+        naming=tuple(_naming_in_words(report)),
         site=urlsplit(report.start).netloc,
     )
 
@@ -172,6 +177,38 @@ def _findings_in_words(findings: Iterable[AuditFinding], whole: int) -> Iterable
             f"{counted(len(findings), 'finding')} of {worst} severity "
             f"{'is' if len(findings) == 1 else 'are'} below."
         )
+
+
+def first_steps(report: AuditReport) -> Iterable[str]:
+    """What to do, in the order in which it matters: a sentence for all who need the same."""
+    if any(skipped.cause is SkipCause.NO_TOOL for skipped in report.skipped):
+        yield "Ask visitors before anything is sent: no button to accept or to refuse was seen."
+    received = [f for f in report.findings if f.is_receipt]
+    contacts = [f for f in received if f.rule is not Rule.FORM_DATA]
+    typed = _names(f for f in received if f.rule is Rule.FORM_DATA)
+    patient = _names(f for f in contacts if f.audience is Audience.PATIENT)
+    others = [f for f in contacts if f.audience is not Audience.PATIENT]
+    unknown = _names(f for f in others if not f.vendor)
+    early = _names(f for f in others if f.vendor and not f.state.allowed)
+    unapproved = [n for n in _names(f for f in others if f.vendor) if n not in early]
+    if typed:
+        yield f"Send nothing that visitors type to {_shortened(typed)}."
+    if patient:
+        yield f"Take {_shortened(patient)} off the pages for patients."
+    if early:
+        them = "it" if len(early) == 1 else "them"
+        yield f"Hold {_shortened(early)} back until the visitor allows {them}."
+    if unknown:
+        them = "it" if len(unknown) == 1 else "them"
+        yield f"Find out who runs {_shortened(unknown)}, and take {them} off until you know."
+    if unapproved:
+        them = "it" if len(unapproved) == 1 else "them"
+        yield f"Decide about {_shortened(unapproved)}: approve {them}, or take {them} off."
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMES
+    return join_and(names if more < 2 else (*names[:_MAX_NAMES], f"{more} more"))
 
 
 def _unreached_in_words(report: AuditReport) -> Iterable[str]:
@@ -323,7 +360,7 @@ def matrix(report: AuditReport) -> tuple[tuple[str, str, tuple[Cell | None, ...]
 def _when(states: Iterable[AuditState], report: AuditReport) -> str:
     """The states in words; one word for all where they are many."""
     states = tuple(states)
-    if len(states) > _MANY_STATES and set(states) >= set(report.reached):
+    if len(states) >= _MANY_STATES and set(states) >= set(report.reached):
         return "in every state that was audited"
     return "; ".join(state.words for state in states)
 
@@ -362,6 +399,35 @@ def timeline_view(timeline: Timeline) -> TimelineView:
         round(end, 1),
         tuple(Lane(name, tuple(dots)) for name, dots in lanes.items()),
     )
+
+
+_HOW_NAMED = {
+    Ownership.COMPANY: "by the list of companies' domains",
+    Ownership.LIKELY_COMPANY: "likely, as a company's name stands in theirs, which is a guess",
+    Ownership.SHARED: "as a host of anybody's files",
+    Ownership.LIKELY_OWN: "as likely the site's own, which is a guess from its name",
+}
+
+
+def _naming_in_words(report: AuditReport) -> Iterable[str]:
+    """How it is known whose the hosts of third parties are, and which nobody knows."""
+    hosts: dict[Ownership | None, list[str]] = {}
+    vendors = 0
+    for row in report.receivers:
+        if row.id:
+            vendors += len(row.hosts)
+        else:
+            hosts.setdefault(row.ownership, []).extend(row.hosts)
+    if vendors:
+        yield f"{counted(vendors, 'host')} by the catalogue of vendors and the config"
+    for how, words in _HOW_NAMED.items():
+        if how in hosts:
+            yield f"{counted(len(hosts[how]), 'host')} {words}"
+    if None in hosts:
+        shown = ", ".join(printable(host) for host in hosts[None][:_MAX_NAMELESS])
+        more = len(hosts[None]) - _MAX_NAMELESS
+        rest = f" and {more} more" if more > 0 else ""
+        yield f"{counted(len(hosts[None]), 'host')} not at all: {shown}{rest}"
 
 
 def _pictures_of(report: AuditReport) -> dict[str, str]:

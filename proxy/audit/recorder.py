@@ -1,7 +1,8 @@
 """Recorder: every request of one page, with its initiator, from the DevTools protocol.
 
 The page's own session tells initiators, redirects, Set-Cookie of all hosts, and why a request was
-not sent. What another session sees (workers, service workers) comes from Playwright's events.
+not sent. What another session sees (workers, service workers) comes from Playwright's events, what
+shared workers send from `shared_workers`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from consent_rules.audit.states import AuditState
 if TYPE_CHECKING:
     from playwright.async_api import CDPSession, Page, Request, WebSocket, Worker
 
-_MAX_BODY = 65_536
+MAX_BODY = 65_536
+"""Bytes of a request's body that are kept."""
 _MAX_REQUESTS = 5_000
 """Of one page: a page that asks without end must not fill the memory."""
 
@@ -80,7 +82,7 @@ class _Seen:
             initiator=self.initiator,
             document=self.document,
             headers=tuple(self.headers.items()),
-            body=self.body[:_MAX_BODY],
+            body=self.body[:MAX_BODY],
             redirected_from=self.redirected_from,
             status=self.status,
             set_cookies=tuple(self.set_cookies),
@@ -105,19 +107,26 @@ class Recorder:
         self._waiting: dict[str, float] = {}
         self._workers: set[str] = set()
         self._main_frame = ""
+        self._handlers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+            "Network.requestWillBeSent": self._will_be_sent,
+            "Network.requestWillBeSentExtraInfo": self._fields_sent,
+            "Network.responseReceivedExtraInfo": self._fields_received,
+            "Network.responseReceived": self._received,
+            "Network.loadingFinished": self._finished,
+            "Network.loadingFailed": self._failed,
+        }
+        self._of_sockets: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+            "Network.webSocketCreated": self._socket_created,
+            "Network.webSocketFrameSent": self._frame_sent,
+        }
 
     async def start(self) -> None:
         """Listen. To be called before the page is asked for."""
-        on = self._session.on
-        on("Network.requestWillBeSent", self._will_be_sent)
-        on("Network.requestWillBeSentExtraInfo", self._fields_sent)
-        on("Network.responseReceivedExtraInfo", self._fields_received)
-        on("Network.responseReceived", self._received)
-        on("Network.loadingFinished", self._finished)
-        on("Network.loadingFailed", self._failed)
+        for event, handler in self._handlers.items():
+            self._session.on(event, handler)
         tree = await self._session.send("Page.getFrameTree")
         self._main_frame = tree["frameTree"]["frame"]["id"]
-        await self._session.send("Network.enable", {"maxPostDataSize": _MAX_BODY})
+        await self._session.send("Network.enable", {"maxPostDataSize": MAX_BODY})
         self._page.on("websocket", self._socket)
         self._page.on("worker", self._worker)
         self._page.on("console", self._console)
@@ -158,6 +167,18 @@ class Recorder:
         if request.redirected_from is not None:
             seen.redirected_from = request.redirected_from.url
         self._elsewhere.append(seen)
+
+    def has_asked_for(self, url: str) -> bool:
+        return any(seen.url == url for seen in (*self._seen, *self._elsewhere))
+
+    def of_shared_worker(self, worker: str, event: str, parameters: Mapping[str, Any]) -> None:
+        """An event of the Network domain, from the worker whose script has this address."""
+        handler = self._handlers.get(event) or self._of_sockets.get(event)
+        if handler is not None:
+            # Each session numbers its requests by itself; the script's is the page's.
+            request = parameters["requestId"]
+            known = request if request in self._by_id else f"{worker} {request}"
+            handler({**parameters, "requestId": known})
 
     def observed(self) -> tuple[ObservedRequest, ...]:
         """All requests, in the order in which they were sent. What both sources saw is one."""
@@ -259,9 +280,21 @@ class Recorder:
 
         def sent(message: str | bytes) -> None:
             text = _text_of(message) if isinstance(message, bytes) else message
-            seen.body = f"{seen.body}{text}\n"[:_MAX_BODY]
+            seen.body = f"{seen.body}{text}\n"[:MAX_BODY]
 
         socket.on("framesent", sent)
+
+    def _socket_created(self, event: Mapping[str, Any]) -> None:
+        self._last = self._loop.time()
+        seen = _Seen(event["url"], "GET", Channel.SOCKET, self.state, self.now)
+        seen.initiator = _initiator(event.get("initiator", {}))
+        self._by_id[event["requestId"]] = [seen]
+        self._seen.append(seen)
+
+    def _frame_sent(self, event: Mapping[str, Any]) -> None:
+        if seen := self._by_id.get(event["requestId"]):
+            message = event["response"]["payloadData"]
+            seen[-1].body = f"{seen[-1].body}{message}\n"[:MAX_BODY]
 
     def _worker(self, worker: Worker) -> None:
         self._workers.add(worker.url)
@@ -294,9 +327,9 @@ def _text_of(body: bytes) -> str:
     """A request's body as text, decompressed where the page compressed it."""
     try:
         if body[:2] == b"\x1f\x8b":
-            body = zlib.decompressobj(31).decompress(body, _MAX_BODY)
+            body = zlib.decompressobj(31).decompress(body, MAX_BODY)
         elif body[:1] == b"\x78":
-            body = zlib.decompressobj().decompress(body, _MAX_BODY)
+            body = zlib.decompressobj().decompress(body, MAX_BODY)
     except (zlib.error, gzip.BadGzipFile):
         pass
-    return body[:_MAX_BODY].decode("utf-8", "replace")
+    return body[:MAX_BODY].decode("utf-8", "replace")

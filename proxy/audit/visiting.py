@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from consent_rules.audit.observations import (
 from consent_rules.audit.states import AuditState
 from proxy.audit.choosing import ChoiceWays, NoChoiceError, make_choice
 from proxy.audit.recorder import Recorder
+from proxy.audit.shared_workers import SharedWorkers
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, ElementHandle, Page, Request, Response
@@ -37,6 +38,8 @@ _FIELDS = (
     "input[type=search], textarea"
 )
 _MAX_VALUE = 2_000
+_TYPING = 5_000
+"""Milliseconds for one field: a page that is busy answers late."""
 _LEAVING = 0.15
 """Seconds in which what a page sends as it is left (`pagehide`) is seen."""
 
@@ -111,6 +114,7 @@ class Visitor:
         markers: Markers | None,
         wants_screenshot: WantsScreenshot,
         screenshots: Screenshots,
+        workers: SharedWorkers,
     ) -> None:
         self.state = state
         self._context = context
@@ -119,7 +123,17 @@ class Visitor:
         self._wants_screenshot = wants_screenshot
         self._screenshots = screenshots
         self._recorders: dict[Page, Recorder] = {}
+        self._workers = workers
+        workers.listen(self._on_shared_worker)
         context.on("request", self._on_request)
+
+    def _on_shared_worker(self, worker: str, event: str, parameters: Mapping[str, Any]) -> None:
+        """Of the page that asked for the worker; of one of those open where that has left."""
+        open_ones = list(self._recorders.values())
+        asked = (one for one in open_ones if one.has_asked_for(worker))
+        recorder = next(asked, open_ones[0] if open_ones else None)
+        if recorder is not None:
+            recorder.of_shared_worker(worker, event, parameters)
 
     def _on_request(self, request: Request) -> None:
         from playwright.async_api import Error
@@ -150,6 +164,7 @@ class Visitor:
         self._recorders[page] = recorder
         try:
             await recorder.start()
+            await self._workers.hold_scripts_of(session)
             response, error = await self._open(page, recorder, url)
             choices: tuple[float, ...] = ()
             if ways is not None:
@@ -304,7 +319,7 @@ async def _type_markers(page: Page, markers: Markers) -> tuple[tuple[str, str], 
             if not await element.is_visible() or not await element.is_editable():
                 continue
             kind, value = await _marker_for(element, markers)
-            await element.fill(value, timeout=1_000)
+            await element.fill(value, timeout=_TYPING)
             await element.evaluate("field => field.blur()")
             typed[(kind, value)] = None
     return tuple(typed)

@@ -59,7 +59,10 @@ WHEREVER = ("/", "https://", "http://")
 
 
 def _size_of(parts: Sequence[Part]) -> int:
-    return 500 + sum(200 + len(part.code) + len(part.lost) for part in parts)
+    return 500 + sum(
+        300 + len(part.code) + len(part.lost) + 120 * (len(part.sets) + len(part.reads))
+        for part in parts
+    )
 
 
 ScriptSigns = tuple[tuple[str, ...], bool]

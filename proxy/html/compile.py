@@ -39,7 +39,7 @@ from proxy.html.content_places import content_places
 from proxy.html.finished_tags import finished_tags
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, EmbedPlace, Gate, Page
-from proxy.html.inline_remnants import Remnants, code_of, remnants
+from proxy.html.inline_remnants import Remnants, VendorsOfCode, code_of, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
 from proxy.html.pictures import is_tiny
 from proxy.html.render import render
@@ -300,8 +300,10 @@ def _with_remains(
             position = max(position, gate.end, gate.code[1])
         return code_of(b" ".join((*parts, body[position:])))
 
-    def runs_vendors(text: str) -> bool:
-        return bool(boundary.index.vendors_of_text(text) and boundary.vendors_of_script(text))
+    index = boundary.index
+
+    def run(text: str) -> tuple[str, ...]:
+        return boundary.vendors_of_script(text) if index.vendors_of_text(text) else ()
 
     found: list[Gate] = []
     searched = 0
@@ -316,7 +318,7 @@ def _with_remains(
                 body[start:end],
                 rest,
                 boundary.names_vendor,
-                runs_vendors,
+                VendorsOfCode(index.vendors_named, run),
                 parts_in=boundary.parts_of_script,
                 all_used=is_part,
             )

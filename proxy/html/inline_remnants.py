@@ -9,10 +9,12 @@ those that cannot be preserved.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from proxy.html.own_statements import Part, parts_of
+from proxy.html.own_statements import Part, Path, parts_of
 
 _MAX_BYTES = 4_000_000
 """Bytes of a script that is looked at at all."""
@@ -24,6 +26,14 @@ class Remnants:
 
     code: bytes = b""
     names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class VendorsOfCode:
+    """The ids of the vendors that a text names, and of those whose code a script runs."""
+
+    named: Callable[[str], Collection[str]]
+    run: Callable[[str], Collection[str]]
 
 
 _HANDLERS = (b" on", b"\non")
@@ -59,7 +69,7 @@ def remnants(
     script: bytes,
     rest: Callable[[], bytes],
     is_vendors: Callable[[str], bool],
-    runs_vendors: Callable[[str], bool],
+    vendors: VendorsOfCode,
     *,
     parts_in: Callable[[bytes], Sequence[Part]] | None = None,
     all_used: bool = False,
@@ -67,48 +77,130 @@ def remnants(
     """The remnants of a closed script.
 
     `rest` is the code of the page around it (`code_of`); `is_vendors` decides whether a text or
-    name identifies a vendor, `runs_vendors` whether a script runs one's code. `parts_in` is
+    name identifies a vendor. `parts_in` is
     `parts_of` by the same `is_vendors` where that is remembered. `all_used`: more of
     the page may follow, and may use everything.
     """
     if len(script) > _MAX_BYTES or b"<!--" in script:
         return Remnants()
     parts = parts_of(script, is_vendors) if parts_in is None else parts_in(script)
-    declared = {part.name: part for part in parts if part.name and not is_vendors(part.name)}
+    declared: dict[str, list[Part]] = {}
+    for part in parts:
+        if part.name and not is_vendors(part.name):
+            declared.setdefault(part.name, []).append(part)
+    defined = frozenset[str]().union(*(part.defines for part in parts)) - declared.keys()
     stay = [part for part in parts if part.stays]
-    if not stay and not declared:
+    if not (stay or declared or defined):
         return Remnants()
-    around = rest() if declared else b""
+    around = rest() if declared or defined else b""
     own = b"\n".join(part.code for part in stay)
     used = set(declared) if all_used else _used(declared, b"\n".join((around, own)))
-    stay += [declared[name] for name in used if declared[name].code and not declared[name].stays]
-    stay, code = _without_vendors(stay, is_vendors, runs_vendors)
-    lost = used - {part.name for part in stay}
-    called = {name for name in lost if any(is_in(b, name, CALLED) for b in (around, code))}
+    stay += [one for name in used for one in declared[name] if one.code and not one.stays]
+    stay, code = _without_vendors(stay, vendors)
+    lost = {name for name in used - {part.name for part in stay} if len(name) > _SHORT}
+    called = {
+        name
+        for name in lost | {name for name in defined if len(name) > _SHORT}
+        if any(is_in(b, name, CALLED) for b in (around, code))
+    }
     blanks = b"".join(b"var %s;" % name.encode() for name in sorted(lost - called))
-    return Remnants(blanks + code, frozenset(called))
+    empty = _empty_properties(parts, stay, (around, code))
+    return Remnants(blanks + code + empty, frozenset({*called, _EMPTY} if empty else called))
 
 
-def _without_vendors(
-    parts: list[Part], is_vendors: Callable[[str], bool], runs_vendors: Callable[[str], bool]
-) -> tuple[list[Part], bytes]:
-    """The parts that may stay, with their code: without those that name a vendor where the whole
-    would run one's code.
+_SHORT = 2
+"""Characters of a name that says too little to get a stub: minified code is full of them."""
+
+
+_EMPTY = "__consentClosed"
+"""The stub that stands for what a lost statement would have put into an object that stays."""
+_ASSIGN_EMPTY = b"\n%s=%s||self." + _EMPTY.encode() + b";"
+
+
+def _empty_properties(parts: Sequence[Part], stay: Sequence[Part], code: Sequence[bytes]) -> bytes:
+    """Code that gives the objects that stay the properties which they have lost, and which are
+    called: `x.y = ...` of a vendor's, where `x={}` is the site's.
+    """
+    remaining = frozenset[Path]().union(*(part.sets for part in stay))
+    lost = frozenset[Path]().union(*(part.sets for part in parts if not part.code)) - remaining
+    found = (
+        b".".join(path)
+        for path in sorted(lost)
+        if path[:-1] in remaining and all(map(_IDENTIFIER.fullmatch, path))
+    )
+    return b"".join(
+        _ASSIGN_EMPTY % (path, path)
+        for path in found
+        if any(is_in(text, path.decode(), CALLED) for text in code)
+    )
+
+
+_IDENTIFIER = re.compile(rb"[A-Za-z_$][\w$]*")
+
+
+def _without_vendors(parts: list[Part], vendors: VendorsOfCode) -> tuple[list[Part], bytes]:
+    """The parts that may stay, with their code. Where the whole would run a vendor's code: without
+    what reads data that names one; if that is not enough, without what names those that it runs.
     """
     code = _joined(parts)
-    if code and runs_vendors(_text(code)):
-        parts = [part for part in parts if not is_vendors(_text(part.code))]
-        code = _joined(parts)
-        if runs_vendors(_text(code)):
-            return [], b""
-    return parts, code
+    if not code or not vendors.run(_text(code)):
+        return parts, code
+    names = {part.start: frozenset(vendors.named(_text(part.code))) for part in parts}
+    named = [part for part in parts if names[part.start]]
+    stored = frozenset[Path]().union(*(part.sets for part in named if part.is_data))
+    gone = [part for part in parts if not part.is_data and _reads_any(part, stored)]
+    for _ in range(_MAX_TRIES):
+        left = _without(parts, gone)
+        code = _joined(left)
+        running = frozenset(vendors.run(_text(code)))
+        if not running:
+            return left, code
+        gone += [part for part in left if names[part.start] & running]
+    left = _without(parts, named)
+    code = _joined(left)
+    return ([], b"") if vendors.run(_text(code)) else (left, code)
+
+
+_MAX_TRIES = 3
+"""How often what stays is analysed; without all that names a vendor it seldom has to be."""
+
+
+def _reads_any(part: Part, paths: frozenset[Path]) -> bool:
+    """Whether a part reads what one of the paths leads to, or what is around it as a whole."""
+    around = {path[:end] for path in paths for end in range(1, len(path) + 1)}
+    return any(
+        read in around or any(read[:end] in paths for end in range(1, len(read)))
+        for read in part.reads
+    )
+
+
+def _without(parts: list[Part], gone: list[Part]) -> list[Part]:
+    """The parts without some, and without those that rest upon these: on what none that is left
+    sets. A function may call what is gone, for which a stub stands.
+    """
+    left = {part.start: part for part in parts}
+    set_by_left = Counter(path for part in parts for path in part.sets)
+    by_read: dict[Path, list[int]] = {}
+    for part in parts:
+        if part.stays or not part.name:
+            for path in {read[:end] for read in part.reads for end in range(1, len(read) + 1)}:
+                by_read.setdefault(path, []).append(part.start)
+    waiting = [part.start for part in gone]
+    for start in waiting:  # it grows
+        if start not in left:
+            continue
+        part = left.pop(start)
+        set_by_left.subtract(part.sets)
+        lost = (path for path in part.sets if not set_by_left[path])
+        waiting += chain.from_iterable(by_read.pop(path, []) for path in lost)
+    return list(left.values())
 
 
 def _joined(parts: list[Part]) -> bytes:
     return b"\n".join(part.code for part in sorted(parts, key=lambda part: part.start))
 
 
-def _used(declared: Mapping[str, Part], rest: bytes) -> set[str]:
+def _used(declared: Mapping[str, Sequence[Part]], rest: bytes) -> set[str]:
     """The names that the page uses, transitively through the preserved declarations."""
     used: set[str] = set()
     waiting = [rest]
@@ -116,7 +208,7 @@ def _used(declared: Mapping[str, Part], rest: bytes) -> set[str]:
         text = waiting.pop()
         found = {name for name in declared.keys() - used if is_in(text, name, ENDED)}
         used |= found
-        waiting += [declared[name].code for name in found if declared[name].code]
+        waiting += [one.code for name in found for one in declared[name] if one.code]
     return used
 
 

@@ -57,6 +57,13 @@ give the image a width it has a height too.
 """
 
 
+_PHOTOGRAPH = re.compile(r"\.(?:jpe?g|webp|avif)(?:[?#!:@]|\s*\Z)", re.IGNORECASE)
+_UNSIZED_PHOTOGRAPH = (120, 80)
+"""Neither pixels nor, as a rule, icons have the formats of photographs. In a link with nothing else
+the picture is what can be clicked, and seen by its frame.
+"""
+
+
 def picture_of(resource: Resource, context: CompileContext) -> Picture | None:
     """The picture for a closed image; None for one that shows nothing or has a way out of its own:
     pixels, images of vendors that track, and those with a handler for their failure.
@@ -80,6 +87,9 @@ def _picture_of(resource: Resource, context: CompileContext) -> Picture | None:
     alt = _alternative_text(element)
     words = context.source.word((alt or "").strip())
     whose = _whose(resource, context)
+    is_content = not words and _may_be_content(resource, context)
+    if is_content:
+        words = context.source.word(_label(element).strip())
     if words or whose:
         size = size or (_VIDEO if whose else _size_of_words(words))
         return Picture(_drawn(words or whose, *size, is_framed=True), "" if words else whose)
@@ -87,8 +97,10 @@ def _picture_of(resource: Resource, context: CompileContext) -> Picture | None:
         return None
     if size is not None:
         return Picture(_drawn("", *size, is_framed=alt is None))
-    if not _may_be_content(resource, context):
+    if not is_content:
         return None
+    if any(map(_PHOTOGRAPH.search, resource.urls)):
+        return Picture(_drawn("", *_UNSIZED_PHOTOGRAPH, is_framed=True))
     return Picture(_drawn("", *_UNSIZED, is_framed=False))
 
 
@@ -101,6 +113,10 @@ def _alternative_text(element: Element) -> str | None:
         return element.attr("alt")
     title = element.find("title")
     return element.attr("aria-label") or (title.text if title is not None else None)
+
+
+def _label(element: Element) -> str:
+    return next(filter(None, (element.attr(name) for name in ("aria-label", "title"))), "")
 
 
 def is_tiny(element: Element) -> bool:

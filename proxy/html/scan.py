@@ -360,10 +360,15 @@ def _behind_framesets(source: Source, text: str, tags: _Tags, *, had_base: bool)
     if b"frameset" not in tags.at:
         return []
     text = without_framesets(text)
-    view = _read(source, text, tags, set(), {}, scripting=True, had_base=had_base)
+    seen: set[_Place] = set()
+    views = [
+        _read(source, text, tags, seen, {}, scripting=one, had_base=had_base)
+        for one in ((False, True) if b"noscript" in tags.at else (True,))
+    ]
     # It asks for nothing of these; their attributes may stand in a tag that cannot be placed.
-    view.resources[:] = [one for one in view.resources if one.tag not in {"html", "body"}]
-    return [view]
+    for view in views:
+        view.resources[:] = [one for one in view.resources if one.tag not in {"html", "body"}]
+    return views
 
 
 def _behind_drawings(tags: _Tags, views: list[_View]) -> list[Resource]:

@@ -17,7 +17,14 @@ from consent_rules.audit.inventory import InventoryRow, SeenBy
 from consent_rules.audit.observations import Channel, PageVisit, SkipCause, SkippedState
 from consent_rules.audit.report import AuditReport, changes_since, is_at_least
 from consent_rules.audit.states import AuditState
-from proxy.audit.html_report import as_html, matrix, receiver_summaries, span_words, verdict
+from proxy.audit.html_report import (
+    as_html,
+    first_steps,
+    matrix,
+    receiver_summaries,
+    span_words,
+    verdict,
+)
 from proxy.audit.json_report import ReportError, as_json, read_report
 from proxy.audit.machine_reports import as_junit, as_sarif
 from tests.support.audits import catalogue_scope, report_of, request, visit
@@ -291,6 +298,34 @@ def test_the_first_sentences_claim_no_more_than_was_seen(
     assert list(verdict(report_of(catalogue_scope(), *visits))) == sentences
 
 
+def test_what_to_do_first_has_a_sentence_for_all_who_need_the_same() -> None:
+    accepted = AuditState.ACCEPTED
+    visits = [
+        visit(request(GA), request("https://connect.facebook.net/en_US/fbevents.js"), request(X)),
+        visit(request(GA), path="/patients/x"),
+        visit(request("https://t.example/", state=accepted), state=accepted),
+        visit(
+            request("https://rs.fullstory.com/?v=jane@example.net", state=accepted),
+            state=accepted,
+            typed=(("mail address", "jane@example.net"),),
+        ),
+    ]
+    report = report_of(catalogue_scope(), *visits)
+    skipped = SkippedState(AuditState.REJECTED, "no button", SkipCause.NO_TOOL)
+    steps = list(first_steps(replace(report, skipped=(skipped,))))
+    assert steps == [
+        "Ask visitors before anything is sent: no button to accept or to refuse was seen.",
+        "Send nothing that visitors type to Fullstory.",
+        "Take Google Analytics off the pages for patients.",
+        "Hold Google Analytics and Meta Pixel back until the visitor allows them.",
+        "Find out who runs x.example and t.example, and take them off until you know.",
+    ]
+    assert list(first_steps(report_of(catalogue_scope(), visit(HINT)))) == []
+    (early,) = report_of(catalogue_scope(), visit(request(GA))).findings
+    late = replace(report, findings=(replace(early, state=accepted),))
+    assert list(first_steps(late)) == ["Decide about Google Analytics: approve it, or take it off."]
+
+
 def test_who_only_left_a_cookie_has_its_category() -> None:
     (row,) = receiver_summaries(report_of(catalogue_scope(), visit(cookies={"_hjid": "x"})))
     assert (row.name, row.category) == ("Hotjar", "session replay")
@@ -321,6 +356,20 @@ def test_the_same_finding_in_many_states_is_told_once() -> None:
         "<dt>When</dt><dd>no choice yet; no choice, opt-out signal (GPC) on; "
         "no choice, JavaScript off, marketing pages</dd>"
     ) in text
+
+
+def test_the_report_says_how_each_name_is_known() -> None:
+    hosts = (GA, "https://static01.nyt.com/a.js", "https://d1.cloudfront.net/a.js",
+             "https://example-cdn.net/a.js", "https://nobody.example/a.js")  # fmt: skip
+    text = as_html(report_of(catalogue_scope(), visit(*map(request, hosts))), {})
+    for words in (
+        "1 host by the catalogue of vendors and the config",
+        "1 host by the list of companies&#39; domains",
+        "1 host as a host of anybody&#39;s files",
+        "1 host as likely the site&#39;s own, which is a guess from its name",
+        "1 host not at all: nobody.example",
+    ):
+        assert f"<li>{words}</li>" in text
 
 
 def test_the_matrix_has_the_states_that_were_reached() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.html import render
-from proxy.html.inline_remnants import CALLED, ENDED, is_in, remnants
+from proxy.html.inline_remnants import CALLED, ENDED, VendorsOfCode, is_in, remnants
 from tests.html.pipeline import closed, compiled, owners
 
 
@@ -17,8 +17,15 @@ def _is_vendors(text: str) -> bool:
     return "pixelq(" in text or text == "pixelq"
 
 
-def _runs_vendors(code: str) -> bool:
-    return "pixelq(" in code
+def _vendors(code: str) -> set[str]:
+    return {"pixel"} if "pixelq(" in code else set()
+
+
+_STUB = "__consentClosed"
+
+
+def _empty(path: str) -> str:
+    return f"\n{path}={path}||self.{_STUB};"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,43 @@ def _runs_vendors(code: str) -> bool:
             "ccc",
         ),
         ("class Own{} pixelq(1)", "new Own()", "class Own{}", ""),
+        ("function go(){a()} pixelq(1); go()", "", "function go(){a()}\ngo();", ""),
+        (
+            "function own(){} var own=own||{};pixelq(1)",
+            "",
+            "function own(){}\nvar own=own||{};",
+            "",
+        ),
+        # What a statement that goes would make of the window, from within a function or a block.
+        ("(function(w,d){w.own||(w.own=function(){});pixelq(d)})(window,d)", "own(1)", "", "own"),
+        ("(function(w,d){w.own||(w.own=function(){});pixelq(d)})(window,d)", "", "", ""),
+        ("(function(w,n){w[n]=w[n]||pixelq})(window,'own')", "own(1)", "", "own"),
+        ("!function(){self.own=pixelq}()", "own.push(1)", "", "own"),
+        ("(w=>{w['own']=pixelq})(globalThis)", "window.own(1)", "", "own"),
+        ("(function(w){w.own=pixelq})(this)", "own(1)", "", "own"),
+        ("if(x){own=pixelq}", "own(1)", "", "own"),
+        ("if(x){var own=pixelq}", "own(1)", "", "own"),
+        ("(function(o){o.own=pixelq})({})", "own(1)", "", ""),
+        ("(function(){var own;own=pixelq})()", "own(1)", "", ""),
+        ("(function(own){own=pixelq})()", "own(1)", "", ""),
+        ("(function(w){w.ow=pixelq})(window)", "ow(1)", "", ""),
+        # What it would have put into an object that stays, where that is called.
+        ("ccc={};ccc.own=pixelq(1)", "ccc.own()", f"ccc={{}};{_empty('ccc.own')}", _STUB),
+        (
+            "var ccc=ccc||{};ccc.d={};ccc.d.own=function(){pixelq(1)}",
+            "ccc.d.own.x",
+            f"var ccc=ccc||{{}};\nccc.d={{}};{_empty('ccc.d.own')}",
+            _STUB,
+        ),
+        ("ccc={};ccc.own=pixelq(1)", "ccc.own;ccc.owner()", "ccc={};", ""),
+        (
+            "ccc={};(function(){ccc.own=pixelq})()",
+            "ccc.own(1)",
+            f"ccc={{}};{_empty('ccc.own')}",
+            _STUB,
+        ),
+        ("ccc.own=pixelq(1)", "ccc.own()", "", ""),
+        ("ccc={};ccc.own=pixelq(1);ccc.own={}", "ccc.own()", "ccc={};\nccc.own={};", ""),
         ("(function(){function own(){pixelq(1)}})()", "own()", "", ""),
         ("function own(){ pixelq(1)", "own()", "", ""),
         ("<!-- x\nfunction own(){} pixelq(1)", "own()", "", ""),
@@ -52,7 +96,7 @@ def _runs_vendors(code: str) -> bool:
     ],
 )
 def test_table(script: str, rest: str, code: str, names: str) -> None:
-    found = remnants(script.encode(), rest.encode, _is_vendors, _runs_vendors)
+    found = remnants(script.encode(), rest.encode, _is_vendors, VendorsOfCode(_vendors, _vendors))
     assert found.code.decode() == code
     assert found.names == frozenset(names.split())
 
@@ -91,7 +135,16 @@ def test_a_vendors_snippet_goes_whole() -> None:
         ("var conf={at:'//a.pixel.test/'}; pixelq(1)", "var conf={at:'//a.pixel.test/'};"),
         ("ours={code:'pixelq(2)'}; pixelq(1)", "ours={code:'pixelq(2)'};"),
         ("ours={code:'pixelq(2)'}; eval(ours.code)", "ours={code:'pixelq(2)'};"),
-        ("ours={code:'pixelq(2)',n:1}; show(ours.n); pixelq(1)", "show(ours.n);"),
+        ("ours={code:'pixelq(2)',n:1}; show(ours.n); pixelq(1)", "ours={code:'pixelq(2)',n:1};"),
+        (
+            "a={}; a.b={code:'pixelq(2)'}; a.b.c=a.n; a.d=f(a.b); show(a.d); show(n); pixelq(1)",
+            "a={};a.b={code:'pixelq(2)'};show(n);",
+        ),
+        # Where that is not enough: without the data, and without what rests upon it.
+        (
+            "a={}; a.b={code:'pixelq(2)',b:1}; a.b.c={d:1}; a.e={f:2}; pixelq(1)",
+            "a={};a.e={f:2};",
+        ),
     ],
 )
 def test_data_that_names_a_tracker_stays_while_nothing_that_stays_reads_it(

@@ -23,6 +23,28 @@ def test_a_page_of_each_kind(kind: str) -> None:
     assert not is_too_much(cost, _SIZE), cost
 
 
+_OF = {
+    "resources": "manyhosts",
+    "bytes of text": "utf8",
+    "depth": "deepdiv",
+    "attributes of a tag": "attrs",
+    "inline scripts": "scripts",
+    "names that scripts declare": "inlinemany",
+    "style sheets": "styles",
+    "style attributes": "styleattrs",
+    "candidates of a srcset": "srcset",
+    "pages within attributes": "srcdoc-big",
+}
+"""What a page may have n of, and a kind of page that has."""
+
+
+@pytest.mark.parametrize("what", _OF)
+def test_four_times_as_much_costs_four_times_as_much(what: str) -> None:
+    """With the square it would be sixteen times."""
+    small, large = (measure(_OF[what], size).seconds for size in (_SIZE // 2, 2 * _SIZE))
+    assert large < 9 * small + 0.1, (small, large)
+
+
 @pytest.mark.parametrize(
     ("page", "refused"),
     [

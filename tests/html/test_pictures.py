@@ -67,6 +67,24 @@ def drawn(page: str) -> tuple[tuple[int, int], str] | None:
         ('src="{}"', ((3, 2), "")),
         ('src="{}" alt=""', ((3, 2), "")),
         ('src="{}?v=1920x1080p"', ((3, 2), "")),
+        # A photograph, by its address: in a link it is what can be clicked.
+        ('src="{}.jpg"', ((120, 80), "")),
+        ('src="{}.JPEG?v=3" alt=""', ((120, 80), "")),
+        ('src="{}/b.webp#x"', ((120, 80), "")),
+        ('data-src="{}.avif"', ((120, 80), "")),
+        ('srcset="{}.jpg 1x, {} 2x"', ((120, 80), "")),
+        ('src="{}.jpg" width=60', ((60, 40), "")),
+        ('src="{}.jpg" alt="Acme"', ((48, 24), "Acme")),
+        ('src="{}.jpg" width=1', None),
+        ('src="{}.jpg" onerror="own(this)"', None),
+        ('src="{}.gif"', ((3, 2), "")),
+        ('src="{}.jpgs"', ((3, 2), "")),
+        ('src="{}.jpg/px"', ((3, 2), "")),
+        # Other words for it, where it has no alternative text.
+        ('src="{}" title="Acme"', ((48, 24), "Acme")),
+        ('src="{}" alt=" " aria-label="Acme" title="Logo"', ((48, 24), "Acme")),
+        ('src="{}" alt="" title=Team width=60 height=40', ((60, 40), "Team")),
+        ('src="{}" alt="Acme" title="The best"', ((48, 24), "Acme")),
         # Other attributes that show it.
         ('srcset="{} 1x, {} 2x" width=60 height=40 alt=Team', ((60, 40), "Team")),
         ('src="{}" srcset="{} 2x" width=60 height=40 alt=Team', ((60, 40), "Team")),
@@ -100,6 +118,8 @@ def test_an_image_that_may_be_content(
     ("attributes", "expected"),
     [
         ('src="{}"', None),
+        ('src="{}.jpg"', None),
+        ('src="{}" title="Acme"', None),
         ('src="{}" alt=""', None),
         ('src="{}" width=60 height=40', ((60, 40), "")),
         ('src="{}" alt="Acme"', ((48, 24), "Acme")),

@@ -46,6 +46,10 @@ OTHER = b"//pixel.test/x"
         (b"<!doctype html><html><head></head><FRAMESET\n></FRAMESET><script src=%b></script>",
          b"<!doctype html><html><head></head><FRAMESET\n></FRAMESET>"
          b"<script type=application/consent-closed src=data:, ></script>"),
+        (b"<noscript><frameset><script src=%b></script>",
+         b"<noscript><frameset><script type=application/consent-closed src=data:, ></script>"),
+        (b"<noscript><frameset><video poster=%b></video></noscript><frame src=/a>",
+         b'<noscript><frameset><video poster=""></video></noscript><frame src=/a>'),
         (b"<select><button><selectedcontent><img src=%b></selectedcontent></button></select>",
          b'<select><button><selectedcontent><img src=""></selectedcontent></button></select>'),
         (b"<select><SelectedContent></SelectedContent><option selected><img src=%b>",

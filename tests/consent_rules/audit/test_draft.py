@@ -12,6 +12,7 @@ from consent_rules.audit.scope import AuditScope
 from tests.support.audits import START, catalogue_scope, request, visit
 
 GA = "https://www.google-analytics.com/g/collect?v=2"
+NYT = "The New York Times"
 
 
 def drafted(*visits: PageVisit, scope: AuditScope | None = None) -> SiteDraft:
@@ -30,7 +31,7 @@ def test_vendors_and_strangers() -> None:
         "google-analytics", ("/", "/patients/a"), True,
     )  # fmt: skip
     assert [(one.host, one.owner, one.name, one.pages) for one in draft.hosts] == [
-        ("static01.nyt.com", "The New York Times", "The New York Times", ("/",)),
+        ("static01.nyt.com", f"{NYT}, by its domain", NYT, ("/",)),
         ("nobody.example", "", "", ("/patients/a",)),
     ]
     assert draft.pages == 3

@@ -131,6 +131,13 @@ def test_what_was_typed_is_found_though_the_vendor_is_allowed(
     )
 
 
+def test_what_was_typed_is_found_when_another_page_sends_it() -> None:
+    sends = request(f"{PIXEL}&em={MAIL}", state=AuditState.ACCEPTED)
+    typed = visit(path="/form", state=AuditState.ACCEPTED, typed=TYPED)
+    (one,) = judge([visit(sends, path="/later", state=AuditState.ACCEPTED), typed], SCOPE)
+    assert (one.rule, one.pages) == (Rule.FORM_DATA, ("https://www.example.com/later",))
+
+
 def test_typed_values_may_go_to_the_site_itself_but_not_hashed() -> None:
     plain = request("https://www.example.com/suggest", body=f"q={MAIL}")
     hashed = request("https://www.example.com/collect", body=f"em={HASHED}")

@@ -23,6 +23,14 @@ NYT = "of The New York Times, as nytimes.com is"
         ("img.ehowcdn.com", "*.ehow.com", Ownership.LIKELY_OWN, "of Leaf Group (eHow)"),
         ("a.lakesidecdn.com", "*.lakeside.com", Ownership.LIKELY_OWN, '"lakeside" with a word'),
         ("static-lakeside.net", "*.lakeside.com", Ownership.LIKELY_OWN, '"lakeside" with a word'),
+        ("lakesidegroup.net", "*.lakeside.com", Ownership.LIKELY_OWN, '"lakeside" stands in both'),
+        (
+            "thelakeside.com",
+            "*.lakesidenews.com",
+            Ownership.LIKELY_OWN,
+            '"lakeside" stands in both',
+        ),
+        ("lake-side.org", "*.lakeside.com", Ownership.LIKELY_OWN, '"lakeside" stands in both'),
         ("lakeside.s3.amazonaws.com", "*.lakeside.com", Ownership.LIKELY_OWN, "at amazonaws.com"),
         ("a-lakeside-b.akamaized.net", "*.lakeside.com", Ownership.LIKELY_OWN, "at akamaized.net"),
         ("lakeside.nitrocdn.com", "*.lakeside.com", Ownership.LIKELY_OWN, "at nitrocdn.com"),
@@ -30,6 +38,8 @@ NYT = "of The New York Times, as nytimes.com is"
         ("d2r55xnwy6nx47.cloudfront.net", "*.lakeside.com", Ownership.SHARED, "Amazon CloudFront"),
         ("cdn.jsdelivr.net", "*.lakeside.com", Ownership.SHARED, "jsDelivr, where anybody's"),
         ("static01.nyt.com", "*.lakeside.com", Ownership.COMPANY, "The New York Times"),
+        ("bc.marfeelcache.com", "*.lakeside.com", Ownership.LIKELY_COMPANY, "likely Marfeel, as"),
+        ("x.edge-generalmills.com", "*.lakeside.com", Ownership.LIKELY_COMPANY, "General Mills"),
         # of a vendor's domain, where the catalogue has paths or other hosts only
         ("www.googletagmanager.com", "*.lakeside.com", Ownership.COMPANY, "Google"),
         ("i.cdn.turner.com", "*.lakeside.com", Ownership.COMPANY, "Warner Bros. Discovery"),
@@ -50,6 +60,9 @@ def test_the_owner(host: str, site: str, how: Ownership, words: str) -> None:
         ("lakeside.tracker.example", "*.lakeside.com"),  # no host of anybody's files
         ("t.com", "*.t.example"),  # too short a name
         ("xmayocdn.com", "*.mayo.com"),
+        ("nytimestracker.com", "*.lakeside.com"),  # a company's name with another word
+        ("healthgroup.com", "*.healthcdn.com"),  # what is left is too short
+        ("newsnetwork.com", "*.newsgroup.com"),  # nothing but such words
         ("127.0.0.2", "127.0.0.1"),
         ("localhost", "127.0.0.1"),
         ("cdn.com", "*.cdn.com.example"),
@@ -83,7 +96,7 @@ def test_the_report_says_whose_a_host_is_and_judges_it_the_same() -> None:
     report = report_of(catalogue_scope(), visit(*map(request, hosts)))
     owners = {row.name: (row.id, row.owner, row.ownership) for row in report.receivers}
     assert owners == {
-        "static01.nyt.com": ("", "The New York Times", Ownership.COMPANY),
+        "static01.nyt.com": ("", "The New York Times, by its domain", Ownership.COMPANY),
         "nobody.example": ("", "", None),
     }
     assert len({(one.rule, one.severity) for one in report.findings}) == 1
