@@ -13,6 +13,7 @@ from consent_rules.categories import Audience
 from proxy.banner.error_words import unavailable_words
 from proxy.cache import NotStoredError
 from proxy.cache.fast_path import FastPathHit
+from proxy.cache.in_hand import drop_in_hand
 from proxy.consent.router import answer, is_own_path
 from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
@@ -28,6 +29,7 @@ from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.origin import InterimResponses, Pools, origin_response
 from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.respond import respond
+from proxy.revalidation import confirmed_response, ready_to_confirm
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup
 from proxy.upstream.errors import UpstreamError
@@ -67,6 +69,18 @@ def make_handler(
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         runtime = current()
+        ready = ready_to_confirm(request, runtime)
+        if ready is None:
+            return await handle_in_full(request, runtime)
+        try:
+            confirmed = await confirmed_response(request, ready, runtime, requests)
+            return confirmed or await handle_in_full(request, runtime)
+        except UpstreamError as error:
+            return _failed(request, ready.context, runtime, error)
+        finally:
+            await drop_in_hand(request)
+
+    async def handle_in_full(request: web.BaseRequest, runtime: Runtime) -> web.StreamResponse:
         context = resolve(request, runtime)  # site, page, visitor, decision
         if context is None:
             return error_response(request, 421)
@@ -84,10 +98,16 @@ def make_handler(
         except NotStoredError:
             return _unavailable(request, context, runtime, 504)
         except UpstreamError as error:
-            _log_failure(request, context, error)
-            return _unavailable(request, context, runtime, error.status)
+            return _failed(request, context, runtime, error)
 
     return limited
+
+
+def _failed(
+    request: web.BaseRequest, context: RequestContext, runtime: Runtime, error: UpstreamError
+) -> web.Response:
+    _log_failure(request, context, error)
+    return _unavailable(request, context, runtime, error.status)
 
 
 def _unavailable(

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from consent_rules.categories import Audience
-from proxy.cache.store import Entry, Store
+from proxy.cache.repeated import RepeatedReplies, RepeatedReply
+from proxy.cache.store import Confirmation, Entry, Store
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
 from proxy.enforcement.site import SiteEnforcement
@@ -121,6 +122,7 @@ class _Visitor:
     until: float = inf
 
 
+_TO_CONFIRM = "to confirm"
 _NO_COOKIE = _Visitor("no cookie")
 _ANYONE = _Visitor("anyone")
 
@@ -158,6 +160,23 @@ class FastPathEntry:
         return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfirmedReply(FastPathEntry):
+    """A response to be sent once the origin confirms what it was made of: `Date` belongs behind its
+    `head`, and `Age` where it `shows_age`. `context` is that of a visitor of the same class.
+    """
+
+    context: RequestContext
+    shows_age: bool
+
+    def confirmed_head(self, now: float, request_id: str) -> bytes:
+        """The head of the response to one request."""
+        entry = self.entry
+        age = b"Age: %d\r\n" % int(entry.age(now)) if self.shows_age else b""
+        date, name = entry.headers["Date"].encode("ascii"), request_id.encode("ascii")
+        return b"%bDate: %b\r\n%bX-Request-Id: %b\r\n\r\n" % (self.head, date, age, name)
+
+
 FastPathHit = tuple[FastPathEntry, str]
 """The entry, and the class of the requesting device ("" where that is not known)."""
 
@@ -185,6 +204,7 @@ class FastPath:
         self._region_of_address = region_of_address
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
+        self._repeated = RepeatedReplies()
         self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
@@ -247,20 +267,37 @@ class FastPath:
         """The reply that is ready, if all that it was made from holds."""
         reply = self._replies.get((_ANYONE.key, request.key))
         if reply is None:
-            if request.device is None:
-                return None
-            who: _Visitor | None = _NO_COOKIE
-            if request.cookie:
-                who = self._visitors.get((request.site, request.cookie))
-            if who is None or now >= who.until:
-                return None
-            bot = request.device is DeviceClass.BOT
-            reply = self._replies.get((who.key, request.key, bot))
+            key = self._key_of_class(request, now)
+            reply = None if key is None else self._replies.get(key)
             if reply is None:
                 return None
         if now >= reply.until or not self._store.still_has(reply.entry):
             return None
         return reply
+
+    def find_to_confirm(self, request: FastPathKey, now: float) -> ConfirmedReply | None:
+        """The reply that is ready once the origin confirms it, if all else holds."""
+        key = self._key_of_class(request, now)
+        reply = None if key is None else self._replies.get((_TO_CONFIRM, key))
+        if not isinstance(reply, ConfirmedReply) or now >= reply.until:
+            return None
+        return reply if self._store.still_has(reply.entry) else None
+
+    def find_repeated(self, request: FastPathKey, now: float) -> RepeatedReply | None:
+        """The reply that is ready if the origin sends the same again."""
+        key = self._key_of_class(request, now)
+        return None if key is None else self._repeated.get(key, now)
+
+    def _key_of_class(self, request: FastPathKey, now: float) -> Hashable | None:
+        """The request with the class of its visitor. None where that is not known."""
+        if request.device is None:
+            return None
+        who: _Visitor | None = _NO_COOKIE
+        if request.cookie:
+            who = self._visitors.get((request.site, request.cookie))
+        if who is None or now >= who.until:
+            return None
+        return who.key, request.key, request.device is DeviceClass.BOT
 
     def add(
         self,
@@ -274,8 +311,10 @@ class FastPath:
         logged_path: str,
         may_share_pages: bool,
         expects_page: bool,
+        to_confirm: bool = False,
     ) -> None:
-        """Add an entry made of a fresh stored response.
+        """Add an entry made of a stored response that is fresh, or `to_confirm`: used after each
+        time that the origin says so.
 
         `response` has been sent; `may_share_pages` is whether this visitor may get stored pages.
         """
@@ -286,7 +325,7 @@ class FastPath:
         asset = not entry.is_page and not expects_page and not context.site.patient_cookies
         # A heuristic lifetime does not count for a visitor with credentials.
         # Nor one that was made for those with a decision.
-        asset = asset and entry.policy.explicit and not context.consent_header
+        asset = asset and entry.policy.explicit and not context.consent_header and not to_confirm
         # The stored fields as well: one that was removed for this visitor may be sent to another.
         fields = (*entry.headers.items(), *response.headers.items())
         fields = tuple(field for field in fields if field[0].lower() != "x-request-id")
@@ -299,6 +338,11 @@ class FastPath:
                 return
             key = (who.key, request.key, context.visitor.bot)
         now = context.received_at
+        if to_confirm:
+            self._add_to_confirm(
+                key, request, context, entry, response, page=page, logged_path=logged_path, now=now
+            )
+            return
         until = min(entry.born + entry.policy.lifetime, (now // _DAY + 1) * _DAY)
         headers = response.headers.copy()
         headers.popall(X_REQUEST_ID, None)
@@ -315,14 +359,64 @@ class FastPath:
         )  # fmt: skip
         self._add(key, request, reply)
 
-    def _add(self, key: Hashable, request: FastPathKey, reply: FastPathEntry) -> None:
+    def _add(
+        self, key: Hashable, request: FastPathKey, reply: FastPathEntry, more: int = 0
+    ) -> None:
         # The body is shared with a variant or the store while those hold it, but counted here too;
         # so is what the visitor chose of the key, each time anew.
-        self._replies.put(key, reply, len(reply.head) + len(reply.body) + _size(request.key) + 1000)
+        size = len(reply.head) + len(reply.body) + _size(request.key) + 1000 + more
+        self._replies.put(key, reply, size)
 
     def _add_visitor(self, request: FastPathKey, visitor: _Visitor) -> None:
         size = len(request.cookie) + _size(request.site) + _STATE_OVERHEAD
         self._visitors.put((request.site, request.cookie), visitor, size)
+
+    def add_repeated(
+        self,
+        request: FastPathKey,
+        context: RequestContext,
+        response: ProxyResponse,
+        confirmation: Confirmation,
+        origin_body: bytes,
+        *,
+        site: SiteEnforcement,
+        cache: str,
+        page: PageRecord | None,
+    ) -> None:
+        """Add a reply that was made of a page for a visitor whom nothing identifies."""
+        if context.consent_header and context.site.has_patient_pages:
+            return  # which response it is depends on the referrer, too
+        who = self._visitor(request, context, site, may_share_pages=True)
+        if who is None:
+            return
+        head = _undated_head(response)
+        until = (context.received_at // _DAY + 1) * _DAY
+        reply = RepeatedReply(
+            response.status, confirmation, origin_body, head, response.sent, until,
+            context.site.name, cache, page, context.unreadable_cause, "", context,
+        )  # fmt: skip
+        key = who.key, request.key, context.visitor.bot
+        self._repeated.put(key, reply, _size(request.key) + _context_size(context))
+
+    def _add_to_confirm(
+        self,
+        key: Hashable,
+        request: FastPathKey,
+        context: RequestContext,
+        entry: Entry,
+        response: ProxyResponse,
+        *,
+        page: PageRecord | None,
+        logged_path: str,
+        now: float,
+    ) -> None:
+        head = _undated_head(response)
+        reply = ConfirmedReply(
+            response.status, head, b"", response.sent, entry, (now // _DAY + 1) * _DAY,
+            context.site.name, page, context.unreadable_cause, logged_path, context,
+            "Age" in response.headers,
+        )  # fmt: skip
+        self._add((_TO_CONFIRM, key), request, reply, _context_size(context))
 
     def _visitor(
         self,
@@ -356,3 +450,16 @@ class FastPath:
         found = _Visitor(key, context.choice_until)
         self._add_visitor(request, found)
         return found
+
+
+def _context_size(context: RequestContext) -> int:
+    """Approximate bytes of a context that a reply keeps."""
+    return len(context.cookie_header) + 2 * len(context.target) + 2000
+
+
+def _undated_head(response: ProxyResponse) -> bytes:
+    """A response's head without its end, and without what belongs to one request."""
+    headers = response.headers.copy()
+    for name in (X_REQUEST_ID, "Date", "Age"):
+        headers.popall(name, None)
+    return head_of(f"HTTP/1.1 {response.status} {response.reason}", headers)[:-2]

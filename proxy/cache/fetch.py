@@ -16,6 +16,8 @@ from multidict import CIMultiDict
 from proxy.cache import cache_status
 from proxy.cache.coalescing import Flight, Flights
 from proxy.cache.conditional import CONDITIONAL, validators
+from proxy.cache.confirmation import confirmation_of, may_renew, renew
+from proxy.cache.in_hand import take_in_hand
 from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, selecting
 from proxy.cache.origin_response import (
@@ -163,14 +165,16 @@ class _Bypass:
         lookup = self.lookup
         lookup.request[CACHE] = self.why
         asked = time.time(), time.monotonic()
-        sent = self._sent = _ask(lookup, lookup.headers)
+        sent = self._sent = take_in_hand(lookup.request, lookup.headers) or _ask(
+            lookup, lookup.headers
+        )
         upstream = await sent.__aenter__()
         try:
             headers = response_headers(upstream.headers, upstream.version)
             self._learn(upstream, headers, asked)
             if lookup.cache.adds_cache_status:
                 headers.add(CACHE_STATUS, cache_status.forwarded(self.why, status=upstream.status))
-            return LiveResponse(upstream, headers)
+            return LiveResponse(upstream, headers, may_share=lookup.may_share)
         except BaseException as error:
             await sent.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -352,6 +356,20 @@ def _begin(
     return lookup.cache.flights.begin(where, fetch)
 
 
+def validating(
+    headers: CIMultiDict[str], base: Entry, *, may_validate: bool = True
+) -> CIMultiDict[str]:
+    """The fields of a request about an entry that is stale: with its conditions, where it may be
+    validated, in place of the visitor's.
+    """
+    headers = CIMultiDict(headers)
+    for name in RANGE_FIELDS:
+        headers.popall(name, None)
+    if may_validate:
+        headers.update(validators(base.headers))
+    return headers
+
+
 @dataclass(slots=True)
 class _Fetched:
     """The upstream asked; what comes of it, for as long as the block lasts. `base` is what is
@@ -370,13 +388,14 @@ class _Fetched:
         headers = lookup.headers
         why = "miss" if base is None else "stale"
         if base is not None:
-            headers = CIMultiDict(headers)
-            for name in RANGE_FIELDS:
-                headers.popall(name, None)
-            if lookup.may_validate(base):
-                headers.update(validators(base.headers))
+            headers = validating(headers, base, may_validate=lookup.may_validate(base))
         asked = time.time(), time.monotonic()
-        opened = _ask(lookup, headers)
+        opened: AbstractAsyncContextManager[UpstreamResponse]
+        in_hand = take_in_hand(lookup.request, headers)
+        if in_hand is None:
+            opened = _ask(lookup, headers)
+        else:
+            opened, asked = in_hand, in_hand.asked
         try:
             upstream = await opened.__aenter__()
         except UpstreamError:
@@ -565,11 +584,16 @@ def _validated(
     asked: tuple[float, float],
     now: float,
 ) -> Stored:
+    confirmation = confirmation_of(headers)
+    if renew(lookup.cache.store, base, confirmation, headers, asked, now):
+        return Stored(base, "stale", 304, stored=True, headers=CIMultiDict(base.headers))
     entry = _refreshed(base, headers, asked, now)
     for_visitor = CIMultiDict(entry.headers)
     for value in headers.getall("Set-Cookie", ()):
         for_visitor.add("Set-Cookie", value)
     stored = _put_updated(lookup, base, entry, headers)
+    if stored and may_renew(entry, headers):
+        entry.confirmation = confirmation
     return Stored(entry, "stale", 304, stored, for_visitor)
 
 

@@ -67,9 +67,11 @@ depends on no visitor.
 
 
 class LiveResponse:
-    """What the upstream is sending. An `OriginResponse`."""
+    """What the upstream is sending. An `OriginResponse`. `may_share` is set where the request is
+    known to identify no visitor.
+    """
 
-    __slots__ = ("body", "headers", "page", "upstream")
+    __slots__ = ("body", "headers", "may_share", "page", "upstream")
 
     stored = None
 
@@ -78,10 +80,13 @@ class LiveResponse:
         upstream: UpstreamResponse,
         headers: CIMultiDict[str],
         page: PreparedPage | None = None,
+        *,
+        may_share: bool = False,
     ) -> None:
         self.upstream = upstream
         self.headers = headers
         self.page = page
+        self.may_share = may_share
         self.body: BodySource = LiveBody(upstream)
 
     @property

@@ -37,12 +37,18 @@ class CompiledPage:
         return 400 * len(page.gates) + 1024 + (0 if page.body is body else len(page.body))
 
 
+Confirmation = tuple[tuple[str, str], ...]
+"""The end-to-end fields of a response, without its date."""
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A stored response of the origin, the same for all visitors. Only `compiled` ever changes.
+    """A stored response of the origin, the same for all visitors. Only `compiled` ever changes, and
+    what `Store.renew` sets.
 
     `born` is when its age was 0 (seconds since 1970), `asked_at` when it was requested
-    (CLOCK_MONOTONIC). `compiled` is the compiled form of a page.
+    (CLOCK_MONOTONIC). `compiled` is the compiled form of a page. `confirmation` is that of the
+    last 304, where another with the same changes no more than the entry's age and date.
     """
 
     key: Key
@@ -58,6 +64,7 @@ class Entry:
     has_credentials: bool = False
     """Fetched by a request with credentials or a session: never validated for another."""
     compiled: CompiledPage | None = None
+    confirmation: Confirmation | None = None
     slot: int = field(default=0, init=False)
     gone: bool = field(default=False, init=False)
 
@@ -195,6 +202,15 @@ class Store:
         if len(variants) > _MAX_VARIANTS:
             self._forget((entry.key, next(iter(variants))))
         self._make_room()
+        return True
+
+    def renew(self, entry: Entry, date: str, born: float, asked_at: float) -> bool:
+        """Note that an entry was confirmed by a 304 that says nothing new. False where it is no
+        longer valid.
+        """
+        if not self.still_has(entry):
+            return False
+        entry.headers["Date"], entry.born, entry.asked_at = date, born, asked_at
         return True
 
     def set_compiled(self, entry: Entry, compiled: CompiledPage) -> None:

@@ -58,7 +58,7 @@ async def prepare_page(
     visitor.
     """
     limit, headers = runtime.config.proxy.max_page_bytes, origin.headers
-    read = await _read(origin, context, runtime)
+    read = await read_page(origin, context, runtime)
     if not read.whole:
         length = origin.body.declared_length
         may_store = read.ending in _INCOMPLETE and (length is None or length <= limit)
@@ -76,7 +76,10 @@ async def prepare_page(
     return PreparedPage(read, compiled, may_store=not has_patient_mark(page.marks))
 
 
-async def _read(origin: OriginResponse, context: RequestContext, runtime: Runtime) -> ReadResult:
+async def read_page(
+    origin: OriginResponse, context: RequestContext, runtime: Runtime
+) -> ReadResult:
+    """Read a page, as far as it arrives soon."""
     if origin.stored is not None:
         return ReadResult(origin.stored.body, "whole")
     enough, patience = runtime.config.proxy.max_page_bytes, None

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from proxy.cache import LiveResponse, OriginResponse, StoredResponse
+from proxy.cache.confirmation import confirmation_of
 from proxy.context import RequestContext
 from proxy.enforcement.csp import CSP, OWN_REPLY_POLICY
 from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, marked_audience
@@ -18,6 +19,7 @@ from proxy.http.media_types import is_page, is_xml_document, may_be_xml_document
 from proxy.resolve import set_logged_path, with_audience
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
+from proxy.responses.repeated import add_repeated_page
 from proxy.responses.reply import Reply, deliver
 from proxy.responses.service_worker import service_worker_reply
 from proxy.responses.stored import add_to_fast_path, stored_reply
@@ -84,8 +86,14 @@ async def respond(
         add_to_fast_path(request, resolved, origin, sent, runtime)
         return sent
     kind = kind_of(request, origin.status, origin.headers, gates=gates)
-    live = await _reply(request, context, origin, kind, runtime)
-    return await deliver(request, live, origin.headers, site)
+    if kind is not ResponseKind.PAGE or not isinstance(origin, LiveResponse):
+        live = await _reply(request, context, origin, kind, runtime)
+        return await deliver(request, live, origin.headers, site)
+    confirmation = confirmation_of(origin.headers)
+    page = await _reply(request, context, origin, kind, runtime)
+    answer = await deliver(request, page, origin.headers, site)
+    add_repeated_page(request, resolved, origin, confirmation, answer, runtime)
+    return answer
 
 
 def _stored_status(request: web.BaseRequest, origin: StoredResponse) -> int:
@@ -104,6 +112,8 @@ async def _reply(
     match kind:
         case ResponseKind.PAGE if has_body:
             page = origin.page or await prepare_page(origin, context, runtime)
+            if isinstance(origin, LiveResponse):
+                origin.page = page
             if page.is_streamed:
                 return await streamed_page(request, context, origin, page.read.body, runtime)
             return page_reply(request, context, origin, page, runtime)

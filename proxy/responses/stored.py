@@ -71,8 +71,12 @@ def add_to_fast_path(
         return
     if site.boundary.index.vendors_of_own_request(context.path):
         return  # whether its vendor may act is decided for each request
+    to_confirm = entry.confirmation is not None and origin.may_share
     if freshness(entry.policy, entry.age(origin.now), WANTS_NOTHING) is not Use.FRESH:
-        return  # to be validated, each time or soon
+        if not to_confirm or entry.has_credentials:
+            return  # to be validated, each time or soon
+    else:
+        to_confirm = False
     if is_xml_document(request, entry.status, entry.headers):
         return  # gated for each visitor anew
     if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:
@@ -95,4 +99,5 @@ def add_to_fast_path(
             logged_path=request.get(LOGGED_PATH, ""),
             may_share_pages=origin.may_share,
             expects_page=expects_page(request),
+            to_confirm=to_confirm,
         )

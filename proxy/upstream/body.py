@@ -8,8 +8,10 @@ from typing import Literal, Protocol
 
 import aiohttp
 from aiohttp import hdrs
+from aiohttp.streams import StreamReader
 
 from proxy.upstream.exchange import UpstreamResponse
+from proxy.upstream.read_again import ReadAgain
 
 
 class BodySource(Protocol):
@@ -37,7 +39,9 @@ class LiveBody:
     __slots__ = ("_upstream", "at_eof", "read_nowait", "readany")
 
     def __init__(self, upstream: UpstreamResponse) -> None:
-        content = upstream.content
+        content: StreamReader | ReadAgain = upstream.content
+        if upstream.begun:
+            content = ReadAgain(upstream.begun, upstream.content)
         self.read_nowait = content.read_nowait
         self.at_eof = content.at_eof
         self.readany = content.readany

@@ -149,6 +149,11 @@ class UpstreamConnection(ResponseHandler):
         elif self._silent_until < inf:
             self._set_alarm(self._silent_until)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # aiohttp's reader calls it for each piece that is read, and at the end.
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     # --- the end of the connection ----------------------------------------------------------
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -83,12 +83,13 @@ class UpstreamResponse:
     """A response whose body is still to be read from `content`.
 
     `connection` is None once the body has ended: then it serves other requests. `release` closes
-    the connection where the body was left unread.
+    the connection where the body was left unread. `begun` is what was read of it, and is to be read
+    again.
     """
 
     __slots__ = (
-        "_slot", "_slots", "_upload", "connection", "content", "headers", "method", "reason",
-        "server", "status", "version",
+        "_slot", "_slots", "_upload", "begun", "connection", "content", "headers", "method",
+        "reason", "server", "status", "version",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +112,7 @@ class UpstreamResponse:
         self.reason: str = message.reason
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content = content
+        self.begun = b""
         self.connection: Connection | None = connection
         self._upload = upload
         content.on_eof(self._body_ended)

@@ -22,7 +22,8 @@ import proxy
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "proxy/http/adapters/writer.py": {
-        "_headers_buf", "_headers_written", "_prepare_headers", "_send_headers_immediately",
+        "_eof_sent", "_headers_buf", "_headers_written", "_keep_alive", "_prepare_headers",
+        "_send_headers_immediately",
     },
     "proxy/server/connection.py": {
         "_cache", "_current_request", "_keepalive_timeout", "_kwargs", "_loop",
@@ -31,8 +32,9 @@ ALLOWED = {
         "_version", "_waiter",
     },
     "proxy/upstream/connection.py": {
-        "_drop_timeout", "_loop", "_on_read_timeout", "_parser", "_payload", "_read_bufsize",
-        "_read_timeout", "_reschedule_timeout", "_should_close", "_skip_payload", "_upgraded",
+        "_buffer_paused", "_drop_timeout", "_loop", "_on_read_timeout", "_parser", "_payload",
+        "_read_bufsize", "_read_timeout", "_reading_paused", "_reschedule_timeout",
+        "_should_close", "_skip_payload", "_upgraded",
     },
     "proxy/upstream/pool.py": {"_factory"},
 }  # fmt: skip

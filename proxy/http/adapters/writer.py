@@ -79,3 +79,18 @@ class ProxyResponse(web.StreamResponse):
     def hold_headers(self) -> None:
         """Send the head together with the first bytes of the body: one packet, one system call."""
         self._send_headers_immediately = False
+
+
+class WrittenResponse(web.StreamResponse):
+    """A response whose bytes are made already: `send` writes them as they are."""
+
+    async def send(self, request: web.BaseRequest, head: bytes, body: bytes) -> WrittenResponse:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the visitor disconnected")
+        writer = request.writer
+        transport.writelines((head, body) if body else (head,))
+        writer.output_size += len(head) + len(body)
+        self._keep_alive = self._eof_sent = True
+        await writer.drain()
+        return self

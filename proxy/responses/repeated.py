@@ -1,0 +1,62 @@
+"""The entry of a page that may not be stored among the replies for when it is sent again."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from proxy.cache import LiveResponse
+from proxy.cache.store import Confirmation
+from proxy.context import RequestContext
+from proxy.http.access_record import CACHE, LOGGED_PATH, PAGE
+from proxy.http.adapters.writer import ProxyResponse
+from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS, destination
+from proxy.runtime import Runtime
+from proxy.server.connection import ProxyRequest
+
+_ONE_VISITORS = ("Set-Cookie", "Set-Cookie2")
+
+
+def add_repeated_page(
+    request: web.BaseRequest,
+    context: RequestContext,
+    origin: LiveResponse,
+    confirmation: Confirmation,
+    sent: web.StreamResponse,
+    runtime: Runtime,
+) -> None:
+    """Add what was sent, where it was made of a whole page and follows from that and from the class
+    of the visitor. `confirmation` has the origin's fields but for the date; `context` is the one
+    that the request was resolved to.
+    """
+    fast_path, page, site = runtime.fast_path, origin.page, runtime.site(context)
+    if fast_path is None or page is None or page.compiled is None or not page.may_store:
+        return
+    if page.compiled.page.passing:
+        return  # it differs from the last one of its address
+    if not origin.may_share or origin.status != 200 or not isinstance(sent, ProxyResponse):
+        return
+    if sent.status != 200 or not sent.sent or not isinstance(request, ProxyRequest):
+        return
+    if LOGGED_PATH in request or "Date" not in origin.headers:
+        return
+    if any(name in headers for name in _ONE_VISITORS for headers in (origin.headers, sent.headers)):
+        return
+    if any(name.lower() == "set-cookie" for name, _ in confirmation):
+        return
+    if site.boundary.index.vendors_of_own_request(context.path):
+        return  # whether its vendor may act is decided for each request
+    if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:
+        return  # the page around it counts, by a referrer that is not part of the key
+    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
+    if key is None:
+        return
+    fast_path.add_repeated(
+        key,
+        context,
+        sent,
+        confirmation,
+        page.read.body,
+        site=site.enforcement,
+        cache=request.get(CACHE, ""),
+        page=request.get(PAGE),
+    )
