@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from consent_rules.config.models import LogFormat
 from consent_rules.wording import counted
 from proxy import __version__
 from proxy.app import fast_path_lookup, make_handler, request_ids
+from proxy.background import keep_going
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
 from proxy.config.last_known_good import LastGood
@@ -209,19 +210,19 @@ async def _serve_worker(
     current.adopt_last_good()
     runtime = current.runtime
     at_work = [
-        asyncio.create_task(_keep_discoveries(current, metrics)),
-        asyncio.create_task(metrics.publish_periodically()),
-        asyncio.create_task(current.watch_files()),
-        asyncio.create_task(_warm_up()),
+        _beside(partial(_keep_discoveries, current, metrics)),
+        _beside(metrics.publish_periodically),
+        _beside(current.watch_files),
+        _beside(_warm_up),
     ]
     watch_recorder(metrics, lambda: current.runtime.receipts)
     watch_process(metrics)
     if worker.index == 0:
-        at_work.append(asyncio.create_task(_erase_old_receipts(current)))
-        at_work.append(asyncio.create_task(watch_log(metrics, lambda: current.runtime.receipts)))
-        at_work.append(asyncio.create_task(warn_of_old_key(lambda: current.runtime)))
-        at_work.append(asyncio.create_task(forward_periodically(lambda: current.runtime.receipts)))
-        at_work.append(asyncio.create_task(follow_other_nodes(lambda: current.runtime, folder)))
+        at_work.append(_beside(partial(_erase_old_receipts, current)))
+        at_work.append(_beside(partial(watch_log, metrics, lambda: current.runtime.receipts)))
+        at_work.append(_beside(partial(warn_of_old_key, lambda: current.runtime)))
+        at_work.append(_beside(partial(forward_periodically, lambda: current.runtime.receipts)))
+        at_work.append(_beside(partial(follow_other_nodes, lambda: current.runtime, folder)))
 
     def upstreams() -> tuple[UpstreamGroup, ...]:
         return tuple(site.upstream for site in current.runtime.sites.values())
@@ -248,7 +249,7 @@ async def _serve_worker(
     access = None if proxy.access_log is LogFormat.OFF else _access_log(current, lines)
     worker.on_reopen = lines.reopen
     resolver = Resolver()
-    at_work.append(asyncio.create_task(_resolve_periodically(resolver, current)))
+    at_work.append(_beside(partial(_resolve_periodically, resolver, current)))
     async with (
         UpstreamPool(limits=lambda: current.runtime.upstream_limits, resolver=resolver) as requests,
         UpstreamPool(limits=lambda: current.runtime.tunnel_limits, resolver=resolver) as tunnels,
@@ -256,7 +257,7 @@ async def _serve_worker(
     ):
         watch_pools(metrics, requests, tunnels)
         watch_upstreams(metrics, upstreams)
-        at_work.append(asyncio.create_task(check_periodically(checks, upstreams)))
+        at_work.append(_beside(partial(check_periodically, checks, upstreams)))
         handler = make_handler(lambda: current.runtime, requests, tunnels)
         lookup = fast_path_lookup(lambda: current.runtime)
         tracing = _tracing(current)
@@ -294,6 +295,10 @@ async def _serve_worker(
     await dashboard.close()
     if current.runtime.receipts is not None:
         await current.runtime.receipts.close()
+
+
+def _beside(work: Callable[[], Coroutine[object, object, None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(keep_going(work))
 
 
 def _front(current: LiveRuntime) -> Front:

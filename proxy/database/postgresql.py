@@ -15,6 +15,8 @@ _PACKAGES = ("psycopg", "sqlalchemy", "alembic")
 
 _DEFAULTS: dict[str, Any] = {
     "application_name": "consent-proxy",
+    # Of a database without a locale, which has SQL_ASCII, psycopg would give bytes for texts.
+    "client_encoding": "UTF8",
     "connect_timeout": 5,
     # A server that is gone without a word is noticed in half a minute, not in hours.
     "keepalives_idle": 10,

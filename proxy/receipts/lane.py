@@ -56,11 +56,12 @@ class Lane(Generic[_Held]):
         call = loop.run_in_executor(self._thread, self._use, use)
         if self._limit is None:
             return await call
+        # Nobody may be left to see how it ends: it took too long, or who waited for it was stopped.
+        call.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             async with asyncio.timeout(self._limit):
                 return await asyncio.shield(call)
         except TimeoutError:
-            call.add_done_callback(lambda done: done.cancelled() or done.exception())
             message = f"the database took longer than {self._limit:g} s"
             self._failure = (time.monotonic(), message)
             if self._opened is not None:

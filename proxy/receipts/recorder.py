@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -135,10 +134,14 @@ class Recorder:
         """Wait for what is being written, forward what can be forwarded, and close the files."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
-        with contextlib.suppress(ReceiptStoreError, TimeoutError):
+        try:
             async with asyncio.timeout(_LAST_SECONDS):
                 while await self.forward():
                     pass
+        except (ReceiptStoreError, TimeoutError):
+            pass  # they are in the outbox still
+        except Exception:
+            _log.exception("receipts stay in the outbox")
         for lane in (self._outbox, self._forwarder, self._store):
             if lane is not None:
                 await lane.close()

@@ -72,7 +72,12 @@ async def test_every_page_and_its_files(tmp_path: Path, client: ClientSession) -
                     table = list(csv.DictReader(io.StringIO(lines)))
                     assert len(rows) == len(table)
                     assert [list(row) for row in rows] == [list(row) for row in table]
-        assert {"tags.csv", "traffic.json", "choices-by-region.csv", "upstreams.csv"} <= seen
+        tables = {
+            "tags", "third-parties", "traffic", "upstreams", "versions",
+            "choices-over-time", "choices-by-category", "choices-by-site", "choices-by-region",
+            "choices-by-language", "choices-by-device", "choices-by-signal", "choices-by-action",
+        }  # fmt: skip
+        assert {f"{one}.{form}" for one in tables for form in ("csv", "json")} <= seen
 
 
 async def test_the_policy_of_every_reply(tmp_path: Path, client: ClientSession) -> None:
@@ -230,6 +235,22 @@ async def test_of_today_alone_there_is_no_chart(tmp_path: Path, client: ClientSe
 async def test_sign_in_says_where_the_token_is(tmp_path: Path, client: ClientSession) -> None:
     async with serving(tmp_path) as board:
         assert "[dashboard]" in await text_of(client, board, "/dashboard/sign-in")
+
+
+async def test_the_share_of_opt_outs_and_of_the_signal(
+    tmp_path: Path, client: ClientSession
+) -> None:
+    made = [receipt_of(n, today() - 1, gpc=n < 10, action="reject_all") for n in range(30)]
+    made += [
+        receipt_of(n, today() - 1, regime="opt_out", action="opt_out") for n in range(100, 110)
+    ]
+    async with serving(tmp_path, receipts=made) as board:
+        data = "/dashboard/data/choices-by-"
+        signals = rows_of(await text_of(client, board, f"{data}signal.json"))
+        assert sorted((row["choices"], row["percent"]) for row in signals) == [(10, 25), (30, 75)]
+        actions = rows_of(await text_of(client, board, f"{data}action.json"))
+        found = {row["action"]: (row["choices"], row["percent"]) for row in actions}
+        assert found == {"opt out": (10, 25), "reject all": (30, 75)}
 
 
 async def test_small_numbers_in_every_form(tmp_path: Path, client: ClientSession) -> None:

@@ -51,6 +51,15 @@ def choose(place: StorePlace, *numbers: int, made_at: int | None = None) -> None
     outbox.close()
 
 
+def test_a_database_without_a_locale(server: Server, tmp_path: Path) -> None:
+    """As initdb makes them under LANG=C: the encoding is SQL_ASCII."""
+    url = server.new_database("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    place = node(tmp_path, url)
+    choose(place, 0, 1)
+    assert forward(place) == 2
+    assert problems(read_place(place)) == []
+
+
 def forward(place: StorePlace) -> int:
     forwarder = Forwarder(place)
     try:

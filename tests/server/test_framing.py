@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -63,6 +64,23 @@ REFUSED = [
     (
         "two lengths",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        400,
+    ),
+    ("negative length", b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: -7\r\n\r\na", 400),
+    (
+        "negative length beyond 64 bits",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: -9" + b"0" * 30 + b"\r\n\r\na",
+        400,
+    ),
+    ("length in words", b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: one\r\n\r\na", 400),
+    ("name with brackets", b"GET / HTTP/1.1\r\n" + HOST + b"X[a]: b\r\n\r\n", 400),
+    ("BEL in a value", b"GET / HTTP/1.1\r\n" + HOST + b"X-A: a\x07\r\n\r\n", 400),
+    ("CR before a name", b"GET / HTTP/1.1\r\n" + HOST + b"\rX-A: a\r\n\r\n", 400),
+    ("words before the method", b"some words GET / HTTP/1.1\r\n" + HOST + END, 400),
+    (
+        "length and chunks in odd case",
+        b"POST / HTTP/1.1\r\n" + HOST + b"cOntent-lengtH: 6\r\ntRansfer-encodinG: chunked\r\n\r\n"
+        b"0\r\n\r\n",
         400,
     ),
     ("signed length", b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: +1\r\n\r\na", 400),
@@ -146,6 +164,8 @@ ACCEPTED = [
     ("underscore", b"GET / HTTP/1.1\r\nHost: my_host.example\r\nConnection: close\r\n\r\n"),
     ("trailing dot", b"GET / HTTP/1.1\r\nHost: a.example.\r\nConnection: close\r\n\r\n"),
     ("empty line before", b"\r\n" + get()),
+    ("odd case, a tab", b"GET / HTTP/1.1\r\nhOST:\ta.example\r\ncOnnection:\tclose\r\n\r\n"),
+    ("no value", get(b"/", b"X-A:", b"X-B: ")),
 ]
 
 
@@ -153,6 +173,22 @@ ACCEPTED = [
 async def test_accepted(request_bytes: bytes) -> None:
     async with origin(answers(ok())) as upstream, proxy(upstream.url) as front:
         assert status_of(await exchange(front.port, request_bytes)) == 200
+
+
+async def test_a_head_that_stops_anywhere_is_waited_for() -> None:
+    """Nothing is said before all of it is there, and then the response."""
+    whole = get(b"/a", b"X-A: b")
+
+    async def visit(port: int, cut: int) -> None:
+        async with client(port) as visitor:
+            await visitor.send(whole[:cut])
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(visitor.reader.read(1), 1)
+            await visitor.send(whole[cut:])
+            assert status_of(await visitor.head()) == 200
+
+    async with origin(answers(ok())) as upstream, proxy(upstream.url) as front:
+        await asyncio.gather(*(visit(front.port, cut) for cut in range(len(whole))))
 
 
 NO_SITE = [

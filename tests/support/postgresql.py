@@ -148,10 +148,10 @@ class Server:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description is not None else []
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """The address of an empty database."""
         name = f"test_{time.monotonic_ns()}"
-        self.query(f"CREATE DATABASE {name}")
+        self.query(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +81,29 @@ async def test_round_robin_by_weights(tmp_path: Path) -> None:
         in_front(tmp_path, [a.port, b.port], 'balance = "round_robin"\nweights = [3, 1]') as site,
     ):
         assert await bodies(site, 12) == {b"a": 9, b"b": 3}
+
+
+@pytest.mark.parametrize("balance", ["round_robin", "least_connections", "hash"])
+@pytest.mark.parametrize(("slow_start", "least", "most"), [(0, 60, 140), (3600, 0, 30)])
+async def test_a_server_that_is_up_again_gets_its_share_by_and_by(
+    tmp_path: Path, balance: str, slow_start: int, least: int, most: int
+) -> None:
+    keys = f'balance = "{balance}"\nhealth = {{max_fails = 1, slow_start = {slow_start}}}'
+    if balance == "hash":
+        keys += '\nhash_by = "header:X-Tenant"'
+    async with in_front(tmp_path, [1, 2], keys) as site:
+        group = group_of(site)
+        back, now = group.members[0], time.monotonic()
+        group.failed(back, now - 1, "refused")
+        group.succeeded(back, now)
+        chosen: Counter[bool] = Counter()
+        for number in range(200):
+            headers = {"X-Tenant": str(number)}
+            member = group.choose(make_mocked_request("GET", "/", headers=headers), now)
+            assert member is not None
+            group.finished(member)
+            chosen[member is back] += 1
+    assert least <= chosen[True] <= most
 
 
 async def test_least_connections(tmp_path: Path) -> None:
