@@ -11,7 +11,7 @@ DOCS   := .venv-docs/.ready
 JOBS   ?= $(shell echo $$(( $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 1 )))
 ARGS   ?=
 # Workers of the browser tests: half of their time they wait, for what must not come.
-BROWSERS ?= 3
+BROWSERS ?= 4
 # What fills the environment of tests: `dev` is the lock, `newest` is what pyproject.toml allows.
 PACKAGES := dev
 
