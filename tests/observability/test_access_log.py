@@ -21,6 +21,7 @@ from proxy.observability.access_log import AccessLog
 from proxy.upstream.errors import failure_kind
 from tests.support.forwarding import Visit, get
 from tests.support.one_connection import connected
+from tests.support.processes import ask, running
 from tests.support.site import HOST, Proxied, Reply, proxied, reply
 from tests.support.site import PAGE as SITE_PAGE
 from tests.support.slow_page import START, Slow, visiting
@@ -433,3 +434,12 @@ async def test_the_combined_format(tmp_path: Path) -> None:
     paths = [one[4] for one in found if one is not None]
     assert paths == ["/x", "/x", "/gone", "/x", "/x", '/a\\"b', "/patients/*"]
     assert {one[1] for one in found if one is not None} == {"127.0.0.0"}
+
+
+@pytest.mark.parametrize(("value", "logged"), [('"off"', 0), ("false", 0), ("true", 3)])
+def test_the_key_of_the_config(tmp_path: Path, value: str, logged: int) -> None:
+    with running(tmp_path, 1, proxy=f"access_log = {value}\n") as (process, _, _, port):
+        for _ in range(3):
+            assert ask(port, "/seen")[0] == 200
+        assert process.stop() == 0
+        assert process.log.count("/seen") == logged

@@ -237,3 +237,15 @@ def test_what_is_no_handshake_is_closed(served: tuple[Process, Path, int, int]) 
     with socket.create_connection(("127.0.0.1", served[2]), PATIENCE) as visitor:
         visitor.sendall(GET)
         assert not visitor.recv(65536).startswith(b"HTTP")
+
+
+def test_min_version_of_the_config_is_in_force(tmp_path: Path) -> None:
+    issue("www.example.com").write(tmp_path, "www")
+    more = '[tls]\nmin_version = "1.3"\n[[tls.certificate]]\nfile = "www.pem"\nkey = "www.key"\n'
+    older = client_context()
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    with running(tmp_path, workers=1, more=more, origin=Origin) as (_, _, _, port):
+        with pytest.raises((ssl.SSLError, ConnectionError)), connected(port, context=older):
+            pass
+        with connected(port) as visitor:
+            assert visitor.version() == "TLSv1.3"

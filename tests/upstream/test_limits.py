@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
+from yarl import URL
 
 from proxy.upstream import slots as slots_module
 from tests.support.forwarding import (
@@ -261,6 +263,24 @@ async def test_time_limits_cover_the_body(keys: dict[str, float]) -> None:
         with pytest.raises(ConnectionResetError):
             await exchange(front.port, get(b"/slow"), PATIENCE)
         assert "aborted after 5 bytes" in front.logged[-1]
+
+
+async def test_an_upstream_that_accepts_no_connection() -> None:
+    """With a full backlog the kernel leaves a SYN without an answer."""
+    with socket.socket() as listening, contextlib.ExitStack() as waiting:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(listening.getsockname())
+        url = URL(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        runtime = forwarding_runtime(url, None, proxy="upstream_connect_timeout = 0.2\n")
+        async with proxy(url, current=lambda: runtime) as front:
+            begun = asyncio.get_running_loop().time()
+            assert status_of(await exchange(front.port, get(b"/"), PATIENCE)) == 504
+            assert asyncio.get_running_loop().time() - begun < 4  # the default is 5 s, tried twice
 
 
 async def test_time_limits_spare_event_streams() -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from aiohttp.abc import ResolveResult
+from yarl import URL
 
+from proxy.service import _resolve_periodically
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.resolver import Resolver, refresh_periodically, upstream_names
 from proxy.upstream.server import server_at
 from proxy.upstream.timeouts import Timeouts
-from tests.support.forwarding import answers, ok, origin
+from tests.support.forwarding import answers, forwarding_runtime, ok, origin
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from proxy.config.reload import LiveRuntime
 
 NAME = ("app.internal", 80)
 
@@ -126,6 +134,31 @@ async def test_names_are_looked_up_before_the_first_request_and_again() -> None:
         while names.asked < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     task.cancel()
+
+
+async def test_how_often_is_what_the_config_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = URL("http://app.internal")
+    configs = [
+        forwarding_runtime(server, None, proxy=f"upstream_resolve_interval = {seconds}\n")
+        for seconds in (7, 9)
+    ]
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if not seconds:
+            return
+        paused.append(seconds)
+        current.runtime = configs[1]
+        if len(paused) == 2:
+            raise asyncio.CancelledError
+
+    current = SimpleNamespace(runtime=configs[0])
+    names = Names({"app.internal": ["10.0.0.1"]})
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with contextlib.suppress(asyncio.CancelledError):
+        await _resolve_periodically(Resolver(names), cast("LiveRuntime", current))
+    assert paused == [7.0, 9.0]
+    assert names.asked == 2
 
 
 def test_addresses_and_sockets_are_no_names() -> None:
