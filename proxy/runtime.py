@@ -68,6 +68,11 @@ _ALIKE_BUDGET = 16 * 2**20
 _STREAMED_BUDGET = 32 * 2**20
 _VARIANTS_BUDGET = 96 * 2**20
 """Bytes of compiled pages and of variants that a worker may cache."""
+_READY_BUDGET = 32 * 2**20
+_VISITORS_BUDGET = 16 * 2**20
+_REPEATED_BUDGET = 16 * 2**20
+"""Bytes of responses that are ready, of visitors' cookies with what they stand for, and of pages
+that may not be stored."""
 _NEW_AGENTS_A_SECOND, _NEW_AGENTS_AT_ONCE = 20, 200
 """User-Agents not seen before that a worker parses: 0.6 ms each, up to 3 ms for made-up ones."""
 
@@ -353,7 +358,16 @@ def _fast_path(
     source = config.policy.region_from
     regions = [name for name in (source.country_header, source.region_header) if name]
     by_address = None if region_file is None else region_file.region
-    return FastPath(cache.store, regions, config.proxy.trusted_proxies, by_address, devices.known)
+    return FastPath(
+        cache.store,
+        regions,
+        config.proxy.trusted_proxies,
+        by_address,
+        devices.known,
+        budget=_READY_BUDGET,
+        states_budget=_VISITORS_BUDGET,
+        repeated_budget=_REPEATED_BUDGET,
+    )
 
 
 def _device_classes() -> DeviceClasses:

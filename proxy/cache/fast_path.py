@@ -17,7 +17,7 @@ from typing import NamedTuple
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from consent_rules.categories import Audience
-from proxy.cache.repeated import RepeatedReplies, RepeatedReply
+from proxy.cache.repeated import REPEATED_BUDGET, RepeatedReplies, RepeatedReply
 from proxy.cache.store import Confirmation, Entry, Store
 from proxy.context import RequestContext
 from proxy.cookies.cookie_header import names_in
@@ -198,13 +198,14 @@ class FastPath:
         device_of: Callable[[bytes], DeviceClass | None] = lambda _: None,
         budget: int = _BUDGET,
         states_budget: int = _STATES_BUDGET,
+        repeated_budget: int = REPEATED_BUDGET,
     ) -> None:
         self._store = store
         self._trusted = tuple(trusted)
         self._region_of_address = region_of_address
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
-        self._repeated = RepeatedReplies()
+        self._repeated = RepeatedReplies(repeated_budget)
         self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)

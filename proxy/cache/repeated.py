@@ -14,7 +14,7 @@ from proxy.context import RequestContext
 from proxy.http.access_record import PageRecord
 from proxy.http.recent import Recent
 
-_BUDGET = 16 * 2**20
+REPEATED_BUDGET = 16 * 2**20
 """Approximate bytes of a worker's replies."""
 _ONCE_BUDGET = 2 * 2**20
 _SAMPLED = 509
@@ -51,7 +51,7 @@ class RepeatedReply:
 class RepeatedReplies:
     """The replies, by class of visitor and request."""
 
-    def __init__(self, budget: int = _BUDGET) -> None:
+    def __init__(self, budget: int = REPEATED_BUDGET) -> None:
         self._replies: Recent[RepeatedReply] = Recent(budget)
         self._once: Recent[tuple[Hashable, ...]] = Recent(_ONCE_BUDGET)
 
