@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 
-_log = logging.getLogger("consent_proxy.service")
+_log = logging.getLogger("consent_proxy.background")
 
 _PAUSE_SECONDS = 10.0
 

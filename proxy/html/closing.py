@@ -253,16 +253,14 @@ def _within_its_tag(
 
     No quotes are written, and nothing that hides: to the other kind of browser it may stand in
     another tag, or in a text. No address is left empty: of two the preload scanner takes the first
-    that is not.
+    that is not. Raises UndecodableError where attributes cannot close it.
     """
-    if (
-        resource.kind is ResourceKind.CSS
-        and not resource.attribute
-        and not is_html(resource.element)
-    ):
-        start = location.start_tag
-        return (_edit(start.start_offset, start.end_offset, b"", context),)
     name = resource.attribute
+    is_drawn_style = resource.kind is ResourceKind.CSS and not is_html(resource.element)
+    is_held_text = resource.kind is ResourceKind.SCRIPT and closing is Closing.REMOVE
+    if not name and (is_drawn_style or is_held_text):
+        # No attribute makes its content harmless, and without its tag that would be markup.
+        raise UndecodableError(f"with JavaScript a <{resource.tag}> ends elsewhere than without")
     if closing is Closing.NEUTRAL and resource.tag == "link":
         added = _NEUTRAL_LINK + b" href=data:, imagesrcset"
     elif closing in _BY_TYPE or resource.css is not None:

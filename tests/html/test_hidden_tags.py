@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.html import render
+from proxy.html import UndecodableError, render
 from tests.html.pipeline import URL, closed, compiled, owners
 from tests.html.scanner_oracle import scanned_hosts
 
@@ -80,3 +80,19 @@ def test_its_addresses_come_second(page: str, expected: str | None) -> None:
 def test_the_scanner_reads_what_the_tree_has_in_an_attribute() -> None:
     page = '<svg><style><a title="</style><img src=//pixel.test/x>"></a></style></svg>'
     assert scanned_hosts(page, URL, scripting=True) == {"pixel.test"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<noscript><select></noscript><title></style><script src=%b></script>",
+        b"<select><noscript><img src=%b></noscript><title><img src=%b></title>",
+        b"<svg><style>a{fill:url(%b)}<noscript><p title='</noscript><img src=%b>'></noscript>",
+    ],
+)
+def test_what_cannot_be_taken_out_for_two_kinds_of_browsers(page: bytes) -> None:
+    """With JavaScript the element ends elsewhere than without: neither end is the other's, and
+    without its tag the text would be markup. Such a page goes out under a policy alone.
+    """
+    with pytest.raises(UndecodableError, match="ends elsewhere"):
+        compiled(page.replace(b"%b", b"//pixel.test/x"))

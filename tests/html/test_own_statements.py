@@ -172,4 +172,4 @@ def test_remembered_parts_are_the_parts() -> None:
 def test_a_chain_takes_time_by_its_length(script: str) -> None:
     began = time.process_time()
     assert parts_of(script.encode(), _is_vendors)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 3  # with the square it is minutes

@@ -32,7 +32,6 @@ _OF = {
     "names that scripts declare": "inlinemany",
     "style sheets": "styles",
     "style attributes": "styleattrs",
-    "candidates of a srcset": "srcset",
     "pages within attributes": "srcdoc-big",
 }
 """What a page may have n of, and a kind of page that has."""

@@ -134,6 +134,7 @@ def _reported() -> Callable[[str], object]:
 
 
 def _trusted() -> Callable[[str], object]:
+    addresses.address_is_trusted.cache_clear()  # tests before this one may have filled it
     return lambda text: addresses.address_is_trusted(text, ())
 
 
@@ -211,7 +212,8 @@ def test_a_full_table_is_level(name: str, peak: Callable[[], int]) -> None:
     for number in range(2 * table.bound, 3 * table.bound):
         add(_address(number))
     later = peak() - before
-    assert later <= full * 1.1 + 20_000, f"{full} bytes, then {later}"
+    # What goes on growing has half as much again; a dictionary that is made anew is there twice.
+    assert later <= full * 1.3 + 20_000, f"{full} bytes, then {later}"
 
 
 @pytest.mark.slow
