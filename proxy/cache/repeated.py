@@ -44,7 +44,7 @@ class RepeatedReply:
     def head_for(self, date: str, request_id: str) -> bytes:
         """The head of the response to one request."""
         return b"%bDate: %b\r\nX-Request-Id: %b\r\n\r\n" % (
-            self.head, date.encode("ascii"), request_id.encode("ascii"),
+            self.head, date.encode("utf-8", "surrogateescape"), request_id.encode("ascii"),
         )  # fmt: skip
 
 

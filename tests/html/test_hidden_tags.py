@@ -86,7 +86,7 @@ def test_the_scanner_reads_what_the_tree_has_in_an_attribute() -> None:
     "page",
     [
         b"<noscript><select></noscript><title></style><script src=%b></script>",
-        b"<select><noscript><img src=%b></noscript><title><img src=%b></title>",
+        b'<select><noscript><img src=%b?y=1></noscript><title><img src="%b"></title>',
         b"<svg><style>a{fill:url(%b)}<noscript><p title='</noscript><img src=%b>'></noscript>",
     ],
 )
