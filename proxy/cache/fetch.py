@@ -17,7 +17,7 @@ from proxy.cache import cache_status
 from proxy.cache.coalescing import Flight, Flights
 from proxy.cache.conditional import CONDITIONAL, validators
 from proxy.cache.confirmation import confirmation_of, may_renew, renew
-from proxy.cache.in_hand import take_in_hand
+from proxy.cache.in_hand import drop_in_hand, take_in_hand
 from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, selecting
 from proxy.cache.origin_response import (
@@ -165,9 +165,8 @@ class _Bypass:
         lookup = self.lookup
         lookup.request[CACHE] = self.why
         asked = time.time(), time.monotonic()
-        sent = self._sent = take_in_hand(lookup.request, lookup.headers) or _ask(
-            lookup, lookup.headers
-        )
+        in_hand = await take_in_hand(lookup.request, lookup.headers)
+        sent = self._sent = in_hand or _ask(lookup, lookup.headers)
         upstream = await sent.__aenter__()
         try:
             headers = response_headers(upstream.headers, upstream.version)
@@ -307,6 +306,7 @@ async def _coalesced(
     where = (group, lookup.cache.store.selecting_of(lookup.key, lookup.headers))
     in_flight = flights.in_flight(where)
     if in_flight is not None:
+        await drop_in_hand(lookup.request)
         shared = await in_flight.follower_result()
         if shared is not None and _suits(lookup, shared, want):
             yield _follower_response(lookup, shared)
@@ -391,7 +391,7 @@ class _Fetched:
             headers = validating(headers, base, may_validate=lookup.may_validate(base))
         asked = time.time(), time.monotonic()
         opened: AbstractAsyncContextManager[UpstreamResponse]
-        in_hand = take_in_hand(lookup.request, headers)
+        in_hand = await take_in_hand(lookup.request, headers)
         if in_hand is None:
             opened = _ask(lookup, headers)
         else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 
 from aiohttp import web
 from multidict import CIMultiDict
 
+from proxy.cache.conditional import CONDITIONAL
 from proxy.upstream.exchange import UpstreamResponse
 
 
@@ -39,13 +41,32 @@ IN_HAND: web.RequestKey[InHand] = web.RequestKey("in_hand", InHand)
 """On a visitor's request: the response that is at hand, until it is taken."""
 
 
-def take_in_hand(request: web.BaseRequest, headers: CIMultiDict[str]) -> InHand | None:
-    """The response that is at hand, if it is that to a request with these fields."""
+async def take_in_hand(request: web.BaseRequest, headers: CIMultiDict[str]) -> InHand | None:
+    """The response that is at hand, if it may be that to a request with these fields. Else it is
+    given up: it would hold its connection while another one is waited for.
+    """
     found: InHand | None = request.get(IN_HAND)
-    if found is None or list(found.headers.items()) != list(headers.items()):
+    if found is None:
+        return None
+    if not _is_answer(found, headers):
+        await drop_in_hand(request)
         return None
     del request[IN_HAND]
     return found
+
+
+def _is_answer(found: InHand, headers: CIMultiDict[str]) -> bool:
+    """Only "not modified" depends on what is stored, which may be another response by now."""
+    if found.response.status == HTTPStatus.NOT_MODIFIED:
+        return list(found.headers.items()) == list(headers.items())
+    return _without_conditions(found.headers) == _without_conditions(headers)
+
+
+def _without_conditions(headers: CIMultiDict[str]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers.items() if name.lower() not in _CONDITIONS]
+
+
+_CONDITIONS = frozenset(map(str.lower, CONDITIONAL))
 
 
 async def drop_in_hand(request: web.BaseRequest) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from proxy.cache.fast_path import ConfirmedReply, FastPath
 from proxy.cache.repeated import RepeatedReply
 from proxy.http.access_record import Access
 from proxy.revalidation import Ready
+from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.slots import UpstreamLimits
+from tests.support import site as support
 from tests.support.forwarding import Visit, origin
 from tests.support.one_connection import connected
 from tests.support.site import HOST, PAGE, Proxied, Reply, in_front_of, proxied, reply
@@ -362,3 +366,26 @@ async def test_what_is_purged_while_the_origin_is_asked_is_asked_for_again(tmp_p
         conditions = [one.values(b"if-none-match") for one in site.asked[asked:]]
         assert conditions == [[b'"a"'], []]
         assert (await kept.ask("/app.js")).status == 200
+
+
+async def test_what_has_changed_is_not_asked_for_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where what was stored is gone by then: nor would there be a connection for it."""
+    limits = UpstreamLimits(connections=1)
+    monkeypatch.setattr(support, "UpstreamPool", partial(UpstreamPool, limits=lambda: limits))
+    body = b"let site = 2;" * 100_000
+    changed = reply(body, "Content-Type: text/javascript", ASK_EACH_TIME, TAG, html=False)
+    async with proxied(tmp_path, PAGES) as site, connected(site) as kept:
+        for _ in range(3):
+            await kept.ask("/app.js")
+        assert site.running.cache is not None
+        store, asked = site.running.cache.store, len(site.asked)
+
+        async def changes(visit: Visit) -> None:
+            store.purge_prefix("")
+            await visit.send(changed)
+
+        site.pages["/app.js"] = changes
+        assert (await kept.ask("/app.js")).body == body
+        assert len(site.asked) == asked + 1
