@@ -14,8 +14,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from e2e.site import free_ports, in_thread
+from e2e.site import in_thread
 from tests.support.certificates import Authority
+from tests.support.ports import free_ports
 
 SITE = "www.clinic.example"
 START = f"https://{SITE}/"

@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from e2e.site import RunningDemo, free_ports, in_thread
+from e2e.site import RunningDemo, in_thread
 from examples.demo.running import Ports, config_text, consent_proxy, origin
 from examples.demo.vendors import HOSTS, real_addresses, vendor_stubs
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 
 def resolver_rules(port: int) -> str:

@@ -33,9 +33,9 @@ from playwright.async_api import Browser, Error, Page, Route, async_playwright
 from consent_rules.catalogue.load import catalogue
 from consent_rules.matching.hosts import HostClaims
 from e2e.chromium import FLAGS, executable
-from e2e.site import free_ports
 from examples.demo.running import consent_proxy
 from tests.support.guarded import guard
+from tests.support.ports import free_ports
 
 HOST = "www.example.com"
 VIEWPORT = (1280, 800)

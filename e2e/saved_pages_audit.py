@@ -26,13 +26,13 @@ from consent_rules.audit.states import AuditState
 from consent_rules.categories import Regime
 from consent_rules.config.checks.public_suffixes import public_suffixes
 from e2e.real_pages import HOST, own_host
-from e2e.site import free_ports
 from proxy.audit.choosing import ACCEPT_BUTTONS, REJECT_BUTTONS, ChoiceWays
 from proxy.audit.crawl import CrawlLimits, CrawlPlan
 from proxy.audit.run import run_audit
 from proxy.audit.scopes import scope_by_catalogue
 from proxy.audit.visiting import VisitLimits
 from tests.support.certificates import Authority
+from tests.support.ports import free_ports
 
 _KINDS = {"script": "text/javascript", "style": "text/css", "iframe": "text/html"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import TypeVar
 from examples.demo.running import Ports, demo
 from examples.demo.vendors import Ledger
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 Servers = TypeVar("Servers")
 
@@ -49,15 +49,6 @@ class RunningDemo:
     def origin_url(self, path: str) -> str:
         """The page without the proxy."""
         return f"http://127.0.0.1:{self.ports.origin}{path}"
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from consent_rules.audit.states import AuditState
 from consent_rules.categories import Regime
 from e2e.audits import audited
 from e2e.chromium import LOOPBACK
-from e2e.site import free_ports, in_thread
+from e2e.site import in_thread
 from proxy.audit.browser import MissingBrowserError, chromium
 from proxy.audit.choosing import ChoiceWays
 from proxy.audit.crawl import CrawlLimits, CrawlPlan
@@ -34,6 +34,7 @@ from proxy.audit.state_file import StateFile
 from proxy.audit.visiting import VisitLimits
 from tests.support.commands import Done, run
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 LINKS = {
     "/": ["/a", "/private/x", "/account/logout", "/brochure.pdf", "/d1", "https://else.example/"]

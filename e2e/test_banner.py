@@ -291,7 +291,8 @@ def test_where_choose_was_stands_a_link_that_decides_nothing(
     site.tab.locator(CHOOSE).scroll_into_view_if_needed()
     box = site.box(CHOOSE)
     at = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    site.tab.mouse.click(*at)
+    # The second one at once: on a loaded machine what follows takes longer than a double click.
+    site.tab.mouse.click(*at, click_count=2, delay=0)
     assert not site.tab.is_visible(CHOOSE)
     # The pointer changes no order of Tab.
     assert site.tab.locator("[tabindex='1']").count() == 0
@@ -301,9 +302,9 @@ def test_where_choose_was_stands_a_link_that_decides_nothing(
         assert found["y"] == pytest.approx(box["y"], abs=1)
         under = "at => document.elementFromPoint(...at)?.closest('a')?.innerText"
         assert site.tab.evaluate(under, list(at)) == "Details and companies"
-    site.tab.mouse.click(*at)
     assert site.tab.url == URL
     site.tab.wait_for_timeout(SETTLED)
+    assert site.tab.url == URL
     details.click()
     assert site.tab.url.startswith("http://site.test/.consent/preferences?")
 

@@ -16,9 +16,9 @@ from http.client import HTTPConnection
 
 import pytest
 
-from e2e.site import free_ports
 from examples.demo.running import REPOSITORY, Ports
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 START_SECONDS = 90
 

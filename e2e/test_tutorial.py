@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from e2e.chromium import loopback_program
-from e2e.site import free_ports
 from tests.support.commands import ROOT
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 DOC = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^```(\w+)(?: ([\w./-]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -21,8 +21,8 @@ from typing import Any
 import aiohttp
 
 from e2e.engines.driver import DriverError, Name, NoBrowserError
-from e2e.site import free_ports
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _SHOWN = "performance.timeOrigin"

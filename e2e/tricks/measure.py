@@ -15,7 +15,6 @@ from zlib import crc32
 from e2e.engines.chromium import Chromium
 from e2e.engines.driver import Engine, Name
 from e2e.engines.resolver import resolver
-from e2e.site import free_ports
 from e2e.tricks.browse import LATEST, MAX_LENGTH, SHORTEST, Outcome, Visit, visit_all
 from e2e.tricks.origin import Origin
 from e2e.tricks.relay import Relay
@@ -23,6 +22,7 @@ from e2e.tricks.stub import ClosedHost
 from e2e.tricks.table import KNOWN, UNKNOWN, Trick, serve
 from examples.demo.running import consent_proxy
 from tests.support.guarded import guarded
+from tests.support.ports import free_ports
 
 MAX_PAGE_BYTES = 200_000
 PLAIN_HOST = "tricks.test"

@@ -18,7 +18,8 @@ from tests.support.certificates import self_signed
 from tests.support.commands import run
 from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
-from tests.support.processes import free_ports, running
+from tests.support.ports import free_ports
+from tests.support.processes import running
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]

@@ -22,7 +22,8 @@ from proxy.cli.app import app
 from proxy.runtime import build_runtime
 from tests.support.forwarding import Visit
 from tests.support.guarded import guarded
-from tests.support.processes import LocalOrigin, Process, free_ports
+from tests.support.ports import free_ports
+from tests.support.processes import LocalOrigin, Process
 from tests.support.site import BANNER, HOST, PAGE, Proxied, config_text, proxied, reply
 from tests.support.waiting import PATIENCE
 

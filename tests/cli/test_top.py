@@ -18,7 +18,8 @@ import pytest
 from proxy.observability.metrics import Metrics
 from proxy.observability.prometheus import metrics_text
 from tests.support.commands import run
-from tests.support.processes import ROOT, ask, free_ports, running
+from tests.support.ports import free_ports
+from tests.support.processes import ROOT, ask, running
 from tests.support.site import config_text
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.receipts.outbox import Outbox, open_outbox
 from tests.support.choices import FORM, OWN, post, stored
-from tests.support.processes import free_ports
+from tests.support.ports import free_ports
 from tests.support.site import Answer, Proxied, proxied
 from tests.support.waiting import PATIENCE
 

@@ -23,7 +23,8 @@ from tests.support.commands import run
 from tests.support.forwarding import Visit
 from tests.support.one_connection import connected
 from tests.support.otlp import Collector, collector
-from tests.support.processes import ROOT, ask, free_ports, running
+from tests.support.ports import free_ports
+from tests.support.processes import ROOT, ask, running
 from tests.support.site import PAGE, Proxied, config_text, proxied, reply
 from tests.support.waiting import PATIENCE
 

@@ -21,7 +21,8 @@ import pytest
 
 from tests.support.certificates import issue
 from tests.support.guarded import guarded
-from tests.support.processes import ROOT, ask, free_ports, running
+from tests.support.ports import free_ports
+from tests.support.processes import ROOT, ask, running
 from tests.support.tls_client import client_context
 from tests.support.waiting import PATIENCE
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import issue
-from tests.support.processes import LocalOrigin, Process, ask, free_ports, running
+from tests.support.ports import free_ports
+from tests.support.processes import LocalOrigin, Process, ask, running
 from tests.support.site import PAGE
 from tests.support.tls_client import client_context, connected, exchange, names_of
 from tests.support.waiting import PATIENCE

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.support.certificates import Issued
 from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
-from tests.support.processes import free_ports
+from tests.support.ports import free_ports
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]

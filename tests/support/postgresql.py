@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from tests.support.guarded import guard
-from tests.support.processes import free_ports
+from tests.support.ports import free_ports
 from tests.support.waiting import PATIENCE
 
 _ROOT = Path(__file__).parents[2]

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.guarded import guard
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ORIGINS = Path(__file__).parent / "origins"
@@ -234,13 +235,6 @@ class Running:
                 self.process.kill()
                 self.process.wait()
             self.process = None
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

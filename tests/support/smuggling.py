@@ -24,7 +24,7 @@ from tests.support.forwarding import proxy
 from tests.support.fronts import front_program
 from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
-from tests.support.processes import free_ports
+from tests.support.ports import free_ports
 from tests.support.waiting import PATIENCE
 
 HOST = b"Host: a.example\r\n"

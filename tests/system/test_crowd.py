@@ -28,7 +28,8 @@ from tests.support.crowd import COOKIE_STATES, Crowd, Due, Offline, Person
 from tests.support.crowd_origin import LINKS, STYLE, Served, serve, served, version_in, version_now
 from tests.support.forwarding import origin
 from tests.support.guarded import guarded
-from tests.support.processes import ROOT, free_ports
+from tests.support.ports import free_ports
+from tests.support.processes import ROOT
 from tests.support.prometheus_text import samples, total
 from tests.support.site import HOST, config_text
 from tests.support.waiting import PATIENCE

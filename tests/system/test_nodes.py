@@ -22,8 +22,9 @@ from proxy.cookies.signing_keys import make_key
 from tests.support.commands import run
 from tests.support.guarded import guarded
 from tests.support.nginx import nginx_program
+from tests.support.ports import free_ports
 from tests.support.postgresql import Server, postgresql
-from tests.support.processes import Process, ask, free_ports, running
+from tests.support.processes import Process, ask, running
 from tests.support.receipt_clients import choose, receipt_id_of
 from tests.support.receipts_under_kill import receipts_table
 from tests.support.receipts_under_kill import run as choose_while_killing

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.guarded import guarded
-from tests.support.processes import ROOT, Process, ask, free_ports, running
+from tests.support.ports import free_ports
+from tests.support.processes import ROOT, Process, ask, running
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow

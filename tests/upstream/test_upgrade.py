@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.support.forwarding import Visit
 from tests.support.guarded import guarded
 from tests.support.handshake import HANDSHAKE
 from tests.support.nginx import nginx_program
+from tests.support.ports import free_port
 from tests.support.site import HOST, PAGE, Proxied, Reply, parse, proxied, reply
 
 GA = "https://www.google-analytics.com/a.js"
@@ -137,11 +137,6 @@ http {{
   }}
 }}
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager
