@@ -102,7 +102,8 @@ def _size(parts: Iterable[Hashable]) -> int:
 class FastPathKey(NamedTuple):
     """The parts of a request that select an entry.
 
-    `cookie` and `device` are not part of `key`; the class of the device is None where its
+    `site` is what a cookie's meaning depends on: host, scheme and region. `cookie` and `device` are
+    not part of `key`; the class of the device is None where its
     User-Agent is not cached yet.
     """
 
@@ -210,7 +211,8 @@ class FastPath:
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
         self._by_name |= dict.fromkeys(_SELECTING_FIELDS, _Role.SELECTS)
-        self._by_name |= {name.lower(): _Role.SELECTS for name in region_headers}
+        # What a cookie stands for depends on the region: when its visitor may be asked again.
+        self._by_name |= {name.lower(): _Role.SITE for name in region_headers}
         self._by_name["cookie"] = _Role.COOKIE
         self._by_name["user-agent"] = _Role.AGENT
         self._roles: dict[bytes, _Role] = {}
@@ -232,7 +234,7 @@ class FastPath:
         selected: list[Hashable] = [message.path]
         if self._region_of_address is not None:
             address = address_behind(peer, message.headers, self._trusted)
-            selected.append(self._region_of_address(address))
+            site.append(self._region_of_address(address))
         cookie = b""
         agent: bytes | None = None
         for name, value in message.raw_headers:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from aiohttp import HttpVersion11
+from aiohttp.http_parser import RawRequestMessage
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from proxy.cache.fast_path import FastPath, FastPathEntry
+from proxy.cache.store import Store
 from tests.support.one_connection import connected
 from tests.support.region_files import write_region_file
 from tests.support.site import HOST, PAGE, proxied, reply
@@ -233,3 +239,25 @@ async def test_what_must_be_asked_about_is_never_ready(
             await kept.ask("/")
             assert len(site.asked) == asked
         assert not any(found)
+
+
+def test_what_a_cookie_stands_for_is_known_by_region() -> None:
+    """The law of the region says when its visitor may be asked again."""
+    by_header = FastPath(Store(1000), ["X-Country"])
+    assert _site_of(by_header, "X-Country: US") != _site_of(by_header, "X-Country: DE")
+    assert _site_of(by_header, "Accept-Language: en") == _site_of(by_header, "Accept-Language: de")
+    everywhere = FastPath(Store(1000), (), [ip_network("127.0.0.0/8")], lambda address: address[:3])
+    one, other = (f"X-Forwarded-For: {address}" for address in ("198.51.100.7", "192.0.2.1"))
+    assert _site_of(everywhere, one) != _site_of(everywhere, other)
+
+
+def _site_of(table: FastPath, *headers: str) -> tuple[Hashable, ...]:
+    fields = [field.partition(": ")[::2] for field in ("Host: www.example.com", *headers)]
+    message = RawRequestMessage(
+        "GET", "/", HttpVersion11, CIMultiDictProxy(CIMultiDict(fields)),
+        tuple((name.encode(), value.encode()) for name, value in fields),
+        False, None, False, False, URL("/"),
+    )  # fmt: skip
+    key = table.key_of(message, "127.0.0.1", secure=False)
+    assert key is not None
+    return key.site
