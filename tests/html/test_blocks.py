@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent_rules.categories import Category
+from consent_rules.matching.vendor_index import VendorIndex
+from consent_rules.vendors import Vendor
 from proxy.html import Boundary, Page, UndecodableError, block_ends, blocks, compile_page
 from proxy.html.block_compile import block_of
 from proxy.html.block_ends import surroundings_behind
 from proxy.html.block_memory import BlockMemory, NoBlock
 from proxy.html.blocks import compile_by_blocks
 from tests.html.fragments import Written, page
-from tests.html.pipeline import BOUNDARY, URL, UTF8
+from tests.html.pipeline import BOUNDARY, URL, UTF8, owners
 
 _OTHER_URL = "https://www.example.com/elsewhere"
 _PLAIN = tuple(f"<p>{word} and more of it</p>\n" for word in ("one", "two", "three", "four"))
@@ -241,6 +244,21 @@ def test_relative_addresses_are_those_of_one_page() -> None:
 def test_where_a_block_may_end(text: str, tags: str | None) -> None:
     found = surroundings_behind(None, text)
     assert (None if found is None else " ".join(found.tags)) == tags
+
+
+def test_hints_are_for_whom_other_blocks_ask() -> None:
+    parts = (
+        "<link rel=preconnect href=//shared.test>",
+        "<iframe src=//shared.test/maps/x></iframe>",
+    )
+    vendor = Vendor("maps", "Maps", Category.FUNCTIONAL, paths=("shared.test/maps/*",))
+    boundary = Boundary(own=BOUNDARY.own, index=VendorIndex([vendor]))
+    memory = BlockMemory(2**20)
+    for number in range(4):
+        body = _page(parts, number)
+        found = compile_by_blocks(body, UTF8, URL, boundary, memory)
+        _assert_same(found, compile_page(body, UTF8, URL, boundary))
+        assert [gate.needs for gate in found.gates] == [owners("maps")] * len(found.gates)
 
 
 def test_the_memory_is_bounded() -> None:
