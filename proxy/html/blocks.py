@@ -57,7 +57,7 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
     digests = [hashlib.sha256(body[start:end]).digest() for start, end in pairwise((0, *ends))]
     seen = memory.seen(boundary.identity, digests)
     cut = _Cut(source, ends, digests, seen)
-    if not _is_mostly_seen(cut):
+    if not _is_worthwhile(cut):
         return None
     hydration = hydration_of(body)
     found = _placed(cut, BlockReading(url, boundary, hydration, read_twice=False), memory)
@@ -87,10 +87,10 @@ class _Cut(NamedTuple):
         return hashlib.sha256(b"".join(self.digests[first : last + 1])).digest()
 
 
-def _is_mostly_seen(cut: _Cut) -> bool:
-    """Whether earlier pages of the site had half of a page's bytes."""
+def _is_worthwhile(cut: _Cut) -> bool:
+    """Whether earlier pages of the site had a quarter of a page's bytes."""
     spans = zip(pairwise((0, *cut.ends)), cut.seen, strict=True)
-    return 2 * sum(end - start for (start, end), is_seen in spans if is_seen) >= cut.ends[-1]
+    return 4 * sum(end - start for (start, end), is_seen in spans if is_seen) >= cut.ends[-1]
 
 
 class _Placed(NamedTuple):
