@@ -19,6 +19,8 @@ from aiohttp.http import HttpResponseParser, RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
+from proxy.tracebacks import drop_frames
+
 MAX_HEAD = 256 * 1024
 """Bytes of one response's head."""
 MAX_INTERIM = 32
@@ -108,6 +110,8 @@ class UpstreamConnection(ResponseHandler):
         super().feed_data(data, size)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        for parsers_own in cause:
+            drop_frames(parsers_own)  # among them the one that named `exc`
         # One feed of aiohttp's parser gives all or nothing: a response is lost with what is behind
         # it in the same packet.
         if self._due and isinstance(exc, HttpProcessingError) and self._recover_response():

@@ -118,6 +118,11 @@ async def _broken(proxy: Proxied) -> None:
             continue
 
 
+async def _malformed_on_a_used_connection(proxy: Proxied) -> None:
+    for path in ("/file", "/no-http"):  # the second is repeated on another one
+        await proxy.ask(path)
+
+
 _Asks = Callable[[Proxied], Awaitable[None]]
 
 
@@ -150,6 +155,7 @@ REQUESTS: Mapping[str, _Asks] = {
     "an upload to one that hangs up": _get("/hang-up", method="POST", body=b"x" * 1000),
     "an origin that breaks off": _broken,
     "an origin without HTTP": _get("/no-http"),
+    "one that answers once": _malformed_on_a_used_connection,
     "a malformed request": _get("/\x00"),
 }  # fmt: skip
 
