@@ -104,6 +104,21 @@ class UpstreamPool:
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection to {server}") from error
 
+    def idle_connection(self, server: Server) -> Connection | None:
+        """A connection to a server that is open and unused, if there is one. None for a server that
+        sends bytes after its responses.
+        """
+        connector = self._sockets.get(server.socket) if server.socket else self.connector
+        if connector is None or (self._excess and not self._may_keep(server.name)):
+            return None
+        getting = connector._get(self._as_aiohttp_asks(server).connection_key, [])
+        try:
+            getting.send(None)
+        except StopIteration as found:
+            connection: Connection | None = found.value
+            return connection
+        raise RuntimeError("aiohttp's connector waits where it has nothing to wait for")
+
     def _on_socket(self, path: str) -> UnixConnector:
         found = self._sockets.get(path)
         if found is None:
