@@ -26,7 +26,7 @@ from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.slots import Slot
 from proxy.upstream.timeouts import Timeouts
 
-_log = logging.getLogger("consent_proxy.responses")
+_log = logging.getLogger("consent_proxy.relaying")
 
 _CLOSED_BY_VISITOR = 499
 
