@@ -17,7 +17,7 @@ from typing import NamedTuple
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from consent_rules.categories import Audience
-from proxy.cache.known_files import KnownFile, KnownFiles, KnownHead
+from proxy.cache.known_files import FILES_BUDGET, KnownFile, KnownFiles, KnownHead
 from proxy.cache.origin_response import Group
 from proxy.cache.repeated import REPEATED_BUDGET, RepeatedReplies, RepeatedReply
 from proxy.cache.store import Confirmation, Entry, Store
@@ -203,6 +203,7 @@ class FastPath:
         budget: int = _BUDGET,
         states_budget: int = _STATES_BUDGET,
         repeated_budget: int = REPEATED_BUDGET,
+        files_budget: int = FILES_BUDGET,
     ) -> None:
         self._store = store
         self._trusted = tuple(trusted)
@@ -210,7 +211,7 @@ class FastPath:
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
         self._repeated = RepeatedReplies(repeated_budget)
-        self.files = KnownFiles()
+        self.files = KnownFiles(files_budget)
         self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)

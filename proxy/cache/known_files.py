@@ -17,9 +17,8 @@ from proxy.cache.origin_response import Group
 from proxy.http.recent import Recent
 from proxy.upstream.server import Server
 
-FILES_BUDGET = 8 * 2**20
-"""Approximate bytes of what a worker knows of files, and as many of visitors' fields."""
-_ONCE_BUDGET = 2**20
+FILES_BUDGET = 16 * 2**20
+"""Approximate bytes of what a worker knows of files and of visitors' fields."""
 _DATE = re.compile(
     rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3][0-9] "
     rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4} "
@@ -119,9 +118,9 @@ class KnownFiles:
     """
 
     def __init__(self, budget: int = FILES_BUDGET) -> None:
-        self._files: Recent[KnownFile] = Recent(budget)
-        self._fields: Recent[SentFields] = Recent(budget)
-        self._once: Recent[KnownHead] = Recent(_ONCE_BUDGET)
+        self._files: Recent[KnownFile] = Recent(budget // 2)
+        self._fields: Recent[SentFields] = Recent(budget // 4)
+        self._once: Recent[KnownHead] = Recent(budget // 4)
 
     def find(self, key: Hashable, now: float) -> KnownFile | None:
         found = self._files.get(key)
@@ -152,5 +151,5 @@ class KnownFiles:
         secure: bool,
         request_class: Hashable,
     ) -> None:
-        size = 2 * (len(fields.before) + len(fields.behind)) + 100 * len(visitors) + 500
+        size = 2 * (len(fields.before) + len(fields.behind)) + 150 * len(visitors) + 500
         self._fields.put((visitors, peer, secure, request_class), fields, size)

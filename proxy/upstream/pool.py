@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from aiohttp import ClientRequest, TCPConnector, UnixConnector, hdrs
 from aiohttp import http_parser as _parsers
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
 from proxy.upstream.connection import UpstreamConnection
@@ -79,6 +80,7 @@ class UpstreamPool:
         self._excess: dict[str, float] = {}
         # With a server goes its TLS context: each reload makes others.
         self._known: WeakKeyDictionary[Server, ClientRequest] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[Server, ConnectionKey] = WeakKeyDictionary()
 
     def _as_aiohttp_asks(self, server: Server) -> ClientRequest:
         known = self._known.get(server)
@@ -111,7 +113,10 @@ class UpstreamPool:
         connector = self._sockets.get(server.socket) if server.socket else self.connector
         if connector is None or (self._excess and not self._may_keep(server.name)):
             return None
-        getting = connector._get(self._as_aiohttp_asks(server).connection_key, [])
+        place = self._places.get(server)
+        if place is None:
+            place = self._places[server] = self._as_aiohttp_asks(server).connection_key
+        getting = connector._get(place, [])
         try:
             getting.send(None)
         except StopIteration as found:
