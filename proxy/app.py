@@ -33,6 +33,7 @@ from proxy.responses.respond import respond
 from proxy.revalidation import confirmed_response, ready_to_confirm
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup, FinishedLookup
+from proxy.tracebacks import drop_frames
 from proxy.upstream.errors import UpstreamError
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import answer_expectation
@@ -110,6 +111,7 @@ def _failed(
     request: web.BaseRequest, context: RequestContext, runtime: Runtime, error: UpstreamError
 ) -> web.Response:
     _log_failure(request, context, error)
+    drop_frames(error)
     return _unavailable(request, context, runtime, error.status)
 
 

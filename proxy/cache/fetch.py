@@ -54,6 +54,7 @@ from proxy.cache.stored_response import aged_headers
 from proxy.http.access_record import CACHE
 from proxy.http.forwarding import response_headers
 from proxy.http.media_types import is_page
+from proxy.tracebacks import drop_frames
 from proxy.upstream.body import BodySource, ReadResult
 from proxy.upstream.errors import UpstreamError, failure_kind
 from proxy.upstream.exchange import UpstreamResponse
@@ -358,6 +359,7 @@ def _begin(
                     if outcome.body.too_large:
                         await flight.leader_done.wait()
         except UpstreamError as error:
+            drop_frames(error)
             flight.fail(error, for_all=error.status >= 500)
 
     return lookup.cache.flights.begin(where, fetch)

@@ -48,6 +48,7 @@ from proxy.http.error_pages import error_response
 from proxy.http.request_id import X_REQUEST_ID, RequestIdOf
 from proxy.server.proxy_protocol import Client
 from proxy.server.request_parser import RequestParser
+from proxy.tracebacks import drop_frames
 from proxy.upstream.exchange import BegunExchange
 from proxy.upstream.request import BEGUN
 
@@ -504,6 +505,7 @@ class FrontConnection(RequestHandler):
             _log.error("request %s failed: %s", request.get(REQUEST_ID, ""), _where(exc))
         else:
             _log.info("malformed request (%s)", type(exc).__name__)
+        drop_frames(exc)
         if request.writer.output_size > 0:
             transport = self.transport
             if transport is not None:

@@ -26,6 +26,7 @@ from proxy.http.draining import ON_DRAIN
 from proxy.http.media_types import media_type
 from proxy.http.request_trace import TRACE
 from proxy.http.targets import split_target
+from proxy.tracebacks import drop_frames
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
 from proxy.upstream.exchange import (
     IDEMPOTENT,
@@ -282,6 +283,8 @@ class _Sent:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # Refers to this object: what is left of both would wait for the cyclic collector.
+        self.request.pop(ON_DRAIN, None)
         if self._total is not None:
             self._total.cancel()
         if self._closed is not None:
@@ -295,6 +298,7 @@ class _Sent:
     def _note_truncation(self, response: UpstreamResponse) -> None:
         """Whether the connection broke within the body."""
         broken = response.content.exception()
+        drop_frames(broken)
         if self._member is None or broken is None:
             return
         if not isinstance(broken, StoppingError | TotalTimeoutError):
