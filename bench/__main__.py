@@ -130,6 +130,8 @@ def _measure(bench: Bench, options: argparse.Namespace, result: report.Result) -
     sizes = [1, 10, 110, 1024, 5120] if full else [1, 1024]
     (root / "page.html").write_bytes(page.html_page())
     (root / "unlike.html").write_bytes(page.html_page(script_per_request=True))
+    own_content = page.html_page(script_per_request=True, own_content=True)
+    (root / "own.html").write_bytes(own_content)
     (root / "static.js").write_bytes(page.static_file())
     for size in sizes:
         (root / f"{size}k.html").write_bytes(page.sized_page(size * KB))

@@ -20,6 +20,7 @@ SAME = Request("html", "page, sent again unchanged", "/same/page.html", FIELDS)
 CHANGING = Request("changed", "page, changed every time", "/changing/page.html", FIELDS)
 UNLIKE = replace(CHANGING, case="page, unlike the last every time", path="/changing/unlike.html")
 COLD = Request("changed", "page, cold: seen for the first time", "/cold/unlike.html", FIELDS, True)
+COLD_OWN = replace(COLD, case="page, cold, with content of its own", path="/cold/own.html")
 PAGE = Request("html", "page", "/fresh/page.html", FIELDS)
 UNCODED = replace(
     PAGE, case="page, without gzip", headers={**FIELDS, "Accept-Encoding": "identity"}
@@ -48,6 +49,7 @@ RATIOS = (
     (UNLIKE.case, CHANGED.case, nginx.REWRITING, 2.0),
     (UNLIKE.case, CHANGED.case, workerd.NAME, 1 / 3),
     (COLD.case, CHANGED.case, nginx.REWRITING, 2.2),
+    (COLD_OWN.case, CHANGED.case, nginx.REWRITING, 2.2),
     (REVALIDATED.case, PAGE.case, nginx.REWRITING, 0.3),
     (SAME.case, PAGE.case, nginx.REWRITING, 0.4),
     (STREAMED.case, STATIC.case, nginx.PLAIN, 5.0),
@@ -106,7 +108,7 @@ def of_page(name: str, server: Server) -> Iterator[Request]:
 
 def ours(server: Server) -> Iterator[Request]:
     """The ways that a page and a file take through consent-proxy; each reply is checked first."""
-    for request in (HIT, REVALIDATED, SAME, CHANGING, UNLIKE, COLD):
+    for request in (HIT, REVALIDATED, SAME, CHANGING, UNLIKE, COLD, COLD_OWN):
         _check(server, request, has=b"/.consent/", lacks=b"fbevents.js", gzipped=True)
         if request is HIT:
             yield request

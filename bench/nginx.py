@@ -74,6 +74,7 @@ _ORIGIN = """
             gzip on;
             sub_filter "{per_request}" "<!--$request_id-->";
             sub_filter "{per_request_name}" "$request_id";
+            sub_filter_once off;
             sub_filter_last_modified off;
             add_header Cache-Control "no-store";
         }}
@@ -82,6 +83,7 @@ _ORIGIN = """
             gzip on;
             sub_filter "{per_request}" "<!--$request_id-->";
             sub_filter "{per_request_name}" "$request_id";
+            sub_filter_once off;
             sub_filter_last_modified off;
             add_header Cache-Control "public, max-age=600";
         }}

@@ -101,9 +101,10 @@ title="Our office" loading="lazy"></iframe>
 """
 
 
-def html_page(*, script_per_request: bool = False) -> bytes:
+def html_page(*, script_per_request: bool = False, own_content: bool = False) -> bytes:
     """One page of exactly `PAGE_BYTES`, in UTF-8. With `script_per_request` it names another script
-    each time, not only another number in a comment.
+    each time, not only another number in a comment; with `own_content` all of its links lead
+    elsewhere, too, and no two pages have more in common than head, navigation and foot.
     """
     rng = random.Random(110)
     head = [
@@ -136,6 +137,8 @@ def html_page(*, script_per_request: bool = False) -> bytes:
     number = 0
     while True:
         section = _section(rng, number)
+        if own_content:
+            section = section.replace('<a href="/', f'<a href="/{PER_REQUEST_NAME}/')
         size = len(section.encode())
         if size > room:
             break

@@ -42,6 +42,7 @@ from proxy.enforcement.site import SiteEnforcement, policies, site_boundary
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
 from proxy.html import Boundary, Page
+from proxy.html.block_memory import BlockMemory
 from proxy.html.chunk_memory import ChunkMemory
 from proxy.html.patch import PageTemplate
 from proxy.html.turns import Turns
@@ -65,9 +66,10 @@ from proxy.upstream.timeouts import Timeouts
 _PAGES_BUDGET = 64 * 2**20
 _MARKUP = 1024
 _ALIKE_BUDGET = 16 * 2**20
+_BLOCKS_BUDGET = 16 * 2**20
 _STREAMED_BUDGET = 32 * 2**20
 _VARIANTS_BUDGET = 96 * 2**20
-"""Bytes of compiled pages and of variants that a worker may cache."""
+"""Bytes of compiled pages, of their blocks and of variants that a worker may cache."""
 _READY_BUDGET = 32 * 2**20
 _VISITORS_BUDGET = 16 * 2**20
 _REPEATED_BUDGET = 16 * 2**20
@@ -108,6 +110,7 @@ class Runtime:
     site_page_context: SiteContext
     decide: Decide
     pages: LRUCache[object, Page]
+    blocks: BlockMemory
     streamed: ChunkMemory
     late_patient_pages: LRUCache[tuple[str, str], None]
     """Pages that declared too late that they are for patients: sites and paths."""
@@ -212,6 +215,7 @@ def build_runtime(
         site_page_context=site_contexts(),
         decide=decisions(rules),
         pages=LRUCache(_PAGES_BUDGET, getsizeof=_page_size),
+        blocks=BlockMemory(_BLOCKS_BUDGET),
         streamed=ChunkMemory(_STREAMED_BUDGET),
         late_patient_pages=LRUCache(4096) if before is None else before.late_patient_pages,
         variants=Variants(_VARIANTS_BUDGET),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
@@ -93,6 +93,8 @@ class Boundary:
     pins: ScriptPins = NO_PINS
     amend_policy: Callable[[str], str] = str
     libraries: Libraries = NO_LIBRARIES
+    identity: object = field(default_factory=object, init=False, compare=False, repr=False)
+    """This boundary and no other, in keys of what is remembered of its pages."""
     _judged: LRUCache[bytes, tuple[str, ...]] = field(
         default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
     )
@@ -245,6 +247,7 @@ class OwnedResource:
             self.closing,
             tuple([Edit(e.start + by, e.end + by, e.closed, e.opened) for e in self.edits]),
             self.embed,
+            is_pixel=self.is_pixel,
         )
 
 
@@ -420,31 +423,47 @@ def owners_of(resource: Resource, context: CompileContext) -> frozenset[Owner]:
         return frozenset(context.owners(_strings_in_json(resource.text)))
     owners = frozenset(context.owners(resource.urls))
     if kind is ResourceKind.HINT and context.hinted:
-        known = (context.hinted.get(owner, {owner}) for owner in owners)
-        return frozenset[Owner]().union(*known)
+        return hinted_at(owners, context.hinted)
     return owners
 
 
 def hint_owners(context: CompileContext) -> dict[Owner, frozenset[Owner]]:
     """Whom a hint that names no path may be for: those whom the page itself asks at that host."""
+    hosts = hinted_hosts(context)
+    return asked_at(hosts.__contains__, context) if hosts else {}
+
+
+def hinted_hosts(context: CompileContext) -> frozenset[str]:
+    """The hosts that hints name, of which vendors own parts."""
     index = context.boundary.index
     hints = (one for one in context.scan.resources if one.kind is ResourceKind.HINT)
-    hosts = {
+    return frozenset(
         host
         for hint in hints
         for host, owner in context.hosts_and_owners(hint.urls)
         if isinstance(owner, UnknownHost) and index.has_path_rules(host)
-    }
-    if not hosts:
-        return {}
+    )
+
+
+def asked_at(
+    is_looked_for: Callable[[str], bool], context: CompileContext
+) -> dict[Owner, frozenset[Owner]]:
+    """Whom the page asks at some hosts, by the owner that such a host has by itself."""
     asked: dict[Owner, set[Owner]] = {}
     for resource in context.scan.resources:
         if resource.kind is ResourceKind.HINT:
             continue
         for host, owner in context.hosts_and_owners(resource.urls):
-            if host in hosts:
+            if is_looked_for(host):
                 asked.setdefault(unknown_host(host), set()).add(owner or UNREADABLE_HOST)
     return {host: frozenset(owners) for host, owners in asked.items()}
+
+
+def hinted_at(
+    owners: frozenset[Owner], hinted: Mapping[Owner, frozenset[Owner]]
+) -> frozenset[Owner]:
+    """Whom a hint is for, by `hint_owners`."""
+    return frozenset[Owner]().union(*(hinted.get(owner, {owner}) for owner in owners))
 
 
 def _vendors_of_inline(

@@ -39,7 +39,7 @@ from proxy.html.content_places import content_places
 from proxy.html.finished_tags import finished_tags
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, EmbedPlace, Gate, Page
-from proxy.html.inline_remnants import Remnants, VendorsOfCode, code_of, remnants
+from proxy.html.inline_remnants import Named, Remnants, VendorsOfCode, code_of, is_in, remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
 from proxy.html.pictures import is_tiny
 from proxy.html.render import render
@@ -50,7 +50,7 @@ from proxy.html.source import Source, read_source
 _NEST_LIMIT = 4
 """Pages within pages within pages: deeper ones are emptied."""
 
-_MAX_NESTED = 500
+MAX_NESTED = 500
 """Pages within a page's attributes (`srcdoc`): more are emptied, since each has a fixed cost."""
 
 
@@ -92,8 +92,22 @@ def gates_of(
     """Gates for resources with owners, in order of their start, outer before inner. `is_part`: the
     page goes on behind `body`.
     """
-    gates = sorted((gate for one in found for gate in _gates(one)), key=_order)
-    gates = _with_remains(gates, body, boundary, is_part=is_part)
+    gates = gates_in_order(found)
+    return finished_gates(gates, body, boundary, named_outside(gates, body), is_part=is_part)
+
+
+def gates_in_order(found: Iterable[OwnedResource]) -> list[Gate]:
+    """A gate for each edit of resources, in order of their start, outer before inner."""
+    return sorted((gate for one in found for gate in _gates(one)), key=_order)
+
+
+def finished_gates(
+    gates: list[Gate], body: bytes, boundary: Boundary, rest: Named, *, is_part: bool = False
+) -> tuple[Gate, ...]:
+    """A page's gates in order, with what closed scripts leave behind, and of those that overlap
+    one. `rest` asks the code outside of them.
+    """
+    gates = _with_remains(gates, body, boundary, rest, is_part=is_part)
     return tuple(_without_overlaps(sorted(gates, key=_order), body))
 
 
@@ -284,22 +298,32 @@ _WHOLE = frozenset({Closing.REMOVE, Closing.NEUTRAL, Closing.PLACEHOLDER, Closin
 """Closings of an element, not of an attribute of it: `explain` shows where that stands."""
 
 
+def outside(gates: Iterable[Gate], body: bytes) -> bytes:
+    """A page, or a part of one, without its gates and their code."""
+    parts: list[bytes] = []
+    position = 0
+    for gate in gates:
+        parts.append(body[position : gate.start])
+        position = max(position, gate.end, gate.code[1])
+    return b" ".join((*parts, body[position:]))
+
+
+def named_outside(gates: list[Gate], body: bytes) -> Named:
+    """What asks the code of a page outside of its gates, which is looked for when it is asked."""
+
+    @cache
+    def code() -> bytes:
+        return code_of(outside(gates, body))
+
+    return lambda name, following: is_in(code(), name, following)
+
+
 def _with_remains(
-    gates: list[Gate], body: bytes, boundary: Boundary, *, is_part: bool
+    gates: list[Gate], body: bytes, boundary: Boundary, rest: Named, *, is_part: bool
 ) -> list[Gate]:
     """The gates, with what the rest of the page needs of a closed script in its place."""
     if not any(gate.code[1] for gate in gates):
         return gates
-
-    @cache
-    def rest() -> bytes:
-        parts: list[bytes] = []
-        position = 0
-        for gate in gates:
-            parts.append(body[position : gate.start])
-            position = max(position, gate.end, gate.code[1])
-        return code_of(b" ".join((*parts, body[position:])))
-
     index = boundary.index
 
     def run(text: str) -> tuple[str, ...]:
@@ -355,7 +379,7 @@ def _with_remnants(gate: Gate, left: Remnants, has_room: bool) -> Gate:
 def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owner], bytes]:
     """A page within an attribute: its owners, and the page with all of them closed."""
     context.nested += 1
-    if context.depth >= _NEST_LIMIT or context.nested > _MAX_NESTED:
+    if context.depth >= _NEST_LIMIT or context.nested > MAX_NESTED:
         return frozenset({UNREADABLE_HOST}), b""
     pages = [
         compile_page(

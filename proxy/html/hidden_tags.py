@@ -26,14 +26,16 @@ SECTION = "<![CDATA["
 _SECTION_END = "]]>"
 
 
-def has_hidden_tags(document: Document, text: str, names: Iterable[str]) -> bool:
+def has_hidden_tags(
+    document: Document, text: str, names: Iterable[str], *, is_whole: bool = True
+) -> bool:
     """Whether the tokens of a page with drawings may be others without its tree. `names`: of
-    `TEXT_HOLDERS` and `SECTION`, those that the page has.
+    `TEXT_HOLDERS` and `SECTION`, those that the page has. `is_whole`: nothing is behind the text.
     """
     return any(
         _has_tags_in_sections(document, text)
         if name == SECTION
-        else _is_read_on(name, document, text)
+        else _is_read_on(name, document, text, is_whole=is_whole)
         for name in names
     )
 
@@ -76,7 +78,7 @@ def _end_tag(tag: str) -> re.Pattern[str]:
     return re.compile(rf"</{tag}[\s/>]", re.IGNORECASE)
 
 
-def _is_read_on(tag: str, document: Document, text: str) -> bool:
+def _is_read_on(tag: str, document: Document, text: str, *, is_whole: bool) -> bool:
     """Whether the content of a drawing's element ends elsewhere as text than as markup, or is
     another style sheet.
     """
@@ -86,6 +88,8 @@ def _is_read_on(tag: str, document: Document, text: str) -> bool:
             continue
         start, end_tag = location.start_tag.end_offset, location.end_tag
         end = _end_tag(tag).search(text, start)
+        if end is None and not is_whole:
+            return True
         if end is None:
             # All the rest is its text, and that of any later one.
             return tag == "style" and _may_import(text[start:])

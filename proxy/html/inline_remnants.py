@@ -58,6 +58,24 @@ def code_of(page: bytes) -> bytes:
     return b"\n".join(found)
 
 
+def ends_within(part: bytes) -> bool:
+    """Whether what `code_of` takes for code ends within a part of a page: then the code of the page
+    is that of its parts.
+    """
+    lowered = part.lower()
+    if any(lowered.find(b"</script", at) < 0 for at in _places(lowered, b"<script")):
+        return False
+    handlers = (_HANDLER.match(part, at + 1) for mark in _HANDLERS for at in _places(lowered, mark))
+    if any(one is not None and _is_half_quoted(one[1]) for one in handlers):
+        return False
+    return all(part.find(b">", at) >= 0 for at in _places(lowered, b"javascript:"))
+
+
+def _is_half_quoted(value: bytes) -> bool:
+    quote = value[:1]
+    return quote in {b'"', b"'"} and (len(value) < 2 or value[-1:] != quote)
+
+
 def _places(page: bytes, mark: bytes) -> Iterator[int]:
     at = page.find(mark)
     while at >= 0:
@@ -65,9 +83,13 @@ def _places(page: bytes, mark: bytes) -> Iterator[int]:
         at = page.find(mark, at + len(mark))
 
 
+Named = Callable[[str, "re.Pattern[bytes]"], bool]
+"""Whether code names something, with what a pattern matches behind it: see `is_in`."""
+
+
 def remnants(
     script: bytes,
-    rest: Callable[[], bytes],
+    rest: Named,
     is_vendors: Callable[[str], bool],
     vendors: VendorsOfCode,
     *,
@@ -76,7 +98,7 @@ def remnants(
 ) -> Remnants:
     """The remnants of a closed script.
 
-    `rest` is the code of the page around it (`code_of`); `is_vendors` decides whether a text or
+    `rest` asks the code of the page around it (`code_of`); `is_vendors` decides whether a text or
     name identifies a vendor. `parts_in` is
     `parts_of` by the same `is_vendors` where that is remembered. `all_used`: more of
     the page may follow, and may use everything.
@@ -92,20 +114,25 @@ def remnants(
     stay = [part for part in parts if part.stays]
     if not (stay or declared or defined):
         return Remnants()
-    around = rest() if declared or defined else b""
+    if not (declared or defined):
+        rest = _names_nothing
     own = b"\n".join(part.code for part in stay)
-    used = set(declared) if all_used else _used(declared, b"\n".join((around, own)))
+    used = set(declared) if all_used else _used(declared, rest, own)
     stay += [one for name in used for one in declared[name] if one.code and not one.stays]
     stay, code = _without_vendors(stay, vendors)
     lost = {name for name in used - {part.name for part in stay} if len(name) > _SHORT}
     called = {
         name
         for name in lost | {name for name in defined if len(name) > _SHORT}
-        if any(is_in(b, name, CALLED) for b in (around, code))
+        if rest(name, CALLED) or is_in(code, name, CALLED)
     }
     blanks = b"".join(b"var %s;" % name.encode() for name in sorted(lost - called))
-    empty = _empty_properties(parts, stay, (around, code))
+    empty = _empty_properties(parts, stay, rest, code)
     return Remnants(blanks + code + empty, frozenset({*called, _EMPTY} if empty else called))
+
+
+def _names_nothing(_name: str, _following: re.Pattern[bytes]) -> bool:
+    return False
 
 
 _SHORT = 2
@@ -117,7 +144,9 @@ _EMPTY = "__consentClosed"
 _ASSIGN_EMPTY = b"\n%s=%s||self." + _EMPTY.encode() + b";"
 
 
-def _empty_properties(parts: Sequence[Part], stay: Sequence[Part], code: Sequence[bytes]) -> bytes:
+def _empty_properties(
+    parts: Sequence[Part], stay: Sequence[Part], rest: Named, code: bytes
+) -> bytes:
     """Code that gives the objects that stay the properties which they have lost, and which are
     called: `x.y = ...` of a vendor's, where `x={}` is the site's.
     """
@@ -131,7 +160,7 @@ def _empty_properties(parts: Sequence[Part], stay: Sequence[Part], code: Sequenc
     return b"".join(
         _ASSIGN_EMPTY % (path, path)
         for path in found
-        if any(is_in(text, path.decode(), CALLED) for text in code)
+        if rest(path.decode(), CALLED) or is_in(code, path.decode(), CALLED)
     )
 
 
@@ -200,10 +229,10 @@ def _joined(parts: list[Part]) -> bytes:
     return b"\n".join(part.code for part in sorted(parts, key=lambda part: part.start))
 
 
-def _used(declared: Mapping[str, Sequence[Part]], rest: bytes) -> set[str]:
+def _used(declared: Mapping[str, Sequence[Part]], rest: Named, own: bytes) -> set[str]:
     """The names that the page uses, transitively through the preserved declarations."""
-    used: set[str] = set()
-    waiting = [rest]
+    used = {name for name in declared if rest(name, ENDED)}
+    waiting = [own, *(one.code for name in used for one in declared[name] if one.code)]
     while waiting:
         text = waiting.pop()
         found = {name for name in declared.keys() - used if is_in(text, name, ENDED)}

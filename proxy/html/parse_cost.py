@@ -94,10 +94,16 @@ def may_format(lowered: bytes) -> int:
     return len(_MAY_FORMAT.find_matches_as_indexes(lowered))
 
 
+def is_cheap(started: int, tags: int) -> bool:
+    """Whether a page with so many start tags of formatting elements, and so many tags in all, may
+    be parsed even if none of these elements is ever closed.
+    """
+    return started <= _FEW or min(started, _REMEMBERED) * tags <= MAX_REOPENED
+
+
 def _check_formatting(lowered: bytes) -> None:
-    started = may_format(lowered)
-    if started <= _FEW or min(started, _REMEMBERED) * lowered.count(b"<") <= MAX_REOPENED:
-        return  # even if none of them is ever closed
+    if is_cheap(may_format(lowered), lowered.count(b"<")):
+        return
     if not _is_soon_balanced(_FORMATTING.findall(lowered)) and _reopened(lowered) > MAX_REOPENED:
         raise CostlyPageError(
             f"formatting elements left open would make more than {MAX_REOPENED} elements"
@@ -109,18 +115,32 @@ _FEW = 24
 
 
 def _is_soon_balanced(found: list[bytes]) -> bool:
-    """Whether only a few elements are open at any offset.
+    """Whether only a few elements are open at any offset. `found`: as for `_left_open`."""
+    left = _left_open(found)
+    return left is not None and left.count(b"(") <= _FEW
 
-    `found` has b"" for each start tag and b"/" for each end tag: pairs are removed, innermost
-    first, which costs a fraction of counting them one by one.
+
+def _left_open(found: list[bytes]) -> bytes | None:
+    """What is left where pairs of tags are removed, innermost first, which costs a fraction of
+    counting them one by one; None where more than a few are in one another.
+
+    `found` has b"" for each start tag and b"/" for each end tag, in the result "(" and ")".
     """
     nesting = b"(".join((b"", *found)).replace(b"(/", b")")
     for _ in range(_FEW):
         within = nesting.replace(b"()", b"")
         if within == nesting:
-            return nesting.count(b"(") <= _FEW
+            return nesting
         nesting = within
-    return False
+    return None
+
+
+def closes_formatting(lowered: bytes) -> bool:
+    """Whether a lower-cased part of a page closes each formatting element that it opens, with a few
+    in one another at most.
+    """
+    found = _FORMATTING.findall(lowered)
+    return not found or _left_open(found) == b""
 
 
 def _reopened(lowered: bytes) -> int:

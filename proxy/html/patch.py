@@ -19,7 +19,7 @@ from proxy.html.compile import compile_page
 from proxy.html.deferred import is_loaded_name
 from proxy.html.gates import Gate, Page
 from proxy.html.resource import RESERVED_ID, Closing
-from proxy.html.scan import needs_both_views
+from proxy.html.scan import needs_both_views, tags_of_note
 from proxy.html.source import UndecodableError, read_source
 from proxy.html.tree import Document, Element, is_html, location_of, parse
 
@@ -197,7 +197,7 @@ class PageTemplate:
     def _found_zone(self, start: int, end: int) -> _Zone:
         if self._text is None:
             source = read_source(self.page.body, self.content_type)
-            self._text, self._views = source.text, needs_both_views(source.body)
+            self._text, self._views = source.text, needs_both_views(tags_of_note(source.body))
         text = self._text
         if self._views:
             return _Zone(_Place.SOMEWHERE)  # two kinds of browser read it differently

@@ -72,6 +72,8 @@ class Scan:
     """Where links that are marked as the site's own to the preferences lead, as written."""
     readings: Readings | None = None
     """The page's two trees, where it is read twice."""
+    is_tokenized_alike: bool = True
+    """Whether a tokenizer without a tree finds the same tags."""
 
     @property
     def base(self) -> str:
@@ -121,27 +123,42 @@ BY_ATTRIBUTE = ",".join(
 )
 
 
-def scan(source: Source, *, had_base: bool = False) -> Scan:
+def scan(
+    source: Source,
+    *,
+    had_base: bool = False,
+    tags: TagsOfNote | None = None,
+    read_twice: bool = False,
+    has_foot: bool = True,
+) -> Scan:
     """Find every resource of a page. Never fails on invalid HTML: browsers accept any.
 
-    `had_base`: a <base> precedes `source` in the page. Raises CostlyPageError, before parsing, for
-    a page that costs too much to parse.
+    `had_base`: a <base> precedes `source` in the page. `tags`: `tags_of_note` of the source, where
+    they are known. `read_twice`: as a browser with JavaScript and as one without, whether it needs
+    that or not. `has_foot`: the end of the source is that of the page. Raises CostlyPageError,
+    before parsing, for a page that costs too much to parse.
     """
     text = source.text
-    tags = tags_of_note(source.body)
+    if tags is None:
+        tags = tags_of_note(source.body)
     _check_cost(tags)
     if b"selectedcontent" in tags.at:
         text = with_options_once(text)
-    slot_at: int | None = _slot_offset(text)
-    marked = text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
-    views = _views(source, marked, tags, had_base=had_base)
-    if any(view.slot is None or _start(view.slot) != slot_at for view in views):
+    read_twice = read_twice or needs_both_views(tags)
+    kinds = (False, True) if read_twice else (False,)
+    slot_at: int | None = _slot_offset(text) if has_foot else None
+    marked = text if slot_at is None else text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
+    views = _views(source, marked, tags, kinds, had_base=had_base)
+    if slot_at is not None and any(
+        view.slot is None or _start(view.slot) != slot_at for view in views
+    ):
         # The slot's markup is no element of its own (it stands in a comment, or in a tag that
         # was never finished): there it could change what the page says.
         slot_at, marked = None, text
-        views = _views(source, text, tags, had_base=had_base)
+        views = _views(source, text, tags, kinds, had_base=had_base)
     unseen = _behind_framesets(source, marked, tags, had_base=had_base)
-    hidden = _behind_drawings(tags, [*views, *unseen])
+    is_tokenized_alike = not _may_have_hidden_tags(tags, [*views, *unseen], is_whole=has_foot)
+    hidden = [] if is_tokenized_alike else _hidden_in([*views, *unseen], tags)
     frames = [_frame(view.document, source) for view in views]
     frame = frames[-1]
     body_at = _agreed(frame.body_at for frame in frames)
@@ -163,7 +180,8 @@ def scan(source: Source, *, had_base: bool = False) -> Scan:
         documents=tuple(view.document for view in views),
         declaration_at=_declarations(tags, views),
         preferences_links=_preferences_links(tags, views),
-        readings=_readings(views[-2:], len(marked)) if _needs_both_views(tags) else None,
+        readings=_readings(views[-2:], len(marked)) if read_twice else None,
+        is_tokenized_alike=is_tokenized_alike,
     )
 
 
@@ -180,7 +198,7 @@ _HOLDERS = ",".join(f"{tag}[{_DECLARATION}]" for tag in ("div", "section", "arti
 """What may hold the declaration: its headings and tables would end a paragraph."""
 
 
-def _declarations(tags: _Tags, views: list[_View]) -> tuple[int, ...]:
+def _declarations(tags: TagsOfNote, views: list[_View]) -> tuple[int, ...]:
     """The offsets of elements that request the declaration, in every view."""
     if _DECLARATION not in tags.deferring:
         return ()
@@ -196,22 +214,22 @@ def _declarations(tags: _Tags, views: list[_View]) -> tuple[int, ...]:
     return tuple(sorted(set.intersection(*found)))
 
 
-_PREFERENCES_LINK = "data-consent-link"
+PREFERENCES_LINK = "data-consent-link"
 _HIDING = "main,article,template,noscript,[hidden],[style],[aria-hidden]"
 """Where a marked link does not count: visitors may have written it there, or nobody sees it."""
 
 
-def _preferences_links(tags: _Tags, views: list[_View]) -> frozenset[str]:
+def _preferences_links(tags: TagsOfNote, views: list[_View]) -> frozenset[str]:
     """The `href` of each link of the page's own frame that is marked as leading to the preferences,
     in every view.
     """
-    if _PREFERENCES_LINK not in tags.deferring:
+    if PREFERENCES_LINK not in tags.deferring:
         return frozenset()
     return frozenset.intersection(
         *(
             frozenset(
                 (link.attr("href") or "").strip()
-                for link in view.document.select(f"a[{_PREFERENCES_LINK}][href]")
+                for link in view.document.select(f"a[{PREFERENCES_LINK}][href]")
                 if is_html(link) and link.closest(_HIDING) is None
             )
             for view in views
@@ -261,7 +279,7 @@ _HARMLESS_NOSCRIPT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Tags:
+class TagsOfNote:
     """The offsets of tags that make a page harder to read, by name; end tags as "/name".
 
     Found in one pass over the lower-cased bytes: each search of its own costs as much.
@@ -289,12 +307,12 @@ _TAGS = ahocorasick_rs.BytesAhoCorasick(
 _OF_PLAIN_TAGS = (b"script", b"img", b"link", b"source", b"iframe", b"video", b"form", b"input")
 
 
-def tags_of_note(body: bytes) -> _Tags:
+def tags_of_note(body: bytes) -> TagsOfNote:
     lowered = body.lower()
     at: dict[bytes, list[int]] = {}
     for number, start, _ in _TAGS.find_matches_as_indexes(lowered):
         at.setdefault(_NAMES[number], []).append(start)
-    return _Tags(lowered, at, deferring_names(lowered))
+    return TagsOfNote(lowered, at, deferring_names(lowered))
 
 
 def check_page_cost(body: bytes) -> None:
@@ -302,7 +320,7 @@ def check_page_cost(body: bytes) -> None:
     _check_cost(tags_of_note(body))
 
 
-def _check_cost(tags: _Tags) -> None:
+def _check_cost(tags: TagsOfNote) -> None:
     roots = (*tags.at.get(b"html", ()), *tags.at.get(b"body", ()))
     check_cost(tags.lowered, roots)
     drawings = len(tags.at.get(b"svg", ())) + len(tags.at.get(b"math", ()))
@@ -312,12 +330,8 @@ def _check_cost(tags: _Tags) -> None:
         )
 
 
-def needs_both_views(body: bytes) -> bool:
+def needs_both_views(tags: TagsOfNote) -> bool:
     """Whether browsers with and without JavaScript may see different resources in a page."""
-    return _needs_both_views(tags_of_note(body))
-
-
-def _needs_both_views(tags: _Tags) -> bool:
     found = tags.at.get(b"noscript", ())
     # A frameset counts only while nothing visible precedes it.
     if found and b"frameset" in tags.at:
@@ -333,7 +347,9 @@ def _needs_both_views(tags: _Tags) -> bool:
     return False
 
 
-def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_View]:
+def _views(
+    source: Source, text: str, tags: TagsOfNote, kinds: tuple[bool, ...], *, had_base: bool
+) -> list[_View]:
     seen: set[_Place] = set()
 
     def read(text: str) -> list[_View]:
@@ -342,7 +358,6 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
             _read(source, text, tags, seen, at, scripting=one, had_base=had_base) for one in kinds
         ]
 
-    kinds = (False, True) if _needs_both_views(tags) else (False,)
     views = read(text)
     has_drawings = b"svg" in tags.at or b"math" in tags.at
     if (
@@ -355,7 +370,9 @@ def _views(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_V
     return views
 
 
-def _behind_framesets(source: Source, text: str, tags: _Tags, *, had_base: bool) -> list[_View]:
+def _behind_framesets(
+    source: Source, text: str, tags: TagsOfNote, *, had_base: bool
+) -> list[_View]:
     """What only a browser's preload scanner finds on a page with a frameset."""
     if b"frameset" not in tags.at:
         return []
@@ -371,15 +388,21 @@ def _behind_framesets(source: Source, text: str, tags: _Tags, *, had_base: bool)
     return views
 
 
-def _behind_drawings(tags: _Tags, views: list[_View]) -> list[Resource]:
-    """What only a browser's preload scanner finds on a page with a drawing."""
+def _may_have_hidden_tags(tags: TagsOfNote, views: list[_View], *, is_whole: bool) -> bool:
+    """Whether a browser's preload scanner may find others on a page with a drawing."""
     if b"svg" not in tags.at and b"math" not in tags.at:
-        return []
+        return False
     names = [name for name in TEXT_HOLDERS if name.encode() in tags.at]
     if _SECTION in tags.at:
         names.append(SECTION)
-    if not any(has_hidden_tags(view.document, view.reading.text, names) for view in views):
-        return []
+    return any(
+        has_hidden_tags(view.document, view.reading.text, names, is_whole=is_whole)
+        for view in views
+    )
+
+
+def _hidden_in(views: list[_View], tags: TagsOfNote) -> list[Resource]:
+    """What only a browser's preload scanner finds on such a page."""
     reading = views[-1].reading
     documents = [view.document for view in views]
     kinds = (False, True) if b"noscript" in tags.at else (True,)
@@ -389,7 +412,7 @@ def _behind_drawings(tags: _Tags, views: list[_View]) -> list[Resource]:
 def _read(
     source: Source,
     text: str,
-    tags: _Tags,
+    tags: TagsOfNote,
     seen: set[_Place],
     starts: Starts,
     *,
@@ -429,7 +452,7 @@ def _by_attribute(deferring: frozenset[str]) -> str:
     return ",".join((BY_ATTRIBUTE, *(f"[{name}]" for name in loaded)))
 
 
-def selected(document: Document, tags: _Tags) -> list[Element]:
+def selected(document: Document, tags: TagsOfNote) -> list[Element]:
     """The elements that may be resources, each once: <base> and <meta>, of which the first in the
     tree counts, in its order; then the others in the order of their tags.
     """
@@ -453,7 +476,7 @@ def _position(element: Element) -> tuple[int, int]:
 
 
 def _view(
-    document: Document, reading: Reading, seen: set[_Place], tags: _Tags, plain_tags: PlainTags
+    document: Document, reading: Reading, seen: set[_Place], tags: TagsOfNote, plain_tags: PlainTags
 ) -> _View:
     view = _View(document, reading, [], None)
     for element in selected(document, tags):
@@ -507,7 +530,7 @@ def _ends_a_noscript(view: _View) -> bool:
     return False
 
 
-def _is_fragile(tags: _Tags, views: list[_View]) -> bool:
+def _is_fragile(tags: TagsOfNote, views: list[_View]) -> bool:
     if b"frameset" in tags.at:  # counts only while nothing visible precedes it
         return True
     if _is_plainly_drawn(tags, b"svg") and _is_plainly_drawn(tags, b"math"):
@@ -523,7 +546,7 @@ _ENDING = re.compile(rb"<(?:img|embed|meta)")
 """Of the tags that end a drawing, those that we may take out."""
 
 
-def _is_plainly_drawn(tags: _Tags, tag: bytes) -> bool:
+def _is_plainly_drawn(tags: TagsOfNote, tag: bytes) -> bool:
     """Whether every drawing (svg, math) ends properly and contains no tag that could end it sooner:
     decided from the bytes, many times faster than from the tree. False in doubt.
     """
@@ -563,16 +586,16 @@ def _agreed(places: Iterable[int | None]) -> int | None:
 
 
 # What may stand before a doctype: blanks, comments and what is read as one.
-_DOCTYPE = re.compile(
+DOCTYPE = re.compile(
     r"(?>(?:[\t\n\f\r ]|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>"
-    r"|<!(?!doctype|--)[^>]*>)*)<!doctype[^>]*>",
+    r"|<!(?!doctype|--)[^>]*>)*)(<!doctype[^>]*>)",
     re.IGNORECASE,
 )
 
 
 def _frame(document: Document, source: Source) -> _Frame:
     frame = _Frame()
-    doctype = _DOCTYPE.match(source.text)
+    doctype = DOCTYPE.match(source.text)
     if doctype is not None:
         frame.head_at = doctype.end()
         frame.is_document = True

@@ -17,7 +17,8 @@ from proxy.cache import OriginResponse, PreparedPage
 from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_audience
-from proxy.html import Page, UndecodableError, compile_page
+from proxy.html import Page, UndecodableError
+from proxy.html.blocks import compile_by_blocks
 from proxy.html.owners import ChangedScript, KnownVendor, Owner, UnknownHost
 from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
 from proxy.html.patch import PageTemplate
@@ -165,13 +166,13 @@ async def _compiled(
     known = runtime.pages.get(key)
     if known is not None:
         return known
-    arguments = (body, content_type, context.url, boundary)
+    arguments = (body, content_type, context.url, boundary, runtime.blocks)
     if len(body) > _OFF_LOOP:
-        page = await runtime.turns.in_thread(compile_page, *arguments)
+        page = await runtime.turns.in_thread(compile_by_blocks, *arguments)
     elif len(body) > SMALL_BYTES:
-        page = await runtime.turns.on_loop(compile_page, *arguments)
+        page = await runtime.turns.on_loop(compile_by_blocks, *arguments)
     else:
-        page = compile_page(*arguments)
+        page = compile_by_blocks(*arguments)
     by_header = marked_audience(headers.getall("X-Page-Audience", ()), context)
     effective = with_page_audience(page, with_audience(context, by_header, runtime), runtime)
     count_unapproved(page.owners, effective, runtime, page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from functools import lru_cache, partial
 from types import TracebackType
@@ -61,9 +62,10 @@ class UpstreamPool:
             keepalive_timeout=_KEEP_SECONDS,
             use_dns_cache=False,
             resolver=resolver or Resolver(),
-            ssl=default_tls() if verify_tls else False,
+            ssl=verify_tls,  # of an upstream by TLS: `_tls_to`
             socket_factory=_upstream_socket,
         )
+        self._verify_tls = verify_tls
         self._sockets: dict[str, UnixConnector] = {}
         self.limits = limits
         self.slots = Slots(limits)
@@ -87,10 +89,16 @@ class UpstreamPool:
                 hdrs.METH_GET,
                 server.url,
                 loop=self._loop,
-                ssl=True if server.tls is None else server.tls,
+                ssl=self._tls_to(server),
                 server_hostname=server.tls_name or None,
             )
         return known
+
+    def _tls_to(self, server: Server) -> ssl.SSLContext | bool:
+        """Never aiohttp's own context: `run` leaves that without certificates."""
+        if server.tls is not None:
+            return server.tls
+        return default_tls() if self._verify_tls and server.url.scheme == "https" else True
 
     async def connect(self, server: Server, timeouts: Timeouts) -> Connection:
         """A connection to a server. Raises `aiohttp.ClientConnectorError` and

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 import proxy.responses.page_reader
-from proxy.html import Page, compile_page
+from proxy.html import Page
+from proxy.html.blocks import compile_by_blocks
 from tests.support.cache_bench import Answer, bench, says, until
 from tests.support.forwarding import client
 from tests.support.waiting import PATIENCE
@@ -472,9 +473,9 @@ async def test_pages_are_compiled_once_and_stored_with_what_was_made_of_them(
 
     def counted(body: bytes, *rest: Any) -> Page:
         compiled.append(body)
-        return compile_page(body, *rest)
+        return compile_by_blocks(body, *rest)
 
-    monkeypatch.setattr(proxy.responses.page_reader, "compile_page", counted)
+    monkeypatch.setattr(proxy.responses.page_reader, "compile_by_blocks", counted)
     answer = says(b"<p>hi", Cache_Control="max-age=60", Content_Type="text/html")
     async with bench(answer) as b:
         await asyncio.gather(*(b.get() for _ in range(5)))

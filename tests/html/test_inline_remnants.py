@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -96,7 +97,8 @@ def _empty(path: str) -> str:
     ],
 )
 def test_table(script: str, rest: str, code: str, names: str) -> None:
-    found = remnants(script.encode(), rest.encode, _is_vendors, VendorsOfCode(_vendors, _vendors))
+    vendors = VendorsOfCode(_vendors, _vendors)
+    found = remnants(script.encode(), partial(is_in, rest.encode()), _is_vendors, vendors)
     assert found.code.decode() == code
     assert found.names == frozenset(names.split())
 

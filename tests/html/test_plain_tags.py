@@ -76,6 +76,7 @@ _TAGS = (
     '<form action="/search" method="get"><input src=//pixel.test/i name=q></form>',
     "<img style='background:url(//pixel.test/b)' src=/x referrerpolicy=unsafe-url id=yc-a>",
     "<image src=//pixel.test/p><input src=/collect/x>",
+    "<img src=//pixel.test/1 width=1 height=1><img src=//nobody.test/2 style=display:none>",
 )  # fmt: skip
 _AROUND = (
     "", "<p>text\n", "\n\n  ", "<noscript>", "</noscript>", "<svg>", "</svg>", "<select>",

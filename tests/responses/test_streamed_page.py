@@ -14,7 +14,8 @@ import brotli
 import pytest
 import zstandard
 
-from proxy.html import Page, compile_page
+from proxy.html import Page
+from proxy.html.blocks import compile_by_blocks
 from proxy.html.incremental import CompiledChunk, IncrementalCompiler
 from proxy.html.turns import SMALL_BYTES
 from proxy.http.content_coding import CodingError, decoded
@@ -491,7 +492,7 @@ async def test_large_pages_leave_others_their_turns(
     """
     turn = 0
     compiled: list[int] = []
-    chunk, whole = IncrementalCompiler.take, compile_page
+    chunk, whole = IncrementalCompiler.take, compile_by_blocks
 
     def take(self: IncrementalCompiler, *, last: bool = False) -> CompiledChunk | None:
         compiled.extend([turn] if self.held > SMALL_BYTES else [])
@@ -508,7 +509,7 @@ async def test_large_pages_leave_others_their_turns(
             await asyncio.sleep(0)
 
     monkeypatch.setattr(IncrementalCompiler, "take", take)
-    monkeypatch.setattr(page_reader, "compile_page", compiling)
+    monkeypatch.setattr(page_reader, "compile_by_blocks", compiling)
     filler = b"<p>Some text, and <a href=/a>a link</a>.</p>\n"
     page = PAGE.replace(b"<p>Fin", filler * (size // len(filler)) + b"<p>Fin")
     # Another body each: what is equal is compiled once.

@@ -1,0 +1,183 @@
+"""Compile one block of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from consent_rules.matching.vendor_index import PlaceKind
+from proxy.html.block_ends import Surroundings, surroundings_behind
+from proxy.html.block_memory import Block, NoBlock
+from proxy.html.boundary import (
+    WHEREVER,
+    Boundary,
+    CompileContext,
+    OwnedResource,
+    asked_at,
+    hinted_hosts,
+)
+from proxy.html.compile import findings, gates_in_order, outside, own_frames
+from proxy.html.frameworks import Hydration
+from proxy.html.gates import Gate
+from proxy.html.hiders import hides_page
+from proxy.html.inline_remnants import ends_within
+from proxy.html.parse_cost import closes_formatting, may_format
+from proxy.html.resource import Closing, Resource, ResourceKind
+from proxy.html.scan import (
+    PREFERENCES_LINK,
+    TagsOfNote,
+    needs_both_views,
+    scan,
+    tags_of_note,
+)
+from proxy.html.source import Source, UndecodableError
+
+
+class BlockReading(NamedTuple):
+    """How the blocks of a page are read, beside what is open around each."""
+
+    url: str
+    boundary: Boundary
+    hydration: Hydration
+    read_twice: bool
+
+
+class Made(NamedTuple):
+    """A block, or why there is none, and whether that depends on the page's address."""
+
+    found: Block | NoBlock
+    by_address: bool = False
+
+
+def block_of(
+    source: Source,
+    span: tuple[int, int],
+    around: Surroundings | None,
+    reading: BlockReading,
+    *,
+    is_last: bool,
+) -> Made:
+    """Compile a part of a page. `around`: what is open at its start, None at the page's."""
+    start, end = span
+    url, boundary, hydration, read_twice = reading
+    behind = None if is_last else surroundings_behind(around, source.text[start:end])
+    if behind is None and not is_last:
+        return Made(NoBlock.GOES_ON)
+    before = "" if around is None else around.markup
+    part = Source(
+        before.encode("latin-1") + source.body[start:end],
+        before + source.text[start:end],
+        source.charset,
+        "",
+        source.label,
+    )
+    tags = tags_of_note(part.body)
+    if _depends_on_page(tags, len(before), around, is_last=is_last):
+        return Made(NoBlock.UNSUITED)
+    if hydration is Hydration.NONE and _fills_elements(source.body[start:end], boundary):
+        return Made(NoBlock.UNSUITED)
+    if not read_twice and needs_both_views(tags):
+        return Made(NoBlock.READ_TWICE)
+    try:
+        scanned = scan(part, tags=tags, read_twice=read_twice, has_foot=is_last)
+        if scanned.fragile or not scanned.is_tokenized_alike:
+            return Made(NoBlock.UNSUITED)
+        if any(map(_asks_of_page, scanned.resources)):
+            return Made(NoBlock.UNSUITED)
+        found = [*findings(part, scanned, url, boundary, bases=(url,), hydration=hydration)]
+    except (UndecodableError, RecursionError):
+        return Made(NoBlock.UNSUITED)  # as a whole it may be, and if not, that says so
+    gates = [gate.moved(-len(before)) for gate in gates_in_order(found)]
+    if any(gate.start < 0 for gate in gates):
+        return Made(NoBlock.UNSUITED)
+    if not is_last and not ends_within(outside(gates, source.body[start:end])):
+        return Made(NoBlock.GOES_ON)
+    context = CompileContext(part, scanned, boundary, url, (url,), 0, hydration=hydration)
+    block = _block(context, gates, tags, len(before), behind)
+    return Made(block, _is_by_address(scanned.resources, found))
+
+
+def _depends_on_page(
+    tags: TagsOfNote, start: int, around: Surroundings | None, *, is_last: bool
+) -> bool:
+    """Whether a block has tags that change how the rest of the page is read, or that are looked
+    for in all of it.
+    """
+    at = tags.at
+    if any(name in at for name in (b"base", b"frameset", b"selectedcontent")):
+        return True
+    if PREFERENCES_LINK in tags.deferring:
+        return True
+    # They give their attributes to the first of their name.
+    if around is not None and any(one >= start for one in at.get(b"html", ())):
+        return True
+    has_body = around is not None and around.tags != ("head",)
+    if has_body and any(one >= start for one in at.get(b"body", ())):
+        return True
+    lowered = tags.lowered
+    return not is_last and (b"</body" in lowered or b"</html" in lowered)
+
+
+def _fills_elements(body: bytes, boundary: Boundary) -> bool:
+    """Whether a script of a block may fill an element that stands anywhere on the page."""
+    return any(place.kind is not PlaceKind.ELEMENT for place in boundary.index.places_in(body))
+
+
+def _asks_of_page(resource: Resource) -> bool:
+    """Whether it depends on the rest of the page whose a resource is, other than a hint."""
+    if resource.kind is ResourceKind.HIDER:
+        return not resource.marks
+    return resource.kind is ResourceKind.INLINE_SCRIPT and hides_page(resource.text)
+
+
+_BY_ADDRESS = frozenset(
+    {ResourceKind.NESTED_PAGE, ResourceKind.IMPORT_MAP, ResourceKind.SPECULATION_RULES}
+)
+"""Resources with URLs in their text."""
+_WHEREVER = (*WHEREVER, "data:")
+
+
+def _is_by_address(resources: Iterable[Resource], found: Iterable[OwnedResource]) -> bool:
+    """Whether what is found may depend on the address of the page, not only on its origin."""
+    return any(
+        one.kind in _BY_ADDRESS or not all(url.startswith(_WHEREVER) for url in one.urls)
+        for one in resources
+    ) or any(one.closing is Closing.STYLE_ATTRIBUTE for one in found)
+
+
+def _block(
+    context: CompileContext,
+    gates: list[Gate],
+    tags: TagsOfNote,
+    shift: int,
+    behind: Surroundings | None,
+) -> Block:
+    scanned = context.scan
+
+    def place(at: int | None) -> int | None:
+        real = None if at is None else scanned.real(at) - shift
+        return real if real is not None and real >= 0 else None
+
+    body_at = place(scanned.body_at)
+    is_first = not shift
+    at = tags.at
+    return Block(
+        gates=tuple(gates),
+        behind=behind,
+        hinted=hinted_hosts(context),
+        asked_at=asked_at(context.boundary.index.has_path_rules, context),
+        marks=scanned.marks,
+        frames=own_frames(scanned, context.bases, context.boundary),
+        declaration_at=tuple(one - shift for one in map(scanned.real, scanned.declaration_at)),
+        is_document=scanned.is_document if is_first else body_at is not None,
+        language=scanned.language if is_first else "",
+        head_at=place(scanned.head_at) if is_first else None,
+        body_at=body_at,
+        foot_at=place(scanned.foot_at),
+        nested=sum(one.kind is ResourceKind.NESTED_PAGE for one in scanned.resources),
+        tags=tags.lowered.count(b"<"),
+        formatting=may_format(tags.lowered),
+        is_balanced=closes_formatting(tags.lowered),
+        drawings=len(at.get(b"svg", ())) + len(at.get(b"math", ())),
+        has_select=b"select" in at,
+    )

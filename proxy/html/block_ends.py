@@ -1,0 +1,152 @@
+"""Where a page may be cut into blocks.
+
+Two questions. Where are blocks to end, so that pages which share most of their bytes share most of
+their blocks? That is answered by the bytes around a place alone (content-defined chunking: a change
+moves the ends next to it, and no others). And may a block end there? Only where open elements are
+the parser's whole state (HTML Standard, 13.2.4), which the parser is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+from zlib import crc32
+
+from proxy.html.scan import DOCTYPE
+from proxy.html.tree import Comment, Element, is_html, parse_unplaced
+
+LEAST_BYTES = 3072
+"""Bytes of a block, but for the last: each has a fixed cost."""
+_TRIED = 8
+_WINDOW = 12
+"""Bytes before and behind a place that decide whether a block ends there."""
+_ONE_OF = 2
+
+_BETWEEN_TAGS = re.compile(rb">[\t\n\r ]*(?=<)")
+
+
+def block_ends(body: bytes) -> list[int]:
+    """The offsets where blocks of a page are to end, the last of them that of the page."""
+    ends: list[int] = []
+    start, size = 0, len(body)
+    while size - start > 2 * LEAST_BYTES:
+        end = start
+        for found in islice(_BETWEEN_TAGS.finditer(body, start + LEAST_BYTES), _TRIED):
+            end = found.end()
+            if crc32(body[end - _WINDOW : end + _WINDOW]) % _ONE_OF == 0:
+                break
+        if end == start:
+            break
+        ends.append(end)
+        start = end
+    ends.append(size)
+    return ends
+
+
+class Surroundings(NamedTuple):
+    """The elements that are open at the start of a block, outermost first: `head`, or `body` and
+    those within it.
+    """
+
+    doctype: str
+    tags: tuple[str, ...]
+
+    @property
+    def markup(self) -> str:
+        """Tags behind which a parser is in the state that it is in at the start of the block."""
+        if self.tags == ("head",):
+            return f"{self.doctype}<html><head>"
+        # The letter is what the body holds before the block.
+        inner = "".join(f"<{tag}>" for tag in self.tags[1:])
+        return f"{self.doctype}<html><head></head><body>x{inner}"
+
+
+_MAX_DEPTH = 64
+_CONTAINERS = frozenset(
+    {"address", "article", "aside", "center", "dd", "details", "div", "dl", "dt", "figcaption",
+     "figure", "footer", "form", "header", "li", "main", "nav", "ol", "p", "section", "span", "ul"}
+)  # fmt: skip
+"""Elements that may be open where a block ends: those that fetch nothing, and that a start tag
+alone opens again. Not <a> and <b>, of which the parser keeps a list (13.2.4.3), nor tables, whose
+content may be moved out of them."""
+_CUSTOM = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]*", re.ASCII)
+
+_PROBE = "consent-probe"
+_FORM_PROBE = "consent-form"
+# The comment goes where the parser is. An element goes elsewhere where the parser first closes
+# something, opens something again, or is in a table. A <form> is none while another one is open.
+_PROBES = f"<!--{_PROBE}--><{_PROBE}></{_PROBE}><form><{_FORM_PROBE}></{_FORM_PROBE}>"
+_NOSCRIPT = re.compile("<noscript", re.IGNORECASE)
+
+
+def surroundings_behind(around: Surroundings | None, text: str) -> Surroundings | None:
+    """What is open behind a block's text that is open `around` it; None where a block may not end
+    there. Without `around` the text begins the page.
+    """
+    doctype = _doctype(text) if around is None else around.doctype
+    before = "" if around is None else around.markup
+    tags = _open_elements(before + text, scripting=False)
+    if tags is None:
+        return None
+    if _NOSCRIPT.search(text) and _open_elements(before + text, scripting=True) != tags:
+        return None
+    behind = Surroundings(doctype, tags)
+    return behind if _is_restored(behind) else None
+
+
+@lru_cache(maxsize=1024)
+def _is_restored(surroundings: Surroundings) -> bool:
+    # With an element in the innermost, and one that may stand in a head as well as in a body.
+    text = surroundings.markup + "<meta>"
+    return _open_elements(text, scripting=False) == surroundings.tags
+
+
+def _doctype(text: str) -> str:
+    found = DOCTYPE.match(text)
+    return found[1] if found is not None else ""
+
+
+def _open_elements(text: str, *, scripting: bool) -> tuple[str, ...] | None:
+    """The elements that are open behind a text, without <html>; None where the state is more than
+    these, or where the innermost has no element in it yet: what is to be said of it may depend on
+    that.
+    """
+    tree = parse_unplaced(text + _PROBES, scripting=scripting)
+    probe, in_form = tree.select_one(_PROBE), tree.select_one(_FORM_PROBE)
+    if probe is None or in_form is None:
+        return None
+    note = next(iter(probe.preceding), None)
+    if not isinstance(note, Comment) or note.data != _PROBE or note.parent is None:
+        return None
+    around = [node for node in note.ancestors if isinstance(node, Element)]
+    tags = tuple(element.tag for element in reversed(around))
+    if not all(map(is_html, around)) or tags[:1] != ("html",) or len(tags) > _MAX_DEPTH:
+        return None
+    tags = tags[1:]
+    if tags == ("head",):
+        return tags
+    if tags[:1] != ("body",) or probe.parent != note.parent:
+        return None
+    if not all(tag in _CONTAINERS or _CUSTOM.fullmatch(tag) for tag in tags[1:]):
+        return None
+    is_in_form = in_form.parent is None or not _is_made_by_probe(in_form.parent)
+    if is_in_form != ("form" in tags):
+        return None
+    has_content = any(isinstance(node, Element) for node in _before(note))
+    return tags if has_content else None
+
+
+def _is_made_by_probe(form: object) -> bool:
+    """Whether a <form> is the one of `_PROBES`: it holds nothing but the probe."""
+    return isinstance(form, Element) and form.tag == "form" and len(list(form)) == 1
+
+
+def _before(note: Comment) -> list[object]:
+    siblings: list[object] = []
+    for node in note.parent if note.parent is not None else ():
+        if node == note:
+            break
+        siblings.append(node)
+    return siblings

@@ -1,0 +1,107 @@
+"""What blocks of pages compile to, remembered by their bytes and by what is open around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from proxy.html.block_ends import Surroundings
+from proxy.html.gates import Gate
+from proxy.html.owners import Owner
+
+_MAX_ASKED = 512
+_MAX_SEEN = 2**15
+"""Blocks that were on some page, whether they were compiled on their own or not."""
+
+
+class NoBlock(Enum):
+    """Why there is no block of these bytes."""
+
+    GOES_ON = auto()
+    """No block may end there."""
+    BY_ADDRESS = auto()
+    """There is one, but for each address of a page: it has URLs relative to that."""
+    READ_TWICE = auto()
+    """There is one only for pages that are read with JavaScript and without."""
+    UNSUITED = auto()
+    """What it compiles to depends on the rest of the page."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """A compiled part of a page. Offsets begin at its start."""
+
+    gates: tuple[Gate, ...]
+    """In order, without what closed scripts leave behind: that depends on the page."""
+    behind: Surroundings | None
+    """What is open behind it; None at the page's end."""
+    hinted: frozenset[str]
+    asked_at: dict[Owner, frozenset[Owner]]
+    """The hosts of its hints, and whom it asks at hosts, of which vendors own parts. The gates are
+    those of a page that asks nobody there."""
+    marks: tuple[str, ...]
+    frames: tuple[str, ...]
+    declaration_at: tuple[int, ...]
+    is_document: bool
+    language: str
+    head_at: int | None
+    body_at: int | None
+    foot_at: int | None
+    nested: int
+    tags: int
+    formatting: int
+    """Tags, and those of formatting elements: what a page costs to parse depends on both."""
+    is_balanced: bool
+    """Whether each of those is closed in the block."""
+    drawings: int
+    has_select: bool
+    asked: dict[tuple[str, re.Pattern[bytes]], bool] = field(default_factory=dict)
+    """What the code outside of its gates names, as far as it was asked."""
+
+    @property
+    def size(self) -> int:
+        return 800 + sum(400 + len(gate.closed) for gate in self.gates)
+
+    def keep_answer(self, name: str, following: re.Pattern[bytes], answer: bool) -> None:
+        if len(self.asked) < _MAX_ASKED and len(name) <= 100:
+            self.asked[name, following] = answer
+
+
+class BlockMemory:
+    """The blocks of one worker, within a budget of bytes. Two tables change places, so that what
+    was not asked for lately goes; each operation is one of a dict, so threads may share it.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._half = budget // 2
+        self._size = 0
+        self._new: dict[Hashable, Block | NoBlock] = {}
+        self._old: dict[Hashable, Block | NoBlock] = {}
+        self._seen: dict[Hashable, None] = {}
+        self._seen_before: dict[Hashable, None] = {}
+
+    def get(self, key: Hashable) -> Block | NoBlock | None:
+        found = self._new.get(key)
+        if found is None:
+            found = self._old.get(key)
+            if found is not None:
+                self.keep(key, found)
+        return found
+
+    def keep(self, key: Hashable, found: Block | NoBlock) -> None:
+        self._size += 200 + (found.size if isinstance(found, Block) else 0)
+        if self._size > self._half:
+            self._old, self._new, self._size = self._new, {}, 0
+        self._new[key] = found
+
+    def seen(self, site: object, digests: Iterable[bytes]) -> list[bool]:
+        """Which of a page's blocks earlier pages of the site had. Remembers them."""
+        now, before = self._seen, self._seen_before
+        keys = [(site, digest) for digest in digests]
+        seen = [key in now or key in before for key in keys]
+        now.update(dict.fromkeys(keys))
+        if len(now) > _MAX_SEEN:
+            self._seen_before, self._seen = now, {}
+        return seen

@@ -1,0 +1,250 @@
+"""Compile a page block by block: of what it shares with earlier pages nothing is read again.
+
+The pages of a site share most of their bytes: head, navigation, footer. A page that does is cut
+into blocks (`block_ends`), each is compiled behind the start tags of what is open around it
+(`block_compile`), and what comes of that is remembered by its bytes (`block_memory`). The page is
+put together from its blocks, and is what `compile_page` makes of all of it; where one may depend on
+the rest of the page, that compiles the page as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from proxy.html.block_compile import BlockReading, block_of
+from proxy.html.block_ends import Surroundings, block_ends
+from proxy.html.block_memory import Block, BlockMemory, NoBlock
+from proxy.html.boundary import Boundary, hinted_at
+from proxy.html.compile import MAX_NESTED, compile_page, finished_gates, outside
+from proxy.html.frameworks import Hydration, hydration_of
+from proxy.html.gates import Gate, Page
+from proxy.html.inline_remnants import Named, code_of, is_in
+from proxy.html.owners import Owner, unknown_host
+from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, check_cost, is_cheap
+from proxy.html.resource import ResourceKind
+from proxy.html.source import Source, read_source
+
+_LEAST_PAGE = 8192
+"""Bytes. A smaller page is compiled as a whole."""
+_MOST_ENDS = 256
+"""Of those that `block_ends` names, how many one block may go on over."""
+
+
+def compile_by_blocks(
+    body: bytes, content_type: str, url: str, boundary: Boundary, memory: BlockMemory
+) -> Page:
+    """Compile a page, as `compile_page` does. Raises what that raises."""
+    page = None
+    if len(body) >= _LEAST_PAGE and not (boundary.libraries or boundary.pins.scripts):
+        source = read_source(body, content_type)
+        if source.body is body:
+            page = _by_blocks(source, url, boundary, memory)
+    return compile_page(body, content_type, url, boundary) if page is None else page
+
+
+def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory) -> Page | None:
+    """A page of which most is known; None where it has to be compiled as a whole. Raises
+    CostlyPageError.
+    """
+    body = source.body
+    ends = block_ends(body)
+    digests = [hashlib.sha256(body[start:end]).digest() for start, end in pairwise((0, *ends))]
+    seen = memory.seen(boundary.identity, digests)
+    cut = _Cut(source, ends, digests, seen)
+    if not _is_worthwhile(cut):
+        return None
+    hydration = hydration_of(body)
+    found = _placed(cut, BlockReading(url, boundary, hydration, read_twice=False), memory)
+    if found is NoBlock.READ_TWICE:
+        found = _placed(cut, BlockReading(url, boundary, hydration, read_twice=True), memory)
+    if isinstance(found, NoBlock) or not _may_be_joined(found, body):
+        return None
+    return _joined(found, source, boundary, hydration)
+
+
+class _Cut(NamedTuple):
+    """A page, where its blocks are to end, the digests of these, and whether earlier pages had
+    them.
+    """
+
+    source: Source
+    ends: list[int]
+    digests: list[bytes]
+    seen: list[bool]
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        return self.ends[first - 1] if first else 0, self.ends[last]
+
+    def digest(self, first: int, last: int) -> bytes:
+        if first == last:
+            return self.digests[first]
+        return hashlib.sha256(b"".join(self.digests[first : last + 1])).digest()
+
+
+def _is_worthwhile(cut: _Cut) -> bool:
+    """Whether earlier pages of the site had a quarter of a page's bytes."""
+    spans = zip(pairwise((0, *cut.ends)), cut.seen, strict=True)
+    return 4 * sum(end - start for (start, end), is_seen in spans if is_seen) >= cut.ends[-1]
+
+
+class _Placed(NamedTuple):
+    """A block of a page, and where it stands."""
+
+    start: int
+    end: int
+    block: Block
+
+
+def _placed(cut: _Cut, reading: BlockReading, memory: BlockMemory) -> list[_Placed] | NoBlock:
+    """The blocks of a page, in order; or why one has none."""
+    placed: list[_Placed] = []
+    around: Surroundings | None = None
+    first = 0
+    while first < len(cut.ends):
+        for last in _lasts(first, cut.seen):
+            found = _block(cut, first, last, around, reading, memory)
+            if found is not NoBlock.GOES_ON:
+                break
+        if isinstance(found, NoBlock):
+            return found
+        placed.append(_Placed(*cut.span(first, last), found))
+        around, first = found.behind, last + 1
+    return placed
+
+
+def _lasts(first: int, seen: list[bool]) -> Iterator[int]:
+    """Where a block may end, one after the other. What no page had is one block: each costs as much
+    as to compile another kilobyte or two. Over twice as much each time, so that to compile it in
+    vain costs no more than once again.
+    """
+    over, count = 1, len(seen)
+    while not seen[first] and first + over < count and not seen[first + over]:
+        over += 1
+    most = over + _MOST_ENDS
+    while over <= most:
+        yield min(first + over, count) - 1
+        if first + over >= count:
+            return
+        over *= 2
+
+
+def _block(
+    cut: _Cut,
+    first: int,
+    last: int,
+    around: Surroundings | None,
+    reading: BlockReading,
+    memory: BlockMemory,
+) -> Block | NoBlock:
+    """What the bytes between two ends compile to."""
+    url, boundary, hydration, read_twice = reading
+    is_last = last == len(cut.ends) - 1
+    key: tuple[object, ...] = (
+        cut.digest(first, last), around, is_last, hydration, read_twice,
+        boundary.identity, cut.source.charset,
+    )  # fmt: skip
+    found = memory.get(key)
+    if found is NoBlock.BY_ADDRESS:
+        key = (*key, url)
+        found = memory.get(key)
+    if found is not None:
+        return found
+    made = block_of(cut.source, cut.span(first, last), around, reading, is_last=is_last)
+    if made.by_address:
+        memory.keep(key, NoBlock.BY_ADDRESS)
+        key = (*key, url)
+    memory.keep(key, made.found)
+    return made.found
+
+
+def _may_be_joined(placed: Sequence[_Placed], body: bytes) -> bool:
+    """Whether what is bounded for a page is within its bounds. Raises CostlyPageError as `scan`."""
+    blocks = [one.block for one in placed]
+    if len(blocks) == 1 or sum(one.nested for one in blocks) > MAX_NESTED:
+        return False
+    drawings = sum(one.drawings for one in blocks)
+    if drawings > MAX_DRAWINGS_BY_SELECT and any(one.has_select for one in blocks):
+        return False
+    # Where none is left open behind any block, none is in the page.
+    is_balanced = all(one.is_balanced for one in blocks)
+    if not is_balanced and not is_cheap(
+        sum(one.formatting for one in blocks), sum(one.tags for one in blocks)
+    ):
+        check_cost(body.lower(), ())
+    return True
+
+
+def _joined(
+    placed: Sequence[_Placed], source: Source, boundary: Boundary, hydration: Hydration
+) -> Page:
+    blocks = [one.block for one in placed]
+    body, head, foot = source.body, blocks[0], blocks[-1]
+    body_at = next(
+        (start + one.body_at for start, _, one in placed if one.body_at is not None), None
+    )
+    foot_at = body_at if foot.foot_at is None else placed[-1].start + foot.foot_at
+    gates = [gate.moved(start) for start, _, one in placed for gate in one.gates]
+    if any(one.hinted for one in blocks):
+        gates = _with_hint_owners(gates, blocks)
+    finished = finished_gates(gates, body, boundary, _named_in(placed, body))
+    return Page(
+        body=body,
+        gates=finished,
+        owners=frozenset[Owner]().union(*(gate.needs for gate in finished)),
+        head_at=head.head_at,
+        foot_at=foot_at,
+        is_document=any(one.is_document for one in blocks),
+        has_base=False,
+        language=head.language,
+        marks=tuple(dict.fromkeys(mark for one in blocks for mark in one.marks)),
+        frames=tuple(dict.fromkeys(frame for one in blocks for frame in one.frames)),
+        label=source.label,
+        wire="",
+        transcoded=False,
+        declaration_at=tuple(start + at for start, _, one in placed for at in one.declaration_at),
+        hydration=hydration,
+    )
+
+
+def _with_hint_owners(gates: list[Gate], blocks: Sequence[Block]) -> list[Gate]:
+    """The gates, hints with those whom the page asks at the hosts that they name."""
+    hosts = {unknown_host(host) for one in blocks for host in one.hinted}
+    asked: dict[Owner, frozenset[Owner]] = {}
+    for one in blocks:
+        for host in hosts & one.asked_at.keys():
+            asked[host] = asked.get(host, frozenset()) | one.asked_at[host]
+    return [
+        replace(gate, needs=hinted_at(gate.needs, asked))
+        if gate.kind is ResourceKind.HINT
+        else gate
+        for gate in gates
+    ]
+
+
+def _named_in(placed: Sequence[_Placed], body: bytes) -> Named:
+    """What asks the code outside of the gates of blocks, each of which remembers what it was
+    asked.
+    """
+
+    @cache
+    def code(number: int) -> bytes:
+        start, end, block = placed[number]
+        return code_of(outside(block.gates, body[start:end]))
+
+    def is_named(name: str, following: re.Pattern[bytes]) -> bool:
+        for number, (_, _, block) in enumerate(placed):
+            known = block.asked.get((name, following))
+            if known is None:
+                known = is_in(code(number), name, following)
+                block.keep_answer(name, following, known)
+            if known:
+                return True
+        return False
+
+    return is_named
