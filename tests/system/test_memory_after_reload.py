@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import http.client
 import signal
-import sys
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-
-import pytest
 
 from tests.support.processes import Process, running
 from tests.support.waiting import PATIENCE
@@ -51,7 +48,6 @@ def _own(process: Process) -> int:
     return int(rollup.partition("Anonymous:")[2].split()[0]) * 1024
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what glibc does")
 def test_the_caches_of_the_last_config_are_given_back(tmp_path: Path) -> None:
     with running(tmp_path, 1, origin=_Origin) as (process, config, text, port):
         at_start = _own(process)
