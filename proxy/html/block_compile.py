@@ -178,6 +178,7 @@ def _block(
         tags=tags.lowered.count(b"<"),
         formatting=may_format(tags.lowered),
         is_balanced=closes_formatting(tags.lowered),
+        must_be_read_twice=needs_both_views(tags),
         drawings=len(at.get(b"svg", ())) + len(at.get(b"math", ())),
         has_select=b"select" in at,
     )

@@ -55,6 +55,7 @@ class Block:
     """Tags, and those of formatting elements: what a page costs to parse depends on both."""
     is_balanced: bool
     """Whether each of those is closed in the block."""
+    must_be_read_twice: bool
     drawings: int
     has_select: bool
     asked: dict[tuple[str, re.Pattern[bytes]], bool] = field(default_factory=dict)
@@ -75,6 +76,8 @@ class BlockMemory:
     """
 
     def __init__(self, budget: int) -> None:
+        self.read_twice: set[object] = set()
+        """The sites whose last page had to be read with JavaScript and without."""
         self._half = budget // 2
         self._size = 0
         self._new: dict[Hashable, Block | NoBlock] = {}

@@ -108,7 +108,7 @@ _ACROSS = {
         "<script src=//nobody.test/a.js></script>",
     ),
     "two readings": (
-        "<noscript><p><img src=//pixel.test/a></noscript>",
+        "<noscript><p><img src=//pixel.test/a></p></noscript>",
         "<object data=//pixel.test/o><p>text</p></object>",
     ),
     "a form around": (
@@ -122,7 +122,6 @@ _ACROSS = {
     "an own frame": ("<iframe src=/own></iframe>", "<iframe src=relative></iframe>"),
     "a drawing": ("<svg><title>x</title><image href=//pixel.test/i /></svg>", "<p>y</p>"),
     "a table": ("<table><tr><td><img src=//pixel.test/i></table>", "<p>y</p>"),
-    "formatting left open": ("<div><b>bold<p>more</p></div>", "<p>y</p></b>"),
     "a style of relative addresses": ("<p style='background:url(x.png)'>", "<p>y</p>"),
     "a nested page": ("<iframe srcdoc='<img src=//pixel.test/n>'></iframe>", "<p>y</p>"),
 }
@@ -141,6 +140,7 @@ _AS_A_WHOLE = {
     ),
     "a marked link": ("<a data-consent-link href=/own>own</a>", "<p>x</p>"),
     "a selected option": ("<select><button><selectedcontent></select>", "<p>x</p>"),
+    "formatting left open": ("<div><b>bold<p>more</p></div>", "<p>y</p></b>"),
     "a frameset": ("<frameset>", "<frame src=//pixel.test/f>"),
     "a drawing that a tokenizer reads on": ("<svg><style/></svg>", "<img src=//pixel.test/i>"),
     "a drawing of which a tag ends it": ("<svg><g><p>x</p>", "<p>y</p>"),
@@ -151,7 +151,7 @@ def _page(parts: tuple[str, str], number: int) -> bytes:
     """A page of a site: what all have around what this one has."""
     own = "".join(f"<p>{number} {n} of the page's own</p>\n" for n in range(4))
     first, second = parts
-    plain = "".join(_PLAIN)
+    plain = "".join(_PLAIN) * 4
     return (
         f"<!doctype html><html lang=en><head><title>Site</title></head><body><header>{plain}"
         f"</header>\n{first}\n{plain}<main>{own}</main>\n{plain}{second}\n{plain}</body></html>"
