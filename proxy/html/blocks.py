@@ -17,6 +17,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from consent_rules.matching.vendor_index import Place, PlaceKind
 from proxy.html.block_compile import BlockReading, block_of
 from proxy.html.block_ends import Surroundings, block_ends
 from proxy.html.block_memory import Block, BlockMemory, NoBlock
@@ -28,6 +29,7 @@ from proxy.html.inline_remnants import Named, code_of, is_in
 from proxy.html.owners import Owner, unknown_host
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, check_cost, is_cheap
 from proxy.html.resource import ResourceKind
+from proxy.html.scan import MAX_DEFERRED_NAMES, needs_both_views, tags_of_note
 from proxy.html.source import Source, read_source
 
 _LEAST_PAGE = 8192
@@ -60,12 +62,27 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
     if not _is_worthwhile(cut):
         return None
     hydration = hydration_of(body)
-    found = _placed(cut, BlockReading(url, boundary, hydration, read_twice=False), memory)
-    if found is NoBlock.READ_TWICE:
-        found = _placed(cut, BlockReading(url, boundary, hydration, read_twice=True), memory)
-    if isinstance(found, NoBlock) or not _may_be_joined(found, body):
+    places = boundary.index.places_in(body) if hydration is Hydration.NONE else ()
+    if not all(map(_is_of_one_element, places)):
         return None
-    return _joined(found, source, boundary, hydration)
+    reading = BlockReading(url, boundary, hydration, places, read_twice=False)
+    found = _placed(cut, reading, memory)
+    if found is NoBlock.READ_TWICE and needs_both_views(tags_of_note(body)):
+        reading = reading._replace(read_twice=True)
+        found = _placed(cut, reading, memory)
+    if isinstance(found, NoBlock) or not _may_be_joined(found, body, reading):
+        return None
+    return _joined(found, source, reading, memory)
+
+
+_COMBINED = re.compile(r"[\s>+~,]|:has\(")
+
+
+def _is_of_one_element(place: Place) -> bool:
+    """Whether an element is such a place whatever the rest of the page is: no script elsewhere
+    names it, and no selector looks around it.
+    """
+    return place.kind is PlaceKind.ELEMENT and _COMBINED.search(place.text) is None
 
 
 class _Cut(NamedTuple):
@@ -108,6 +125,8 @@ def _placed(cut: _Cut, reading: BlockReading, memory: BlockMemory) -> list[_Plac
     first = 0
     while first < len(cut.ends):
         for last in _lasts(first, cut.seen):
+            if not first and last == len(cut.ends) - 1:
+                return NoBlock.UNSUITED  # it would be all of the page
             found = _block(cut, first, last, around, reading, memory)
             if found is not NoBlock.GOES_ON:
                 break
@@ -143,11 +162,11 @@ def _block(
     memory: BlockMemory,
 ) -> Block | NoBlock:
     """What the bytes between two ends compile to."""
-    url, boundary, hydration, read_twice = reading
+    url, boundary, hydration, places, read_twice = reading
     is_last = last == len(cut.ends) - 1
     key: tuple[object, ...] = (
-        cut.digest(first, last), around, is_last, hydration, read_twice,
-        boundary.identity, cut.source.charset,
+        cut.digest(first, last), last - first, around, is_last, hydration, places, read_twice,
+        boundary.identity, _origin(url), cut.source.charset,
     )  # fmt: skip
     found = memory.get(key)
     if found is NoBlock.BY_ADDRESS:
@@ -163,10 +182,19 @@ def _block(
     return made.found
 
 
-def _may_be_joined(placed: Sequence[_Placed], body: bytes) -> bool:
+def _origin(url: str) -> str:
+    """All of an absolute URL that is before its path, as it is written."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _may_be_joined(placed: Sequence[_Placed], body: bytes, reading: BlockReading) -> bool:
     """Whether what is bounded for a page is within its bounds. Raises CostlyPageError as `scan`."""
     blocks = [one.block for one in placed]
-    if len(blocks) == 1 or sum(one.nested for one in blocks) > MAX_NESTED:
+    if sum(one.nested for one in blocks) > MAX_NESTED:
+        return False
+    if len(frozenset[str]().union(*(one.loaded for one in blocks))) > MAX_DEFERRED_NAMES:
+        return False
+    if reading.read_twice and not _are_in_order(blocks):
         return False
     drawings = sum(one.drawings for one in blocks)
     if drawings > MAX_DRAWINGS_BY_SELECT and any(one.has_select for one in blocks):
@@ -180,10 +208,19 @@ def _may_be_joined(placed: Sequence[_Placed], body: bytes) -> bool:
     return True
 
 
+def _are_in_order(blocks: Sequence[Block]) -> bool:
+    """Whether what blocks list is in the order of the page's: that is of one reading of it, and of
+    the other.
+    """
+    listed = ([one.marks for one in blocks], [one.frames for one in blocks])
+    return all(sum(map(bool, one)) <= 1 for one in listed)
+
+
 def _joined(
-    placed: Sequence[_Placed], source: Source, boundary: Boundary, hydration: Hydration
+    placed: Sequence[_Placed], source: Source, reading: BlockReading, memory: BlockMemory
 ) -> Page:
     blocks = [one.block for one in placed]
+    boundary = reading.boundary
     body, head, foot = source.body, blocks[0], blocks[-1]
     body_at = next(
         (start + one.body_at for start, _, one in placed if one.body_at is not None), None
@@ -192,7 +229,7 @@ def _joined(
     gates = [gate.moved(start) for start, _, one in placed for gate in one.gates]
     if any(one.hinted for one in blocks):
         gates = _with_hint_owners(gates, blocks)
-    finished = finished_gates(gates, body, boundary, _named_in(placed, body))
+    finished = finished_gates(gates, body, boundary, _named_in(placed, body, memory))
     return Page(
         body=body,
         gates=finished,
@@ -208,7 +245,7 @@ def _joined(
         wire="",
         transcoded=False,
         declaration_at=tuple(start + at for start, _, one in placed for at in one.declaration_at),
-        hydration=hydration,
+        hydration=reading.hydration,
     )
 
 
@@ -227,7 +264,7 @@ def _with_hint_owners(gates: list[Gate], blocks: Sequence[Block]) -> list[Gate]:
     ]
 
 
-def _named_in(placed: Sequence[_Placed], body: bytes) -> Named:
+def _named_in(placed: Sequence[_Placed], body: bytes, memory: BlockMemory) -> Named:
     """What asks the code outside of the gates of blocks, each of which remembers what it was
     asked.
     """
@@ -238,11 +275,12 @@ def _named_in(placed: Sequence[_Placed], body: bytes) -> Named:
         return code_of(outside(block.gates, body[start:end]))
 
     def is_named(name: str, following: re.Pattern[bytes]) -> bool:
+        question = name, following  # one for all blocks
         for number, (_, _, block) in enumerate(placed):
-            known = block.asked.get((name, following))
+            known = block.asked.get(question)
             if known is None:
                 known = is_in(code(number), name, following)
-                block.keep_answer(name, following, known)
+                memory.keep_answer(block, question, known)
             if known:
                 return True
         return False
