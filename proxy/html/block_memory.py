@@ -11,7 +11,7 @@ from proxy.html.block_ends import Surroundings
 from proxy.html.gates import Gate
 from proxy.html.owners import Owner
 
-Question = tuple[str, "re.Pattern[bytes]"]
+NameQuery = tuple[str, "re.Pattern[bytes]"]
 """A name that code may have, and what is to follow it."""
 
 _MAX_ASKED = 256
@@ -65,7 +65,7 @@ class Block:
     has_select: bool
     loaded: frozenset[str]
     """Names of attributes that may hold what a script loads."""
-    asked: dict[Question, bool] = field(default_factory=dict)
+    asked: dict[NameQuery, bool] = field(default_factory=dict)
     """What the code outside of its gates names, as far as it was asked."""
 
     @property
@@ -115,9 +115,9 @@ class BlockMemory:
             self._old, self._new, self._size = self._new, {}, 0
         self._new[key] = found
 
-    def keep_answer(self, block: Block, question: Question, answer: bool) -> None:
-        if len(block.asked) < _MAX_ASKED and len(question[0]) <= _MAX_NAME_LENGTH:
-            block.asked[question] = answer
+    def keep_answer(self, block: Block, query: NameQuery, answer: bool) -> None:
+        if len(block.asked) < _MAX_ASKED and len(query[0]) <= _MAX_NAME_LENGTH:
+            block.asked[query] = answer
             self._size += _ANSWER_BYTES
 
     def seen(self, site: object, digests: Iterable[bytes]) -> list[bool]:

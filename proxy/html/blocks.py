@@ -275,12 +275,12 @@ def _named_in(placed: Sequence[_Placed], body: bytes, memory: BlockMemory) -> Na
         return code_of(outside(block.gates, body[start:end]))
 
     def is_named(name: str, following: re.Pattern[bytes]) -> bool:
-        question = name, following  # one for all blocks
+        query = name, following  # one for all blocks
         for number, (_, _, block) in enumerate(placed):
-            known = block.asked.get(question)
+            known = block.asked.get(query)
             if known is None:
                 known = is_in(code(number), name, following)
-                memory.keep_answer(block, question, known)
+                memory.keep_answer(block, query, known)
             if known:
                 return True
         return False
