@@ -21,6 +21,9 @@ def _init(app: typer.Typer) -> None:
 
 
 def _run(app: typer.Typer) -> None:
+    from proxy.http.adapters.importing import import_aiohttp
+
+    import_aiohttp()
     from proxy.cli.run import run
 
     app.command()(run)

@@ -122,18 +122,31 @@ alone opens again. Not <a> and <b>, of which the parser keeps a list (13.2.4.3),
 content may be moved out of them."""
 _CUSTOM = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]*", re.ASCII)
 
+_MAX_MARKUP = 2048
+"""Characters of the doctype and of the start tags: they are in each block's key, and are parsed
+with each block."""
+
 _PROBE = "consent-probe"
 _FORM_PROBE = "consent-form"
+_ROW_PROBE = "consent-row"
 # The comment goes where the parser is. An element goes elsewhere where the parser first closes
-# something, opens something again, or is in a table. A <form> is none while another one is open.
-_PROBES = f"<!--{_PROBE}--><{_PROBE}></{_PROBE}><form><{_FORM_PROBE}></{_FORM_PROBE}>"
+# something or opens something again. A <form> is none while another one is open, and a cell is one
+# in a table only, be it that the tree has the innermost element outside of that.
+_PROBES = (
+    f"<!--{_PROBE}--><{_PROBE}></{_PROBE}><form><{_FORM_PROBE}></{_FORM_PROBE}>"
+    f"<tr><td><{_ROW_PROBE}></{_ROW_PROBE}>"
+)
+_LIKE_PROBES = re.compile(f"{_PROBE}|{_FORM_PROBE}|{_ROW_PROBE}", re.IGNORECASE)
 _NOSCRIPT = re.compile("<noscript", re.IGNORECASE)
+_FORM_END = re.compile("</form", re.IGNORECASE)
 
 
 def surroundings_behind(around: Surroundings | None, text: str) -> Surroundings | None:
     """What is open behind a block's text that is open `around` it; None where a block may not end
     there. Without `around` the text begins the page.
     """
+    if _LIKE_PROBES.search(text):
+        return None
     doctype = _doctype(text) if around is None else around.doctype
     before = "" if around is None else around.markup
     tags = _open_elements(before + text, scripting=False)
@@ -141,8 +154,21 @@ def surroundings_behind(around: Surroundings | None, text: str) -> Surroundings 
         return None
     if _NOSCRIPT.search(text) and _open_elements(before + text, scripting=True) != tags:
         return None
+    if "form" in tags and _FORM_END.search(text) and not _ends_form(before + text, tags):
+        return None
     behind = Surroundings(doctype, tags)
-    return behind if _is_restored(behind) else None
+    return behind if len(behind.markup) <= _MAX_MARKUP and _is_restored(behind) else None
+
+
+def _ends_form(text: str, tags: tuple[str, ...]) -> bool:
+    """Whether the form around the end of a text is the one that an end tag ends there: not where
+    one end tag was ignored, and another form was begun since (HTML, 13.2.6.4.7).
+    """
+    within = tags[tags.index("form") :]
+    ends = "".join(f"</{tag}>" for tag in reversed(within))
+    tree = parse_unplaced(f"{text}{ends}<{_PROBE}></{_PROBE}>", scripting=False)
+    probe = tree.select_one(_PROBE)
+    return probe is not None and probe.closest("form") is None
 
 
 @lru_cache(maxsize=1024)
@@ -163,8 +189,8 @@ def _open_elements(text: str, *, scripting: bool) -> tuple[str, ...] | None:
     that.
     """
     tree = parse_unplaced(text + _PROBES, scripting=scripting)
-    probe, in_form = tree.select_one(_PROBE), tree.select_one(_FORM_PROBE)
-    if probe is None or in_form is None:
+    probe, in_form, in_row = map(tree.select_one, (_PROBE, _FORM_PROBE, _ROW_PROBE))
+    if probe is None or in_form is None or in_row is None:
         return None
     note = next(iter(probe.preceding), None)
     if not isinstance(note, Comment) or note.data != _PROBE or note.parent is None:
@@ -174,6 +200,8 @@ def _open_elements(text: str, *, scripting: bool) -> tuple[str, ...] | None:
         return tags
     if probe.parent != note.parent:
         return None
+    if isinstance(in_row.parent, Element) and in_row.parent.tag == "td":
+        return None
     is_in_form = in_form.parent is None or not _is_made_by_probe(in_form.parent)
     if is_in_form != ("form" in tags):
         return None
@@ -182,8 +210,8 @@ def _open_elements(text: str, *, scripting: bool) -> tuple[str, ...] | None:
 
 
 def _is_made_by_probe(form: object) -> bool:
-    """Whether a <form> is the one of `_PROBES`: it holds nothing but the probe."""
-    return isinstance(form, Element) and form.tag == "form" and len(list(form)) == 1
+    """Whether a <form> is the one of `_PROBES`: it holds nothing but these."""
+    return isinstance(form, Element) and form.tag == "form" and len(list(form)) == 2
 
 
 def _before(note: Comment) -> list[object]:

@@ -17,6 +17,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from consent_rules.matching.vendor_index import Place, PlaceKind
 from proxy.html.block_compile import BlockReading, block_of
 from proxy.html.block_ends import Surroundings, block_ends, possible_ends
 from proxy.html.block_memory import Block, BlockMemory, NoBlock
@@ -28,6 +29,7 @@ from proxy.html.inline_remnants import Named, code_of, is_in
 from proxy.html.owners import Owner, unknown_host
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, check_cost, is_cheap
 from proxy.html.resource import ResourceKind
+from proxy.html.scan import MAX_DEFERRED_NAMES, is_read_twice
 from proxy.html.source import Source, read_source
 
 _LEAST_PAGE = 8192
@@ -61,16 +63,24 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
     if not _is_worthwhile(cut):
         return None
     hydration = hydration_of(body)
-    site = boundary.identity
-    read_twice = site in memory.read_twice
-    found = _placed(cut, BlockReading(url, boundary, hydration, read_twice), memory)
-    if found is NoBlock.READ_TWICE or (read_twice and not _must_be_read_twice(found)):
-        read_twice = not read_twice
-        (memory.read_twice.add if read_twice else memory.read_twice.discard)(site)
-        found = _placed(cut, BlockReading(url, boundary, hydration, read_twice), memory)
-    if isinstance(found, NoBlock) or not _may_be_joined(found, body):
+    places = boundary.index.places_in(body) if hydration is Hydration.NONE else ()
+    if not all(map(_is_of_one_element, places)):
         return None
-    return _joined(found, source, boundary, hydration)
+    reading = BlockReading(url, boundary, hydration, places, is_read_twice(body))
+    found = _placed(cut, reading, memory)
+    if isinstance(found, NoBlock) or not _may_be_joined(found, body, reading):
+        return None
+    return _joined(found, source, reading, memory)
+
+
+_COMBINED = re.compile(r"[\s>+~,]|:has\(")
+
+
+def _is_of_one_element(place: Place) -> bool:
+    """Whether an element is such a place whatever the rest of the page is: no script elsewhere
+    names it, and no selector looks around it.
+    """
+    return place.kind is PlaceKind.ELEMENT and _COMBINED.search(place.text) is None
 
 
 class _Cut(NamedTuple):
@@ -101,10 +111,6 @@ class _Placed(NamedTuple):
     block: Block
 
 
-def _must_be_read_twice(placed: list[_Placed] | NoBlock) -> bool:
-    return not isinstance(placed, NoBlock) and any(one.block.must_be_read_twice for one in placed)
-
-
 def _placed(cut: _Cut, reading: BlockReading, memory: BlockMemory) -> list[_Placed] | NoBlock:
     """The blocks of a page, in order; or why one has none."""
     placed: list[_Placed] = []
@@ -132,13 +138,14 @@ def _block_from(
         shortest += 1
     digest = hashlib.sha256(b"".join(cut.digests[first:shortest]))
     url, boundary, *way = reading
+    site = boundary.identity, _origin(url), cut.source.charset
     is_possible = _possible(first, around, cut)
     for last in range(shortest, min(shortest + _MOST_ENDS, len(ends))):
         digest.update(cut.digests[last])
         is_last = last == len(ends) - 1
-        key: tuple[object, ...] = (
-            digest.digest(), around, is_last, *way, boundary.identity, cut.source.charset,
-        )  # fmt: skip
+        if is_last and not first:
+            break  # it would be all of the page
+        key: tuple[object, ...] = digest.digest(), around, is_last, *way, *site
         found = memory.get(key)
         if found is NoBlock.BY_ADDRESS:
             key = (*key, url)
@@ -181,10 +188,19 @@ def _possible(first: int, around: Surroundings | None, cut: _Cut) -> Callable[[i
     return is_possible
 
 
-def _may_be_joined(placed: Sequence[_Placed], body: bytes) -> bool:
+def _origin(url: str) -> str:
+    """All of an absolute URL that is before its path, as it is written."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _may_be_joined(placed: Sequence[_Placed], body: bytes, reading: BlockReading) -> bool:
     """Whether what is bounded for a page is within its bounds. Raises CostlyPageError as `scan`."""
     blocks = [one.block for one in placed]
-    if len(blocks) == 1 or sum(one.nested for one in blocks) > MAX_NESTED:
+    if sum(one.nested for one in blocks) > MAX_NESTED:
+        return False
+    if len(frozenset[str]().union(*(one.loaded for one in blocks))) > MAX_DEFERRED_NAMES:
+        return False
+    if reading.read_twice and not _are_in_order(blocks):
         return False
     drawings = sum(one.drawings for one in blocks)
     if drawings > MAX_DRAWINGS_BY_SELECT and any(one.has_select for one in blocks):
@@ -198,10 +214,19 @@ def _may_be_joined(placed: Sequence[_Placed], body: bytes) -> bool:
     return True
 
 
+def _are_in_order(blocks: Sequence[Block]) -> bool:
+    """Whether what blocks list is in the order of the page's: that is of one reading of it, and of
+    the other.
+    """
+    listed = ([one.marks for one in blocks], [one.frames for one in blocks])
+    return all(sum(map(bool, one)) <= 1 for one in listed)
+
+
 def _joined(
-    placed: Sequence[_Placed], source: Source, boundary: Boundary, hydration: Hydration
+    placed: Sequence[_Placed], source: Source, reading: BlockReading, memory: BlockMemory
 ) -> Page:
     blocks = [one.block for one in placed]
+    boundary = reading.boundary
     body, head, foot = source.body, blocks[0], blocks[-1]
     body_at = next(
         (start + one.body_at for start, _, one in placed if one.body_at is not None), None
@@ -210,7 +235,7 @@ def _joined(
     gates = [gate.moved(start) for start, _, one in placed for gate in one.gates]
     if any(one.hinted for one in blocks):
         gates = _with_hint_owners(gates, blocks)
-    finished = finished_gates(gates, body, boundary, _named_in(placed, body))
+    finished = finished_gates(gates, body, boundary, _named_in(placed, body, memory))
     return Page(
         body=body,
         gates=finished,
@@ -226,7 +251,7 @@ def _joined(
         wire="",
         transcoded=False,
         declaration_at=tuple(start + at for start, _, one in placed for at in one.declaration_at),
-        hydration=hydration,
+        hydration=reading.hydration,
     )
 
 
@@ -245,7 +270,7 @@ def _with_hint_owners(gates: list[Gate], blocks: Sequence[Block]) -> list[Gate]:
     ]
 
 
-def _named_in(placed: Sequence[_Placed], body: bytes) -> Named:
+def _named_in(placed: Sequence[_Placed], body: bytes, memory: BlockMemory) -> Named:
     """What asks the code outside of the gates of blocks, each of which remembers what it was
     asked.
     """
@@ -256,11 +281,12 @@ def _named_in(placed: Sequence[_Placed], body: bytes) -> Named:
         return code_of(outside(block.gates, body[start:end]))
 
     def is_named(name: str, following: re.Pattern[bytes]) -> bool:
+        query = name, following  # one for all blocks
         for number, (_, _, block) in enumerate(placed):
-            known = block.asked.get((name, following))
+            known = block.asked.get(query)
             if known is None:
                 known = is_in(code(number), name, following)
-                block.keep_answer(name, following, known)
+                memory.keep_answer(block, query, known)
             if known:
                 return True
         return False

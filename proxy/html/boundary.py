@@ -18,7 +18,7 @@ from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.libraries import NO_LIBRARIES, Libraries
 from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import ResolvedUrl, origin_of, resolve
-from consent_rules.matching.vendor_index import VendorIndex
+from consent_rules.matching.vendor_index import Place, VendorIndex
 from proxy.html.cmp_markup import marks_of
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Edit, Embed
@@ -277,6 +277,9 @@ class CompileContext:
     """Pages within attributes that were met so far."""
 
     hydration: Hydration = Hydration.NONE
+
+    places: tuple[Place, ...] | None = None
+    """Marks of content that the page has; None where this is the page."""
 
     last_picture: tuple[Resource, Picture | None] | None = None
     """The image that was last asked for its picture, and that."""

@@ -14,6 +14,7 @@ from itertools import islice, takewhile
 from urllib.parse import urljoin
 
 from consent_rules.matching.urls import request_target, resolve
+from consent_rules.matching.vendor_index import Place
 from proxy.html.boundary import (
     CODE_KINDS,
     Boundary,
@@ -165,13 +166,17 @@ def findings(
     everything: bool = False,
     bases: tuple[str, ...] = (),
     hydration: Hydration = Hydration.NONE,
+    places: tuple[Place, ...] | None = None,
 ) -> Iterator[OwnedResource]:
     """The page's resources with owners; those of the site itself only if `everything`. `bases` are
-    what relative URLs are relative to, where this is but a part of a page.
+    what relative URLs are relative to, where this is but a part of a page; `places` are then the
+    marks of content that all of it has, where that is known.
     """
     is_part = bool(bases)
     bases = bases or base_urls(scanned, url)
-    context = CompileContext(source, scanned, boundary, url, bases, depth, hydration=hydration)
+    context = CompileContext(
+        source, scanned, boundary, url, bases, depth, hydration=hydration, places=places
+    )
     # Of a part nobody knows whom the rest asks: there such a hint stays closed.
     context.hinted = {} if is_part else hint_owners(context)
     finished = None if everything else finished_tags(context)

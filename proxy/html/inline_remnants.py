@@ -55,7 +55,8 @@ def code_of(page: bytes) -> bytes:
         for at in _places(lowered, b"javascript:")
         if (until := _UNTIL.match(page, at)) is not None
     ]
-    return b"\n".join(found)
+    # No name is followed by what stands elsewhere: the code of a page is that of its parts.
+    return b"\n;".join(found)
 
 
 def ends_within(part: bytes) -> bool:

@@ -125,6 +125,7 @@ class RequestParser:
         percent-encoded, and no error.
         """
         self._use(self._make())
+        self.error = error
         found: list[Message] = []
         at = 0
         is_sound = False
@@ -149,16 +150,17 @@ class RequestParser:
                     if not body.is_eof():
                         is_sound = True  # the rest is still to come
                         break
-            else:
-                return found  # what is behind the last request of a connection is not read
+            else:  # what is behind the last request of a connection is not read
+                self.error = None
+                return found
         except HttpProcessingError as again:
-            error = again
+            self.error = again
             if found and not found[-1][1].is_eof():
                 fail_body(found[-1][1])
+        if is_sound or not found:  # without one the caller raises it
+            self.error = None
         if is_sound and found:
             self._ended, self._last, self._begun = False, found[-1], data[at:]
-        else:
-            self.error = error
         return found
 
 

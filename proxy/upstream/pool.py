@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from functools import lru_cache, partial
 from types import TracebackType
@@ -13,6 +14,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from aiohttp import ClientRequest, TCPConnector, UnixConnector, hdrs
 from aiohttp import http_parser as _parsers
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
 from proxy.upstream.connection import UpstreamConnection
@@ -61,9 +63,10 @@ class UpstreamPool:
             keepalive_timeout=_KEEP_SECONDS,
             use_dns_cache=False,
             resolver=resolver or Resolver(),
-            ssl=default_tls() if verify_tls else False,
+            ssl=verify_tls,  # of an upstream by TLS: `_tls_to`
             socket_factory=_upstream_socket,
         )
+        self._verify_tls = verify_tls
         self._sockets: dict[str, UnixConnector] = {}
         self.limits = limits
         self.slots = Slots(limits)
@@ -79,6 +82,7 @@ class UpstreamPool:
         self._excess: dict[str, float] = {}
         # With a server goes its TLS context: each reload makes others.
         self._known: WeakKeyDictionary[Server, ClientRequest] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[Server, ConnectionKey] = WeakKeyDictionary()
 
     def _as_aiohttp_asks(self, server: Server) -> ClientRequest:
         known = self._known.get(server)
@@ -87,10 +91,16 @@ class UpstreamPool:
                 hdrs.METH_GET,
                 server.url,
                 loop=self._loop,
-                ssl=True if server.tls is None else server.tls,
+                ssl=self._tls_to(server),
                 server_hostname=server.tls_name or None,
             )
         return known
+
+    def _tls_to(self, server: Server) -> ssl.SSLContext | bool:
+        """Never aiohttp's own context: `run` leaves that without certificates."""
+        if server.tls is not None:
+            return server.tls
+        return default_tls() if self._verify_tls and server.url.scheme == "https" else True
 
     async def connect(self, server: Server, timeouts: Timeouts) -> Connection:
         """A connection to a server. Raises `aiohttp.ClientConnectorError` and
@@ -103,6 +113,24 @@ class UpstreamPool:
             return await connector.connect(where, [], _connect_timeout(timeouts))
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection to {server}") from error
+
+    def idle_connection(self, server: Server) -> Connection | None:
+        """A connection to a server that is open and unused, if there is one. None for a server that
+        sends bytes after its responses.
+        """
+        connector = self._sockets.get(server.socket) if server.socket else self.connector
+        if connector is None or (self._excess and not self._may_keep(server.name)):
+            return None
+        place = self._places.get(server)
+        if place is None:
+            place = self._places[server] = self._as_aiohttp_asks(server).connection_key
+        getting = connector._get(place, [])
+        try:
+            getting.send(None)
+        except StopIteration as found:
+            connection: Connection | None = found.value
+            return connection
+        raise RuntimeError("aiohttp's connector waits where it has nothing to wait for")
 
     def _on_socket(self, path: str) -> UnixConnector:
         found = self._sockets.get(path)

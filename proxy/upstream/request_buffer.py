@@ -64,10 +64,13 @@ class RequestBuffer:
         file, chunks, at = self._file, self._chunks, 0
         if file is not None:
             await asyncio.to_thread(file.flush)
+            # Into memory of the loop's thread: what another one allocates, glibc keeps for it, and
+            # each of them would come to hold as much as its busiest moment needed.
+            read = bytearray(_STEP)
             # By position: a reader that was cancelled may still be at work in its thread.
-            while chunk := await asyncio.to_thread(os.pread, file.fileno(), _STEP, at):
-                yield chunk
-                at += len(chunk)
+            while size := await asyncio.to_thread(os.preadv, file.fileno(), [read], at):
+                yield bytes(memoryview(read)[:size])
+                at += size
         for chunk in chunks:
             yield chunk
         self._was_read = True

@@ -16,7 +16,7 @@ from proxy.upstream.group import Member, UpstreamGroup
 from proxy.upstream.health import HealthPolicy
 from proxy.upstream.retries import RetryBudget
 from proxy.upstream.server import server_at
-from proxy.upstream.tls import upstream_tls
+from proxy.upstream.tls import default_tls, upstream_tls
 
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
@@ -27,6 +27,8 @@ def upstream_group(site: Site, folder: Path, trusted: Networks = ()) -> Upstream
     """
     tls, health = upstream_tls(site.upstream_tls, folder), site.health
     tls_name = site.upstream_tls.server_name or ""
+    if tls is None and any(name.startswith("https:") for name in site.upstream):
+        default_tls()  # read now, before workers are forked, and not on a visitor's time
     weights = site.weights or (1,) * len(site.upstream)
     members = tuple(
         Member(server_at(name, tls, tls_name), weight)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.cli.commands import COMMANDS, make_app
+from tests.support.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,12 +35,39 @@ def test_a_start_loads_what_serving_needs() -> None:
         "import sys\nfrom proxy.cli.commands import make_app\nmake_app('run')\n"
         "import proxy.service\nprint('\\n'.join(sys.modules))"
     )
+    loaded = set(_python(code).split())
+    assert "proxy.service" in loaded
+    assert not loaded & LATER
+
+
+def test_a_start_reads_no_certificates(tmp_path: Path) -> None:
+    """aiohttp reads the system's twice as it is imported."""
+    authority = Authority(tmp_path).file
+    code = (
+        "import os, ssl\n"
+        f"os.environ['SSL_CERT_FILE'] = {str(authority)!r}\n"
+        "os.environ.pop('SSL_CERT_DIR', None)\n"
+        "before = dict(os.environ)\n"
+        "made = []\n"
+        "read = ssl.SSLContext.set_default_verify_paths\n"
+        "def reading(context):\n"
+        "    read(context)\n"
+        "    made.append(context.cert_store_stats()['x509'])\n"
+        "ssl.SSLContext.set_default_verify_paths = reading\n"
+        "from proxy.cli.commands import make_app\nmake_app('run')\nimport proxy.service\n"
+        "assert os.environ == before\n"
+        "print(*made)\nprint(ssl.create_default_context().cert_store_stats()['x509'])"
+    )
+    read, known = _python(code).splitlines()
+    assert read.split() == ["0", "0"]
+    assert known == "1"
+
+
+def _python(code: str) -> str:
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    loaded = set(shown.stdout.split())
-    assert "proxy.service" in loaded
-    assert not loaded & LATER
+    return shown.stdout
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,10 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from consent_rules.config.load import ConfigError, format_problem
 from consent_rules.config.models import UpstreamTls
 from proxy.config.file import read_config
-from proxy.upstream.tls import UpstreamTlsError, upstream_tls
+from proxy.upstream.tls import UpstreamTlsError, default_tls, upstream_tls
 from tests.support.certificates import Authority
 from tests.support.forwarding import ok
-from tests.support.site import in_front_of
+from tests.support.guarded import guarded
+from tests.support.ports import free_ports
+from tests.support.processes import Process, ask
+from tests.support.site import config_text, in_front_of
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +95,40 @@ async def test_verified(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixt
         assert reason in caplog.text
     else:
         assert (answer.status, answer.body) == (200, b"secret")
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_started_proxy_trusts_the_systems_authorities(
+    known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It imports aiohttp without them."""
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file) if known else os.devnull)
+    port, admin = free_ports(2)
+    async with tls_origin(authority, "127.0.0.1") as (upstream, _):
+        listen = f'listen = "127.0.0.1:{port}"\nadmin_listen = "127.0.0.1:{admin}"\nworkers = 1'
+        text = config_text(upstream).replace('listen = "127.0.0.1:0"', listen)
+        config = tmp_path / "c.toml"
+        config.write_text(over_tls("")(text))
+        process = Process(config)
+        with guarded(process.process):
+            await asyncio.to_thread(process.wait_for, "listening on")
+            status, body, _ = await asyncio.to_thread(ask, port)
+            process.stop()
+    assert status == (200 if known else 502), process.log
+    assert known == (body == b"secret")
+
+
+async def test_upstreams_share_the_systems_authorities(tmp_path: Path) -> None:
+    """They are a megabyte, and 10 ms to read: not of each pool, and only where they are used."""
+    default_tls.cache_clear()
+    authority = Authority(tmp_path)
+    async with tls_origin(authority, "127.0.0.1") as (port, _):
+        for change, made in ((str, 0), (over_tls('ca = "ca.pem"'), 0), (over_tls(""), 1)):
+            async with in_front_of(port, tmp_path, change=change) as site:
+                await site.ask("/")
+            assert default_tls.cache_info().currsize == made
+            assert default_tls.cache_info().misses == made
 
 
 def _encrypted(folder: Path) -> None:
