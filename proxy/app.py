@@ -27,11 +27,12 @@ from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.origin import InterimResponses, Pools, origin_response
+from proxy.relaying import FileRelay, find_relay
 from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.respond import respond
 from proxy.revalidation import confirmed_response, ready_to_confirm
 from proxy.runtime import Runtime
-from proxy.server.connection import FastPathLookup
+from proxy.server.connection import FastPathLookup, FinishedLookup
 from proxy.tracebacks import drop_frames
 from proxy.upstream.errors import UpstreamError
 from proxy.upstream.pool import UpstreamPool
@@ -71,12 +72,14 @@ def make_handler(
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         runtime = current()
         ready = ready_to_confirm(request, runtime)
-        if ready is None:
-            return await handle_in_full(request, runtime)
         try:
+            if ready is None:
+                return await handle_in_full(request, runtime)
             confirmed = await confirmed_response(request, ready, runtime, requests)
             return confirmed or await handle_in_full(request, runtime)
         except UpstreamError as error:
+            if ready is None:
+                raise
             return _failed(request, ready.context, runtime, error)
         finally:
             await drop_in_hand(request)
@@ -150,7 +153,7 @@ def _log_failure(request: web.BaseRequest, context: RequestContext, error: Upstr
     )
 
 
-def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
+def fast_path_lookup(current: Callable[[], Runtime]) -> FinishedLookup:
     """The lookup of finished responses under the configuration in force."""
 
     def lookup(
@@ -164,6 +167,27 @@ def fast_path_lookup(current: Callable[[], Runtime]) -> FastPathLookup:
             return None
         reply = fast_path.find(key, now)
         return None if reply is None else (reply, key.device or "")
+
+    return lookup
+
+
+def relaying_lookup(current: Callable[[], Runtime], pool: UpstreamPool) -> FastPathLookup:
+    """The same, and known files are relayed, by connections of a pool."""
+
+    def lookup(
+        message: RawRequestMessage, peer: str, secure: bool, now: float
+    ) -> FastPathHit | FileRelay | None:
+        runtime = current()
+        fast_path = runtime.fast_path
+        if fast_path is None:
+            return None
+        key = fast_path.key_of(message, peer, secure=secure)
+        if key is None:
+            return None
+        reply = fast_path.find(key, now)
+        if reply is not None:
+            return reply, key.device or ""
+        return find_relay(fast_path, key, message, peer, runtime, pool, secure=secure, now=now)
 
     return lookup
 

@@ -19,7 +19,7 @@ from consent_rules.config.load import Config, LoadedConfig
 from consent_rules.config.models import LogFormat
 from consent_rules.wording import counted
 from proxy import __version__
-from proxy.app import fast_path_lookup, make_handler, request_ids
+from proxy.app import fast_path_lookup, make_handler, relaying_lookup, request_ids
 from proxy.background import keep_going
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
@@ -262,10 +262,11 @@ async def _serve_worker(
         watch_upstreams(metrics, upstreams)
         at_work.append(_beside(partial(check_periodically, checks, upstreams)))
         handler = make_handler(lambda: current.runtime, requests, tunnels)
-        lookup = fast_path_lookup(lambda: current.runtime)
+        lookup = relaying_lookup(lambda: current.runtime, requests)
         tracing = _tracing(current)
         if tracing is not None:
-            handler, lookup = tracing.handler(handler), tracing.lookup(lookup)
+            handler = tracing.handler(handler)
+            lookup = tracing.lookup(fast_path_lookup(lambda: current.runtime))
         speaks_tls = current.runtime.certificates is not None
         redirect = config.tls.redirect_listen if speaks_tls else ""
         rules = partial(_redirect_rules, current, folder)

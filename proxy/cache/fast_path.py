@@ -17,6 +17,8 @@ from typing import NamedTuple
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from consent_rules.categories import Audience
+from proxy.cache.known_files import FILES_BUDGET, KnownFile, KnownFiles, KnownHead
+from proxy.cache.origin_response import Group
 from proxy.cache.repeated import REPEATED_BUDGET, RepeatedReplies, RepeatedReply
 from proxy.cache.store import Confirmation, Entry, Store
 from proxy.context import RequestContext
@@ -29,6 +31,7 @@ from proxy.http.device_class import DeviceClass
 from proxy.http.recent import Recent
 from proxy.http.request_fields import NEUTRAL, OWN, REWRITING
 from proxy.http.request_id import X_REQUEST_ID
+from proxy.upstream.server import Server
 
 _DAY = 86400
 _BUDGET = 32 * 2**20
@@ -200,6 +203,7 @@ class FastPath:
         budget: int = _BUDGET,
         states_budget: int = _STATES_BUDGET,
         repeated_budget: int = REPEATED_BUDGET,
+        files_budget: int = FILES_BUDGET,
     ) -> None:
         self._store = store
         self._trusted = tuple(trusted)
@@ -207,6 +211,7 @@ class FastPath:
         self._device_of = device_of
         self._replies: Recent[FastPathEntry] = Recent(budget)
         self._repeated = RepeatedReplies(repeated_budget)
+        self.files = KnownFiles(files_budget)
         self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
@@ -290,6 +295,11 @@ class FastPath:
         """The reply that is ready if the origin sends the same again."""
         key = self._key_of_class(request, now)
         return None if key is None else self._repeated.get(key, now)
+
+    def find_file(self, request: FastPathKey, now: float) -> KnownFile | None:
+        """What is known of a file that the origin sends each time."""
+        key = self._key_of_class(request, now)
+        return None if key is None else self.files.find(key, now)
 
     def _key_of_class(self, request: FastPathKey, now: float) -> Hashable | None:
         """The request with the class of its visitor. None where that is not known."""
@@ -400,6 +410,33 @@ class FastPath:
         )  # fmt: skip
         key = who.key, request.key, context.visitor.bot
         self._repeated.put(key, reply, _size(request.key) + _context_size(context))
+
+    def add_file(
+        self,
+        request: FastPathKey,
+        context: RequestContext,
+        response: ProxyResponse,
+        origin: KnownHead,
+        *,
+        line: bytes,
+        request_class: Hashable,
+        server: Server,
+        group: Group,
+        site: SiteEnforcement,
+        may_share_pages: bool,
+    ) -> None:
+        """Add what a response that was passed on says of the next one to such a request."""
+        if context.consent_header and context.site.has_patient_pages:
+            return  # which response it is depends on the referrer, too
+        who = self._visitor(request, context, site, may_share_pages=may_share_pages)
+        if who is None:
+            return
+        until = (context.received_at // _DAY + 1) * _DAY
+        file = KnownFile(
+            line, request_class, server, origin, _undated_head(response), until, group,
+            context.site.name, context.unreadable_cause,
+        )  # fmt: skip
+        self.files.put((who.key, request.key, context.visitor.bot), file, _size(request.key))
 
     def _add_to_confirm(
         self,

@@ -21,6 +21,7 @@ from proxy.cache.in_hand import drop_in_hand, take_in_hand
 from proxy.cache.invalidation import InvalidationTable
 from proxy.cache.keys import Key, selecting
 from proxy.cache.origin_response import (
+    Group,
     LiveResponse,
     OriginResponse,
     Prepare,
@@ -59,7 +60,7 @@ from proxy.upstream.errors import UpstreamError, failure_kind
 from proxy.upstream.exchange import UpstreamResponse
 from proxy.upstream.group import UpstreamGroup
 from proxy.upstream.pool import UpstreamPool
-from proxy.upstream.request import send_request
+from proxy.upstream.request import asked_at, send_request
 from proxy.upstream.timeouts import Timeouts
 
 CACHE_STATUS = "Cache-Status"
@@ -68,6 +69,7 @@ RANGE_FIELDS = ("Range", *CONDITIONAL)
 _OF_THE_VISITOR = frozenset(
     {"authorization", "request no-store", "credentials", "cookies", "request field"}
 )
+_MISS = "miss"
 _STEP = 256 * 1024
 """Bytes by which the reservation for a body of unknown length grows."""
 _NOTHING_READ = ReadResult(b"", "slow")
@@ -165,7 +167,7 @@ class _Bypass:
     async def __aenter__(self) -> OriginResponse:
         lookup = self.lookup
         lookup.request[CACHE] = self.why
-        asked = time.time(), time.monotonic()
+        asked = asked_at(lookup.request)
         in_hand = await take_in_hand(lookup.request, lookup.headers)
         sent = self._sent = in_hand or _ask(lookup, lookup.headers)
         upstream = await sent.__aenter__()
@@ -174,7 +176,12 @@ class _Bypass:
             self._learn(upstream, headers, asked)
             if lookup.cache.adds_cache_status:
                 headers.add(CACHE_STATUS, cache_status.forwarded(self.why, status=upstream.status))
-            return LiveResponse(upstream, headers, may_share=lookup.may_share)
+            return LiveResponse(
+                upstream,
+                headers,
+                may_share=lookup.may_share,
+                passes_by=_group(lookup) if self.why == _MISS else None,
+            )
         except BaseException as error:
             await sent.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -242,8 +249,8 @@ def _learn_from_head(
         lookup.cache.store.remove(entry)
 
 
-def _group(lookup: Lookup) -> tuple[Key, bool, bool]:
-    """The key of the uncacheable mark: requests whose responses are stored or not alike."""
+def _group(lookup: Lookup) -> Group:
+    """The key of the uncacheable mark."""
     return lookup.key, lookup.may_share, bool(lookup.unknown)
 
 
@@ -252,7 +259,7 @@ def fetch_response(
 ) -> AbstractAsyncContextManager[OriginResponse]:
     """The response to a request for which nothing fresh is stored. `entry` is what is stale."""
     if entry is None and lookup.cache.flights.is_uncacheable(_group(lookup)):
-        return bypass(lookup, "miss")
+        return bypass(lookup, _MISS)
     each_time = entry is not None and (entry.policy.no_cache or entry.policy.lifetime <= 0)
     if lookup.is_alone or each_time:
         # To be asked about for each visitor anew: no other visitor's response would do.
@@ -391,7 +398,7 @@ class _Fetched:
         why = "miss" if base is None else "stale"
         if base is not None:
             headers = validating(headers, base, may_validate=lookup.may_validate(base))
-        asked = time.time(), time.monotonic()
+        asked = asked_at(lookup.request)
         opened: AbstractAsyncContextManager[UpstreamResponse]
         in_hand = await take_in_hand(lookup.request, headers)
         if in_hand is None:

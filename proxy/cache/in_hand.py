@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 
 from proxy.cache.conditional import CONDITIONAL
 from proxy.upstream.exchange import UpstreamResponse
+from proxy.upstream.request import drop_begun
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +71,10 @@ _CONDITIONS = frozenset(map(str.lower, CONDITIONAL))
 
 
 async def drop_in_hand(request: web.BaseRequest) -> None:
-    """Give up a response that nobody took: its connection is closed, unless it was read."""
+    """Give up a response that nobody took, or waits for: its connection is closed, unless it was
+    read.
+    """
+    drop_begun(request)
     found: InHand | None = request.get(IN_HAND)
     if found is not None:
         del request[IN_HAND]

@@ -12,10 +12,16 @@ from typing import Protocol
 
 from multidict import CIMultiDict
 
+from proxy.cache.keys import Key
 from proxy.cache.shared_body import SharedBodyReader
 from proxy.cache.store import CompiledPage, Entry
 from proxy.upstream.body import BodySource, LiveBody, ReadResult, StoredBody
 from proxy.upstream.exchange import UpstreamResponse
+
+Group = tuple[Key, bool, bool]
+"""Requests whose responses are stored or not alike: URL, whether they may share, and whether they
+have unknown fields.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,11 @@ depends on no visitor.
 
 class LiveResponse:
     """What the upstream is sending. An `OriginResponse`. `may_share` is set where the request is
-    known to identify no visitor.
+    known to identify no visitor; `passes_by` are the requests that pass by the cache like this one,
+    for none of their responses was stored.
     """
 
-    __slots__ = ("body", "headers", "may_share", "page", "upstream")
+    __slots__ = ("body", "headers", "may_share", "page", "passes_by", "upstream")
 
     stored = None
 
@@ -82,11 +89,13 @@ class LiveResponse:
         page: PreparedPage | None = None,
         *,
         may_share: bool = False,
+        passes_by: Group | None = None,
     ) -> None:
         self.upstream = upstream
         self.headers = headers
         self.page = page
         self.may_share = may_share
+        self.passes_by = passes_by
         self.body: BodySource = LiveBody(upstream)
 
     @property

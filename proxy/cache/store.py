@@ -153,6 +153,10 @@ class Store:
         self._entries.move_to_end((key, found.selecting))
         return found
 
+    def knows(self, key: Key) -> bool:
+        """Whether any response of a URL is stored, valid or not."""
+        return key in self._variants
+
     def still_has(self, entry: Entry) -> bool:
         """Whether an entry that was found earlier is still valid; counts as a use of it."""
         if self.invalidations.count() != self._purges_seen:

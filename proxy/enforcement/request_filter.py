@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
@@ -83,6 +85,16 @@ def upstream_request_headers(
     if may_become_page(request) or _needs_whole_response(request):
         remove_fields(headers, (hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE))
     return headers
+
+
+def fields_depend_on(context: RequestContext) -> Hashable:
+    """What `upstream_request_headers` reads of a context, beside what follows from the visitor's
+    own fields and address: two requests with equal ones are sent on alike. Not so where a site
+    gets cookies of ours.
+    """
+    decision = context.decision
+    openings = cookie_openings(context, decision) if decision.enforce else None
+    return context.site.name, openings, context.consent_header
 
 
 def _needs_whole_response(request: web.BaseRequest) -> bool:

@@ -17,6 +17,7 @@ from proxy.enforcement.response_filter import ResponseKind, leads_to_closed, mar
 from proxy.http.fetch_metadata import is_service_worker, is_worker
 from proxy.http.media_types import is_page, is_xml_document, may_be_xml_document
 from proxy.resolve import set_logged_path, with_audience
+from proxy.responses.known_file import add_known_file
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
 from proxy.responses.repeated import add_repeated_page
@@ -88,7 +89,10 @@ async def respond(
     kind = kind_of(request, origin.status, origin.headers, gates=gates)
     if kind is not ResponseKind.PAGE or not isinstance(origin, LiveResponse):
         live = await _reply(request, context, origin, kind, runtime)
-        return await deliver(request, live, origin.headers, site)
+        passed_on = await deliver(request, live, origin.headers, site)
+        if kind is ResponseKind.FILE and isinstance(origin, LiveResponse):
+            add_known_file(request, resolved, origin, passed_on, runtime)
+        return passed_on
     confirmation = confirmation_of(origin.headers)
     page = await _reply(request, context, origin, kind, runtime)
     answer = await deliver(request, page, origin.headers, site)

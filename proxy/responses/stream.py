@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
-import struct
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -13,6 +11,7 @@ from multidict import CIMultiDict
 from proxy.cache import OriginResponse
 from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.targets import requested_host
+from proxy.server.connection import reset_transport
 from proxy.upstream.body import BodySource
 from proxy.upstream.errors import failure_kind
 from proxy.upstream.request import StoppingError
@@ -129,11 +128,5 @@ def _give_up(
 
 def reset(request: web.BaseRequest) -> None:
     """Reset the visitor's connection, so that the response cannot be taken for complete."""
-    transport = request.transport
-    if transport is None:
-        return
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-        # Closing with no time to linger sends a reset instead of an orderly end.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    if request.transport is not None:
+        reset_transport(request.transport)

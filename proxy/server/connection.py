@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import logging
 import re
+import socket
+import struct
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -21,7 +23,7 @@ from aiohttp.http import (
     RawRequestMessage,
 )
 from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, HttpProcessingError, LineTooLong
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -47,6 +49,8 @@ from proxy.http.request_id import X_REQUEST_ID, RequestIdOf
 from proxy.server.proxy_protocol import Client
 from proxy.server.request_parser import RequestParser
 from proxy.tracebacks import drop_frames
+from proxy.upstream.exchange import BegunExchange
+from proxy.upstream.request import BEGUN
 
 if sys.platform != "win32":
     import fcntl
@@ -57,8 +61,49 @@ _log = logging.getLogger("consent_proxy.server")
 
 _NO_FIELDS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
-FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | None]
-"""(request head, peer's address, over TLS?, seconds since 1970) -> the finished response."""
+
+class Relay(Protocol):
+    """A response on its way to a visitor without a task of its own."""
+
+    def begin(
+        self, visitor: FrontConnection, message: RawRequestMessage, name: str, began: float
+    ) -> bool:
+        """Send a request on, named so; `began` is the loop's time. False where the request is to
+        take the full path. `visitor.relayed` or `visitor.take_over` is called at the end.
+        """
+
+    def visitor_left(self) -> None:
+        """The visitor closed the connection."""
+
+    def hold_back(self) -> None:
+        """The visitor reads slowly: nothing more is to be written until `go_on`."""
+
+    def go_on(self) -> None: ...
+
+
+FinishedLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | None]
+FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | Relay | None]
+"""(request head, peer's address, over TLS?, seconds since 1970) -> the finished response, or what
+may get it from the origin.
+"""
+_MAX_HELD = 64 * 1024
+"""Bytes that a visitor may send behind a request while its response is relayed."""
+
+
+class TakenOver:
+    """A request whose response was to be relayed, and now takes the full path. `begun` is the
+    exchange with the origin.
+    """
+
+    __slots__ = ("began", "begun", "message", "name")
+
+    def __init__(
+        self, message: RawRequestMessage, name: str, began: float, begun: BegunExchange
+    ) -> None:
+        self.message = message
+        self.name = name
+        self.began = began
+        self.begun = begun
 
 
 class ProxyRequest(web.BaseRequest):
@@ -135,16 +180,20 @@ class FrontConnection(RequestHandler):
         "_fast_path",
         "_head_deadline",
         "_head_seconds",
+        "_held",
         "_hsts",
         "_id_of",
         "_ids_on_hits",
-        "_peer",
+        "_relay",
+        "_stays",
         "_untaken",
         "_write_deadline",
         "_write_seconds",
         "client",
         "draining",
+        "peer",
         "secure",
+        "taken_over",
     )
 
     def __init__(
@@ -172,7 +221,11 @@ class FrontConnection(RequestHandler):
         self._access = access
         self._fast_path = fast_path
         self._answered = False
-        self._peer = ""
+        self._stays = False
+        self._relay: Relay | None = None
+        self._held = b""
+        self.taken_over: TakenOver | None = None
+        self.peer = ""
         self._parser = RequestParser(  # type: ignore[assignment]
             self._new_parser, max_head, None if fast_path is None else self._answer
         )
@@ -189,12 +242,15 @@ class FrontConnection(RequestHandler):
         peer, client = self.peername, self.client
         self.secure = self.ssl_context is not None
         if client is None:
-            self._peer = peer[0] if isinstance(peer, tuple) else ""
+            self.peer = peer[0] if isinstance(peer, tuple) else ""
         else:
-            self._peer, self.secure = client.address, self.secure or client.secure
+            self.peer, self.secure = client.address, self.secure or client.secure
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._relay is not None:
+            self._hold(data)
+            return
         self._answered = False
         super().data_received(data)
         if self._answered:
@@ -219,21 +275,26 @@ class FrontConnection(RequestHandler):
         if (
             self._fast_path is None
             or transport is None
-            or self._waiter is None
-            or self._waiter.done()
+            or not self._awaits_request
             or self._messages
             or self._paused
             or self.draining
         ):
             return False
         now = time.time()
-        hit = self._fast_path(message, self._peer, self.secure, now)
+        hit = self._fast_path(message, self.peer, self.secure, now)
         if hit is None:
             return False
-        reply, device = hit
         began = self._loop.time()
+        if not isinstance(hit, tuple):
+            name = self._id_of(message.headers, self.peer)
+            if not hit.begin(self, message, name, began):
+                return False
+            self._relay, self._answered = hit, True
+            return True
+        reply, device = hit
         # What is not logged needs no name.
-        name = self._id_of(message.headers, self._peer) if self._ids_on_hits else ""
+        name = self._id_of(message.headers, self.peer) if self._ids_on_hits else ""
         head = reply.head_at(now, name)
         transport.writelines((head, reply.body) if reply.body else (head,))
         self._answered = True
@@ -243,11 +304,64 @@ class FrontConnection(RequestHandler):
             self._access(
                 Access(
                     name, message.method, message.path, reply.status, size,
-                    self._loop.time() - began, self._peer, message.headers, reply.site, "hit",
+                    self._loop.time() - began, self.peer, message.headers, reply.site, "hit",
                     reply.page, reply.unreadable_choice, reply.logged_path, device,
                 )
             )  # fmt: skip
         return True
+
+    # --- a response that is relayed ---------------------------------------------------------
+
+    def relayed(self, access: Access) -> None:
+        """The response was written, or it is over with the connection."""
+        self._relay = None
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._access is not None:
+            self._access(access)
+        if self._held:
+            self._read_held()
+
+    def take_over(self, taken_over: TakenOver) -> bool:
+        """Take the full path with a request that was to be relayed. False where the connection is
+        over.
+        """
+        self._relay = None
+        waiter = self._waiter
+        if waiter is not None and waiter.done():
+            return False
+        self.taken_over = taken_over
+        self._messages.append((taken_over.message, EMPTY_PAYLOAD))
+        if waiter is not None:
+            waiter.set_result(None)
+        if self._held:
+            self._read_held()
+        return True
+
+    def break_off(self) -> None:
+        """Reset the connection, so that what was sent cannot be taken for complete."""
+        if self.transport is not None:
+            reset_transport(self.transport)
+        self.force_close()
+
+    def seconds_since(self, began: float) -> float:
+        """Seconds since a time of the loop."""
+        return self._loop.time() - began
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > _MAX_HELD:
+            self._pause_transport_reading()
+
+    def _read_held(self) -> None:
+        held, self._held = self._held, b""
+        if len(held) > _MAX_HELD:
+            self._resume_transport_reading()
+        self.data_received(held)
+
+    def _process_keepalive(self) -> None:
+        if self._relay is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
 
     def _await_head(self) -> None:
         if self._head_deadline is None:
@@ -277,14 +391,35 @@ class FrontConnection(RequestHandler):
         return self._hsts() if self.secure else ""
 
     @property
+    def _awaits_request(self) -> bool:
+        """Whether nothing is under way, and the next request may be answered.
+
+        aiohttp's loop waits for a request one or two turns of the event loop after the response to
+        the last one, and a client that is quick sends it before.
+        """
+        waiter = self._waiter
+        if waiter is None:
+            return self._stays and not self._request_in_progress
+        return not waiter.done()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        sent, is_reset = await super().finish_response(request, resp, start_time)
+        self._stays = bool(sent.keep_alive) and not is_reset
+        return sent, is_reset
+
+    @property
     def idle(self) -> bool:
         """Whether the connection waits for (the rest of) a request head."""
-        return self._waiter is not None and not self._waiter.done()
+        return self._relay is None and self._waiter is not None and not self._waiter.done()
 
     # --- a visitor who does not read --------------------------------------------------------
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        if self._relay is not None:
+            self._relay.hold_back()
         if self.transport is not None:
             self._untaken = _unsent(self.transport)
             self._write_deadline = self._loop.call_later(self._write_seconds, self._check_taken)
@@ -294,6 +429,8 @@ class FrontConnection(RequestHandler):
         if self._write_deadline is not None:
             self._write_deadline.cancel()
             self._write_deadline = None
+        if self._relay is not None:
+            self._relay.go_on()
 
     def _check_taken(self) -> None:
         self._write_deadline = None
@@ -322,6 +459,11 @@ class FrontConnection(RequestHandler):
             if deadline is not None:
                 deadline.cancel()
         self._head_deadline = self._write_deadline = None
+        self._held = b""
+        if self._relay is not None:
+            self._relay.visitor_left()
+        if self.taken_over is not None:
+            self.taken_over.begun.drop()  # unless the full path has begun
         super().connection_lost(exc)
 
     def drain(self, *, close_idle: bool) -> None:
@@ -387,6 +529,15 @@ def _where(exc: BaseException | None) -> str:
         lines += [type(exc).__name__, "".join(traceback.format_tb(exc.__traceback__)).rstrip()]
         exc = exc.__cause__ or exc.__context__
     return "\n".join(lines)
+
+
+def reset_transport(transport: asyncio.Transport) -> None:
+    """Reset a connection: its end cannot be taken for that of the response."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        # Closing with no time to linger sends a reset instead of an orderly end.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _unsent(transport: asyncio.Transport) -> int:
@@ -461,8 +612,13 @@ class FrontServer(web.Server):
             )  # fmt: skip
         else:
             request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
-        request.started = self._loop.time()
-        request[REQUEST_ID] = self._id_of(message.headers, request.remote or "")
+        taken_over = protocol.taken_over if isinstance(protocol, FrontConnection) else None
+        if taken_over is not None and taken_over.message is message:
+            request.started = taken_over.began
+            request[REQUEST_ID], request[BEGUN] = taken_over.name, taken_over.begun
+        else:
+            request.started = self._loop.time()
+            request[REQUEST_ID] = self._id_of(message.headers, request.remote or "")
         return request
 
     def drain(self, *, close_idle: bool) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import hdrs
@@ -39,6 +39,17 @@ class TooManyInterimResponsesError(HttpProcessingError):
     """There were more than MAX_INTERIM of them, and no final response."""
 
 
+class Receiver(Protocol):
+    """What takes a response's bytes in place of the parser."""
+
+    def received(self, data: bytes) -> None: ...
+    def lost(self, exc: BaseException | None) -> None:
+        """The connection ended; `exc` is None where in good order."""
+
+    def silent(self) -> None:
+        """Nothing came for as long as it was waited for."""
+
+
 class UpstreamConnection(ResponseHandler):
     """aiohttp's protocol, but for the ends of responses.
 
@@ -59,6 +70,28 @@ class UpstreamConnection(ResponseHandler):
         self._silent_until = inf
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = inf
+        self._receiver: Receiver | None = None
+
+    def give_to(self, receiver: Receiver, first_byte: float) -> None:
+        """Give the bytes of the next response to a receiver, of which there may be none for
+        `first_byte` seconds.
+        """
+        self._receiver, self._read_timeout = receiver, first_byte
+        self._reschedule_timeout()
+
+    def end_giving(self) -> None:
+        """The receiver has all that it takes."""
+        self._receiver = None
+        self._drop_timeout()
+
+    def hold_back(self) -> None:
+        """Read nothing until `go_on`: the receiver cannot take more."""
+        self._pause_transport_reading()
+        self._drop_timeout()
+
+    def go_on(self) -> None:
+        self._resume_transport_reading()
+        self._reschedule_timeout()
 
     def expect_response(
         self, *, has_body: bool, first_byte: float, buffer: int, limits: dict[str, Any]
@@ -76,6 +109,11 @@ class UpstreamConnection(ResponseHandler):
         )
 
     def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is not None:
+            self._reschedule_timeout()
+            receiver.received(data)
+            return
         payload = self._payload
         if self._due:
             self._head += data
@@ -83,7 +121,7 @@ class UpstreamConnection(ResponseHandler):
                 self._fail(HeadTooLargeError())
                 return
         elif data and not self._upgraded and (payload is None or payload.is_eof()):
-            self._drop_excess()
+            self.drop_excess()
             return
         super().data_received(data)
         if self._due or self._upgraded or self._parser is None:
@@ -91,12 +129,12 @@ class UpstreamConnection(ResponseHandler):
         payload = self._payload
         # The parser says whether it is inside another response.
         if payload is not None and payload.is_eof() and self._parser.feed_eof() is not None:
-            self._drop_excess()
+            self.drop_excess()
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         message = data[0]
         if not self._due:
-            self._drop_excess()
+            self.drop_excess()
             return
         if 100 <= message.code < 200 and message.code != 101:
             self._interim += 1
@@ -115,7 +153,7 @@ class UpstreamConnection(ResponseHandler):
         # One feed of aiohttp's parser gives all or nothing: a response is lost with what is behind
         # it in the same packet.
         if self._due and isinstance(exc, HttpProcessingError) and self._recover_response():
-            self._drop_excess()
+            self.drop_excess()
             return
         super().set_exception(exc, *cause)
 
@@ -153,6 +191,13 @@ class UpstreamConnection(ResponseHandler):
         elif self._silent_until < inf:
             self._set_alarm(self._silent_until)
 
+    def _on_read_timeout(self) -> None:
+        if self._receiver is not None:
+            self._receiver.silent()
+            if not self._due:
+                return  # else the response is read in full from here on
+        super()._on_read_timeout()
+
     def resume_reading(self, resume_parser: bool = True) -> None:
         # aiohttp's reader calls it for each piece that is read, and at the end.
         if self._reading_paused or self._buffer_paused:
@@ -164,6 +209,8 @@ class UpstreamConnection(ResponseHandler):
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
+        if self._receiver is not None:
+            self._receiver.lost(exc)
         payload = self._payload
         if payload is not None and not payload.is_eof() and self._ends_with_connection():
             failure = exc or self._missing_close_notify()
@@ -194,7 +241,8 @@ class UpstreamConnection(ResponseHandler):
             return None
         return OSError(0, "TLS ended without a close_notify")
 
-    def _drop_excess(self) -> None:
+    def drop_excess(self) -> None:
+        """Close the connection: bytes came behind the response."""
         self._should_close = True
         if self.transport is not None:
             self.transport.close()

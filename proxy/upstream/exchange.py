@@ -79,6 +79,36 @@ class UpstreamRequest:
         return self.method in IDEMPOTENT and (self.body is None or self.body_repeats)
 
 
+@dataclass(slots=True, eq=False)
+class BegunExchange:
+    """A request that was sent already, of which `head` are the bytes; `slot` is its place. `asked`
+    is when that was (seconds since 1970, and CLOCK_MONOTONIC).
+    """
+
+    server: Server
+    head: bytes
+    connection: Connection
+    slot: Slot
+    slots: Slots
+    asked: tuple[float, float]
+    is_over: bool = False
+
+    def take(self, request: UpstreamRequest) -> bool:
+        """Whether this is the exchange that would begin with a request: then it is the taker's."""
+        if self.is_over or request.body is not None or request.server is not self.server:
+            return False
+        line = f"{request.method} {request.target} HTTP/1.1"
+        self.is_over = head_of(line, request.headers) == self.head
+        return self.is_over
+
+    def drop(self) -> None:
+        """Give it up, unless it was taken: its response is not awaited."""
+        if not self.is_over:
+            self.is_over = True
+            self.slots.release(self.slot)
+            self.connection.close()
+
+
 class UpstreamResponse:
     """A response whose body is still to be read from `content`.
 
@@ -89,7 +119,7 @@ class UpstreamResponse:
 
     __slots__ = (
         "_slot", "_slots", "_upload", "begun", "connection", "content", "headers", "method",
-        "reason", "server", "status", "version",
+        "reason", "request", "server", "status", "version",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +135,7 @@ class UpstreamResponse:
         self._slots = slots
         self._slot: Slot | None = slot
         slot.may_move = True
+        self.request = request
         self.method = request.method
         self.server = request.server
         self.version: HttpVersion = message.version
@@ -155,9 +186,13 @@ class UpstreamResponse:
 
 
 async def exchange(
-    pool: UpstreamPool, request: UpstreamRequest, timeouts: Timeouts
+    pool: UpstreamPool,
+    request: UpstreamRequest,
+    timeouts: Timeouts,
+    begun: BegunExchange | None = None,
 ) -> UpstreamResponse:
-    """Send a request and return its response, body unread.
+    """Send a request and return its response, body unread. Where it was sent already, `begun` is
+    that exchange.
 
     Only what the upstream cannot have acted on is sent again. That is a request whose connection
     could not be made (once, unless there is another server: after a pause where it was refused, by
@@ -168,22 +203,31 @@ async def exchange(
     Raises `aiohttp.ClientError` (`BusyError` among them), OSError; ValueError for what cannot be
     written as a head.
     """
-    slot = await pool.slots.acquire(request.server.name, timeouts.queue, is_long=request.held_back)
+    if begun is None:
+        name, is_long = request.server.name, request.held_back
+        slot = await pool.slots.acquire(name, timeouts.queue, is_long=is_long)
+    else:
+        slot = begun.slot
     slot.may_move = request.held_back
     try:
-        return await _send_until_seen(pool, request, timeouts, slot)
+        return await _send_until_seen(pool, request, timeouts, slot, begun)
     except BaseException:
         pool.slots.release(slot)
         raise
 
 
 async def _send_until_seen(
-    pool: UpstreamPool, request: UpstreamRequest, timeouts: Timeouts, slot: Slot
+    pool: UpstreamPool,
+    request: UpstreamRequest,
+    timeouts: Timeouts,
+    slot: Slot,
+    begun: BegunExchange | None,
 ) -> UpstreamResponse:
     failed = stale = 0
+    sent = None if begun is None else begun.connection
     while True:
         try:
-            connection = await pool.connect(request.server, timeouts)
+            connection = sent or await pool.connect(request.server, timeouts)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
             raise
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as cause:
@@ -196,7 +240,8 @@ async def _send_until_seen(
                 await asyncio.sleep(_RESTART_SECONDS)
             continue
         try:
-            return await _exchange(pool, request, connection, timeouts, slot)
+            was_sent, sent = sent is not None, None
+            return await _exchange(pool, request, connection, timeouts, slot, was_sent=was_sent)
         except (
             aiohttp.ClientOSError,
             aiohttp.ServerDisconnectedError,
@@ -222,12 +267,18 @@ async def _exchange(
     connection: Connection,
     timeouts: Timeouts,
     slot: Slot,
+    *,
+    was_sent: bool,
 ) -> UpstreamResponse:
     upload: asyncio.Task[None] | None = None
     try:
-        protocol = _protocol(request, connection)
-        pool.expect_response(protocol, request.server, request.method, timeouts)
-        upload = await _send(request, protocol)
+        if was_sent:
+            protocol = _own_protocol(connection)
+            request.reused = True
+        else:
+            protocol = _protocol(request, connection)
+            pool.expect_response(protocol, request.server, request.method, timeouts)
+            upload = await _send(request, protocol)
         message, content = await _response_head(request, protocol)
         return UpstreamResponse(request, message, content, connection, upload, pool.slots, slot)
     except BaseException:
@@ -237,9 +288,14 @@ async def _exchange(
         raise
 
 
-def _protocol(request: UpstreamRequest, connection: Connection) -> UpstreamConnection:
+def _own_protocol(connection: Connection) -> UpstreamConnection:
     protocol = connection.protocol
     assert isinstance(protocol, UpstreamConnection)
+    return protocol
+
+
+def _protocol(request: UpstreamRequest, connection: Connection) -> UpstreamConnection:
+    protocol = _own_protocol(connection)
     request.reused = protocol.served_before
     protocol.served_before = True
     if protocol.should_close:

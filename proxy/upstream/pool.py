@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from aiohttp import ClientRequest, TCPConnector, UnixConnector, hdrs
 from aiohttp import http_parser as _parsers
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
 from proxy.upstream.connection import UpstreamConnection
@@ -81,6 +82,7 @@ class UpstreamPool:
         self._excess: dict[str, float] = {}
         # With a server goes its TLS context: each reload makes others.
         self._known: WeakKeyDictionary[Server, ClientRequest] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[Server, ConnectionKey] = WeakKeyDictionary()
 
     def _as_aiohttp_asks(self, server: Server) -> ClientRequest:
         known = self._known.get(server)
@@ -111,6 +113,24 @@ class UpstreamPool:
             return await connector.connect(where, [], _connect_timeout(timeouts))
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection to {server}") from error
+
+    def idle_connection(self, server: Server) -> Connection | None:
+        """A connection to a server that is open and unused, if there is one. None for a server that
+        sends bytes after its responses.
+        """
+        connector = self._sockets.get(server.socket) if server.socket else self.connector
+        if connector is None or (self._excess and not self._may_keep(server.name)):
+            return None
+        place = self._places.get(server)
+        if place is None:
+            place = self._places[server] = self._as_aiohttp_asks(server).connection_key
+        getting = connector._get(place, [])
+        try:
+            getting.send(None)
+        except StopIteration as found:
+            connection: Connection | None = found.value
+            return connection
+        raise RuntimeError("aiohttp's connector waits where it has nothing to wait for")
 
     def _on_socket(self, path: str) -> UnixConnector:
         found = self._sockets.get(path)

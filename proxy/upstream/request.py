@@ -30,6 +30,7 @@ from proxy.tracebacks import drop_frames
 from proxy.upstream.errors import UpstreamError, explain_error, failure_kind
 from proxy.upstream.exchange import (
     IDEMPOTENT,
+    BegunExchange,
     MalformedResponseError,
     UnansweredError,
     UpstreamRequest,
@@ -408,8 +409,9 @@ class _Sent:
         request, timeouts, body = self.request, self.timeouts, self._body
         request[UPSTREAM] = sent.server.name
         if body is None:
+            begun = _take_begun(request, sent)
             try:
-                return await exchange(self.pool, sent, timeouts)
+                return await exchange(self.pool, sent, timeouts, begun)
             except (aiohttp.ClientError, OSError, ValueError) as exc:
                 raise explain_error(exc, request, sent.server, timeouts, stalled=False) from exc
         stall = body.stall = asyncio.timeout(None)
@@ -447,6 +449,37 @@ class _Sent:
         content = None if self._response is None else self._response.content
         if content is not None and not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("its body is malformed"))
+
+
+BEGUN: web.RequestKey[BegunExchange] = web.RequestKey("begun", BegunExchange)
+"""On a visitor's request: the exchange that was begun for it, until it is taken."""
+
+
+def _take_begun(request: web.BaseRequest, sent: UpstreamRequest) -> BegunExchange | None:
+    begun: BegunExchange | None = request.get(BEGUN)
+    if begun is None:
+        return None
+    del request[BEGUN]
+    if begun.take(sent):
+        return begun
+    begun.drop()  # it would hold its connection while another one is waited for
+    return None
+
+
+def drop_begun(request: web.BaseRequest) -> None:
+    """Give up an exchange that nobody took."""
+    begun: BegunExchange | None = request.get(BEGUN)
+    if begun is not None:
+        del request[BEGUN]
+        begun.drop()
+
+
+def asked_at(request: web.BaseRequest) -> tuple[float, float]:
+    """When the origin is asked: now, unless it was already (seconds since 1970, and
+    CLOCK_MONOTONIC).
+    """
+    begun: BegunExchange | None = request.get(BEGUN)
+    return (time.time(), time.monotonic()) if begun is None else begun.asked
 
 
 def _all_down(upstream: UpstreamGroup) -> UpstreamError:

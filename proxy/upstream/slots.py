@@ -97,6 +97,13 @@ class Slots:
             raise BusyError("the queue is full")
         return await self._wait(upstream, queue_timeout)
 
+    def take(self, server: str) -> Slot | None:
+        """A place at a server that was asked before. None where a request would have to wait."""
+        upstream = self._upstreams.get(server)
+        if upstream is None or upstream.waiting or not self._has_room(upstream):
+            return None
+        return self._new(upstream)
+
     def use(self) -> dict[str, SlotUse]:
         """The use of each server that was asked for once, by its name."""
         return {

@@ -28,15 +28,17 @@ ALLOWED = {
     "proxy/server/connection.py": {
         "_cache", "_current_request", "_keepalive_timeout", "_kwargs", "_loop",
         "_max_msg_queue_size", "_message", "_messages", "_next_keepalive_close_time", "_parser",
-        "_paused", "_payload_parser", "_prepare_hook", "_protocol", "_read_bufsize", "_state",
-        "_version", "_waiter",
+        "_pause_transport_reading", "_paused", "_payload_parser", "_prepare_hook",
+        "_process_keepalive", "_protocol", "_read_bufsize", "_request_in_progress",
+        "_resume_transport_reading", "_state", "_version", "_waiter",
     },
     "proxy/upstream/connection.py": {
-        "_buffer_paused", "_drop_timeout", "_loop", "_on_read_timeout", "_parser", "_payload",
-        "_read_bufsize", "_read_timeout", "_reading_paused", "_reschedule_timeout",
-        "_should_close", "_skip_payload", "_upgraded",
+        "_buffer_paused", "_drop_timeout", "_loop", "_on_read_timeout", "_parser",
+        "_pause_transport_reading", "_payload", "_read_bufsize", "_read_timeout",
+        "_reading_paused", "_reschedule_timeout", "_resume_transport_reading", "_should_close",
+        "_skip_payload", "_upgraded",
     },
-    "proxy/upstream/pool.py": {"_factory"},
+    "proxy/upstream/pool.py": {"_factory", "_get"},
 }  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -26,11 +25,11 @@ from proxy.revalidation import Ready
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.slots import UpstreamLimits
 from tests.support import site as support
+from tests.support.both_ways import Step, fields, raw, told
 from tests.support.forwarding import Visit, origin
 from tests.support.one_connection import connected
 from tests.support.site import HOST, PAGE, Proxied, Reply, in_front_of, proxied, reply
 from tests.support.visitor_classes import PATHS, no_sign_in, said, visitors
-from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -125,19 +124,6 @@ async def test_it_gives_what_the_full_path_gives_and_asks_what_that_asks(
     assert ready.total() > 100
 
 
-def fields(head: bytes) -> list[bytes]:
-    lines = head.rstrip(b"\r\n").split(b"\r\n")
-    return [line for line in lines if not line.lower().startswith(b"x-request-id:")]
-
-
-def told(access: Access) -> tuple[object, ...]:
-    return (
-        access.method, access.target, access.status, access.site, access.cache, access.page,
-        access.unreadable_choice, access.logged_path, access.device, bool(access.upstream),
-        access.upstream_seconds is None,
-    )  # fmt: skip
-
-
 # --- whatever the origin says instead ---------------------------------------------------------
 
 ALSO = (
@@ -154,17 +140,6 @@ LINES = (
 )  # fmt: skip
 BEFORE = (b"", b"", b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
           b"HTTP/1.1 100 Continue\r\n\r\n")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Step:
-    """What the origin sends to one request, in pieces that end at `cuts`; then it hangs up, or
-    goes on.
-    """
-
-    data: bytes
-    cuts: tuple[int, ...] = ()
-    closes: bool = False
 
 
 @st.composite
@@ -218,13 +193,7 @@ class Scripted:
                 kept = asked.values(b"if-none-match") == [b'"a"']
                 await visit.send(CONFIRMS if kept else WHOLE)
                 continue
-            step, at = self.steps.pop(0), 0
-            for cut in (*step.cuts, len(step.data)):
-                if cut > at:
-                    await visit.send(step.data[at:cut])
-                    await asyncio.sleep(0.001)
-                at = max(at, cut)
-            if step.closes:
+            if not await self.steps.pop(0).send(visit):
                 return
 
 
@@ -271,28 +240,6 @@ async def seen(one: Way, path: str, script: list[Step]) -> tuple[object, ...]:
     one.origin.steps = []
     counted = [told(access) for access in one.accesses]
     return got, [fields(asked.head) for asked in one.site.asked], counted
-
-
-async def raw(port: int, request: bytes) -> bytes:
-    """All that comes for a request; the fields of its heads sorted."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
-    writer.write(request)
-    # The end of a response is that of its connection: a second request, which is malformed.
-    writer.write(b"nonsense\r\n\r\n")
-    data = b""
-    with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(PATIENCE):
-            while piece := await reader.read(1 << 16):
-                data += piece
-    writer.close()
-    heads, rest = b"", _NAME.sub(b"a name", data)
-    while rest.startswith(b"HTTP/1.1 "):
-        head, _, rest = rest.partition(b"\r\n\r\n")
-        heads += b"\r\n".join([*sorted(head.split(b"\r\n")), b"", b""])
-    return heads + rest
-
-
-_NAME = re.compile(rb"\b[0-9a-f]{16}\b")
 
 
 @pytest.fixture

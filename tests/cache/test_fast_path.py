@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import HttpVersion11
@@ -16,6 +17,7 @@ from yarl import URL
 
 from proxy.cache.fast_path import FastPath, FastPathEntry
 from proxy.cache.store import Store
+from proxy.server.connection import FrontConnection
 from tests.support.one_connection import connected
 from tests.support.region_files import write_region_file
 from tests.support.site import HOST, PAGE, proxied, reply
@@ -163,6 +165,32 @@ async def test_requests_in_a_row_are_answered_in_order(tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
         kept.send("/app.js")
         assert [(await kept.read()).status for _ in range(2)] == [404, 200]
+
+
+async def test_a_request_that_comes_before_it_is_waited_for_is_answered_at_once(
+    tmp_path: Path, found: list[FastPathEntry | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is quick sends it before the connection's loop has had its turn. Otherwise a
+    connection that took the full path once would take it each time.
+    """
+    behind = f"GET /app.js HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    told = FrontConnection.log_access
+
+    def next_comes(self: FrontConnection, *args: Any) -> None:
+        told(self, *args)
+        asyncio.get_running_loop().call_soon(self.data_received, behind)
+
+    async with proxied(tmp_path, PAGES) as site, connected(site) as kept:
+        for _ in range(2):
+            await kept.ask("/app.js")
+        del found[:]
+        monkeypatch.setattr(FrontConnection, "log_access", next_comes)
+        kept.send("/app.js", "X-Of-The-Full-Path: 1")
+        for _ in range(2):
+            assert (await kept.read()).status == 200
+        assert len(found) == 1 and found[0] is not None
+        monkeypatch.undo()
+        assert (await kept.ask("/app.js")).status == 200
 
 
 async def test_a_head_in_two_parts_is_answered(tmp_path: Path) -> None:

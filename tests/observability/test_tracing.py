@@ -18,7 +18,7 @@ from consent_rules.config.models import TracingTable
 from proxy.http.handler import Handler
 from proxy.observability import tracing
 from proxy.observability.tracing import Tracing
-from proxy.server.connection import FastPathLookup
+from proxy.server.connection import FinishedLookup
 from tests.support.commands import run
 from tests.support.forwarding import Visit
 from tests.support.one_connection import connected
@@ -60,7 +60,7 @@ async def traced(
     made: list[Tracing] = []
     site: list[Proxied] = []
 
-    def wrap(handler: Handler, lookup: FastPathLookup) -> tuple[Handler, FastPathLookup]:
+    def wrap(handler: Handler, lookup: FinishedLookup) -> tuple[Handler, FinishedLookup]:
         made.append(Tracing(settings, "1", lambda: site[0].running.trusted))
         return made[0].handler(handler), made[0].lookup(lookup)
 

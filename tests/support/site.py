@@ -13,13 +13,13 @@ from pathlib import Path
 from consent_rules.categories import Category
 from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
-from proxy.app import fast_path_lookup, make_handler, request_ids
+from proxy.app import fast_path_lookup, make_handler, relaying_lookup, request_ids
 from proxy.cookies.signing_keys import first_keys
 from proxy.http.access_record import AccessHook
 from proxy.http.content_coding import decoded
 from proxy.http.handler import Handler
 from proxy.runtime import Runtime, build_runtime
-from proxy.server.connection import FastPathLookup
+from proxy.server.connection import FinishedLookup
 from proxy.server.listener import open_listener
 from proxy.server.serve import Limits, serve
 from proxy.upstream.pool import UpstreamPool
@@ -91,7 +91,7 @@ HOSTS = {
 }
 BANNER = b'<section id="yc"'
 
-Wrap = Callable[[Handler, FastPathLookup], tuple[Handler, FastPathLookup]]
+Wrap = Callable[[Handler, FinishedLookup], tuple[Handler, FinishedLookup]]
 """Puts something around what serves requests, and what finds finished responses."""
 Reply = bytes | Callable[[Visit], Awaitable[None]]
 
@@ -290,9 +290,9 @@ async def in_front_of(
     async with UpstreamPool() as requests, UpstreamPool(limits=lambda: UNBOUNDED) as tunnels:
         handler = make_handler(lambda: running, requests, tunnels)
         limits = Limits(grace=2.0, linger=0.5)
-        memory = fast_path_lookup(lambda: running)
+        memory = relaying_lookup(lambda: running, requests)
         if wrap is not None:
-            handler, memory = wrap(handler, memory)
+            handler, memory = wrap(handler, fast_path_lookup(lambda: running))
         serving = asyncio.create_task(
             serve(
                 handler,

@@ -23,6 +23,7 @@ from proxy.banner.texts import Wording
 from proxy.cache.coalescing import Flights
 from proxy.cache.fast_path import FastPath, FastPathEntry, _Visitor
 from proxy.cache.keys import Key
+from proxy.cache.known_files import KnownFile, KnownFiles, KnownHead, SentFields
 from proxy.cache.policy import FreshnessPolicy
 from proxy.cache.store import Entry, Store
 from proxy.cookies.vendor_cookies import CookieIndex
@@ -34,6 +35,7 @@ from proxy.observability.access_log import AccessLog
 from proxy.observability.discovered import Sightings
 from proxy.observability.rate_limit import RateLimit
 from proxy.observability.reported_hosts import ReportedHosts
+from proxy.upstream.server import server_at
 
 _MIB = 2**20
 VENDOR = Vendor(
@@ -75,6 +77,24 @@ def _fast_path(field: str) -> Callable[[str], object]:
             table._add((b"", key.key), key, reply)
             if key.cookie:
                 table._add_visitor(key, _Visitor(("x",), 0.0))
+
+    return add
+
+
+def _known_files(field: str) -> Callable[[str], object]:
+    table = KnownFiles(_MIB)
+    origin, server = KnownHead(b"HTTP/1.1 200 OK", b"", 1), server_at("http://up")
+    group = Key("http://up", "https", "a.example", "/a.js"), True, False
+
+    def add(text: str) -> None:
+        value = text.encode()
+        if field == "fields":
+            raw, sent = ((b"Cookie", value),), SentFields(b"Cookie: " + value, b"")
+            table.put_fields(raw, "127.0.0.1", sent, secure=True, request_class="www")
+            return
+        for _ in range(2):
+            known = KnownFile(value, "www", server, origin, b"", 1e12, group, "www", "")
+            table.put(value, known, len(value))
 
     return add
 
@@ -168,6 +188,8 @@ TABLES = {
     "cookies' names": Table(lambda: CookieIndex([VENDOR]).vendors_of, 4096),
     "own requests": Table(lambda: VendorIndex([VENDOR]).vendors_of_own_request, 4096),
     "responses made ready": Table(lambda: _fast_path("Accept-Language"), 4000),
+    "known files": Table(lambda: _known_files("files"), 4000),
+    "visitors' fields": Table(lambda: _known_files("fields"), 4000),
     "visitors of a host": Table(lambda: _fast_path("X-Forwarded-Host"), 4000),
     "visitors' cookies": Table(lambda: _fast_path("Cookie"), 4000),
     "stored by Origin": Table(lambda: _stored("origin"), 2000),
