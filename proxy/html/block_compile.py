@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from consent_rules.matching.vendor_index import PlaceKind
+from consent_rules.matching.vendor_index import Place
 from proxy.html.block_ends import Surroundings, surroundings_behind
 from proxy.html.block_memory import Block, NoBlock
 from proxy.html.boundary import (
@@ -19,18 +19,25 @@ from proxy.html.boundary import (
 from proxy.html.compile import findings, gates_in_order, outside, own_frames
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Gate
+from proxy.html.hidden_tags import has_tags_in_sections
 from proxy.html.hiders import hides_page
 from proxy.html.inline_remnants import ends_within
 from proxy.html.parse_cost import closes_formatting, may_format
 from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.scan import (
+    LIKE_SLOT,
     PREFERENCES_LINK,
+    Scan,
     TagsOfNote,
+    has_broken_drawing,
+    has_drawings,
+    loaded_names,
     needs_both_views,
     scan,
     tags_of_note,
 )
 from proxy.html.source import Source, UndecodableError
+from proxy.html.tree import Document
 
 
 class BlockReading(NamedTuple):
@@ -39,6 +46,8 @@ class BlockReading(NamedTuple):
     url: str
     boundary: Boundary
     hydration: Hydration
+    places: tuple[Place, ...]
+    """Marks of content that the page has, each of an element by itself."""
     read_twice: bool
 
 
@@ -59,7 +68,7 @@ def block_of(
 ) -> Made:
     """Compile a part of a page. `around`: what is open at its start, None at the page's."""
     start, end = span
-    url, boundary, hydration, read_twice = reading
+    url, boundary, hydration, places, read_twice = reading
     behind = None if is_last else surroundings_behind(around, source.text[start:end])
     if behind is None and not is_last:
         return Made(NoBlock.GOES_ON)
@@ -74,19 +83,26 @@ def block_of(
     tags = tags_of_note(part.body)
     if _depends_on_page(tags, len(before), around, is_last=is_last):
         return Made(NoBlock.UNSUITED)
-    if hydration is Hydration.NONE and _fills_elements(source.body[start:end], boundary):
-        return Made(NoBlock.UNSUITED)
     if not read_twice and needs_both_views(tags):
-        return Made(NoBlock.READ_TWICE)
+        return Made(NoBlock.UNSUITED)  # to a search of the whole page it is none
     try:
         scanned = scan(part, tags=tags, read_twice=read_twice, has_foot=is_last)
         if scanned.fragile or not scanned.is_tokenized_alike:
             return Made(NoBlock.UNSUITED)
+        if has_drawings(tags) and not all(_is_plain(one, scanned) for one in scanned.documents):
+            return Made(NoBlock.UNSUITED)
         if any(map(_asks_of_page, scanned.resources)):
             return Made(NoBlock.UNSUITED)
-        found = [*findings(part, scanned, url, boundary, bases=(url,), hydration=hydration)]
+        found = [
+            *findings(
+                part, scanned, url, boundary, bases=(url,), hydration=hydration, places=places
+            )
+        ]
     except (UndecodableError, RecursionError):
         return Made(NoBlock.UNSUITED)  # as a whole it may be, and if not, that says so
+    has_body = around is not None and any(one >= len(before) for one in tags.at.get(b"body", ()))
+    if has_body and scanned.body_at is None:
+        return Made(NoBlock.UNSUITED)  # it is a document, but where its body begins is not agreed
     gates = [gate.moved(-len(before)) for gate in gates_in_order(found)]
     if any(gate.start < 0 for gate in gates):
         return Made(NoBlock.UNSUITED)
@@ -115,12 +131,15 @@ def _depends_on_page(
     if has_body and any(one >= start for one in at.get(b"body", ())):
         return True
     lowered = tags.lowered
-    return not is_last and (b"</body" in lowered or b"</html" in lowered)
+    return not is_last and any(one in lowered for one in (b"</body", b"</html", LIKE_SLOT))
 
 
-def _fills_elements(body: bytes, boundary: Boundary) -> bool:
-    """Whether a script of a block may fill an element that stands anywhere on the page."""
-    return any(place.kind is not PlaceKind.ELEMENT for place in boundary.index.places_in(body))
+def _is_plain(document: Document, scanned: Scan) -> bool:
+    """Whether the drawings of a block are read alike whatever else is on the page: what ends badly
+    there, and CDATA sections, make a page look at all of them.
+    """
+    has_sections = has_tags_in_sections(document, "svg,svg *,math,math *")
+    return not (has_sections or has_broken_drawing(document, scanned.text))
 
 
 def _asks_of_page(resource: Resource) -> bool:
@@ -180,4 +199,5 @@ def _block(
         is_balanced=closes_formatting(tags.lowered),
         drawings=len(at.get(b"svg", ())) + len(at.get(b"math", ())),
         has_select=b"select" in at,
+        loaded=loaded_names(tags),
     )

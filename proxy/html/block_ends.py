@@ -9,13 +9,14 @@ the parser's whole state (HTML Standard, 13.2.4), which the parser is asked for.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 from zlib import crc32
 
 from proxy.html.scan import DOCTYPE
-from proxy.html.tree import Comment, Element, is_html, parse_unplaced
+from proxy.html.tree import Comment, Document, Element, Node, is_html, parse_unplaced
 
 LEAST_BYTES = 3072
 """Bytes of a block, but for the last: each has a fixed cost."""
@@ -24,7 +25,13 @@ _WINDOW = 12
 """Bytes before and behind a place that decide whether a block ends there."""
 _ONE_OF = 2
 
-_BETWEEN_TAGS = re.compile(rb">[\t\n\r ]*(?=<)")
+# Behind these a browser is seldom in the middle of a link or of formatting.
+_BETWEEN_TAGS = re.compile(
+    rb"<(?:/(?:address|article|aside|blockquote|center|div|dl|figure|footer|form|h[1-6]|header|hr|li"
+    rb"|main|nav|noscript|ol|p|pre|script|section|style|table|title|ul)|(?:meta|link)\s[^<>]*)>"
+    rb"[\t\n\r ]*(?=<)",
+    re.IGNORECASE,
+)
 
 
 def block_ends(body: bytes) -> list[int]:
@@ -43,6 +50,48 @@ def block_ends(body: bytes) -> list[int]:
         start = end
     ends.append(size)
     return ends
+
+
+_ENDS_MARK = "consent-end"
+
+
+def possible_ends(around: Surroundings | None, text: str, ends: Sequence[int]) -> set[int]:
+    """Of some offsets of a block's text those where a block may end as far as elements are open
+    there that may be: the others need not be tried one by one. Takes one parse for all.
+    """
+    parts, start = ["" if around is None else around.markup], 0
+    for number, end in enumerate(ends):
+        parts += [text[start:end], f"<!--{_ENDS_MARK}{number}-->"]
+        start = end
+    tree = parse_unplaced("".join(parts), scripting=False)
+    return {
+        ends[number]
+        for number, mark in _marks(tree)
+        if number < len(ends) and _tags_around(mark) is not None
+    }
+
+
+def _marks(tree: Document) -> Iterator[tuple[int, Comment]]:
+    found = tree.xpath(f"//comment()[starts-with(., '{_ENDS_MARK}')]")
+    for node in found if isinstance(found, list) else ():
+        number = node.data.removeprefix(_ENDS_MARK) if isinstance(node, Comment) else ""
+        if isinstance(node, Comment) and number.isdecimal():
+            yield int(number), node
+
+
+def _tags_around(node: Node) -> tuple[str, ...] | None:
+    """The elements around a node without <html>; None where a block may not end in them."""
+    around = [one for one in node.ancestors if isinstance(one, Element)]
+    tags = tuple(element.tag for element in reversed(around))
+    if not all(map(is_html, around)) or tags[:1] != ("html",) or len(tags) > _MAX_DEPTH:
+        return None
+    tags = tags[1:]
+    if tags == ("head",):
+        return tags
+    if tags[:1] != ("body",):
+        return None
+    is_plain = all(tag in _CONTAINERS or _CUSTOM.fullmatch(tag) for tag in tags[1:])
+    return tags if is_plain else None
 
 
 class Surroundings(NamedTuple):
@@ -73,18 +122,31 @@ alone opens again. Not <a> and <b>, of which the parser keeps a list (13.2.4.3),
 content may be moved out of them."""
 _CUSTOM = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]*", re.ASCII)
 
+_MAX_MARKUP = 2048
+"""Characters of the doctype and of the start tags: they are in each block's key, and are parsed
+with each block."""
+
 _PROBE = "consent-probe"
 _FORM_PROBE = "consent-form"
+_ROW_PROBE = "consent-row"
 # The comment goes where the parser is. An element goes elsewhere where the parser first closes
-# something, opens something again, or is in a table. A <form> is none while another one is open.
-_PROBES = f"<!--{_PROBE}--><{_PROBE}></{_PROBE}><form><{_FORM_PROBE}></{_FORM_PROBE}>"
+# something or opens something again. A <form> is none while another one is open, and a cell is one
+# in a table only, be it that the tree has the innermost element outside of that.
+_PROBES = (
+    f"<!--{_PROBE}--><{_PROBE}></{_PROBE}><form><{_FORM_PROBE}></{_FORM_PROBE}>"
+    f"<tr><td><{_ROW_PROBE}></{_ROW_PROBE}>"
+)
+_LIKE_PROBES = re.compile(f"{_PROBE}|{_FORM_PROBE}|{_ROW_PROBE}", re.IGNORECASE)
 _NOSCRIPT = re.compile("<noscript", re.IGNORECASE)
+_FORM_END = re.compile("</form", re.IGNORECASE)
 
 
 def surroundings_behind(around: Surroundings | None, text: str) -> Surroundings | None:
     """What is open behind a block's text that is open `around` it; None where a block may not end
     there. Without `around` the text begins the page.
     """
+    if _LIKE_PROBES.search(text):
+        return None
     doctype = _doctype(text) if around is None else around.doctype
     before = "" if around is None else around.markup
     tags = _open_elements(before + text, scripting=False)
@@ -92,8 +154,21 @@ def surroundings_behind(around: Surroundings | None, text: str) -> Surroundings 
         return None
     if _NOSCRIPT.search(text) and _open_elements(before + text, scripting=True) != tags:
         return None
+    if "form" in tags and _FORM_END.search(text) and not _ends_form(before + text, tags):
+        return None
     behind = Surroundings(doctype, tags)
-    return behind if _is_restored(behind) else None
+    return behind if len(behind.markup) <= _MAX_MARKUP and _is_restored(behind) else None
+
+
+def _ends_form(text: str, tags: tuple[str, ...]) -> bool:
+    """Whether the form around the end of a text is the one that an end tag ends there: not where
+    one end tag was ignored, and another form was begun since (HTML, 13.2.6.4.7).
+    """
+    within = tags[tags.index("form") :]
+    ends = "".join(f"</{tag}>" for tag in reversed(within))
+    tree = parse_unplaced(f"{text}{ends}<{_PROBE}></{_PROBE}>", scripting=False)
+    probe = tree.select_one(_PROBE)
+    return probe is not None and probe.closest("form") is None
 
 
 @lru_cache(maxsize=1024)
@@ -114,22 +189,18 @@ def _open_elements(text: str, *, scripting: bool) -> tuple[str, ...] | None:
     that.
     """
     tree = parse_unplaced(text + _PROBES, scripting=scripting)
-    probe, in_form = tree.select_one(_PROBE), tree.select_one(_FORM_PROBE)
-    if probe is None or in_form is None:
+    probe, in_form, in_row = map(tree.select_one, (_PROBE, _FORM_PROBE, _ROW_PROBE))
+    if probe is None or in_form is None or in_row is None:
         return None
     note = next(iter(probe.preceding), None)
     if not isinstance(note, Comment) or note.data != _PROBE or note.parent is None:
         return None
-    around = [node for node in note.ancestors if isinstance(node, Element)]
-    tags = tuple(element.tag for element in reversed(around))
-    if not all(map(is_html, around)) or tags[:1] != ("html",) or len(tags) > _MAX_DEPTH:
-        return None
-    tags = tags[1:]
-    if tags == ("head",):
+    tags = _tags_around(note)
+    if tags is None or tags == ("head",):
         return tags
-    if tags[:1] != ("body",) or probe.parent != note.parent:
+    if probe.parent != note.parent:
         return None
-    if not all(tag in _CONTAINERS or _CUSTOM.fullmatch(tag) for tag in tags[1:]):
+    if isinstance(in_row.parent, Element) and in_row.parent.tag == "td":
         return None
     is_in_form = in_form.parent is None or not _is_made_by_probe(in_form.parent)
     if is_in_form != ("form" in tags):
@@ -139,8 +210,8 @@ def _open_elements(text: str, *, scripting: bool) -> tuple[str, ...] | None:
 
 
 def _is_made_by_probe(form: object) -> bool:
-    """Whether a <form> is the one of `_PROBES`: it holds nothing but the probe."""
-    return isinstance(form, Element) and form.tag == "form" and len(list(form)) == 1
+    """Whether a <form> is the one of `_PROBES`: it holds nothing but these."""
+    return isinstance(form, Element) and form.tag == "form" and len(list(form)) == 2
 
 
 def _before(note: Comment) -> list[object]:

@@ -11,7 +11,13 @@ from proxy.html.block_ends import Surroundings
 from proxy.html.gates import Gate
 from proxy.html.owners import Owner
 
-_MAX_ASKED = 512
+NameQuery = tuple[str, "re.Pattern[bytes]"]
+"""A name that code may have, and what is to follow it."""
+
+_MAX_ASKED = 256
+_ANSWER_BYTES = 150
+_MAX_NAME_LENGTH = 100
+"""What is asked of a block, as far as it is remembered."""
 _MAX_SEEN = 2**15
 """Blocks that were on some page, whether they were compiled on their own or not."""
 
@@ -23,8 +29,6 @@ class NoBlock(Enum):
     """No block may end there."""
     BY_ADDRESS = auto()
     """There is one, but for each address of a page: it has URLs relative to that."""
-    READ_TWICE = auto()
-    """There is one only for pages that are read with JavaScript and without."""
     UNSUITED = auto()
     """What it compiles to depends on the rest of the page."""
 
@@ -57,16 +61,28 @@ class Block:
     """Whether each of those is closed in the block."""
     drawings: int
     has_select: bool
-    asked: dict[tuple[str, re.Pattern[bytes]], bool] = field(default_factory=dict)
+    loaded: frozenset[str]
+    """Names of attributes that may hold what a script loads."""
+    asked: dict[NameQuery, bool] = field(default_factory=dict)
     """What the code outside of its gates names, as far as it was asked."""
 
     @property
     def size(self) -> int:
-        return 800 + sum(400 + len(gate.closed) for gate in self.gates)
+        texts = (*self.marks, *self.frames, *self.loaded, self.language)
+        return (
+            1000
+            + sum(map(_size_of, self.gates))
+            + sum(100 + len(text) for text in texts)
+            + _ANSWER_BYTES * len(self.asked)
+        )
 
-    def keep_answer(self, name: str, following: re.Pattern[bytes], answer: bool) -> None:
-        if len(self.asked) < _MAX_ASKED and len(name) <= 100:
-            self.asked[name, following] = answer
+
+def _size_of(gate: Gate) -> int:
+    size = 400 + len(gate.closed) + len(gate.opened or b"")
+    if gate.embed is not None:
+        embed = gate.embed
+        size += 300 + sum(map(len, (embed.width, embed.height, embed.title, embed.address)))
+    return size
 
 
 class BlockMemory:
@@ -77,12 +93,12 @@ class BlockMemory:
     def __init__(self, budget: int) -> None:
         self._half = budget // 2
         self._size = 0
-        self._new: dict[Hashable, Block | NoBlock] = {}
-        self._old: dict[Hashable, Block | NoBlock] = {}
+        self._new: dict[tuple[object, ...], Block | NoBlock] = {}
+        self._old: dict[tuple[object, ...], Block | NoBlock] = {}
         self._seen: dict[Hashable, None] = {}
         self._seen_before: dict[Hashable, None] = {}
 
-    def get(self, key: Hashable) -> Block | NoBlock | None:
+    def get(self, key: tuple[object, ...]) -> Block | NoBlock | None:
         found = self._new.get(key)
         if found is None:
             found = self._old.get(key)
@@ -90,11 +106,17 @@ class BlockMemory:
                 self.keep(key, found)
         return found
 
-    def keep(self, key: Hashable, found: Block | NoBlock) -> None:
-        self._size += 200 + (found.size if isinstance(found, Block) else 0)
+    def keep(self, key: tuple[object, ...], found: Block | NoBlock) -> None:
+        texts = sum(len(part) for part in key if isinstance(part, str))  # addresses
+        self._size += 500 + texts + (found.size if isinstance(found, Block) else 0)
         if self._size > self._half:
             self._old, self._new, self._size = self._new, {}, 0
         self._new[key] = found
+
+    def keep_answer(self, block: Block, query: NameQuery, answer: bool) -> None:
+        if len(block.asked) < _MAX_ASKED and len(query[0]) <= _MAX_NAME_LENGTH:
+            block.asked[query] = answer
+            self._size += _ANSWER_BYTES
 
     def seen(self, site: object, digests: Iterable[bytes]) -> list[bool]:
         """Which of a page's blocks earlier pages of the site had. Remembers them."""

@@ -18,11 +18,12 @@ from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.libraries import NO_LIBRARIES, Libraries
 from consent_rules.matching.pins import NO_PINS, ScriptPins
 from consent_rules.matching.urls import ResolvedUrl, origin_of, resolve
-from consent_rules.matching.vendor_index import VendorIndex
+from consent_rules.matching.vendor_index import Place, VendorIndex
 from proxy.html.cmp_markup import marks_of
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Edit, Embed
 from proxy.html.hiders import hides_page
+from proxy.html.inline_remnants import KnownRemnants
 from proxy.html.inline_script_owners import vendors_of_script
 from proxy.html.own_statements import Part, parts_of
 from proxy.html.owners import (
@@ -95,6 +96,10 @@ class Boundary:
     libraries: Libraries = NO_LIBRARIES
     identity: object = field(default_factory=object, init=False, compare=False, repr=False)
     """This boundary and no other, in keys of what is remembered of its pages."""
+    remnants: dict[tuple[bytes, bool], KnownRemnants] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """Of closed scripts, by their hashes (`known_remnants`)."""
     _judged: LRUCache[bytes, tuple[str, ...]] = field(
         default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
     )
@@ -272,6 +277,9 @@ class CompileContext:
     """Pages within attributes that were met so far."""
 
     hydration: Hydration = Hydration.NONE
+
+    places: tuple[Place, ...] | None = None
+    """Marks of content that the page has; None where this is the page."""
 
     last_picture: tuple[Resource, Picture | None] | None = None
     """The image that was last asked for its picture, and that."""

@@ -30,7 +30,9 @@ def content_places(context: CompileContext) -> Iterator[Resource]:
     """The places of a page, once for each vendor and element."""
     if context.hydrates or context.depth:
         return
-    places = context.boundary.index.places_in(context.source.body)
+    places = context.places
+    if places is None:
+        places = context.boundary.index.places_in(context.source.body)
     if not places:
         return
     found: dict[tuple[int, str], Resource] = {}

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 from proxy.html.boundary import Boundary, base_urls
@@ -34,11 +35,11 @@ _PRESCAN = 1445
 first 1,024 and for a type in the first 1,445 (HTML Standard 13.2.3.1, MIME Sniffing 5.2)."""
 
 _PROBE = "consent-probe"
-_NOTE = f"<!--{_PROBE}-->"
+_LIKE_PROBE = re.compile(_PROBE, re.IGNORECASE)
 # The comment is inserted at the parser's current node, whatever is open. The row becomes an element
 # only within a table: a table that is open but not around the comment holds it by "foster
 # parenting".
-_PROBED = f"{_NOTE}<tr><td><{_PROBE}></{_PROBE}>"
+_PROBED = "<!--{probe}--><tr><td><{probe}></{probe}>"
 _FRAMESET = "<frameset>"
 _TABLES = frozenset(
     {"table", "caption", "colgroup", "thead", "tbody", "tfoot", "tr", "td", "th"}
@@ -416,10 +417,11 @@ def _is_carried(doctype: str, tags: tuple[str, ...]) -> bool:
 
 
 def _open_tags(text: str, *, scripting: bool) -> tuple[str, ...] | None:
-    tree = parse_unplaced(text + _PROBED, scripting=scripting)
-    probe = tree.select_one(_PROBE)
+    name = _probe_for(text)
+    tree = parse_unplaced(text + _PROBED.format(probe=name), scripting=scripting)
+    probe = tree.select_one(name)
     note = next(iter(probe.preceding), None) if probe is not None else None
-    if not isinstance(note, Comment) or note.data != _PROBE:
+    if not isinstance(note, Comment) or note.data != name:
         return None
     around = [node for node in note.ancestors if isinstance(node, Element)]
     if [element.tag for element in around[-2:]] != ["body", "html"]:
@@ -438,11 +440,19 @@ def _open_tags(text: str, *, scripting: bool) -> tuple[str, ...] | None:
     return tuple("div" if e.tag == "form" else e.tag for e in reversed(inner))
 
 
+def _probe_for(text: str) -> str:
+    """The name of an element that a text has not: one of its own would answer for the probe."""
+    if _LIKE_PROBE.search(text) is None:
+        return _PROBE
+    return f"{_PROBE}-{sha256(text.encode()).hexdigest()[:32]}"
+
+
 def _may_follow(text: str) -> bool:
     """Whether an element after a text is shown, as a child of the body or of something in it."""
+    name = _probe_for(text)
     for scripting in (False, True):
-        tree = parse_unplaced(f"{text}<{_PROBE}>", scripting=scripting)
-        probe = tree.select_one(_PROBE)
+        tree = parse_unplaced(f"{text}<{name}>", scripting=scripting)
+        probe = tree.select_one(name)
         if probe is None or probe.closest("select,template,noscript,svg,math") is not None:
             return False
     return True

@@ -55,7 +55,8 @@ def code_of(page: bytes) -> bytes:
         for at in _places(lowered, b"javascript:")
         if (until := _UNTIL.match(page, at)) is not None
     ]
-    return b"\n".join(found)
+    # No name is followed by what stands elsewhere: the code of a page is that of its parts.
+    return b"\n;".join(found)
 
 
 def ends_within(part: bytes) -> bool:
@@ -85,6 +86,14 @@ def _places(page: bytes, mark: bytes) -> Iterator[int]:
 
 Named = Callable[[str, "re.Pattern[bytes]"], bool]
 """Whether code names something, with what a pattern matches behind it: see `is_in`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRemnants:
+    """The remnants of a script on some page, and what of the rest of it they depend on."""
+
+    left: Remnants
+    asked: tuple[tuple[str, re.Pattern[bytes], bool], ...]
 
 
 def remnants(

@@ -38,6 +38,7 @@ __all__ = ["Closing", "Resource", "Scan", "scan"]
 
 _SLOT = "consent-slot"
 _SLOT_MARKUP = f"<{_SLOT}></{_SLOT}>"
+LIKE_SLOT = f"<{_SLOT}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +348,15 @@ def needs_both_views(tags: TagsOfNote) -> bool:
     return False
 
 
+_NOSCRIPT = re.compile(b"<noscript", re.IGNORECASE)
+
+
+def is_read_twice(body: bytes) -> bool:
+    """What `needs_both_views` says of a page without a frameset, by fewer searches."""
+    at = [found.start() for found in _NOSCRIPT.finditer(body)]
+    return bool(at) and needs_both_views(TagsOfNote(body.lower(), {b"noscript": at}))
+
+
 def _views(
     source: Source, text: str, tags: TagsOfNote, kinds: tuple[bool, ...], *, had_base: bool
 ) -> list[_View]:
@@ -359,9 +369,8 @@ def _views(
         ]
 
     views = read(text)
-    has_drawings = b"svg" in tags.at or b"math" in tags.at
     if (
-        has_drawings
+        has_drawings(tags)
         and _SECTION in tags.at
         and any(has_tags_in_sections(one.document, _TEXT_HOLDERS) for one in views)
     ):
@@ -441,13 +450,20 @@ for bogus comments.
 """
 
 
-_MAX_DEFERRED_NAMES = 64
+MAX_DEFERRED_NAMES = 64
 """Names in a selector. A page with more is looked through element by element."""
+
+
+def loaded_names(tags: TagsOfNote) -> frozenset[str]:
+    """Of the names of attributes that may hold what a script loads, those that it may load on any
+    element.
+    """
+    return frozenset(filter(is_loaded_name, tags.deferring))
 
 
 def _by_attribute(deferring: frozenset[str]) -> str:
     loaded = sorted(filter(is_loaded_name, deferring))
-    if len(loaded) > _MAX_DEFERRED_NAMES:
+    if len(loaded) > MAX_DEFERRED_NAMES:
         return "*"
     return ",".join((BY_ATTRIBUTE, *(f"[{name}]" for name in loaded)))
 
@@ -535,11 +551,16 @@ def _is_fragile(tags: TagsOfNote, views: list[_View]) -> bool:
         return True
     if _is_plainly_drawn(tags, b"svg") and _is_plainly_drawn(tags, b"math"):
         return False
-    return any(
-        _is_broken(element, view.reading.text)
-        for view in views
-        for element in view.document.select("svg,math")
-    )
+    return any(has_broken_drawing(view.document, view.reading.text) for view in views)
+
+
+def has_broken_drawing(document: Document, text: str) -> bool:
+    """Whether an HTML tag ended a drawing: without that tag it would continue."""
+    return any(_is_broken(element, text) for element in document.select("svg,math"))
+
+
+def has_drawings(tags: TagsOfNote) -> bool:
+    return b"svg" in tags.at or b"math" in tags.at
 
 
 _ENDING = re.compile(rb"<(?:img|embed|meta)")
@@ -562,7 +583,6 @@ def _is_plainly_drawn(tags: TagsOfNote, tag: bytes) -> bool:
 
 
 def _is_broken(foreign: Element, text: str) -> bool:
-    """Whether an HTML tag ended a drawing: without that tag it would continue."""
     location = location_of(foreign)
     if location is None or location.end_tag is not None:
         return False

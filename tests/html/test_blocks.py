@@ -15,7 +15,7 @@ from consent_rules.vendors import Vendor
 from proxy.html import Boundary, Page, UndecodableError, block_ends, blocks, compile_page
 from proxy.html.block_compile import block_of
 from proxy.html.block_ends import surroundings_behind
-from proxy.html.block_memory import BlockMemory, NoBlock
+from proxy.html.block_memory import Block, BlockMemory, NoBlock
 from proxy.html.blocks import compile_by_blocks
 from tests.html.fragments import Written, page
 from tests.html.pipeline import BOUNDARY, URL, UTF8, owners
@@ -45,8 +45,28 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     yield found
 
 
+_INDEX = VendorIndex(
+    [
+        Vendor(
+            "pixel",
+            "Pixel",
+            Category.ADVERTISING,
+            hosts=("pixel.test", "*.pixel.test"),
+            paths=("/collect/*",),
+            inline=("pixelq(",),
+            places=(
+                ".pixel-post",
+                "html:has(script[src*='pixel.test']) #pixel-box",
+                "into:pixelq.into(",
+            ),
+        ),
+        Vendor("video", "Video", Category.FUNCTIONAL, hosts=("video.test",)),
+    ]
+)
+
+
 def _fresh() -> Boundary:
-    return Boundary(own=BOUNDARY.own, index=BOUNDARY.index, amend_policy=BOUNDARY.amend_policy)
+    return Boundary(own=BOUNDARY.own, index=_INDEX, amend_policy=BOUNDARY.amend_policy)
 
 
 def _compiled(
@@ -108,7 +128,7 @@ _ACROSS = {
         "<script src=//nobody.test/a.js></script>",
     ),
     "two readings": (
-        "<noscript><p><img src=//pixel.test/a></noscript>",
+        "<noscript><p><img src=//pixel.test/a></p></noscript>",
         "<object data=//pixel.test/o><p>text</p></object>",
     ),
     "a form around": (
@@ -122,8 +142,15 @@ _ACROSS = {
     "an own frame": ("<iframe src=/own></iframe>", "<iframe src=relative></iframe>"),
     "a drawing": ("<svg><title>x</title><image href=//pixel.test/i /></svg>", "<p>y</p>"),
     "a table": ("<table><tr><td><img src=//pixel.test/i></table>", "<p>y</p>"),
-    "formatting left open": ("<div><b>bold<p>more</p></div>", "<p>y</p></b>"),
     "a style of relative addresses": ("<p style='background:url(x.png)'>", "<p>y</p>"),
+    "one name, and what is not behind it": (
+        "<script>function track2(){pixelq(1)}</script>",
+        "<p onclick=track2>x</p>\n<p>y</p>\n<p>z</p>\n<p onclick=(1)>z</p>",
+    ),
+    "a place of which another block has the word": (
+        "<p>pixel-post</p>",
+        "<div class='pi&#120;el-post'></div>",
+    ),
     "a nested page": ("<iframe srcdoc='<img src=//pixel.test/n>'></iframe>", "<p>y</p>"),
 }
 _AS_A_WHOLE = {
@@ -141,9 +168,45 @@ _AS_A_WHOLE = {
     ),
     "a marked link": ("<a data-consent-link href=/own>own</a>", "<p>x</p>"),
     "a selected option": ("<select><button><selectedcontent></select>", "<p>x</p>"),
+    "formatting left open": ("<div><b>bold<p>more</p></div>", "<p>y</p></b>"),
     "a frameset": ("<frameset>", "<frame src=//pixel.test/f>"),
     "a drawing that a tokenizer reads on": ("<svg><style/></svg>", "<img src=//pixel.test/i>"),
     "a drawing of which a tag ends it": ("<svg><g><p>x</p>", "<p>y</p>"),
+    "a table in a form that the tree has elsewhere": (
+        "<form><p>a</p><table><div><p>b</p>",
+        "<td background=//pixel.test/b></table></form>",
+    ),
+    "an element of the name of our own": (
+        "<form><i></i><!--consent-probe--><table><tr>",
+        "<td background=//pixel.test/b></table>",
+    ),
+    "a drawing that is looked at for another one": (
+        "<svg/><p>x</p>",
+        "<svg><p>a</svg><form action=//pixel.test/f><p>x</p></form>",
+    ),
+    "a text in a drawing, and a section elsewhere": (
+        "<script>//<![CDATA[\n//]]></script>",
+        "<svg><title>a &gt; b &lt; c</title></svg>\n<p>x</p>\n"
+        "<iframe srcdoc='<svg><desc><![CDATA[x><img src=//pixel.test/n>]]></desc></svg>'></iframe>",
+    ),
+    "many names of attributes": (
+        f"<i {' '.join(f'data-{n}-src=x' for n in range(40))}></i>",
+        f"<i {' '.join(f'data-{n}-src=x' for n in range(40, 80))}></i>"
+        "<svg><set from=//pixel.test/x /></svg>",
+    ),
+    "an element of the foot's name": ("<consent-slot></consent-slot><p>x</p>", "<p>y</p>"),
+    "frames of two readings": (
+        "<noscript><!-- </noscript><iframe src=/a></iframe> --></noscript><p>x</p>",
+        "<iframe src=/b></iframe>",
+    ),
+    "a place by what stands elsewhere": (
+        "<script src=//pixel.test/t.js></script>",
+        "<div id=pixel-box></div>",
+    ),
+    "a script that fills an element": (
+        "<div id=filled></div>",
+        "<script>pixelq.into('#filled')</script>",
+    ),
 }
 
 
@@ -151,7 +214,7 @@ def _page(parts: tuple[str, str], number: int) -> bytes:
     """A page of a site: what all have around what this one has."""
     own = "".join(f"<p>{number} {n} of the page's own</p>\n" for n in range(4))
     first, second = parts
-    plain = "".join(_PLAIN)
+    plain = "".join(_PLAIN) * 4
     return (
         f"<!doctype html><html lang=en><head><title>Site</title></head><body><header>{plain}"
         f"</header>\n{first}\n{plain}<main>{own}</main>\n{plain}{second}\n{plain}</body></html>"
@@ -173,6 +236,27 @@ def test_table(parts: tuple[str, str], by_blocks: bool, whole: list[bytes]) -> N
         expected = _compiled(written, URL, _fresh(), None)
         _assert_same(_compiled(written, URL, boundary, memory), expected)
     assert (len(whole) < 4) == by_blocks
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # An end tag that was ignored, and a later form: the outer one is never ended.
+        "<p>x</p><form><table><tr><td></form><form></table><p>x</p>{}</form><p>y</p>",
+        # To a search of all bytes a <noscript> without anything in it.
+        "<p>x</p><!-- <noscript> --></noscript><p>x</p>{}<a ping=//pixel.test/p>a</a>",
+        # Where its body begins is not agreed, that it is a document is.
+        "<title>x</title>{}<noscript><body a></noscript><body b><p>x</p>",
+    ],
+)
+def test_pages_without_an_end(body: str) -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    filler = "".join(f"<link rel=author href=/{n}>\n" for n in range(8))
+    for number in range(4):
+        page = body.format(filler) + f"<p>{number}</p>"
+        written = Written(page.encode(), UTF8, "utf-8")
+        expected = _compiled(written, URL, _fresh(), None)
+        _assert_same(_compiled(written, URL, boundary, memory), expected)
 
 
 def test_only_what_is_new_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,6 +294,15 @@ def test_relative_addresses_are_those_of_one_page() -> None:
     assert found.frames == ("/dir/collect/x", "/own")
 
 
+def test_absolute_addresses_are_those_of_one_origin() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    body = _page(("<iframe src=//video.test/1></iframe>", "<iframe src=/collect/x></iframe>"), 1)
+    for origin in ("https://www.example.com", "http://www.example.com", "https://cdn.example.com"):
+        for _ in range(2):
+            found = compile_by_blocks(body, UTF8, f"{origin}/x", boundary, memory)
+            _assert_same(found, compile_page(body, UTF8, f"{origin}/x", _fresh()))
+
+
 @pytest.mark.parametrize(
     ("text", "tags"),
     [
@@ -239,6 +332,12 @@ def test_relative_addresses_are_those_of_one_page() -> None:
         ("<p>a</p><object><p>b</p>", None),
         ("<a href=x><p>b</p>", None),
         ("<div>" * 80 + "<p>a</p>", None),
+        ("<form><p>a</p><table><div><p>b</p>", None),
+        ("<form><table><tr><td></form><form></table><p>x</p>", None),
+        ("<form><p>x</p></form><form><p>y</p>", "body form"),
+        ("<form><i></i><!--consent-probe--><table><tr>", None),
+        (f"<!doctype {'x' * 4000}><p>x</p><p>y</p>", None),
+        (f"<x-{'y' * 4000}><p>x</p>", None),
     ],
 )
 def test_where_a_block_may_end(text: str, tags: str | None) -> None:
@@ -264,14 +363,38 @@ def test_hints_are_for_whom_other_blocks_ask() -> None:
 def test_the_memory_is_bounded() -> None:
     memory = BlockMemory(100_000)
     for number in range(10_000):
-        memory.keep(number, NoBlock.GOES_ON)
-    assert sum(memory.get(number) is not None for number in range(10_000)) <= 1000
-    assert memory.get(9_999) is NoBlock.GOES_ON
+        memory.keep((number,), NoBlock.GOES_ON)
+    assert sum(memory.get((number,)) is not None for number in range(10_000)) <= 1000
+    assert memory.get((9_999,)) is NoBlock.GOES_ON
+
+
+def _held(memory: BlockMemory) -> list[Block]:
+    held = {id(one): one for one in (*memory._new.values(), *memory._old.values())}
+    return [one for one in held.values() if isinstance(one, Block)]
+
+
+def test_what_blocks_hold_is_counted() -> None:
+    boundary, memory = _fresh(), BlockMemory(100_000)
+    shared = f"<p>{'x' * 8_000}</p>"
+    for number in range(50):
+        frame = f"<iframe src=//video.test/1 width={number}{'1' * 7_000}></iframe>"
+        compile_by_blocks(_page((frame, shared), number), UTF8, URL, boundary, memory)
+    embeds = [gate.embed for one in _held(memory) for gate in one.gates if gate.embed is not None]
+    assert 0 < sum(len(one.width) for one in embeds) <= 100_000
+
+
+def test_what_blocks_were_asked_is_counted() -> None:
+    boundary, memory = _fresh(), BlockMemory(100_000)
+    for number in range(50):
+        calls = "".join(f"function own{number}of{n}(){{pixelq({n})}}" for n in range(20))
+        parts = f"<script>{calls}</script>", "<p>x</p>"
+        compile_by_blocks(_page(parts, number), UTF8, URL, boundary, memory)
+    assert 0 < sum(len(one.asked) for one in _held(memory)) <= 1000
 
 
 def test_what_is_asked_for_stays() -> None:
     memory = BlockMemory(100_000)
-    memory.keep("often", NoBlock.UNSUITED)
+    memory.keep(("often",), NoBlock.UNSUITED)
     for number in range(10_000):
-        memory.keep(number, NoBlock.GOES_ON)
-        assert memory.get("often") is NoBlock.UNSUITED
+        memory.keep((number,), NoBlock.GOES_ON)
+        assert memory.get(("often",)) is NoBlock.UNSUITED

@@ -117,6 +117,9 @@ _PIXEL = b"<img src=//pixel.test/a>"
         + b"|<body background=//pixel.test/a>|<html style='a:url(//pixel.test)'>",
         b"x" + b"<div>" * 900 + b"|" + _PIXEL + b"|" + b"</div>" * 900,
         b"x<p>a < b > c & d|e\r\nf|" + _PIXEL,
+        # What a page has of the name that we look for.
+        b"<!--consent-probe--><consent-probe></consent-probe><p title='<b> |"
+        b"<textarea>'>" + _PIXEL + b"</textarea>",
     ],
 )
 def test_places_to_cut(text: bytes) -> None:

@@ -33,6 +33,8 @@ _SETTINGS = {
     "fsync": "off",
 }
 
+_STILL_HELD = "pre-existing shared memory block"
+
 
 def postgresql_folder() -> Path:
     """The folder of its programs. Raises FileNotFoundError that says what to do."""
@@ -88,7 +90,23 @@ class Server:
         assert done.returncode == 0, done.stderr
 
     def start(self) -> None:
-        """Start it, and wait until it accepts connections."""
+        """Start it, and wait until it accepts connections. Processes of one that was killed may
+        take a moment to end: while they hold its shared memory, no other one starts.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            at = self._log.stat().st_size if self._log.exists() else 0
+            self._launch()
+            try:
+                self.wait()
+            except AssertionError:
+                if _STILL_HELD not in self._log.read_text()[at:] or time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+    def _launch(self) -> None:
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [str(self._bin / "postgres"), "-D", str(self.data), "-p", str(self.port)],
@@ -100,7 +118,6 @@ class Server:
                 **self._as_user(),
             )
         self._let_go = guard(self._process)
-        self.wait()
 
     def wait(self) -> None:
         end = time.monotonic() + PATIENCE
