@@ -14,14 +14,14 @@ from proxy.enforcement.request_filter import fields_depend_on
 from proxy.http.access_record import LOGGED_PATH, REQUEST_ID
 from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS, destination
-from proxy.http.media_types import is_xml
+from proxy.http.media_types import is_xml, media_type
 from proxy.http.request_trace import TRACE
 from proxy.runtime import Runtime
 from proxy.server.connection import ProxyRequest
 from proxy.upstream.exchange import UpstreamResponse
 
 _ODD = (
-    "Location", "Set-Cookie", "Set-Cookie2", "Trailer", "Transfer-Encoding", "Upgrade",
+    "Age", "Location", "Set-Cookie", "Set-Cookie2", "Trailer", "Transfer-Encoding", "Upgrade",
 )  # fmt: skip
 """Of a response that has one of these another may differ in more than its date, or in framing."""
 _STAYS = "keep-alive"
@@ -53,6 +53,8 @@ def add_known_file(
     if site.upstream.only is None or site.boundary.index.vendors_of_own_request(context.path):
         return  # which server is asked, or whether at all, is decided for each request
     headers = CIMultiDict(upstream.headers)
+    if media_type(headers) == "text/event-stream":
+        return  # it may be silent for long, holds a place of its own, and ends at a drain
     if is_xml(headers):
         return  # whether it is a document is in a field that is not part of the key
     if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:

@@ -460,6 +460,19 @@ async def test_responses_come_in_the_order_of_their_requests(
             assert [(await kept.read()).status for _ in range(2)] == [404, 200]
 
 
+@pytest.mark.parametrize(
+    "data", [file(BODY, "Age: 7"), file().replace(b"text/javascript", b"text/event-stream")]
+)
+async def test_what_is_of_its_moment_or_lasts_is_not_relayed(
+    tmp_path: Path, ways: Counter[str], data: bytes
+) -> None:
+    """An age is of one response; an event stream has no time limit, and a place among streams."""
+    async with proxied(tmp_path, {"app.js": data}) as site, connected(site) as kept:
+        given = [(await kept.ask("/app.js")).all("Age") for _ in range(5)]
+    assert given == [["7"] if b"Age" in data else []] * 5
+    assert not ways
+
+
 async def test_one_who_waits_for_a_connection_gets_it(
     tmp_path: Path, ways: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
