@@ -221,6 +221,9 @@ class UpstreamConnection(ResponseHandler):
                     error.__cause__ = failure
                     payload.set_exception(error, failure)
         super().connection_lost(exc)
+        closed = self.closed
+        if closed is not None and closed.done() and not closed.cancelled():
+            closed.exception()  # seen: asyncio would log that of a connection that nobody watches
 
     def _ends_with_connection(self) -> bool:
         message = self._message

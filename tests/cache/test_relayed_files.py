@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
+import struct
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -471,6 +473,32 @@ async def test_what_is_of_its_moment_or_lasts_is_not_relayed(
         given = [(await kept.ask("/app.js")).all("Age") for _ in range(5)]
     assert given == [["7"] if b"Age" in data else []] * 5
     assert not ways
+
+
+@pytest.mark.parametrize("sent", [b"", file()[:-9]])
+async def test_an_origin_that_resets_the_connection_is_no_error_of_the_loop(
+    tmp_path: Path, ways: Counter[str], sent: bytes
+) -> None:
+    told_of: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: told_of.append(what))
+
+    async def resets(visit: Visit) -> None:
+        await visit.send(sent)
+        await asyncio.sleep(0.05)
+        linger = struct.pack("ii", 1, 0)
+        sock = visit.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        visit.writer.transport.abort()
+        raise ConnectionError
+
+    resetting = known(tmp_path, resets, ways, LARGE)  # read in pieces: its end is watched
+    async with resetting as (site, accesses), connected(site) as kept:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await kept.ask("/app.js")
+        await until(lambda: accesses)
+    gc.collect()
+    assert ways["relayed"] == 2
+    assert not told_of
 
 
 async def test_one_who_waits_for_a_connection_gets_it(
