@@ -3,7 +3,8 @@ the same pages, and beside another checkout of this project.
 
 Each page is compiled by both in turn, in processes of their own, several times; of each the
 quickest counts, in CPU time of the thread: so it says the same on a machine that does other work.
-`warm`: by a boundary that compiled the page before; `cold`: by a new one.
+`warm`: by a boundary that compiled the page before; `cold`: by a new one. `site`: block by block,
+after two pages that differ from it in three places.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench.page import html_page
@@ -24,7 +25,9 @@ from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html import Boundary, UndecodableError, compile_page
 from proxy.html.tree import parse
 
-_MODES = ("parse", "warm", "cold")
+_MODES = ("parse", "warm", "cold", "site")
+_PLACES = (0.25, 0.5, 0.75)
+"""Where the pages of a site differ, of the whole length."""
 _URL = "https://www.example.com/"
 _CONTENT_TYPE = "text/html; charset=utf-8"
 _GENERATED = "(generated)"
@@ -32,6 +35,29 @@ _GENERATED = "(generated)"
 
 def _body(name: str) -> bytes:
     return html_page(script_per_request=True) if name == _GENERATED else Path(name).read_bytes()
+
+
+def _of_site(body: bytes, number: int) -> bytes:
+    """A page with paragraphs of its own in three places."""
+    own = b'<p>%d <a href="/own/%d"><img src="/media/%d.jpg" alt=""></a></p>' % ((number,) * 3)
+    parts, start = [], 0
+    for place in _PLACES:
+        at = body.find(b"</p>", max(start, int(place * len(body)))) + 4
+        if at > 4:
+            parts += [body[start:at], own]
+            start = at
+    return b"".join((*parts, body[start:]))
+
+
+def _compiler(boundary: Boundary) -> Callable[[bytes], object]:
+    """Compiles pages of one site; as a whole in a checkout that knows no blocks."""
+    try:
+        from proxy.html.block_memory import BlockMemory
+        from proxy.html.blocks import compile_by_blocks
+    except ImportError:
+        return lambda body: compile_page(body, _CONTENT_TYPE, _URL, boundary)
+    memory = BlockMemory(2**26)
+    return lambda body: compile_by_blocks(body, _CONTENT_TYPE, _URL, boundary, memory)
 
 
 def _work() -> None:
@@ -48,19 +74,30 @@ def _work() -> None:
             if name not in known:
                 _compile(body, boundary)
             boundary = known.setdefault(name, boundary)
+        compiler: Callable[[bytes], object] | None = None
+        if mode == "site":
+            compiler = _compiler(boundary)
+            for number in range(2):
+                _compile(_of_site(body, number), boundary, compiler)
+            body = _of_site(body, 2)
         gc.collect(0)
         start = time.thread_time_ns()
         if mode == "parse":
             parse(text, scripting=False)
         else:
-            _compile(body, boundary)
+            _compile(body, boundary, compiler)
         sys.stdout.write(f"{time.thread_time_ns() - start}\n")
         sys.stdout.flush()
 
 
-def _compile(body: bytes, boundary: Boundary) -> None:
+def _compile(
+    body: bytes, boundary: Boundary, compiler: Callable[[bytes], object] | None = None
+) -> None:
     try:
-        compile_page(body, _CONTENT_TYPE, _URL, boundary)
+        if compiler is not None:
+            compiler(body)
+        else:
+            compile_page(body, _CONTENT_TYPE, _URL, boundary)
     except UndecodableError:
         return
 

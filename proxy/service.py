@@ -112,6 +112,8 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         metrics.publish()  # the first worker goes on from it
 
     sessions = Sessions()
+    at_start = [runtime]
+    del runtime
 
     def ready() -> None:
         listen = config.proxy.listen
@@ -123,7 +125,8 @@ def serve_config(file: ConfigFile, loaded: LoadedConfig, output: LogOutput) -> t
         metrics.begin(worker.index)
         for one in listeners.values():
             one.keep_only(worker.index)
-        current = LiveRuntime(file, runtime, last_good, metrics, worker.index)
+        # Taken out: after a reload nobody is to hold it, with the pages that it remembers.
+        current = LiveRuntime(file, at_start.pop(), last_good, metrics, worker.index)
         output.on_drop = lines.on_drop = partial(_count_dropped, metrics)
         replaces = given.ready is not None
         await _serve_worker(
@@ -208,7 +211,7 @@ async def _serve_worker(
         return listeners[address].of(worker.index)
 
     current.adopt_last_good()
-    runtime = current.runtime
+    config = current.runtime.config
     at_work = [
         _beside(partial(_keep_discoveries, current, metrics)),
         _beside(metrics.publish_periodically),
@@ -228,7 +231,7 @@ async def _serve_worker(
         return tuple(site.upstream for site in current.runtime.sites.values())
 
     worker.on_reload = current.reload
-    proxy = runtime.config.proxy
+    proxy = config.proxy
     dashboard = Dashboard(
         lambda: current.runtime,
         current.status,
@@ -264,7 +267,8 @@ async def _serve_worker(
         if tracing is not None:
             handler = tracing.handler(handler)
             lookup = tracing.lookup(fast_path_lookup(lambda: current.runtime))
-        redirect = runtime.config.tls.redirect_listen if runtime.certificates is not None else ""
+        speaks_tls = current.runtime.certificates is not None
+        redirect = config.tls.redirect_listen if speaks_tls else ""
         rules = partial(_redirect_rules, current, folder)
         if replaces:
             await _wait_until_ready(current)

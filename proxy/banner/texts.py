@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli
 
@@ -17,6 +18,8 @@ from proxy.banner.plurals import plural_of
 from proxy.banner.static_files import static_root
 from proxy.http.quality import most_wanted
 from proxy.http.recent import Recent
+
+_Value = TypeVar("_Value")
 
 FALLBACK = "en"
 
@@ -84,24 +87,59 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 def read_texts(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     """One file's own keys (dotted) and its twelve months, without any fallback."""
-    table = tomli.loads(path.read_text(encoding="utf-8"))
+    return _parsed(path.read_bytes())
+
+
+def _parsed(file: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
+    table = tomli.loads(file.decode())
     return dict(_flat(table)), tuple(table.get("months", ()))
+
+
+class _WhenAsked(Mapping[str, _Value]):
+    """A value for each name, made once, when somebody asks for it."""
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], _Value]) -> None:
+        self._names = dict.fromkeys(names)
+        self._make = make
+        self._made: dict[str, _Value] = {}
+        self._one_at_a_time = Lock()
+
+    def __getitem__(self, name: str) -> _Value:
+        found = self._made.get(name)
+        if found is None:
+            if name not in self._names:
+                raise KeyError(name)
+            with self._one_at_a_time:
+                found = self._made.get(name)
+                if found is None:
+                    found = self._made[name] = self._make(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @cache
 def languages() -> Mapping[str, Texts]:
-    """Every language by code. Read from the disk once."""
+    """Every language by code. The files are read once, all together, as an upgrade may replace them
+    under a running proxy; each is parsed when it is asked for: most sites need two of forty.
+    """
     folder = static_root() / "banner" / "texts"
-    english, english_months = read_texts(folder / f"{FALLBACK}.toml")
-    found: dict[str, Texts] = {}
-    for path in sorted(folder.glob("*.toml")):
-        own, months = read_texts(path)
+    files = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.toml"))}
+    english, english_months = _parsed(files[FALLBACK])
+
+    def parse(lang: str) -> Texts:
+        own, months = _parsed(files[lang])
         # Of a sentence with plural forms, all come from one language.
         counted = {f"{key.rpartition('.')[0]}." for key in own if key.endswith(".other")}
         lent = {k: v for k, v in english.items() if not k.startswith(tuple(counted))}
         values = MappingProxyType({**lent, **own})
-        found[path.stem] = Texts(path.stem, values["dir"], values, months or english_months)
-    return MappingProxyType(found)
+        return Texts(lang, values["dir"], values, months or english_months)
+
+    return _WhenAsked(files, parse)
 
 
 class Wording:
@@ -109,11 +147,16 @@ class Wording:
 
     def __init__(self, own: Mapping[str, Mapping[str, Any]] = _NOTHING) -> None:
         """`own` is the config's [texts]: tables by language, as in the files of texts."""
-        self._languages = {lang.lower(): texts for lang, texts in languages().items()}
-        for lang, table in own.items():
-            texts = languages()[lang]
-            values = MappingProxyType({**texts.values, **dict(_flat(table))})
-            self._languages[lang.lower()] = replace(texts, values=values)
+        codes = {lang.lower(): lang for lang in languages()}
+
+        def with_own(code: str) -> Texts:
+            texts = languages()[codes[code]]
+            if texts.lang not in own:
+                return texts
+            values = MappingProxyType({**texts.values, **dict(_flat(own[texts.lang]))})
+            return replace(texts, values=values)
+
+        self._languages: Mapping[str, Texts] = _WhenAsked(codes, with_own)
         self._chosen: Recent[Texts] = Recent(1024)
 
     def texts_for(self, page_lang: str | None, accept_language: str) -> Texts:
@@ -165,4 +208,4 @@ def texts_for(page_lang: str | None, accept_language: str) -> Texts:
 @cache
 def known_texts() -> Mapping[str, Mapping[str, str]]:
     """Every language's texts by dotted key: those that a config may override."""
-    return MappingProxyType({lang: texts.values for lang, texts in languages().items()})
+    return _WhenAsked(languages(), lambda lang: languages()[lang].values)

@@ -4,6 +4,7 @@ audit's reports.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -198,6 +199,8 @@ def make_app(only: str | None = None) -> typer.Typer:
 
 def main() -> None:
     """The console script."""
+    # Looking for plugins reads the metadata of each installed package, and none is to see a config.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     # `completion` completes all commands. Modules make few cycles and many objects.
     one = first if first in COMMANDS and first != "completion" else None

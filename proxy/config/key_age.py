@@ -49,4 +49,5 @@ async def warn_of_old_key(current: Callable[[], Runtime], every: float = _LOOK_E
         if text is not None and logged != (at := (runtime.keys.signing_id(now), int(now // _DAY))):
             logged = at
             _log.warning("%s", text)
+        del runtime  # a reload would leave it here, with all pages that it remembers
         await asyncio.sleep(every)

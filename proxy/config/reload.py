@@ -24,6 +24,7 @@ from proxy.config.last_known_good import LastGood
 from proxy.config.watcher import watch
 from proxy.cookies.key_sources import key_source, read_ring, revoked_now
 from proxy.cookies.preference_cookie import KeyFileError
+from proxy.free_memory import give_back_free_memory
 from proxy.geoip import RegionFileError
 from proxy.libraries import LibraryFileError
 from proxy.observability.discovered import count_new_third_parties
@@ -49,6 +50,9 @@ KEYS_OF_THE_START = (
 """The keys of [proxy] that a process reads once."""
 
 _T = TypeVar("_T")
+
+_SETTLED_SECONDS = 5.0
+"""After a reload: when most requests that began under the last config have ended."""
 
 NOT_STARTED = (
     KeyFileError,
@@ -216,10 +220,15 @@ class LiveRuntime:
         )
         self._clear_problems()
         _log.info("config reloaded from %s", self._file.path)
+        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self._give_back)
         if self._worker != 0:
             return
         for problem in loaded.problems:  # expired tags and warnings, as at the start
             _log.warning("%s", format_problem(problem, str(self._file.path)))
+
+    def _give_back(self) -> None:
+        """What the last config's caches had."""
+        asyncio.get_running_loop().run_in_executor(self._thread, give_back_free_memory)
 
     def _clear_problems(self) -> None:
         self._problems = []

@@ -84,7 +84,7 @@ def block_of(
     if _depends_on_page(tags, len(before), around, is_last=is_last):
         return Made(NoBlock.UNSUITED)
     if not read_twice and needs_both_views(tags):
-        return Made(NoBlock.READ_TWICE)
+        return Made(NoBlock.UNSUITED)  # to a search of the whole page it is none
     try:
         scanned = scan(part, tags=tags, read_twice=read_twice, has_foot=is_last)
         if scanned.fragile or not scanned.is_tokenized_alike:

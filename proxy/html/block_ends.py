@@ -9,13 +9,14 @@ the parser's whole state (HTML Standard, 13.2.4), which the parser is asked for.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 from zlib import crc32
 
 from proxy.html.scan import DOCTYPE
-from proxy.html.tree import Comment, Element, is_html, parse_unplaced
+from proxy.html.tree import Comment, Document, Element, Node, is_html, parse_unplaced
 
 LEAST_BYTES = 3072
 """Bytes of a block, but for the last: each has a fixed cost."""
@@ -24,7 +25,13 @@ _WINDOW = 12
 """Bytes before and behind a place that decide whether a block ends there."""
 _ONE_OF = 2
 
-_BETWEEN_TAGS = re.compile(rb">[\t\n\r ]*(?=<)")
+# Behind these a browser is seldom in the middle of a link or of formatting.
+_BETWEEN_TAGS = re.compile(
+    rb"<(?:/(?:address|article|aside|blockquote|center|div|dl|figure|footer|form|h[1-6]|header|hr|li"
+    rb"|main|nav|noscript|ol|p|pre|script|section|style|table|title|ul)|(?:meta|link)\s[^<>]*)>"
+    rb"[\t\n\r ]*(?=<)",
+    re.IGNORECASE,
+)
 
 
 def block_ends(body: bytes) -> list[int]:
@@ -43,6 +50,48 @@ def block_ends(body: bytes) -> list[int]:
         start = end
     ends.append(size)
     return ends
+
+
+_ENDS_MARK = "consent-end"
+
+
+def possible_ends(around: Surroundings | None, text: str, ends: Sequence[int]) -> set[int]:
+    """Of some offsets of a block's text those where a block may end as far as elements are open
+    there that may be: the others need not be tried one by one. Takes one parse for all.
+    """
+    parts, start = ["" if around is None else around.markup], 0
+    for number, end in enumerate(ends):
+        parts += [text[start:end], f"<!--{_ENDS_MARK}{number}-->"]
+        start = end
+    tree = parse_unplaced("".join(parts), scripting=False)
+    return {
+        ends[number]
+        for number, mark in _marks(tree)
+        if number < len(ends) and _tags_around(mark) is not None
+    }
+
+
+def _marks(tree: Document) -> Iterator[tuple[int, Comment]]:
+    found = tree.xpath(f"//comment()[starts-with(., '{_ENDS_MARK}')]")
+    for node in found if isinstance(found, list) else ():
+        number = node.data.removeprefix(_ENDS_MARK) if isinstance(node, Comment) else ""
+        if isinstance(node, Comment) and number.isdecimal():
+            yield int(number), node
+
+
+def _tags_around(node: Node) -> tuple[str, ...] | None:
+    """The elements around a node without <html>; None where a block may not end in them."""
+    around = [one for one in node.ancestors if isinstance(one, Element)]
+    tags = tuple(element.tag for element in reversed(around))
+    if not all(map(is_html, around)) or tags[:1] != ("html",) or len(tags) > _MAX_DEPTH:
+        return None
+    tags = tags[1:]
+    if tags == ("head",):
+        return tags
+    if tags[:1] != ("body",):
+        return None
+    is_plain = all(tag in _CONTAINERS or _CUSTOM.fullmatch(tag) for tag in tags[1:])
+    return tags if is_plain else None
 
 
 class Surroundings(NamedTuple):
@@ -146,16 +195,10 @@ def _open_elements(text: str, *, scripting: bool) -> tuple[str, ...] | None:
     note = next(iter(probe.preceding), None)
     if not isinstance(note, Comment) or note.data != _PROBE or note.parent is None:
         return None
-    around = [node for node in note.ancestors if isinstance(node, Element)]
-    tags = tuple(element.tag for element in reversed(around))
-    if not all(map(is_html, around)) or tags[:1] != ("html",) or len(tags) > _MAX_DEPTH:
-        return None
-    tags = tags[1:]
-    if tags == ("head",):
+    tags = _tags_around(note)
+    if tags is None or tags == ("head",):
         return tags
-    if tags[:1] != ("body",) or probe.parent != note.parent:
-        return None
-    if not all(tag in _CONTAINERS or _CUSTOM.fullmatch(tag) for tag in tags[1:]):
+    if probe.parent != note.parent:
         return None
     if isinstance(in_row.parent, Element) and in_row.parent.tag == "td":
         return None

@@ -29,8 +29,6 @@ class NoBlock(Enum):
     """No block may end there."""
     BY_ADDRESS = auto()
     """There is one, but for each address of a page: it has URLs relative to that."""
-    READ_TWICE = auto()
-    """There is one only for pages that are read with JavaScript and without."""
     UNSUITED = auto()
     """What it compiles to depends on the rest of the page."""
 

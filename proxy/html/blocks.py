@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from consent_rules.matching.vendor_index import Place, PlaceKind
 from proxy.html.block_compile import BlockReading, block_of
-from proxy.html.block_ends import Surroundings, block_ends
+from proxy.html.block_ends import Surroundings, block_ends, possible_ends
 from proxy.html.block_memory import Block, BlockMemory, NoBlock
 from proxy.html.boundary import Boundary, hinted_at
 from proxy.html.compile import MAX_NESTED, compile_page, finished_gates, outside
@@ -29,13 +29,14 @@ from proxy.html.inline_remnants import Named, code_of, is_in
 from proxy.html.owners import Owner, unknown_host
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, check_cost, is_cheap
 from proxy.html.resource import ResourceKind
-from proxy.html.scan import MAX_DEFERRED_NAMES, needs_both_views, tags_of_note
+from proxy.html.scan import MAX_DEFERRED_NAMES, is_read_twice
 from proxy.html.source import Source, read_source
 
 _LEAST_PAGE = 8192
 """Bytes. A smaller page is compiled as a whole."""
 _MOST_ENDS = 256
-"""Of those that `block_ends` names, how many one block may go on over."""
+_FEW_ENDS = 8
+"""Of those that `block_ends` names, how many one block may go on over, and mostly does."""
 
 
 def compile_by_blocks(
@@ -65,11 +66,8 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
     places = boundary.index.places_in(body) if hydration is Hydration.NONE else ()
     if not all(map(_is_of_one_element, places)):
         return None
-    reading = BlockReading(url, boundary, hydration, places, read_twice=False)
+    reading = BlockReading(url, boundary, hydration, places, is_read_twice(body))
     found = _placed(cut, reading, memory)
-    if found is NoBlock.READ_TWICE and needs_both_views(tags_of_note(body)):
-        reading = reading._replace(read_twice=True)
-        found = _placed(cut, reading, memory)
     if isinstance(found, NoBlock) or not _may_be_joined(found, body, reading):
         return None
     return _joined(found, source, reading, memory)
@@ -95,13 +93,8 @@ class _Cut(NamedTuple):
     digests: list[bytes]
     seen: list[bool]
 
-    def span(self, first: int, last: int) -> tuple[int, int]:
-        return self.ends[first - 1] if first else 0, self.ends[last]
-
-    def digest(self, first: int, last: int) -> bytes:
-        if first == last:
-            return self.digests[first]
-        return hashlib.sha256(b"".join(self.digests[first : last + 1])).digest()
+    def start(self, number: int) -> int:
+        return self.ends[number - 1] if number else 0
 
 
 def _is_worthwhile(cut: _Cut) -> bool:
@@ -124,62 +117,75 @@ def _placed(cut: _Cut, reading: BlockReading, memory: BlockMemory) -> list[_Plac
     around: Surroundings | None = None
     first = 0
     while first < len(cut.ends):
-        for last in _lasts(first, cut.seen):
-            if not first and last == len(cut.ends) - 1:
-                return NoBlock.UNSUITED  # it would be all of the page
-            found = _block(cut, first, last, around, reading, memory)
-            if found is not NoBlock.GOES_ON:
-                break
+        last, found = _block_from(first, around, cut, reading, memory)
         if isinstance(found, NoBlock):
             return found
-        placed.append(_Placed(*cut.span(first, last), found))
+        placed.append(_Placed(cut.start(first), cut.ends[last], found))
         around, first = found.behind, last + 1
     return placed
 
 
-def _lasts(first: int, seen: list[bool]) -> Iterator[int]:
-    """Where a block may end, one after the other. What no page had is one block: each costs as much
-    as to compile another kilobyte or two. Over twice as much each time, so that to compile it in
-    vain costs no more than once again.
+def _block_from(
+    first: int, around: Surroundings | None, cut: _Cut, reading: BlockReading, memory: BlockMemory
+) -> tuple[int, Block | NoBlock]:
+    """The number of the end of the block that begins behind another one, and what it compiles to:
+    it ends at the first end where one may, mostly the first. What no page had is one block: each
+    has a fixed cost.
     """
-    over, count = 1, len(seen)
-    while not seen[first] and first + over < count and not seen[first + over]:
-        over += 1
-    most = over + _MOST_ENDS
-    while over <= most:
-        yield min(first + over, count) - 1
-        if first + over >= count:
-            return
-        over *= 2
-
-
-def _block(
-    cut: _Cut,
-    first: int,
-    last: int,
-    around: Surroundings | None,
-    reading: BlockReading,
-    memory: BlockMemory,
-) -> Block | NoBlock:
-    """What the bytes between two ends compile to."""
-    url, boundary, hydration, places, read_twice = reading
-    is_last = last == len(cut.ends) - 1
-    key: tuple[object, ...] = (
-        cut.digest(first, last), last - first, around, is_last, hydration, places, read_twice,
-        boundary.identity, _origin(url), cut.source.charset,
-    )  # fmt: skip
-    found = memory.get(key)
-    if found is NoBlock.BY_ADDRESS:
-        key = (*key, url)
+    ends, seen = cut.ends, cut.seen
+    shortest = first
+    while not seen[first] and shortest + 1 < len(ends) and not seen[shortest + 1]:
+        shortest += 1
+    digest = hashlib.sha256(b"".join(cut.digests[first:shortest]))
+    url, boundary, *way = reading
+    site = boundary.identity, _origin(url), cut.source.charset
+    is_possible = _possible(first, around, cut)
+    for last in range(shortest, min(shortest + _MOST_ENDS, len(ends))):
+        digest.update(cut.digests[last])
+        is_last = last == len(ends) - 1
+        if is_last and not first:
+            break  # it would be all of the page
+        key: tuple[object, ...] = digest.digest(), around, is_last, *way, *site
         found = memory.get(key)
-    if found is not None:
-        return found
-    made = block_of(cut.source, cut.span(first, last), around, reading, is_last=is_last)
-    if made.by_address:
-        memory.keep(key, NoBlock.BY_ADDRESS)
-        key = (*key, url)
-    memory.keep(key, made.found)
-    return made.found
+        if found is NoBlock.BY_ADDRESS:
+            key = (*key, url)
+            found = memory.get(key)
+        if found is None and not (is_last or last == shortest or is_possible(last)):
+            found = NoBlock.GOES_ON
+            memory.keep(key, found)
+        if found is None:
+            span = cut.start(first), ends[last]
+            is_new = not all(seen[first : last + 1])
+            if is_new and 2 * (span[1] - span[0]) > ends[-1]:
+                break  # the page is compiled as soon
+            found, by_address = block_of(cut.source, span, around, reading, is_last=is_last)
+            if by_address:
+                memory.keep(key, NoBlock.BY_ADDRESS)
+                key = (*key, url)
+            memory.keep(key, found)
+        if found is not NoBlock.GOES_ON:
+            return last, found
+    return shortest, NoBlock.UNSUITED
+
+
+def _possible(first: int, around: Surroundings | None, cut: _Cut) -> Callable[[int], bool]:
+    """Tells of the number of an end whether it is one of `possible_ends`. They are looked for when
+    the first is asked for, of a few, then of all that may be tried.
+    """
+    start = cut.start(first)
+    found: set[int] = set()
+    looked_at = 0
+
+    def is_possible(number: int) -> bool:
+        nonlocal found, looked_at
+        if number >= looked_at:
+            looked_at = number + (_MOST_ENDS if looked_at else _FEW_ENDS)
+            ends = cut.ends[first:looked_at]
+            text = cut.source.text[start : ends[-1]]
+            found = possible_ends(around, text, [end - start for end in ends])
+        return cut.ends[number] - start in found
+
+    return is_possible
 
 
 def _origin(url: str) -> str:

@@ -23,6 +23,7 @@ from proxy.html.cmp_markup import marks_of
 from proxy.html.frameworks import Hydration
 from proxy.html.gates import Edit, Embed
 from proxy.html.hiders import hides_page
+from proxy.html.inline_remnants import KnownRemnants
 from proxy.html.inline_script_owners import vendors_of_script
 from proxy.html.own_statements import Part, parts_of
 from proxy.html.owners import (
@@ -95,6 +96,10 @@ class Boundary:
     libraries: Libraries = NO_LIBRARIES
     identity: object = field(default_factory=object, init=False, compare=False, repr=False)
     """This boundary and no other, in keys of what is remembered of its pages."""
+    remnants: dict[tuple[bytes, bool], KnownRemnants] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """Of closed scripts, by their hashes (`known_remnants`)."""
     _judged: LRUCache[bytes, tuple[str, ...]] = field(
         default_factory=lambda: LRUCache(_MAX_JUDGED), init=False, compare=False, repr=False
     )

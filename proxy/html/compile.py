@@ -40,7 +40,8 @@ from proxy.html.content_places import content_places
 from proxy.html.finished_tags import finished_tags
 from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Embed, EmbedPlace, Gate, Page
-from proxy.html.inline_remnants import Named, Remnants, VendorsOfCode, code_of, is_in, remnants
+from proxy.html.inline_remnants import Named, Remnants, code_of, is_in
+from proxy.html.known_remnants import known_remnants
 from proxy.html.owners import UNHELD_PIN, UNREADABLE_HOST, ChangedScript, Owner
 from proxy.html.pictures import is_tiny
 from proxy.html.render import render
@@ -329,11 +330,6 @@ def _with_remains(
     """The gates, with what the rest of the page needs of a closed script in its place."""
     if not any(gate.code[1] for gate in gates):
         return gates
-    index = boundary.index
-
-    def run(text: str) -> tuple[str, ...]:
-        return boundary.vendors_of_script(text) if index.vendors_of_text(text) else ()
-
     found: list[Gate] = []
     searched = 0
     reached = 0
@@ -343,14 +339,7 @@ def _with_remains(
             has_room = reached <= gate.code[0] and not _has_gates(gates, number, gate.code)
             has_room = has_room and not any(isinstance(one, ChangedScript) for one in gate.needs)
             start, end = gate.code
-            left = remnants(
-                body[start:end],
-                rest,
-                boundary.names_vendor,
-                VendorsOfCode(index.vendors_named, run),
-                parts_in=boundary.parts_of_script,
-                all_used=is_part,
-            )
+            left = known_remnants(body[start:end], rest, boundary, all_used=is_part)
             gate = _with_remnants(gate, left, has_room)
         found.append(gate)
         reached = max(reached, gate.end)

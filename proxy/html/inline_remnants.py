@@ -88,6 +88,14 @@ Named = Callable[[str, "re.Pattern[bytes]"], bool]
 """Whether code names something, with what a pattern matches behind it: see `is_in`."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownRemnants:
+    """The remnants of a script on some page, and what of the rest of it they depend on."""
+
+    left: Remnants
+    asked: tuple[tuple[str, re.Pattern[bytes], bool], ...]
+
+
 def remnants(
     script: bytes,
     rest: Named,

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.html import render
+from proxy.html import Boundary, render
 from proxy.html.inline_remnants import CALLED, ENDED, VendorsOfCode, is_in, remnants
-from tests.html.pipeline import closed, compiled, owners
+from proxy.html.known_remnants import known_remnants
+from tests.html.pipeline import BOUNDARY, closed, compiled, owners
 
 
 def _is_vendors(text: str) -> bool:
@@ -193,3 +194,29 @@ def test_a_name_is_found_as_one_expression_would_find_it(
     written = code.encode("latin-1")
     long_way = rb"(?:(?<![\w$.-])|(?<=window\.))own" + following.pattern
     assert is_in(written, "own", following) == bool(re.search(long_way, written))
+
+
+_PAGES = ("own()", "x", "own", "own(1);name", "other()", "own()", "name.own()", "app.go()", "x")
+_SCRIPTS = (
+    "function own(){return name} var name=1;function other(){own()} pixelq(own())",
+    "var name=pixelq(1);function own(){pixelq(name)}",
+    "window.app={};app.go=function(){pixelq(1)};var own=2,name={a:own}",
+)
+
+
+@pytest.mark.parametrize("script", _SCRIPTS)
+def test_what_is_remembered_is_what_the_page_needs(script: str) -> None:
+    boundary = Boundary(own=BOUNDARY.own, index=BOUNDARY.index)
+    for rest in _PAGES * 2:
+        named = partial(is_in, rest.encode())
+        fresh = Boundary(own=BOUNDARY.own, index=BOUNDARY.index)
+        found = known_remnants(script.encode(), named, boundary)
+        assert found == known_remnants(script.encode(), named, fresh)
+
+
+def test_the_same_answers_are_not_looked_into_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    boundary = Boundary(own=BOUNDARY.own, index=BOUNDARY.index)
+    script = _SCRIPTS[0].encode()
+    first = known_remnants(script, partial(is_in, b"own()"), boundary)
+    monkeypatch.delattr("proxy.html.known_remnants.remnants")
+    assert known_remnants(script, partial(is_in, b"own(2);x"), boundary) is first

@@ -29,9 +29,9 @@ def _noise(minute: float) -> float:
     ("minutes", "rise", "wrong"),
     [
         (60, 0, ""),
-        (60, 44, ""),
-        (60, 52, "memory rises by"),  # the quarters differ by 26 MiB: they say nothing
-        (30, 52, "memory rises by"),
+        (60, 28, ""),
+        (60, 36, "memory rises by"),  # the quarters differ by 18 MiB: they say nothing
+        (30, 36, "memory rises by"),
         (10, 60, ""),  # too short for a slope; the quarters differ by 5 MiB
         (60, 120, "memory grew from"),
     ],
