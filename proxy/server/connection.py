@@ -402,6 +402,10 @@ class FrontConnection(RequestHandler):
             return self._stays and not self._request_in_progress
         return not waiter.done()
 
+    def begins_request(self) -> None:
+        """Note that a request is under way: aiohttp does so once its task runs, a turn later."""
+        self._stays = False
+
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
@@ -612,6 +616,8 @@ class FrontServer(web.Server):
             )  # fmt: skip
         else:
             request = ProxyRequest(message, payload, protocol, exact, task, self._loop)
+        if isinstance(protocol, FrontConnection):
+            protocol.begins_request()
         taken_over = protocol.taken_over if isinstance(protocol, FrontConnection) else None
         if taken_over is not None and taken_over.message is message:
             request.started = taken_over.began

@@ -437,6 +437,29 @@ async def test_requests_behind_one_that_is_relayed_wait_for_their_turn(
     assert [access.status for access in accesses] == [200, *[404] * 40, 200]
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_responses_come_in_the_order_of_their_requests(
+    tmp_path: Path, ways: Counter[str], relayed_to: list[FrontConnection], turns: int
+) -> None:
+    """Also where a known file is asked for some turns of the loop after what takes the full path,
+    whose task has not begun yet.
+    """
+
+    def asked(path: str) -> bytes:
+        return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+
+    sends = known(tmp_path, lambda visit: visit.send(file()), ways)
+    async with sends as (site, _), connected(site) as kept:
+        assert (await kept.ask("/app.js")).body == BODY
+        assert (await kept.ask("/other")).status == 404
+        relayed_to[-1].data_received(asked("/other"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        relayed_to[-1].data_received(asked("/app.js"))
+        async with asyncio.timeout(PATIENCE):
+            assert [(await kept.read()).status for _ in range(2)] == [404, 200]
+
+
 async def test_one_who_waits_for_a_connection_gets_it(
     tmp_path: Path, ways: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
