@@ -18,7 +18,7 @@ _MAX_ASKED = 256
 _ANSWER_BYTES = 150
 _MAX_NAME_LENGTH = 100
 """What is asked of a block, as far as it is remembered."""
-_MAX_SEEN = 2**15
+_MAX_SEEN = 2**13
 """Blocks that were on some page, whether they were compiled on their own or not."""
 
 

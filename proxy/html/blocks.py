@@ -73,7 +73,7 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
     return _joined(found, source, reading, memory)
 
 
-_COMBINED = re.compile(r"[\s>+~,]|:has\(")
+_COMBINED = re.compile(r"[\s>+~,:]")
 
 
 def _is_of_one_element(place: Place) -> bool:

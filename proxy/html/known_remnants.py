@@ -30,7 +30,7 @@ def known_remnants(
         return known.left
     asked: list[tuple[str, re.Pattern[bytes], bool]] = []
 
-    def asking(name: str, following: re.Pattern[bytes]) -> bool:
+    def noted(name: str, following: re.Pattern[bytes]) -> bool:
         answer = rest(name, following)
         asked.append((name, following, answer))
         return answer
@@ -42,7 +42,7 @@ def known_remnants(
 
     left = remnants(
         script,
-        asking,
+        noted,
         boundary.names_vendor,
         VendorsOfCode(index.vendors_named, run),
         parts_in=boundary.parts_of_script,

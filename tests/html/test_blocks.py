@@ -57,6 +57,7 @@ _INDEX = VendorIndex(
             places=(
                 ".pixel-post",
                 "html:has(script[src*='pixel.test']) #pixel-box",
+                "p + .pixel-first",
                 "into:pixelq.into(",
             ),
         ),
@@ -202,6 +203,10 @@ _AS_A_WHOLE = {
     "a place by what stands elsewhere": (
         "<script src=//pixel.test/t.js></script>",
         "<div id=pixel-box></div>",
+    ),
+    "a place by what stands beside it": (
+        "<p>x</p>",
+        "<div class=pixel-first></div>",
     ),
     "a script that fills an element": (
         "<div id=filled></div>",
