@@ -15,6 +15,7 @@ from tests.html.costs import KINDS, is_too_much, measure
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 
 _SIZE = 150_000
+_TRIES = 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,9 +40,16 @@ _OF = {
 
 @pytest.mark.parametrize("what", _OF)
 def test_four_times_as_much_costs_four_times_as_much(what: str) -> None:
-    """With the square it would be sixteen times."""
-    small, large = (measure(_OF[what], size).seconds for size in (_SIZE // 2, 2 * _SIZE))
-    assert large < 9 * small + 0.1, (small, large)
+    """With the square it would be sixteen times. Of some tries the least counts: what else runs on
+    the machine may take half of a core's time from either.
+    """
+    small = large = float("inf")
+    for _ in range(_TRIES):
+        small = min(small, measure(_OF[what], _SIZE // 2).seconds)
+        large = min(large, measure(_OF[what], 2 * _SIZE).seconds)
+        if large < 9 * small + 0.1:
+            return
+    pytest.fail(f"{small} and {large} seconds")
 
 
 @pytest.mark.parametrize(
