@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from proxy.server.request_parser import RequestParser
 from proxy.server.serve import Limits
-from tests.support.forwarding import Visit, client, ok, origin, proxy
+from tests.support.forwarding import Client, Visit, client, ok, origin, proxy
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -36,12 +37,23 @@ async def echo(visit: Visit) -> None:
 
 
 async def statuses(port: int, *packets: bytes) -> list[int]:
-    """The statuses of the responses to these packets, on one connection, until it is closed."""
-    async with client(port) as visitor:
+    """The statuses of the responses to these packets, on one connection, until it is closed. They
+    are read as they come: what is sent to a connection that was closed after its response resets
+    it, and a reset takes away what was not read.
+    """
+    got = bytearray()
+
+    async def read(visitor: Client) -> None:
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := await visitor.reader.read(1 << 16):
+                got.extend(chunk)
+
+    async with client(port) as visitor, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
+        tasks.create_task(read(visitor))
         for packet in packets:
-            await visitor.send(packet)
+            with contextlib.suppress(ConnectionError):
+                await visitor.send(packet)
             await asyncio.sleep(0.02)
-        got = await visitor.rest(PATIENCE)
     return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", got)]
 
 
