@@ -88,10 +88,11 @@ def lines_svg(panels: Mapping[str, Sequence[Line]]) -> str:
     width = _PANEL_WIDTH + 100
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top:.0f}" '
+            # A label of seven digits begins left of the axis's own margin.
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 0 {width + 12} {top:.0f}" '
             'font-family="sans-serif" font-size="12" role="img" '
             f'aria-label="{escape("; ".join(panels))}">',
-            f'<rect width="{width}" height="{top:.0f}" fill="#fff"/>',
+            f'<rect x="-12" width="{width + 12}" height="{top:.0f}" fill="#fff"/>',
             *parts, "</svg>", "",
         ]
     )  # fmt: skip
