@@ -24,12 +24,14 @@ from proxy.cache.coalescing import Flights
 from proxy.cache.fast_path import FastPath, FastPathEntry, _Visitor
 from proxy.cache.keys import Key
 from proxy.cache.known_files import KnownFile, KnownFiles, KnownHead, SentFields
+from proxy.cache.known_heads import KnownFields, KnownHeads
 from proxy.cache.policy import FreshnessPolicy
 from proxy.cache.store import Entry, Store
 from proxy.cookies.vendor_cookies import CookieIndex
 from proxy.http import addresses
 from proxy.http.access_record import Access
 from proxy.http.client_requests import ClientRequests
+from proxy.http.device_class import DeviceClass
 from proxy.http.untrusted_proxies import UntrustedProxies
 from proxy.observability.access_log import AccessLog
 from proxy.observability.discovered import Sightings
@@ -77,6 +79,23 @@ def _fast_path(field: str) -> Callable[[str], object]:
             table._add((b"", key.key), key, reply)
             if key.cookie:
                 table._add_visitor(key, _Visitor(("x",), 0.0))
+
+    return add
+
+
+def _known_heads(*, by: str) -> Callable[[str], object]:
+    known = KnownHeads(_MIB)
+
+    def add(value: str) -> None:
+        field, peer = (value, "127.0.0.1") if by == "field" else ("one", value)
+        head = f"GET / HTTP/1.1\r\nHost: a.example\r\nReferer: {field}\r\n\r\n"
+        raw = ((b"Host", b"a.example"), (b"Referer", field.encode()))
+        headers = CIMultiDictProxy(CIMultiDict({"Host": "a.example", "Referer": field}))
+        message = RawRequestMessage(
+            "GET", "/", HttpVersion11, headers, raw, False, None, False, False, URL("/")
+        )
+        fields = KnownFields((), (), b"", DeviceClass.OTHER, headers)
+        known.add(head.encode(), message, fields, peer, secure=False)
 
     return add
 
@@ -190,6 +209,8 @@ TABLES = {
     "responses made ready": Table(lambda: _fast_path("Accept-Language"), 4000),
     "known files": Table(lambda: _known_files("files"), 4000),
     "visitors' fields": Table(lambda: _known_files("fields"), 4000),
+    "heads": Table(lambda: _known_heads(by="field"), 4000),
+    "heads by address": Table(lambda: _known_heads(by="address"), 4000, takes_long=False),
     "visitors of a host": Table(lambda: _fast_path("X-Forwarded-Host"), 4000),
     "visitors' cookies": Table(lambda: _fast_path("Cookie"), 4000),
     "stored by Origin": Table(lambda: _stored("origin"), 2000),
