@@ -93,3 +93,17 @@ async def test_a_part_is_not_passed_off_as_the_whole(answer: bytes) -> None:
     ):
         result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
         assert (result.body, result.ending) == (b"first", "broken")
+
+
+@pytest.mark.parametrize("after", [b"", b"x" * LIMIT], ids=["broken", "too large"])
+async def test_bytes_that_are_here_count_as_those_that_come(after: bytes) -> None:
+    """What was here before anybody read is held to the limit, and a broken body is none."""
+    async with (
+        origin(answers(CHUNKED + b"7d0\r\nfirst" + after)) as upstream,
+        UpstreamPool() as pool,
+        received(pool, upstream.url) as response,
+    ):
+        while not response.content.total_bytes or not (after or response.content.exception()):
+            await asyncio.sleep(0.01)
+        result = await read_body(LiveBody(response), LIMIT, idle_timeout=5, total_timeout=5)
+        assert result.ending == ("too_large" if after else "broken")
