@@ -16,6 +16,7 @@ from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.server import server_at
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS
 from tests.support.forwarding import Script, Visit, answers, ok, origin
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +104,9 @@ async def test_bytes_that_are_here_count_as_those_that_come(after: bytes) -> Non
         UpstreamPool() as pool,
         received(pool, upstream.url) as response,
     ):
-        while not response.content.total_bytes or not (after or response.content.exception()):
-            await asyncio.sleep(0.01)
+        content = response.content
+        async with asyncio.timeout(PATIENCE):
+            while not content.total_bytes or not (after or content.exception()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         result = await read_body(LiveBody(response), LIMIT, idle_timeout=5, total_timeout=5)
         assert result.ending == ("too_large" if after else "broken")
