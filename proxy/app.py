@@ -27,7 +27,7 @@ from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.origin import InterimResponses, Pools, origin_response
-from proxy.passing import find_passing, pass_by
+from proxy.passing import bypassing_response, find_passing
 from proxy.relaying import FileRelay, find_relay
 from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.passing import add_passing_request
@@ -80,7 +80,7 @@ def make_handler(
                 confirmed = await confirmed_response(request, ready, runtime, requests)
                 return confirmed or await handle_in_full(request, runtime)
             if passing is not None:
-                return await pass_by(request, passing, runtime, requests)
+                return await bypassing_response(request, passing, runtime, requests)
             return await handle_in_full(request, runtime)
         except UpstreamError as error:
             known = ready or passing

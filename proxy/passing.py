@@ -39,7 +39,7 @@ def find_passing(request: web.BaseRequest, runtime: Runtime) -> PassingRequest |
     return known
 
 
-async def pass_by(
+async def bypassing_response(
     request: web.BaseRequest, known: PassingRequest, runtime: Runtime, pool: UpstreamPool
 ) -> web.StreamResponse:
     """Ask the origin, and respond with what it sends.

@@ -133,7 +133,7 @@ def context_of(request: web.BaseRequest, context: RequestContext) -> RequestCont
 
 
 def record(request: web.BaseRequest, ready: Ready | PassingRequest) -> None:
-    """Note what logs and metrics say of a request that is not resolved."""
+    """Note for logs and metrics whose a request is that is not resolved."""
     request[SITE] = ready.site
     if ready.unreadable_choice:
         request[UNREADABLE_CHOICE] = ready.unreadable_choice
