@@ -133,7 +133,7 @@ def test_codings_are_made_once(coding: str) -> None:
     first, name = variant.coded(coding)
     assert name == coding
     assert variant.coded(coding)[0] is first
-    small = Variant(COMPILED, b"small", '"cp-1"', variant.own)
+    small = Variant(COMPILED, b"small", variant.own)
     assert small.coded(coding) == (b"small", "")
 
 
@@ -168,9 +168,9 @@ def test_the_budget_holds() -> None:
     own = written(decided(Visitor())).own
     kept = Variants(10_000)
     for number in range(50):
-        kept.put(number, Variant(COMPILED, bytes(1000), '"cp-1"', own))
+        kept.put(number, Variant(COMPILED, bytes(1000), own))
     assert [n for n in range(50) if kept.get(n) is not None] == [47, 48, 49]
-    kept.put("large", Variant(COMPILED, bytes(100_000), '"cp-1"', own))
+    kept.put("large", Variant(COMPILED, bytes(100_000), own))
     assert kept.get("large") is None
     assert kept.get(49) is not None
 
