@@ -22,9 +22,11 @@ from consent_rules.preferences import Preferences
 from proxy.banner.assets import AssetKind, assets
 from proxy.banner.texts import texts_for
 from proxy.html import Boundary, Page, compile_page
+from proxy.html.owners import MARKETING_ONLY, AllowedCategory, known_vendor
 from proxy.http.content_coding import encoded
 from proxy.http.representation import is_own_etag
 from proxy.rendering.injected_markup import Injection
+from proxy.rendering.open_owners import open_owners
 from proxy.rendering.variants import Variant, Variants, variant_key, write_variant
 from tests.support.site import PAGE, config_text
 
@@ -151,6 +153,17 @@ def test_a_remembered_key_is_the_key(visitor: Visitor, audience: Audience) -> No
         decision = decided(visitor if again % 2 else Visitor(), audience)
         made = variant_key(COMPILED, decision, texts, Injection(), "")
         assert variants.key(COMPILED, decision, texts, Injection(), "") == made
+
+
+def test_the_open_owners_are_those_of_the_decision_alone() -> None:
+    for visitor, audience in product(VISITORS, Audience):
+        decision = decided(visitor, audience)
+        patient = audience is Audience.PATIENT
+        allowed = {c for c, is_on in decision.categories.items() if is_on}
+        if patient:
+            allowed &= {Category.NECESSARY}
+        wanted = {*map(known_vendor, decision.open), *map(AllowedCategory, allowed)}
+        assert open_owners(decision) == wanted | (set() if patient else {MARKETING_ONLY})
 
 
 def test_validators() -> None:
