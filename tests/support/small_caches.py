@@ -20,7 +20,7 @@ LIMITS = {
     "proxy.runtime": (
         "_PAGES_BUDGET", "_BLOCKS_BUDGET", "_ALIKE_BUDGET", "_STREAMED_BUDGET", "_VARIANTS_BUDGET",
         "_MARKUP", "_READY_BUDGET", "_VISITORS_BUDGET", "_REPEATED_BUDGET", "_FILES_BUDGET",
-        "_HEADS_BUDGET",
+        "_REQUESTS_BUDGET", "_HEADS_BUDGET",
     ),
 }  # fmt: skip
 """What bounds the tables that are neither a `Recent` nor an `lru_cache`."""
