@@ -21,7 +21,7 @@ from proxy.html.frameworks import Hydration
 from proxy.html.gates import Gate
 from proxy.html.hidden_tags import has_tags_in_sections
 from proxy.html.hiders import hides_page
-from proxy.html.inline_remnants import ends_within
+from proxy.html.inline_remnants import code_of, ends_within
 from proxy.html.parse_cost import closes_formatting, may_format
 from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.scan import (
@@ -106,10 +106,11 @@ def block_of(
     gates = [gate.moved(-len(before)) for gate in gates_in_order(found)]
     if any(gate.start < 0 for gate in gates):
         return Made(NoBlock.UNSUITED)
-    if not is_last and not ends_within(outside(gates, source.body[start:end])):
+    rest = outside(gates, source.body[start:end])
+    if not is_last and not ends_within(rest):
         return Made(NoBlock.GOES_ON)
     context = CompileContext(part, scanned, boundary, url, (url,), 0, hydration=hydration)
-    block = _block(context, gates, tags, len(before), behind)
+    block = _block(context, gates, tags, len(before), behind, has_code=bool(code_of(rest)))
     return Made(block, _is_by_address(scanned.resources, found))
 
 
@@ -170,6 +171,8 @@ def _block(
     tags: TagsOfNote,
     shift: int,
     behind: Surroundings | None,
+    *,
+    has_code: bool,
 ) -> Block:
     scanned = context.scan
 
@@ -200,4 +203,5 @@ def _block(
         drawings=len(at.get(b"svg", ())) + len(at.get(b"math", ())),
         has_select=b"select" in at,
         loaded=loaded_names(tags),
+        has_code=has_code,
     )

@@ -63,8 +63,18 @@ class Block:
     has_select: bool
     loaded: frozenset[str]
     """Names of attributes that may hold what a script loads."""
+    has_code: bool
+    """Whether there is code outside of its gates."""
     asked: dict[NameQuery, bool] = field(default_factory=dict)
-    """What the code outside of its gates names, as far as it was asked."""
+    """What that names, as far as it was asked."""
+    is_counted: bool = field(init=False)
+    """Whether it has anything that is listed or counted for the page, beside its gates and tags."""
+
+    def __post_init__(self) -> None:
+        listed = self.hinted or self.marks or self.frames or self.declaration_at or self.loaded
+        counted = self.nested or self.drawings or self.has_select or self.is_document
+        is_counted = bool(listed or counted or self.body_at is not None) or not self.is_balanced
+        object.__setattr__(self, "is_counted", is_counted)
 
     @property
     def size(self) -> int:

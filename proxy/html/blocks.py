@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -195,7 +194,7 @@ def _origin(url: str) -> str:
 
 def _may_be_joined(placed: Sequence[_Placed], body: bytes, reading: BlockReading) -> bool:
     """Whether what is bounded for a page is within its bounds. Raises CostlyPageError as `scan`."""
-    blocks = [one.block for one in placed]
+    blocks = [one.block for one in placed if one.block.is_counted]
     if sum(one.nested for one in blocks) > MAX_NESTED:
         return False
     if len(frozenset[str]().union(*(one.loaded for one in blocks))) > MAX_DEFERRED_NAMES:
@@ -208,7 +207,7 @@ def _may_be_joined(placed: Sequence[_Placed], body: bytes, reading: BlockReading
     # Where none is left open behind any block, none is in the page.
     is_balanced = all(one.is_balanced for one in blocks)
     if not is_balanced and not is_cheap(
-        sum(one.formatting for one in blocks), sum(one.tags for one in blocks)
+        sum(one.block.formatting for one in placed), sum(one.block.tags for one in placed)
     ):
         check_cost(body.lower(), ())
     return True
@@ -225,16 +224,17 @@ def _are_in_order(blocks: Sequence[Block]) -> bool:
 def _joined(
     placed: Sequence[_Placed], source: Source, reading: BlockReading, memory: BlockMemory
 ) -> Page:
-    blocks = [one.block for one in placed]
+    counted = [one for one in placed if one.block.is_counted]
+    blocks = [one.block for one in counted]
     boundary = reading.boundary
-    body, head, foot = source.body, blocks[0], blocks[-1]
+    body, head, foot = source.body, placed[0].block, placed[-1].block
     body_at = next(
-        (start + one.body_at for start, _, one in placed if one.body_at is not None), None
+        (start + one.body_at for start, _, one in counted if one.body_at is not None), None
     )
     foot_at = body_at if foot.foot_at is None else placed[-1].start + foot.foot_at
     gates = [gate.moved(start) for start, _, one in placed for gate in one.gates]
     if any(one.hinted for one in blocks):
-        gates = _with_hint_owners(gates, blocks)
+        gates = _with_hint_owners(gates, placed)
     finished = finished_gates(gates, body, boundary, _named_in(placed, body, memory))
     return Page(
         body=body,
@@ -250,22 +250,22 @@ def _joined(
         label=source.label,
         wire="",
         transcoded=False,
-        declaration_at=tuple(start + at for start, _, one in placed for at in one.declaration_at),
+        declaration_at=tuple(start + at for start, _, one in counted for at in one.declaration_at),
         hydration=reading.hydration,
     )
 
 
-def _with_hint_owners(gates: list[Gate], blocks: Sequence[Block]) -> list[Gate]:
+def _with_hint_owners(gates: list[Gate], placed: Sequence[_Placed]) -> list[Gate]:
     """The gates, hints with those whom the page asks at the hosts that they name."""
-    hosts = {unknown_host(host) for one in blocks for host in one.hinted}
+    hosts = {unknown_host(host) for one in placed for host in one.block.hinted}
     asked: dict[Owner, frozenset[Owner]] = {}
-    for one in blocks:
+    for _, _, one in placed:
         for host in hosts & one.asked_at.keys():
             asked[host] = asked.get(host, frozenset()) | one.asked_at[host]
+    if not asked:
+        return gates
     return [
-        replace(gate, needs=hinted_at(gate.needs, asked))
-        if gate.kind is ResourceKind.HINT
-        else gate
+        gate.needing(hinted_at(gate.needs, asked)) if gate.kind is ResourceKind.HINT else gate
         for gate in gates
     ]
 
@@ -280,9 +280,12 @@ def _named_in(placed: Sequence[_Placed], body: bytes, memory: BlockMemory) -> Na
         start, end, block = placed[number]
         return code_of(outside(block.gates, body[start:end]))
 
+    with_code = [number for number, one in enumerate(placed) if one.block.has_code]
+
     def is_named(name: str, following: re.Pattern[bytes]) -> bool:
         query = name, following  # one for all blocks
-        for number, (_, _, block) in enumerate(placed):
+        for number in with_code:
+            block = placed[number].block
             known = block.asked.get(query)
             if known is None:
                 known = is_in(code(number), name, following)

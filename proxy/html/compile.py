@@ -364,10 +364,8 @@ def _with_remnants(gate: Gate, left: Remnants, has_room: bool) -> Gate:
     """The gate with what the page needs of its script in the code's place; what its script defined
     is only named where there is no room for that.
     """
-    start, end = gate.code
-    if left.code and has_room:
-        gate = replace(gate, start=start, end=end, closed=left.code)
-    return replace(gate, names=left.names)
+    code = left.code if has_room else b""
+    return gate.leaving(left.names, code) if code or left.names else gate
 
 
 def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owner], bytes]:

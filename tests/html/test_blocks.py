@@ -392,7 +392,7 @@ def test_what_blocks_were_asked_is_counted() -> None:
     boundary, memory = _fresh(), BlockMemory(100_000)
     for number in range(50):
         calls = "".join(f"function own{number}of{n}(){{pixelq({n})}}" for n in range(20))
-        parts = f"<script>{calls}</script>", "<p>x</p>"
+        parts = f"<script>{calls}</script>", "<p onclick=go()>x</p>"
         compile_by_blocks(_page(parts, number), UTF8, URL, boundary, memory)
     assert 0 < sum(len(one.asked) for one in _held(memory)) <= 1000
 
