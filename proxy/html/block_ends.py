@@ -36,8 +36,14 @@ _BETWEEN_TAGS = re.compile(
 
 def block_ends(body: bytes) -> list[int]:
     """The offsets where blocks of a page are to end, the last of them that of the page."""
-    ends: list[int] = []
-    start, size = 0, len(body)
+    return [*ends_behind(0, body)]
+
+
+def ends_behind(start: int, body: bytes) -> Iterator[int]:
+    """Those of a page behind a place where one is, one by one. But for the last a tag begins at
+    each.
+    """
+    size = len(body)
     while size - start > 2 * LEAST_BYTES:
         end = start
         for found in islice(_BETWEEN_TAGS.finditer(body, start + LEAST_BYTES), _TRIED):
@@ -46,10 +52,9 @@ def block_ends(body: bytes) -> list[int]:
                 break
         if end == start:
             break
-        ends.append(end)
+        yield end
         start = end
-    ends.append(size)
-    return ends
+    yield size
 
 
 _ENDS_MARK = "consent-end"
