@@ -12,6 +12,7 @@ from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS, destination
 from proxy.runtime import Runtime
 from proxy.server.connection import ProxyRequest
+from proxy.server.fast_path_key import fast_path_key
 
 _ONE_VISITORS = ("Set-Cookie", "Set-Cookie2")
 
@@ -47,7 +48,7 @@ def add_repeated_page(
         return  # whether its vendor may act is decided for each request
     if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:
         return  # the page around it counts, by a referrer that is not part of the key
-    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
+    key = fast_path_key(request, fast_path)
     if key is None:
         return
     fast_path.add_repeated(

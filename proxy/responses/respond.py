@@ -21,7 +21,7 @@ from proxy.responses.known_file import add_known_file
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
 from proxy.responses.repeated import add_repeated_page
-from proxy.responses.reply import Reply, deliver
+from proxy.responses.reply import Reply, deliver, deliver_page
 from proxy.responses.service_worker import service_worker_reply
 from proxy.responses.stored import add_to_fast_path, stored_reply
 from proxy.responses.stream import stream
@@ -93,9 +93,9 @@ async def respond(
         if kind is ResponseKind.FILE and isinstance(origin, LiveResponse):
             add_known_file(request, resolved, origin, passed_on, runtime)
         return passed_on
-    confirmation = confirmation_of(origin.headers)
     page = await _reply(request, context, origin, kind, runtime)
-    answer = await deliver(request, page, origin.headers, site)
+    confirmation = confirmation_of(origin.headers)
+    answer = await deliver_page(request, page, origin.status, origin.headers, site, runtime.heads)
     add_repeated_page(request, resolved, origin, confirmation, answer, runtime)
     return answer
 
