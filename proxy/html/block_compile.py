@@ -15,12 +15,12 @@ from proxy.html.boundary import (
     asked_at,
     hinted_hosts,
 )
-from proxy.html.compile import findings, gates_in_order, outside, own_frames
+from proxy.html.compile import findings_in, gates_in_order, outside, own_frames
 from proxy.html.frameworks import has_marks
 from proxy.html.gates import Gate
 from proxy.html.hidden_tags import has_tags_in_sections
 from proxy.html.hiders import hides_page
-from proxy.html.inline_remnants import code_of, ends_within
+from proxy.html.inline_remnants import code_of_part
 from proxy.html.page_signs import Signs, Way
 from proxy.html.parse_cost import closes_formatting, may_format
 from proxy.html.resource import Closing, Resource, ResourceKind
@@ -91,11 +91,10 @@ def block_of(
             return Made(NoBlock.UNSUITED)
         if any(map(_asks_of_page, scanned.resources)):
             return Made(NoBlock.UNSUITED)
-        found = [
-            *findings(
-                part, scanned, url, boundary, bases=(url,), hydration=hydration, places=places
-            )
-        ]
+        context = CompileContext(
+            part, scanned, boundary, url, (url,), 0, hydration=hydration, places=places
+        )
+        found = [*findings_in(context)]
     except (UndecodableError, RecursionError):
         return Made(NoBlock.UNSUITED)  # as a whole it may be, and if not, that says so
     has_body = around is not None and any(one >= len(before) for one in tags.at.get(b"body", ()))
@@ -104,12 +103,11 @@ def block_of(
     gates = [gate.moved(-len(before)) for gate in gates_in_order(found)]
     if any(gate.start < 0 for gate in gates):
         return Made(NoBlock.UNSUITED)
-    rest = outside(gates, source.body[start:end])
-    if not is_last and not ends_within(rest):
-        return Made(NoBlock.GOES_ON)
-    context = CompileContext(part, scanned, boundary, url, (url,), 0, hydration=hydration)
     text = source.body[start:end]
-    block = _block(context, gates, tags, text, behind, has_code=bool(code_of(rest)))
+    code = code_of_part(outside(gates, text))
+    if not is_last and not code.is_ended:
+        return Made(NoBlock.GOES_ON)
+    block = _block(context, gates, tags, text, behind, has_code=code.is_any)
     return Made(block, _is_by_address(scanned.resources, found))
 
 
@@ -120,7 +118,7 @@ def _depends_on_page(
     for in all of it.
     """
     at = tags.at
-    if any(name in at for name in (b"base", b"frameset", b"selectedcontent")):
+    if b"base" in at or b"frameset" in at or b"selectedcontent" in at:
         return True
     if PREFERENCES_LINK in tags.deferring:
         return True

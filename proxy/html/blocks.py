@@ -118,7 +118,7 @@ def _found(
         elif part.key.around != around or part.key.way != way:
             return NoBlock.GOES_ON
         else:
-            placed.append(Placed(start, start + len(part.block.text), part))
+            placed.append(Placed(start, start + len(part.block.text), part.block, part.key))
         around = placed[-1].block.behind
     return _Found(placed, reading)
 
@@ -152,11 +152,11 @@ def _is_worthwhile(parts: Sequence[_Part], size: int) -> bool:
 def _keep_order(placed: Sequence[Placed], site: Site, memory: BlockMemory) -> None:
     """Remember what is behind what, for the next page."""
     before: Site | Block = site
-    for _, _, known in placed:
+    for one in placed:
         last = memory.following(before)
-        if last is None or last.block is not known.block:
-            memory.keep_following(before, known)
-        before = known.block
+        if last is None or last.block is not one.block:
+            memory.keep_following(before, KnownBlock(one.key, one.block))
+        before = one.block
 
 
 def _may_be_joined(placed: Sequence[Placed], body: bytes, way: Way) -> bool:
@@ -191,13 +191,13 @@ def _are_in_order(blocks: Sequence[Block]) -> bool:
 def _joined(
     placed: Sequence[Placed], source: Source, reading: BlockReading, memory: BlockMemory
 ) -> Page:
-    counted = [(start, one) for start, _, (_, one) in placed if one.is_counted]
+    counted = [(start, one) for start, _, one, _ in placed if one.is_counted]
     blocks = [one for _, one in counted]
     boundary = reading.boundary
     body, head, foot = source.body, placed[0].block, placed[-1].block
     body_at = next((start + one.body_at for start, one in counted if one.body_at is not None), None)
     foot_at = body_at if foot.foot_at is None else placed[-1].start + foot.foot_at
-    gates = [gate.moved(start) for start, _, (_, one) in placed for gate in one.gates]
+    gates = [gate.moved(start) for start, _, one, _ in placed for gate in one.gates]
     if any(one.hinted for one in blocks):
         gates = _with_hint_owners(gates, placed)
     finished = finished_gates(gates, body, boundary, _named_in(placed, body, memory))
@@ -224,7 +224,7 @@ def _with_hint_owners(gates: list[Gate], placed: Sequence[Placed]) -> list[Gate]
     """The gates, hints with those whom the page asks at the hosts that they name."""
     hosts = {unknown_host(host) for one in placed for host in one.block.hinted}
     asked: dict[Owner, frozenset[Owner]] = {}
-    for _, _, (_, one) in placed:
+    for one in [one.block for one in placed if one.block.asked_at]:
         for host in hosts & one.asked_at.keys():
             asked[host] = asked.get(host, frozenset()) | one.asked_at[host]
     if not asked:
@@ -242,7 +242,7 @@ def _named_in(placed: Sequence[Placed], body: bytes, memory: BlockMemory) -> Nam
 
     @cache
     def code(number: int) -> bytes:
-        start, end, (_, block) = placed[number]
+        start, end, block, _ = placed[number]
         return code_of(outside(block.gates, body[start:end]))
 
     with_code = [number for number, one in enumerate(placed) if one.block.has_code]

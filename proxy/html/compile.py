@@ -179,6 +179,12 @@ def findings(
     )
     # Of a part nobody knows whom the rest asks: there such a hint stays closed.
     context.hinted = {} if is_part else hint_owners(context)
+    return findings_in(context, everything=everything)
+
+
+def findings_in(context: CompileContext, *, everything: bool = False) -> Iterator[OwnedResource]:
+    """The same, in a context that says what the page has beside its resources."""
+    scanned, boundary = context.scan, context.boundary
     finished = None if everything else finished_tags(context)
     for resource in (*scanned.resources, *content_places(context)):
         if finished is not None and resource.plain is not None:
@@ -400,6 +406,10 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
     for gate in gates:
         while around and merged[around[-1]].end <= gate.start:
             around.pop()
+        if not around:
+            around.append(len(merged))
+            merged.append(gate)
+            continue
         crossed = [at for at in around if merged[at].end < gate.end]
         if crossed:
             # The two readings of the page (with and without JavaScript) disagree where an
@@ -421,7 +431,7 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
                 code=(0, 0),
                 is_further=False,
             )
-        elif around and _same_span(merged[around[-1]], gate):
+        elif _same_span(merged[around[-1]], gate):
             merged[around[-1]] = _joined(merged[around[-1]], gate)
         else:
             around.append(len(merged))

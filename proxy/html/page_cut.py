@@ -61,11 +61,8 @@ class Placed(NamedTuple):
 
     start: int
     end: int
-    known: KnownBlock
-
-    @property
-    def block(self) -> Block:
-        return self.known.block
+    block: Block
+    key: BlockKey
 
 
 def blocks_in(
@@ -80,7 +77,7 @@ def blocks_in(
         last, found = _block_from(first, around, cut, reading, memory)
         if isinstance(found, NoBlock):
             return found
-        placed.append(Placed(cut.start(first), cut.ends[last], found))
+        placed.append(Placed(cut.start(first), cut.ends[last], found.block, found.key))
         around, first = found.block.behind, last + 1
     return placed
 
