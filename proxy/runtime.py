@@ -382,7 +382,9 @@ def _device_classes() -> DeviceClasses:
 
 
 def _page_size(page: Page) -> int:
-    return len(page.body) + 400 * len(page.gates) + 1024
+    # Where it was transcoded, the origin's bytes are kept beside it.
+    bodies = 2 if page.wire or page.transcoded else 1
+    return bodies * len(page.body) + 400 * len(page.gates) + 1024
 
 
 @lru_cache(maxsize=4)

@@ -88,8 +88,9 @@ def strip_url(url: str) -> str:
 def resolve(url: str, base: str | None) -> ResolvedUrl | None:
     """Resolve `url` against `base` (an absolute URL, or None).
 
-    Returns None where no network request follows: an empty reference, a fragment, `data:`, `blob:`,
-    `about:`, `javascript:`, `mailto:` and other such schemes.
+    Returns None where no network request follows: an empty reference, `data:`, `blob:`, `about:`,
+    `javascript:`, `mailto:` and other such schemes. A fragment, and what the parser strips, is
+    `base` itself (URL Standard, 4.4), which browsers request where it is not the page.
     """
     plain = _PLAIN_ABSOLUTE.match(url)
     if plain is not None and is_dns_name(plain[2]):
@@ -143,11 +144,13 @@ def _resolve_fully(url: str, base: str | None) -> ResolvedUrl | None:
 
 
 def _parse(url: str, base: str | None) -> ResolvedUrl | None:
+    if not url:
+        return None
     url = strip_url(url)
     wrapped = _WRAPPERS.match(url)
     if wrapped is not None:  # the wrapped URL has the owner
         url, base = url[wrapped.end() :], None
-    if not url or url[0] == "#":
+    if base is None and (not url or url[0] == "#"):
         return None
     scheme = _SCHEME.match(url)
     if scheme is not None and scheme[1].lower() not in _NETWORK_SCHEMES:

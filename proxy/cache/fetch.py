@@ -532,7 +532,8 @@ def _entry(
 
 def _put(lookup: Lookup, entry: Entry) -> bool:
     """Store a response whose body is complete. False where it is not stored."""
-    if reflects(_visitor_values(lookup, entry), entry.headers, entry.body):
+    content = None if entry.compiled is None else entry.compiled.content
+    if reflects(_visitor_values(lookup, entry), entry.headers, entry.body, content):
         return False
     return lookup.cache.store.put(entry)
 

@@ -58,17 +58,25 @@ def visitor_values(
     return tuple({form for value in values for form in _forms(value)})
 
 
-def reflects(values: Sequence[bytes], headers: CIMultiDict[str], body: bytes) -> bool:
-    """Whether a body contains one of `visitor_values`."""
+def reflects(
+    values: Sequence[bytes],
+    headers: CIMultiDict[str],
+    body: bytes,
+    content: bytes | None = None,
+) -> bool:
+    """Whether a body contains one of `visitor_values`. `content` is the body without its content
+    codings, where they have been undone.
+    """
     if shown_in_headers(values, headers):
         return True
     if not values or media_type(headers).startswith(_BINARY):
         return False
-    try:
-        text = decoded(body, headers.get("Content-Encoding", ""), _MAX_DECODED)
-    except CodingError:
-        return True  # in doubt it is one visitor's
-    return any(value in text for value in values)
+    if content is None:
+        try:
+            content = decoded(body, headers.get("Content-Encoding", ""), _MAX_DECODED)
+        except CodingError:
+            return True  # in doubt it is one visitor's
+    return any(value in content for value in values)
 
 
 def shown_in_headers(values: Sequence[bytes], headers: CIMultiDict[str]) -> bool:

@@ -31,6 +31,12 @@ class CompiledPage:
     page: Page
     boundary: Boundary
 
+    @property
+    def content(self) -> bytes | None:
+        """The origin's body without its content codings; None where the page was transcoded."""
+        page = self.page
+        return None if page.wire or page.transcoded else page.body
+
     def cost(self, body: bytes) -> int:
         """Approximate bytes, without the body."""
         page = self.page

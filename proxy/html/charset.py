@@ -50,7 +50,7 @@ _CONTENT_CHARSET = lazy_pattern(
 
 
 _MAX_REMEMBERED = 200
-"""Characters of a Content-Type that is remembered."""
+"""Characters of a Content-Type, or of a label, that is remembered."""
 
 
 def charset_of_content_type(content_type: str) -> str:
@@ -77,7 +77,14 @@ _remembered = lru_cache(maxsize=512)(_charset_parameter)
 
 def is_label(label: str) -> bool:
     """Whether a label names a charset that browsers support (Encoding Standard, 4.2)."""
+    return (_is_known if len(label) <= _MAX_REMEMBERED else _is_listed)(label)
+
+
+def _is_listed(label: str) -> bool:
     return webencodings.lookup(label) is not None
+
+
+_is_known = lru_cache(maxsize=512)(_is_listed)
 
 
 def python_codec(label: str) -> str:

@@ -573,6 +573,8 @@ def _closed_value(
         value = _own_style(resource.text, context)
     elif _is_fallback(resource):
         value = _CLEAR_IMAGE
+    elif resource.tag.lower() == "feimage":
+        value = "data:,"  # an empty one is the <base>
     return value
 
 

@@ -467,6 +467,8 @@ def _style_attribute(element: Element, name: str, reading: Reading) -> Iterator[
     if not value or ("(" not in value and "--" not in value):
         return
     urls = tuple(found.url for found in css_urls(value, relative=reading.relative_css))
+    if name in CSS_ATTRIBUTES:  # a fragment is looked for in the page itself
+        urls = tuple(url for url in urls if not url.startswith("#"))
     if urls:
         yield Resource(ResourceKind.CSS, element, name, Closing.STYLE_ATTRIBUTE, urls, text=value)
 
@@ -524,12 +526,30 @@ _HANDLERS: dict[str, _Handler] = {
     "style": _style,
 }
 
+
+def _local_reference(element: Element, reading: Reading) -> Iterator[Resource]:
+    """A fragment is looked for in the page itself, whatever its <base> (SVG 2, 16.1.2)."""
+    for name in _SVG_LINKING:
+        url = reading.value(element, name)
+        if url and not url.startswith("#"):
+            yield Resource(ResourceKind.IMAGE, element, name, Closing.EMPTY, (url,))
+
+
+def _filter_image(element: Element, reading: Reading) -> Iterator[Resource]:
+    """Chromium resolves an empty address, too: it is the <base>."""
+    for name in _SVG_LINKING:
+        url = reading.value(element, name)
+        if url is not None:
+            yield Resource(ResourceKind.IMAGE, element, name, Closing.EMPTY, (url or "#",))
+
+
 SVG_REFERENCES = (
     "image", "use", "feImage", "linearGradient", "radialGradient", "pattern", "filter", "mpath",
     "textPath",
 )  # fmt: skip
 _SVG_HANDLERS: dict[str, _Handler] = {
-    **dict.fromkeys(SVG_REFERENCES, _linked(ResourceKind.IMAGE, Closing.EMPTY, *_SVG_LINKING)),
+    **dict.fromkeys(SVG_REFERENCES, _local_reference),
+    "feImage": _filter_image,
     "image": _linked(ResourceKind.IMAGE, Closing.PICTURE, *_SVG_LINKING),
     "script": _svg_script,
     "style": _style,

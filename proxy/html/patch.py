@@ -30,6 +30,7 @@ MAX_BYTES = 1_000_000
 _MAX_CHANGES = 48
 _MAX_SCRIPT_LENGTH = 64_000
 _STEP = 4096
+_SHORT = 64
 _BEGINNING = 4096
 
 # What a word is made of. None of these begins or ends a tag, a value or a character reference.
@@ -112,6 +113,7 @@ class PageTemplate:
     _zones: dict[int, _Zone] = field(default_factory=dict)
     _text: str | None = None
     _views: bool | None = None
+    _charset: tuple[str, bool] | None = None
 
     def patch(self, body: bytes) -> Page | None:
         """The page with this body, if it is like the one that is known; else None."""
@@ -135,8 +137,10 @@ class PageTemplate:
         # Browsers look for a <meta charset> in the beginning: it may have been pushed out of there.
         if first.start > _BEGINNING:
             return True
-        kind = self.content_type
-        return charset_of(body, kind) == charset_of(self.page.body, kind)
+        kind, known = self.content_type, self._charset
+        if known is None:
+            known = self._charset = charset_of(self.page.body, kind)
+        return charset_of(body, kind) == known
 
     def _is_harmless(self, change: _Change, body: bytes) -> bool:
         zone = self._zone(change)
@@ -330,21 +334,30 @@ def _same_length(old: bytes, at: int, new: bytes, there: int) -> int:
         if new.startswith(old[at + same : at + same + size], there + same):
             same += size
             continue
-        while size > 1:
+        while size > _SHORT:
             half = size // 2
             if new.startswith(old[at + same : at + same + half], there + same):
                 same += half
                 size -= half
             else:
                 size = half
-        break
+        at, there = at + same, there + same
+        return same + _same_of_short(old[at : at + size], new[there : there + size])
     return same
+
+
+def _same_of_short(old: bytes, new: bytes) -> int:
+    """How many bytes are the same from the beginning on, of two short texts of one length."""
+    differ = int.from_bytes(old, "little") ^ int.from_bytes(new, "little")
+    return ((differ & -differ).bit_length() - 1) // 8 if differ else len(old)
 
 
 def _trimmed(old: bytes, new: bytes) -> tuple[bytes, bytes]:
     """Two words without what they have in common at both ends."""
     head = _same_length(old, 0, new, 0)
     old, new = old[head:], new[head:]
+    if not old or not new or old[-1] != new[-1]:
+        return old, new
     tail = _same_length(old[::-1], 0, new[::-1], 0)
     return old[: len(old) - tail], new[: len(new) - tail]
 
@@ -357,23 +370,27 @@ def _moved(page: Page, body: bytes, changes: list[_Change]) -> Page | None:
         passed = bisect_right(ends, offset)
         return offset + (changes[passed - 1].new_end - ends[passed - 1]) if passed else offset
 
+    first, last, by = changes[0].start, ends[-1], changes[-1].new_end - ends[-1]
     gates: list[Gate] = []
     for gate in page.gates:
-        if any(_is_disturbed(gate, change) for change in changes):
+        code = gate.code
+        if gate.end <= first and code[1] <= first:
+            gates.append(gate)
+        elif last <= gate.start and (last <= code[0] or not code[1]):
+            gates.append(gate.moved(by) if by else gate)
+        elif any(_is_disturbed(gate, change) for change in changes):
             return None
-        start, end = there(gate.start), there(gate.end)
-        code = (there(gate.code[0]), there(gate.code[1])) if gate.code[1] else gate.code
-        if (start, end, code) != (gate.start, gate.end, gate.code):
-            gate = replace(gate, start=start, end=end, code=code)
-        gates.append(gate)
-    return replace(
-        page,
-        body=body,
-        gates=tuple(gates),
-        head_at=None if page.head_at is None else there(page.head_at),
-        foot_at=None if page.foot_at is None else there(page.foot_at),
-        declaration_at=tuple(map(there, page.declaration_at)),
-        passing=True,
+        else:
+            start, end = there(gate.start), there(gate.end)
+            if code[1]:
+                code = there(code[0]), there(code[1])
+            gates.append(replace(gate, start=start, end=end, code=code))
+    return page.passing_as(
+        body,
+        tuple(gates),
+        None if page.head_at is None else there(page.head_at),
+        None if page.foot_at is None else there(page.foot_at),
+        tuple(map(there, page.declaration_at)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from consent_rules.categories import Audience, Category
 from consent_rules.decision import Decision
@@ -11,14 +12,23 @@ from proxy.html.owners import MARKETING_ONLY, AllowedCategory, Owner, known_vend
 
 def open_owners(decision: Decision) -> frozenset[Owner]:
     """The owners whose gates are open: vendors, and on marketing pages the allowed categories."""
-    return frozenset(_open(decision))
+    allowed = tuple([category for category, is_on in decision.categories.items() if is_on])
+    return _remembered(decision.open, allowed, decision.audience is Audience.PATIENT)
 
 
-def _open(decision: Decision) -> Iterator[Owner]:
-    yield from map(known_vendor, decision.open)
-    patient = decision.audience is Audience.PATIENT
+def _owners(
+    vendors: frozenset[str], allowed: tuple[Category, ...], patient: bool
+) -> frozenset[Owner]:
+    return frozenset(_open(vendors, allowed, patient))
+
+
+_remembered = lru_cache(maxsize=256)(_owners)
+
+
+def _open(vendors: frozenset[str], allowed: tuple[Category, ...], patient: bool) -> Iterator[Owner]:
+    yield from map(known_vendor, vendors)
     if not patient:
         yield MARKETING_ONLY
-    for category, is_on in decision.categories.items():
-        if is_on and (category is Category.NECESSARY or not patient):
+    for category in allowed:
+        if category is Category.NECESSARY or not patient:
             yield AllowedCategory(category)

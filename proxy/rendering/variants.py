@@ -45,19 +45,28 @@ class Variant:
 
     page: Page
     body: bytes
-    etag: str
     own: OwnAssets
     record: PageRecord = _NOT_SENT
     codings: dict[str, bytes] = field(default_factory=dict)
     _quickly: set[str] = field(default_factory=set)
     """Those of `codings` that were made for a single use."""
     _etags: dict[tuple[str, str], str] = field(default_factory=dict)
+    _digest: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A hash of the body. Few pages that may not be stored are ever asked for it."""
+        if not self._digest:
+            # Processors have instructions for this one: half the time of the others.
+            self._digest = hashlib.sha256(self.body).hexdigest()[:24]
+        return self._digest
 
     def etag_with(self, policy: str, coding: str) -> str:
         """The entity tag of this body, in a coding, under a policy."""
         known = self._etags.get((policy, coding))
         if known is None:
-            digest = hashlib.blake2b(f"{self.etag}{policy}{coding}".encode(), digest_size=12)
+            text = f'{OWN_ETAG}{self.digest}"{policy}{coding}'
+            digest = hashlib.blake2b(text.encode(), digest_size=12)
             known = f'{OWN_ETAG}{digest.hexdigest()}"'
             if len(self._etags) < _MAX_ETAGS:
                 self._etags[policy, coding] = known
@@ -154,13 +163,16 @@ def write_variant(
     injection: Injection,
     return_to: str = "",
     known: KnownMarkup | None = None,
+    chosen: tuple[object, ...] = (),
 ) -> Variant:
-    """Render a page for a decision, with our own markup; `known` is the cache of variants."""
+    """Render a page for a decision, with our own markup; `known` are the markups made before, and
+    `chosen` is the page's `variant_key`, where it was made already.
+    """
     is_open = open_owners(decision)
     closed = [gate for gate in page.gates if not gate.needs <= is_open]
     placeholders = any(gate.embed is not None for gate in closed)
     names = frozenset[str]().union(*(gate.names for gate in closed if gate.names))
-    chosen = variant_key(page, decision, texts, injection, return_to)
+    chosen = chosen or variant_key(page, decision, texts, injection, return_to)
     tools = closed_tools(page, decision, rules.vendors) if decision.enforce else frozenset[str]()
     links = has_own_link(page, config.proxy.prefix)
     key = (site.name, page.owners, page.hydration, names, placeholders, tools, links, chosen)
@@ -184,10 +196,8 @@ def write_variant(
         declaration=declared,
         placeholder=own.placeholder,
     )
-    # Processors have instructions for this one: half the time of the others.
-    digest = hashlib.sha256(body).hexdigest()[:24]
     gates = sum(not gate.is_further for gate in page.gates)
     is_closed = sum(not gate.is_further for gate in closed) if decision.enforce else 0
     audience = str(decision.audience)
     record = PageRecord(audience, bool(own.banner), gates - is_closed, is_closed)
-    return Variant(page, body, f'{OWN_ETAG}{digest}"', own.assets, record)
+    return Variant(page, body, own.assets, record)

@@ -127,8 +127,10 @@ def _variant(
     injection = injection_for(request, page, context, runtime)
     # Where the browser will send no referrer, the form must name the page.
     return_to = context.target if decision.audience is Audience.PATIENT else ""
-    key = (id(page), *runtime.variants.key(page, decision, texts, injection, return_to))
-    known = runtime.variants.get(key)
+    chosen = runtime.variants.key(page, decision, texts, injection, return_to)
+    key = (id(page), *chosen)
+    # One that differs from the last page of its address is written for one visitor.
+    known = None if page.passing else runtime.variants.get(key)
     if known is None or known.page is not page:
         record_served_page(status, context, runtime)
         known = write_variant(
@@ -142,6 +144,7 @@ def _variant(
             injection,
             return_to,
             runtime.markup,
+            chosen,
         )
         if not page.passing:
             runtime.variants.put(key, known)

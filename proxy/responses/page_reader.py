@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
+from collections.abc import Set
 from functools import partial
 
 from multidict import CIMultiDict
@@ -162,7 +162,7 @@ async def _compiled(
         page = template.patch(body)
         if page is not None:
             return page
-    key = (hashlib.sha256(body).digest(), address)
+    key = (body, address)  # the page holds the bytes anyway
     known = runtime.pages.get(key)
     if known is not None:
         return known
@@ -200,24 +200,29 @@ def count_unapproved(
     known, tagged = runtime.rules.vendors, context.site.tag_index.vendors
     patient = context.page_context.audience is Audience.PATIENT
     path = PATIENT_PAGES if patient else context.path
-    add = partial(runtime.sightings.add, context.site.name, path, seen="page")
+    name, sightings = context.site.name, runtime.sightings
+    add = partial(sightings.add, name, path, seen="page")
+    unapproved: set[Owner] = set()
     for owner in owners:
         match owner:
             case KnownVendor(vendor) if vendor in known and vendor not in tagged:
                 add(vendor=vendor)
+                unapproved.add(owner)
             case UnknownHost(host) if host:
                 add(host=host)
+                unapproved.add(owner)
             case ChangedScript(vendor, digest):
                 add(vendor=vendor, script=digest)
-    for owner, kinds in _kinds_in(page).items() if page is not None else ():
+    if page is None or not unapproved:
+        return
+    for owner, kinds in _kinds_in(page, unapproved).items():
         match owner:
-            case KnownVendor(vendor) if vendor in known and vendor not in tagged:
-                runtime.sightings.add_kinds(context.site.name, kinds, vendor=vendor)
-            case UnknownHost(host) if host:
-                runtime.sightings.add_kinds(context.site.name, kinds, host=host)
-                if page is not None and (shared := shared_host_of(host)) is not None:
-                    folders = _folders_in(page, owner, host, shared)
-                    runtime.sightings.add_folders(context.site.name, host, folders)
+            case KnownVendor(vendor):
+                sightings.add_kinds(name, kinds, vendor=vendor)
+            case UnknownHost(host):
+                sightings.add_kinds(name, kinds, host=host)
+                if (shared := shared_host_of(host)) is not None:
+                    sightings.add_folders(name, host, _folders_in(page, owner, host, shared))
 
 
 def _folders_in(page: Page, owner: Owner, host: str, shared: SharedHost) -> set[str]:
@@ -243,11 +248,14 @@ _COUNTED = {
 }
 
 
-def _kinds_in(page: Page) -> dict[Owner, Counter[str]]:
-    """How many resources of each kind a page has of each owner: one for an element."""
+def _kinds_in(page: Page, owners: Set[Owner]) -> dict[Owner, Counter[str]]:
+    """How many resources of each kind a page has of each of `owners`: one for an element."""
     found: dict[Owner, Counter[str]] = {}
     counted: set[tuple[Owner, int]] = set()
     for gate in page.gates:
+        needed = gate.needs & owners
+        if not needed:
+            continue
         kind = "" if gate.is_further else _COUNTED.get(gate.kind, "")
         if gate.is_pixel and kind:
             kind = "pixel"
@@ -256,7 +264,7 @@ def _kinds_in(page: Page) -> dict[Owner, Counter[str]]:
             if gate.kind is ResourceKind.CSS
             else page.body.rfind(b"<", 0, gate.start + 1)
         )
-        for owner in gate.needs if kind else ():
+        for owner in needed if kind else ():
             if (owner, tag) not in counted:
                 counted.add((owner, tag))
                 found.setdefault(owner, Counter())[kind] += 1

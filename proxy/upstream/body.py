@@ -100,13 +100,24 @@ async def read_body(
     """
     if source.declared_length is not None and source.declared_length > limit:
         return ReadResult(b"", "too_large")
-    loop = asyncio.get_running_loop()
     chunks: list[bytes] = []
     size = 0
-    end = loop.time() + total_timeout
     ending: Literal["whole", "too_large", "slow", "stalled", "broken"] = "whole"
     try:
-        async with asyncio.timeout_at(min(end, loop.time() + idle_timeout)) as clock:
+        # What is here is read without a clock: of a small page that is all of it.
+        while chunk := source.read_nowait():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                return ReadResult(b"".join(chunks), "too_large")
+        if source.at_eof():
+            return ReadResult(chunks[0] if len(chunks) == 1 else b"".join(chunks), "whole")
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        end = now + total_timeout
+        if patience is not None and chunks:
+            end = min(end, now + patience)
+        async with asyncio.timeout_at(min(end, now + idle_timeout)) as clock:
             while chunk := await source.readany():
                 chunks.append(chunk)
                 size += len(chunk)

@@ -22,9 +22,11 @@ from consent_rules.preferences import Preferences
 from proxy.banner.assets import AssetKind, assets
 from proxy.banner.texts import texts_for
 from proxy.html import Boundary, Page, compile_page
+from proxy.html.owners import MARKETING_ONLY, AllowedCategory, known_vendor
 from proxy.http.content_coding import encoded
 from proxy.http.representation import is_own_etag
 from proxy.rendering.injected_markup import Injection
+from proxy.rendering.open_owners import open_owners
 from proxy.rendering.variants import Variant, Variants, variant_key, write_variant
 from tests.support.site import PAGE, config_text
 
@@ -133,7 +135,7 @@ def test_codings_are_made_once(coding: str) -> None:
     first, name = variant.coded(coding)
     assert name == coding
     assert variant.coded(coding)[0] is first
-    small = Variant(COMPILED, b"small", '"cp-1"', variant.own)
+    small = Variant(COMPILED, b"small", variant.own)
     assert small.coded(coding) == (b"small", "")
 
 
@@ -153,6 +155,17 @@ def test_a_remembered_key_is_the_key(visitor: Visitor, audience: Audience) -> No
         assert variants.key(COMPILED, decision, texts, Injection(), "") == made
 
 
+def test_the_open_owners_are_those_of_the_decision_alone() -> None:
+    for visitor, audience in product(VISITORS, Audience):
+        decision = decided(visitor, audience)
+        patient = audience is Audience.PATIENT
+        allowed = {c for c, is_on in decision.categories.items() if is_on}
+        if patient:
+            allowed &= {Category.NECESSARY}
+        wanted = {*map(known_vendor, decision.open), *map(AllowedCategory, allowed)}
+        assert open_owners(decision) == wanted | (set() if patient else {MARKETING_ONLY})
+
+
 def test_validators() -> None:
     variant = written(decided(Visitor()))
     tags = {variant.etag_with(p, c) for p in ("a", "b") for c in ("", "br")}
@@ -168,9 +181,9 @@ def test_the_budget_holds() -> None:
     own = written(decided(Visitor())).own
     kept = Variants(10_000)
     for number in range(50):
-        kept.put(number, Variant(COMPILED, bytes(1000), '"cp-1"', own))
+        kept.put(number, Variant(COMPILED, bytes(1000), own))
     assert [n for n in range(50) if kept.get(n) is not None] == [47, 48, 49]
-    kept.put("large", Variant(COMPILED, bytes(100_000), '"cp-1"', own))
+    kept.put("large", Variant(COMPILED, bytes(100_000), own))
     assert kept.get("large") is None
     assert kept.get(49) is not None
 

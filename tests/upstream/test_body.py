@@ -16,6 +16,7 @@ from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.server import server_at
 from proxy.upstream.timeouts import DEFAULT_TIMEOUTS
 from tests.support.forwarding import Script, Visit, answers, ok, origin
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -93,3 +94,19 @@ async def test_a_part_is_not_passed_off_as_the_whole(answer: bytes) -> None:
     ):
         result = await read_body(LiveBody(response), LIMIT, idle_timeout=0.2, total_timeout=0.5)
         assert (result.body, result.ending) == (b"first", "broken")
+
+
+@pytest.mark.parametrize("after", [b"", b"x" * LIMIT], ids=["broken", "too large"])
+async def test_bytes_that_are_here_count_as_those_that_come(after: bytes) -> None:
+    """What was here before anybody read is held to the limit, and a broken body is none."""
+    async with (
+        origin(answers(CHUNKED + b"7d0\r\nfirst" + after)) as upstream,
+        UpstreamPool() as pool,
+        received(pool, upstream.url) as response,
+    ):
+        content = response.content
+        async with asyncio.timeout(PATIENCE):
+            while not content.total_bytes or not (after or content.exception()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        result = await read_body(LiveBody(response), LIMIT, idle_timeout=5, total_timeout=5)
+        assert result.ending == ("too_large" if after else "broken")
