@@ -69,7 +69,7 @@ _log = logging.getLogger("consent_proxy.service")
 _FAULTS = 1
 _END_SECONDS = 1.0
 """What a worker has to write down what it knows, after its requests."""
-_WARM_UP_AFTER = 2.0
+_WATCH_AFTER, _WARM_UP_AFTER = 0.5, 2.0
 """Seconds after the start."""
 
 
@@ -215,7 +215,7 @@ async def _serve_worker(
     at_work = [
         _beside(partial(_keep_discoveries, current, metrics)),
         _beside(metrics.publish_periodically),
-        _beside(current.watch_files),
+        _beside(partial(_watch_files, current)),
         _beside(_warm_up),
     ]
     watch_recorder(metrics, lambda: current.runtime.receipts)
@@ -402,6 +402,14 @@ async def _erase_old_receipts(current: LiveRuntime) -> None:
         return current.runtime.receipts, current.runtime.config.receipts.keep_days
 
     await erase_old_periodically(in_force, time.time)
+
+
+async def _watch_files(current: LiveRuntime) -> None:
+    """Reload when a file changes: what changed since the start is seen as the watch begins. The
+    first requests need not wait for what it imports.
+    """
+    await asyncio.sleep(_WATCH_AFTER)
+    await current.watch_files()
 
 
 async def _warm_up() -> None:

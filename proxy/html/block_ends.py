@@ -15,6 +15,7 @@ from itertools import islice
 from typing import NamedTuple
 from zlib import crc32
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.scan import DOCTYPE
 from proxy.html.tree import Comment, Document, Element, Node, is_html, parse_unplaced
 
@@ -26,7 +27,7 @@ _WINDOW = 12
 _ONE_OF = 2
 
 # Behind these a browser is seldom in the middle of a link or of formatting.
-_BETWEEN_TAGS = re.compile(
+_BETWEEN_TAGS = lazy_pattern(
     rb"<(?:/(?:address|article|aside|blockquote|center|div|dl|figure|footer|form|h[1-6]|header|hr|li"
     rb"|main|nav|noscript|ol|p|pre|script|section|style|table|title|ul)|(?:meta|link)\s[^<>]*)>"
     rb"[\t\n\r ]*(?=<)",
@@ -125,7 +126,7 @@ _CONTAINERS = frozenset(
 """Elements that may be open where a block ends: those that fetch nothing, and that a start tag
 alone opens again. Not <a> and <b>, of which the parser keeps a list (13.2.4.3), nor tables, whose
 content may be moved out of them."""
-_CUSTOM = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]*", re.ASCII)
+_CUSTOM = lazy_pattern(r"[a-z][a-z0-9]*-[a-z0-9-]*", re.ASCII)
 
 _MAX_MARKUP = 2048
 """Characters of the doctype and of the start tags: they are in each block's key, and are parsed

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.own_statements import Part, Path, parts_of
 
 _MAX_BYTES = 4_000_000
@@ -38,8 +39,8 @@ class VendorsOfCode:
 
 
 _HANDLERS = (b" on", b"\non")
-_HANDLER = re.compile(rb"""on[a-z]+\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
-_UNTIL = re.compile(rb"[^>]*")
+_HANDLER = lazy_pattern(rb"""on[a-z]+\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
+_UNTIL = lazy_pattern(rb"[^>]*")
 
 
 def code_of(page: bytes) -> bytes:
@@ -189,7 +190,7 @@ def _empty_properties(
     )
 
 
-_IDENTIFIER = re.compile(rb"[A-Za-z_$][\w$]*")
+_IDENTIFIER = lazy_pattern(rb"[A-Za-z_$][\w$]*")
 
 
 def _without_vendors(parts: list[Part], vendors: VendorsOfCode) -> tuple[list[Part], bytes]:
@@ -268,9 +269,9 @@ def _used(declared: Mapping[str, Sequence[Part]], rest: Named, own: bytes) -> se
 
 # On their own, and not one expression for each name: to compile that, and to try it at each byte of
 # the page's code, took most of the time of a page with many closed scripts.
-_BEGUN = re.compile(rb"(?<![\w$.-])|(?<=window\.)")
-CALLED = re.compile(rb"\s*[.(\[]")
-ENDED = re.compile(rb"\s*(?:[^\w$-]|\Z)")
+_BEGUN = lazy_pattern(rb"(?<![\w$.-])|(?<=window\.)")
+CALLED = lazy_pattern(rb"\s*[.(\[]")
+ENDED = lazy_pattern(rb"\s*(?:[^\w$-]|\Z)")
 
 
 def is_in(code: bytes, name: str, following: re.Pattern[bytes]) -> bool:
