@@ -81,6 +81,8 @@ def _until_known(
     """The ends of blocks behind a place, as far as to where one of the last page stands; and that,
     or None where none does.
     """
+    if not heads:
+        return [*ends_behind(start, body)], None
     ends: list[int] = []
     for at in ends_behind(start, body):
         ends.append(at)
