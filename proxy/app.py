@@ -27,8 +27,10 @@ from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.origin import InterimResponses, Pools, origin_response
+from proxy.passing import bypassing_response, find_passing
 from proxy.relaying import FileRelay, find_relay
 from proxy.resolve import resolve, set_logged_path, with_audience
+from proxy.responses.passing import add_passing_request
 from proxy.responses.respond import respond
 from proxy.revalidation import confirmed_response, ready_to_confirm
 from proxy.runtime import Runtime
@@ -72,15 +74,19 @@ def make_handler(
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         runtime = current()
         ready = ready_to_confirm(request, runtime)
+        passing = find_passing(request, runtime) if ready is None else None
         try:
-            if ready is None:
-                return await handle_in_full(request, runtime)
-            confirmed = await confirmed_response(request, ready, runtime, requests)
-            return confirmed or await handle_in_full(request, runtime)
+            if ready is not None:
+                confirmed = await confirmed_response(request, ready, runtime, requests)
+                return confirmed or await handle_in_full(request, runtime)
+            if passing is not None:
+                return await bypassing_response(request, passing, runtime, requests)
+            return await handle_in_full(request, runtime)
         except UpstreamError as error:
-            if ready is None:
+            known = ready or passing
+            if known is None:
                 raise
-            return _failed(request, ready.context, runtime, error)
+            return _failed(request, known.context, runtime, error)
         finally:
             await drop_in_hand(request)
 
@@ -98,6 +104,7 @@ def make_handler(
         try:
             with InterimResponses(request, context, runtime):
                 async with origin_response(request, context, runtime, pools) as origin:
+                    add_passing_request(request, context, origin, runtime)
                     return await respond(request, context, origin, runtime)
         except NotStoredError:
             return _unavailable(request, context, runtime, 504)

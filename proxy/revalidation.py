@@ -17,6 +17,7 @@ from proxy.cache.confirmation import confirmation_of, renew
 from proxy.cache.fast_path import ConfirmedReply
 from proxy.cache.fetch import validating
 from proxy.cache.in_hand import IN_HAND, InHand
+from proxy.cache.passing import PassingRequest
 from proxy.cache.repeated import RepeatedReply
 from proxy.context import RequestContext
 from proxy.enforcement.request_filter import upstream_request_headers
@@ -34,7 +35,7 @@ from proxy.http.forwarding import response_headers
 from proxy.origin import InterimResponses
 from proxy.responses.page_reader import read_page
 from proxy.runtime import Runtime
-from proxy.server.connection import ProxyRequest
+from proxy.server.fast_path_key import fast_path_key
 from proxy.upstream.exchange import UpstreamResponse
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.request import send_request
@@ -45,9 +46,9 @@ Ready = ConfirmedReply | RepeatedReply
 def ready_to_confirm(request: web.BaseRequest, runtime: Runtime) -> Ready | None:
     """The finished response to a request, which the origin has to confirm. None for most."""
     fast_path = runtime.fast_path
-    if fast_path is None or not isinstance(request, ProxyRequest):
+    if fast_path is None:
         return None
-    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
+    key = fast_path_key(request, fast_path)
     if key is None:
         return None
     now = time.time()
@@ -65,9 +66,9 @@ async def confirmed_response(
 
     Raises UpstreamError.
     """
-    context = _context_of(request, ready)
+    context = context_of(request, ready.context)
     site = runtime.site(context)
-    _record(request, ready)
+    record(request, ready)
     if isinstance(ready, RepeatedReply):
         request[CACHE] = ready.cache
     headers = upstream_request_headers(request, context, site.enforcement)
@@ -125,16 +126,16 @@ def _cache_word(ready: Ready) -> str:
     return "stale" if isinstance(ready, ConfirmedReply) else ready.cache
 
 
-def _context_of(request: web.BaseRequest, ready: Ready) -> RequestContext:
-    """The context of this request, as far as the upstream's fields depend on it."""
-    context = ready.context
+def context_of(request: web.BaseRequest, context: RequestContext) -> RequestContext:
+    """The context of this request, made of one of its class."""
     cookies = "; ".join(request.headers.getall("Cookie", ()))
     return context if cookies == context.cookie_header else replace(context, cookie_header=cookies)
 
 
-def _record(request: web.BaseRequest, ready: Ready) -> None:
+def record(request: web.BaseRequest, ready: Ready | PassingRequest) -> None:
+    """Note for logs and metrics whose a request is that is not resolved."""
     request[SITE] = ready.site
     if ready.unreadable_choice:
         request[UNREADABLE_CHOICE] = ready.unreadable_choice
-    if ready.logged_path:
+    if not isinstance(ready, PassingRequest) and ready.logged_path:
         request[LOGGED_PATH] = ready.logged_path

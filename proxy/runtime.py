@@ -38,6 +38,7 @@ from proxy.enforcement.decision_cache import (
     path_contexts,
     site_contexts,
 )
+from proxy.enforcement.page_heads import PageHeads
 from proxy.enforcement.site import SiteEnforcement, policies, site_boundary
 from proxy.gc_tuning import gc_disabled
 from proxy.geoip import RegionFile
@@ -74,8 +75,9 @@ _READY_BUDGET = 32 * 2**20
 _VISITORS_BUDGET = 16 * 2**20
 _REPEATED_BUDGET = 16 * 2**20
 _FILES_BUDGET = 16 * 2**20
+_HEADS_BUDGET = 4 * 2**20
 """Bytes of responses that are ready, of visitors' cookies with what they stand for, of pages
-that may not be stored, and of what is known of such files."""
+that may not be stored, of what is known of such files, and of pages' heads."""
 _NEW_AGENTS_A_SECOND, _NEW_AGENTS_AT_ONCE = 20, 200
 """User-Agents not seen before that a worker parses: 0.6 ms each, up to 3 ms for made-up ones."""
 
@@ -118,6 +120,7 @@ class Runtime:
     variants: Variants
     markup: LRUCache[object, OwnMarkup]
     templates: LRUCache[object, PageTemplate]
+    heads: PageHeads
     sightings: Sightings
     reports: RateLimit
     warnings: RateLimit
@@ -222,6 +225,7 @@ def build_runtime(
         variants=Variants(_VARIANTS_BUDGET),
         markup=LRUCache(_MARKUP),
         templates=LRUCache(_ALIKE_BUDGET, getsizeof=lambda alike: _page_size(alike.page)),
+        heads=PageHeads(_HEADS_BUDGET),
         sightings=Sightings(folder / config.proxy.discovered if config.proxy.discovered else None),
         reports=RateLimit(a_second=2, at_once=40),
         warnings=RateLimit(a_second=1 / 60, at_once=1),

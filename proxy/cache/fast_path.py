@@ -19,6 +19,7 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from consent_rules.categories import Audience
 from proxy.cache.known_files import FILES_BUDGET, KnownFile, KnownFiles, KnownHead
 from proxy.cache.origin_response import Group
+from proxy.cache.passing import PassingRequest, PassingRequests
 from proxy.cache.repeated import REPEATED_BUDGET, RepeatedReplies, RepeatedReply
 from proxy.cache.store import Confirmation, Entry, Store
 from proxy.context import RequestContext
@@ -212,6 +213,7 @@ class FastPath:
         self._replies: Recent[FastPathEntry] = Recent(budget)
         self._repeated = RepeatedReplies(repeated_budget)
         self.files = KnownFiles(files_budget)
+        self._passing = PassingRequests()
         self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
@@ -295,6 +297,11 @@ class FastPath:
         """The reply that is ready if the origin sends the same again."""
         key = self._key_of_class(request, now)
         return None if key is None else self._repeated.get(key, now)
+
+    def find_passing(self, request: FastPathKey, now: float) -> PassingRequest | None:
+        """What an equal request was resolved to that passes by the cache."""
+        key = self._key_of_class(request, now)
+        return None if key is None else self._passing.find(key, now)
 
     def find_file(self, request: FastPathKey, now: float) -> KnownFile | None:
         """What is known of a file that the origin sends each time."""
@@ -410,6 +417,24 @@ class FastPath:
         )  # fmt: skip
         key = who.key, request.key, context.visitor.bot
         self._repeated.put(key, reply, _size(request.key) + _context_size(context))
+
+    def add_passing(
+        self, request: FastPathKey, context: RequestContext, group: Group, *, site: SiteEnforcement
+    ) -> None:
+        """Add what a request was resolved to, of a visitor whom nothing identifies, whose response
+        may not be stored.
+        """
+        if context.consent_header and context.site.has_patient_pages:
+            return  # which response it is depends on the referrer, too
+        who = self._visitor(request, context, site, may_share_pages=True)
+        if who is None:
+            return
+        until = (context.received_at // _DAY + 1) * _DAY
+        self._passing.put(
+            (who.key, request.key, context.visitor.bot),
+            PassingRequest(context, group, until),
+            _size(request.key) + _context_size(context),
+        )
 
     def add_file(
         self,

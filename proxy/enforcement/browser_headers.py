@@ -43,6 +43,8 @@ _STRING = lazy_pattern(r'"([^"]*)"')
 _REFRESH = lazy_pattern(r"^\s*[\d.]+(?:\s*[;,]|\s)\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
 _REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
 _CSP = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
+FETCHING_FIELDS = ("Link", "Refresh", *_REPORTING, *_CSP)
+"""Fields with addresses that a browser fetches or sends to."""
 
 REFERRER_POLICY = istr("Referrer-Policy")
 OPENER_POLICY = istr("Cross-Origin-Opener-Policy")
@@ -113,7 +115,7 @@ def filter_fetching_headers(headers: CIMultiDict[str], closed: Closed, audience:
         # policy, by a prefetch too.
         headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
         headers["X-Content-Type-Options"] = "nosniff"
-    for name in ("Link", "Refresh", *_REPORTING, *_CSP):
+    for name in FETCHING_FIELDS:
         if name not in headers:
             continue
         held = [_held(name, value, closed) for value in headers.getall(name)]

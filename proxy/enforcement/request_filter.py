@@ -71,18 +71,19 @@ def upstream_request_headers(
     if context.consent_header:
         headers[CONSENT_HEADER] = context.consent_header
     if context.decision.enforce:
-        accepted = headers.getall(hdrs.ACCEPT, ())
+        accepted = headers.getall(hdrs.ACCEPT, [])
         left = [without_signed_exchange(value) for value in accepted]
-        if left != list(accepted):
+        if left != accepted:
             replace_values(headers, hdrs.ACCEPT, [value for value in left if value])
     headers[hdrs.ACCEPT_ENCODING] = upstream_accept_encoding(
         ", ".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
     )
     if is_service_worker(request):
         headers[hdrs.ACCEPT_ENCODING] = "identity"
-    if _needs_whole_response(request):
+    needs_whole = _needs_whole_response(request)
+    if needs_whole:
         remove_fields(headers, (hdrs.RANGE, hdrs.IF_RANGE))
-    if may_become_page(request) or _needs_whole_response(request):
+    if needs_whole or may_become_page(request):
         remove_fields(headers, (hdrs.IF_NONE_MATCH, hdrs.IF_MODIFIED_SINCE))
     return headers
 

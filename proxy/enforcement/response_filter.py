@@ -6,7 +6,7 @@ responses, interim ones (1xx) and switches of protocol (101) alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from enum import StrEnum
 
 from aiohttp import web
@@ -22,6 +22,7 @@ from proxy.cookies.preference_cookie import set_load_once_cookie
 from proxy.cookies.vendor_cookies import allowed_set_cookies
 from proxy.cookies.wp_consent import set_wp_cookies
 from proxy.enforcement.browser_headers import (
+    FETCHING_FIELDS,
     filter_fetching_headers,
     replace_values,
     restrict_document,
@@ -31,6 +32,7 @@ from proxy.enforcement.shared_caching import keep_page_private, make_private, ma
 from proxy.enforcement.site import SiteEnforcement
 from proxy.html.owners import KnownVendor, Owner
 from proxy.http.fetch_metadata import is_navigation
+from proxy.http.field_names import FieldNames
 
 
 class ResponseKind(StrEnum):
@@ -95,6 +97,28 @@ def enforce(
     differs = differs or bool(context.consent_header)
     _limit_caching(headers, kind, context, differs=differs)
     return policy
+
+
+def page_head_depends_on(
+    headers: CIMultiDict[str], context: RequestContext, site: SiteEnforcement
+) -> Hashable | None:
+    """What `enforce` reads of a context for the head of a page that is gated, beside the decision:
+    with equal ones, equal fields and the same assets it does the same. None where the head gets
+    cookies, which are one visitor's.
+    """
+    if context.load_once or site.wp_consent_cookies or "Set-Cookie" in headers:
+        return None
+    decision = context.decision
+    if context.cookie_header and decision.audience is not Audience.PATIENT:
+        openings = cookie_openings(context, decision)
+        if any(site.cookies.is_closed(name, openings) for name in names_in(context.cookie_header)):
+            return None
+    # Addresses in fields are relative to the page's.
+    url = context.target if _WITH_ADDRESSES.any_in(headers) else ""
+    return context.site.name, context.scheme, context.authority, url
+
+
+_WITH_ADDRESSES = FieldNames({*map(str.lower, FETCHING_FIELDS), "location"}.__contains__)
 
 
 def _filter_interim(
@@ -215,7 +239,7 @@ def _add_policy(
 def _amend_origin_policies(
     headers: CIMultiDict[str], own: OwnAssets, context: RequestContext, site: SiteEnforcement
 ) -> None:
-    if own is NO_ASSETS:
+    if own is NO_ASSETS or not (CSP in headers or CSP_REPORT_ONLY in headers):
         return
     endpoints = (own_endpoints(context.authority, site.prefix),)
     libraries = site.boundary.libraries.hosts

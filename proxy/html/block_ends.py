@@ -37,8 +37,14 @@ _BETWEEN_TAGS = lazy_pattern(
 
 def block_ends(body: bytes) -> list[int]:
     """The offsets where blocks of a page are to end, the last of them that of the page."""
-    ends: list[int] = []
-    start, size = 0, len(body)
+    return [*ends_behind(0, body)]
+
+
+def ends_behind(start: int, body: bytes) -> Iterator[int]:
+    """Those of a page behind a place where one is, one by one. But for the last a tag begins at
+    each.
+    """
+    size = len(body)
     while size - start > 2 * LEAST_BYTES:
         end = start
         for found in islice(_BETWEEN_TAGS.finditer(body, start + LEAST_BYTES), _TRIED):
@@ -47,10 +53,9 @@ def block_ends(body: bytes) -> list[int]:
                 break
         if end == start:
             break
-        ends.append(end)
+        yield end
         start = end
-    ends.append(size)
-    return ends
+    yield size
 
 
 _ENDS_MARK = "consent-end"
@@ -137,25 +142,24 @@ _PROBES = (
     f"<!--{_PROBE}--><{_PROBE}></{_PROBE}><form><{_FORM_PROBE}></{_FORM_PROBE}>"
     f"<tr><td><{_ROW_PROBE}></{_ROW_PROBE}>"
 )
-_LIKE_PROBES = lazy_pattern(f"{_PROBE}|{_FORM_PROBE}|{_ROW_PROBE}", re.IGNORECASE)
-_NOSCRIPT = lazy_pattern("<noscript", re.IGNORECASE)
-_FORM_END = lazy_pattern("</form", re.IGNORECASE)
+_LIKE_PROBES = tuple(name.encode() for name in (_PROBE, _FORM_PROBE, _ROW_PROBE))
 
 
 def surroundings_behind(around: Surroundings | None, text: str) -> Surroundings | None:
     """What is open behind a block's text that is open `around` it; None where a block may not end
     there. Without `around` the text begins the page.
     """
-    if _LIKE_PROBES.search(text):
+    lowered = text.encode("latin-1").lower()
+    if any(name in lowered for name in _LIKE_PROBES):
         return None
     doctype = _doctype(text) if around is None else around.doctype
     before = "" if around is None else around.markup
     tags = _open_elements(before + text, scripting=False)
     if tags is None:
         return None
-    if _NOSCRIPT.search(text) and _open_elements(before + text, scripting=True) != tags:
+    if b"<noscript" in lowered and _open_elements(before + text, scripting=True) != tags:
         return None
-    if "form" in tags and _FORM_END.search(text) and not _ends_form(before + text, tags):
+    if "form" in tags and b"</form" in lowered and not _ends_form(before + text, tags):
         return None
     behind = Surroundings(doctype, tags)
     return behind if len(behind.markup) <= _MAX_MARKUP and _is_restored(behind) else None

@@ -65,6 +65,11 @@ _DATA = lazy_pattern(
 )
 
 
+def has_marks(body: bytes) -> bool:
+    """Whether a page, or a part of one, has marks of a framework at all."""
+    return bool(_AUTOMATON.find_matches_as_indexes(body))
+
+
 def hydration_of(body: bytes) -> Hydration:
     """What a framework hydrates of a page, or of a part of one, by the marks that it bears.
 

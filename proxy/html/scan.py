@@ -276,7 +276,8 @@ _HARMLESS_NOSCRIPT = lazy_pattern(
     (
         rf"<noscript{_ATTRIBUTES}(?>(?:[^<]++|<(?:img|link|meta|br){_ATTRIBUTES}"
         rf"|<(iframe|style){_ATTRIBUTES}[^<]*</\1>|<!--[^<>-]*-->)*)</noscript>"
-    ).encode()
+    ).encode(),
+    re.IGNORECASE,
 )
 
 
@@ -338,11 +339,16 @@ def needs_both_views(tags: TagsOfNote) -> bool:
     # A frameset counts only while nothing visible precedes it.
     if found and b"frameset" in tags.at:
         return True
+    return is_read_twice(tags.lowered, found)
+
+
+def is_read_twice(body: bytes, noscripts: Iterable[int]) -> bool:
+    """What `needs_both_views` says of a page without a frameset. `noscripts`: as `noscripts_in`."""
     past = 0
-    for at in found:
+    for at in noscripts:
         if at < past:
             continue
-        harmless = _HARMLESS_NOSCRIPT.match(tags.lowered, at)
+        harmless = _HARMLESS_NOSCRIPT.match(body, at)
         if harmless is None:
             return True
         past = harmless.end()
@@ -352,10 +358,9 @@ def needs_both_views(tags: TagsOfNote) -> bool:
 _NOSCRIPT = lazy_pattern(b"<noscript", re.IGNORECASE)
 
 
-def is_read_twice(body: bytes) -> bool:
-    """What `needs_both_views` says of a page without a frameset, by fewer searches."""
-    at = [found.start() for found in _NOSCRIPT.finditer(body)]
-    return bool(at) and needs_both_views(TagsOfNote(body.lower(), {b"noscript": at}))
+def noscripts_in(body: bytes) -> tuple[int, ...]:
+    """The offsets of the <noscript> tags of a page, or of a part of one."""
+    return tuple([found.start() for found in _NOSCRIPT.finditer(body)])
 
 
 def _views(

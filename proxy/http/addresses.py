@@ -70,6 +70,19 @@ def parse_address(text: str) -> Address | None:
     return _parsed(text) if len(text) <= _MAX_ADDRESS else None
 
 
+def address_text(text: str) -> str:
+    """An IP address in normal form; "" for what is none."""
+    return _text(text) if len(text) <= _MAX_ADDRESS else _made_text(text)
+
+
+def _made_text(text: str) -> str:
+    address = parse_address(text)
+    return "" if address is None else str(address)
+
+
+_text = lru_cache(maxsize=4096)(_made_text)
+
+
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
     text = text.strip('"')

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion, HttpVersion11
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from proxy.http.access_record import REQUEST_ID
-from proxy.http.addresses import X_FORWARDED_FOR, parse_address
+from proxy.http.addresses import X_FORWARDED_FOR, address_text, parse_address
 from proxy.http.field_names import FieldNames
 from proxy.http.media_types import send_one_type
 from proxy.http.request_fields import BROWSER, CLIENT_ADDRESS, IDENTITY, OWN, REWRITING, TRACING
@@ -155,16 +156,16 @@ def request_headers(
         _remove_nominated(headers, incoming.getall(hdrs.CONNECTION))
     for name in _REQUEST_ONLY_HERE:
         headers.popall(name, None)
-    _remove_untrusted(headers, frozenset(map(str.lower, trusted_headers)), peer_is_trusted)
+    _remove_untrusted(headers, _lowered(tuple(trusted_headers)), peer_is_trusted)
 
-    peer = parse_address(request.remote or "")
+    peer = address_text(request.remote or "")
     addresses = _address_chain(incoming.getall(X_FORWARDED_FOR, ())) if peer_is_trusted else []
-    if peer is not None:
-        addresses.append(str(peer))
+    if peer:
+        addresses.append(peer)
     headers.popall(X_FORWARDED_FOR, None)
     if addresses:
         headers[X_FORWARDED_FOR] = ", ".join(addresses)
-    if peer_is_trusted or peer is not None:
+    if peer_is_trusted or peer:
         headers[_FORWARDED_PROTO] = forwarded_scheme(request, peer_is_trusted=peer_is_trusted)
         headers[_FORWARDED_HOST] = forwarded_authority(request, peer_is_trusted=peer_is_trusted)
 
@@ -179,6 +180,11 @@ def request_headers(
     headers[hdrs.HOST] = requested_host(request) if host is None else host
     headers.add(_CDN_LOOP, f"{PSEUDONYM}; id={INSTANCE}")
     return headers
+
+
+@lru_cache(maxsize=64)
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(str.lower, names))
 
 
 def _is_judged(plain: str) -> bool:
@@ -206,7 +212,7 @@ def _remove_untrusted(
     Names are compared as CGI and WSGI map them, to which `X_Forwarded_For` is the same field;
     gunicorn obeys `SCRIPT_NAME` and `PATH_INFO` from this machine.
     """
-    if not _JUDGED.any_in(headers) and regions.isdisjoint(map(str.lower, headers)):
+    if not _JUDGED.any_in(headers) and (not regions or regions.isdisjoint(map(str.lower, headers))):
         return
     for name in list(headers):
         plain = name.lower()
@@ -286,6 +292,8 @@ def is_loop(headers: CIMultiDictProxy[str]) -> bool:
     """Whether a request has been here before (RFC 8586): through this very proxy, or twice through
     others of its kind.
     """
+    if _CDN_LOOP not in headers:
+        return False
     values = headers.getall(_CDN_LOOP, ())
     members = [member.strip() for value in values for member in value.split(",")]
     passes = sum(member.partition(";")[0].strip().lower() == PSEUDONYM for member in members)

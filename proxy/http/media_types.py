@@ -28,7 +28,7 @@ SIGNED_EXCHANGE = "application/signed-exchange"
 (draft-yasskin-http-origin-signed-responses)."""
 _ESSENCE_END = lazy_pattern(r"[;\s(]")
 _MAX_REMEMBERED = 200
-"""Characters of a Content-Type that is remembered."""
+"""Characters of a Content-Type or of an Accept that is remembered."""
 
 
 def media_type(headers: MultiMapping[str]) -> str:
@@ -93,10 +93,17 @@ def _is_one(value: str) -> bool:
 
 def without_signed_exchange(accept: str) -> str:
     """An Accept field without the type of signed exchanges; "" when none is left."""
+    return (_cleared if len(accept) <= _MAX_REMEMBERED else _without_signed_exchange)(accept)
+
+
+def _without_signed_exchange(accept: str) -> str:
     members = accept.split(",")
     return ",".join(
         m for m in members if m.partition(";")[0].strip().lower() != SIGNED_EXCHANGE
     ).strip()
+
+
+_cleared = lru_cache(maxsize=256)(_without_signed_exchange)
 
 
 def is_page(status: int, headers: CIMultiDict[str]) -> bool:

@@ -16,11 +16,14 @@ import secrets
 from hashlib import blake2b
 
 from consent_rules.categories import Audience
+from proxy.http.recent import Recent
 
 _WAYS = 8
 _BUCKETS = 1 << 13
 MAX_PAGES = _BUCKETS * _WAYS
 _WORD = 8
+_REMEMBERED, _LONGEST = 2048, 256
+"""Pages whose number is not made anew, and characters of their paths."""
 
 
 class ServedPages:
@@ -29,6 +32,7 @@ class ServedPages:
     def __init__(self) -> None:
         self._words = memoryview(mmap.mmap(-1, MAX_PAGES * _WORD)).cast("Q")
         self._key = secrets.token_bytes(16)
+        self._numbers: Recent[int] = Recent(_REMEMBERED)
 
     def add(self, site: str, path: str, audience: Audience) -> None:
         """Record that a page was sent. `path` is raw, without query. A page that was once a patient
@@ -55,6 +59,14 @@ class ServedPages:
 
     def _number(self, site: str, path: str) -> int:
         """A page's number: even, and never 0. The last bit of a word holds the audience."""
+        known = self._numbers.get((site, path))
+        if known is None:
+            known = self._made_number(site, path)
+            if len(path) <= _LONGEST:
+                self._numbers.put((site, path), known)
+        return known
+
+    def _made_number(self, site: str, path: str) -> int:
         text = f"{site}\0{path}".encode("utf-8", "surrogatepass")
         digest = blake2b(text, digest_size=_WORD, key=self._key).digest()
         return int.from_bytes(digest, "little") & ~1 or 2

@@ -18,6 +18,7 @@ from proxy.http.media_types import is_xml, media_type
 from proxy.http.request_trace import TRACE
 from proxy.runtime import Runtime
 from proxy.server.connection import ProxyRequest
+from proxy.server.fast_path_key import fast_path_key
 from proxy.upstream.exchange import UpstreamResponse
 
 _ODD = (
@@ -59,7 +60,7 @@ def add_known_file(
         return  # whether it is a document is in a field that is not part of the key
     if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:
         return  # the page around it counts, by a referrer that is not part of the key
-    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
+    key = fast_path_key(request, fast_path)
     asked = upstream.request
     line = f"{asked.method} {asked.target} HTTP/1.1"
     whole = head_of(line, asked.headers)

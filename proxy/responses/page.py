@@ -6,7 +6,8 @@ import logging
 import re
 from dataclasses import replace
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
 from multidict import CIMultiDict
 
 from consent_rules.categories import Audience
@@ -15,12 +16,13 @@ from proxy.banner.declaration import vendors_on
 from proxy.banner.texts import Texts
 from proxy.cache import OriginResponse, PreparedPage
 from proxy.context import RequestContext
+from proxy.enforcement.page_heads import PageHead
 from proxy.enforcement.response_filter import ResponseKind
 from proxy.enforcement.shared_caching import is_storable
 from proxy.html import Page
 from proxy.html.source import charset_of_content_type
-from proxy.http.access_record import PAGE
-from proxy.http.adapters.writer import ProxyResponse
+from proxy.http.access_record import PAGE, REQUEST_ID
+from proxy.http.adapters.writer import ProxyResponse, WrittenResponse
 from proxy.http.content_coding import negotiated
 from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS
 from proxy.http.media_types import UNTYPED, media_type
@@ -28,9 +30,10 @@ from proxy.http.representation import FRESHNESS, OF_BYTES, VALIDATORS, remove_fi
 from proxy.rendering.injected_markup import Injection
 from proxy.rendering.variants import Variant, write_variant
 from proxy.responses.page_reader import record_served_page, with_page_audience
-from proxy.responses.reply import Reply
+from proxy.responses.reply import KnownHeadReply, Reply
 from proxy.responses.stream import stream
 from proxy.runtime import Runtime
+from proxy.server.connection import ProxyRequest
 
 _log = logging.getLogger("consent_proxy.responses")
 
@@ -104,15 +107,18 @@ def injection_for(
 def _injection(request: web.BaseRequest, page: Page) -> Injection:
     destination = request.headers.get("Sec-Fetch-Dest", "")
     if destination == "document":
-        return Injection()
+        return _WHOLE
     if destination in EMBEDDED_DESTINATIONS:
         # The page around it carries the banner.
-        return Injection(visible=False)
+        return _EMBEDDED
     # Fetched by a script: a whole page may replace the present one; a part of one goes into a page
     # that has our markup.
-    if page.is_document:
-        return Injection()
-    return Injection(signals=False, visible=False, placeholders=True)
+    return _WHOLE if page.is_document else _PART
+
+
+_WHOLE = Injection()
+_EMBEDDED = Injection(visible=False)
+_PART = Injection(signals=False, visible=False, placeholders=True)
 
 
 def _variant(
@@ -161,13 +167,13 @@ def compiled_page_reply(
     accept_language = request.headers.get("Accept-Language", "")
     texts = runtime.wording.texts_for(page.language, accept_language)
     variant = _variant(request, page, status, context, runtime, texts)
+    accept_encoding = request.headers.get("Accept-Encoding", "")
 
     async def send(headers: CIMultiDict[str], policy: str) -> ProxyResponse:
         request[PAGE] = variant.record
         describe_written_page(headers, page)
         is_kept = status == 200 and is_storable(headers)
-        accepted = negotiated(request.headers.get("Accept-Encoding", ""))
-        body, coding = variant.coded(accepted, is_kept=is_kept)
+        body, coding = variant.coded(negotiated(accept_encoding), is_kept=is_kept)
         if is_kept:
             # The policy is part of the representation: not every browser applies the policy of a
             # 304 to the page that it stored.
@@ -181,7 +187,30 @@ def compiled_page_reply(
         response = ProxyResponse(status=status, headers=headers)
         return await response.send(request, b"" if request.method == "HEAD" else body)
 
-    return Reply(ResponseKind.PAGE, context, send, variant.own)
+    async def send_under(known: PageHead, date: str) -> web.StreamResponse | None:
+        body, coding = variant.coded(negotiated(accept_encoding), is_kept=known.is_kept)
+        etag = ""
+        if known.is_kept:
+            policy = runtime.site(context).enforcement.policy(context.decision)
+            etag = variant.etag_with(policy, coding)
+        request[PAGE] = variant.record
+        head = known.of_page(body, coding, etag, date, request[REQUEST_ID])
+        return await WrittenResponse(status=status).send(request, head, body)
+
+    is_alike = page.passing and _takes_known_head(request)
+    again = KnownHeadReply((page.label, page.transcoded), send_under) if is_alike else None
+    return Reply(ResponseKind.PAGE, context, send, variant.own, again)
+
+
+def _takes_known_head(request: web.BaseRequest) -> bool:
+    """Whether a request gets a whole page on a connection that stays, as most do."""
+    return (
+        isinstance(request, ProxyRequest)
+        and request.method == hdrs.METH_GET
+        and request.version == HttpVersion11
+        and request.keep_alive
+        and hdrs.IF_NONE_MATCH not in request.headers
+    )
 
 
 def describe_written_page(headers: CIMultiDict[str], page: Page) -> None:

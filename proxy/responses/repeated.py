@@ -12,8 +12,22 @@ from proxy.http.adapters.writer import ProxyResponse
 from proxy.http.fetch_metadata import EMBEDDED_DESTINATIONS, destination
 from proxy.runtime import Runtime
 from proxy.server.connection import ProxyRequest
+from proxy.server.fast_path_key import fast_path_key
 
 _ONE_VISITORS = ("Set-Cookie", "Set-Cookie2")
+
+
+def may_come_again(origin: LiveResponse) -> bool:
+    """Whether a page that was sent may be added: one that differs from the last one of its address
+    will not come again.
+    """
+    page = origin.page
+    return (
+        page is not None
+        and page.compiled is not None
+        and page.may_store
+        and not page.compiled.page.passing
+    )
 
 
 def add_repeated_page(
@@ -29,10 +43,8 @@ def add_repeated_page(
     that the request was resolved to.
     """
     fast_path, page, site = runtime.fast_path, origin.page, runtime.site(context)
-    if fast_path is None or page is None or page.compiled is None or not page.may_store:
+    if fast_path is None or page is None:
         return
-    if page.compiled.page.passing:
-        return  # it differs from the last one of its address
     if not origin.may_share or origin.status != 200 or not isinstance(sent, ProxyResponse):
         return
     if sent.status != 200 or not sent.sent or not isinstance(request, ProxyRequest):
@@ -47,7 +59,7 @@ def add_repeated_page(
         return  # whether its vendor may act is decided for each request
     if destination(request) in EMBEDDED_DESTINATIONS and context.site.has_patient_pages:
         return  # the page around it counts, by a referrer that is not part of the key
-    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
+    key = fast_path_key(request, fast_path)
     if key is None:
         return
     fast_path.add_repeated(

@@ -21,6 +21,7 @@ from proxy.responses.reply import Reply
 from proxy.responses.xml_document import is_data, xml_body_reply
 from proxy.runtime import Runtime
 from proxy.server.connection import ProxyRequest
+from proxy.server.fast_path_key import fast_path_key
 
 
 async def stored_reply(
@@ -87,7 +88,7 @@ def add_to_fast_path(
         return  # its destination is in a field that is not part of the key
     if not isinstance(request, ProxyRequest):
         return
-    key = fast_path.key_of(request.message, request.remote or "", secure=request.secure)
+    key = fast_path_key(request, fast_path)
     if key is not None:
         fast_path.add(
             key,

@@ -124,6 +124,7 @@ class ProxyRequest(web.BaseRequest):
 
     def accessed(self, status: int, now: float) -> Access:
         """The access record of this request; `now` is the loop's time."""
+        get = self._state.get
         return Access(
             self[REQUEST_ID],
             self.method,
@@ -134,15 +135,15 @@ class ProxyRequest(web.BaseRequest):
             self.remote or "",
             # aiohttp gives a malformed request a plain dict.
             self.headers if isinstance(self.headers, CIMultiDictProxy) else _NO_FIELDS,
-            self.get(SITE, ""),
-            self.get(CACHE, ""),
-            self.get(PAGE),
-            self.get(UNREADABLE_CHOICE, ""),
-            self.get(LOGGED_PATH, ""),
-            self.get(DEVICE, ""),
-            self.get(UPSTREAM_SECONDS),
-            self.get(CHOICE),
-            self.get(UPSTREAM, ""),
+            get(SITE, ""),
+            get(CACHE, ""),
+            get(PAGE),
+            get(UNREADABLE_CHOICE, ""),
+            get(LOGGED_PATH, ""),
+            get(DEVICE, ""),
+            get(UPSTREAM_SECONDS),
+            get(CHOICE),
+            get(UPSTREAM, ""),
         )
 
     @property

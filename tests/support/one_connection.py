@@ -24,7 +24,7 @@ class Connection:
     async def read(self) -> Answer:
         head = await self.reader.readuntil(b"\r\n\r\n")
         found = parse(head, "HEAD")
-        size = 0 if found.status == 304 else int(found.one("Content-Length"))
+        size = 0 if found.status in {204, 304} else int(found.one("Content-Length"))
         return parse(head + await self.reader.readexactly(size))
 
     async def ask(self, path: str, *headers: str) -> Answer:
