@@ -24,7 +24,7 @@ RUN pip install --require-hashes -r requirements/build.lock.txt \
  && find /opt/consent-proxy/lib -type f \
       -regex '.*\.\(c\|cpp\|h\|pxd\|pxi\|pyi\|pyx\)' -delete \
  && rm -rf /opt/consent-proxy/lib/python*/site-packages/*/testing
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY consent_rules consent_rules
 COPY proxy proxy
 COPY static static

@@ -91,6 +91,7 @@ def main() -> int:
         result.compiled = list(_compile_costs(options.pages))
         _tell("start ...")
         result.started, result.interpreter_mb = start.measure_own(), start.bare_interpreter_mb()
+        result.started_two = start.measure_own(workers=2)
     if not options.no_peers and not options.only_choices:
         result.banners = banner_sizes(result.skipped)
     report.write(result)

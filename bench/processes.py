@@ -92,15 +92,28 @@ def workers_memory(pid: int) -> MemoryUse:
     return _memory(children[:1] or [parent])
 
 
+def memory_together(pid: int) -> int:
+    """What all processes of a server hold together, in KB: what they share after a fork counts
+    once, and so do the pages of files, whoever else maps those.
+    """
+    sums = [_rollup(each) for each in _tree(pid)]
+    files = max(one["Rss"] - one["Anonymous"] for one in sums)
+    return files + sum(one["Pss_Anon"] for one in sums)
+
+
 def _memory(processes: Iterable[int]) -> MemoryUse:
-    sums = {"Rss": 0, "Pss": 0, "Private_Clean": 0, "Private_Dirty": 0}
-    for each in processes:
-        for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in sums:
-                sums[name] += int(value.split()[0])
-    private = sums["Private_Clean"] + sums["Private_Dirty"]
-    return MemoryUse(sums["Rss"], sums["Pss"], private)
+    found = [_rollup(each) for each in processes]
+    rss, pss = (sum(one[name] for one in found) for name in ("Rss", "Pss"))
+    private = sum(one["Private_Clean"] + one["Private_Dirty"] for one in found)
+    return MemoryUse(rss, pss, private)
+
+
+def _rollup(pid: int) -> dict[str, int]:
+    """KB of a process, by the names of proc_pid_smaps_rollup(5)."""
+    _, *lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return {
+        name: int(value) for name, value, *_ in (line.replace(":", " ").split() for line in lines)
+    }
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -215,9 +215,10 @@ def why_patient(
 
 def has_patient_mark(marks: Iterable[str]) -> bool:
     """Whether an origin's audience marks contain `patient`."""
-    return any(
-        word.strip().lower() == Audience.PATIENT for mark in marks for word in mark.split(",")
-    )
+    for mark in marks:  # few have one
+        if any(word.strip().lower() == Audience.PATIENT for word in mark.split(",")):
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

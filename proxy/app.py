@@ -12,7 +12,7 @@ from multidict import CIMultiDictProxy
 from consent_rules.categories import Audience
 from proxy.banner.error_words import unavailable_words
 from proxy.cache import NotStoredError
-from proxy.cache.fast_path import FastPathHit
+from proxy.cache.fast_path import FastPathHit, FastPathKey, KnownHit
 from proxy.cache.in_hand import drop_in_hand
 from proxy.consent.router import answer, is_own_path
 from proxy.context import RequestContext
@@ -172,8 +172,8 @@ def fast_path_lookup(current: Callable[[], Runtime]) -> FinishedLookup:
         key = fast_path.key_of(message, peer, secure=secure)
         if key is None:
             return None
-        reply = fast_path.find(key, now)
-        return None if reply is None else (reply, key.device or "")
+        reply = fast_path.find(*key, now)
+        return None if reply is None else (reply, key)
 
     return lookup
 
@@ -191,12 +191,30 @@ def relaying_lookup(current: Callable[[], Runtime], pool: UpstreamPool) -> FastP
         key = fast_path.key_of(message, peer, secure=secure)
         if key is None:
             return None
-        reply = fast_path.find(key, now)
+        reply = fast_path.find(*key, now)
         if reply is not None:
-            return reply, key.device or ""
+            return reply, key
         return find_relay(fast_path, key, message, peer, runtime, pool, secure=secure, now=now)
 
     return lookup
+
+
+class KnownRequests:
+    """The same for requests that need not be parsed: a `proxy.server.connection.KnownRequests`."""
+
+    def __init__(self, current: Callable[[], Runtime]) -> None:
+        self._current = current
+
+    def find(self, data: bytes, peer: str, secure: bool, now: float) -> KnownHit | None:
+        fast_path = self._current().fast_path
+        return None if fast_path is None else fast_path.find_known(data, peer, secure, now)
+
+    def add(
+        self, data: bytes, message: RawRequestMessage, key: FastPathKey, peer: str, secure: bool
+    ) -> None:
+        fast_path = self._current().fast_path
+        if fast_path is not None:
+            fast_path.add_known(data, message, key, peer, secure)
 
 
 def request_ids(current: Callable[[], Runtime]) -> RequestIdOf:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 
 
@@ -15,6 +14,8 @@ def give_back_free_memory() -> None:
     """
     if sys.platform != "linux":
         return
+    import ctypes  # here alone, and not at the start
+
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:  # musl has none
         trim(0)

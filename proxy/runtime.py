@@ -75,9 +75,10 @@ _READY_BUDGET = 32 * 2**20
 _VISITORS_BUDGET = 16 * 2**20
 _REPEATED_BUDGET = 16 * 2**20
 _FILES_BUDGET = 16 * 2**20
+_REQUESTS_BUDGET = 8 * 2**20
 _HEADS_BUDGET = 4 * 2**20
 """Bytes of responses that are ready, of visitors' cookies with what they stand for, of pages
-that may not be stored, of what is known of such files, and of pages' heads."""
+that may not be stored, of what is known of such files, of requests' heads, and of pages' heads."""
 _NEW_AGENTS_A_SECOND, _NEW_AGENTS_AT_ONCE = 20, 200
 """User-Agents not seen before that a worker parses: 0.6 ms each, up to 3 ms for made-up ones."""
 
@@ -377,6 +378,7 @@ def _fast_path(
         states_budget=_VISITORS_BUDGET,
         repeated_budget=_REPEATED_BUDGET,
         files_budget=_FILES_BUDGET,
+        heads_budget=_REQUESTS_BUDGET,
     )
 
 

@@ -19,7 +19,13 @@ from consent_rules.config.load import Config, LoadedConfig
 from consent_rules.config.models import LogFormat
 from consent_rules.wording import counted
 from proxy import __version__
-from proxy.app import fast_path_lookup, make_handler, relaying_lookup, request_ids
+from proxy.app import (
+    KnownRequests,
+    fast_path_lookup,
+    make_handler,
+    relaying_lookup,
+    request_ids,
+)
 from proxy.background import keep_going
 from proxy.config.file import ConfigFile, folder_of
 from proxy.config.key_age import warn_of_old_key
@@ -69,7 +75,7 @@ _log = logging.getLogger("consent_proxy.service")
 _FAULTS = 1
 _END_SECONDS = 1.0
 """What a worker has to write down what it knows, after its requests."""
-_WARM_UP_AFTER = 2.0
+_WATCH_AFTER, _WARM_UP_AFTER = 0.5, 2.0
 """Seconds after the start."""
 
 
@@ -215,7 +221,7 @@ async def _serve_worker(
     at_work = [
         _beside(partial(_keep_discoveries, current, metrics)),
         _beside(metrics.publish_periodically),
-        _beside(current.watch_files),
+        _beside(partial(_watch_files, current)),
         _beside(_warm_up),
     ]
     watch_recorder(metrics, lambda: current.runtime.receipts)
@@ -263,10 +269,12 @@ async def _serve_worker(
         at_work.append(_beside(partial(check_periodically, checks, upstreams)))
         handler = make_handler(lambda: current.runtime, requests, tunnels)
         lookup = relaying_lookup(lambda: current.runtime, requests)
+        known: KnownRequests | None = KnownRequests(lambda: current.runtime)
         tracing = _tracing(current)
         if tracing is not None:
             handler = tracing.handler(handler)
             lookup = tracing.lookup(fast_path_lookup(lambda: current.runtime))
+            known = None  # a span says what is read of a request
         speaks_tls = current.runtime.certificates is not None
         redirect = config.tls.redirect_listen if speaks_tls else ""
         rules = partial(_redirect_rules, current, folder)
@@ -280,6 +288,7 @@ async def _serve_worker(
             limits=Limits(head_bytes=proxy.max_head_bytes, grace=proxy.drain_timeout),
             access=_both(metrics, access),
             fast_path=lookup,
+            known=known,
             id_of=request_ids(lambda: current.runtime),
             ids_on_hits=access is not None,
             admin=(admin, listener(proxy.admin_listen)),
@@ -402,6 +411,14 @@ async def _erase_old_receipts(current: LiveRuntime) -> None:
         return current.runtime.receipts, current.runtime.config.receipts.keep_days
 
     await erase_old_periodically(in_force, time.time)
+
+
+async def _watch_files(current: LiveRuntime) -> None:
+    """Reload when a file changes: what changed since the start is seen as the watch begins. The
+    first requests need not wait for what it imports.
+    """
+    await asyncio.sleep(_WATCH_AFTER)
+    await current.watch_files()
 
 
 async def _warm_up() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from itertools import chain
 from typing import Any
 
 import tomli
 
+from consent_rules.catalogue import prepared
 from consent_rules.categories import Category
 from consent_rules.vendors import BaaOffer, Vendor
 
@@ -36,18 +39,24 @@ def consent_platforms() -> frozenset[str]:
     return frozenset(v["id"] for v in tomli.loads(file.read_text(encoding="utf-8"))["vendor"])
 
 
-def _catalogue_tables() -> Iterator[Mapping[str, Any]]:
-    folder = files("consent_rules") / "catalogue"
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".toml"):
-            yield from tomli.loads(entry.read_text(encoding="utf-8")).get("vendor", [])
+def catalogue_tables(folder: Traversable) -> Iterable[Mapping[str, Any]]:
+    """The vendors' tables of a folder, in the order of its files."""
+    named = {entry.name: entry for entry in folder.iterdir()}
+    sources = [(name, named[name].read_bytes()) for name in sorted(named) if name.endswith(".toml")]
+    if prepared.NAME in named:
+        tables = prepared.read_prepared(named[prepared.NAME].read_bytes(), sources)
+        if tables is not None:
+            return tables
+    return chain.from_iterable(
+        tomli.loads(content.decode()).get("vendor", []) for _, content in sources
+    )
 
 
 @cache
 def catalogue() -> Mapping[str, Vendor]:
     """The catalogue's vendors by id, in the order of its files."""
     found: dict[str, Vendor] = {}
-    for table in _catalogue_tables():
+    for table in catalogue_tables(files("consent_rules") / "catalogue"):
         vendor = vendor_from_table(table)
         if vendor.id in found:
             raise ValueError(f"catalogue: vendor {vendor.id!r} stands twice")

@@ -5,11 +5,11 @@ The only model of the theme: `check` validates by it, and the banner is made fro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.wording import quoted
 
 MIN_TEXT_CONTRAST = 4.5
@@ -21,11 +21,11 @@ MIN_ACCENT_CONTRAST = 3.0
 """Buttons on background (WCAG 2.2, 1.4.11)."""
 MAX_FONT_LENGTH = 300
 
-_COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
-_LENGTH = re.compile(r"0|[0-9]{1,3}(?:\.[0-9]{1,3})?(?:px|rem|em)")
-_QUOTED_FAMILY = re.compile(r"""'[A-Za-z0-9 -]+'|"[A-Za-z0-9 -]+\"""")
-_PLAIN_FAMILY = re.compile(r"-?[A-Za-z][A-Za-z0-9 _-]*")
-_IDENTIFIERS = re.compile(r"-?[A-Za-z_][A-Za-z0-9_-]*(?: +-?[A-Za-z_][A-Za-z0-9_-]*)*")
+_COLOUR = lazy_pattern(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
+_LENGTH = lazy_pattern(r"0|[0-9]{1,3}(?:\.[0-9]{1,3})?(?:px|rem|em)")
+_QUOTED_FAMILY = lazy_pattern(r"""'[A-Za-z0-9 -]+'|"[A-Za-z0-9 -]+\"""")
+_PLAIN_FAMILY = lazy_pattern(r"-?[A-Za-z][A-Za-z0-9 _-]*")
+_IDENTIFIERS = lazy_pattern(r"-?[A-Za-z_][A-Za-z0-9_-]*(?: +-?[A-Za-z_][A-Za-z0-9_-]*)*")
 
 
 def normal_colour(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from consent_rules.catalogue.load import consent_platforms
 from consent_rules.categories import Category
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.hosts import host_covers
 from consent_rules.matching.urls import resolve
 from consent_rules.matching.vendor_index import VendorIndex
@@ -31,11 +32,11 @@ _MAX_TEXT = 20_000
 
 # How vendors' own instructions put their customers' ids to use.
 _CUSTOMER_IDS = (
-    (re.compile(r"GTM-[A-Z0-9]+", re.IGNORECASE), "https://www.googletagmanager.com/gtm.js?id={}"),
-    (re.compile(r"(?:AW|DC)-[\w/+-]+", re.IGNORECASE), "gtag('config', '{}')"),
-    (re.compile(r"GT?-[A-Z0-9]{4,}", re.IGNORECASE), "gtag('config', '{}')"),
-    (re.compile(r"UA-\d+(?:-\d+)?", re.IGNORECASE), "ga('create', '{}', 'auto')"),
-    (re.compile(r"ca-(?:pub|video-pub)-\d+", re.IGNORECASE),
+    (lazy_pattern(r"GTM-[A-Z0-9]+", re.IGNORECASE), "https://www.googletagmanager.com/gtm.js?id={}"),
+    (lazy_pattern(r"(?:AW|DC)-[\w/+-]+", re.IGNORECASE), "gtag('config', '{}')"),
+    (lazy_pattern(r"GT?-[A-Z0-9]{4,}", re.IGNORECASE), "gtag('config', '{}')"),
+    (lazy_pattern(r"UA-\d+(?:-\d+)?", re.IGNORECASE), "ga('create', '{}', 'auto')"),
+    (lazy_pattern(r"ca-(?:pub|video-pub)-\d+", re.IGNORECASE),
      "https://pagead2.googlesyndication.com/pagead/js/adsbygoogle.js?client={}"),
 )  # fmt: skip
 _OTHER_NAMES = {
@@ -70,14 +71,14 @@ _KIND_OF = {
     word.replace(" ", ""): kind for kind, words in _KINDS.items() for word in words.split(", ")
 }
 """What people call kinds of vendors, without blanks and in the singular."""
-_ADDRESS = re.compile(r"(?:https?:)?//[^\s\"'<>`\\)]+", re.IGNORECASE)
-_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
-_BARE_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
-_CODE = re.compile(r"[<>(){};]|//")
-_FUNCTION = re.compile(
+_ADDRESS = lazy_pattern(r"(?:https?:)?//[^\s\"'<>`\\)]+", re.IGNORECASE)
+_HOST = lazy_pattern(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/\S*)?", re.IGNORECASE)
+_BARE_HOST = lazy_pattern(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
+_CODE = lazy_pattern(r"[<>(){};]|//")
+_FUNCTION = lazy_pattern(
     r"(?:window\.)?([\w$]+)(?:\s*[(=\[]|\.(?:push|init|load|track|identify|q)\b)"
 )
-_CALL = re.compile(r"[A-Za-z_$][\w$]*")
+_CALL = lazy_pattern(r"[A-Za-z_$][\w$]*")
 
 
 def sure_vendor(text: str, vendors: Mapping[str, Vendor]) -> str | None:

@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from urllib.parse import parse_qs, quote, urlsplit
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 _ID = r"([A-Za-z0-9_-]{1,64})"
 _RULES: tuple[tuple[str, str, str], ...] = (
     (r"(?:www\.)?youtube(?:-nocookie)?\.com", r"/embed/videoseries", "https://www.youtube.com/playlist?list={list}"),
@@ -28,10 +30,10 @@ _RULES: tuple[tuple[str, str, str], ...] = (
 query's value."""
 
 _COMPILED = tuple(
-    (re.compile(host, re.ASCII), re.compile(rf"{path}/?", re.ASCII), page)
+    (lazy_pattern(host, re.ASCII), lazy_pattern(rf"{path}/?", re.ASCII), page)
     for host, path, page in _RULES
 )
-_SLOT = re.compile(r"\{(\w+)\}")
+_SLOT = lazy_pattern(r"\{(\w+)\}")
 _MAX_URL = 2048
 _MAX_VALUE = 200
 

@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 MAX_LENGTH = 2048
 """Characters of a path that is read in other ways than as it is."""
 MAX_READINGS = 128
@@ -26,12 +28,12 @@ Step = Callable[[str], Iterable[str]]
 # --- Characters
 
 _HEX = "0-9A-Fa-f"
-_ENCODED = re.compile(rf"%[{_HEX}]{{2}}")
+_ENCODED = lazy_pattern(rf"%[{_HEX}]{{2}}")
 # ECMA-262, B.2.1 (`unescape`); IIS and classic ASP decode it.
-_UNICODE_ESCAPE = re.compile(rf"%[uU]([{_HEX}]{{4}})")
-_BARE_PERCENT = re.compile(rf"%(?![{_HEX}]{{2}})")
+_UNICODE_ESCAPE = lazy_pattern(rf"%[uU]([{_HEX}]{{4}})")
+_BARE_PERCENT = lazy_pattern(rf"%(?![{_HEX}]{{2}})")
 # More bytes than a character takes (RFC 3629, 3); decoders that do not check take `%c0%af` for `/`.
-_OVERLONG = re.compile(
+_OVERLONG = lazy_pattern(
     rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf][\x80-\xbf]"
 )
 # A byte that is no UTF-8 is a letter of an older encoding.
@@ -56,7 +58,7 @@ def decoded(text: str) -> str:
     return data.decode("utf-8", "surrogateescape").translate(_LATIN_1)
 
 
-_ENCODED_BYTES = re.compile(rf"%([{_HEX}]{{2}})".encode())
+_ENCODED_BYTES = lazy_pattern(rf"%([{_HEX}]{{2}})".encode())
 
 
 def _has_surrogates(text: str) -> bool:
@@ -87,15 +89,15 @@ def folded(text: str) -> str:
 
 # --- What no honest link spells
 
-_DUBIOUS_RAW = re.compile(
+_DUBIOUS_RAW = lazy_pattern(
     r"(?P<slash>%2f)|(?P<backslash>\\|%5c)|(?P<control>[\x00-\x1f\x7f]|%[01][0-9a-f]|%7f)"
     r"|(?P<twice>%25[0-9a-f]{2}|%u[0-9a-f]{4})|(?P<overlong>%c[01]%[89ab]|%e0%[89]|%f0%8|%f[89a-d]%[89ab])",
     re.IGNORECASE,
 )
 # Browsers resolve dot segments; Windows drops blanks and dots behind a name, so `.. ` is one too.
 # `/static../x` leads out of the folder where nginx has `location /static { alias /srv/static/; }`.
-_DOTS = re.compile(r"(?:\A|/) *\.[. ]*(?=[/;:?#]|\Z)|\.\.(?=[/;])")
-_SHORT_NAME = re.compile(r"~[0-9]")  # `PATIEN~1` (8.3 names of Windows' file systems)
+_DOTS = lazy_pattern(r"(?:\A|/) *\.[. ]*(?=[/;:?#]|\Z)|\.\.(?=[/;])")
+_SHORT_NAME = lazy_pattern(r"~[0-9]")  # `PATIEN~1` (8.3 names of Windows' file systems)
 _REASONS = {
     "slash": "an encoded slash",
     "backslash": "a backslash",
@@ -126,22 +128,22 @@ def dubious(path: str) -> str:
 
 # --- Steps: from one reading to the next
 
-_PARAMETERS = re.compile(r";[^/]*")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_SLASHES = re.compile(r"//+")
-_AUTHORITY = re.compile(r"//+[^/]*")
-_SESSION = re.compile(r"/\((?:[A-Za-z]\([^()/]*\))+\)(?=/|\Z)")
-_BEHIND_NAME = re.compile(r"(?<![. ])[. ]+(?=/|\Z)")
-_BEFORE_NAME = re.compile(r"/ +")
-_STREAM = re.compile(r":[^/]*")
-_SCRIPT = re.compile(
+_PARAMETERS = lazy_pattern(r";[^/]*")
+_CONTROLS = lazy_pattern(r"[\x00-\x1f\x7f]")
+_SLASHES = lazy_pattern(r"//+")
+_AUTHORITY = lazy_pattern(r"//+[^/]*")
+_SESSION = lazy_pattern(r"/\((?:[A-Za-z]\([^()/]*\))+\)(?=/|\Z)")
+_BEHIND_NAME = lazy_pattern(r"(?<![. ])[. ]+(?=/|\Z)")
+_BEFORE_NAME = lazy_pattern(r"/ +")
+_STREAM = lazy_pattern(r":[^/]*")
+_SCRIPT = lazy_pattern(
     r"/[^/]*\.(?:php[0-9s]?|phtml|phar|cgi|fcgi|fpl|pl|py|wsgi|rb|as[hmp]x?|aspx|axd|jspx?|jsf|do"
     r"|action|cfm|cfc|dll|exe|lua|nsf)(?=/)",
     re.IGNORECASE,
 )
-_FILE = re.compile(r"/[^/]*\.[0-9A-Za-z]{1,8}(?=/)")
+_FILE = lazy_pattern(r"/[^/]*\.[0-9A-Za-z]{1,8}(?=/)")
 _ROOT = r"/(?:public|public_html|web|webroot|htdocs|www|_next/data/[^/]*|page-data)(?=/)"
-_ROOTS = re.compile(_ROOT, re.IGNORECASE)
+_ROOTS = lazy_pattern(_ROOT, re.IGNORECASE)
 
 
 def _decode(text: str) -> Iterator[str]:
@@ -242,11 +244,11 @@ def _names(text: str) -> Iterator[str]:
 
 
 # WordPress's `sanitize_title_with_dashes`: what it drops, what it joins, what it trims.
-_NOT_IN_SLUG = re.compile(r"[!-.:-@\[-^`{-~ ]")
-_MARKUP = re.compile(r"<[^<>/]*>|&[^&;/]*;")
-_PUNCTUATION = re.compile(r"[!-,:-@\[-^`{-~]+")
-_GAPS = re.compile(r"[ .-]+")
-_EDGES = re.compile(r"(?<=/)-|-(?=/|\Z)")
+_NOT_IN_SLUG = lazy_pattern(r"[!-.:-@\[-^`{-~ ]")
+_MARKUP = lazy_pattern(r"<[^<>/]*>|&[^&;/]*;")
+_PUNCTUATION = lazy_pattern(r"[!-,:-@\[-^`{-~]+")
+_GAPS = lazy_pattern(r"[ .-]+")
+_EDGES = lazy_pattern(r"(?<=/)-|-(?=/|\Z)")
 
 
 def _slugs(text: str) -> Iterator[str]:
@@ -295,17 +297,17 @@ def _closure(start: str, steps: Iterable[Step], change: Callable[[str], str]) ->
 # --- Readings
 
 # Nothing in such a path can be read in another way, other than its letter case and extension.
-_PLAIN = re.compile(
+_PLAIN = lazy_pattern(
     rf"(?!(?i:{_ROOT}))(?:/[0-9A-Za-z_]+(?:-[0-9A-Za-z_]+)*)*(?:/|(?:\.[0-9A-Za-z_-]+)+)?"
 )
-_PLAIN_NAMES = re.compile(r"(?:/[0-9A-Za-z_~-](?:[0-9A-Za-z._~-]*[0-9A-Za-z_~-])?)*/?")
+_PLAIN_NAMES = lazy_pattern(r"(?:/[0-9A-Za-z_~-](?:[0-9A-Za-z._~-]*[0-9A-Za-z_~-])?)*/?")
 _MAX_EXTENSIONS = 4
 """`form.en.html.gz`. Of a name with more, the part before the first dot counts too."""
 _INDEX_NAMES = (
     "index", "default", "home", "main", "welcome", "iisstart",
     "__data", "_payload", "page-data",  # data of the folder's page: SvelteKit, Nuxt, Gatsby
 )  # fmt: skip
-_INDEX = re.compile(rf"(?:{'|'.join(_INDEX_NAMES)})(?:\.[^/]*)?\Z")
+_INDEX = lazy_pattern(rf"(?:{'|'.join(_INDEX_NAMES)})(?:\.[^/]*)?\Z")
 _INDEX_ENDS = tuple(f"/{name}" for name in _INDEX_NAMES)
 
 
@@ -399,7 +401,7 @@ def _changes(step: Step, text: str) -> bool:
 
 # --- The query, where a front controller reads it
 
-_FRONT = re.compile(r"(?:.*\.(?:php[0-9]?|aspx?|cgi|pl|cfm|jsp|do|py))?\Z", re.IGNORECASE)
+_FRONT = lazy_pattern(r"(?:.*\.(?:php[0-9]?|aspx?|cgi|pl|cfm|jsp|do|py))?\Z", re.IGNORECASE)
 _ROUTES = frozenset(
     {
         # Yii, Drupal, OpenCart, Laravel, Phalcon, Symfony, WordPress, CodeIgniter, ThinkPHP, MODX

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 
 import ada_url
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 _NETWORK_SCHEMES = frozenset({"http", "https", "ws", "wss", "ftp"})
 
 # Leading and trailing C0 controls and spaces are not part of a URL; tabs and newlines anywhere
@@ -25,16 +27,16 @@ _DROPPED = str.maketrans("", "", "\t\n\r")
 # with nothing to decode, no parameters and no dot segments: what the parser would return
 # unchanged. Punycode it checks, so names with it are left to it.
 _PATH = r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_~!$&'()*+,=:@.-]*)"
-_PLAIN_ABSOLUTE = re.compile(
+_PLAIN_ABSOLUTE = lazy_pattern(
     r"(?:(https?):)?//(?![^/?#]*xn--)"
     r"((?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?|localhost)"
     rf"(?::([1-9][0-9]{{0,3}}))?(?=[/?#]|\Z)({_PATH}*/?)(?:[?#]|\Z)"
 )
-_PLAIN_ROOTED = re.compile(rf"({_PATH}+/?)(?:[?#]|\Z)")
-_PARAMETERS = re.compile(r";[^/]*")  # of a segment: `/patients;v=1/list` (RFC 3986, 3.3)
+_PLAIN_ROOTED = lazy_pattern(rf"({_PATH}+/?)(?:[?#]|\Z)")
+_PARAMETERS = lazy_pattern(r";[^/]*")  # of a segment: `/patients;v=1/list` (RFC 3986, 3.3)
 # All at once: a page or a report may nest thousands.
-_WRAPPERS = re.compile(r"[\x00-\x20]*(?:(?:filesystem|view-source):[\x00-\x20]*)+", re.IGNORECASE)
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_WRAPPERS = lazy_pattern(r"[\x00-\x20]*(?:(?:filesystem|view-source):[\x00-\x20]*)+", re.IGNORECASE)
+_SCHEME = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DEFAULT_PORT = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
 MAX_HOST_LENGTH = 253

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import ahocorasick_rs
 
 from consent_rules.categories import Category
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.hosts import HostPattern, domain_suffixes
 from consent_rules.matching.path_readings import folded, readings
 from consent_rules.matching.paths import GlobSet, PathGlob, path_glob
@@ -25,7 +26,7 @@ from consent_rules.vendors import Vendor
 
 # A script that contains a tracker's host is its loader when it also contains one of these. A host
 # name alone is not enough: state that a framework writes into the page names hosts too.
-_LOADER_IDIOM = re.compile(
+_LOADER_IDIOM = lazy_pattern(
     r"createElement|\.src\s*=|document\s*\.\s*write|new\s+Image|importScripts|import\s*\(|"
     r"sendBeacon|fetch\s*\(|XMLHttpRequest|setAttribute|insertAdjacentHTML|innerHTML|EventSource|WebSocket|Worker"
 )
@@ -84,7 +85,7 @@ class Place:
 
 
 _PICTURED = frozenset({"video", "map"})
-_WORD = re.compile(r"[A-Za-z_][\w-]*")
+_WORD = lazy_pattern(r"[A-Za-z_][\w-]*")
 _BY_SCRIPT = {"script": PlaceKind.SCRIPT, "into": PlaceKind.NAMED}
 
 

@@ -11,6 +11,8 @@ import re
 from email.utils import formatdate
 from functools import lru_cache
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -21,7 +23,7 @@ _DAYS = "mon|tue|wed|thu|fri|sat|sun"
 _LONG_DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
 _TIME = r"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"
 _FORMATS = tuple(
-    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    lazy_pattern(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
         rf"(?:{_DAYS}), (?P<d>\d\d) (?P<mon>[a-z]{{3}}) (?P<y>\d{{4}}) {_TIME} gmt",
         rf"(?:{_LONG_DAYS}), (?P<d>\d\d)-(?P<mon>[a-z]{{3}})-(?P<y>\d\d) {_TIME} gmt",

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 FOREVER = 2**31
 """Seconds. A larger number is this (RFC 9111, 1.2.2)."""
 
 _MAX_LENGTH = 2000
-_NUMBER = re.compile(r"[0-9]+\Z")
+_NUMBER = lazy_pattern(r"[0-9]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ _ITEM = (
     r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*|"
     r":[A-Za-z0-9+/=]*:|\?[01]|@-?\d{1,15}"
 )
-_MEMBER = re.compile(
+_MEMBER = lazy_pattern(
     rf"[ \t]*(?P<key>{_KEY})(?:=(?P<value>{_ITEM}))?(?:;[ ]*{_KEY}(?:=(?:{_ITEM}))?)*[ \t]*",
     re.ASCII,
 )

@@ -15,9 +15,11 @@ from math import inf
 from typing import NamedTuple
 
 from aiohttp.http import HttpVersion11, RawRequestMessage
+from multidict import CIMultiDictProxy
 
 from consent_rules.categories import Audience
 from proxy.cache.known_files import FILES_BUDGET, KnownFile, KnownFiles, KnownHead
+from proxy.cache.known_heads import HEADS_BUDGET, KnownFields, KnownHeads
 from proxy.cache.origin_response import Group
 from proxy.cache.passing import PASSING_BUDGET, PassingRequest, PassingRequests
 from proxy.cache.repeated import REPEATED_BUDGET, RepeatedReplies, RepeatedReply
@@ -92,15 +94,19 @@ def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
     return name in _SAME_FOR_ALL or (name == "content-security-policy" and value == closed_policy)
 
 
+_Key = tuple[tuple[Hashable, ...], str, tuple[Hashable, ...]]
+
+
 class FastPathKey(NamedTuple):
     """The parts of a request that select an entry.
 
+    `key` is the site, the path, and the fields that select among the entries of a path.
     `site` is what a cookie's meaning depends on: host, scheme and region. `cookie` and `device` are
     not part of `key`; the class of the device is None where its
     User-Agent is not cached yet.
     """
 
-    key: tuple[Hashable, ...]
+    key: _Key
     site: tuple[Hashable, ...]
     cookie: bytes
     device: DeviceClass | None
@@ -118,7 +124,8 @@ class _Visitor:
 
 _TO_CONFIRM = "to confirm"
 _NO_COOKIE = _Visitor("no cookie")
-_ANYONE = _Visitor("anyone")
+_ANYONE = "anyone"
+_BOT = DeviceClass.BOT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,15 +150,14 @@ class FastPathEntry:
 
     def head_at(self, now: float, request_id: str = "") -> bytes:
         """The head at a moment (seconds since 1970), with the identifier of a request, if given."""
-        if request_id:
-            name = request_id.encode("ascii")
-            if self.rest:
-                age = int(self.entry.age(now))
-                return b"%b%d\r\nX-Request-Id: %b\r\n\r\n" % (self.head, age, name)
-            return b"%bX-Request-Id: %b\r\n\r\n" % (self.head[:-2], name)
+        if not request_id:
+            if not self.rest:
+                return self.head
+            return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
         if not self.rest:
-            return self.head
-        return b"%b%d%b" % (self.head, int(self.entry.age(now)), self.rest)
+            return self.head[:-2] + f"X-Request-Id: {request_id}\r\n\r\n".encode("ascii")
+        age = int(self.entry.age(now))
+        return self.head + f"{age}\r\nX-Request-Id: {request_id}\r\n\r\n".encode("ascii")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,8 +177,11 @@ class ConfirmedReply(FastPathEntry):
         return b"%bDate: %b\r\n%bX-Request-Id: %b\r\n\r\n" % (self.head, date, age, name)
 
 
-FastPathHit = tuple[FastPathEntry, str]
-"""The entry, and the class of the requesting device ("" where that is not known)."""
+FastPathHit = tuple[FastPathEntry, FastPathKey]
+KnownHit = tuple[FastPathEntry, str, CIMultiDictProxy[str], str]
+"""A finished response to a request that was not parsed; the path, the header fields and the class
+of the device of that request.
+"""
 
 
 class FastPath:
@@ -195,6 +204,7 @@ class FastPath:
         repeated_budget: int = REPEATED_BUDGET,
         files_budget: int = FILES_BUDGET,
         passing_budget: int = PASSING_BUDGET,
+        heads_budget: int = HEADS_BUDGET,
     ) -> None:
         self._store = store
         self._trusted = tuple(trusted)
@@ -203,6 +213,7 @@ class FastPath:
         self._replies: Recent[FastPathEntry] = Recent(budget)
         self._repeated = RepeatedReplies(repeated_budget)
         self.files = KnownFiles(files_budget)
+        self._heads = KnownHeads(heads_budget)
         self._passing = PassingRequests(passing_budget)
         self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
@@ -228,7 +239,7 @@ class FastPath:
         site: list[Hashable] = [secure]
         if self._trusted:
             site.append(address_is_trusted(peer, self._trusted))
-        selected: list[Hashable] = [message.path]
+        selected: list[Hashable] = []
         if self._region_of_address is not None:
             address = address_behind(peer, message.headers, self._trusted)
             site.append(self._region_of_address(address))
@@ -252,7 +263,7 @@ class FastPath:
                 return None
         of_site = tuple(site)
         device = self._device_of(agent) if agent else DeviceClass.OTHER
-        return FastPathKey((of_site, *selected), of_site, cookie, device)
+        return FastPathKey((of_site, message.path, tuple(selected)), of_site, cookie, device)
 
     def _role_of(self, name: bytes) -> _Role:
         text = name.decode("latin-1").lower()
@@ -263,12 +274,39 @@ class FastPath:
             self._roles[name] = role
         return role
 
-    def find(self, request: FastPathKey, now: float) -> FastPathEntry | None:
-        """The reply that is ready, if all that it was made from holds."""
-        reply = self._replies.get((_ANYONE.key, request.key))
+    def add_known(
+        self, data: bytes, message: RawRequestMessage, key: FastPathKey, peer: str, secure: bool
+    ) -> None:
+        """Remember a request for `find_known`. `data` is what it was parsed from, and no more."""
+        if key.device is not None:
+            _, _, selecting = key.key
+            fields = KnownFields(key.site, selecting, key.cookie, key.device, message.headers)
+            self._heads.add(data, message, fields, peer, secure)
+
+    def find_known(self, data: bytes, peer: str, secure: bool, now: float) -> KnownHit | None:
+        """What `find` gives for the key of a request with fields that were remembered."""
+        known = self._heads.find(data, peer, secure)
+        if known is None:
+            return None
+        path, (site, selecting, cookie, device, headers) = known
+        reply = self.find((site, path, selecting), site, cookie, device, now)
+        return None if reply is None else (reply, path, headers, device)
+
+    def find(
+        self,
+        key: _Key,
+        site: tuple[Hashable, ...],
+        cookie: bytes,
+        device: DeviceClass | None,
+        now: float,
+    ) -> FastPathEntry | None:
+        """The reply to a request with these parts of its `FastPathKey` that is ready, if all that
+        it was made from holds.
+        """
+        reply = self._replies.get((_ANYONE, key))
         if reply is None:
-            key = self._key_of_class(request, now)
-            reply = None if key is None else self._replies.get(key)
+            of_class = self._key_of_class(key, site, cookie, device, now)
+            reply = None if of_class is None else self._replies.get(of_class)
             if reply is None:
                 return None
         if now >= reply.until or not self._store.still_has(reply.entry):
@@ -277,7 +315,7 @@ class FastPath:
 
     def find_to_confirm(self, request: FastPathKey, now: float) -> ConfirmedReply | None:
         """The reply that is ready once the origin confirms it, if all else holds."""
-        key = self._key_of_class(request, now)
+        key = self._key_of_class(*request, now)
         reply = None if key is None else self._replies.get((_TO_CONFIRM, key))
         if not isinstance(reply, ConfirmedReply) or now >= reply.until:
             return None
@@ -285,12 +323,12 @@ class FastPath:
 
     def find_repeated(self, request: FastPathKey, now: float) -> RepeatedReply | None:
         """The reply that is ready if the origin sends the same again."""
-        key = self._key_of_class(request, now)
+        key = self._key_of_class(*request, now)
         return None if key is None else self._repeated.get(key, now)
 
     def find_passing(self, request: FastPathKey, now: float) -> PassingRequest | None:
         """What an equal request was resolved to that passes by the cache."""
-        key = self._key_of_class(request, now)
+        key = self._key_of_class(*request, now)
         return None if key is None else self._passing.find(key, now)
 
     def choice_until(self, request: FastPathKey) -> float:
@@ -304,19 +342,26 @@ class FastPath:
 
     def find_file(self, request: FastPathKey, now: float) -> KnownFile | None:
         """What is known of a file that the origin sends each time."""
-        key = self._key_of_class(request, now)
+        key = self._key_of_class(*request, now)
         return None if key is None else self.files.find(key, now)
 
-    def _key_of_class(self, request: FastPathKey, now: float) -> Hashable | None:
+    def _key_of_class(
+        self,
+        key: _Key,
+        site: tuple[Hashable, ...],
+        cookie: bytes,
+        device: DeviceClass | None,
+        now: float,
+    ) -> Hashable | None:
         """The request with the class of its visitor. None where that is not known."""
-        if request.device is None:
+        if device is None:
             return None
         who: _Visitor | None = _NO_COOKIE
-        if request.cookie:
-            who = self._visitors.get((request.site, request.cookie))
+        if cookie:
+            who = self._visitors.get((site, cookie))
         if who is None or now >= who.until:
             return None
-        return who.key, request.key, request.device is DeviceClass.BOT
+        return who.key, key, device is _BOT
 
     def add(
         self,
@@ -350,7 +395,7 @@ class FastPath:
         fields = tuple(field for field in fields if field[0].lower() != "x-request-id")
         closed = site.policy(None)
         if asset and all(_is_same_for_all(name, value, closed) for name, value in fields):
-            key: Hashable = (_ANYONE.key, request.key)
+            key: Hashable = (_ANYONE, request.key)
         else:
             who = self._visitor(request, context, site, may_share_pages=may_share_pages)
             if who is None:

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from zlib import crc32
 
 _SLOTS = 1 << 15
-_TIME = struct.Struct("<d")
+_NUMBER = 8
+"""Bytes of a time or a count."""
 _RECENT = 32
 _PREFIX = 1024
 _MESSAGE = struct.Struct(f"<dH{_PREFIX}s")
-_MESSAGES_AT = _SLOTS * _TIME.size
+_MESSAGES_AT = _SLOTS * _NUMBER
 _COUNT_AT = _MESSAGES_AT + _RECENT * _MESSAGE.size
-_COUNT = struct.Struct("<Q")
-_SIZE = _COUNT_AT + _COUNT.size
+_SIZE = _COUNT_AT + _NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,22 @@ class InvalidationTable:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _SIZE)
+        # Read for each hit: as numbers that stand there, without a call that unpacks them.
+        view = memoryview(self._memory)
+        self._times = view[:_MESSAGES_AT].cast("d")
+        self._count = view[_COUNT_AT:].cast("Q")
 
     def slot(self, place: str) -> int:
         """The slot of a URL ("host/path?query")."""
-        return (crc32(place.encode("utf-8", "surrogatepass")) & (_SLOTS - 1)) * _TIME.size
+        return crc32(place.encode("utf-8", "surrogatepass")) & (_SLOTS - 1)
 
     def invalidated_at(self, slot: int) -> float:
         """When a URL was last invalidated; 0.0 for never."""
-        time_: float = _TIME.unpack_from(self._memory, slot)[0]
-        return time_
+        return self._times[slot]
 
     def invalidate(self, place: str) -> None:
         """Invalidate a URL."""
-        _TIME.pack_into(self._memory, self.slot(place), time.monotonic())
+        self._times[self.slot(place)] = time.monotonic()
 
     def purge_prefix(self, prefix: str) -> None:
         """Invalidate everything that starts so; a very long prefix is shortened."""
@@ -61,12 +64,11 @@ class InvalidationTable:
         # operator's, and the second one's result says how much is left.
         at = _MESSAGES_AT + (count % _RECENT) * _MESSAGE.size
         _MESSAGE.pack_into(self._memory, at, time.monotonic(), len(text), text)
-        _COUNT.pack_into(self._memory, _COUNT_AT, count + 1)
+        self._count[0] = count + 1
 
     def count(self) -> int:
         """The number of prefix purges so far."""
-        number: int = _COUNT.unpack_from(self._memory, _COUNT_AT)[0]
-        return number
+        return self._count[0]
 
     def prefixes(self, since: int = 0) -> list[PrefixPurge]:
         """The purges after the first `since`. Where some were overwritten, the first one returned

@@ -4,6 +4,7 @@ audit's reports.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -206,5 +207,7 @@ def main() -> None:
     one = first if first in COMMANDS and first != "completion" else None
     with gc_disabled():
         app = make_app(one)
+        # Else the first collection after it looks at all of them.
+        gc.freeze()
     # By this name, also as `python -m proxy`: it stands in the scripts of --show-completion.
     app(prog_name="consent-proxy")

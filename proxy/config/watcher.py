@@ -8,8 +8,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
-from watchfiles import awatch
-
 from consent_rules.config.models import Watch
 
 _log = logging.getLogger("consent_proxy.config")
@@ -51,6 +49,8 @@ async def watch(folders: Callable[[], frozenset[Path]], how: Watch) -> AsyncIter
 
 async def _events(folders: frozenset[Path]) -> AsyncGenerator[None]:
     """Yield once the folders are watched, and after each event in them."""
+    from watchfiles import awatch  # after the start
+
     changes = awatch(
         *folders,
         watch_filter=None,

@@ -14,6 +14,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDict, istr
 
 from consent_rules.categories import Audience
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.enforcement.permissions_policy import restrict_permissions
 from proxy.http.media_types import SIGNED_EXCHANGE, media_type
 from proxy.http.structured_fields import dictionary
@@ -21,25 +22,25 @@ from proxy.http.structured_fields import dictionary
 Closed = Callable[[str], bool]
 """Whether a URL, resolved against the page's, has an owner that may not act."""
 
-_LINK = re.compile(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
-_PARAMETER = re.compile(
+_LINK = lazy_pattern(r"\s*<([^>]*)>((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")*)(?:,|\Z)")
+_PARAMETER = lazy_pattern(
     r";\s*([\w*!#$&+.^`|~-]+)\s*(?:=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;,\"]*)))?"
 )
-_QUOTED_PAIR = re.compile(r"\\(.)")
+_QUOTED_PAIR = lazy_pattern(r"\\(.)")
 _FETCHING = frozenset(
     {
         "preload", "prefetch", "modulepreload", "preconnect", "dns-prefetch", "prerender",
         "stylesheet", "next", "icon", "manifest", "compression-dictionary", "monetization",
     }
 )  # fmt: skip
-_URL = re.compile(r"(?:https?:)?//[^\s\"'<>,;]+", re.IGNORECASE)
+_URL = lazy_pattern(r"(?:https?:)?//[^\s\"'<>,;]+", re.IGNORECASE)
 # A dictionary of strings (RFC 9651, 3.2) in its plainest form: without backslashes, of which no URL
 # has need, and without strings in parameters.
 _ENDPOINT = r'[ \t]*[\w*.-]+[ \t]*=[ \t]*"[^"\\]*"[ \t]*(?:;[^",\\]*)?'
-_ENDPOINTS = re.compile(rf"{_ENDPOINT}(?:,{_ENDPOINT})*")
-_STRING = re.compile(r'"([^"]*)"')
+_ENDPOINTS = lazy_pattern(rf"{_ENDPOINT}(?:,{_ENDPOINT})*")
+_STRING = lazy_pattern(r'"([^"]*)"')
 # HTML Standard, "shared declarative refresh steps": a space is enough after the seconds.
-_REFRESH = re.compile(r"^\s*[\d.]+(?:\s*[;,]|\s)\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
+_REFRESH = lazy_pattern(r"^\s*[\d.]+(?:\s*[;,]|\s)\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
 _REPORTING = ("Report-To", "Reporting-Endpoints", "NEL", "Speculation-Rules")
 _CSP = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
 FETCHING_FIELDS = ("Link", "Refresh", *_REPORTING, *_CSP)

@@ -13,6 +13,7 @@ from functools import partial
 from urllib.parse import quote
 
 from consent_rules.categories import Category
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.hosts import HostPattern
 from consent_rules.vendors import Vendor
 
@@ -27,7 +28,7 @@ _OWN = "'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 _USED = frozenset({Category.NECESSARY, Category.FUNCTIONAL})
 
 # An unfilled `'nonce-'` is none.
-_NONCE_OR_HASH = re.compile(r"'(?:nonce|sha256|sha384|sha512)-[A-Za-z0-9+/_-]+={0,2}'", re.I)
+_NONCE_OR_HASH = lazy_pattern(r"'(?:nonce|sha256|sha384|sha512)-[A-Za-z0-9+/_-]+={0,2}'", re.I)
 
 
 def host_sources(pattern: str, *, any_port: bool = False) -> tuple[str, ...]:
@@ -140,8 +141,8 @@ class OwnAssets:
 NO_ASSETS = OwnAssets()
 
 _ASCII_BLANKS = "\t\n\f\r "
-_WORDS = re.compile(r"[^\t\n\f\r ]+")
-_NAMED_HOST = re.compile(r"(?=.*[a-z])[a-z0-9.-]+(?::(?:\d+|\*))?", re.I)
+_WORDS = lazy_pattern(r"[^\t\n\f\r ]+")
+_NAMED_HOST = lazy_pattern(r"(?=.*[a-z])[a-z0-9.-]+(?::(?:\d+|\*))?", re.I)
 
 
 def own_endpoints(authority: str, prefix: str) -> str:
@@ -251,7 +252,7 @@ _LIBRARY_DIRECTIVES = (
     "default-src", "script-src", "script-src-elem", "style-src", "style-src-elem", "font-src",
     "img-src",
 )  # fmt: skip
-_SOURCE_HOST = re.compile(r"(?:https?://)?(\*\.)?([a-z0-9.-]+)", re.I)
+_SOURCE_HOST = lazy_pattern(r"(?:https?://)?(\*\.)?([a-z0-9.-]+)", re.I)
 
 
 def _allow_libraries(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from consent_rules.matching.vendor_index import Place
 from proxy.html.block_ends import Surroundings, surroundings_behind
 from proxy.html.block_memory import Block, NoBlock
 from proxy.html.boundary import (
@@ -16,12 +15,13 @@ from proxy.html.boundary import (
     asked_at,
     hinted_hosts,
 )
-from proxy.html.compile import findings, gates_in_order, outside, own_frames
-from proxy.html.frameworks import Hydration
+from proxy.html.compile import findings_in, gates_in_order, outside, own_frames
+from proxy.html.frameworks import has_marks
 from proxy.html.gates import Gate
 from proxy.html.hidden_tags import has_tags_in_sections
 from proxy.html.hiders import hides_page
-from proxy.html.inline_remnants import ends_within
+from proxy.html.inline_remnants import code_of_part
+from proxy.html.page_signs import Signs, Way
 from proxy.html.parse_cost import closes_formatting, may_format
 from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.scan import (
@@ -45,10 +45,8 @@ class BlockReading(NamedTuple):
 
     url: str
     boundary: Boundary
-    hydration: Hydration
-    places: tuple[Place, ...]
-    """Marks of content that the page has, each of an element by itself."""
-    read_twice: bool
+    way: Way
+    """Its marks of content are each of an element by itself."""
 
 
 class Made(NamedTuple):
@@ -68,7 +66,7 @@ def block_of(
 ) -> Made:
     """Compile a part of a page. `around`: what is open at its start, None at the page's."""
     start, end = span
-    url, boundary, hydration, places, read_twice = reading
+    url, boundary, (hydration, places, read_twice) = reading
     behind = None if is_last else surroundings_behind(around, source.text[start:end])
     if behind is None and not is_last:
         return Made(NoBlock.GOES_ON)
@@ -93,11 +91,10 @@ def block_of(
             return Made(NoBlock.UNSUITED)
         if any(map(_asks_of_page, scanned.resources)):
             return Made(NoBlock.UNSUITED)
-        found = [
-            *findings(
-                part, scanned, url, boundary, bases=(url,), hydration=hydration, places=places
-            )
-        ]
+        context = CompileContext(
+            part, scanned, boundary, url, (url,), 0, hydration=hydration, places=places
+        )
+        found = [*findings_in(context)]
     except (UndecodableError, RecursionError):
         return Made(NoBlock.UNSUITED)  # as a whole it may be, and if not, that says so
     has_body = around is not None and any(one >= len(before) for one in tags.at.get(b"body", ()))
@@ -106,10 +103,11 @@ def block_of(
     gates = [gate.moved(-len(before)) for gate in gates_in_order(found)]
     if any(gate.start < 0 for gate in gates):
         return Made(NoBlock.UNSUITED)
-    if not is_last and not ends_within(outside(gates, source.body[start:end])):
+    text = source.body[start:end]
+    code = code_of_part(outside(gates, text))
+    if not is_last and not code.is_ended:
         return Made(NoBlock.GOES_ON)
-    context = CompileContext(part, scanned, boundary, url, (url,), 0, hydration=hydration)
-    block = _block(context, gates, tags, len(before), behind)
+    block = _block(context, gates, tags, text, behind, has_code=code.is_any)
     return Made(block, _is_by_address(scanned.resources, found))
 
 
@@ -120,7 +118,7 @@ def _depends_on_page(
     for in all of it.
     """
     at = tags.at
-    if any(name in at for name in (b"base", b"frameset", b"selectedcontent")):
+    if b"base" in at or b"frameset" in at or b"selectedcontent" in at:
         return True
     if PREFERENCES_LINK in tags.deferring:
         return True
@@ -168,10 +166,13 @@ def _block(
     context: CompileContext,
     gates: list[Gate],
     tags: TagsOfNote,
-    shift: int,
+    text: bytes,
     behind: Surroundings | None,
+    *,
+    has_code: bool,
 ) -> Block:
     scanned = context.scan
+    shift = len(context.source.body) - len(text)
 
     def place(at: int | None) -> int | None:
         real = None if at is None else scanned.real(at) - shift
@@ -181,6 +182,7 @@ def _block(
     is_first = not shift
     at = tags.at
     return Block(
+        text=text,
         gates=tuple(gates),
         behind=behind,
         hinted=hinted_hosts(context),
@@ -200,4 +202,10 @@ def _block(
         drawings=len(at.get(b"svg", ())) + len(at.get(b"math", ())),
         has_select=b"select" in at,
         loaded=loaded_names(tags),
+        signs=Signs(
+            has_marks(text),
+            bool(context.boundary.index.places_in(text)),
+            tuple([one - shift for one in at.get(b"noscript", ())]),
+        ),
+        has_code=has_code,
     )

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import NamedTuple
 from zlib import crc32
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.scan import DOCTYPE
 from proxy.html.tree import Comment, Document, Element, Node, is_html, parse_unplaced
 
@@ -26,7 +27,7 @@ _WINDOW = 12
 _ONE_OF = 2
 
 # Behind these a browser is seldom in the middle of a link or of formatting.
-_BETWEEN_TAGS = re.compile(
+_BETWEEN_TAGS = lazy_pattern(
     rb"<(?:/(?:address|article|aside|blockquote|center|div|dl|figure|footer|form|h[1-6]|header|hr|li"
     rb"|main|nav|noscript|ol|p|pre|script|section|style|table|title|ul)|(?:meta|link)\s[^<>]*)>"
     rb"[\t\n\r ]*(?=<)",
@@ -36,8 +37,14 @@ _BETWEEN_TAGS = re.compile(
 
 def block_ends(body: bytes) -> list[int]:
     """The offsets where blocks of a page are to end, the last of them that of the page."""
-    ends: list[int] = []
-    start, size = 0, len(body)
+    return [*ends_behind(0, body)]
+
+
+def ends_behind(start: int, body: bytes) -> Iterator[int]:
+    """Those of a page behind a place where one is, one by one. But for the last a tag begins at
+    each.
+    """
+    size = len(body)
     while size - start > 2 * LEAST_BYTES:
         end = start
         for found in islice(_BETWEEN_TAGS.finditer(body, start + LEAST_BYTES), _TRIED):
@@ -46,10 +53,9 @@ def block_ends(body: bytes) -> list[int]:
                 break
         if end == start:
             break
-        ends.append(end)
+        yield end
         start = end
-    ends.append(size)
-    return ends
+    yield size
 
 
 _ENDS_MARK = "consent-end"
@@ -120,7 +126,7 @@ _CONTAINERS = frozenset(
 """Elements that may be open where a block ends: those that fetch nothing, and that a start tag
 alone opens again. Not <a> and <b>, of which the parser keeps a list (13.2.4.3), nor tables, whose
 content may be moved out of them."""
-_CUSTOM = re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]*", re.ASCII)
+_CUSTOM = lazy_pattern(r"[a-z][a-z0-9]*-[a-z0-9-]*", re.ASCII)
 
 _MAX_MARKUP = 2048
 """Characters of the doctype and of the start tags: they are in each block's key, and are parsed
@@ -136,25 +142,24 @@ _PROBES = (
     f"<!--{_PROBE}--><{_PROBE}></{_PROBE}><form><{_FORM_PROBE}></{_FORM_PROBE}>"
     f"<tr><td><{_ROW_PROBE}></{_ROW_PROBE}>"
 )
-_LIKE_PROBES = re.compile(f"{_PROBE}|{_FORM_PROBE}|{_ROW_PROBE}", re.IGNORECASE)
-_NOSCRIPT = re.compile("<noscript", re.IGNORECASE)
-_FORM_END = re.compile("</form", re.IGNORECASE)
+_LIKE_PROBES = tuple(name.encode() for name in (_PROBE, _FORM_PROBE, _ROW_PROBE))
 
 
 def surroundings_behind(around: Surroundings | None, text: str) -> Surroundings | None:
     """What is open behind a block's text that is open `around` it; None where a block may not end
     there. Without `around` the text begins the page.
     """
-    if _LIKE_PROBES.search(text):
+    lowered = text.encode("latin-1").lower()
+    if any(name in lowered for name in _LIKE_PROBES):
         return None
     doctype = _doctype(text) if around is None else around.doctype
     before = "" if around is None else around.markup
     tags = _open_elements(before + text, scripting=False)
     if tags is None:
         return None
-    if _NOSCRIPT.search(text) and _open_elements(before + text, scripting=True) != tags:
+    if b"<noscript" in lowered and _open_elements(before + text, scripting=True) != tags:
         return None
-    if "form" in tags and _FORM_END.search(text) and not _ends_form(before + text, tags):
+    if "form" in tags and b"</form" in lowered and not _ends_form(before + text, tags):
         return None
     behind = Surroundings(doctype, tags)
     return behind if len(behind.markup) <= _MAX_MARKUP and _is_restored(behind) else None

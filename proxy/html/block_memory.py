@@ -6,16 +6,19 @@ import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
 from proxy.html.block_ends import Surroundings
 from proxy.html.gates import Gate
 from proxy.html.owners import Owner
+from proxy.html.page_signs import Signs, Way
 
 NameQuery = tuple[str, "re.Pattern[bytes]"]
 """A name that code may have, and what is to follow it."""
 
 _MAX_ASKED = 256
 _ANSWER_BYTES = 150
+_FOLLOWING_BYTES = 200
 _MAX_NAME_LENGTH = 100
 """What is asked of a block, as far as it is remembered."""
 _MAX_SEEN = 2**13
@@ -37,6 +40,7 @@ class NoBlock(Enum):
 class Block:
     """A compiled part of a page. Offsets begin at its start."""
 
+    text: bytes
     gates: tuple[Gate, ...]
     """In order, without what closed scripts leave behind: that depends on the page."""
     behind: Surroundings | None
@@ -63,14 +67,25 @@ class Block:
     has_select: bool
     loaded: frozenset[str]
     """Names of attributes that may hold what a script loads."""
+    signs: Signs
+    has_code: bool
+    """Whether there is code outside of its gates."""
     asked: dict[NameQuery, bool] = field(default_factory=dict)
-    """What the code outside of its gates names, as far as it was asked."""
+    """What that names, as far as it was asked."""
+    is_counted: bool = field(init=False)
+    """Whether it has anything that is listed or counted for the page, beside its gates and tags."""
+
+    def __post_init__(self) -> None:
+        listed = self.hinted or self.marks or self.frames or self.declaration_at or self.loaded
+        counted = self.nested or self.drawings or self.has_select or self.is_document
+        object.__setattr__(self, "is_counted", bool(listed or counted) or not self.is_balanced)
 
     @property
     def size(self) -> int:
         texts = (*self.marks, *self.frames, *self.loaded, self.language)
         return (
             1000
+            + len(self.text)
             + sum(map(_size_of, self.gates))
             + sum(100 + len(text) for text in texts)
             + _ANSWER_BYTES * len(self.asked)
@@ -85,6 +100,33 @@ def _size_of(gate: Gate) -> int:
     return size
 
 
+class Site(NamedTuple):
+    """Whose pages share blocks: those of a boundary, of one origin and charset."""
+
+    boundary: object
+    origin: str
+    charset: str
+
+
+class BlockKey(NamedTuple):
+    """All that a block depends on."""
+
+    digest: bytes
+    around: Surroundings | None
+    is_last: bool
+    way: Way
+    site: Site
+    url: str | None = None
+    """The page's address, for a block that depends on that."""
+
+
+class KnownBlock(NamedTuple):
+    """A block, and by what it is remembered."""
+
+    key: BlockKey
+    block: Block
+
+
 class BlockMemory:
     """The blocks of one worker, within a budget of bytes. Two tables change places, so that what
     was not asked for lately goes; each operation is one of a dict, so threads may share it.
@@ -95,6 +137,8 @@ class BlockMemory:
         self._size = 0
         self._new: dict[tuple[object, ...], Block | NoBlock] = {}
         self._old: dict[tuple[object, ...], Block | NoBlock] = {}
+        self._after: dict[Hashable, KnownBlock] = {}
+        self._after_before: dict[Hashable, KnownBlock] = {}
         self._seen: dict[Hashable, None] = {}
         self._seen_before: dict[Hashable, None] = {}
 
@@ -107,23 +151,41 @@ class BlockMemory:
         return found
 
     def keep(self, key: tuple[object, ...], found: Block | NoBlock) -> None:
-        texts = sum(len(part) for part in key if isinstance(part, str))  # addresses
-        self._size += 500 + texts + (found.size if isinstance(found, Block) else 0)
+        url = key.url if isinstance(key, BlockKey) else None
+        self._size += 500 + len(url or "") + (found.size if isinstance(found, Block) else 0)
         if self._size > self._half:
             self._old, self._new, self._size = self._new, {}, 0
+            self._after_before, self._after = self._after, {}
         self._new[key] = found
+
+    def following(self, before: Block | Site) -> KnownBlock | None:
+        """The block that was behind another one when that was last met, or the first of the last
+        page of a site.
+        """
+        found = self._after.get(before)
+        if found is None:
+            found = self._after_before.get(before)
+            if found is not None:
+                self.keep(found.key, found.block)
+                self._after[before] = found
+        return found
+
+    def keep_following(self, before: Block | Site, found: KnownBlock) -> None:
+        self._after[before] = found
+        self._size += _FOLLOWING_BYTES
 
     def keep_answer(self, block: Block, query: NameQuery, answer: bool) -> None:
         if len(block.asked) < _MAX_ASKED and len(query[0]) <= _MAX_NAME_LENGTH:
             block.asked[query] = answer
             self._size += _ANSWER_BYTES
 
-    def seen(self, site: object, digests: Iterable[bytes]) -> list[bool]:
-        """Which of a page's blocks earlier pages of the site had. Remembers them."""
+    def seen(self, boundary: object, digests: Iterable[bytes]) -> list[bool]:
+        """Which parts earlier pages of a site had."""
         now, before = self._seen, self._seen_before
-        keys = [(site, digest) for digest in digests]
-        seen = [key in now or key in before for key in keys]
-        now.update(dict.fromkeys(keys))
-        if len(now) > _MAX_SEEN:
-            self._seen_before, self._seen = now, {}
-        return seen
+        keys = [(boundary, digest) for digest in digests]
+        return [key in now or key in before for key in keys]
+
+    def mark_seen(self, boundary: object, digests: Iterable[bytes]) -> None:
+        self._seen.update(dict.fromkeys([(boundary, digest) for digest in digests]))
+        if len(self._seen) > _MAX_SEEN:
+            self._seen_before, self._seen = self._seen, {}

@@ -9,34 +9,30 @@ the rest of the page, that compiles the page as a whole.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
 from typing import NamedTuple
 
 from consent_rules.matching.vendor_index import Place, PlaceKind
-from proxy.html.block_compile import BlockReading, block_of
-from proxy.html.block_ends import Surroundings, block_ends, possible_ends
-from proxy.html.block_memory import Block, BlockMemory, NoBlock
+from proxy.html.block_compile import BlockReading
+from proxy.html.block_ends import Surroundings, block_ends
+from proxy.html.block_memory import Block, BlockMemory, KnownBlock, NoBlock, Site
 from proxy.html.boundary import Boundary, hinted_at
 from proxy.html.compile import MAX_NESTED, compile_page, finished_gates, outside
-from proxy.html.frameworks import Hydration, hydration_of
 from proxy.html.gates import Gate, Page
 from proxy.html.inline_remnants import Named, code_of, is_in
+from proxy.html.last_page import stretches_of
 from proxy.html.owners import Owner, unknown_host
+from proxy.html.page_cut import Cut, Placed, blocks_in, cut_at
+from proxy.html.page_signs import Way, signs_of, way_of
 from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, check_cost, is_cheap
 from proxy.html.resource import ResourceKind
-from proxy.html.scan import MAX_DEFERRED_NAMES, is_read_twice
+from proxy.html.scan import MAX_DEFERRED_NAMES
 from proxy.html.source import Source, read_source
 
 _LEAST_PAGE = 8192
 """Bytes. A smaller page is compiled as a whole."""
-_MOST_ENDS = 256
-_FEW_ENDS = 8
-"""Of those that `block_ends` names, how many one block may go on over, and mostly does."""
 
 
 def compile_by_blocks(
@@ -56,21 +52,75 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
     CostlyPageError.
     """
     body = source.body
-    ends = block_ends(body)
-    digests = [hashlib.sha256(body[start:end]).digest() for start, end in pairwise((0, *ends))]
-    seen = memory.seen(boundary.identity, digests)
-    cut = _Cut(source, ends, digests, seen)
-    if not _is_worthwhile(cut):
+    site = Site(boundary.identity, _origin(url), source.charset)
+    parts = [
+        _Part(start, cut_at(start, ends, source, site, memory) if known is None else known)
+        for start, ends, known in stretches_of(body, url, site, memory)
+    ]
+    found = _found(parts, body, url, boundary, memory)
+    if found is NoBlock.GOES_ON:
+        # A piece that is new does not end as the one that was in its place.
+        parts = [_Part(0, cut_at(0, block_ends(body), source, site, memory))]
+        found = _found(parts, body, url, boundary, memory)
+    for _, part in parts:
+        if isinstance(part, Cut):
+            memory.mark_seen(site.boundary, part.digests)
+    if isinstance(found, NoBlock) or not _may_be_joined(found.placed, body, found.reading.way):
         return None
-    hydration = hydration_of(body)
-    places = boundary.index.places_in(body) if hydration is Hydration.NONE else ()
-    if not all(map(_is_of_one_element, places)):
-        return None
-    reading = BlockReading(url, boundary, hydration, places, is_read_twice(body))
-    found = _placed(cut, reading, memory)
-    if isinstance(found, NoBlock) or not _may_be_joined(found, body, reading):
-        return None
-    return _joined(found, source, reading, memory)
+    _keep_order(found.placed, site, memory)
+    return _joined(found.placed, source, found.reading, memory)
+
+
+def _origin(url: str) -> str:
+    """All of an absolute URL that is before its path, as it is written."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+class _Part(NamedTuple):
+    """A part of a page: a block that is known to stand there, or what is to be cut into blocks."""
+
+    start: int
+    part: KnownBlock | Cut
+
+
+class _Found(NamedTuple):
+    """The blocks of a page, in order, and how they are read."""
+
+    placed: list[Placed]
+    reading: BlockReading
+
+
+def _found(
+    parts: Sequence[_Part], body: bytes, url: str, boundary: Boundary, memory: BlockMemory
+) -> _Found | NoBlock:
+    """The blocks of a page's parts; or why there are none: what is known stands there in another
+    state of the parser, or the page is to be compiled as a whole.
+    """
+    if not _is_worthwhile(parts, len(body)):
+        return NoBlock.UNSUITED
+    index = boundary.index
+    signs = [
+        (start, part.block.signs if isinstance(part, KnownBlock) else signs_of(part.text, index))
+        for start, part in parts
+    ]
+    way = way_of(body, signs, index)
+    if not all(map(_is_of_one_element, way.places)):
+        return NoBlock.UNSUITED
+    reading = BlockReading(url, boundary, way)
+    placed: list[Placed] = []
+    around: Surroundings | None = None
+    for start, part in parts:
+        if isinstance(part, Cut):
+            new = blocks_in(part, around, reading, memory)
+            if isinstance(new, NoBlock):
+                return new
+            placed += new
+        elif part.key.around != around or part.key.way != way:
+            return NoBlock.GOES_ON
+        else:
+            placed.append(Placed(start, start + len(part.block.text), part.block, part.key))
+        around = placed[-1].block.behind
+    return _Found(placed, reading)
 
 
 _COMBINED = re.compile(r"[\s>+~,:]")
@@ -83,124 +133,40 @@ def _is_of_one_element(place: Place) -> bool:
     return place.kind is PlaceKind.ELEMENT and _COMBINED.search(place.text) is None
 
 
-class _Cut(NamedTuple):
-    """A page, where its blocks are to end, the digests of these, and whether earlier pages had
-    them.
+def _is_worthwhile(parts: Sequence[_Part], size: int) -> bool:
+    """Whether earlier pages of the site had a quarter of a page's bytes, and no half of it is new
+    in one part: such a page is compiled as soon as a whole.
     """
-
-    source: Source
-    ends: list[int]
-    digests: list[bytes]
-    seen: list[bool]
-
-    def start(self, number: int) -> int:
-        return self.ends[number - 1] if number else 0
-
-
-def _is_worthwhile(cut: _Cut) -> bool:
-    """Whether earlier pages of the site had a quarter of a page's bytes."""
-    spans = zip(pairwise((0, *cut.ends)), cut.seen, strict=True)
-    return 4 * sum(end - start for (start, end), is_seen in spans if is_seen) >= cut.ends[-1]
+    known = 0
+    for _, part in parts:
+        if isinstance(part, KnownBlock):
+            known += len(part.block.text)
+            continue
+        for length, is_seen in part.runs():
+            if not is_seen and 2 * length > size:
+                return False
+            known += length if is_seen else 0
+    return 4 * known >= size
 
 
-class _Placed(NamedTuple):
-    """A block of a page, and where it stands."""
-
-    start: int
-    end: int
-    block: Block
-
-
-def _placed(cut: _Cut, reading: BlockReading, memory: BlockMemory) -> list[_Placed] | NoBlock:
-    """The blocks of a page, in order; or why one has none."""
-    placed: list[_Placed] = []
-    around: Surroundings | None = None
-    first = 0
-    while first < len(cut.ends):
-        last, found = _block_from(first, around, cut, reading, memory)
-        if isinstance(found, NoBlock):
-            return found
-        placed.append(_Placed(cut.start(first), cut.ends[last], found))
-        around, first = found.behind, last + 1
-    return placed
+def _keep_order(placed: Sequence[Placed], site: Site, memory: BlockMemory) -> None:
+    """Remember what is behind what, for the next page."""
+    before: Site | Block = site
+    for one in placed:
+        last = memory.following(before)
+        if last is None or last.block is not one.block:
+            memory.keep_following(before, KnownBlock(one.key, one.block))
+        before = one.block
 
 
-def _block_from(
-    first: int, around: Surroundings | None, cut: _Cut, reading: BlockReading, memory: BlockMemory
-) -> tuple[int, Block | NoBlock]:
-    """The number of the end of the block that begins behind another one, and what it compiles to:
-    it ends at the first end where one may, mostly the first. What no page had is one block: each
-    has a fixed cost.
-    """
-    ends, seen = cut.ends, cut.seen
-    shortest = first
-    while not seen[first] and shortest + 1 < len(ends) and not seen[shortest + 1]:
-        shortest += 1
-    digest = hashlib.sha256(b"".join(cut.digests[first:shortest]))
-    url, boundary, *way = reading
-    site = boundary.identity, _origin(url), cut.source.charset
-    is_possible = _possible(first, around, cut)
-    for last in range(shortest, min(shortest + _MOST_ENDS, len(ends))):
-        digest.update(cut.digests[last])
-        is_last = last == len(ends) - 1
-        if is_last and not first:
-            break  # it would be all of the page
-        key: tuple[object, ...] = digest.digest(), around, is_last, *way, *site
-        found = memory.get(key)
-        if found is NoBlock.BY_ADDRESS:
-            key = (*key, url)
-            found = memory.get(key)
-        if found is None and not (is_last or last == shortest or is_possible(last)):
-            found = NoBlock.GOES_ON
-            memory.keep(key, found)
-        if found is None:
-            span = cut.start(first), ends[last]
-            is_new = not all(seen[first : last + 1])
-            if is_new and 2 * (span[1] - span[0]) > ends[-1]:
-                break  # the page is compiled as soon
-            found, by_address = block_of(cut.source, span, around, reading, is_last=is_last)
-            if by_address:
-                memory.keep(key, NoBlock.BY_ADDRESS)
-                key = (*key, url)
-            memory.keep(key, found)
-        if found is not NoBlock.GOES_ON:
-            return last, found
-    return shortest, NoBlock.UNSUITED
-
-
-def _possible(first: int, around: Surroundings | None, cut: _Cut) -> Callable[[int], bool]:
-    """Tells of the number of an end whether it is one of `possible_ends`. They are looked for when
-    the first is asked for, of a few, then of all that may be tried.
-    """
-    start = cut.start(first)
-    found: set[int] = set()
-    looked_at = 0
-
-    def is_possible(number: int) -> bool:
-        nonlocal found, looked_at
-        if number >= looked_at:
-            looked_at = number + (_MOST_ENDS if looked_at else _FEW_ENDS)
-            ends = cut.ends[first:looked_at]
-            text = cut.source.text[start : ends[-1]]
-            found = possible_ends(around, text, [end - start for end in ends])
-        return cut.ends[number] - start in found
-
-    return is_possible
-
-
-def _origin(url: str) -> str:
-    """All of an absolute URL that is before its path, as it is written."""
-    return "/".join(url.split("/", 3)[:3])
-
-
-def _may_be_joined(placed: Sequence[_Placed], body: bytes, reading: BlockReading) -> bool:
+def _may_be_joined(placed: Sequence[Placed], body: bytes, way: Way) -> bool:
     """Whether what is bounded for a page is within its bounds. Raises CostlyPageError as `scan`."""
-    blocks = [one.block for one in placed]
+    blocks = [one.block for one in placed if one.block.is_counted]
     if sum(one.nested for one in blocks) > MAX_NESTED:
         return False
     if len(frozenset[str]().union(*(one.loaded for one in blocks))) > MAX_DEFERRED_NAMES:
         return False
-    if reading.read_twice and not _are_in_order(blocks):
+    if way.read_twice and not _are_in_order(blocks):
         return False
     drawings = sum(one.drawings for one in blocks)
     if drawings > MAX_DRAWINGS_BY_SELECT and any(one.has_select for one in blocks):
@@ -208,7 +174,7 @@ def _may_be_joined(placed: Sequence[_Placed], body: bytes, reading: BlockReading
     # Where none is left open behind any block, none is in the page.
     is_balanced = all(one.is_balanced for one in blocks)
     if not is_balanced and not is_cheap(
-        sum(one.formatting for one in blocks), sum(one.tags for one in blocks)
+        sum(one.block.formatting for one in placed), sum(one.block.tags for one in placed)
     ):
         check_cost(body.lower(), ())
     return True
@@ -223,18 +189,17 @@ def _are_in_order(blocks: Sequence[Block]) -> bool:
 
 
 def _joined(
-    placed: Sequence[_Placed], source: Source, reading: BlockReading, memory: BlockMemory
+    placed: Sequence[Placed], source: Source, reading: BlockReading, memory: BlockMemory
 ) -> Page:
-    blocks = [one.block for one in placed]
+    counted = [(start, one) for start, _, one, _ in placed if one.is_counted]
+    blocks = [one for _, one in counted]
     boundary = reading.boundary
-    body, head, foot = source.body, blocks[0], blocks[-1]
-    body_at = next(
-        (start + one.body_at for start, _, one in placed if one.body_at is not None), None
-    )
+    body, head, foot = source.body, placed[0].block, placed[-1].block
+    body_at = next((start + one.body_at for start, one in counted if one.body_at is not None), None)
     foot_at = body_at if foot.foot_at is None else placed[-1].start + foot.foot_at
-    gates = [gate.moved(start) for start, _, one in placed for gate in one.gates]
+    gates = [gate.moved(start) for start, _, one, _ in placed for gate in one.gates]
     if any(one.hinted for one in blocks):
-        gates = _with_hint_owners(gates, blocks)
+        gates = _with_hint_owners(gates, placed)
     finished = finished_gates(gates, body, boundary, _named_in(placed, body, memory))
     return Page(
         body=body,
@@ -250,39 +215,42 @@ def _joined(
         label=source.label,
         wire="",
         transcoded=False,
-        declaration_at=tuple(start + at for start, _, one in placed for at in one.declaration_at),
-        hydration=reading.hydration,
+        declaration_at=tuple(start + at for start, one in counted for at in one.declaration_at),
+        hydration=reading.way.hydration,
     )
 
 
-def _with_hint_owners(gates: list[Gate], blocks: Sequence[Block]) -> list[Gate]:
+def _with_hint_owners(gates: list[Gate], placed: Sequence[Placed]) -> list[Gate]:
     """The gates, hints with those whom the page asks at the hosts that they name."""
-    hosts = {unknown_host(host) for one in blocks for host in one.hinted}
+    hosts = {unknown_host(host) for one in placed for host in one.block.hinted}
     asked: dict[Owner, frozenset[Owner]] = {}
-    for one in blocks:
+    for one in [one.block for one in placed if one.block.asked_at]:
         for host in hosts & one.asked_at.keys():
             asked[host] = asked.get(host, frozenset()) | one.asked_at[host]
+    if not asked:
+        return gates
     return [
-        replace(gate, needs=hinted_at(gate.needs, asked))
-        if gate.kind is ResourceKind.HINT
-        else gate
+        gate.needing(hinted_at(gate.needs, asked)) if gate.kind is ResourceKind.HINT else gate
         for gate in gates
     ]
 
 
-def _named_in(placed: Sequence[_Placed], body: bytes, memory: BlockMemory) -> Named:
+def _named_in(placed: Sequence[Placed], body: bytes, memory: BlockMemory) -> Named:
     """What asks the code outside of the gates of blocks, each of which remembers what it was
     asked.
     """
 
     @cache
     def code(number: int) -> bytes:
-        start, end, block = placed[number]
+        start, end, block, _ = placed[number]
         return code_of(outside(block.gates, body[start:end]))
+
+    with_code = [number for number, one in enumerate(placed) if one.block.has_code]
 
     def is_named(name: str, following: re.Pattern[bytes]) -> bool:
         query = name, following  # one for all blocks
-        for number, (_, _, block) in enumerate(placed):
+        for number in with_code:
+            block = placed[number].block
             known = block.asked.get(query)
             if known is None:
                 known = is_in(code(number), name, following)

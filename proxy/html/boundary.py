@@ -14,6 +14,7 @@ from typing import Any
 import ada_url
 from cachetools import LRUCache
 
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.hosts import HostSet
 from consent_rules.matching.libraries import NO_LIBRARIES, Libraries
 from consent_rules.matching.pins import NO_PINS, ScriptPins
@@ -496,7 +497,7 @@ def _held_to_pins(vendor: str, resource: Resource, context: CompileContext) -> O
     return known_vendor(vendor)
 
 
-_ASSIGNMENT = re.compile(r"\s*(?:(?:var|let|const)\s+)?[\w$.]+(?:\[[\"'][\w$-]+[\"']\])?\s*=\s*")
+_ASSIGNMENT = lazy_pattern(r"\s*(?:(?:var|let|const)\s+)?[\w$.]+(?:\[[\"'][\w$-]+[\"']\])?\s*=\s*")
 
 
 def _only_assigns_data(script: str) -> bool:
@@ -526,7 +527,7 @@ def _strings_in_json(text: str) -> list[str]:
 
 
 # Possessive, and an unclosed one includes all that follows: each is read once.
-_JSON_STRING = re.compile(r'"(?:((?>(?:[^"\\]++|\\.)*))"|(?>(?:[^"\\]++|\\.)*)\\?\Z)', re.DOTALL)
+_JSON_STRING = lazy_pattern(r'"(?:((?>(?:[^"\\]++|\\.)*))"|(?>(?:[^"\\]++|\\.)*)\\?\Z)', re.DOTALL)
 
 
 def is_url_text(text: str) -> bool:

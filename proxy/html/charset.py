@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import webencodings
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 UNREADABLE = frozenset(
     {
         "replacement",
@@ -34,14 +36,14 @@ _BOMS = (
 )
 # "<?x" in UTF-16 without a byte order mark: how an XML declaration begins.
 _WIDE_DECLARATIONS = ((b"<\0?\0x\0", "utf-16le"), (b"\0<\0?\0x", "utf-16be"))
-_META = re.compile(rb"<meta(?=[\t\n\f\r /])", re.IGNORECASE)
-_TAG = re.compile(rb"</?[A-Za-z][^\t\n\f\r >]*")
-_BOGUS = re.compile(rb"<[!/?][^>]*")
-_ATTRIBUTE = re.compile(
+_META = lazy_pattern(rb"<meta(?=[\t\n\f\r /])", re.IGNORECASE)
+_TAG = lazy_pattern(rb"</?[A-Za-z][^\t\n\f\r >]*")
+_BOGUS = lazy_pattern(rb"<[!/?][^>]*")
+_ATTRIBUTE = lazy_pattern(
     rb"[\t\n\f\r /]*([^\t\n\f\r />][^\t\n\f\r />=]*)"
     rb"(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >]*)))?"
 )
-_CONTENT_CHARSET = re.compile(
+_CONTENT_CHARSET = lazy_pattern(
     rb"charset[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r ;\"']+))",
     re.IGNORECASE,
 )
@@ -59,7 +61,7 @@ def charset_of_content_type(content_type: str) -> str:
 
 
 # Not that of a charset: what stands in it is no parameter.
-_QUOTED_PARAMETER = re.compile(r'(?<!charset)="(?:[^"\\]|\\.)*"?', re.IGNORECASE)
+_QUOTED_PARAMETER = lazy_pattern(r'(?<!charset)="(?:[^"\\]|\\.)*"?', re.IGNORECASE)
 
 
 def _charset_parameter(content_type: str) -> str:

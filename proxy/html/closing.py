@@ -12,6 +12,7 @@ from typing import Any
 
 import ada_url
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.boundary import CompileContext, is_url_text
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import css_urls
@@ -24,7 +25,7 @@ from proxy.html.resource import CLOSED_TYPE, Closing, Resource, ResourceKind
 from proxy.html.source import UndecodableError
 from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
 
-_CLASSIC = re.compile(
+_CLASSIC = lazy_pattern(
     r"(?:(?:[0-9a-f]{6,}-)?(?:text|application)/(?:x-)?(?:java|ecma)script"
     r"|rocketlazyloadscript|litespeed/javascript|pmdelayedscript|text/psajs)?\s*\Z",
     re.IGNORECASE,
@@ -239,7 +240,7 @@ def _hidden(
     return (_opening(resource, location, added.encode("ascii"), context),)
 
 
-_PLAIN_VALUE = re.compile(r"[\w/.:,-]+", re.ASCII)
+_PLAIN_VALUE = lazy_pattern(r"[\w/.:,-]+", re.ASCII)
 
 
 def _within_its_tag(
@@ -299,7 +300,7 @@ def _edit(start: int, end: int, closed: bytes, context: CompileContext) -> Edit:
     return Edit(real(start), real(end), closed)
 
 
-_NAME_END = re.compile(rb"[\s=]")
+_NAME_END = lazy_pattern(rb"[\s=]")
 
 
 def _written(start: int, end: int, context: CompileContext) -> bytes:
@@ -331,7 +332,7 @@ def _attribute_edit(span: tuple[int, int], value: str, context: CompileContext) 
     return _edit(*span, name + b"=" + quoted.encode("ascii", "xmlcharrefreplace"), context)
 
 
-_ENDING_UNQUOTED = re.compile("[\t\n\f\r `]")
+_ENDING_UNQUOTED = lazy_pattern("[\t\n\f\r `]")
 
 
 def _quoted_as(raw: bytes, value: str) -> str:
@@ -356,7 +357,7 @@ def _address_edit(span: tuple[int, int], context: CompileContext) -> Edit:
     return _edit(*span, name + b"=data:, ", context)
 
 
-_TAG_NAME = re.compile(r"[^\t\n\f\r />]+")
+_TAG_NAME = lazy_pattern(r"[^\t\n\f\r />]+")
 _ENDING_A_VALUE = frozenset("\t\n\f\r >")
 
 
@@ -525,7 +526,7 @@ def _element_end(resource: Resource, location: SourceLocation, context: CompileC
     return len(context.scan.text)
 
 
-_ROOT_TAG = re.compile(r"<(?:html|body)[\s/]", re.IGNORECASE)
+_ROOT_TAG = lazy_pattern(r"<(?:html|body)[\s/]", re.IGNORECASE)
 _ROOT_TAGS_TRIED = 20
 
 
@@ -593,7 +594,7 @@ def _is_fallback(resource: Resource) -> bool:
     )
 
 
-_IMAGES = re.compile(r"(?:.*[-_])?src")
+_IMAGES = lazy_pattern(r"(?:.*[-_])?src")
 
 
 def _is_shown(resource: Resource) -> bool:

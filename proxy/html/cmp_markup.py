@@ -29,6 +29,7 @@ import re
 from collections.abc import Mapping
 
 from consent_rules.categories import CHOOSABLE, FOREIGN_NAMES, Category
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.owners import AllowedCategory, KnownVendor, Owner
 from proxy.html.tree import Element
 
@@ -67,11 +68,11 @@ _VENDOR_MARKS = (
     "data-borlabs-cookie-script-blocker-id", "data-borlabs-cookie-content-blocker-id", "consent-id",
 )  # fmt: skip
 _BORLABS = "data-borlabs-cookie-"
-_OPTANON = re.compile(r"(?:^|\s)optanon-category-(\S+)", re.IGNORECASE)
-_IUBENDA = re.compile(r"(?:^|\s)_iub_cs_activate(?:-inline)?(?:\s|\Z)")
-_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_NOT_A_NAME = re.compile(r"[^a-z0-9]+")
-_SEPARATORS = re.compile(r"[\s,;]+")
+_OPTANON = lazy_pattern(r"(?:^|\s)optanon-category-(\S+)", re.IGNORECASE)
+_IUBENDA = lazy_pattern(r"(?:^|\s)_iub_cs_activate(?:-inline)?(?:\s|\Z)")
+_NAME = lazy_pattern(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_NOT_A_NAME = lazy_pattern(r"[^a-z0-9]+")
+_SEPARATORS = lazy_pattern(r"[\s,;]+")
 
 HELD_ADDRESS = "consent-original-src-_"
 """Real Cookie Banner's name for an address, which does not end as the others do."""

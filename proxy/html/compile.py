@@ -179,6 +179,12 @@ def findings(
     )
     # Of a part nobody knows whom the rest asks: there such a hint stays closed.
     context.hinted = {} if is_part else hint_owners(context)
+    return findings_in(context, everything=everything)
+
+
+def findings_in(context: CompileContext, *, everything: bool = False) -> Iterator[OwnedResource]:
+    """The same, in a context that says what the page has beside its resources."""
+    scanned, boundary = context.scan, context.boundary
     finished = None if everything else finished_tags(context)
     for resource in (*scanned.resources, *content_places(context)):
         if finished is not None and resource.plain is not None:
@@ -364,10 +370,8 @@ def _with_remnants(gate: Gate, left: Remnants, has_room: bool) -> Gate:
     """The gate with what the page needs of its script in the code's place; what its script defined
     is only named where there is no room for that.
     """
-    start, end = gate.code
-    if left.code and has_room:
-        gate = replace(gate, start=start, end=end, closed=left.code)
-    return replace(gate, names=left.names)
+    code = left.code if has_room else b""
+    return gate.leaving(left.names, code) if code or left.names else gate
 
 
 def _nested(resource: Resource, context: CompileContext) -> tuple[frozenset[Owner], bytes]:
@@ -402,6 +406,10 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
     for gate in gates:
         while around and merged[around[-1]].end <= gate.start:
             around.pop()
+        if not around:
+            around.append(len(merged))
+            merged.append(gate)
+            continue
         crossed = [at for at in around if merged[at].end < gate.end]
         if crossed:
             # The two readings of the page (with and without JavaScript) disagree where an
@@ -423,7 +431,7 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
                 code=(0, 0),
                 is_further=False,
             )
-        elif around and _same_span(merged[around[-1]], gate):
+        elif _same_span(merged[around[-1]], gate):
             merged[around[-1]] = _joined(merged[around[-1]], gate)
         else:
             around.append(len(merged))

@@ -7,9 +7,9 @@ names. The catalogue's `places` say which (`consent_rules.vendors`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.vendor_index import Place, PlaceKind
 from proxy.html.boundary import CompileContext
 from proxy.html.owners import known_vendor
@@ -17,7 +17,7 @@ from proxy.html.resource import Closing, Resource, ResourceKind
 from proxy.html.tree import Document, Element, is_html, location_of
 
 _ID = r"[\"']\s*#?([\w-]{1,80})\s*[\"']"
-_NAMED = re.compile(
+_NAMED = lazy_pattern(
     rf"(?:getElementById|querySelector)\s*\(\s*{_ID}"
     rf"|\b(?:target|container|element|selector|el)[\"']?\s*:\s*{_ID}"
 )

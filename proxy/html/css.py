@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 # Without one of these no URL in a style sheet leaves the page's own host.
 _LEAVING = ("//", "\\", "http:", "https:", "ws:", "wss:", "ftp:")
 
@@ -53,8 +55,8 @@ _URL = (
     r"|(?P<bare>(?>(?:[^ \t\n\f\r\"'()\\]++|\\[\s\S])*)))"
 )
 _IMPORT = rf"@{_name('import')}{_GAP}(?P<imported>{_STRING})"
-_NAMED = re.compile(rf"(?P<url>{_URL})|{_IMPORT}")
-_TOKEN = re.compile(
+_NAMED = lazy_pattern(rf"(?P<url>{_URL})|{_IMPORT}")
+_TOKEN = lazy_pattern(
     r"(?P<skip>/\*[\s\S]*?(?:\*/|\Z))"
     # A bad URL continues to the next parenthesis, quotes included.
     rf"|(?P<url>{_URL}(?(bare)(?>(?:[^)\\]++|\\[\s\S])*))(?P<whole>\))?)"
@@ -63,22 +65,22 @@ _TOKEN = re.compile(
     rf"|(?P<string>{_STRING})"
     r"|(?P<open>\()|(?P<close>\))|(?P<escape>\\[\s\S])"
 )
-_ESCAPE = re.compile(rf"\\(?:([0-9A-Fa-f]{{1,6}}){_ENDING}|\r\n|[\n\f\r]|([\s\S]))")
+_ESCAPE = lazy_pattern(rf"\\(?:([0-9A-Fa-f]{{1,6}}){_ENDING}|\r\n|[\n\f\r]|([\s\S]))")
 
 # An escape that spells a letter or the hyphen, and what follows it of its name. Six digits are a
 # whole escape, whatever follows.
-_SPELLED = re.compile(
+_SPELLED = lazy_pattern(
     r"\\(?:0{0,3}(?:2[dD]|[4-7][0-9a-fA-F])(?![0-9a-fA-F])|0000(?:2[dD]|[4-7][0-9a-fA-F])|[g-zG-Z-])"
     rf"{_ENDING}(?>(?:[\w-]|\\[0-9a-fA-F]{{1,6}}{_ENDING}|\\[^0-9a-fA-F\n\f\r])*)"
 )
-_FUNCTION = re.compile(rf"(?:{'|'.join(map(_name, ('url', 'image-set', 'image', 'src')))})\(")
-_AT_IMPORT = re.compile(rf"@{_name('import')}")
+_FUNCTION = lazy_pattern(rf"(?:{'|'.join(map(_name, ('url', 'image-set', 'image', 'src')))})\(")
+_AT_IMPORT = lazy_pattern(rf"@{_name('import')}")
 _MAX_SPELLED = 9 * len("image-set")
 """Characters of a name, each one an escape of six digits with a line break of two behind."""
 _TAKES_STRINGS = {
-    "image-set(": re.compile(""),  # whatever precedes it: `-webkit-image-set(`
-    "image(": re.compile(r"(?<![A-Za-z0-9_])"),  # `BasicImage(` is a filter's
-    "src(": re.compile(r"(?<![A-Za-z0-9_-])"),
+    "image-set(": lazy_pattern(""),  # whatever precedes it: `-webkit-image-set(`
+    "image(": lazy_pattern(r"(?<![A-Za-z0-9_])"),  # `BasicImage(` is a filter's
+    "src(": lazy_pattern(r"(?<![A-Za-z0-9_-])"),
 }
 """Functions whose strings are URLs, and what is true of their first letter."""
 _MAX_READ_AGAIN = 4
@@ -125,12 +127,12 @@ _OPENINGS = tuple(
     for quote in ('"', "'")
     for start in ("http", "//", "\\", "/\\", " ", "\t", "/\t", "h\t", "ht\t", "htt\t")
 )
-_CUSTOM = re.compile(
+_CUSTOM = lazy_pattern(
     r"(?:\s|/\*.*?\*/)*(?:--|\\|(?:initial-value|result)\s*:)", re.IGNORECASE | re.DOTALL
 )
-_ONE_STRING = re.compile(rf"(?P<quoted>{_STRING})")
+_ONE_STRING = lazy_pattern(rf"(?P<quoted>{_STRING})")
 # What style sheets are full of: `"\\f101"` begins no address, and one character is none.
-_ICON = re.compile(r"""["']\\(?:[EFef][0-9A-Fa-f]|[0-9A-Fa-f]{1,6} ?["'])""")
+_ICON = lazy_pattern(r"""["']\\(?:[EFef][0-9A-Fa-f]|[0-9A-Fa-f]{1,6} ?["'])""")
 _MAX_DECLARATION = 4000
 _MAX_BOUNDARIES = 8
 
@@ -261,7 +263,7 @@ def _tokenized(text: str, start: int, *, is_part: bool) -> tuple[list[CssUrl], i
     return found, len(text)
 
 
-_IMPORT_BEFORE = re.compile(rf"@{_name('import')}{_GAP}\Z")
+_IMPORT_BEFORE = lazy_pattern(rf"@{_name('import')}{_GAP}\Z")
 
 
 def _url_of(match: re.Match[str]) -> CssUrl | None:

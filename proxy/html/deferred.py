@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import HELD_ADDRESS
 from proxy.html.css import css_urls
@@ -24,15 +25,15 @@ from proxy.html.tree import Element
 
 # What the value of such an attribute is loaded or shown as. `data-src`, `nitro-lazy-srcset`,
 # `data-bg-image`, `data-video-url`, `data-orig-file`, `data-iframe`.
-_LOADED = re.compile(
+_LOADED = lazy_pattern(
     r"(?:.*[-_])?(?:[a-z]*src(?:set)?s?|sources?|background|bg|bgset|images?|img|pictures?|posters?"
     r"|thumb(?:nail)?s?|iframe|frame|o?embed|videos?|audio|youtube|vimeo|original|orig|lazy[a-z]*|echo"
     r"|html|markup)(?:[-_](?:url|uri|src(?:set)?|file|image|img|large|small|webp|mobile|desktop|code"
     r"|html|[0-9]+x?))*"
 )
 # Navigation or load: depends on the element.
-_LED_TO = re.compile(r"(?:.*[-_])?[a-z]*(?:href|urls?|uri)")
-_NAVIGATION = re.compile(
+_LED_TO = lazy_pattern(r"(?:.*[-_])?[a-z]*(?:href|urls?|uri)")
+_NAVIGATION = lazy_pattern(
     r"(?:.*[-_])?(?:share|redirect|permalink|link|canonical|return|back|log-?in|log-?out|checkout"
     r"|profile|goto|nav|click|action)(?:[-_].*)?"
 )
@@ -60,14 +61,14 @@ _NATIVE = frozenset(
 )
 """Attributes that browsers look at themselves."""
 
-_SHOWN = re.compile(
+_SHOWN = lazy_pattern(
     r"(?:.*[-_])?(?:src|iframe|frame|o?embed|videos?|youtube|vimeo)(?:[-_](?:url|src))?"
 )
 _HOLDERS = frozenset({"div", "span", "figure", "section", "article"})
 
 # A URL that may name another host, not a text that contains one.
-_ADDRESS = re.compile(r"(?:https?|wss?|ftp):|[/\\]{2}", re.IGNORECASE)
-_MARKUP = re.compile(
+_ADDRESS = lazy_pattern(r"(?:https?|wss?|ftp):|[/\\]{2}", re.IGNORECASE)
+_MARKUP = lazy_pattern(
     r"<(?:script|img|i?frame|embed|object|link|video|audio|source|style|svg|meta|base)\b"
     r"|\s(?:src|style|background)\s*=",
     re.IGNORECASE,
@@ -86,10 +87,10 @@ def is_loaded_name(name: str) -> bool:
 
 
 _MAX_NAME_LENGTH = 80
-_DATA_NAME = re.compile(rb"data-[a-z0-9_-]+")
+_DATA_NAME = lazy_pattern(rb"data-[a-z0-9_-]+")
 # Searched by its letters, then matched backwards: many times faster than by what precedes them.
-_SOURCE_NAME = re.compile(rb"src(?<=[a-z0-9_-]src)(?:set|-_)?(?=[\s/]*=)")
-_NAME_BEFORE = re.compile(rb"[a-z0-9_-]+\Z")
+_SOURCE_NAME = lazy_pattern(rb"src(?<=[a-z0-9_-]src)(?:set|-_)?(?=[\s/]*=)")
+_NAME_BEFORE = lazy_pattern(rb"[a-z0-9_-]+\Z")
 
 
 def deferring_names(lowered: bytes) -> frozenset[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import marks_of
 from proxy.html.css import CssUrl, css_urls
@@ -83,17 +84,17 @@ def _linked(kind: ResourceKind, closing: Closing, *names: str) -> _Handler:
 
 # Types that a browser runs, as they are or behind what a loader puts around them until it is their
 # turn: Rocket Loader (`0a1b2c-text/javascript`), Partytown, `text/javascript/blocked`.
-_RUN_TYPE = re.compile(r"(?:java|ecma|j|live)script|\bmodule|partytown", re.IGNORECASE)
+_RUN_TYPE = lazy_pattern(r"(?:java|ecma|j|live)script|\bmodule|partytown", re.IGNORECASE)
 # Types of what pages keep in a <script> without running it. All others are code that some loader
 # holds back, under a name of its own (`rocketlazyloadscript`, `text/psajs`, `mpp/lazy`).
-_DATA_TYPE = re.compile(
+_DATA_TYPE = lazy_pattern(
     r"(?:text|application|image|model)/(?:[\w.+-]*\+)?(?:x-|ld-)?(?:json5?|xml|html?|xhtml|plain|css"
     r"|csv|yaml|toml|markdown|rtf|svg|vtt|turtle|n3|sparql|graphql|xslt|component|config"
     r"|magento-init|less|scss|sass|geo|topo|glsl|wgsl|latex)"
     r"|(?:x-shader|math)/[\w.+-]*",
     re.IGNORECASE,
 )
-_TEMPLATE_TYPE = re.compile(
+_TEMPLATE_TYPE = lazy_pattern(
     r"template|tmpl|handlebars|mustache|jsrender|underscore|\bejs\b|nunjucks|\bdot\b|kendo|shader"
     r"|\bdust\b|hogan|swig|twig",
     re.IGNORECASE,
@@ -202,18 +203,18 @@ def _frame(element: Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(ResourceKind.NESTED_PAGE, element, "srcdoc", Closing.NESTED, text=nested)
 
 
-_JAVASCRIPT = re.compile(r"[\x00-\x20]*j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t\s*:", re.IGNORECASE)
+_JAVASCRIPT = lazy_pattern(r"[\x00-\x20]*j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t\s*:", re.IGNORECASE)
 
 
-_NAMED = re.compile(r"(?:https?:)?(?://|\\\\|/\\|\\/)[^\s\"'`<>()]+", re.IGNORECASE)
+_NAMED = lazy_pattern(r"(?:https?:)?(?://|\\\\|/\\|\\/)[^\s\"'`<>()]+", re.IGNORECASE)
 
 
 def _named_urls(text: str) -> tuple[str, ...]:
     return tuple(_NAMED.findall(text))
 
 
-_NAMESPACE = re.compile(r"https?://(?:www\.)?w3\.org/[\w./#-]*", re.IGNORECASE)
-_REACHING = re.compile(r"https?:|//|\\|<!ENTITY|&#|<\?xml-|script", re.IGNORECASE)
+_NAMESPACE = lazy_pattern(r"https?://(?:www\.)?w3\.org/[\w./#-]*", re.IGNORECASE)
+_REACHING = lazy_pattern(r"https?:|//|\\|<!ENTITY|&#|<\?xml-|script", re.IGNORECASE)
 
 
 def _reaches(xml: str) -> bool:
@@ -307,7 +308,7 @@ def sheet_urls(url: str, depth: int = 0) -> tuple[str, ...]:
     return tuple(found)
 
 
-_NO_BASE = re.compile(r"(?:data|javascript):", re.IGNORECASE)
+_NO_BASE = lazy_pattern(r"(?:data|javascript):", re.IGNORECASE)
 
 
 def _base(element: Element, reading: Reading) -> Iterator[Resource]:
@@ -341,8 +342,8 @@ def _meta(element: Element, reading: Reading) -> Iterator[Resource]:
         yield Resource(ResourceKind.HINT_DELEGATION, element, "content", Closing.EMPTY, urls)
 
 
-_REFRESH = re.compile(r"[\s\x00-\x20]*[\d.]*\s*[;,\s]\s*(.+)\Z", re.DOTALL)
-_REFRESH_NAME = re.compile(r"url\s*=\s*", re.IGNORECASE)
+_REFRESH = lazy_pattern(r"[\s\x00-\x20]*[\d.]*\s*[;,\s]\s*(.+)\Z", re.DOTALL)
+_REFRESH_NAME = lazy_pattern(r"url\s*=\s*", re.IGNORECASE)
 
 
 def refresh_urls(content: str) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 import ahocorasick_rs
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 
 class Hydration(StrEnum):
     """What of a page a framework takes over."""
@@ -39,7 +41,7 @@ _COMMENTS = (
     b"<!--[-->",  # Vue, and Svelte
     _PARTING,
 )  # fmt: skip
-_PARTED = re.compile(rb"[^\s>] ?<!-- -->[^\s<]")
+_PARTED = lazy_pattern(rb"[^\s>] ?<!-- -->[^\s<]")
 """React parts two texts so: "Page <!-- -->2"."""
 _MARKS = (*_WHOLE, *_PART_BY_CODE, *_PART_BY_EITHER, *_PART_BY_TAG, *_COMMENTS)
 _IN_CODE = frozenset((*_WHOLE, *_PART_BY_CODE, *_PART_BY_EITHER))
@@ -51,16 +53,21 @@ _AUTOMATON = ahocorasick_rs.BytesAhoCorasick(
 )
 
 _ATTRIBUTES = rb"(?>(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*)>"
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     rb"<(?:(?P<comment>!--(?:-?>|.*?(?:--!?>|\Z)))"
     rb"|(?P<script>script(?=[\s/>])" + _ATTRIBUTES + rb")(?P<code>.*?)(?:</script|\Z)"
     rb"|(?P<tag>[a-z][^\s/>]*+)" + _ATTRIBUTES + rb")",
     re.DOTALL | re.IGNORECASE,
 )
-_DATA = re.compile(
+_DATA = lazy_pattern(
     rb"\stype\s*=\s*[\"']?(?:application/(?:[\w.-]+\+)?json|text/(?!javascript|ecmascript))",
     re.IGNORECASE,
 )
+
+
+def has_marks(body: bytes) -> bool:
+    """Whether a page, or a part of one, has marks of a framework at all."""
+    return bool(_AUTOMATON.find_matches_as_indexes(body))
 
 
 def hydration_of(body: bytes) -> Hydration:

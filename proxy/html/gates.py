@@ -91,6 +91,43 @@ class Gate:
             self.is_pixel,
         )
 
+    def needing(self, needs: frozenset[Owner]) -> Gate:
+        """The same that other owners have to open."""
+        return Gate(
+            self.start,
+            self.end,
+            needs,
+            self.closed,
+            self.kind,
+            self.closing,
+            self.embed,
+            self.opened,
+            self.code,
+            self.is_further,
+            self.names,
+            self.is_pixel,
+        )
+
+    def leaving(self, names: frozenset[str], code: bytes) -> Gate:
+        """The same of a script that leaves behind names, and `code` where its own stood; b"" where
+        that is to go as it goes.
+        """
+        start, end = self.code if code else (self.start, self.end)
+        return Gate(
+            start,
+            end,
+            self.needs,
+            code or self.closed,
+            self.kind,
+            self.closing,
+            self.embed,
+            self.opened,
+            self.code,
+            self.is_further,
+            names,
+            self.is_pixel,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

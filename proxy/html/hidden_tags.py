@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.elements import resources_of
 from proxy.html.preload_scanner import SCANNED_TAGS, Repeated, scanned_urls
 from proxy.html.resource import Closing, Reading, Resource, ResourceKind
@@ -109,7 +110,7 @@ def _may_import(content: str) -> bool:
 
 # Of the same length, and void: the tree that is built of these has no depth, and no content of
 # theirs is markup of another language.
-_DRAWING = re.compile(r"<(/?)(?:(svg)|math)(?=[\s/>])", re.IGNORECASE)
+_DRAWING = lazy_pattern(r"<(/?)(?:(svg)|math)(?=[\s/>])", re.IGNORECASE)
 
 
 def _without_drawings(text: str) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 _HIDDEN = (
     r"opacity['\"]?\s*[:=]\s*['\"]?0(?!\.\d*[1-9])|visibility['\"]?\s*[:=]\s*['\"]?hidden"
     r"|display['\"]?\s*[:=]\s*['\"]?none"
 )
-_HIDES = re.compile(_HIDDEN, re.IGNORECASE)
-_HIDES_PAGE = re.compile(
+_HIDES = lazy_pattern(_HIDDEN, re.IGNORECASE)
+_HIDES_PAGE = lazy_pattern(
     rf"(?<![\w.#-])(?:html|body|:root|\*)[^{{}}]*\{{[^{{}}]*(?:{_HIDDEN})", re.IGNORECASE
 )
 _VENDORS = tuple(
-    (re.compile(pattern, re.IGNORECASE), vendor)
+    (lazy_pattern(pattern, re.IGNORECASE), vendor)
     for pattern, vendor in (
         (r"async-hide", "google-optimize"),
         (r"chartbeat-flicker", "chartbeat"),
@@ -45,7 +47,7 @@ must hide the whole page.
 """
 _OF_TEXT = ("async-hide", "-amp-start", "mboxdefault")
 """What identifies a style without a name, in lower case."""
-_ANYBODYS = re.compile(
+_ANYBODYS = lazy_pattern(
     r"(?:anti|no)-?flicker|pre-?hid(?:e|ing)\b|page-?hid(?:er|ing)", re.IGNORECASE
 )
 _OF_ANYBODYS = ("flicker", "prehid", "pre-hid", "pagehid", "page-hid")

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.own_statements import Part, Path, parts_of
 
 _MAX_BYTES = 4_000_000
@@ -37,19 +39,15 @@ class VendorsOfCode:
 
 
 _HANDLERS = (b" on", b"\non")
-_HANDLER = re.compile(rb"""on[a-z]+\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
-_UNTIL = re.compile(rb"[^>]*")
+_HANDLER = lazy_pattern(rb"""on[a-z]+\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
+_UNTIL = lazy_pattern(rb"[^>]*")
 
 
 def code_of(page: bytes) -> bytes:
     """The page's scripts and event handlers, approximately: where function names may be used."""
     lowered = page.lower()
     found = [page[at : lowered.find(b"</script", at)] for at in _places(lowered, b"<script")]
-    for mark in _HANDLERS:
-        for at in _places(lowered, mark):
-            handler = _HANDLER.match(page, at + 1)
-            if handler is not None:
-                found.append(handler[1])
+    found += _handlers(page, lowered)
     found += [
         until[0]
         for at in _places(lowered, b"javascript:")
@@ -59,17 +57,36 @@ def code_of(page: bytes) -> bytes:
     return b"\n;".join(found)
 
 
-def ends_within(part: bytes) -> bool:
-    """Whether what `code_of` takes for code ends within a part of a page: then the code of the page
-    is that of its parts.
+class CodeOfPart(NamedTuple):
+    """Whether a part of a page has what `code_of` takes for code, and whether all of that ends
+    within it: then the code of the page is that of its parts.
     """
+
+    is_any: bool
+    is_ended: bool
+
+
+def code_of_part(part: bytes) -> CodeOfPart:
     lowered = part.lower()
-    if any(lowered.find(b"</script", at) < 0 for at in _places(lowered, b"<script")):
-        return False
-    handlers = (_HANDLER.match(part, at + 1) for mark in _HANDLERS for at in _places(lowered, mark))
-    if any(one is not None and _is_half_quoted(one[1]) for one in handlers):
-        return False
-    return all(part.find(b">", at) >= 0 for at in _places(lowered, b"javascript:"))
+    scripts = [*_places(lowered, b"<script")]
+    handlers = _handlers(part, lowered)
+    urls = [*_places(lowered, b"javascript:")]
+    return CodeOfPart(
+        bool(scripts or handlers or urls),
+        all(lowered.find(b"</script", at) >= 0 for at in scripts)
+        and not any(map(_is_half_quoted, handlers))
+        and all(part.find(b">", at) >= 0 for at in urls),
+    )
+
+
+def _handlers(page: bytes, lowered: bytes) -> list[bytes]:
+    """The values of a page's event handlers, with their quotes."""
+    return [
+        handler[1]
+        for mark in _HANDLERS
+        for at in _places(lowered, mark)
+        if (handler := _HANDLER.match(page, at + 1)) is not None
+    ]
 
 
 def _is_half_quoted(value: bytes) -> bool:
@@ -173,7 +190,7 @@ def _empty_properties(
     )
 
 
-_IDENTIFIER = re.compile(rb"[A-Za-z_$][\w$]*")
+_IDENTIFIER = lazy_pattern(rb"[A-Za-z_$][\w$]*")
 
 
 def _without_vendors(parts: list[Part], vendors: VendorsOfCode) -> tuple[list[Part], bytes]:
@@ -252,9 +269,9 @@ def _used(declared: Mapping[str, Sequence[Part]], rest: Named, own: bytes) -> se
 
 # On their own, and not one expression for each name: to compile that, and to try it at each byte of
 # the page's code, took most of the time of a page with many closed scripts.
-_BEGUN = re.compile(rb"(?<![\w$.-])|(?<=window\.)")
-CALLED = re.compile(rb"\s*[.(\[]")
-ENDED = re.compile(rb"\s*(?:[^\w$-]|\Z)")
+_BEGUN = lazy_pattern(rb"(?<![\w$.-])|(?<=window\.)")
+CALLED = lazy_pattern(rb"\s*[.(\[]")
+ENDED = lazy_pattern(rb"\s*(?:[^\w$-]|\Z)")
 
 
 def is_in(code: bytes, name: str, following: re.Pattern[bytes]) -> bool:

@@ -21,12 +21,12 @@ restricted by the policy header.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
+from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.vendor_index import VendorIndex
 from proxy.html.long_literals import Shortened, shortened
 from proxy.html.script_syntax import MERGES, Node, is_plain_merge, parse_script
@@ -104,7 +104,7 @@ class _UnreadableError(Exception):
 
 
 # Properties with a side effect: assigning runs, shows or loads the value.
-_SETTERS = re.compile(
+_SETTERS = lazy_pattern(
     rb"on\w+|location|href|src|srcset|srcdoc|imagesrcset|data|data[sS]rc|action|form[aA]ction|code"
     rb"|codebase|poster|ping|background\w*|style|cssText|content|text|textContent|innerText|html"
     rb"|innerHTML|outerHTML|nodeValue|value|name|status|cookie|domain|hash|search|pathname|host"
@@ -118,19 +118,19 @@ _SHOWN = frozenset({b"textContent", b"innerText"})
 """Of these only a script's or a style sheet's is run."""
 
 # With these names a script can read other names indirectly.
-_READS = re.compile(
+_READS = lazy_pattern(
     rb"eval|execScript|Function|constructor|prototype|__proto__|Reflect|Proxy|globalEval|keys|values"
     rb"|entries|getOwnProperty\w*|define\w+|arguments|valueOf"
 )
 # With these it can run or load a text.
-_ACTS = re.compile(
+_ACTS = lazy_pattern(
     rb"write(?:ln)?|innerHTML|outerHTML|srcdoc|set\w*HTML\w*|insert\w+|parseHTML\w*|parseFromString|DOMParser"
     rb"|create(?:Element\w*|ContextualFragment|ObjectURL|Script|HTML\w*)|importNode|cloneNode|Blob"
     rb"|File|Image|Audio|\w*Worker|importScripts|sendBeacon|XMLHttpRequest|ActiveXObject|EventSource"
     rb"|WebSocket\w*|WebTransport|setAttribute\w*|append\w*|prepend\w*|replaceWith|replaceChild\w*"
     rb"|getScript|jQuery|ajax"
 )
-_WORDS_THAT_LOAD = re.compile(rb"src|script|style|import|fetch|on\w+|location")
+_WORDS_THAT_LOAD = lazy_pattern(rb"src|script|style|import|fetch|on\w+|location")
 _TIMERS = frozenset({b"setTimeout", b"setInterval", b"setImmediate"})
 _WALKS = frozenset({b"each", b"forIn", b"forOwn", b"assign", b"extend", b"merge", b"stringify"})
 """With these a script enumerates an object's properties."""
@@ -176,10 +176,10 @@ _PLAIN = frozenset(
 _FUNCTIONS = frozenset({"function_expression", "arrow_function"})
 _DECLARED = frozenset({"variable_declaration", "lexical_declaration"})
 
-_WORD = re.compile(rb"[\w$\x80-\xff]+")
-_LINE_ENDS = re.compile(r"[\n\r\u2028\u2029]")
+_WORD = lazy_pattern(rb"[\w$\x80-\xff]+")
+_LINE_ENDS = lazy_pattern(r"[\n\r\u2028\u2029]")
 # Characters that no URL has. A text without them that has a dot or a slash may be one.
-_NO_ADDRESS = re.compile(r"[\s\"'<>{}\\|]")
+_NO_ADDRESS = lazy_pattern(r"[\s\"'<>{}\\|]")
 
 
 def vendors_of_script(script: str, index: VendorIndex) -> tuple[str, ...]:

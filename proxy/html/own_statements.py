@@ -17,13 +17,13 @@ All else goes, and with it every statement that rests upon it: that uses a name 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.long_literals import Shortened, shortened
 from proxy.html.script_syntax import (
     KEEPERS,
@@ -47,9 +47,9 @@ _WINDOW = frozenset({b"window", b"self", b"globalThis"})
 _BROWSERS = frozenset({b"document", b"location", b"navigator", b"history", b"screen", b"top",
                        b"parent", b"opener", b"frames", b"event", b"this"})  # fmt: skip
 """Roots of paths whose assignment is not plain storage."""
-_SETTERS = re.compile(rb"location|name|status|opener|on[a-z]+")
+_SETTERS = lazy_pattern(rb"location|name|status|opener|on[a-z]+")
 """Of the window's own properties."""
-_LOADS = re.compile(
+_LOADS = lazy_pattern(
     rb"eval|execScript|Function|constructor|create\w*|write(?:ln)?|\w*HTML\w*|srcdoc|src|srcset"
     rb"|insert\w+|append\w*|prepend\w*|replace(?:With|Child\w*)|Image|Audio|\w*Worker\w*|import\w*"
     rb"|sendBeacon|fetch|XMLHttpRequest|ActiveXObject|EventSource|Web[ST]\w+|setAttribute\w*|cookie"
@@ -65,7 +65,7 @@ _KNOWN = frozenset(
     var let const new if else for in of this true false null undefined typeof try catch""".split()
 )
 """Names that say nothing about whose a statement is."""
-_WORD = re.compile(rb"[\w$\x80-\xff]+")
+_WORD = lazy_pattern(rb"[\w$\x80-\xff]+")
 _TEXTS = frozenset({"string_fragment", "escape_sequence", "regex_pattern"})
 _LISTENS = frozenset({b"addEventListener", b"removeEventListener", b"on", b"off", b"one", b"once"})
 """Of their arguments the texts are names of events."""
@@ -587,7 +587,7 @@ def _defined(node: Node, script: bytes) -> frozenset[str]:
     return frozenset(name.decode() for name in found if _IDENTIFIER.fullmatch(name))
 
 
-_IDENTIFIER = re.compile(rb"[A-Za-z_$][\w$]*")
+_IDENTIFIER = lazy_pattern(rb"[A-Za-z_$][\w$]*")
 
 
 def _given(call: Node, script: bytes) -> Iterator[tuple[bytes, Node]]:

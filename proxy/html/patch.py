@@ -13,6 +13,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of
 from proxy.html.compile import compile_page
@@ -33,9 +34,9 @@ _SHORT = 64
 _BEGINNING = 4096
 
 # What a word is made of. None of these begins or ends a tag, a value or a character reference.
-_WORD = re.compile(rb"[A-Za-z0-9_+/=.:%,~-]*")
+_WORD = lazy_pattern(rb"[A-Za-z0-9_+/=.:%,~-]*")
 _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=.:%,~-")
-_NUMBER = re.compile(rb"[0-9.]+\Z")
+_NUMBER = lazy_pattern(rb"[0-9.]+\Z")
 _PROBE = "consent-probe"
 _PROBE_MARKUP = f"<{_PROBE}></{_PROBE}>"
 
@@ -50,12 +51,12 @@ _WITH_DATA = frozenset(
      "li", "main", "nav", "ol", "option", "p", "section", "select", "span", "table", "tbody", "td",
      "textarea", "th", "time", "tr", "ul"}
 )  # fmt: skip
-_MARKERS = re.compile(r"data-consent")
+_MARKERS = lazy_pattern(r"data-consent")
 # Whose URL's query says nothing of whom it leads to. Not a frame's: a front controller may name the
 # page there, and with it the audience.
 _QUERIES = {"script": "src", "link": "href", "img": "src", "form": "action"}
-_PLAIN_URL = re.compile(r"(?:https?:)?//|/|[\w.-]+[/?]", re.IGNORECASE)
-_RESERVED = re.compile(RESERVED_ID.pattern.encode())
+_PLAIN_URL = lazy_pattern(r"(?:https?:)?//|/|[\w.-]+[/?]", re.IGNORECASE)
+_RESERVED = lazy_pattern(RESERVED_ID.pattern.encode())
 _META_OF_NOTE = frozenset({"page-audience", "referrer"})
 
 # What is closed by these does not hold a word of the page's own that may have changed.

@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.boundary import CompileContext
 from proxy.html.owners import KnownVendor, UnknownHost, vendor_ids
 from proxy.html.resource import Picture, Resource
@@ -18,16 +19,16 @@ from proxy.html.tree import Element, is_html
 
 _Side = int | None
 
-_PIXELS = re.compile(r"\s*([0-9]{1,4})(?:\.[0-9]+)?\s*(?:px)?\s*\Z")
+_PIXELS = lazy_pattern(r"\s*([0-9]{1,4})(?:\.[0-9]+)?\s*(?:px)?\s*\Z")
 _STYLED = {
-    name: re.compile(rf"(?:\A|;)\s*{name}\s*:\s*([0-9]{{1,4}})(?:\.[0-9]+)?px\s*(?:;|!|\Z)", re.I)
+    name: lazy_pattern(rf"(?:\A|;)\s*{name}\s*:\s*([0-9]{{1,4}})(?:\.[0-9]+)?px\s*(?:;|!|\Z)", re.I)
     for name in ("width", "height")
 }
-_TINY = re.compile(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
+_TINY = lazy_pattern(r"\s*[0-3](?:\.\d*)?\s*(?:px)?\s*\Z")
 
 # Image servers are told the size: Photon, Wix, Cloudinary, imgix, Contentful, Shopify, WordPress.
 _BOTH_SIDES = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    lazy_pattern(pattern, re.IGNORECASE)
     for pattern in (
         r"[?&;](?:resize|fit|size|thumbnail|crop=\d+,\d+)=([0-9]{2,4})[x,]([0-9]{2,4})(?![0-9])",
         r"(?<![a-z0-9])w_([0-9]{2,4}),h_([0-9]{2,4})(?![0-9])",
@@ -35,7 +36,7 @@ _BOTH_SIDES = tuple(
     )
 )
 _ONE_SIDE = {
-    name: re.compile(
+    name: lazy_pattern(
         rf"[?&;](?:{name[0]}|{name}|im{name})=([0-9]{{2,4}})(?![0-9])"
         rf"|(?<![a-z0-9]){name[0]}_([0-9]{{2,4}})(?![0-9])|{shopify}(?=[.@])",
         re.IGNORECASE,
@@ -57,7 +58,7 @@ give the image a width it has a height too.
 """
 
 
-_PHOTOGRAPH = re.compile(r"\.(?:jpe?g|webp|avif)(?:[?#!:@]|\s*\Z)", re.IGNORECASE)
+_PHOTOGRAPH = lazy_pattern(r"\.(?:jpe?g|webp|avif)(?:[?#!:@]|\s*\Z)", re.IGNORECASE)
 _UNSIZED_PHOTOGRAPH = (120, 80)
 """Neither pixels nor, as a rule, icons have the formats of photographs. In a link with nothing else
 the picture is what can be clicked, and seen by its frame.
@@ -174,7 +175,7 @@ def _natural_size(element: Element, urls: tuple[str, ...]) -> tuple[int, int] | 
     return next(filter(None, map(_size_asked_for, urls)), None)
 
 
-_MAY_SAY_SIZE = re.compile(r"[wh]_[0-9]|[0-9]x[0-9@.]|_x[0-9]|[=,x][0-9]|%3d|%2c", re.IGNORECASE)
+_MAY_SAY_SIZE = lazy_pattern(r"[wh]_[0-9]|[0-9]x[0-9@.]|_x[0-9]|[=,x][0-9]|%3d|%2c", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)

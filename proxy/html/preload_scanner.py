@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.resource import Closing, Reading, Resource, ResourceKind
 from proxy.html.srcset import srcset_urls
 from proxy.html.tree import Document, Element, location_of, parse_unplaced
@@ -34,9 +35,9 @@ SCANNED_NAMES = frozenset(name for names in SCANNED.values() for name in names)
 _COUNTING = frozenset((*SCANNED_NAMES, "rel", "type", "as", "media"))
 """Attributes by which the scanner tells whether and what to ask for."""
 
-_NAME = re.compile(r"[^\s/>=\"']+\Z")
+_NAME = lazy_pattern(r"[^\s/>=\"']+\Z")
 _MAX_NAME_LENGTH = 16
-_REST = re.compile(r"\s*=\s*(?:\"[^\"]*\"?|'[^']*'?|[^\s>]+)|")
+_REST = lazy_pattern(r"\s*=\s*(?:\"[^\"]*\"?|'[^']*'?|[^\s>]+)|")
 
 
 def repeated_attributes(document: Document, reading: Reading) -> Iterator[Resource]:
@@ -130,8 +131,8 @@ def _again(start: int, reading: Reading) -> Again:
     return Again(name, holder.attr(name) if holder is not None else None, (start, end))
 
 
-_FRAMESET = re.compile("<frameset(?=[\\s/>])", re.IGNORECASE)
-_SELECTED = re.compile("(</?selected)content(?=[\\s/>])", re.IGNORECASE)
+_FRAMESET = lazy_pattern("<frameset(?=[\\s/>])", re.IGNORECASE)
+_SELECTED = lazy_pattern("(</?selected)content(?=[\\s/>])", re.IGNORECASE)
 
 
 def without_framesets(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import ahocorasick_rs
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.deferred import deferring_names, is_loaded_name
 from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects
 from proxy.html.hidden_tags import (
@@ -191,7 +192,7 @@ def _readings(views: list[_View], length: int) -> Readings:
     return Readings(without_scripts.document, with_scripts.document, length)
 
 
-_BODY_END = re.compile(r"</(?:body|html)[\s/>]", re.IGNORECASE)
+_BODY_END = lazy_pattern(r"</(?:body|html)[\s/>]", re.IGNORECASE)
 
 
 _DECLARATION = "data-consent-declaration"
@@ -271,11 +272,12 @@ _ATTRIBUTES = (
     r"""(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:"[^"<>]*"|'[^'<>]*'|[^\t\n\f\r "'<>=`]+))?)*)"""
     r"""[\t\n\f\r ]*/?>"""
 )
-_HARMLESS_NOSCRIPT = re.compile(
+_HARMLESS_NOSCRIPT = lazy_pattern(
     (
         rf"<noscript{_ATTRIBUTES}(?>(?:[^<]++|<(?:img|link|meta|br){_ATTRIBUTES}"
         rf"|<(iframe|style){_ATTRIBUTES}[^<]*</\1>|<!--[^<>-]*-->)*)</noscript>"
-    ).encode()
+    ).encode(),
+    re.IGNORECASE,
 )
 
 
@@ -337,24 +339,28 @@ def needs_both_views(tags: TagsOfNote) -> bool:
     # A frameset counts only while nothing visible precedes it.
     if found and b"frameset" in tags.at:
         return True
+    return is_read_twice(tags.lowered, found)
+
+
+def is_read_twice(body: bytes, noscripts: Iterable[int]) -> bool:
+    """What `needs_both_views` says of a page without a frameset. `noscripts`: as `noscripts_in`."""
     past = 0
-    for at in found:
+    for at in noscripts:
         if at < past:
             continue
-        harmless = _HARMLESS_NOSCRIPT.match(tags.lowered, at)
+        harmless = _HARMLESS_NOSCRIPT.match(body, at)
         if harmless is None:
             return True
         past = harmless.end()
     return False
 
 
-_NOSCRIPT = re.compile(b"<noscript", re.IGNORECASE)
+_NOSCRIPT = lazy_pattern(b"<noscript", re.IGNORECASE)
 
 
-def is_read_twice(body: bytes) -> bool:
-    """What `needs_both_views` says of a page without a frameset, by fewer searches."""
-    at = [found.start() for found in _NOSCRIPT.finditer(body)]
-    return bool(at) and needs_both_views(TagsOfNote(body.lower(), {b"noscript": at}))
+def noscripts_in(body: bytes) -> tuple[int, ...]:
+    """The offsets of the <noscript> tags of a page, or of a part of one."""
+    return tuple([found.start() for found in _NOSCRIPT.finditer(body)])
 
 
 def _views(
@@ -563,7 +569,7 @@ def has_drawings(tags: TagsOfNote) -> bool:
     return b"svg" in tags.at or b"math" in tags.at
 
 
-_ENDING = re.compile(rb"<(?:img|embed|meta)")
+_ENDING = lazy_pattern(rb"<(?:img|embed|meta)")
 """Of the tags that end a drawing, those that we may take out."""
 
 
@@ -606,7 +612,7 @@ def _agreed(places: Iterable[int | None]) -> int | None:
 
 
 # What may stand before a doctype: blanks, comments and what is read as one.
-DOCTYPE = re.compile(
+DOCTYPE = lazy_pattern(
     r"(?>(?:[\t\n\f\r ]|<!--(?:-?>|[\s\S]*?--!?>)|<(?:\?|/(?![A-Za-z]))[^>]*>"
     r"|<!(?!doctype|--)[^>]*>)*)(<!doctype[^>]*>)",
     re.IGNORECASE,

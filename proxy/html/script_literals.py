@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from consent_rules.lazy_pattern import lazy_pattern
+
 _SPACE = r"[ \t\r\n]*"
 _TEXT = r"""(?:"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*"|'[^'\\\r\n]*(?:\\[^\r\n][^'\\\r\n]*)*')"""
 _NUMBER = r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
@@ -19,10 +21,10 @@ _KEY = rf"(?:[A-Za-z_$][\w$]*|(?:0|[1-9][0-9]*)|{_TEXT})"
 # A whole value with the comma behind it, the start of one that has parts, or the end.
 _REST = rf"(?:{_VALUE}{_SPACE}(?:,|(?=[\]}}]))|(?P<opens>[{{\[]))"
 _MANY = rf"(?:{_PLAIN}{_SPACE},{_SPACE})*"
-_IN_LIST = re.compile(rf"{_SPACE}{_MANY}(?:(?P<ends>\])|{_REST})", re.ASCII)
-_IN_OBJECT = re.compile(rf"{_SPACE}(?:(?P<ends>\}})|{_KEY}{_SPACE}:{_SPACE}{_REST})", re.ASCII)
-_AFTER = re.compile(rf"{_SPACE}(?:,|(?=[\]}}]))")
-_STRING = re.compile(_TEXT)
+_IN_LIST = lazy_pattern(rf"{_SPACE}{_MANY}(?:(?P<ends>\])|{_REST})", re.ASCII)
+_IN_OBJECT = lazy_pattern(rf"{_SPACE}(?:(?P<ends>\}})|{_KEY}{_SPACE}:{_SPACE}{_REST})", re.ASCII)
+_AFTER = lazy_pattern(rf"{_SPACE}(?:,|(?=[\]}}]))")
+_STRING = lazy_pattern(_TEXT)
 
 
 @dataclass(frozen=True, slots=True)

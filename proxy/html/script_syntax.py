@@ -5,11 +5,11 @@ tree-sitter is imported here alone.
 
 from __future__ import annotations
 
-import re
-
 import tree_sitter
 import tree_sitter_javascript
 from tree_sitter import Node
+
+from consent_rules.lazy_pattern import lazy_pattern
 
 __all__ = ["KEEPERS", "MERGES", "Node", "is_data", "is_plain_merge", "parse_script"]
 
@@ -42,7 +42,7 @@ MERGES = frozenset(
     }
 )  # fmt: skip
 """Functions that add data to the object which they are given first, and give it back."""
-_FETCHING = re.compile(
+_FETCHING = lazy_pattern(
     rb"on\w+|location|href|src|srcset|srcdoc|imagesrcset|data|action|formaction|codebase|poster"
     rb"|ping|background\w*|style|csstext|text|textcontent|innertext|html|innerhtml|outerhtml"
     rb"|nodevalue|cookie|prototype|__proto__|attributionsrc|cursor|filter|clippath|shapeoutside"

@@ -9,9 +9,9 @@ from here, and none of its markup fetches or runs anything.
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Callable
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.resource import RESERVED_ID
 
 
@@ -36,12 +36,12 @@ _RAW = frozenset({"script", "style", "iframe", "noembed", "noframes", "textarea"
 _MAX_TAG_LENGTH = 65_536
 
 _NAME = r"[A-Za-z][^\s/>\0]*"
-_START = re.compile(rf"<({_NAME})((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>")
-_END = re.compile(rf"</({_NAME})[^>]*>")
-_ATTRIBUTE = re.compile(r"([^\s/>=\"'<]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"'<]+)))?")
-_SCHEME = re.compile(r"[^/?#:]*:")
+_START = lazy_pattern(rf"<({_NAME})((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>")
+_END = lazy_pattern(rf"</({_NAME})[^>]*>")
+_ATTRIBUTE = lazy_pattern(r"([^\s/>=\"'<]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"'<]+)))?")
+_SCHEME = lazy_pattern(r"[^/?#:]*:")
 _LINKS = ("http:", "https:", "mailto:", "tel:")
-_CONTROLS = re.compile(r"[\0-\x20]")
+_CONTROLS = lazy_pattern(r"[\0-\x20]")
 
 
 class TextOnlyWriter:

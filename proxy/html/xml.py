@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of_content_type, is_label, python_codec
 from proxy.html.css import css_urls
@@ -25,7 +26,7 @@ from proxy.html.source import Source, UndecodableError
 from proxy.html.tree import parse
 
 _NAME = r"[^\s/>=<'\"&]+"
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     rf"(?P<text>[^<]+)|(?P<comment><!--.*?-->)|(?P<cdata><!\[CDATA\[(?P<inside>.*?)\]\]>)"
     rf"|<\?(?P<target>{_NAME})(?P<told>.*?)\?>"
     rf"|(?P<doctype><!DOCTYPE[^\[>]*(?:\[(?P<subset>(?>(?:[^\]\"'<]|<!--.*?-->|\"[^\"]*\"|'[^']*'|<)*))\]\s*)?>)"
@@ -33,17 +34,17 @@ _TOKEN = re.compile(
     rf"|<(?P<name>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*(?:\"[^<\"]*\"|'[^<']*'))*)(?P<close>\s*/?)>",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(rf"(\s+)({_NAME})\s*=\s*(?:\"([^<\"]*)\"|'([^<']*)')")
+_ATTRIBUTE = lazy_pattern(rf"(\s+)({_NAME})\s*=\s*(?:\"([^<\"]*)\"|'([^<']*)')")
 # Comments, instructions and other declarations are read over: they may hold what looks like one.
-_DECLARED = re.compile(
+_DECLARED = lazy_pattern(
     r"<!--.*?-->|<\?.*?\?>"
     r"|<!ENTITY\s+(?P<name>[^\s%\"']+)\s+(?:\"(?P<one>[^\"]*)\"|'(?P<other>[^']*)')\s*>"
     r"|<!(?:[^>\"']|\"[^\"]*\"|'[^']*')*>",
     re.DOTALL,
 )
-_CHARACTER = re.compile(r"&#(?:[0-9]+|x[0-9A-Fa-f]+);")
-_REFERENCE = re.compile(r"&([^\s;&<#]+);")
-_DECLARATION = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+_CHARACTER = lazy_pattern(r"&#(?:[0-9]+|x[0-9A-Fa-f]+);")
+_REFERENCE = lazy_pattern(r"&([^\s;&<#]+);")
+_DECLARATION = lazy_pattern(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -56,13 +57,13 @@ _MAX_ENTITY_LENGTH = 65_536
 _MAX_ENTITY_DEPTH = 40
 _UNREADABLE = "//<"
 """In place of what is too long or too deep to expand: no host, and no text without elements."""
-_REACHES = re.compile(r"[/:\\]")
+_REACHES = lazy_pattern(r"[/:\\]")
 # The namespace of XSLT 1.0, in whatever charset; a reference or an entity may spell it otherwise.
-_MAY_TRANSFORM = re.compile(
+_MAY_TRANSFORM = lazy_pattern(
     rb"XSL/Transform|<!ENTITY|xmlns[^=<>]*=\s*(?:\"[^\"]*&|'[^']*&)", re.IGNORECASE
 )
 # Links that no directive of a policy governs (CSP3, 6.1).
-_HINT = re.compile(r"preconnect|dns-prefetch", re.IGNORECASE)
+_HINT = lazy_pattern(r"preconnect|dns-prefetch", re.IGNORECASE)
 # Elements for which an HTML parser handles a lone tag differently.
 _ALONE = {"frame": "iframe"}
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.http.recent import Recent
 
 if TYPE_CHECKING:
@@ -60,14 +61,14 @@ class DeviceClasses:
         return found
 
 
-_PREVIEWS = re.compile(
+_PREVIEWS = lazy_pattern(
     r"facebookexternalhit|meta-external|applebot|urlpreview|uripreview|vkshare|embedly|iframely"
     r"|cardyb|mastodon|pleroma|misskey|chatgpt-user|claude-user|perplexity-user|google-read-aloud"
     r"|bitlybot|linkpreview|link-preview",
     re.IGNORECASE,
 )
 """Crawlers and previews that ua-parser takes for browsers or does not know."""
-_SCREENS = re.compile(
+_SCREENS = lazy_pattern(
     r"smart-?tv|\btv\b|googletv|hbbtv|web0s|bravia|\baft[a-z]{1,4}\b|roku|playstation|xbox|nintendo"
     r"|crkey|oculus|quest \d",
     re.IGNORECASE,
@@ -94,7 +95,7 @@ def _parser() -> Callable[[str], PartialResult]:
     return lambda agent: resolve(agent, Domain.DEVICE | Domain.OS)
 
 
-_USUAL = re.compile(
+_USUAL = lazy_pattern(
     r"Mozilla/5\.0 \("
     r"(?:(?P<phone>iPhone; CPU iPhone OS \d\d?_\d\d?(?:_\d)? like Mac OS X"
     r"\) AppleWebKit/605\.1\.15 \(KHTML, like Gecko\) Version/\d\d\.\d Mobile/15E148 Safari/604\.1"

@@ -8,10 +8,11 @@ from functools import lru_cache
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, MultiMapping
 
+from consent_rules.lazy_pattern import lazy_pattern
 from proxy.http.fetch_metadata import destination, is_navigation, may_become_page
 
 # Where a type is missing, browsers take bytes that begin like this for HTML (MIME Sniffing, 7.1).
-_SNIFFED = re.compile(
+_SNIFFED = lazy_pattern(
     rb"\s*<(?:!--|(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|"
     rb"title|b|body|br|p)[\s/>])",
     re.IGNORECASE,
@@ -25,7 +26,7 @@ _XML = frozenset({"text/xml", "application/xml", "text/xsl"})
 SIGNED_EXCHANGE = "application/signed-exchange"
 """A response of any URL's, signed by its owner, which Chromium shows as a page of that URL
 (draft-yasskin-http-origin-signed-responses)."""
-_ESSENCE_END = re.compile(r"[;\s(]")
+_ESSENCE_END = lazy_pattern(r"[;\s(]")
 _MAX_REMEMBERED = 200
 """Characters of a Content-Type or of an Accept that is remembered."""
 
@@ -52,11 +53,11 @@ def _last_essence(text: str) -> str:
 _remembered = lru_cache(maxsize=512)(_last_essence)
 
 
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_MEMBER = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+')
+_QUOTED = lazy_pattern(r'"(?:[^"\\]|\\.)*"')
+_MEMBER = lazy_pattern(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+')
 # Not that of a charset: what stands in it is no parameter.
-_QUOTED_PARAMETER = re.compile(r'(?<!charset)="(?:[^"\\]|\\.)*"?', re.IGNORECASE)
-_CHARSET = re.compile(r";[\t ]*charset=[\t ]*\"?([\w.:+-]+)", re.IGNORECASE)
+_QUOTED_PARAMETER = lazy_pattern(r'(?<!charset)="(?:[^"\\]|\\.)*"?', re.IGNORECASE)
+_CHARSET = lazy_pattern(r";[\t ]*charset=[\t ]*\"?([\w.:+-]+)", re.IGNORECASE)
 
 
 def send_one_type(headers: CIMultiDict[str]) -> None:

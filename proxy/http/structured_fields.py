@@ -6,7 +6,7 @@ malformed, and ignores all of it.
 
 from __future__ import annotations
 
-import re
+from consent_rules.lazy_pattern import lazy_pattern
 
 _KEY = r"[a-z*][a-z0-9_.*-]*"
 _STRING = r'"(?:[ !#-\[\]-~]|\\["\\])*"'
@@ -15,11 +15,11 @@ _TOKEN = r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*"  # noqa: S105 - RFC 9651's na
 _BARE = rf"(?:{_STRING}|{_NUMBER}|{_TOKEN}|:[A-Za-z0-9+/=]*:|\?[01])"
 _PARAMETERS = rf"(?:; *{_KEY}(?:={_BARE})?)*"
 _ITEM = rf"{_BARE}{_PARAMETERS}"
-_MEMBER = re.compile(
+_MEMBER = lazy_pattern(
     rf"({_KEY})(?:=(?:\( *((?:{_ITEM}(?: +{_ITEM})*)?) *\)|({_BARE})))?{_PARAMETERS}"
 )
-_LISTED = re.compile(rf"({_BARE}){_PARAMETERS} *")
-_COMMA = re.compile(r"[ \t]*,[ \t]*")
+_LISTED = lazy_pattern(rf"({_BARE}){_PARAMETERS} *")
+_COMMA = lazy_pattern(r"[ \t]*,[ \t]*")
 
 
 def dictionary(field: str) -> dict[str, tuple[str, ...]] | None:

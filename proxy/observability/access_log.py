@@ -15,6 +15,9 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import Protocol
 
+from aiohttp import hdrs
+from multidict import istr
+
 from proxy.http.access_record import Access
 from proxy.http.addresses import (
     X_FORWARDED_FOR,
@@ -26,6 +29,7 @@ from proxy.http.addresses import (
 from proxy.http.recent import Recent
 from proxy.http.targets import split_target
 
+_X_FORWARDED_HOST = istr("X-Forwarded-Host")
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 2048
 """Half a megabyte. The thread that writes waits for the interpreter several times for each flush,
@@ -81,19 +85,22 @@ class AccessLog:
         if second != self._second:
             self._second, self._time = second, _timestamp(second)
         request, client = self._of_request(access)
+        lines = self._lines
         if self._combined:
-            self._lines.append(self._combined_line(access, request, client))
+            lines.append(self._combined_line(access, request, client))
         else:
-            self._lines.append(
+            waited = access.upstream_seconds
+            lines.append(
                 f'{{"time":"{self._time}","id":"{access.id}",{request},'
                 f'"status":{access.status},"bytes":{access.size},"ms":{access.seconds * 1000:.1f},'
-                f'"cache":"{access.cache}","upstream":"{access.upstream}","upstream_ms":{_milliseconds(access.upstream_seconds)},'
+                f'"cache":"{access.cache}","upstream":"{access.upstream}",'
+                f'"upstream_ms":{"null" if waited is None else f"{waited * 1000:.1f}"},'
                 f'"client":"{client}"}}\n'
             )
-        if len(self._lines) >= _FLUSH_LINES:
-            self.flush()
-        elif self._timer is None:
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+        elif len(lines) >= _FLUSH_LINES:
+            self.flush()
 
     def _of_request(self, access: Access) -> tuple[str, str]:
         """What a line has from the request alone, remembered by all that it depends on: the fields
@@ -106,7 +113,7 @@ class AccessLog:
         forwarded = headers.getall(X_FORWARDED_FOR, None)
         key = (
             access.target, access.method, access.site, access.logged_path, access.peer,
-            headers.get("Host", ""), headers.get("X-Forwarded-Host"),
+            headers.get(hdrs.HOST, ""), headers.get(_X_FORWARDED_HOST),
             None if forwarded is None else ",".join(forwarded),
         )  # fmt: skip
         known = self._requests.get(key)
@@ -136,8 +143,8 @@ class AccessLog:
         )
 
     def _host(self, access: Access) -> str:
-        host = access.headers.get("Host", "")
-        forwarded = access.headers.get("X-Forwarded-Host")
+        host = access.headers.get(hdrs.HOST, "")
+        forwarded = access.headers.get(_X_FORWARDED_HOST)
         if forwarded and address_is_trusted(access.peer, self._trusted):
             host = forwarded.rpartition(",")[2].strip()
         return json.dumps(host[:_MAX_HOST])
@@ -163,10 +170,6 @@ class AccessLog:
             self._out.flush()
         except OSError:  # a closed pipe must not stop the service
             return
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return "null" if seconds is None else f"{seconds * 1000:.1f}"
 
 
 def _json_path(target: str) -> str:

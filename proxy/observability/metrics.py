@@ -33,6 +33,8 @@ BOUNDS = (
 """Upper bounds of the time histogram's buckets, in seconds."""
 
 Labels = tuple[str, ...]
+_Counted = tuple[str, int, str, PageRecord | None, str]
+"""Site, status by hundreds, result of the cache, page, and class of device."""
 
 
 @dataclass(slots=True)
@@ -100,10 +102,7 @@ class Metrics:
         self._index = 0
         self._size_logged = False
         self._own = Counts()
-        self._requests: dict[tuple[str, int, str], int] = {}
-        self._bytes: dict[str, int] = {}
-        self._pages: dict[tuple[str, PageRecord], int] = {}
-        self._devices: dict[tuple[str, str], int] = {}
+        self._alike: dict[_Counted, list[int]] = {}
         self._watched: dict[str, Callable[[], Mapping[Labels, float]]] = {}
         self._before_publish: list[Callable[[], None]] = []
 
@@ -119,25 +118,26 @@ class Metrics:
     # --- counting ---------------------------------------------------------------------------
 
     def __call__(self, access: Access) -> None:
-        site = access.site
+        # All at once: a named tuple's fields one by one take a hit as long as the counting itself.
+        (
+            _, _, _, status, size, seconds, _, _, site, cache, page, unreadable_choice, _, device,
+            upstream_seconds, choice, _,
+        ) = access  # fmt: skip
         # Sums are made when they are published; here only what is alike is counted together.
-        outcome = site, access.status // 100, access.cache
-        requests, sizes = self._requests, self._bytes
-        requests[outcome] = requests.get(outcome, 0) + 1
-        sizes[site] = sizes.get(site, 0) + access.size
-        if access.choice is not None:
-            self.count("choices", site, *access.choice)
-        page = access.page
-        if page is not None:
-            self._pages[site, page] = self._pages.get((site, page), 0) + 1
-            device = site, access.device
-            self._devices[device] = self._devices.get(device, 0) + 1
-            if access.unreadable_choice:
-                self.count("unreadable_choices", site, access.unreadable_choice)
-        _add_time(self._own.seconds, site, access.seconds)
-        if access.upstream_seconds is not None:
-            _add_time(self._own.upstream_seconds, site, access.upstream_seconds)
-        if not site and access.status == 421:
+        alike = site, status // 100, cache, page, device
+        known = self._alike.get(alike)
+        if known is None:
+            known = self._alike[alike] = [0, 0]
+        known[0] += 1
+        known[1] += size
+        _add_time(self._own.seconds, site, seconds)
+        if upstream_seconds is not None:
+            _add_time(self._own.upstream_seconds, site, upstream_seconds)
+        if choice is not None:
+            self.count("choices", site, *choice)
+        if unreadable_choice and page is not None:
+            self.count("unreadable_choices", site, unreadable_choice)
+        if status == 421 and not site:
             self.count("unknown_hosts")
 
     def count(self, family: str, *labels: str, by: float = 1) -> None:
@@ -219,21 +219,16 @@ class Metrics:
         for update in self._before_publish:
             update()
         count = self.count
-        for (site, hundreds, cache), number in self._requests.items():
+        for (site, hundreds, cache, page, device), (number, size) in self._alike.items():
             count("requests", site, f"{hundreds}xx", cache, by=number)
-        for site, size in self._bytes.items():
             count("response_bytes", site, by=size)
-        for (site, page), number in self._pages.items():
-            banner = "shown" if page.banner_shown else "none"
-            count("pages", site, page.audience, banner, by=number)
-            count("gates", site, "open", by=number * page.open_gates)
-            count("gates", site, "closed", by=number * page.closed_gates)
-        for (site, device), number in self._devices.items():
-            count("pages_by_device", site, device or "other", by=number)
-        self._requests.clear()
-        self._devices.clear()
-        self._bytes.clear()
-        self._pages.clear()
+            if page is not None:
+                banner = "shown" if page.banner_shown else "none"
+                count("pages", site, page.audience, banner, by=number)
+                count("gates", site, "open", by=number * page.open_gates)
+                count("gates", site, "closed", by=number * page.closed_gates)
+                count("pages_by_device", site, device or "other", by=number)
+        self._alike.clear()
         for name, values in self._watched.items():
             self.gauges(name, values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
@@ -14,6 +15,7 @@ from consent_rules.rules import Rules, SiteRules
 from proxy.banner.texts import Texts
 from proxy.enforcement.csp import OwnAssets
 from proxy.html.gates import Page
+from proxy.html.owners import Owner
 from proxy.html.render import render
 from proxy.http.access_record import PageRecord
 from proxy.http.content_coding import encoded, worth_encoding
@@ -22,6 +24,7 @@ from proxy.http.representation import OWN_ETAG
 from proxy.rendering.injected_markup import (
     Injection,
     KnownMarkup,
+    OwnMarkup,
     closed_tools,
     declaration_markup,
     may_be_allowed,
@@ -147,6 +150,8 @@ def shown_of(decision: Decision, vendors: frozenset[str]) -> _Shown:
 
 def has_own_link(page: Page, prefix: str) -> bool:
     """Whether a page of the site links to the preferences itself (`data-consent-link`)."""
+    if not page.preferences_links:
+        return False
     own = f"{prefix}/preferences"
     links = (link.partition("?")[0] for link in page.preferences_links)
     return own in links and not page.has_base
@@ -169,18 +174,19 @@ def write_variant(
     `chosen` is the page's `variant_key`, where it was made already.
     """
     is_open = open_owners(decision)
-    closed = [gate for gate in page.gates if not gate.needs <= is_open]
-    placeholders = any(gate.embed is not None for gate in closed)
-    names = frozenset[str]().union(*(gate.names for gate in closed if gate.names))
+    closed = _closed(page, is_open)
     chosen = chosen or variant_key(page, decision, texts, injection, return_to)
     tools = closed_tools(page, decision, rules.vendors) if decision.enforce else frozenset[str]()
     links = has_own_link(page, config.proxy.prefix)
-    key = (site.name, page.owners, page.hydration, names, placeholders, tools, links, chosen)
-    own = None if known is None else known.get(key)
+    key = (
+        site.name, page.owners, page.hydration, closed.names, closed.has_embeds, tools, links,
+        chosen,
+    )  # fmt: skip
+    own = None if known is None else _made_before(known, key)
     if own is None:
         own = own_markup(
-            page, site, rules, config, theme, decision, texts, injection, return_to, placeholders,
-            tools, has_link=links,
+            page, site, rules, config, theme, decision, texts, injection, return_to,
+            closed.has_embeds, tools, has_link=links,
         )  # fmt: skip
         if known is not None:
             known[key] = own
@@ -196,8 +202,41 @@ def write_variant(
         declaration=declared,
         placeholder=own.placeholder,
     )
-    gates = sum(not gate.is_further for gate in page.gates)
-    is_closed = sum(not gate.is_further for gate in closed) if decision.enforce else 0
+    is_closed = closed.closed if decision.enforce else 0
     audience = str(decision.audience)
-    record = PageRecord(audience, bool(own.banner), gates - is_closed, is_closed)
+    record = PageRecord(audience, bool(own.banner), closed.of_all - is_closed, is_closed)
     return Variant(page, body, own.assets, record)
+
+
+class _Closed(NamedTuple):
+    """The closed gates of a page: how many there are of how many, what the page calls of them, and
+    whether one is of an embed.
+    """
+
+    closed: int
+    of_all: int
+    names: frozenset[str]
+    has_embeds: bool
+
+
+def _closed(page: Page, is_open: frozenset[Owner]) -> _Closed:
+    closed = of_all = 0
+    names, has_embeds = frozenset[str](), False
+    for gate in page.gates:
+        counts = not gate.is_further
+        of_all += counts
+        if gate.needs <= is_open:
+            continue
+        closed += counts
+        if gate.names:
+            names |= gate.names
+        if gate.embed is not None:
+            has_embeds = True
+    return _Closed(closed, of_all, names, has_embeds)
+
+
+def _made_before(known: KnownMarkup, key: object) -> OwnMarkup | None:
+    try:
+        return known[key]  # `get` looks twice
+    except KeyError:
+        return None

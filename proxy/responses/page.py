@@ -107,15 +107,18 @@ def injection_for(
 def _injection(request: web.BaseRequest, page: Page) -> Injection:
     destination = request.headers.get("Sec-Fetch-Dest", "")
     if destination == "document":
-        return Injection()
+        return _WHOLE
     if destination in EMBEDDED_DESTINATIONS:
         # The page around it carries the banner.
-        return Injection(visible=False)
+        return _EMBEDDED
     # Fetched by a script: a whole page may replace the present one; a part of one goes into a page
     # that has our markup.
-    if page.is_document:
-        return Injection()
-    return Injection(signals=False, visible=False, placeholders=True)
+    return _WHOLE if page.is_document else _PART
+
+
+_WHOLE = Injection()
+_EMBEDDED = Injection(visible=False)
+_PART = Injection(signals=False, visible=False, placeholders=True)
 
 
 def _variant(

@@ -17,6 +17,19 @@ from proxy.server.fast_path_key import fast_path_key
 _ONE_VISITORS = ("Set-Cookie", "Set-Cookie2")
 
 
+def may_come_again(origin: LiveResponse) -> bool:
+    """Whether a page that was sent may be added: one that differs from the last one of its address
+    will not come again.
+    """
+    page = origin.page
+    return (
+        page is not None
+        and page.compiled is not None
+        and page.may_store
+        and not page.compiled.page.passing
+    )
+
+
 def add_repeated_page(
     request: web.BaseRequest,
     context: RequestContext,
@@ -30,10 +43,8 @@ def add_repeated_page(
     that the request was resolved to.
     """
     fast_path, page, site = runtime.fast_path, origin.page, runtime.site(context)
-    if fast_path is None or page is None or page.compiled is None or not page.may_store:
+    if fast_path is None or page is None:
         return
-    if page.compiled.page.passing:
-        return  # it differs from the last one of its address
     if not origin.may_share or origin.status != 200 or not isinstance(sent, ProxyResponse):
         return
     if sent.status != 200 or not sent.sent or not isinstance(request, ProxyRequest):

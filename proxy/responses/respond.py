@@ -20,7 +20,7 @@ from proxy.resolve import set_logged_path, with_audience
 from proxy.responses.known_file import add_known_file
 from proxy.responses.page import page_head, page_reply
 from proxy.responses.page_reader import prepare_page
-from proxy.responses.repeated import add_repeated_page
+from proxy.responses.repeated import add_repeated_page, may_come_again
 from proxy.responses.reply import Reply, deliver, deliver_page
 from proxy.responses.service_worker import service_worker_reply
 from proxy.responses.stored import add_to_fast_path, stored_reply
@@ -94,9 +94,11 @@ async def respond(
             add_known_file(request, resolved, origin, passed_on, runtime)
         return passed_on
     page = await _reply(request, context, origin, kind, runtime)
-    confirmation = confirmation_of(origin.headers)
+    # Its fields as they came: they are changed when it is sent.
+    confirmation = confirmation_of(origin.headers) if may_come_again(origin) else None
     answer = await deliver_page(request, page, origin.status, origin.headers, site, runtime.heads)
-    add_repeated_page(request, resolved, origin, confirmation, answer, runtime)
+    if confirmation is not None:
+        add_repeated_page(request, resolved, origin, confirmation, answer, runtime)
     return answer
 
 

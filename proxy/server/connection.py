@@ -27,7 +27,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from proxy.cache.fast_path import FastPathHit
+from proxy.cache.fast_path import FastPathEntry, FastPathHit, FastPathKey, KnownHit
 from proxy.http.access_record import (
     CACHE,
     CHOICE,
@@ -45,7 +45,7 @@ from proxy.http.access_record import (
 from proxy.http.adapters.writer import ExactWriter
 from proxy.http.draining import ON_DRAIN
 from proxy.http.error_pages import error_response
-from proxy.http.request_id import X_REQUEST_ID, RequestIdOf
+from proxy.http.request_id import X_REQUEST_ID, RequestIdOf, new_request_id
 from proxy.server.proxy_protocol import Client
 from proxy.server.request_parser import RequestParser
 from proxy.tracebacks import drop_frames
@@ -86,6 +86,20 @@ FastPathLookup = Callable[[RawRequestMessage, str, bool, float], FastPathHit | R
 """(request head, peer's address, over TLS?, seconds since 1970) -> the finished response, or what
 may get it from the origin.
 """
+
+
+class KnownRequests(Protocol):
+    """Requests with the header fields of an earlier one: they need not be parsed."""
+
+    def find(self, data: bytes, peer: str, secure: bool, now: float) -> KnownHit | None:
+        """What `FastPathLookup` finds, where `data` is one whole request that is known."""
+
+    def add(
+        self, data: bytes, message: RawRequestMessage, key: FastPathKey, peer: str, secure: bool
+    ) -> None:
+        """Remember one that the fast path answered; `data` is what it was parsed from, no more."""
+
+
 _MAX_HELD = 64 * 1024
 """Bytes that a visitor may send behind a request while its response is relayed."""
 
@@ -185,6 +199,7 @@ class FrontConnection(RequestHandler):
         "_hsts",
         "_id_of",
         "_ids_on_hits",
+        "_known",
         "_relay",
         "_stays",
         "_untaken",
@@ -206,6 +221,7 @@ class FrontConnection(RequestHandler):
         write_seconds: float,
         access: AccessHook | None,
         fast_path: FastPathLookup | None,
+        known: KnownRequests | None,
         id_of: RequestIdOf,
         ids_on_hits: bool,
         hsts: Callable[[], str],
@@ -221,6 +237,7 @@ class FrontConnection(RequestHandler):
         self._hsts = hsts
         self._access = access
         self._fast_path = fast_path
+        self._known = known
         self._answered = False
         self._stays = False
         self._relay: Relay | None = None
@@ -228,7 +245,9 @@ class FrontConnection(RequestHandler):
         self.taken_over: TakenOver | None = None
         self.peer = ""
         self._parser = RequestParser(  # type: ignore[assignment]
-            self._new_parser, max_head, None if fast_path is None else self._answer
+            self._new_parser,
+            max_head,
+            None if fast_path is None else self._answer,
         )
         self._head_seconds = head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
@@ -252,50 +271,95 @@ class FrontConnection(RequestHandler):
         if self._relay is not None:
             self._hold(data)
             return
+        if self._known is not None and self._answer_known(data, self._known):
+            return
         self._answered = False
         super().data_received(data)
         if self._answered:
-            if self._head_deadline is not None:
-                self._head_deadline.cancel()
-                self._head_deadline = None
+            self._head_is_read()
             return
         parser: RequestParser | None = self._parser  # type: ignore[assignment]
         if parser is not None and parser.error is not None:
             super().data_received(b"")  # the malformed bytes behind good requests
         if self.idle:
             self._await_head()  # some bytes of a head, but not all
-        elif self._head_deadline is not None:
-            self._head_deadline.cancel()
-            self._head_deadline = None
+        else:
+            self._head_is_read()
 
-    def _answer(self, message: RawRequestMessage) -> bool:
-        """Send the finished response to a request, here and now. Not while another one waits for
-        its turn, nor when the visitor takes nothing.
+    def _may_answer(self) -> bool:
+        """Whether a request may be answered here and now: not while another one is under way or
+        waits for its turn, nor when the visitor takes nothing.
+
+        aiohttp's loop waits for a request one or two turns of the event loop after the response to
+        the last one, and a client that is quick sends it before.
         """
-        transport = self.transport
+        waiter = self._waiter
+        if waiter is None:
+            if not self._stays or self._request_in_progress:
+                return False
+        elif waiter.done():
+            return False
+        return not (self.transport is None or self._messages or self._paused or self.draining)
+
+    def _answer_known(self, data: bytes, known: KnownRequests) -> bool:
+        """Send the finished response to a request that need not be parsed."""
+        parser: RequestParser | None = self._parser  # type: ignore[assignment]
         if (
-            self._fast_path is None
-            or transport is None
-            or not self._awaits_request
-            or self._messages
-            or self._paused
-            or self.draining
+            parser is None
+            or not parser.at_head
+            or self._upgraded
+            or self._close
+            or not self._may_answer()
         ):
+            return False
+        now = time.time()
+        hit = known.find(data, self.peer, self.secure, now)
+        if hit is None:
+            return False
+        reply, path, headers, device = hit
+        # None of them has a name of its own.
+        name = new_request_id() if self._ids_on_hits else ""
+        self._send(reply, now, name, path, headers, device)
+        self._head_is_read()
+        return True
+
+    def _answer(self, message: RawRequestMessage, data: bytes) -> bool:
+        """Send the finished response to a request, or begin to relay it. `data` is what it was
+        parsed from, b"" where that came in pieces.
+        """
+        if self._fast_path is None or not self._may_answer():
             return False
         now = time.time()
         hit = self._fast_path(message, self.peer, self.secure, now)
         if hit is None:
             return False
-        began = self._loop.time()
         if not isinstance(hit, tuple):
             name = self._id_of(message.headers, self.peer)
-            if not hit.begin(self, message, name, began):
+            if not hit.begin(self, message, name, self._loop.time()):
                 return False
             self._relay, self._answered = hit, True
             return True
-        reply, device = hit
+        reply, key = hit
+        if data and self._known is not None:
+            self._known.add(data, message, key, self.peer, self.secure)
         # What is not logged needs no name.
         name = self._id_of(message.headers, self.peer) if self._ids_on_hits else ""
+        self._send(reply, now, name, message.path, message.headers, key.device or "")
+        return True
+
+    def _send(
+        self,
+        reply: FastPathEntry,
+        now: float,
+        name: str,
+        path: str,
+        headers: CIMultiDictProxy[str],
+        device: str,
+    ) -> None:
+        """Send a finished response to a GET. `now` is in seconds since 1970."""
+        transport = self.transport
+        assert transport is not None
+        began = self._loop.time()
         head = reply.head_at(now, name)
         transport.writelines((head, reply.body) if reply.body else (head,))
         self._answered = True
@@ -304,12 +368,11 @@ class FrontConnection(RequestHandler):
             size = len(head) + len(reply.body)
             self._access(
                 Access(
-                    name, message.method, message.path, reply.status, size,
-                    self._loop.time() - began, self.peer, message.headers, reply.site, "hit",
-                    reply.page, reply.unreadable_choice, reply.logged_path, device,
+                    name, "GET", path, reply.status, size, self._loop.time() - began,
+                    self.peer, headers, reply.site, "hit", reply.page, reply.unreadable_choice,
+                    reply.logged_path, device,
                 )
             )  # fmt: skip
-        return True
 
     # --- a response that is relayed ---------------------------------------------------------
 
@@ -368,6 +431,11 @@ class FrontConnection(RequestHandler):
         if self._head_deadline is None:
             self._head_deadline = self._loop.call_later(self._head_seconds, self._head_is_late)
 
+    def _head_is_read(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
     def _head_is_late(self) -> None:
         self._head_deadline = None
         if self.idle:
@@ -390,18 +458,6 @@ class FrontConnection(RequestHandler):
     def hsts(self) -> str:
         """The Strict-Transport-Security of this connection's responses, "" without TLS."""
         return self._hsts() if self.secure else ""
-
-    @property
-    def _awaits_request(self) -> bool:
-        """Whether nothing is under way, and the next request may be answered.
-
-        aiohttp's loop waits for a request one or two turns of the event loop after the response to
-        the last one, and a client that is quick sends it before.
-        """
-        waiter = self._waiter
-        if waiter is None:
-            return self._stays and not self._request_in_progress
-        return not waiter.done()
 
     def begins_request(self) -> None:
         """Note that a request is under way: aiohttp does so once its task runs, a turn later."""

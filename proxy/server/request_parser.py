@@ -26,16 +26,17 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[^\r\n]*\r\n")
 class RequestParser:
     """In place of aiohttp's parser on a visitor's connection.
 
-    `make` makes one of aiohttp's. `answer` is called for a request alone, with nothing behind it:
-    one that it responds to is not seen by the caller. `error` is that of the bytes behind the
-    requests that were returned last: it is raised by the next feed.
+    `make` makes one of aiohttp's. `answer` is called for a request alone, with nothing behind it,
+    and its bytes (b"" where they came in pieces): one that it responds to is not seen by the
+    caller. `error` is that of the bytes behind the requests that were returned last: it is raised
+    by the next feed.
     """
 
     def __init__(
         self,
         make: Callable[[], HttpRequestParser],
         max_head: int,
-        answer: Callable[[RawRequestMessage], bool] | None,
+        answer: Callable[[RawRequestMessage, bytes], bool] | None,
     ) -> None:
         self._make = make
         self._max_head = max_head
@@ -53,6 +54,11 @@ class RequestParser:
         self.set_upgraded = parser.set_upgraded
         self.pause_reading = parser.pause_reading
         self.feed_eof = parser.feed_eof
+
+    @property
+    def at_head(self) -> bool:
+        """Whether the next byte is the first of a request."""
+        return not self._begun and self._last is None and not self._ended
 
     def feed_data(self, data: bytes) -> Parsed:
         """Raises HttpProcessingError."""
@@ -77,8 +83,8 @@ class RequestParser:
         head, body = messages[-1]
         self._last = None if body is EMPTY_PAYLOAD else (head, body)
         if len(messages) == 1 and not upgraded and data.endswith(_END_OF_HEAD):
-            self._begun = b""
-            if self._last is None and self._answer is not None and self._answer(head):
+            whole, self._begun = b"" if self._begun else data, b""
+            if self._last is None and self._answer is not None and self._answer(head, whole):
                 self.message_consumed()
                 return _NOTHING
             return messages, upgraded, tail

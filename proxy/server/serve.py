@@ -18,7 +18,7 @@ from proxy.http.error_pages import error_response
 from proxy.http.handler import Handler
 from proxy.http.request_id import RequestIdOf, request_id_of
 from proxy.http.targets import requested_host
-from proxy.server.connection import FastPathLookup, FrontServer, ProxyRequest
+from proxy.server.connection import FastPathLookup, FrontServer, KnownRequests, ProxyRequest
 from proxy.server.listener import open_listener
 from proxy.server.proxy_protocol import accept_proxied
 from proxy.server.validation import rejection_status
@@ -81,6 +81,7 @@ async def serve(
     limits: Limits = DEFAULT_LIMITS,
     access: AccessHook | None = None,
     fast_path: FastPathLookup | None = None,
+    known: KnownRequests | None = None,
     id_of: RequestIdOf = request_id_of,
     ids_on_hits: bool = True,
     admin: tuple[Handler, Listening] | None = None,
@@ -91,11 +92,11 @@ async def serve(
     """Serve until `stop` is set, then finish the requests in flight within `limits.grace`.
 
     `handler` sees only requests in good order; its exceptions become error pages. A response that
-    `fast_path` finds is sent without calling it, named by `id_of` where `ids_on_hits`. `admin` is a
-    second listener with a handler of its own, up until the drain is over; `redirect` one of plain
-    HTTP beside a listener with TLS. `ready` is called when all accept connections. Where `replaced`
-    says that another process takes the new connections, visitors are moved there gently: see
-    `_drain`.
+    `fast_path` finds is sent without calling it, named by `id_of` where `ids_on_hits`; `known`
+    requests are not even parsed. `admin` is a second listener with a handler of its own, up until
+    the drain is over; `redirect` one of plain HTTP beside a listener with TLS. `ready` is called
+    when all accept connections. Where `replaced` says that another process takes the new
+    connections, visitors are moved there gently: see `_drain`.
     """
 
     def sockets(of: Listening) -> Sequence[socket.socket]:
@@ -107,7 +108,7 @@ async def serve(
         if admin is not None:
             own = _server(admin[0], limits)
             admin_listener = await _start(stack, own, sockets(admin[1]), limits, NOTHING_IN_FRONT)
-        server = _server(handler, limits, access, fast_path, front.hsts, id_of, ids_on_hits)
+        server = _server(handler, limits, access, fast_path, known, front.hsts, id_of, ids_on_hits)
         listeners = [await _start(stack, server, sockets(listen), limits, front)]
         servers = [server]
         if redirect is not None:
@@ -130,6 +131,7 @@ def _server(
     limits: Limits,
     access: AccessHook | None = None,
     fast_path: FastPathLookup | None = None,
+    known: KnownRequests | None = None,
     hsts: Callable[[], str] = no_hsts,
     id_of: RequestIdOf = request_id_of,
     ids_on_hits: bool = True,
@@ -138,6 +140,7 @@ def _server(
         _guarded(handler, access),
         access=access,
         fast_path=fast_path,
+        known=known,
         id_of=id_of,
         ids_on_hits=ids_on_hits,
         hsts=hsts,

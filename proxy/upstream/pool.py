@@ -106,6 +106,9 @@ class UpstreamPool:
         """A connection to a server. Raises `aiohttp.ClientConnectorError` and
         `aiohttp.ConnectionTimeoutError`.
         """
+        idle = self.idle_connection(server)
+        if idle is not None:
+            return idle
         # All that the connector reads of the request is where it goes.
         where = self._as_aiohttp_asks(server)
         connector = self._on_socket(server.socket) if server.socket else self.connector

@@ -284,7 +284,8 @@ class _Sent:
         traceback: TracebackType | None,
     ) -> None:
         # Refers to this object: what is left of both would wait for the cyclic collector.
-        self.request.pop(ON_DRAIN, None)
+        if self.request.get(ON_DRAIN) is not None:
+            del self.request[ON_DRAIN]
         if self._total is not None:
             self._total.cancel()
         if self._closed is not None:
@@ -298,8 +299,10 @@ class _Sent:
     def _note_truncation(self, response: UpstreamResponse) -> None:
         """Whether the connection broke within the body."""
         broken = response.content.exception()
+        if broken is None:
+            return
         drop_frames(broken)
-        if self._member is None or broken is None:
+        if self._member is None:
             return
         if not isinstance(broken, StoppingError | TotalTimeoutError):
             reason = f"the connection broke within a body ({failure_kind(broken)})"

@@ -12,12 +12,13 @@ import pkgutil
 import re
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import consent_rules
 import proxy
+from consent_rules.lazy_pattern import LazyPattern
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -54,12 +55,14 @@ def _possessive_groups(parsed: Any) -> Iterator[Any]:
 
 
 def _patterns(module: object) -> Iterator[tuple[str, re.Pattern[Any]]]:
+    kinds = (re.Pattern, LazyPattern)
     for name, value in vars(module).items():
-        if isinstance(value, re.Pattern):
-            yield name, value
+        if isinstance(value, kinds):
+            yield name, cast("re.Pattern[Any]", value)
         values = value.values() if isinstance(value, dict) else value
         if isinstance(value, (dict, list, tuple, set, frozenset)):
-            yield from ((name, one) for one in values if isinstance(one, re.Pattern))
+            found = (cast("re.Pattern[Any]", one) for one in values if isinstance(one, kinds))
+            yield from ((name, one) for one in found)
 
 
 @pytest.mark.parametrize("module", sorted(_modules()))

@@ -26,11 +26,11 @@ ALLOWED = {
         "_send_headers_immediately",
     },
     "proxy/server/connection.py": {
-        "_cache", "_current_request", "_keepalive_timeout", "_kwargs", "_loop",
+        "_cache", "_close", "_current_request", "_keepalive_timeout", "_kwargs", "_loop",
         "_max_msg_queue_size", "_message", "_messages", "_next_keepalive_close_time", "_parser",
         "_pause_transport_reading", "_paused", "_payload_parser", "_prepare_hook",
         "_process_keepalive", "_protocol", "_read_bufsize", "_request_in_progress",
-        "_resume_transport_reading", "_state", "_version", "_waiter",
+        "_resume_transport_reading", "_state", "_upgraded", "_version", "_waiter",
     },
     "proxy/upstream/connection.py": {
         "_buffer_paused", "_drop_timeout", "_loop", "_on_read_timeout", "_parser",

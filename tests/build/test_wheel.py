@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from consent_rules.catalogue.load import catalogue_tables
+from consent_rules.catalogue.prepared import NAME, read_prepared
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +68,12 @@ def test_holds_every_file_of(source: str, packed: str, wheel: Path) -> None:
     assert expected, f"{source}/ is empty"
     with zipfile.ZipFile(wheel) as archive:
         assert expected <= set(archive.namelist())
+
+
+def test_holds_the_prepared_catalogue(installed: Path) -> None:
+    folder = installed / "consent_rules" / "catalogue"
+    sources = [(file.name, file.read_bytes()) for file in sorted(folder.glob("*.toml"))]
+    assert read_prepared((folder / NAME).read_bytes(), sources) == list(catalogue_tables(folder))
 
 
 def test_holds_nothing_that_only_developers_need(wheel: Path) -> None:

@@ -15,6 +15,7 @@ from tests.support.certificates import Authority
 ROOT = Path(__file__).parents[2]
 
 LATER = {
+    "anyio",
     "consent_rules.importers",
     "consent_rules.review",
     "maxminddb",
@@ -26,6 +27,7 @@ LATER = {
     "proxy.review",
     "rich",
     "ua_parser",
+    "watchfiles",
 }
 """What no start needs."""
 
@@ -38,6 +40,23 @@ def test_a_start_loads_what_serving_needs() -> None:
     loaded = set(_python(code).split())
     assert "proxy.service" in loaded
     assert not loaded & LATER
+
+
+def test_no_collection_looks_at_what_was_imported() -> None:
+    code = (
+        "import gc, sys\nfrom proxy.cli.commands import main\n"
+        "sys.argv[1:] = ['run', '--help']\n"
+        "looked_at = []\n"
+        "gc.callbacks.append(lambda when, _: when == 'start' and looked_at.append("
+        "len(gc.get_objects())))\n"
+        "try:\n    main()\nfinally:\n"
+        "    print(max(looked_at, default=0), gc.get_freeze_count(), file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    looked_at, frozen = map(int, ran.stderr.split())
+    assert looked_at < 20_000 < frozen
 
 
 def test_a_start_reads_no_certificates(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from importlib import import_module
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,23 @@ from hypothesis import strategies as st
 from consent_rules.categories import Category
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
-from proxy.html import Boundary, Page, UndecodableError, block_ends, blocks, compile_page
+from proxy.html import (
+    Boundary,
+    Page,
+    UndecodableError,
+    block_ends,
+    blocks,
+    compile_page,
+    frameworks,
+    last_page,
+    page_cut,
+    parse_cost,
+)
 from proxy.html.block_compile import block_of
 from proxy.html.block_ends import surroundings_behind
 from proxy.html.block_memory import Block, BlockMemory, NoBlock
 from proxy.html.blocks import compile_by_blocks
+from proxy.html.page_cut import cut_at
 from tests.html.fragments import Written, page
 from tests.html.pipeline import BOUNDARY, URL, UTF8, owners
 
@@ -29,6 +42,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a few bytes, in pages of a few: as many ends as there may be."""
     monkeypatch.setattr(block_ends, "LEAST_BYTES", 8)
     monkeypatch.setattr(block_ends, "_ONE_OF", 1)
+    monkeypatch.setattr(last_page, "_HEAD", 8)
     monkeypatch.setattr(blocks, "_LEAST_PAGE", 0)
 
 
@@ -264,6 +278,130 @@ def test_pages_without_an_end(body: str) -> None:
         _assert_same(_compiled(written, URL, boundary, memory), expected)
 
 
+_OWN = "".join(f"<p>{n} of the page's own</p>\n" for n in range(4))
+
+
+def _pages_with(*parts: str, known: str = "") -> list[bytes]:
+    """Pages that differ in one place: what all have there, three times, then what each has."""
+    before, behind, last = ("".join(f"<p>{name} {n}</p>\n" for n in range(16)) for name in "abc")
+    after = f"<p>end</p>{known}{behind}</b>{last}"
+    return [
+        f"<!doctype html><body><header>{before}</header>\n{own}\n{after}".encode()
+        for own in (_OWN, _OWN, _OWN, *parts)
+    ]
+
+
+_KNOWN = "<iframe src=//video.test/1></iframe><form action=//pixel.test/f></form>"
+
+
+_INSTEAD = {
+    "an element that is left open": f"{_OWN}<div><p>x</p>",
+    "an element that is ended": f"{_OWN}</header><p>x</p>",
+    "a form that is left open": f"<form action=//pixel.test/f><p>x</p>{_OWN}",
+    "formatting that is left open": f"{_OWN}<b>x",
+    "a table that is left open": f"{_OWN}<table><tr><td>",
+    "a comment that is left open": f"{_OWN}<!-- ",
+    "a script that is left open": f"{_OWN}<script>pixelq(1)",
+    "a frame of a vendor": f"<iframe src=//video.test/1></iframe>{_OWN}",
+    "a framework's mark": f"<div data-reactroot></div>{_OWN}",
+    "a framework's comment": f"<p>a <!-- -->2</p>{_OWN}<iframe src=//video.test/1></iframe>",
+    "a second reading": f"<noscript><p><img src=//pixel.test/a></p></noscript>{_OWN}",
+    "a plain <noscript>": f"<NOSCRIPT><IMG src=//pixel.test/a></NOSCRIPT>{_OWN}",
+    "a place of content": f"<div class=pixel-post></div>{_OWN}",
+    "a place by what stands beside it": f"<p>x</p><div class=pixel-first></div>{_OWN}",
+    "a base": f"<base href=//nobody.test>{_OWN}",
+    "nothing": "",
+    "what stood elsewhere": "<p>b 3</p>\n<p>b 4</p>\n<p>b 5</p>\n",
+    "less": _OWN[: len(_OWN) // 2],
+}
+
+
+@pytest.mark.parametrize("own", [pytest.param(own, id=name) for name, own in _INSTEAD.items()])
+def test_what_follows_is_not_what_followed(own: str) -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    for body in (*_pages_with(own, _OWN, own, _OWN, known=_KNOWN), *_pages_with(own)):
+        written = Written(body, UTF8, "utf-8")
+        expected = _compiled(written, URL, _fresh(), None)
+        _assert_same(_compiled(written, URL, boundary, memory), expected)
+
+
+def test_a_page_ends_elsewhere() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    (whole, *_) = _pages_with()
+    ends = block_ends.block_ends(whole)
+    for end in (*ends, *reversed(ends)):
+        for body in (whole, whole[:end], whole[:end], whole + b"<p>more</p>"):
+            written = Written(body, UTF8, "utf-8")
+            expected = _compiled(written, URL, _fresh(), None)
+            _assert_same(_compiled(written, URL, boundary, memory), expected)
+
+
+def test_what_is_new_goes_on_in_what_is_known(whole: list[bytes]) -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    *first, page = _pages_with(f"{_OWN}<b>x")
+    for body in first:
+        compile_by_blocks(body, UTF8, URL, boundary, memory)
+    whole.clear()
+    _assert_same(
+        compile_by_blocks(page, UTF8, URL, boundary, memory),
+        compile_page(page, UTF8, URL, _fresh()),
+    )
+    assert not whole
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        "<p>nothing of note</p>",
+        "<NoScript><IMG src=//pixel.test/a></NoScript>\n<p>x</p>",
+        "<noscript><p><img src=//pixel.test/a></p></noscript>\n<p>x</p>",
+        "<div data-reactroot></div>\n<p>x</p>",
+        "<div class=pixel-post></div>\n<p>x</p>",
+    ],
+)
+def test_known_blocks_are_not_hashed(known: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+
+    def counted(begin: int, ends: list[int], *arguments: object) -> page_cut.Cut:
+        looked_at.append(ends[-1] - begin)
+        return cut_at(begin, ends, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(blocks, "cut_at", counted)
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    for body in _pages_with(*(f"<p>{n} is new</p>{_OWN}" for n in range(3)), known=known):
+        looked_at.clear()
+        compile_by_blocks(body, UTF8, URL, boundary, memory)
+    assert 0 < sum(looked_at) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "modules", "most", "part"),
+    [
+        ("MAX_NESTED", "compile blocks", 5, "<iframe srcdoc='<img src=//pixel.test/n>'></iframe>"),
+        ("MAX_DRAWINGS_BY_SELECT", "scan blocks", 5, "<svg></svg>"),
+        ("MAX_REOPENED", "parse_cost", 50, "<!-- <b> --><p>x</p>"),
+    ],
+)
+def test_bounds_are_those_of_the_page(
+    name: str, modules: str, most: int, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parse_cost, "_SMALL", 0)
+    for module in modules.split():
+        monkeypatch.setattr(import_module(f"proxy.html.{module}"), name, most)
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    few, many = ("".join(f"{part}<p>{n}</p>\n" for n in range(count)) for count in (3, 40))
+    for body in _pages_with(few, few, many, many, known=f"{few}<select></select>"):
+        written = Written(body, UTF8, "utf-8")
+        expected = _compiled(written, URL, _fresh(), None)
+        _assert_same(_compiled(written, URL, boundary, memory), expected)
+
+
+def test_no_sign_stands_across_the_end_of_a_block() -> None:
+    body = _page(_ACROSS["a vendor's script"], 1)
+    assert all(body[end : end + 1] == b"<" for end in block_ends.block_ends(body)[:-1])
+    assert not any(b"<" in mark[1:] for mark in frameworks._MARKS)
+
+
 def test_only_what_is_new_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[tuple[int, int]] = []
 
@@ -271,7 +409,7 @@ def test_only_what_is_new_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
         compiled.append(arguments[1])  # type: ignore[arg-type]
         return block_of(*arguments, is_last=is_last)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(blocks, "block_of", counted)
+    monkeypatch.setattr(page_cut, "block_of", counted)
     boundary, memory = _fresh(), BlockMemory(2**20)
     for number in range(4):
         compiled.clear()
@@ -292,7 +430,7 @@ def test_blocks_are_those_of_one_site(whole: list[bytes]) -> None:
 
 def test_relative_addresses_are_those_of_one_page() -> None:
     boundary, memory = _fresh(), BlockMemory(2**20)
-    body = _page(("<iframe src=collect/x></iframe>", "<iframe src=/own></iframe>"), 1)
+    (body,) = set(_pages_with(known="<iframe src=collect/x></iframe><iframe src=/own></iframe>"))
     for url in (URL, URL, "https://www.example.com/other", "https://www.example.com/", URL):
         found = compile_by_blocks(body, UTF8, url, boundary, memory)
         _assert_same(found, compile_page(body, UTF8, url, _fresh()))
@@ -392,7 +530,7 @@ def test_what_blocks_were_asked_is_counted() -> None:
     boundary, memory = _fresh(), BlockMemory(100_000)
     for number in range(50):
         calls = "".join(f"function own{number}of{n}(){{pixelq({n})}}" for n in range(20))
-        parts = f"<script>{calls}</script>", "<p>x</p>"
+        parts = f"<script>{calls}</script>", "<p onclick=go()>x</p>"
         compile_by_blocks(_page(parts, number), UTF8, URL, boundary, memory)
     assert 0 < sum(len(one.asked) for one in _held(memory)) <= 1000
 

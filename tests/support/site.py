@@ -13,7 +13,13 @@ from pathlib import Path
 from consent_rules.categories import Category
 from consent_rules.config.load import Config, load_config
 from consent_rules.preferences import Preferences
-from proxy.app import fast_path_lookup, make_handler, relaying_lookup, request_ids
+from proxy.app import (
+    KnownRequests,
+    fast_path_lookup,
+    make_handler,
+    relaying_lookup,
+    request_ids,
+)
 from proxy.cookies.signing_keys import first_keys
 from proxy.http.access_record import AccessHook
 from proxy.http.content_coding import decoded
@@ -152,7 +158,9 @@ def parse(raw: bytes, method: str = "GET") -> Answer:
 
 @dataclass
 class Proxied:
-    """A running proxy and its origin. `pages` are the origin's answers by path."""
+    """A running proxy and its origin. `pages` are the origin's answers by path; another runtime may
+    be put in place of the `running` one, as a reload does.
+    """
 
     port: int
     running: Runtime
@@ -227,6 +235,7 @@ async def proxied(
     change: Callable[[str], str] = str,
     access: AccessHook | None = None,
     ids_on_hits: bool = True,
+    parses_all: bool = False,
     wrap: Wrap | None = None,
 ) -> AsyncIterator[Proxied]:
     """Start an origin and a proxy in front.
@@ -261,6 +270,7 @@ async def proxied(
             change=change,
             access=access,
             ids_on_hits=ids_on_hits,
+            parses_all=parses_all,
             wrap=wrap,
         ) as site,
     ):
@@ -277,22 +287,27 @@ async def in_front_of(
     change: Callable[[str], str] = str,
     access: AccessHook | None = None,
     ids_on_hits: bool = True,
+    parses_all: bool = False,
     wrap: Wrap | None = None,
 ) -> AsyncIterator[Proxied]:
-    """Start a proxy in front of an origin that runs already, at `port` of this machine."""
+    """Start a proxy in front of an origin that runs already, at `port` of this machine. Where it
+    `parses_all`, no request is known by its bytes.
+    """
     today = datetime.datetime.now(datetime.UTC)
     text = change(config_text(port, mode=mode))
     config = load_config(text, "c.toml", today=today.date()).config
     keys = first_keys(folder / config.preferences.keys, today)
     running = build_runtime(config, folder, lambda: keys)
     listener = open_listener("127.0.0.1:0")
+    site = Proxied(listener.getsockname()[1], running, config, {})
     stop = asyncio.Event()
     async with UpstreamPool() as requests, UpstreamPool(limits=lambda: UNBOUNDED) as tunnels:
-        handler = make_handler(lambda: running, requests, tunnels)
+        handler = make_handler(lambda: site.running, requests, tunnels)
         limits = Limits(grace=2.0, linger=0.5)
-        memory = relaying_lookup(lambda: running, requests)
+        memory = relaying_lookup(lambda: site.running, requests)
+        known = None if parses_all or wrap is not None else KnownRequests(lambda: site.running)
         if wrap is not None:
-            handler, memory = wrap(handler, fast_path_lookup(lambda: running))
+            handler, memory = wrap(handler, fast_path_lookup(lambda: site.running))
         serving = asyncio.create_task(
             serve(
                 handler,
@@ -301,14 +316,15 @@ async def in_front_of(
                 limits=limits,
                 access=access,
                 fast_path=memory,
-                id_of=request_ids(lambda: running),
+                known=known,
+                id_of=request_ids(lambda: site.running),
                 ids_on_hits=ids_on_hits,
             )
         )
         try:
-            yield Proxied(listener.getsockname()[1], running, config, {})
+            yield site
         finally:
             stop.set()
             await serving
-            if running.receipts is not None:
-                await running.receipts.close()
+            if site.running.receipts is not None:
+                await site.running.receipts.close()

@@ -1,7 +1,7 @@
 """The command with small caches: `python -m tests.support.small_caches run --config FILE`.
 
 They and the tables are full within a minute: what grows after that is neither of them. By default
-a worker's budgets take 306 MiB, and its tables have room for thousands of addresses and choices: an
+a worker's budgets take 314 MiB, and its tables have room for thousands of addresses and choices: an
 hour of the soak's traffic passes without having filled them, and looks like a leak.
 """
 
@@ -20,6 +20,7 @@ LIMITS = {
     "proxy.runtime": (
         "_PAGES_BUDGET", "_BLOCKS_BUDGET", "_ALIKE_BUDGET", "_STREAMED_BUDGET", "_VARIANTS_BUDGET",
         "_MARKUP", "_READY_BUDGET", "_VISITORS_BUDGET", "_REPEATED_BUDGET", "_FILES_BUDGET",
+        "_REQUESTS_BUDGET", "_HEADS_BUDGET",
     ),
 }  # fmt: skip
 """What bounds the tables that are neither a `Recent` nor an `lru_cache`."""

@@ -25,6 +25,7 @@ from proxy.cache.coalescing import Flights
 from proxy.cache.fast_path import FastPath, FastPathEntry, FastPathKey, _Visitor
 from proxy.cache.keys import Key
 from proxy.cache.known_files import KnownFile, KnownFiles, KnownHead, SentFields
+from proxy.cache.known_heads import KnownFields, KnownHeads
 from proxy.cache.policy import FreshnessPolicy
 from proxy.cache.store import Entry, Store
 from proxy.cookies.vendor_cookies import CookieIndex
@@ -85,6 +86,23 @@ def _fast_path(field: str) -> Callable[[str], object]:
     return add
 
 
+def _known_heads(*, by: str) -> Callable[[str], object]:
+    known = KnownHeads(_MIB)
+
+    def add(value: str) -> None:
+        field, peer = (value, "127.0.0.1") if by == "field" else ("one", value)
+        head = f"GET / HTTP/1.1\r\nHost: a.example\r\nReferer: {field}\r\n\r\n"
+        raw = ((b"Host", b"a.example"), (b"Referer", field.encode()))
+        headers = CIMultiDictProxy(CIMultiDict({"Host": "a.example", "Referer": field}))
+        message = RawRequestMessage(
+            "GET", "/", HttpVersion11, headers, raw, False, None, False, False, URL("/")
+        )
+        fields = KnownFields((), (), b"", DeviceClass.OTHER, headers)
+        known.add(head.encode(), message, fields, peer, secure=False)
+
+    return add
+
+
 def _known_files(field: str) -> Callable[[str], object]:
     table = KnownFiles(_MIB)
     origin, server = KnownHead(b"HTTP/1.1 200 OK", b"", 1), server_at("http://up")
@@ -114,7 +132,7 @@ def _passing(field: str) -> Callable[[str], object]:
 
     def add(text: str) -> None:
         key = Key("http://up", "https", "a.example", "/")._replace(**{field: f"/{text}"})
-        message = FastPathKey(((), f"/{text}"), (), b"", DeviceClass.OTHER)
+        message = FastPathKey(((), f"/{text}", ()), (), b"", DeviceClass.OTHER)
         for _ in range(2):
             table.add_passing(message, context, (key, True, False), site=cast(Any, None))
 
@@ -225,6 +243,8 @@ TABLES = {
     "responses made ready": Table(lambda: _fast_path("Accept-Language"), 4000),
     "known files": Table(lambda: _known_files("files"), 4000),
     "visitors' fields": Table(lambda: _known_files("fields"), 4000),
+    "heads": Table(lambda: _known_heads(by="field"), 4000),
+    "heads by address": Table(lambda: _known_heads(by="address"), 4000, takes_long=False),
     "visitors of a host": Table(lambda: _fast_path("X-Forwarded-Host"), 4000),
     "visitors' cookies": Table(lambda: _fast_path("Cookie"), 4000),
     "passing by URL": Table(lambda: _passing("target"), 4000),

@@ -7,16 +7,18 @@ import json
 import re
 import tomllib
 
-_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
+from consent_rules.lazy_pattern import lazy_pattern
+
+_PLACE = lazy_pattern(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 _MAX_ERRORS = 20
 _MAX_STATEMENT_LINES = 200
 
-_ASSIGNMENT = re.compile(r"\s*([\w.\"'-]+)\s*([=:])\s*([^#]*?)\s*(?:#.*)?\Z")
-_STATEMENT = re.compile(r"\s*(?:\[|[\w.\"'-]+\s*=|#|\Z)")
+_ASSIGNMENT = lazy_pattern(r"\s*([\w.\"'-]+)\s*([=:])\s*([^#]*?)\s*(?:#.*)?\Z")
+_STATEMENT = lazy_pattern(r"\s*(?:\[|[\w.\"'-]+\s*=|#|\Z)")
 _TYPOGRAPHIC = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019\u201a\u2039\u203a"
 """Quotation marks that word processors and chat programs put in place of straight ones."""
-_UNSEEN = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
-_OTHER_COMMENT = re.compile(r"\s*(//|;|--|/\*|<!--|')")
+_UNSEEN = lazy_pattern("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
+_OTHER_COMMENT = lazy_pattern(r"\s*(//|;|--|/\*|<!--|')")
 _TRUTH = {
     "True": "true",
     "False": "false",
@@ -27,7 +29,7 @@ _TRUTH = {
 }
 
 # 11/02/2027 and 2.11.2027, as people write dates.
-_OTHER_DATE = re.compile(r"=\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\s*(?:#|$)")
+_OTHER_DATE = lazy_pattern(r"=\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\s*(?:#|$)")
 
 _SENTENCES = (
     ("Invalid statement", 'this is neither a table ("[policy]") nor a key ("name = value")'),

@@ -1,0 +1,92 @@
+"""What a page has of the last page of its site, in stretches.
+
+Each block is remembered with the one that was behind it (`BlockMemory.following`). So most of a
+page is found by comparing bytes, from one block to the next: it is not searched for ends, and not
+hashed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.html.block_ends import ends_behind
+from proxy.html.block_memory import BlockMemory, KnownBlock, Site
+
+_MOST_FOLLOWING = 1024
+"""Blocks of the last page that are looked for behind one that this page has not."""
+_HEAD = 64
+"""Bytes of a block by which it is looked for."""
+_MOST_ALIKE = 4
+"""Blocks that begin alike, of those that are looked for."""
+
+
+class Stretch(NamedTuple):
+    """A part of a page: a block that the last page had, or all that stands between two of these."""
+
+    start: int
+    ends: list[int]
+    """Where blocks of what is not known are to end."""
+    known: KnownBlock | None
+
+
+def stretches_of(body: bytes, url: str, site: Site, memory: BlockMemory) -> list[Stretch]:
+    """A page in stretches, in order. Those that are known may be read in another way than this page
+    is, and with other elements open around them.
+    """
+    stretches: list[Stretch] = []
+    heads: dict[bytes, list[KnownBlock]] | None = None
+    known = memory.following(site)
+    at, size = 0, len(body)
+    while at < size:
+        if known is not None and _stands_at(at, known, body, url):
+            end = at + len(known.block.text)
+            stretches.append(Stretch(at, [], known))
+            known = memory.following(known.block)
+        else:
+            if heads is None:
+                heads = _heads(known, memory)
+            ends, known = _until_known(at, heads, body, url)
+            stretches.append(Stretch(at, ends, None))
+            end = ends[-1]
+        at = end
+    return stretches
+
+
+def _stands_at(at: int, known: KnownBlock, body: bytes, url: str) -> bool:
+    """Whether a block stands at a place of a page of this address."""
+    key, text = known.key, known.block.text
+    return (
+        body.startswith(text, at)
+        and (at + len(text) == len(body)) == key.is_last
+        and (key.url is None or key.url == url)
+    )
+
+
+def _heads(known: KnownBlock | None, memory: BlockMemory) -> dict[bytes, list[KnownBlock]]:
+    """The rest of the last page, by how its blocks begin."""
+    heads: dict[bytes, list[KnownBlock]] = {}
+    for _ in range(_MOST_FOLLOWING):
+        if known is None:
+            break
+        alike = heads.setdefault(known.block.text[:_HEAD], [])
+        if len(alike) < _MOST_ALIKE:
+            alike.append(known)
+        known = memory.following(known.block)
+    return heads
+
+
+def _until_known(
+    start: int, heads: dict[bytes, list[KnownBlock]], body: bytes, url: str
+) -> tuple[list[int], KnownBlock | None]:
+    """The ends of blocks behind a place, as far as to where one of the last page stands; and that,
+    or None where none does.
+    """
+    if not heads:
+        return [*ends_behind(start, body)], None
+    ends: list[int] = []
+    for at in ends_behind(start, body):
+        ends.append(at)
+        for known in heads.get(body[at : at + _HEAD], ()):
+            if _stands_at(at, known, body, url):
+                return ends, known
+    return ends, None
