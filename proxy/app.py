@@ -32,7 +32,7 @@ from proxy.relaying import FileRelay, find_relay
 from proxy.resolve import resolve, set_logged_path, with_audience
 from proxy.responses.passing import add_passing_request
 from proxy.responses.respond import respond
-from proxy.revalidation import confirmed_response, ready_to_confirm
+from proxy.revalidation import confirmed_response, context_of, ready_to_confirm
 from proxy.runtime import Runtime
 from proxy.server.connection import FastPathLookup, FinishedLookup
 from proxy.tracebacks import drop_frames
@@ -86,7 +86,7 @@ def make_handler(
             known = ready or passing
             if known is None:
                 raise
-            return _failed(request, known.context, runtime, error)
+            return _failed(request, context_of(request, known.context), runtime, error)
         finally:
             await drop_in_hand(request)
 

@@ -7,11 +7,13 @@ what it says is answered as there.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from aiohttp import web
 
 from proxy.cache import LiveResponse
 from proxy.cache.passing import PassingRequest, is_never_stored
+from proxy.context import RequestContext
 from proxy.enforcement.request_filter import upstream_request_headers
 from proxy.http.access_record import CACHE, DEVICE
 from proxy.http.forwarding import response_headers
@@ -46,7 +48,7 @@ async def bypassing_response(
 
     Raises UpstreamError.
     """
-    context = context_of(request, known.context)
+    context = _context_of(request, known, runtime)
     record(request, known)
     request[CACHE] = "miss"
     site = runtime.site(context)
@@ -58,3 +60,16 @@ async def bypassing_response(
             known.holds = is_never_stored(received)
             origin = LiveResponse(upstream, received, may_share=True, passes_by=known.group)
             return await respond(request, context, origin, runtime)
+
+
+def _context_of(
+    request: web.BaseRequest, known: PassingRequest, runtime: Runtime
+) -> RequestContext:
+    """The context of this request. What is kept of it for later ones ends with this visitor's own
+    choice, not with that of the visitor who came first.
+    """
+    context, fast_path = context_of(request, known.context), runtime.fast_path
+    key = None if fast_path is None else fast_path_key(request, fast_path)
+    if context is known.context or fast_path is None or key is None:
+        return context
+    return replace(context, choice_until=fast_path.choice_until(key))

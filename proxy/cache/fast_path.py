@@ -21,7 +21,7 @@ from consent_rules.categories import Audience
 from proxy.cache.known_files import FILES_BUDGET, KnownFile, KnownFiles, KnownHead
 from proxy.cache.known_heads import HEADS_BUDGET, KnownFields, KnownHeads
 from proxy.cache.origin_response import Group
-from proxy.cache.passing import PassingRequest, PassingRequests
+from proxy.cache.passing import PASSING_BUDGET, PassingRequest, PassingRequests
 from proxy.cache.repeated import REPEATED_BUDGET, RepeatedReplies, RepeatedReply
 from proxy.cache.store import Confirmation, Entry, Store
 from proxy.context import RequestContext
@@ -31,7 +31,7 @@ from proxy.http.access_record import PageRecord
 from proxy.http.adapters.writer import ProxyResponse, head_of
 from proxy.http.addresses import Network, address_behind, address_is_trusted
 from proxy.http.device_class import DeviceClass
-from proxy.http.recent import Recent
+from proxy.http.recent import Recent, size_of_texts
 from proxy.http.request_fields import NEUTRAL, OWN, REWRITING
 from proxy.http.request_id import X_REQUEST_ID
 from proxy.upstream.server import Server
@@ -92,17 +92,6 @@ _SAME_FOR_ALL = frozenset(
 def _is_same_for_all(name: str, value: str, closed_policy: str) -> bool:
     name = name.lower()
     return name in _SAME_FOR_ALL or (name == "content-security-policy" and value == closed_policy)
-
-
-def _size(parts: Iterable[Hashable]) -> int:
-    """The bytes of a key's texts; those of a site are nested."""
-    size = 0
-    for part in parts:
-        if isinstance(part, (bytes, str)):
-            size += len(part)
-        elif isinstance(part, tuple):
-            size += _size(part)
-    return size
 
 
 _Key = tuple[tuple[Hashable, ...], str, tuple[Hashable, ...]]
@@ -214,6 +203,7 @@ class FastPath:
         states_budget: int = _STATES_BUDGET,
         repeated_budget: int = REPEATED_BUDGET,
         files_budget: int = FILES_BUDGET,
+        passing_budget: int = PASSING_BUDGET,
         heads_budget: int = HEADS_BUDGET,
     ) -> None:
         self._store = store
@@ -224,7 +214,7 @@ class FastPath:
         self._repeated = RepeatedReplies(repeated_budget)
         self.files = KnownFiles(files_budget)
         self._heads = KnownHeads(heads_budget)
-        self._passing = PassingRequests()
+        self._passing = PassingRequests(passing_budget)
         self._visitors: Recent[_Visitor] = Recent(states_budget)
         self._by_name = dict.fromkeys(_IGNORED, _Role.IGNORED)
         self._by_name |= dict.fromkeys(_SITE, _Role.SITE)
@@ -341,6 +331,15 @@ class FastPath:
         key = self._key_of_class(*request, now)
         return None if key is None else self._passing.find(key, now)
 
+    def choice_until(self, request: FastPathKey) -> float:
+        """When the choice of the visitor of a request that was found expires (seconds since
+        1970). Equal choices need not expire together.
+        """
+        if not request.cookie:
+            return inf
+        who = self._visitors.get((request.site, request.cookie))
+        return 0.0 if who is None else who.until
+
     def find_file(self, request: FastPathKey, now: float) -> KnownFile | None:
         """What is known of a file that the origin sends each time."""
         key = self._key_of_class(*request, now)
@@ -429,11 +428,11 @@ class FastPath:
     ) -> None:
         # The body is shared with a variant or the store while those hold it, but counted here too;
         # so is what the visitor chose of the key, each time anew.
-        size = len(reply.head) + len(reply.body) + _size(request.key) + 1000 + more
+        size = len(reply.head) + len(reply.body) + size_of_texts(request.key) + 1000 + more
         self._replies.put(key, reply, size)
 
     def _add_visitor(self, request: FastPathKey, visitor: _Visitor) -> None:
-        size = len(request.cookie) + _size(request.site) + _STATE_OVERHEAD
+        size = len(request.cookie) + size_of_texts(request.site) + _STATE_OVERHEAD
         self._visitors.put((request.site, request.cookie), visitor, size)
 
     def add_repeated(
@@ -461,7 +460,7 @@ class FastPath:
             context.site.name, cache, page, context.unreadable_cause, "", context,
         )  # fmt: skip
         key = who.key, request.key, context.visitor.bot
-        self._repeated.put(key, reply, _size(request.key) + _context_size(context))
+        self._repeated.put(key, reply, size_of_texts(request.key) + _context_size(context))
 
     def add_passing(
         self, request: FastPathKey, context: RequestContext, group: Group, *, site: SiteEnforcement
@@ -478,7 +477,7 @@ class FastPath:
         self._passing.put(
             (who.key, request.key, context.visitor.bot),
             PassingRequest(context, group, until),
-            _size(request.key) + _context_size(context),
+            size_of_texts(request.key) + _context_size(context) + size_of_texts(group),
         )
 
     def add_file(
@@ -506,7 +505,9 @@ class FastPath:
             line, request_class, server, origin, _undated_head(response), until, group,
             context.site.name, context.unreadable_cause,
         )  # fmt: skip
-        self.files.put((who.key, request.key, context.visitor.bot), file, _size(request.key))
+        self.files.put(
+            (who.key, request.key, context.visitor.bot), file, size_of_texts(request.key)
+        )
 
     def _add_to_confirm(
         self,

@@ -18,7 +18,7 @@ from proxy.enforcement.response_filter import page_head_depends_on
 from proxy.enforcement.shared_caching import is_storable
 from proxy.enforcement.site import SiteEnforcement
 from proxy.http.adapters.writer import ProxyResponse, head_of
-from proxy.http.recent import Recent
+from proxy.http.recent import Recent, size_of_texts
 from proxy.http.representation import FRESHNESS, OF_BYTES
 from proxy.http.request_id import X_REQUEST_ID
 
@@ -98,4 +98,5 @@ class PageHeads:
             headers.popall(name, None)
         head = head_of(f"HTTP/1.1 {response.status} {response.reason}", headers)[:-2]
         is_kept = response.status == 200 and is_storable(headers)
-        self._heads.put(at, PageHead(decision, own, is_kept, head), 3 * len(head) + _OVERHEAD)
+        size = len(head) + size_of_texts(at) + _OVERHEAD
+        self._heads.put(at, PageHead(decision, own, is_kept, head), size)

@@ -18,11 +18,12 @@ from proxy.html.boundary import Boundary
 from proxy.html.charset import charset_of
 from proxy.html.compile import compile_page
 from proxy.html.deferred import is_loaded_name
+from proxy.html.frameworks import has_marks, hydration_of
 from proxy.html.gates import Gate, Page
 from proxy.html.resource import RESERVED_ID, Closing
 from proxy.html.scan import needs_both_views, tags_of_note
 from proxy.html.source import UndecodableError, read_source
-from proxy.html.tree import Document, Element, is_html, location_of, parse
+from proxy.html.tree import Document, Element, SourceSpan, is_html, location_of, parse
 
 MAX_BYTES = 1_000_000
 """Bytes. A page that is larger is compiled anew."""
@@ -32,6 +33,8 @@ _MAX_SCRIPT_LENGTH = 64_000
 _STEP = 4096
 _SHORT = 64
 _BEGINNING = 4096
+_AROUND = 64
+"""Bytes beside a word that may be of one mark with it."""
 
 # What a word is made of. None of these begins or ends a tag, a value or a character reference.
 _WORD = lazy_pattern(rb"[A-Za-z0-9_+/=.:%,~-]*")
@@ -45,6 +48,8 @@ _PLAIN_ATTRIBUTES = frozenset(
     {"alt", "aria-controls", "aria-describedby", "aria-label", "aria-labelledby", "for", "id",
      "nonce", "title"}
 )  # fmt: skip
+# Of these a picture in a closed image's place shows one.
+_SHOWN_IN_PICTURES = frozenset({"alt", "aria-label", "title"})
 _WITH_VALUE = frozenset({"input", "button", "option", "li", "meter", "progress", "data"})
 _WITH_DATA = frozenset(
     {"a", "article", "body", "button", "div", "footer", "form", "header", "html", "input", "label",
@@ -131,7 +136,11 @@ class PageTemplate:
 
     def _are_harmless(self, changes: list[_Change], body: bytes) -> bool:
         same_charset = self._is_same_charset(changes[0], body)
-        return same_charset and all(self._is_harmless(change, body) for change in changes)
+        return (
+            same_charset
+            and all(self._is_harmless(change, body) for change in changes)
+            and self._has_same_marks(changes, body)
+        )
 
     def _is_same_charset(self, first: _Change, body: bytes) -> bool:
         # Browsers look for a <meta charset> in the beginning: it may have been pushed out of there.
@@ -164,6 +173,20 @@ class PageTemplate:
         quoted = before in (b'"', b"'")
         numbers = _NUMBER.match(was or b"0") and _NUMBER.match(word or b"0")
         return bool(quoted or numbers) and self._is_same_script(zone, change, body)
+
+    def _has_same_marks(self, changes: list[_Change], body: bytes) -> bool:
+        """Whether no word changes by what marks all of a page is read: a framework's, and those of
+        what vendors' scripts make. Asked of all at once: each search has a fixed cost.
+        """
+        was = self.page.body
+        old = b"\0".join([was[max(0, c.start - _AROUND) : c.end + _AROUND] for c in changes])
+        new = b"\0".join(
+            [body[max(0, c.new_start - _AROUND) : c.new_end + _AROUND] for c in changes]
+        )
+        if (has_marks(old) or has_marks(new)) and hydration_of(body) is not self.page.hydration:
+            return False
+        places_in = self.boundary.index.places_in
+        return places_in(old) == places_in(new)
 
     def _is_same_script(self, zone: _Zone, change: _Change, body: bytes) -> bool:
         """Whether a script with another word in it is whose it was."""
@@ -212,7 +235,7 @@ class PageTemplate:
         if text.startswith("<!--", opened) and _is_probe_found(text, start, end, "-->", "<!--"):
             return _Zone(_Place.COMMENT)
         document = parse(text, scripting=False)
-        if opened > closed and _is_plain_value(document, text, opened, start, end):
+        if opened > closed and _is_plain_value(document, text, (start, end), self.page):
             return _Zone(_Place.VALUE)
         for script in document.select("script"):
             location = location_of(script)
@@ -234,12 +257,16 @@ def _is_probe_found(text: str, start: int, end: int, before: str, after: str) ->
         if location is None:
             continue
         if location.start_tag.start_offset == start + len(before):
-            return is_html(element)
+            # The text of a drawing may be the name of what is closed in it.
+            around = (one for one in element.ancestors if isinstance(one, Element))
+            return is_html(element) and all(map(is_html, around))
     return False
 
 
-def _is_plain_value(document: Document, text: str, opened: int, start: int, end: int) -> bool:
+def _is_plain_value(document: Document, text: str, word: tuple[int, int], page: Page) -> bool:
     """Whether a word stands within quotes in an attribute that says nothing of note."""
+    start, end = word
+    opened = text.rfind("<", 0, start)
     name = re.match(r"<([a-zA-Z][a-zA-Z0-9-]*)[\s/]", text[opened : opened + 40])
     if name is None:
         return False
@@ -264,8 +291,18 @@ def _is_plain_value(document: Document, text: str, opened: int, start: int, end:
                 whole = text[first : span.end_offset - 1]
                 if attribute == "id" and ("&" in whole or RESERVED_ID.fullmatch(whole)):
                     return False  # it is one of ours, or may be with another word
+                if attribute in _SHOWN_IN_PICTURES and _has_picture(location.start_tag, page):
+                    return False
                 return _says_nothing(element, attribute, text[first:start])
     return False
+
+
+def _has_picture(tag: SourceSpan, page: Page) -> bool:
+    """Whether a picture stands in the place of an address in a tag when that is closed."""
+    return any(
+        gate.closing is Closing.PICTURE and tag.start_offset <= gate.start < tag.end_offset
+        for gate in page.gates
+    )
 
 
 def _says_nothing(element: Element, attribute: str, before: str) -> bool:
@@ -274,6 +311,8 @@ def _says_nothing(element: Element, attribute: str, before: str) -> bool:
         return False
     tag = element.tag
     if attribute in _PLAIN_ATTRIBUTES:
+        if tag == "style":
+            return attribute != "id"  # by that one is known that hides the page
         return tag != "iframe"  # its placeholder shows what the title says
     if attribute == "value":
         return tag in _WITH_VALUE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -38,3 +38,14 @@ class Recent(Generic[_T]):
             self._old, self._young, self._size = self._young, {}, 0
         self._size += size
         self._young[key] = (value, size)
+
+
+def size_of_texts(parts: Iterable[Hashable]) -> int:
+    """The bytes of the texts in a key, nested ones too."""
+    size = 0
+    for part in parts:
+        if isinstance(part, (bytes, str)):
+            size += len(part)
+        elif isinstance(part, tuple):
+            size += size_of_texts(part)
+    return size

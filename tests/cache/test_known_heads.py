@@ -520,3 +520,14 @@ async def test_each_response_has_a_name_of_its_own(
         names = [(await kept.ask("/")).one("X-Request-Id") for _ in range(6)]
     assert len(known) == 4 and len(set(names)) == 6
     assert [access.id for access in accesses] == names
+
+
+async def test_a_reload_forgets_what_was_known(tmp_path: Path, known: list[FastPathEntry]) -> None:
+    async with way(tmp_path, parses_all=False) as one, connected(one.site) as kept:
+        cookie = f"Cookie: {one.site.cookie('analytics')}"
+        for _ in range(4):
+            assert (await kept.ask("/", cookie)).shows() == {"google-analytics"}
+        assert known
+        one.reload("meta-pixel")
+        for _ in range(4):
+            assert (await kept.ask("/", cookie)).shows() == set()

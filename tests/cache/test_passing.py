@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from consent_rules.categories import Category
+from consent_rules.preferences import Preferences
 from proxy.cache.passing import PassingRequest
 from proxy.http.access_record import Access
 from proxy.passing import find_passing
@@ -165,3 +168,59 @@ async def test_whether_it_passes_by_is_asked_each_time(
         assert not found
         await kept.ask("/page")
         assert found
+
+
+def choice(site: Proxied, seconds: int) -> str:
+    """A cookie that says yes to statistics for so long."""
+    now = int(time.time())
+    chosen = Preferences(
+        allowed=frozenset({Category.ANALYTICS}), policy_version=site.config.policy.version,
+        made_at=now, expires_at=now + seconds,
+    )  # fmt: skip
+    return f"Cookie: consent={site.running.keys.sign(chosen, 'www')}"
+
+
+async def test_a_choice_ends_with_its_own_cookie(
+    tmp_path: Path, found: list[PassingRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not with that of the visitor of the same class who came first."""
+    numbers, now, passed = count(), time.time, 0
+
+    async def answer(visit: Visit) -> None:
+        data = b"a" * (1 + next(numbers))
+        await visit.send(reply(data, NO_STORE, DATE, "Content-Type: text/css", html=False))
+
+    monkeypatch.setattr("time.time", lambda: now() + passed)
+    pages = {"": another(), "one": answer}
+    async with proxied(tmp_path, pages, change=no_sign_in) as site, connected(site) as kept:
+        first, second = choice(site, 500), choice(site, 50)
+        for cookie in (first, first, first, second, second):
+            await kept.ask("/", cookie)
+        for cookie in (first, first, first, second):
+            await kept.ask("/one", cookie)
+        assert found
+        passed = 100
+        site.pages["/one"] = reply(PAGE, NO_STORE, DATE)
+        assert (await kept.ask("/one", first)).shows() == {"google-analytics"}
+        assert not (await kept.ask("/one", second)).shows()
+
+
+async def test_a_failure_is_told_as_the_full_path_tells_it(
+    tmp_path: Path, found: list[PassingRequest]
+) -> None:
+    log: list[Access] = []
+    async with proxied(tmp_path, {"page": another()}, change=no_sign_in, access=log.append) as site:
+        async with connected(site) as kept:
+            for _ in range(4):
+                await kept.ask("/page", "Cookie: _ga=1; _fbp=2")
+            await kept.ask("/page", "Cookie: _fbp=3; _ga=4")
+        assert found
+        site.pages["/page"] = b"nonsense\r\n\r\n"
+        found.clear()
+        async with connected(site) as kept:
+            quick = await kept.ask("/page", "Cookie: _ga=1; _fbp=2")
+        assert found
+        slow = await site.ask("/page", "Cookie: _ga=1; _fbp=2", dest="")
+        assert (quick.status, quick.all("Set-Cookie")) == (502, slow.all("Set-Cookie"))
+        assert len(quick.all("Set-Cookie")) > 1
+        assert told(log[-2]) == told(log[-1])

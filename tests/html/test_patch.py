@@ -26,6 +26,8 @@ PLAIN = (
     "<script>var at = {w}; f('{w}')</script>", "<script>// {w}\n</script>",
     "<script type=application/json>{{\"a\":\"{w}\"}}</script>",
     "<img src='/own.png?v={w}' alt='{w}'>",
+    "<img src='//pixel.test/p' alt='{w}'>", "<img src='//nobody.test/p' title='a {w}'>",
+    "<svg><image href='//nobody.test/p'><title>{w}</title></image></svg>",
     "<img src='//pixel.test/p?v={w}'>", "<img src='//{w}/p.gif'>", "<a href='/x?s={w}'>y</a>",
     "<a href='{w}'>y</a>", "<a data-consent-link href='/{w}'>y</a>",
     "<a data-consent-link href='/.consent/preferences' id='{w}'>y</a>",
@@ -206,6 +208,26 @@ def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
         (
             "<iframe src='//video.test/e' title='For Ann'></iframe>",
             "<iframe src='//video.test/e' title='For Eve'></iframe>",
+        ),
+        (
+            "<img src='//pixel.test/i.jpg' alt='For Ann'>",
+            "<img src='//pixel.test/i.jpg' alt='For Eve'>",
+        ),
+        (
+            "<img title='For Ann' src='//nobody.test/i.jpg'>",
+            "<img title='For Eve' src='//nobody.test/i.jpg'>",
+        ),
+        (
+            "<svg><image href='//pixel.test/i.jpg'><title>For Ann</title></image></svg>",
+            "<svg><image href='//pixel.test/i.jpg'><title>For Eve</title></image></svg>",
+        ),
+        # What all of a page is read by.
+        ("<p id='b'>a</p>", "<p id='__NEXT_DATA__'>a</p>"),
+        ("<p id='__NEXT_DATA__'>a</p>", "<p id='b'>a</p>"),
+        ("<script>var a='b'</script>", "<script>var a='__remixContext'</script>"),
+        (
+            "<style id='b'>body{opacity:0}</style>",
+            "<style id='async-hide'>body{opacity:0}</style>",
         ),
         (
             "<a data-consent-link href='/.consent/preferences'>y</a>",

@@ -16,18 +16,21 @@ from aiohttp.http_parser import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from consent_rules.categories import Category
+from consent_rules.categories import Audience, Category
+from consent_rules.decision import Decision
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
 from proxy.banner.texts import Wording
 from proxy.cache.coalescing import Flights
-from proxy.cache.fast_path import FastPath, FastPathEntry, _Visitor
+from proxy.cache.fast_path import FastPath, FastPathEntry, FastPathKey, _Visitor
 from proxy.cache.keys import Key
 from proxy.cache.known_files import KnownFile, KnownFiles, KnownHead, SentFields
 from proxy.cache.known_heads import KnownFields, KnownHeads
 from proxy.cache.policy import FreshnessPolicy
 from proxy.cache.store import Entry, Store
 from proxy.cookies.vendor_cookies import CookieIndex
+from proxy.enforcement.csp import OwnAssets
+from proxy.enforcement.page_heads import PageHeads
 from proxy.http import addresses
 from proxy.http.access_record import Access
 from proxy.http.client_requests import ClientRequests
@@ -118,6 +121,36 @@ def _known_files(field: str) -> Callable[[str], object]:
     return add
 
 
+def _passing(field: str) -> Callable[[str], object]:
+    table = FastPath(Store(_MIB), passing_budget=_MIB)
+    context = cast(Any, SimpleNamespace(
+        consent_header="", load_once=False, has_saved_form=False, received_at=0.0, target="/",
+        cookie_header="", site=SimpleNamespace(has_patient_pages=False),
+        page_context=SimpleNamespace(audience=Audience.MARKETING),
+        visitor=SimpleNamespace(bot=False),
+    ))  # fmt: skip
+
+    def add(text: str) -> None:
+        key = Key("http://up", "https", "a.example", "/")._replace(**{field: f"/{text}"})
+        message = FastPathKey(((), f"/{text}", ()), (), b"", DeviceClass.OTHER)
+        for _ in range(2):
+            table.add_passing(message, context, (key, True, False), site=cast(Any, None))
+
+    return add
+
+
+def _page_heads() -> Callable[[str], object]:
+    table = PageHeads(_MIB)
+    decision, own = cast(Decision, object()), OwnAssets()
+    sent = cast(Any, SimpleNamespace(status=200, reason="OK", headers=CIMultiDict()))
+
+    def add(text: str) -> None:
+        for _ in range(2):
+            table.put((200, (("Link", "</a>"),), ("www", f"/{text}")), decision, own, sent)
+
+    return add
+
+
 def _stored(field: str) -> Callable[[str], object]:
     store = Store(_MIB)
     key = Key("http://up", "https", "a.example", "/a.js")
@@ -198,6 +231,7 @@ class Table:
 
 TABLES = {
     "addresses": Table(lambda: addresses.parse_address, 4096),
+    "addresses' texts": Table(lambda: addresses.address_text, 4096),
     "trusted addresses": Table(_trusted, 4096, takes_long=False),
     "rate limits": Table(_rate_limit, 10_000, takes_long=False),
     "reported hosts": Table(_reported, 10_000),
@@ -213,6 +247,9 @@ TABLES = {
     "heads by address": Table(lambda: _known_heads(by="address"), 4000, takes_long=False),
     "visitors of a host": Table(lambda: _fast_path("X-Forwarded-Host"), 4000),
     "visitors' cookies": Table(lambda: _fast_path("Cookie"), 4000),
+    "passing by URL": Table(lambda: _passing("target"), 4000),
+    "passing by Origin": Table(lambda: _passing("origin"), 4000),
+    "heads of pages": Table(_page_heads, 4000),
     "stored by Origin": Table(lambda: _stored("origin"), 2000),
     "stored by host": Table(lambda: _stored("authority"), 2000),
     "stored by decision": Table(lambda: _stored("consent"), 2000),
