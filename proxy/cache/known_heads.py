@@ -79,6 +79,8 @@ class KnownHeads:
             or TRACEPARENT in message.headers
         ):
             return
-        # The fields are there as bytes, as text, and in parts of the key.
-        size = 3 * len(raw) + _FIELD_OVERHEAD * len(message.raw_headers) + _OVERHEAD
+        # The fields are there as bytes, as text, and in parts of the key. A text with one character
+        # of a higher plane takes four bytes for each.
+        copies = 3 if raw.isascii() else 6
+        size = copies * len(raw) + _FIELD_OVERHEAD * len(message.raw_headers) + _OVERHEAD
         self._fields.put((peer, secure, raw), fields, size)

@@ -21,6 +21,7 @@ _NOTHING: Parsed = ((), False, b"")
 _END_OF_HEAD = b"\r\n\r\n"
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[^\r\n]*\r\n")
+_BLANK_LINES = re.compile(rb"[\r\n]+")
 
 
 class RequestParser:
@@ -72,6 +73,8 @@ class RequestParser:
             messages, upgraded, tail = self._parser.feed_data(data)
             if len(self._begun) + len(data) > self._max_head:
                 self._bound_head(messages)
+            if messages and messages[-1][0].upgrade and not upgraded:
+                self._refuse_rest(messages, self._begun + data)
         except HttpProcessingError as error:
             self._ended = True
             if recovered := self._recover(self._begun + data, error):
@@ -124,6 +127,14 @@ class RequestParser:
         if not messages:
             raise BadHttpMessage("Too many headers received")
 
+    def _refuse_rest(self, messages: Sequence[Message], data: bytes) -> None:
+        """aiohttp drops what comes in a packet behind a request for an upgrade that it does not
+        know: the requests there are to be found anew, or the next response would be taken for
+        theirs.
+        """
+        if messages[-1][1].is_eof() and _behind(messages, data):
+            raise BadHttpMessage("Too many requests behind one for an upgrade")
+
     def _recover(self, data: bytes, error: HttpProcessingError) -> list[Message]:
         """The requests before the malformed bytes, whose error is kept.
 
@@ -137,6 +148,7 @@ class RequestParser:
         is_sound = False
         try:
             while not (found and found[-1][0].should_close):
+                at = _past_blank_lines(data, at)
                 end = data.find(_END_OF_HEAD, at) + 4
                 if (end if end > 3 else len(data)) - at > self._max_head:
                     break
@@ -205,10 +217,16 @@ def _behind(messages: Sequence[Message], data: bytes) -> bytes:
     """The bytes behind complete requests."""
     at = 0
     for message, body in messages:
-        at = data.find(_END_OF_HEAD, at) + 4
+        at = data.find(_END_OF_HEAD, _past_blank_lines(data, at)) + 4
         if body is not EMPTY_PAYLOAD:
             at = _end_of_body(message, data, at)
     return data[at:]
+
+
+def _past_blank_lines(data: bytes, at: int) -> int:
+    """Where the request begins behind empty lines (RFC 9112, 2.2)."""
+    blank = _BLANK_LINES.match(data, at)
+    return at if blank is None else blank.end()
 
 
 def _end_of_body(message: RawRequestMessage, data: bytes, at: int) -> int:

@@ -26,6 +26,7 @@ GET = b"GET /a HTTP/1.1\r\nHost: www.example.com\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: www.example.com\r\n"
 CLOSE = b"Connection: close\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 END = b"\r\n"
 
 
@@ -77,6 +78,14 @@ CASES = [
         [POST + CHUNKED + b"\r\n3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n" + GET + b"Host: b\r\n\r\n"],
         [200, 400],
     ),
+    (
+        "behind blank lines",
+        [b"\r\n\r\n" + POST + b"Content-Length: 0\r\n\r\nG", b"\x01"],
+        [200, 400],
+    ),
+    ("behind an upgrade", [GET + UPGRADE + END + GET + END + GET + CLOSE + END], [200, 200, 200]),
+    ("a part of one", [GET + UPGRADE + END + GET, CLOSE + END], [200, 200]),
+    ("a malformed one", [GET + UPGRADE + END + b"\x01\r\n\r\n"], [200, 400]),
     ("a malformed chunk", [POST + CHUNKED + b"\r\nzz\r\n"], [400]),
     ("later", [POST + CHUNKED + b"\r\n3\r\nabc\r\n", b"zz\r\n"], [400]),
     ("behind a good request", [GET + END + POST + CHUNKED + b"\r\nzz\r\n"], [200, 400]),
@@ -107,6 +116,8 @@ async def test_good_requests_are_answered_whatever_follows(
             [
                 GET + END,
                 GET + b"X-A: b\r\n" + END,
+                GET + UPGRADE + END,
+                b"\r\n\r\n" + GET + END,
                 POST + b"Content-Length: 3\r\n\r\nabc",
                 POST + CHUNKED + b"\r\n3\r\nabc\r\n0\r\n\r\n",
                 POST + CHUNKED + b"\r\n4\r\n\r\n\r\n\r\n0\r\nX: y\r\n\r\n",

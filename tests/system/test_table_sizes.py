@@ -308,3 +308,14 @@ def test_long_values_fill_it_no_further(name: str, peak: Callable[[], int]) -> N
         held = peak() - before
         assert held <= 0.4 * _BYTES, f"{held} of {_BYTES} bytes, in values of {length}"
         del add
+
+
+@pytest.mark.slow
+def test_text_counts_for_what_it_takes(peak: Callable[[], int]) -> None:
+    """One character of a higher plane makes four bytes of each in the text."""
+    add = _known_heads(by="field")
+    before = peak()
+    for number in range(300):
+        add(f"{number:06}" + "a" * 3800 + "\N{GRINNING FACE}")
+    held = peak() - before
+    assert held <= 1.25 * _MIB, f"{held} bytes of {_MIB}"
