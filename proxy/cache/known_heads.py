@@ -16,8 +16,9 @@ from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDictProxy
 
 from proxy.http.device_class import DeviceClass
+from proxy.http.field_names import FieldNames
 from proxy.http.recent import Recent
-from proxy.http.request_id import TRACEPARENT, X_REQUEST_ID
+from proxy.http.request_fields import TRACING
 
 HEADS_BUDGET = 8 * 2**20
 """Approximate bytes of what a worker knows of heads."""
@@ -28,6 +29,7 @@ _OVERHEAD = 1000
 _GET = b"GET "
 _VERSION = b" HTTP/1.1\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
+_OF_ONE_REQUEST = FieldNames(TRACING.__contains__)
 
 
 class KnownFields(NamedTuple):
@@ -75,8 +77,7 @@ class KnownHeads:
             or line != _GET + message.path.encode("utf-8", "surrogateescape")
             or data.find(_END_OF_HEAD) != len(data) - len(_END_OF_HEAD)
             # Another one comes with each request.
-            or X_REQUEST_ID in message.headers
-            or TRACEPARENT in message.headers
+            or _OF_ONE_REQUEST.any_in(message.headers)
         ):
             return
         # The fields are there as bytes, as text, and in parts of the key. A text with one character

@@ -128,7 +128,7 @@ class RequestParser:
             raise BadHttpMessage("Too many headers received")
 
     def _refuse_rest(self, messages: Sequence[Message], data: bytes) -> None:
-        """aiohttp drops what comes in a packet behind a request for an upgrade that it does not
+        """aiohttp drops what arrives in a packet behind a request for an upgrade that it does not
         know: the requests there are to be found anew, or the next response would be taken for
         theirs.
         """

@@ -501,7 +501,9 @@ async def test_a_connection_that_drains_says_so(
         assert (await kept.ask("/")).one("Connection") == "close"
 
 
-@pytest.mark.parametrize("field", ["X-Request-Id: given", "traceparent: one"])
+@pytest.mark.parametrize(
+    "field", ["X-Request-Id: given", "traceparent: one", "CF-Ray: 8a", "b3: 0"]
+)
 async def test_what_differs_with_each_request_is_not_remembered(
     tmp_path: Path, known: list[FastPathEntry], field: str
 ) -> None:
