@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import ahocorasick_rs
 
 from consent_rules.lazy_pattern import lazy_pattern
+from proxy.html.attribute_selectors import selector_by_attribute
 from proxy.html.deferred import deferring_names, is_loaded_name
-from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects
+from proxy.html.elements import SVG_REFERENCES, resources_in_selects
 from proxy.html.hidden_tags import (
     SECTION,
     TEXT_HOLDERS,
@@ -113,16 +114,6 @@ _TAGS_BY_NAME: dict[bytes, tuple[str, ...]] = {
 """The selectors of what is looked at for its name, by how its tags begin in lower case. The parser
 has an index of names: it finds the elements of one at once, and of several by looking at all.
 """
-BY_ATTRIBUTE = ",".join(
-    (
-        "[formaction],[ping],[attributionsrc],[background],[style*='(']",
-        # Strings of custom properties, which may become addresses.
-        *(f"[style*='--'][style*='{mark}']" for mark in ("//", "http", "\\\\")),
-        ",".join(f"[{name}*='(']" for name in CSS_ATTRIBUTES),
-        "[manifest],[referrerpolicy]",
-        "[id=yc],[id^='yc-'],[form^='yc-']",
-    )
-)
 
 
 def scan(
@@ -467,11 +458,11 @@ def loaded_names(tags: TagsOfNote) -> frozenset[str]:
     return frozenset(filter(is_loaded_name, tags.deferring))
 
 
-def _by_attribute(deferring: frozenset[str]) -> str:
-    loaded = sorted(filter(is_loaded_name, deferring))
+def _by_attribute(tags: TagsOfNote) -> str:
+    loaded = sorted(loaded_names(tags))
     if len(loaded) > MAX_DEFERRED_NAMES:
         return "*"
-    return ",".join((BY_ATTRIBUTE, *(f"[{name}]" for name in loaded)))
+    return ",".join((selector_by_attribute(tags.lowered), *(f"[{name}]" for name in loaded)))
 
 
 def selected(document: Document, tags: TagsOfNote) -> list[Element]:
@@ -487,7 +478,7 @@ def selected(document: Document, tags: TagsOfNote) -> list[Element]:
         for element in select(selector)
     }
     found.update(dict.fromkeys(select(_SLOT)))
-    found.update(dict.fromkeys(select(_by_attribute(tags.deferring))))
+    found.update(dict.fromkeys(select(_by_attribute(tags))))
     for element in first:
         found.pop(element, None)
     return [*first, *sorted(found, key=_position)]
