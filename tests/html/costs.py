@@ -268,7 +268,7 @@ def measure(kind: str, size: int, seconds: int = 60) -> Cost:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        gc.freeze()  # or a collection looks at, and so copies, all that the process of the tests has
+        gc.freeze()  # or a collection looks at all that the tests made
         limit = _MEMORY_LIMIT + _address_space()
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
