@@ -8,6 +8,7 @@ where the content of <noscript> makes no difference.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -303,9 +304,10 @@ _OF_PLAIN_TAGS = (b"script", b"img", b"link", b"source", b"iframe", b"video", b"
 
 def tags_of_note(body: bytes) -> TagsOfNote:
     lowered = body.lower()
-    at: dict[bytes, list[int]] = {}
+    starts: list[list[int]] = [[] for _ in _NAMES]
     for number, start, _ in _TAGS.find_matches_as_indexes(lowered):
-        at.setdefault(_NAMES[number], []).append(start)
+        starts[number].append(start)
+    at = {name: found for name, found in zip(_NAMES, starts, strict=True) if found}
     return TagsOfNote(lowered, at, deferring_names(lowered))
 
 
@@ -429,10 +431,12 @@ def _read(
     has_select = b"select" in tags.at
     document = parse(text, scripting=scripting)
     reading = Reading(source, text, relative_css, has_select, tags.deferring)
-    view = _view(document, reading, seen, tags, PlainTags(reading, starts))
+    plain_tags = PlainTags(reading, starts)
+    view = _view(document, reading, seen, tags, plain_tags)
     if has_select:
         view.resources.extend(resources_in_selects(document))
-    view.resources.extend(repeated_attributes(document, reading))
+    if plain_tags.may_repeat:
+        view.resources.extend(repeated_attributes(document, reading))
     for resource in view.resources:
         resource.scripting = scripting
     return view
@@ -462,7 +466,8 @@ def _by_attribute(tags: TagsOfNote) -> str:
     loaded = sorted(loaded_names(tags))
     if len(loaded) > MAX_DEFERRED_NAMES:
         return "*"
-    return ",".join((selector_by_attribute(tags.lowered), *(f"[{name}]" for name in loaded)))
+    # With our slot, which the parser has no index for: it looks at all elements once.
+    return ",".join((_SLOT, selector_by_attribute(tags.lowered), *(f"[{name}]" for name in loaded)))
 
 
 def selected(document: Document, tags: TagsOfNote) -> list[Element]:
@@ -477,7 +482,6 @@ def selected(document: Document, tags: TagsOfNote) -> list[Element]:
         for selector in _TAGS_BY_NAME.get(name, ())
         for element in select(selector)
     }
-    found.update(dict.fromkeys(select(_SLOT)))
     found.update(dict.fromkeys(select(_by_attribute(tags))))
     for element in first:
         found.pop(element, None)
@@ -501,6 +505,7 @@ def _view(
         if position is not None and tag != "base" and tag != "meta":
             place = (position, tag, language_of(element))
             if place in seen:
+                plain_tags.may_repeat = True  # here it is not looked at
                 continue
             seen.add(place)
         view.resources.extend(plain_tags.resources_of(element, tag, position))
@@ -560,7 +565,7 @@ def has_drawings(tags: TagsOfNote) -> bool:
     return b"svg" in tags.at or b"math" in tags.at
 
 
-_ENDING = lazy_pattern(rb"<(?:img|embed|meta)")
+_ENDING = (b"img", b"embed", b"meta")
 """Of the tags that end a drawing, those that we may take out."""
 
 
@@ -571,11 +576,13 @@ def _is_plainly_drawn(tags: TagsOfNote, tag: bytes) -> bool:
     starts, ends = tags.at.get(tag, []), tags.at.get(b"/" + tag, [])
     if not starts or len(starts) != len(ends):
         return starts == ends
-    following = [*starts[1:], len(tags.lowered)]
-    return all(
-        tags.lowered.find(b">", start) < end < after
-        and _ENDING.search(tags.lowered, start, end) is None
-        for start, end, after in zip(starts, ends, following, strict=True)
+    find, lowered = tags.lowered.find, tags.lowered
+    for start, end, after in zip(starts, ends, [*starts[1:], len(lowered)], strict=True):
+        if not find(b">", start) < end < after:
+            return False
+    ending = (at for name in _ENDING for at in tags.at.get(name, ()))
+    return not any(
+        number and at < ends[number - 1] for at in ending for number in (bisect(starts, at),)
     )
 
 

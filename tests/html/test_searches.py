@@ -13,13 +13,17 @@ from proxy.html.attribute_selectors import BY_ATTRIBUTE, selector_by_attribute
 from proxy.html.deferred import deferring_names
 from proxy.html.inline_remnants import code_of
 from proxy.html.parse_cost import CostlyPageError, check_cost
+from proxy.html.preload_scanner import repeated_attributes
+from proxy.html.resource import Reading, ResourceKind
+from proxy.html.scan import _is_plainly_drawn, scan, tags_of_note
+from proxy.html.source import read_source
 from proxy.html.tree import parse
 
 _STEADY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def _texts(*parts: str) -> st.SearchStrategy[str]:
-    return st.lists(st.sampled_from(parts), max_size=24).map("".join)
+def _texts(*parts: str, most: int = 24) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(parts), max_size=most).map("".join)
 
 
 _NAMES = (
@@ -186,3 +190,84 @@ def test_what_leaves_formatting_open_is_counted(text: str) -> None:
         or started * lowered.count(b"<") <= _MOST
         or parse_cost._reopened(lowered) <= _MOST
     )
+
+
+_ENDING_A_DRAWING = re.compile(rb"<(?:img|embed|meta)")
+
+
+@_STEADY
+@given(
+    _texts(
+        "<svg>",
+        "<svg",
+        ">",
+        "</svg>",
+        "</svg",
+        "<img>",
+        "<embed>",
+        "<meta>",
+        "<metadata>",
+        "<p>",
+        "<math>",
+        "</math>",
+        "<image>",
+        "x",
+        "<svg><path/></svg>",
+        "<svg></svg><img>",
+        "<svg><meta></svg>",
+        "<svg><embed></svg>",
+        "<math><metadata></math>",
+        most=5,
+    )
+)
+def test_no_tag_that_ends_a_drawing_is_left_out(text: str) -> None:
+    lowered = text.encode()
+    for tag in (b"svg", b"math"):
+        starts = [at.start() for at in re.finditer(b"<" + tag, lowered)]
+        ends = [at.start() for at in re.finditer(b"</" + tag, lowered)]
+        expected = len(starts) == len(ends) and all(
+            lowered.find(b">", start) < end < after
+            and _ENDING_A_DRAWING.search(lowered, start, end) is None
+            for start, end, after in zip(starts, ends, [*starts[1:], len(lowered)], strict=False)
+        )
+        assert _is_plainly_drawn(tags_of_note(lowered), tag) == expected
+
+
+@_STEADY
+@given(
+    _texts(
+        "<img src=/a src=//b.test/>",
+        "<img src=/a alt>",
+        "<IMG SRC='/a' src=/b>",
+        "<base href=/x>",
+        "<base href=/x href=//b.test/>",
+        "<svg><image href=/x href=//b.test/></svg>",
+        "</noscript>",
+        "<svg><script src=/x src=/y></script></svg>",
+        "<input src=/a src=/b>",
+        "<input type=a>",
+        "<script src=/s src=/t></script>",
+        "<script>f()</script>",
+        "<link rel=icon href=/f rel=x>",
+        "<noscript>",
+        "<b><image src=/a src=/b></b>",
+        "\n",
+        "<source srcset=/a srcset>",
+        "<a href>",
+        "<link rel=icon href=/f href=//b.test>",
+        "<video poster=/p poster=/q></video>",
+        "<template><img src=/a src=/b></template>",
+        "<img\nsrc=/a\nsrc=/b/>",
+        "<img src=/a id/src=>",
+    )
+)
+def test_no_repeated_attribute_is_left_out(text: str) -> None:
+    source = read_source(text.encode(), "text/html; charset=utf-8")
+    for _ in range(2):  # the second time its tags are known
+        scanned = scan(source)
+        reading = Reading(source, scanned.text, False, False, frozenset())
+        expected = [
+            one.repeated for tree in scanned.documents for one in repeated_attributes(tree, reading)
+        ]
+        found = [one for one in scanned.resources if one.kind is ResourceKind.REPEATED]
+        assert [one.repeated for one in found] == expected
