@@ -36,6 +36,7 @@ from proxy.cookies.signing_keys import key_files
 from proxy.dashboard.access import Gatekeeper
 from proxy.dashboard.opening import Dashboard
 from proxy.dashboard.sessions import Sessions
+from proxy.free_memory import keep_free_memory
 from proxy.gc_tuning import freeze_startup_objects
 from proxy.http import device_class
 from proxy.http.access_record import Access, AccessHook
@@ -422,8 +423,9 @@ async def _watch_files(current: LiveRuntime) -> None:
 
 
 async def _warm_up() -> None:
-    """Make tables that few requests need, once the start and the first requests are over."""
+    """Do what few requests need, once the start and the first requests are over."""
     await asyncio.sleep(_WARM_UP_AFTER)
+    await asyncio.to_thread(keep_free_memory)
     await asyncio.to_thread(device_class.warm_up)
     await asyncio.to_thread(public_suffixes)
 
