@@ -130,12 +130,11 @@ class PlainTags:
 
     def _found(self, element: Element, tag: str, written: str, start: int) -> Iterable[Resource]:
         resources = [*resources_of(element, tag, self._reading)]
-        plain = _PLAIN.fullmatch(written) if len(written) <= _MAX_LENGTH else None
-        if plain is None or plain[1].lower() != tag:
+        if plain_tag(written) != tag:
             return resources
         if len(self._known) >= _MAX_TAGS:
             self._known.clear()
-        if not _is_by_tag(tag, resources):
+        if not is_by_tag(tag, resources):
             self._known[written] = None
             return resources
         known = self._known[written] = tuple(
@@ -145,7 +144,14 @@ class PlainTags:
         return [one.of(element, start) for one in known]
 
 
-def _is_by_tag(tag: str, resources: list[Resource]) -> bool:
+def plain_tag(written: str) -> str:
+    """The name of a start tag that is plainly written, in lower case; "" of any other."""
+    plain = _PLAIN.fullmatch(written) if len(written) <= _MAX_LENGTH else None
+    name = "" if plain is None else plain[1].lower()
+    return "" if name in _BY_MORE_THAN_TAG else name
+
+
+def is_by_tag(tag: str, resources: list[Resource]) -> bool:
     """Whether resources are those of every tag of this text, whatever stands around it."""
     if tag == "script" and not any(
         one.kind is ResourceKind.SCRIPT and one.attribute == "src" for one in resources
