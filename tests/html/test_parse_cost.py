@@ -15,7 +15,7 @@ from tests.html.costs import KINDS, is_too_much, measure
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 
 _SIZE = 150_000
-_TRIES = 3
+_TRIES = 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,15 +39,15 @@ _OF = {
 
 
 @pytest.mark.parametrize("what", _OF)
-def test_four_times_as_much_costs_four_times_as_much(what: str) -> None:
-    """With the square it would be sixteen times. Of some tries the least counts: what else runs on
-    the machine may take half of a core's time from either.
+def test_eight_times_as_much_costs_eight_times_as_much(what: str) -> None:
+    """With the square it would be 64 times. The bound stands between: what else runs on the machine
+    takes from the caches and from a core, and of some tries the least counts.
     """
     small = large = float("inf")
     for _ in range(_TRIES):
-        small = min(small, measure(_OF[what], _SIZE // 2).seconds)
+        small = min(small, measure(_OF[what], _SIZE // 4).seconds)
         large = min(large, measure(_OF[what], 2 * _SIZE).seconds)
-        if large < 9 * small + 0.1:
+        if large < 24 * small + 0.1:
             return
     pytest.fail(f"{small} and {large} seconds")
 
