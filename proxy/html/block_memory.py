@@ -12,6 +12,7 @@ from proxy.html.block_ends import Surroundings
 from proxy.html.gates import Gate
 from proxy.html.owners import Owner
 from proxy.html.page_signs import Signs, Way
+from proxy.html.word_places import Zone
 
 NameQuery = tuple[str, "re.Pattern[bytes]"]
 """A name that code may have, and what is to follow it."""
@@ -19,6 +20,8 @@ NameQuery = tuple[str, "re.Pattern[bytes]"]
 _MAX_ASKED = 256
 _ANSWER_BYTES = 150
 _FOLLOWING_BYTES = 200
+_MAX_ZONES = 64
+_ZONE_BYTES = 300
 _MAX_NAME_LENGTH = 100
 """What is asked of a block, as far as it is remembered."""
 _MAX_SEEN = 2**13
@@ -72,6 +75,10 @@ class Block:
     """Whether there is code outside of its gates."""
     asked: dict[NameQuery, bool] = field(default_factory=dict)
     """What that names, as far as it was asked."""
+    zones: dict[tuple[int, int], Zone] = field(default_factory=dict)
+    """Where words of it stand, as far as others stood there on later pages."""
+    pattern: Block | None = None
+    """The block that this one was patched from, which is remembered instead."""
     is_counted: bool = field(init=False)
     """Whether it has anything that is listed or counted for the page, beside its gates and tags."""
 
@@ -89,6 +96,7 @@ class Block:
             + sum(map(_size_of, self.gates))
             + sum(100 + len(text) for text in texts)
             + _ANSWER_BYTES * len(self.asked)
+            + _ZONE_BYTES * len(self.zones)
         )
 
 
@@ -139,6 +147,7 @@ class BlockMemory:
         self._old: dict[tuple[object, ...], Block | NoBlock] = {}
         self._after: dict[Hashable, KnownBlock] = {}
         self._after_before: dict[Hashable, KnownBlock] = {}
+        self._misses: dict[Hashable, int] = {}
         self._seen: dict[Hashable, None] = {}
         self._seen_before: dict[Hashable, None] = {}
 
@@ -174,10 +183,28 @@ class BlockMemory:
         self._after[before] = found
         self._size += _FOLLOWING_BYTES
 
+    def misses(self, before: Block | Site) -> int:
+        """How often in a row what was behind a block could not be patched."""
+        return self._misses.get(before, 0)
+
+    def count_miss(self, before: Block | Site, *, is_miss: bool) -> None:
+        if not is_miss:
+            self._misses.pop(before, None)
+            return
+        if len(self._misses) >= _MAX_SEEN:
+            self._misses.clear()
+        self._misses[before] = self._misses.get(before, 0) + 1
+
     def keep_answer(self, block: Block, query: NameQuery, answer: bool) -> None:
         if len(block.asked) < _MAX_ASKED and len(query[0]) <= _MAX_NAME_LENGTH:
             block.asked[query] = answer
             self._size += _ANSWER_BYTES
+
+    def keep_zone(self, block: Block, word: tuple[int, int], zone: Zone) -> None:
+        if len(block.zones) >= _MAX_ZONES:
+            block.zones.clear()
+        block.zones[word] = zone
+        self._size += _ZONE_BYTES
 
     def seen(self, boundary: object, digests: Iterable[bytes]) -> list[bool]:
         """Which parts earlier pages of a site had."""

@@ -18,6 +18,7 @@ from consent_rules.matching.vendor_index import Place, PlaceKind
 from proxy.html.block_compile import BlockReading
 from proxy.html.block_ends import Surroundings, block_ends
 from proxy.html.block_memory import Block, BlockMemory, KnownBlock, NoBlock, Site
+from proxy.html.block_patch import PageOfSite
 from proxy.html.boundary import Boundary, hinted_at
 from proxy.html.compile import MAX_NESTED, compile_page, finished_gates, outside
 from proxy.html.gates import Gate, Page
@@ -53,9 +54,10 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
     """
     body = source.body
     site = Site(boundary.identity, _origin(url), source.charset)
+    page = PageOfSite(body, url, boundary, source.charset)
     parts = [
         _Part(start, cut_at(start, ends, source, site, memory) if known is None else known)
-        for start, ends, known in stretches_of(body, url, site, memory)
+        for start, ends, known in stretches_of(page, site, memory)
     ]
     found = _found(parts, body, url, boundary, memory)
     if found is NoBlock.GOES_ON:
@@ -153,10 +155,10 @@ def _keep_order(placed: Sequence[Placed], site: Site, memory: BlockMemory) -> No
     """Remember what is behind what, for the next page."""
     before: Site | Block = site
     for one in placed:
-        last = memory.following(before)
-        if last is None or last.block is not one.block:
-            memory.keep_following(before, KnownBlock(one.key, one.block))
-        before = one.block
+        last, block = memory.following(before), one.block.pattern or one.block
+        if last is None or last.block is not block:
+            memory.keep_following(before, KnownBlock(one.key, block))
+        before = block
 
 
 def _may_be_joined(placed: Sequence[Placed], body: bytes, way: Way) -> bool:

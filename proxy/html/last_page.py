@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.html.block_ends import ends_behind
-from proxy.html.block_memory import BlockMemory, KnownBlock, Site
+from proxy.html.block_memory import Block, BlockMemory, KnownBlock, Site
+from proxy.html.block_patch import PageOfSite, patched
 
 _MOST_FOLLOWING = 1024
 """Blocks of the last page that are looked for behind one that this page has not."""
@@ -18,6 +19,10 @@ _HEAD = 64
 """Bytes of a block by which it is looked for."""
 _MOST_ALIKE = 4
 """Blocks that begin alike, of those that are looked for."""
+
+
+_MAX_MISSES = 8
+"""How often in a row what follows some block was not what did, with other words."""
 
 
 class Stretch(NamedTuple):
@@ -29,19 +34,25 @@ class Stretch(NamedTuple):
     known: KnownBlock | None
 
 
-def stretches_of(body: bytes, url: str, site: Site, memory: BlockMemory) -> list[Stretch]:
+def stretches_of(page: PageOfSite, site: Site, memory: BlockMemory) -> list[Stretch]:
     """A page in stretches, in order. Those that are known may be read in another way than this page
     is, and with other elements open around them.
     """
+    body, url = page.body, page.url
     stretches: list[Stretch] = []
     heads: dict[bytes, list[KnownBlock]] | None = None
-    known = memory.following(site)
+    before: Site | Block = site
+    known = memory.following(before)
     at, size = 0, len(body)
     while at < size:
-        if known is not None and _stands_at(at, known, body, url):
-            end = at + len(known.block.text)
-            stretches.append(Stretch(at, [], known))
-            known = memory.following(known.block)
+        found = known
+        if known is not None and not _stands_at(at, known, body, url):
+            found = _patched(before, known, at, page, memory)
+        if known is not None and found is not None:
+            end = at + len(found.block.text)
+            stretches.append(Stretch(at, [], found))
+            before = known.block
+            known = memory.following(before)
         else:
             if heads is None:
                 heads = _heads(known, memory)
@@ -50,6 +61,17 @@ def stretches_of(body: bytes, url: str, site: Site, memory: BlockMemory) -> list
             end = ends[-1]
         at = end
     return stretches
+
+
+def _patched(
+    before: Site | Block, known: KnownBlock, at: int, page: PageOfSite, memory: BlockMemory
+) -> KnownBlock | None:
+    """What was behind a block on the last page, with other words, if it stands at a place so."""
+    if memory.misses(before) >= _MAX_MISSES:
+        return None
+    found = patched(known, at, page, memory)
+    memory.count_miss(before, is_miss=found is None)
+    return found
 
 
 def _stands_at(at: int, known: KnownBlock, body: bytes, url: str) -> bool:

@@ -142,13 +142,12 @@ class PlainTags:
 
     def _found(self, element: Element, tag: str, written: str, start: int) -> Iterable[Resource]:
         resources = [*resources_of(element, tag, self._reading)]
-        plain = _PLAIN.fullmatch(written) if len(written) <= _MAX_LENGTH else None
-        if plain is None or plain[1].lower() != tag or _has_repeated(plain):
+        if plain_tag(written) != tag:
             self.may_repeat = self.may_repeat or tag in SCANNED
             return resources
         if len(self._known) >= _MAX_TAGS:
             self._known.clear()
-        if not _is_by_tag(tag, resources):
+        if not is_by_tag(tag, resources):
             self._known[written] = None
             return resources
         known = self._known[written] = tuple(
@@ -158,13 +157,23 @@ class PlainTags:
         return [one.of(element, start) for one in known]
 
 
+def plain_tag(written: str) -> str:
+    """The name of a start tag that is plainly written, in lower case; "" of any other, and of one
+    that has an attribute twice.
+    """
+    plain = _PLAIN.fullmatch(written) if len(written) <= _MAX_LENGTH else None
+    if plain is None or _has_repeated(plain):
+        return ""
+    name = plain[1].lower()
+    return "" if name in _BY_MORE_THAN_TAG else name
+
+
 def _has_repeated(plain: re.Match[str]) -> bool:
-    """Whether a plainly written tag has an attribute twice."""
     names = [name.lower() for name in _ATTRIBUTE.findall(plain.string, plain.end(1))]
     return len(set(names)) < len(names)
 
 
-def _is_by_tag(tag: str, resources: list[Resource]) -> bool:
+def is_by_tag(tag: str, resources: list[Resource]) -> bool:
     """Whether resources are those of every tag of this text, whatever stands around it."""
     if tag == "script" and not any(
         one.kind is ResourceKind.SCRIPT and one.attribute == "src" for one in resources

@@ -140,7 +140,7 @@ def scan(
         text = with_options_once(text)
     read_twice = read_twice or needs_both_views(tags)
     kinds = (False, True) if read_twice else (False,)
-    slot_at: int | None = _slot_offset(text) if has_foot else None
+    slot_at: int | None = slot_offset(text) if has_foot else None
     marked = text if slot_at is None else text[:slot_at] + _SLOT_MARKUP + text[slot_at:]
     views = _views(source, marked, tags, kinds, had_base=had_base)
     if slot_at is not None and any(
@@ -231,7 +231,7 @@ def _preferences_links(tags: TagsOfNote, views: list[_View]) -> frozenset[str]:
     )
 
 
-def _slot_offset(text: str) -> int:
+def slot_offset(text: str) -> int:
     """Where the foot of the page is, if the parser agrees: before the last </body> or </html>."""
     lowered = text[-4096:].lower()
     shift = len(text) - len(lowered)

@@ -368,7 +368,7 @@ def test_known_blocks_are_not_hashed(known: str, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(blocks, "cut_at", counted)
     boundary, memory = _fresh(), BlockMemory(2**20)
-    for body in _pages_with(*(f"<p>{n} is new</p>{_OWN}" for n in range(3)), known=known):
+    for body in _pages_with(*(f"<p>{'so ' * n}new</p>{_OWN}" for n in range(3)), known=known):
         looked_at.clear()
         compile_by_blocks(body, UTF8, URL, boundary, memory)
     assert 0 < sum(looked_at) < 100
