@@ -206,13 +206,13 @@ class BlockMemory:
         block.zones[word] = zone
         self._size += _ZONE_BYTES
 
-    def seen(self, boundary: object, digests: Iterable[bytes]) -> list[bool]:
+    def seen(self, boundary: object, hashes: Iterable[int]) -> list[bool]:
         """Which parts earlier pages of a site had."""
         now, before = self._seen, self._seen_before
-        keys = [(boundary, digest) for digest in digests]
+        keys = [(boundary, one) for one in hashes]
         return [key in now or key in before for key in keys]
 
-    def mark_seen(self, boundary: object, digests: Iterable[bytes]) -> None:
-        self._seen.update(dict.fromkeys([(boundary, digest) for digest in digests]))
+    def mark_seen(self, boundary: object, hashes: Iterable[int]) -> None:
+        self._seen.update(dict.fromkeys([(boundary, one) for one in hashes]))
         if len(self._seen) > _MAX_SEEN:
             self._seen_before, self._seen = self._seen, {}

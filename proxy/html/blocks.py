@@ -40,12 +40,12 @@ def compile_by_blocks(
     body: bytes, content_type: str, url: str, boundary: Boundary, memory: BlockMemory
 ) -> Page:
     """Compile a page, as `compile_page` does. Raises what that raises."""
-    page = None
+    page = source = None
     if len(body) >= _LEAST_PAGE and not (boundary.libraries or boundary.pins.scripts):
         source = read_source(body, content_type)
         if source.body is body:
             page = _by_blocks(source, url, boundary, memory)
-    return compile_page(body, content_type, url, boundary) if page is None else page
+    return page or compile_page(body, content_type, url, boundary, source=source)
 
 
 def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory) -> Page | None:
@@ -66,7 +66,7 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
         found = _found(parts, body, url, boundary, memory)
     for _, part in parts:
         if isinstance(part, Cut):
-            memory.mark_seen(site.boundary, part.digests)
+            memory.mark_seen(site.boundary, part.hashes)
     if isinstance(found, NoBlock) or not _may_be_joined(found.placed, body, found.reading.way):
         return None
     _keep_order(found.placed, site, memory)

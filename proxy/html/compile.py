@@ -57,13 +57,20 @@ MAX_NESTED = 500
 
 
 def compile_page(
-    body: bytes, content_type: str, url: str, boundary: Boundary, *, depth: int = 0
+    body: bytes,
+    content_type: str,
+    url: str,
+    boundary: Boundary,
+    *,
+    depth: int = 0,
+    source: Source | None = None,
 ) -> Page:
-    """Compile a page. `url` is its absolute address.
+    """Compile a page. `url` is its absolute address; `source` is what `read_source` makes of the
+    bytes, where that is known.
 
     Raises `UndecodableError` when its bytes cannot be read as a browser would.
     """
-    source = read_source(body, content_type)
+    source = read_source(body, content_type) if source is None else source
     scanned = scan(source)
     hydration = hydration_of(source.body)
     found = findings(source, scanned, url, boundary, depth=depth, hydration=hydration)

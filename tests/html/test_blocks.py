@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from importlib import import_module
+from itertools import cycle
 
 import pytest
 from hypothesis import given
@@ -51,9 +52,9 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     """The pages that are compiled as a whole."""
     found: list[bytes] = []
 
-    def compiled(body: bytes, *arguments: object) -> Page:
+    def compiled(body: bytes, *arguments: object, **known: object) -> Page:
         found.append(body)
-        return compile_page(body, *arguments)  # type: ignore[arg-type]
+        return compile_page(body, *arguments, **known)  # type: ignore[arg-type]
 
     monkeypatch.setattr(blocks, "compile_page", compiled)
     yield found
@@ -541,3 +542,18 @@ def test_what_is_asked_for_stays() -> None:
     for number in range(10_000):
         memory.keep((number,), NoBlock.GOES_ON)
         assert memory.get(("often",)) is NoBlock.UNSUITED
+
+
+@pytest.mark.parametrize("answers", [(True,), (True, False), (False, True, True)])
+def test_hashes_that_collide_make_no_other_page(
+    answers: tuple[bool, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is taken for seen decides whether blocks are worthwhile, never what one of them is."""
+    alike = cycle(answers)
+    monkeypatch.setattr(BlockMemory, "seen", lambda _, __, hashes: [next(alike) for _ in hashes])
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    for parts in _ACROSS.values():
+        for number in range(3):
+            body = _page(parts, number)
+            found = compile_by_blocks(body, UTF8, URL, boundary, memory)
+            _assert_same(found, compile_page(body, UTF8, URL, _fresh()))
