@@ -459,12 +459,11 @@ def asked_at(
 ) -> dict[Owner, frozenset[Owner]]:
     """Whom the page asks at some hosts, by the owner that such a host has by itself."""
     asked: dict[Owner, set[Owner]] = {}
-    for resource in context.scan.resources:
-        if resource.kind is ResourceKind.HINT:
-            continue
-        for host, owner in context.hosts_and_owners(resource.urls):
-            if is_looked_for(host):
-                asked.setdefault(unknown_host(host), set()).add(owner or UNREADABLE_HOST)
+    resources = context.scan.resources
+    urls = [url for one in resources if one.kind is not ResourceKind.HINT for url in one.urls]
+    for host, owner in context.hosts_and_owners(dict.fromkeys(urls)):
+        if is_looked_for(host):
+            asked.setdefault(unknown_host(host), set()).add(owner or UNREADABLE_HOST)
     return {host: frozenset(owners) for host, owners in asked.items()}
 
 

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+import ahocorasick_rs
+
 from consent_rules.lazy_pattern import lazy_pattern
 from consent_rules.matching.urls import strip_url
 from proxy.html.cmp_markup import HELD_ADDRESS
@@ -87,6 +89,13 @@ def is_loaded_name(name: str) -> bool:
 
 
 _MAX_NAME_LENGTH = 80
+# An automaton of one word finds it in a tenth of the time that a pattern takes.
+_DATA = ahocorasick_rs.BytesAhoCorasick(
+    [b"data-"], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
+)
+_SOURCE = ahocorasick_rs.BytesAhoCorasick(
+    [b"src"], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
+)
 _DATA_NAME = lazy_pattern(rb"data-[a-z0-9_-]+")
 # Searched by its letters, then matched backwards: many times faster than by what precedes them.
 _SOURCE_NAME = lazy_pattern(rb"src(?<=[a-z0-9_-]src)(?:set|-_)?(?=[\s/]*=)")
@@ -98,12 +107,27 @@ def deferring_names(lowered: bytes) -> frozenset[str]:
     URL: all that begin with `data-`, and `lazy-src`, `nitro-lazy-srcset` and similar ones, of which
     `HELD_ADDRESS` is one.
     """
-    found: set[bytes] = set(_DATA_NAME.findall(lowered))
-    for match in _SOURCE_NAME.finditer(lowered):
+    found = _data_names(lowered)
+    matches = (
+        _SOURCE_NAME.match(lowered, at) for _, at, _ in _SOURCE.find_matches_as_indexes(lowered)
+    )
+    for match in filter(None, matches):
         name = _NAME_BEFORE.search(lowered, max(0, match.start() - _MAX_NAME_LENGTH), match.end())
         if name is not None:
             found.add(name[0])
     return frozenset(name.decode("ascii") for name in found)
+
+
+def _data_names(lowered: bytes) -> set[bytes]:
+    match = _DATA_NAME.match
+    found = {
+        name[0]
+        for _, at, _ in _DATA.find_matches_as_indexes(lowered)
+        if (name := match(lowered, at)) is not None
+    }
+    if any(name.find(b"data-", 1) > 0 for name in found):  # the end of one is no other
+        return set(_DATA_NAME.findall(lowered))
+    return found
 
 
 def script_addresses(element: Element, reading: Reading) -> Iterator[tuple[str, str]]:

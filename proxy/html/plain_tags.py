@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from proxy.html.deferred import may_be_filled
 from proxy.html.elements import resources_of
 from proxy.html.owners import Owner
+from proxy.html.preload_scanner import SCANNED
 from proxy.html.resource import Closing, Reading, Resource, ResourceKind
 from proxy.html.tree import Element, is_html
 
@@ -30,6 +31,11 @@ _PLAIN = re.compile(
     r"<([a-z][a-z0-9-]*)"
     r"(?>(?:[\t\n\f ]+[a-z_][a-z0-9_-]{0,63}"
     r"(?:[\t\n\f ]*=[\t\n\f ]*(?:\"[^\">]*\"|'[^'>]*'|[^\t\n\f \"'<>=`]+))?)*)[\t\n\f ]*/?>",
+    re.IGNORECASE | re.ASCII,
+)
+_ATTRIBUTE = re.compile(
+    r"[\t\n\f ]([a-z_][a-z0-9_-]*)"
+    r"(?:[\t\n\f ]*=[\t\n\f ]*(?:\"[^\">]*\"|'[^'>]*'|[^\t\n\f \"'<>=`]+))?",
     re.IGNORECASE | re.ASCII,
 )
 _BY_MORE_THAN_TAG = frozenset({"html", "body", "base", "meta", "style", "frameset"})
@@ -96,13 +102,18 @@ def starts_of(text: str, offsets: Iterable[int]) -> Starts:
 
 
 class PlainTags:
-    """The tags of one page as one kind of browser reads it, of which some `starts` are known."""
+    """The tags of one page as one kind of browser reads it, of which some `starts` are known.
 
-    __slots__ = ("_known", "_reading", "_starts")
+    `may_repeat` says whether a tag that was looked at may have an attribute twice that a preload
+    scanner looks at.
+    """
+
+    __slots__ = ("_known", "_reading", "_starts", "may_repeat")
 
     def __init__(self, reading: Reading, starts: Starts) -> None:
         self._reading = reading
         self._starts = starts
+        self.may_repeat = False
         key = reading.source.charset, reading.relative_css
         known = _KNOWN.get(key)
         if known is None:
@@ -117,6 +128,7 @@ class PlainTags:
         """What `elements.resources_of` finds. `position`: the element's line and column."""
         start = None if position is None else self._starts.get(position)
         if start is None or tag in _BY_MORE_THAN_TAG or not is_html(element):
+            self.may_repeat = self.may_repeat or tag in SCANNED
             return resources_of(element, tag, self._reading)
         text = self._reading.text
         # A tag that is remembered ends with its first `>`.
@@ -131,6 +143,7 @@ class PlainTags:
     def _found(self, element: Element, tag: str, written: str, start: int) -> Iterable[Resource]:
         resources = [*resources_of(element, tag, self._reading)]
         if plain_tag(written) != tag:
+            self.may_repeat = self.may_repeat or tag in SCANNED
             return resources
         if len(self._known) >= _MAX_TAGS:
             self._known.clear()
@@ -145,10 +158,19 @@ class PlainTags:
 
 
 def plain_tag(written: str) -> str:
-    """The name of a start tag that is plainly written, in lower case; "" of any other."""
+    """The name of a start tag that is plainly written, in lower case; "" of any other, and of one
+    that has an attribute twice.
+    """
     plain = _PLAIN.fullmatch(written) if len(written) <= _MAX_LENGTH else None
-    name = "" if plain is None else plain[1].lower()
+    if plain is None or _has_repeated(plain):
+        return ""
+    name = plain[1].lower()
     return "" if name in _BY_MORE_THAN_TAG else name
+
+
+def _has_repeated(plain: re.Match[str]) -> bool:
+    names = [name.lower() for name in _ATTRIBUTE.findall(plain.string, plain.end(1))]
+    return len(set(names)) < len(names)
 
 
 def is_by_tag(tag: str, resources: list[Resource]) -> bool:

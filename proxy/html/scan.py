@@ -8,14 +8,16 @@ where the content of <noscript> makes no difference.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import ahocorasick_rs
 
 from consent_rules.lazy_pattern import lazy_pattern
+from proxy.html.attribute_selectors import selector_by_attribute
 from proxy.html.deferred import deferring_names, is_loaded_name
-from proxy.html.elements import CSS_ATTRIBUTES, SVG_REFERENCES, resources_in_selects
+from proxy.html.elements import SVG_REFERENCES, resources_in_selects
 from proxy.html.hidden_tags import (
     SECTION,
     TEXT_HOLDERS,
@@ -113,16 +115,6 @@ _TAGS_BY_NAME: dict[bytes, tuple[str, ...]] = {
 """The selectors of what is looked at for its name, by how its tags begin in lower case. The parser
 has an index of names: it finds the elements of one at once, and of several by looking at all.
 """
-BY_ATTRIBUTE = ",".join(
-    (
-        "[formaction],[ping],[attributionsrc],[background],[style*='(']",
-        # Strings of custom properties, which may become addresses.
-        *(f"[style*='--'][style*='{mark}']" for mark in ("//", "http", "\\\\")),
-        ",".join(f"[{name}*='(']" for name in CSS_ATTRIBUTES),
-        "[manifest],[referrerpolicy]",
-        "[id=yc],[id^='yc-'],[form^='yc-']",
-    )
-)
 
 
 def scan(
@@ -312,9 +304,10 @@ _OF_PLAIN_TAGS = (b"script", b"img", b"link", b"source", b"iframe", b"video", b"
 
 def tags_of_note(body: bytes) -> TagsOfNote:
     lowered = body.lower()
-    at: dict[bytes, list[int]] = {}
+    starts: list[list[int]] = [[] for _ in _NAMES]
     for number, start, _ in _TAGS.find_matches_as_indexes(lowered):
-        at.setdefault(_NAMES[number], []).append(start)
+        starts[number].append(start)
+    at = {name: found for name, found in zip(_NAMES, starts, strict=True) if found}
     return TagsOfNote(lowered, at, deferring_names(lowered))
 
 
@@ -438,10 +431,12 @@ def _read(
     has_select = b"select" in tags.at
     document = parse(text, scripting=scripting)
     reading = Reading(source, text, relative_css, has_select, tags.deferring)
-    view = _view(document, reading, seen, tags, PlainTags(reading, starts))
+    plain_tags = PlainTags(reading, starts)
+    view = _view(document, reading, seen, tags, plain_tags)
     if has_select:
         view.resources.extend(resources_in_selects(document))
-    view.resources.extend(repeated_attributes(document, reading))
+    if plain_tags.may_repeat:
+        view.resources.extend(repeated_attributes(document, reading))
     for resource in view.resources:
         resource.scripting = scripting
     return view
@@ -467,11 +462,12 @@ def loaded_names(tags: TagsOfNote) -> frozenset[str]:
     return frozenset(filter(is_loaded_name, tags.deferring))
 
 
-def _by_attribute(deferring: frozenset[str]) -> str:
-    loaded = sorted(filter(is_loaded_name, deferring))
+def _by_attribute(tags: TagsOfNote) -> str:
+    loaded = sorted(loaded_names(tags))
     if len(loaded) > MAX_DEFERRED_NAMES:
         return "*"
-    return ",".join((BY_ATTRIBUTE, *(f"[{name}]" for name in loaded)))
+    # With our slot, which the parser has no index for: it looks at all elements once.
+    return ",".join((_SLOT, selector_by_attribute(tags.lowered), *(f"[{name}]" for name in loaded)))
 
 
 def selected(document: Document, tags: TagsOfNote) -> list[Element]:
@@ -486,8 +482,7 @@ def selected(document: Document, tags: TagsOfNote) -> list[Element]:
         for selector in _TAGS_BY_NAME.get(name, ())
         for element in select(selector)
     }
-    found.update(dict.fromkeys(select(_SLOT)))
-    found.update(dict.fromkeys(select(_by_attribute(tags.deferring))))
+    found.update(dict.fromkeys(select(_by_attribute(tags))))
     for element in first:
         found.pop(element, None)
     return [*first, *sorted(found, key=_position)]
@@ -510,6 +505,7 @@ def _view(
         if position is not None and tag != "base" and tag != "meta":
             place = (position, tag, language_of(element))
             if place in seen:
+                plain_tags.may_repeat = True  # here it is not looked at
                 continue
             seen.add(place)
         view.resources.extend(plain_tags.resources_of(element, tag, position))
@@ -569,7 +565,7 @@ def has_drawings(tags: TagsOfNote) -> bool:
     return b"svg" in tags.at or b"math" in tags.at
 
 
-_ENDING = lazy_pattern(rb"<(?:img|embed|meta)")
+_ENDING = (b"img", b"embed", b"meta")
 """Of the tags that end a drawing, those that we may take out."""
 
 
@@ -580,11 +576,13 @@ def _is_plainly_drawn(tags: TagsOfNote, tag: bytes) -> bool:
     starts, ends = tags.at.get(tag, []), tags.at.get(b"/" + tag, [])
     if not starts or len(starts) != len(ends):
         return starts == ends
-    following = [*starts[1:], len(tags.lowered)]
-    return all(
-        tags.lowered.find(b">", start) < end < after
-        and _ENDING.search(tags.lowered, start, end) is None
-        for start, end, after in zip(starts, ends, following, strict=True)
+    find, lowered = tags.lowered.find, tags.lowered
+    for start, end, after in zip(starts, ends, [*starts[1:], len(lowered)], strict=True):
+        if not find(b">", start) < end < after:
+            return False
+    ending = (at for name in _ENDING for at in tags.at.get(name, ()))
+    return not any(
+        number and at < ends[number - 1] for at in ending for number in (bisect(starts, at),)
     )
 
 

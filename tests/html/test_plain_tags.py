@@ -76,6 +76,10 @@ _TAGS = (
     '<form action="/search" method="get"><input src=//pixel.test/i name=q></form>',
     "<img style='background:url(//pixel.test/b)' src=/x referrerpolicy=unsafe-url id=yc-a>",
     "<image src=//pixel.test/p><input src=/collect/x>",
+    "<img src=/a.png alt src=//pixel.test/b><script src=/a.js SRC='//pixel.test/b.js'></script>",
+    "<link rel=icon href=/f.ico rel=stylesheet><img id=a src='x y=z' ID=b>",
+    "<source srcset=/1 srcset=//pixel.test/><svg><image href=/x href=//pixel.test/></svg>",
+    "<input src=/a src=//pixel.test/i><base href=/x href=//pixel.test/>",
     "<img src=//pixel.test/1 width=1 height=1><img src=//nobody.test/2 style=display:none>",
 )  # fmt: skip
 _AROUND = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
+from proxy.html.attribute_selectors import BY_ATTRIBUTE
 from proxy.html.elements import SVG_REFERENCES
-from proxy.html.scan import BY_ATTRIBUTE, selected, tags_of_note
+from proxy.html.scan import selected, tags_of_note
 from proxy.html.source import UndecodableError, read_source
 from proxy.html.tree import parse
 from tests.html.fragments import Written, page
