@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import pairwise
 from typing import NamedTuple
 
 from proxy.html.block_ends import Surroundings
@@ -20,6 +21,8 @@ NameQuery = tuple[str, "re.Pattern[bytes]"]
 _MAX_ASKED = 256
 _ANSWER_BYTES = 150
 _FOLLOWING_BYTES = 200
+_MAX_RUNS = 256
+_MAX_RUNS_OF_BLOCK = 4
 _MAX_ZONES = 64
 _ZONE_BYTES = 300
 _MAX_NAME_LENGTH = 100
@@ -79,6 +82,8 @@ class Block:
     """Where words of it stand, as far as others stood there on later pages."""
     pattern: Block | None = None
     """The block that this one was patched from, which is remembered instead."""
+    parts: tuple[KnownBlock, ...] = ()
+    """The blocks that this one is a run of (`block_runs`)."""
     is_counted: bool = field(init=False)
     """Whether it has anything that is listed or counted for the page, beside its gates and tags."""
 
@@ -135,6 +140,14 @@ class KnownBlock(NamedTuple):
     block: Block
 
 
+_Ends = tuple[Block, Block, int]
+"""The first and the last of some blocks, and how many they are."""
+
+
+def _ends_of(blocks: tuple[Block, ...]) -> _Ends:
+    return blocks[0], blocks[-1], len(blocks)
+
+
 class BlockMemory:
     """The blocks of one worker, within a budget of bytes. Two tables change places, so that what
     was not asked for lately goes; each operation is one of a dict, so threads may share it.
@@ -148,6 +161,9 @@ class BlockMemory:
         self._after: dict[Hashable, KnownBlock] = {}
         self._after_before: dict[Hashable, KnownBlock] = {}
         self._misses: dict[Hashable, int] = {}
+        self._runs: dict[_Ends, KnownBlock] = {}
+        self._runs_met: dict[_Ends, int] = {}
+        self._joined: dict[Block, int] = {}
         self._seen: dict[Hashable, None] = {}
         self._seen_before: dict[Hashable, None] = {}
 
@@ -161,11 +177,15 @@ class BlockMemory:
 
     def keep(self, key: tuple[object, ...], found: Block | NoBlock) -> None:
         url = key.url if isinstance(key, BlockKey) else None
-        self._size += 500 + len(url or "") + (found.size if isinstance(found, Block) else 0)
+        self._grow(500 + len(url or "") + (found.size if isinstance(found, Block) else 0))
+        self._new[key] = found
+
+    def _grow(self, size: int) -> None:
+        self._size += size
         if self._size > self._half:
             self._old, self._new, self._size = self._new, {}, 0
             self._after_before, self._after = self._after, {}
-        self._new[key] = found
+            self._runs, self._runs_met, self._joined = {}, {}, {}
 
     def following(self, before: Block | Site) -> KnownBlock | None:
         """The block that was behind another one when that was last met, or the first of the last
@@ -182,6 +202,44 @@ class BlockMemory:
     def keep_following(self, before: Block | Site, found: KnownBlock) -> None:
         self._after[before] = found
         self._size += _FOLLOWING_BYTES
+
+    def unfolded(self, run: KnownBlock) -> KnownBlock:
+        """The first of the blocks that a run was made of, with the others behind it."""
+        parts = run.block.parts
+        for one, behind in pairwise(parts):
+            known = self.following(one.block)
+            if known is None or known.block is not behind.block:
+                self.keep_following(one.block, behind)
+        behind_run = self.following(run.block)
+        if behind_run is not None:
+            self.keep_following(parts[-1].block, behind_run)
+        return parts[0]
+
+    def count_run(self, blocks: tuple[Block, ...]) -> int:
+        """How often blocks were met behind one another."""
+        if len(self._runs_met) >= _MAX_RUNS:
+            self._runs_met.clear()
+        key = _ends_of(blocks)
+        times = self._runs_met[key] = self._runs_met.get(key, 0) + 1
+        return times
+
+    def may_join(self, blocks: tuple[Block, ...]) -> bool:
+        """Whether none of some blocks is in several runs already: where pages of several kinds take
+        turns, what they have in common is always another run.
+        """
+        return all(self._joined.get(one, 0) < _MAX_RUNS_OF_BLOCK for one in blocks)
+
+    def run(self, blocks: tuple[Block, ...]) -> KnownBlock | None:
+        """Blocks that stand behind one another, as one, where that was made."""
+        found = self._runs.get(_ends_of(blocks))
+        is_same = found is not None and tuple(part.block for part in found.block.parts) == blocks
+        return found if is_same else None
+
+    def keep_run(self, blocks: tuple[Block, ...], run: KnownBlock) -> None:
+        self._grow(run.block.size)
+        self._runs[_ends_of(blocks)] = run
+        for one in blocks:
+            self._joined[one] = self._joined.get(one, 0) + 1
 
     def misses(self, before: Block | Site) -> int:
         """How often in a row what was behind a block could not be patched."""

@@ -85,11 +85,12 @@ def _reads_alike(known: KnownBlock, new: bytes, changes: list[Change], boundary:
     old = known.block.text
     was = _around(old, [(one.start, one.end) for one in changes])
     now = _around(new, [(one.new_start, one.new_end) for one in changes])
-    places_in = boundary.index.places_in
+    if was is None or now is None:
+        return False
+    both = was + b"\0" + now  # each search has a fixed cost
     return (
-        was is not None
-        and now is not None
-        and not (has_marks(was) or has_marks(now) or places_in(was) or places_in(now))
+        not has_marks(both)
+        and not boundary.index.places_in(both)
         and deferring_names(was.lower()) == deferring_names(now.lower())
         and (not known.key.is_last or _has_same_foot(old, new, changes))
     )

@@ -19,6 +19,7 @@ from proxy.html.block_compile import BlockReading
 from proxy.html.block_ends import Surroundings, block_ends
 from proxy.html.block_memory import Block, BlockMemory, KnownBlock, NoBlock, Site
 from proxy.html.block_patch import PageOfSite
+from proxy.html.block_runs import keep_order
 from proxy.html.boundary import Boundary, hinted_at
 from proxy.html.compile import MAX_NESTED, compile_page, finished_gates, outside
 from proxy.html.gates import Gate, Page
@@ -69,7 +70,7 @@ def _by_blocks(source: Source, url: str, boundary: Boundary, memory: BlockMemory
             memory.mark_seen(site.boundary, part.hashes)
     if isinstance(found, NoBlock) or not _may_be_joined(found.placed, body, found.reading.way):
         return None
-    _keep_order(found.placed, site, memory)
+    keep_order(found.placed, site, memory)
     return _joined(found.placed, source, found.reading, memory)
 
 
@@ -149,16 +150,6 @@ def _is_worthwhile(parts: Sequence[_Part], size: int) -> bool:
                 return False
             known += length if is_seen else 0
     return 4 * known >= size
-
-
-def _keep_order(placed: Sequence[Placed], site: Site, memory: BlockMemory) -> None:
-    """Remember what is behind what, for the next page."""
-    before: Site | Block = site
-    for one in placed:
-        last, block = memory.following(before), one.block.pattern or one.block
-        if last is None or last.block is not block:
-            memory.keep_following(before, KnownBlock(one.key, block))
-        before = block
 
 
 def _may_be_joined(placed: Sequence[Placed], body: bytes, way: Way) -> bool:

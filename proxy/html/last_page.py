@@ -47,6 +47,9 @@ def stretches_of(page: PageOfSite, site: Site, memory: BlockMemory) -> list[Stre
     while at < size:
         found = known
         if known is not None and not _stands_at(at, known, body, url):
+            if known.block.parts:
+                known = memory.unfolded(known)
+                continue
             found = _patched(before, known, at, page, memory)
         if known is not None and found is not None:
             end = at + len(found.block.text)
@@ -93,7 +96,8 @@ def _heads(known: KnownBlock | None, memory: BlockMemory) -> dict[bytes, list[Kn
         alike = heads.setdefault(known.block.text[:_HEAD], [])
         if len(alike) < _MOST_ALIKE:
             alike.append(known)
-        known = memory.following(known.block)
+        is_run = known.block.parts
+        known = memory.unfolded(known) if is_run else memory.following(known.block)
     return heads
 
 

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from consent_rules.categories import Category
 from consent_rules.matching.vendor_index import VendorIndex
 from consent_rules.vendors import Vendor
-from proxy.html import Boundary, Page, UndecodableError, block_ends, blocks, compile_page, last_page
+from proxy.html import (
+    Boundary,
+    Page,
+    UndecodableError,
+    block_ends,
+    block_runs,
+    blocks,
+    compile_page,
+    last_page,
+)
 from proxy.html.block_compile import BlockReading, block_of
 from proxy.html.block_memory import Block, BlockMemory, KnownBlock
 from proxy.html.block_patch import PageOfSite, patched
@@ -46,6 +55,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_ends, "_ONE_OF", 1)
     monkeypatch.setattr(last_page, "_HEAD", 8)
     monkeypatch.setattr(blocks, "_LEAST_PAGE", 0)
+    monkeypatch.setattr(block_runs, "_LEAST_BLOCKS", 2)
 
 
 @pytest.fixture
@@ -271,7 +281,7 @@ def test_a_block_ends_where_a_tag_begins() -> None:
 
 def test_what_is_patched_is_not_kept() -> None:
     boundary, memory = _fresh(), BlockMemory(2**20)
-    for word in ("one", "one", "two"):
+    for word in ("one", "one", "two", "three", "four"):
         compile_by_blocks(_page(f"<p>Hello {word}</p>"), UTF8, URL, boundary, memory)
     size = memory._size
     for number in range(100):

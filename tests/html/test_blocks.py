@@ -19,6 +19,7 @@ from proxy.html import (
     Page,
     UndecodableError,
     block_ends,
+    block_runs,
     blocks,
     compile_page,
     frameworks,
@@ -45,6 +46,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_ends, "_ONE_OF", 1)
     monkeypatch.setattr(last_page, "_HEAD", 8)
     monkeypatch.setattr(blocks, "_LEAST_PAGE", 0)
+    monkeypatch.setattr(block_runs, "_LEAST_BLOCKS", 2)
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_any_page(parts: list[tuple[Written, str]], url: str) -> None:
         one.body + text.encode(first.codec) for one, text in parts if one.codec == first.codec
     )
     changed = body.replace(b"one", b"another").replace(b"pixel", b"nobody")
-    for each in (body, body, changed, changed, body):
+    for each in (body, body, body, body, changed, changed, body):
         written = replace(first, body=each)
         expected = _compiled(written, url, _fresh(), None)
         _assert_same(_compiled(written, url, _SHARED, _MEMORY), expected)
