@@ -25,6 +25,7 @@ from proxy.html.plain_tags import is_by_tag, plain_tag
 from proxy.html.resource import Reading, ResourceKind
 from proxy.html.scan import slot_offset
 from proxy.html.source import Source, text_of
+from proxy.html.tool_signs import has_tool_signs, tool_signs
 from proxy.html.tree import parse
 from proxy.html.word_places import Place, Zone, may_be_another, picture_places, zone_of
 
@@ -70,30 +71,46 @@ def patched(known: KnownBlock, at: int, page: PageOfSite, memory: BlockMemory) -
     if not (is_last or body.startswith(b"<", end)):
         return None
     new = body[at:end]
-    if not _reads_alike(known, new, changes, page.boundary):
+    around = _around_both(text, new, changes)
+    if around is None or not _reads_alike(known, new, changes, around, page.boundary):
         return None
     if not all(_is_harmless(known, new, there, one, page, memory) for one in changes):
         return None
     moved = _moved(block, new, there)
-    return None if moved is None else KnownBlock(key, moved)
+    if moved is None:
+        return None
+    if any(map(has_tool_signs, around)):
+        moved = replace(moved, tools=tool_signs(new))
+    return KnownBlock(key, moved)
 
 
-def _reads_alike(known: KnownBlock, new: bytes, changes: list[Change], boundary: Boundary) -> bool:
-    """Whether no word changes what is searched for in all bytes of a page, by the tags around the
-    words: none of that reaches beyond the start of a tag.
+def _reads_alike(
+    known: KnownBlock,
+    new: bytes,
+    changes: list[Change],
+    around: tuple[bytes, bytes],
+    boundary: Boundary,
+) -> bool:
+    """Whether no word changes what is searched for in all bytes of a page, by what is around the
+    words in both: none of that reaches beyond the start of a tag.
     """
-    old = known.block.text
-    was = _around(old, [(one.start, one.end) for one in changes])
-    now = _around(new, [(one.new_start, one.new_end) for one in changes])
-    if was is None or now is None:
-        return False
+    was, now = around
     both = was + b"\0" + now  # each search has a fixed cost
     return (
         not has_marks(both)
         and not boundary.index.places_in(both)
         and deferring_names(was.lower()) == deferring_names(now.lower())
-        and (not known.key.is_last or _has_same_foot(old, new, changes))
+        and (not known.key.is_last or _has_same_foot(known.block.text, new, changes))
     )
+
+
+def _around_both(old: bytes, new: bytes, changes: list[Change]) -> tuple[bytes, bytes] | None:
+    """What is around the words of two texts, and of the tags that they are in or between; None
+    where a word stands before all tags.
+    """
+    was = _around(old, [(one.start, one.end) for one in changes])
+    now = _around(new, [(one.new_start, one.new_end) for one in changes])
+    return None if was is None or now is None else (was, now)
 
 
 def _around(text: bytes, words: list[tuple[int, int]]) -> bytes | None:

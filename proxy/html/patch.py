@@ -20,6 +20,7 @@ from proxy.html.gates import Page
 from proxy.html.moved_gates import Offsets, moved_gates
 from proxy.html.scan import needs_both_views, tags_of_note
 from proxy.html.source import UndecodableError, read_source
+from proxy.html.tool_signs import ToolSigns, has_tool_signs, tool_signs
 from proxy.html.word_places import Place, Zone, may_be_another, picture_places, zone_of
 
 MAX_BYTES = 1_000_000
@@ -47,6 +48,7 @@ class PageTemplate:
     _text: str | None = None
     _views: bool | None = None
     _charset: tuple[str, bool] | None = None
+    _tools: ToolSigns | None = None
 
     def patch(self, body: bytes) -> Page | None:
         """The page with this body, if it is like the one that is known; else None."""
@@ -58,7 +60,7 @@ class PageTemplate:
         if len(body) <= MAX_BYTES and not (page.wire or page.transcoded or page.has_base):
             changes = changed_words(page.body, body)
             if changes and self._are_harmless(changes, body):
-                found = _moved(page, body, changes)
+                found = _moved(page, body, changes, self._tools_of(changes, body))
         self.misses = 0 if found is not None else self.misses + 1
         return found
 
@@ -94,15 +96,19 @@ class PageTemplate:
         """Whether no word changes by what marks all of a page is read: a framework's, and those of
         what vendors' scripts make. Asked of all at once: each search has a fixed cost.
         """
-        was = self.page.body
-        old = b"\0".join([was[max(0, c.start - _AROUND) : c.end + _AROUND] for c in changes])
-        new = b"\0".join(
-            [body[max(0, c.new_start - _AROUND) : c.new_end + _AROUND] for c in changes]
-        )
+        old, new = _around(changes, self.page.body, body)
         if (has_marks(old) or has_marks(new)) and hydration_of(body) is not self.page.hydration:
             return False
         places_in = self.boundary.index.places_in
         return places_in(old) == places_in(new)
+
+    def _tools_of(self, changes: list[Change], body: bytes) -> ToolSigns | None:
+        """What the page says of consent tools, where no word changes that."""
+        if any(map(has_tool_signs, _around(changes, self.page.body, body))):
+            return None
+        if self._tools is None:
+            self._tools = self.page.tools or tool_signs(self.page.body)
+        return self._tools
 
     def _is_same_script(self, zone: Zone, change: Change, body: bytes) -> bool:
         """Whether a script with another word in it is whose it was."""
@@ -147,7 +153,17 @@ class PageTemplate:
         return zone_of(self._text, (start, end), picture_places(self.page.gates))
 
 
-def _moved(page: Page, body: bytes, changes: list[Change]) -> Page | None:
+def _around(changes: list[Change], old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """The words of both pages with what stands beside them, as one text each."""
+    return (
+        b"\0".join([old[max(0, one.start - _AROUND) : one.end + _AROUND] for one in changes]),
+        b"\0".join(
+            [new[max(0, one.new_start - _AROUND) : one.new_end + _AROUND] for one in changes]
+        ),
+    )
+
+
+def _moved(page: Page, body: bytes, changes: list[Change], tools: ToolSigns | None) -> Page | None:
     """The page's gates at their places in the new body."""
     there = Offsets(changes)
     gates = moved_gates(page.gates, there)
@@ -159,4 +175,5 @@ def _moved(page: Page, body: bytes, changes: list[Change]) -> Page | None:
         None if page.head_at is None else there(page.head_at),
         None if page.foot_at is None else there(page.foot_at),
         tuple(map(there, page.declaration_at)),
+        tools,
     )

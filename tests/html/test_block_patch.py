@@ -28,6 +28,7 @@ from proxy.html.block_patch import PageOfSite, patched
 from proxy.html.blocks import compile_by_blocks
 from proxy.html.page_cut import cut_at
 from proxy.html.source import read_source
+from proxy.html.tool_signs import tool_signs
 from tests.html.pipeline import BOUNDARY, URL, UTF8
 from tests.html.words import NASTY, PLAIN, WORDS
 
@@ -79,9 +80,11 @@ def _compiled(body: bytes, url: str, boundary: Boundary, memory: BlockMemory | N
     try:
         if memory is None:
             return compile_page(body, UTF8, url, boundary)
-        return compile_by_blocks(body, UTF8, url, boundary, memory)
+        page = compile_by_blocks(body, UTF8, url, boundary, memory)
     except UndecodableError as error:
         return str(error)
+    assert page.tools in {None, tool_signs(body)}
+    return page
 
 
 _SITES = tuple("".join(f"<p>{name} {n} is the site's</p>\n" for n in range(6)) for name in "abc")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.html import Page, UndecodableError, render
 from proxy.html.gates import Gate
 from proxy.html.patch import PageTemplate
+from proxy.html.tool_signs import tool_signs
 from tests.html.fragments import page
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 from tests.html.words import NASTY, PLAIN, WORDS
@@ -30,6 +31,7 @@ def same(found: Page, expected: Page, before: Page) -> None:
         (gate.closed, gate.names) for gate in was[1]
     ]
     assert replace(found, gates=()) == replace(expected, gates=(), passing=True)
+    assert found.tools in {None, tool_signs(found.body)}
 
 
 def _apart(page: Page) -> tuple[list[Gate], list[Gate]]:
@@ -212,5 +214,5 @@ def test_what_a_page_has_is_what_likeness_knows() -> None:
     assert {one.name for one in fields(Page)} == {
         "body", "gates", "owners", "head_at", "foot_at", "is_document", "has_base", "language",
         "marks", "label", "wire", "transcoded", "passing",
-        "frames", "declaration_at", "preferences_links", "hydration", "vendors",
+        "frames", "declaration_at", "preferences_links", "hydration", "vendors", "tools",
     }  # fmt: skip
