@@ -21,6 +21,7 @@ from proxy.html.frameworks import has_marks
 from proxy.html.inline_remnants import code_of, code_of_part
 from proxy.html.moved_gates import Offsets, moved_gates
 from proxy.html.page_signs import Signs
+from proxy.html.placed_words import may_be_placed, tags_around
 from proxy.html.plain_tags import is_by_tag, plain_tag
 from proxy.html.resource import Reading, ResourceKind
 from proxy.html.scan import slot_offset
@@ -83,28 +84,18 @@ def _reads_alike(known: KnownBlock, new: bytes, changes: list[Change], boundary:
     words: none of that reaches beyond the start of a tag.
     """
     old = known.block.text
-    was = _around(old, [(one.start, one.end) for one in changes])
-    now = _around(new, [(one.new_start, one.new_end) for one in changes])
+    was = tags_around(old, [(one.start, one.end) for one in changes])
+    now = tags_around(new, [(one.new_start, one.new_end) for one in changes])
     if was is None or now is None:
         return False
     both = was + b"\0" + now  # each search has a fixed cost
     return (
         not has_marks(both)
         and not boundary.index.places_in(both)
+        and not (known.key.way.places and may_be_placed(both, known.key.way.places))
         and deferring_names(was.lower()) == deferring_names(now.lower())
         and (not known.key.is_last or _has_same_foot(old, new, changes))
     )
-
-
-def _around(text: bytes, words: list[tuple[int, int]]) -> bytes | None:
-    """All from the start of the tag before a word to that behind it; None where none is before."""
-    parts: list[bytes] = []
-    for start, end in words:
-        opened, following = text.rfind(b"<", 0, start), text.find(b"<", end)
-        if opened < 0:
-            return None
-        parts.append(text[opened:following] if following >= 0 else text[opened:])
-    return b"\0".join(parts)
 
 
 def _has_same_foot(old: bytes, new: bytes, changes: list[Change]) -> bool:
