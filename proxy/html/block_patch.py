@@ -21,6 +21,7 @@ from proxy.html.frameworks import has_marks
 from proxy.html.inline_remnants import code_of, code_of_part
 from proxy.html.moved_gates import Offsets, moved_gates
 from proxy.html.page_signs import Signs
+from proxy.html.placed_words import may_be_placed, tags_around
 from proxy.html.plain_tags import is_by_tag, plain_tag
 from proxy.html.resource import Reading, ResourceKind
 from proxy.html.scan import slot_offset
@@ -99,29 +100,17 @@ def _reads_alike(
     return (
         not has_marks(both)
         and not boundary.index.places_in(both)
+        and not (known.key.way.places and may_be_placed(both, known.key.way.places))
         and deferring_names(was.lower()) == deferring_names(now.lower())
         and (not known.key.is_last or _has_same_foot(known.block.text, new, changes))
     )
 
 
 def _around_both(old: bytes, new: bytes, changes: list[Change]) -> tuple[bytes, bytes] | None:
-    """What is around the words of two texts, and of the tags that they are in or between; None
-    where a word stands before all tags.
-    """
-    was = _around(old, [(one.start, one.end) for one in changes])
-    now = _around(new, [(one.new_start, one.new_end) for one in changes])
+    """The tags around the words of two texts; None where a word stands before all tags."""
+    was = tags_around(old, [(one.start, one.end) for one in changes])
+    now = tags_around(new, [(one.new_start, one.new_end) for one in changes])
     return None if was is None or now is None else (was, now)
-
-
-def _around(text: bytes, words: list[tuple[int, int]]) -> bytes | None:
-    """All from the start of the tag before a word to that behind it; None where none is before."""
-    parts: list[bytes] = []
-    for start, end in words:
-        opened, following = text.rfind(b"<", 0, start), text.find(b"<", end)
-        if opened < 0:
-            return None
-        parts.append(text[opened:following] if following >= 0 else text[opened:])
-    return b"\0".join(parts)
 
 
 def _has_same_foot(old: bytes, new: bytes, changes: list[Change]) -> bool:

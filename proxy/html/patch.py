@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from consent_rules.lazy_pattern import lazy_pattern
+from consent_rules.matching.vendor_index import Place as MarkedPlace
 from proxy.html.boundary import Boundary
 from proxy.html.changed_words import Change, changed_words, trimmed
 from proxy.html.charset import charset_of
@@ -18,6 +19,7 @@ from proxy.html.compile import compile_page
 from proxy.html.frameworks import has_marks, hydration_of
 from proxy.html.gates import Page
 from proxy.html.moved_gates import Offsets, moved_gates
+from proxy.html.placed_words import may_be_placed, tags_around
 from proxy.html.scan import needs_both_views, tags_of_note
 from proxy.html.source import UndecodableError, read_source
 from proxy.html.tool_signs import ToolSigns, has_tool_signs, tool_signs
@@ -49,6 +51,7 @@ class PageTemplate:
     _views: bool | None = None
     _charset: tuple[str, bool] | None = None
     _tools: ToolSigns | None = None
+    _places: tuple[MarkedPlace, ...] | None = None
 
     def patch(self, body: bytes) -> Page | None:
         """The page with this body, if it is like the one that is known; else None."""
@@ -100,7 +103,17 @@ class PageTemplate:
         if (has_marks(old) or has_marks(new)) and hydration_of(body) is not self.page.hydration:
             return False
         places_in = self.boundary.index.places_in
-        return places_in(old) == places_in(new)
+        return places_in(old) == places_in(new) and not self._may_be_placed(changes, body)
+
+    def _may_be_placed(self, changes: list[Change], body: bytes) -> bool:
+        was, places = self.page.body, self._places
+        if places is None:
+            places = self._places = self.boundary.index.places_in(was)
+        if not places:
+            return False
+        old = tags_around(was, [(one.start, one.end) for one in changes])
+        new = tags_around(body, [(one.new_start, one.new_end) for one in changes])
+        return may_be_placed(b"\0".join((old or b"", new or b"")), places)
 
     def _tools_of(self, changes: list[Change], body: bytes) -> ToolSigns | None:
         """What the page says of consent tools, where no word changes that."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from consent_rules.lazy_pattern import lazy_pattern
-from proxy.html.changed_words import Change, trimmed
+from proxy.html.changed_words import Change, same_length, trimmed
 from proxy.html.deferred import is_loaded_name
 from proxy.html.gates import Gate
 from proxy.html.resource import RESERVED_ID, Closing
@@ -112,7 +112,20 @@ def may_be_another(place: Place, change: Change, old: bytes, new: bytes) -> bool
         return True
     was, word = trimmed(old[change.start : change.end], new[change.new_start : change.new_end])
     # `--` and what stands beside it end comments and change how scripts are read.
-    return not any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in (was, word))
+    if any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in (was, word)):
+        return False
+    return bool(was and word) or not _meets_end(change, old, new)
+
+
+def _meets_end(change: Change, old: bytes, new: bytes) -> bool:
+    """Whether what one of two words has more stands between the parts of what ends a comment:
+    `<!--word->`, of which `<!--->` is left.
+    """
+    same = same_length(old, change.start, new, change.new_start)
+    before = old[change.start + same - 1 : change.start + same]
+    more = (change.end - change.start) - (change.new_end - change.new_start)
+    behind = change.start + same + max(0, more)
+    return before == b"-" and old[behind : behind + 1] in (b"-", b">", b"!")
 
 
 def _is_probe_found(text: str, start: int, end: int, before: str, after: str) -> bool:
@@ -158,6 +171,8 @@ def _zone_of_value(
                 if start < first or end >= span.end_offset:
                     return _NOWHERE
                 whole = text[first : span.end_offset - 1]
+                if "<" in text[end : tag[1]]:
+                    return _NOWHERE  # what is around a word is looked for up to there
                 if attribute == "id" and ("&" in whole or RESERVED_ID.fullmatch(whole)):
                     return _NOWHERE  # it is one of ours, or may be with another word
                 if attribute in _SHOWN_IN_PICTURES and any(
@@ -166,7 +181,8 @@ def _zone_of_value(
                     return _NOWHERE
                 if _says_nothing(element, attribute, text[first:start]):
                     return Zone(Place.VALUE)
-                return Zone(Place.ADDRESS, tag) if attribute in _ADDRESSES else _NOWHERE
+                is_address = attribute in _ADDRESSES and is_html(element)
+                return Zone(Place.ADDRESS, tag) if is_address else _NOWHERE
     return _NOWHERE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -42,7 +43,12 @@ _INDEX = VendorIndex(
             hosts=("pixel.test", "*.pixel.test"),
             paths=("/collect/*",),
             inline=("pixelq(",),
-            places=(".pixel-post", "#pixel-box", "img[src*='/pixel-made/']"),
+            places=(
+                ".pixel-post",
+                "#pixel-box",
+                "img[src*='/pixel-made/']",
+                "div.pixel-live[data-x='on']",
+            ),
         ),
         Vendor("video", "Video", Category.FUNCTIONAL, hosts=("video.test",)),
     ]
@@ -96,6 +102,11 @@ def _page(own: str, other: str = "") -> bytes:
         f"<!doctype html><html lang=en><head><title>Site</title></head><body>{before}<p>own</p>\n"
         f"{own}\n<p>end</p>\n{between}{other}\n{behind}</body></html>"
     ).encode()
+
+
+def _quirky(own: str) -> bytes:
+    """The same on a page without a doctype."""
+    return _page(own).partition(b">")[2]
 
 
 _MEMORY, _SHARED = BlockMemory(2**20), _fresh()
@@ -228,14 +239,28 @@ def test_table(own: str, is_patched: bool, cuts: list[bytes]) -> None:
         ("<script src='/{w}.js'></script><script>function own(){return 1} pixelq(1)</script>",
          ("a", "own")),
         ("<!--{w}--><p>x</p>", ("a", "--a")),
+        ("<p>x {w}</p>", ("a", "Cookiebot.renew")),
+        ("<p id='termly-{w}'>x</p>", ("a", "cky-b")),
+        ("<!--{w}><img src=//pixel.test/x>-->", ("a", "")),
+        ("<!--{w}-><img src=//pixel.test/x>-->", ("a", "")),
+        ("<!-- a-{w}-><img src=//pixel.test/x>-->", ("a", "")),
+        ("<!-- a-{w}-!><img src=//pixel.test/x>-->", ("a", "")),
+        ("<svg><use href='{w}#a'/></svg>", ("/icons", "//pixel.test/x")),
+        ("<svg><feImage href='/{w}'></feImage></svg>", ("icons", "/pixel.test/x")),
+        ("<svg><linearGradient href='/{w}'/></svg>", ("icons", "/pixel.test/x")),
+        ("<p title=pixel-made>x</p><img src='/pixel&#45;{w}/x.jpg'>", ("own", "made")),
+        ("<p title=pixel-box>x</p><p id='{w}'>x</p>", ("own", "Pixel-Box")),
+        ("<div data-x='{w}' title='<' class=pixel-live></div>", ("off", "on")),
+        ("<p onclick=a()>a {w}'b</p><p>own()</p>'<script>function own(){} pixelq(1)</script>",
+         ("z", "onx=")),
         ("<p>&{w};</p>", ("lt", "gt")),
     ],
 )  # fmt: skip
 def test_words_of_note(own: str, words: tuple[str, str]) -> None:
-    for first, second in (words, words[::-1]):
+    for (first, second), page in product((words, words[::-1]), (_page, _quirky)):
         boundary, memory = _fresh(), BlockMemory(2**20)
         for word in (first, first, second, first):
-            body = _page(own.replace("{w}", word))
+            body = page(own.replace("{w}", word))
             found = _compiled(body, URL, boundary, memory)
             assert found == _compiled(body, URL, _fresh(), None)
 
@@ -280,6 +305,17 @@ def test_a_block_ends_where_a_tag_begins() -> None:
     for behind, is_patched in ((body[end:], True), (b"and <p>more</p>", False), (b"", False)):
         page = PageOfSite(body[:start] + new + behind, URL, boundary, "utf-8")
         assert (patched(known, start, page, memory) is not None) == is_patched
+
+
+def test_what_is_known_ends_where_a_tag_begins() -> None:
+    script = b"<script>function own(){return 1} pixelq(1)</script>\n"
+    first = _page("<p>x</p>").replace(b"</body>", script + b"</body>")
+    for end in block_ends.block_ends(first)[:-1]:
+        boundary, memory = _fresh(), BlockMemory(2**20)
+        second = first[:end] + b"onx=own " + first[end:]
+        for body in (first, first, second, first, second, second):
+            found = _compiled(body, URL, boundary, memory)
+            assert found == _compiled(body, URL, _fresh(), None)
 
 
 def test_what_is_patched_is_not_kept() -> None:

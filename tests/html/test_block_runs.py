@@ -19,6 +19,7 @@ from proxy.html.blocks import compile_by_blocks
 from proxy.html.page_cut import blocks_in, cut_at
 from proxy.html.page_signs import signs_of, way_of
 from proxy.html.source import UndecodableError, read_source
+from proxy.html.tool_signs import tool_signs
 from tests.html.fragments import Written, page
 from tests.html.pipeline import BOUNDARY, URL, UTF8
 
@@ -87,7 +88,7 @@ def test_a_run_is_the_block_of_its_bytes(written: list[Written], data: st.DataOb
 
 
 _PARTS = tuple(
-    f"<div><p>{name} {n}</p><img src=//pixel.test/{name}{n}></div>\n"
+    f"<div><p id=cky-{n}>{name} {n}</p><img src=//pixel.test/{name}{n}></div>\n"
     for name in "abc"
     for n in range(6)
 )
@@ -113,7 +114,9 @@ def stretches(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def _compile(body: bytes, boundary: Boundary, memory: BlockMemory) -> Page:
-    return compile_by_blocks(body, UTF8, URL, boundary, memory)
+    page = compile_by_blocks(body, UTF8, URL, boundary, memory)
+    assert page.tools in {None, tool_signs(body)}
+    return page
 
 
 @pytest.mark.parametrize("new", ["<p>word{n}</p>", "<p>{many}</p><form><p>x</p></form>"])

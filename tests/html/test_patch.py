@@ -9,7 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.html import Page, UndecodableError, render
+from consent_rules.categories import Category
+from consent_rules.matching.vendor_index import VendorIndex
+from consent_rules.vendors import Vendor
+from proxy.html import Boundary, Page, UndecodableError, compile_page, render
 from proxy.html.gates import Gate
 from proxy.html.patch import PageTemplate
 from proxy.html.tool_signs import tool_signs
@@ -157,6 +160,9 @@ def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
         ("<img src='//a@own.test/'>", "<img src='//a@pixel.test/'>"),
         ("<!-- a><img src=//pixel.test/x> -->", "<!-- a--><img src=//pixel.test/x> -->"),
         ("<!--a--><img src=//pixel.test/x> -->", "<!--a><img src=//pixel.test/x> -->"),
+        ("<!--a><img src=//pixel.test/x>-->", "<!--><img src=//pixel.test/x>-->"),
+        ("<!--a-><img src=//pixel.test/x>-->", "<!---><img src=//pixel.test/x>-->"),
+        ("<!-- a-b-><img src=//pixel.test/x>-->", "<!-- a--><img src=//pixel.test/x>-->"),
         (
             "<noscript><p title='</noscript><img src=//own.test/x>'></noscript>",
             "<noscript><p title='</noscript><img src=//pixel.test/x>'></noscript>",
@@ -200,6 +206,29 @@ def test_more_than_words_is_compiled_anew(old: str, new: str) -> None:
     alike = PageTemplate(compiled(old.encode()), UTF8, URL, BOUNDARY)
     assert alike.patch(new.encode()) is None
     assert alike.misses == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "old", "new"),
+    [
+        ("<p id='a{}'>x</p>", "1", "box"),
+        ("<p id='A{}'>x</p>", "1", "Box"),
+        ("<p id='&#97;-{}'>x</p>", "1", "box"),
+        ("<div data-x='{}' class=a-live>x</div>", "off", "on"),
+        (f"<div data-x='{{}}' title='{'x ' * 50}' class=a-live>x</div>", "off", "on"),
+        ("<div data-x='{}' title='<' class=a-live>x</div>", "off", "on"),
+    ],
+)
+def test_what_may_be_a_place_is_compiled_anew(own: str, old: str, new: str) -> None:
+    places = ("#a-box", "#abox", "div.a-live[data-x='on']")
+    vendor = Vendor("a", "A", Category.FUNCTIONAL, hosts=("a.test",), places=places)
+    boundary = Boundary(own=BOUNDARY.own, index=VendorIndex([vendor]))
+    for first, second in ((old, new), (new, old)):
+        was, now = (f"<p>a-box abox</p>{own.format(w)}<p>end".encode() for w in (first, second))
+        alike = PageTemplate(compile_page(was, UTF8, URL, boundary), UTF8, URL, boundary)
+        assert alike.page.gates != compile_page(now, UTF8, URL, boundary).gates
+        assert alike.patch(now) is None
+        assert alike.patch(was.replace(b"end", b"the")) is not None
 
 
 def test_a_charset_may_be_pushed_out_of_where_browsers_look() -> None:
