@@ -189,7 +189,7 @@ def _is_own(url: str, page: PageOfSite) -> bool:
 
 def _moved(block: Block, new: bytes, there: Offsets) -> Block | None:
     """What a block compiles to with other words in it."""
-    gates = moved_gates(block.gates, there)
+    gates = moved_gates(block.gates, there, block.text, new)
     if gates is None:
         return None
     rest = outside(gates, new)

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from proxy.html.changed_words import Change
 from proxy.html.gates import Gate
-from proxy.html.resource import Closing
+from proxy.html.pictures import asks_for_same_size
+from proxy.html.resource import Closing, ResourceKind
 
 # What is closed by these does not hold a word of the page's own that may have changed.
 _KEEPS_NOTHING = frozenset(
@@ -38,7 +39,9 @@ class Offsets:
         return offset + self.changes[passed - 1].new_end - self._ends[passed - 1]
 
 
-def moved_gates(gates: Sequence[Gate], there: Offsets) -> tuple[Gate, ...] | None:
+def moved_gates(
+    gates: Sequence[Gate], there: Offsets, old: bytes, new: bytes
+) -> tuple[Gate, ...] | None:
     """The gates at their places; None where one may hold another word now."""
     changes = there.changes
     first, last = changes[0].start, changes[-1].end
@@ -54,6 +57,11 @@ def moved_gates(gates: Sequence[Gate], there: Offsets) -> tuple[Gate, ...] | Non
             return None
         else:
             start, end = there(gate.start), there(gate.end)
+            if gate.kind is ResourceKind.IMAGE and not gate.is_pixel:
+                was, now = old[gate.start : gate.end], new[start:end]
+                # An image of which nothing is shown shows a picture once its size is known.
+                if was != now and not asks_for_same_size(was, now):
+                    return None
             if code[1]:
                 code = there(code[0]), there(code[1])
             found.append(replace(gate, start=start, end=end, code=code))

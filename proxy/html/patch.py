@@ -179,7 +179,7 @@ def _around(changes: list[Change], old: bytes, new: bytes) -> tuple[bytes, bytes
 def _moved(page: Page, body: bytes, changes: list[Change], tools: ToolSigns | None) -> Page | None:
     """The page's gates at their places in the new body."""
     there = Offsets(changes)
-    gates = moved_gates(page.gates, there)
+    gates = moved_gates(page.gates, there, page.body, body)
     if gates is None:
         return None
     return page.passing_as(

@@ -192,6 +192,12 @@ def _size_asked_for(url: str) -> tuple[int, int] | None:
     return (width, height) if width and height else _with_both(width, height, 3, 2)
 
 
+def asks_for_same_size(was: bytes, now: bytes) -> bool:
+    """Whether two addresses, each in an attribute with quotes, ask an image server for one size."""
+    values = (one.decode("latin-1").partition("=")[2].strip()[1:-1] for one in (was, now))
+    return len({_size_asked_for(html.unescape(value)) for value in values}) == 1
+
+
 def _pixels(width: str, height: str) -> tuple[int, int] | None:
     found = _PIXELS.match(width), _PIXELS.match(height)
     if found[0] is None or found[1] is None:

@@ -181,6 +181,7 @@ def _zone_of_value(
                     return _NOWHERE
                 if _says_nothing(element, attribute, text[first:start]):
                     return Zone(Place.VALUE)
+                # By itself a drawing's tag is another element's, which asks for something else.
                 is_address = attribute in _ADDRESSES and is_html(element)
                 return Zone(Place.ADDRESS, tag) if is_address else _NOWHERE
     return _NOWHERE

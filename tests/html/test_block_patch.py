@@ -254,6 +254,13 @@ def test_table(own: str, is_patched: bool, cuts: list[bytes]) -> None:
         ("<p onclick=a()>a {w}'b</p><p>own()</p>'<script>function own(){} pixelq(1)</script>",
          ("z", "onx=")),
         ("<p>&{w};</p>", ("lt", "gt")),
+        *(
+            (f"<svg><{tag} href='/{{w}}#x' /></svg>", ("a", "/pixel.test/i"))
+            for tag in ("use", "feImage", "pattern", "image", "link", "script", "base")
+        ),
+        ("<svg><source srcset='/{w}'/><input src='/{w}'/></svg>", ("a", "/pixel.test/i")),
+        ("<img src='//pixel.test/i?{w}'>", ("v=1", "w=300")),
+        ("<img src='//pixel.test/i?a&amp;{w}&#x26;h=20'>", ("v=30", "w=30")),
     ],
 )  # fmt: skip
 def test_words_of_note(own: str, words: tuple[str, str]) -> None:
