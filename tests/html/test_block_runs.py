@@ -88,7 +88,7 @@ def test_a_run_is_the_block_of_its_bytes(written: list[Written], data: st.DataOb
 
 
 _PARTS = tuple(
-    f"<div><p id=cky-{n}>{name} {n}</p><img src=//pixel.test/{name}{n}></div>\n"
+    f"<div><p>{name} {n}</p><img src=//pixel.test/{name}{n}></div>\n"
     for name in "abc"
     for n in range(6)
 )
@@ -173,6 +173,14 @@ _MEMORY, _SHARED = BlockMemory(2**17), _fresh()
 def test_a_run_that_ends_is_taken_apart(pages: list[bytes]) -> None:
     for body in pages:
         assert _compile(body, _SHARED, _MEMORY) == compile_page(body, UTF8, URL, _fresh())
+
+
+def test_a_run_says_of_consent_tools_what_its_parts_say() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    link = "<p><a class=cky-banner-element>Cookies</a></p>\n"
+    for number in range(8):
+        page = _page(*_PARTS[:6], link, *_PARTS[6:12], f"<p>{'new ' * number}</p>", *_PARTS[12:])
+        assert _compile(page, boundary, memory).tools == tool_signs(page) or not number
 
 
 def test_a_run_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
