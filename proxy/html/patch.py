@@ -166,6 +166,13 @@ class PageTemplate:
         return zone_of(self._text, (start, end), picture_places(self.page.gates))
 
 
+def as_passing(page: Page) -> Page:
+    """A page, as one that is seen once."""
+    return page.passing_as(
+        page.body, page.gates, page.head_at, page.foot_at, page.declaration_at, page.tools
+    )
+
+
 def _around(changes: list[Change], old: bytes, new: bytes) -> tuple[bytes, bytes]:
     """The words of both pages with what stands beside them, as one text each."""
     return (
