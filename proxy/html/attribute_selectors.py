@@ -9,19 +9,16 @@ from __future__ import annotations
 import ahocorasick_rs
 
 from consent_rules.lazy_pattern import lazy_pattern
+from proxy.html.css import LEAVING
 from proxy.html.elements import CSS_ATTRIBUTES
 
 _WHATEVER_IT_IS = (
     "formaction", "ping", "attributionsrc", "background", "manifest", "referrerpolicy",
 )  # fmt: skip
+_MAY_LEAVE = ",".join(f"[style*='{mark}' i]" for mark in LEAVING).replace("\\", "\\\\")
 _BY_VALUE: dict[str, str] = {
-    "style": ",".join(
-        (
-            "[style*='(']",
-            # Strings of custom properties, which may become addresses.
-            *(f"[style*='--'][style*='{mark}']" for mark in ("//", "http", "\\\\")),
-        )
-    ),
+    # Strings of custom properties may become addresses.
+    "style": f"[style*='('],[style*='--']:is([style*='\t'],{_MAY_LEAVE})",
     **{name: f"[{name}*='(']" for name in CSS_ATTRIBUTES},
 }
 _RESERVED = "[id=yc],[id^='yc-'],[form^='yc-']"

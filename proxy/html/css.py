@@ -14,15 +14,17 @@ from dataclasses import dataclass
 
 from consent_rules.lazy_pattern import lazy_pattern
 
-# Without one of these no URL in a style sheet leaves the page's own host.
-_LEAVING = ("//", "\\", "http:", "https:", "ws:", "wss:", "ftp:")
+LEAVING = ("//", "\\", "http:", "https:", "ws:", "wss:", "ftp:")
+"""Without one of these, in small or capital letters and perhaps with tabs in it, no URL in a style
+sheet leaves the page's own host.
+"""
 
 
 def _may_leave(text: str) -> bool:
     if "//" in text:
         return True
     squeezed = text.lower().replace("\t", "")  # URLs drop tabs
-    return any(mark in squeezed for mark in _LEAVING)
+    return any(mark in squeezed for mark in LEAVING)
 
 
 _ENDING = r"(?:\r\n|[ \t\n\f\r])?"

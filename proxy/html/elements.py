@@ -129,8 +129,7 @@ def _svg_script(element: Element, reading: Reading) -> Iterator[Resource]:
 
 def _script_from(names: tuple[str, ...], element: Element, reading: Reading) -> Iterator[Resource]:
     found = [(name, url) for name in names if (url := reading.value(element, name))]
-    if reading.deferring:
-        found += (one for one in script_addresses(element, reading) if one[0] not in names)
+    found += (one for one in script_addresses(element, reading) if one[0] not in names)
     if element.attr("type") and (marks := marks_of(element)):
         yield from _marked_script(element, marks, found)
     for name, url in found:

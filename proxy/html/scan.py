@@ -467,7 +467,13 @@ def _by_attribute(tags: TagsOfNote) -> str:
     if len(loaded) > MAX_DEFERRED_NAMES:
         return "*"
     # With our slot, which the parser has no index for: it looks at all elements once.
-    return ",".join((_SLOT, selector_by_attribute(tags.lowered), *(f"[{name}]" for name in loaded)))
+    names = map(_as_identifier, loaded)
+    return ",".join((_SLOT, selector_by_attribute(tags.lowered), *(f"[{name}]" for name in names)))
+
+
+def _as_identifier(name: str) -> str:
+    """A name as a selector has it: none begins with a hyphen and a digit (CSS Syntax, 4.3.9)."""
+    return f"\\{name}" if name.startswith("-") else name
 
 
 def selected(document: Document, tags: TagsOfNote) -> list[Element]:

@@ -172,6 +172,10 @@ _ACROSS = {
         "<p>pixel-post</p>",
         "<div class='pi&#120;el-post'></div>",
     ),
+    "a script that is held back": (
+        "<script :src=//pixel.test/t.js></script>",
+        "<p data-x=1>y</p>",
+    ),
     "a nested page": ("<iframe srcdoc='<img src=//pixel.test/n>'></iframe>", "<p>y</p>"),
 }
 _AS_A_WHOLE = {

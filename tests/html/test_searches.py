@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +68,24 @@ def test_no_attribute_of_a_tag_is_left_out_of_the_selector(tags: list[tuple[str,
     document = parse(text, scripting=False)
     narrow = document.select(selector_by_attribute(text.lower().encode("latin-1")))
     assert narrow == document.select(BY_ATTRIBUTE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<p style=\"--x:'HTTP:a.test/x'\">",
+        "<p style=\"--x:'ht&Tab;tps:a.test/x'\">",
+        "<p style='--x:\"\\2f /a.test\"'>",
+        "<p>?-1src=x&-9-src=y</p><img -9-src=//a.test/x><i -src=//a.test/y --src=//a.test/z>",
+        "<i 1src=//a.test/x><i -0-9src=//a.test/x><i _-src=//a.test/x>",
+    ],
+)
+def test_what_is_selected_is_all_that_asks_for_something(text: str) -> None:
+    source = read_source(text.encode(), "text/html; charset=utf-8")
+    found = [(one.attribute, one.urls) for one in scan(source).resources]
+    with patch.object(import_module("proxy.html.scan"), "_by_attribute", lambda _: "*"):
+        assert found == [(one.attribute, one.urls) for one in scan(source).resources]
+    assert found
 
 
 _DATA = re.compile(rb"data-[a-z0-9_-]+")
