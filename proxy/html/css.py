@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consent_rules.lazy_pattern import lazy_pattern
+from proxy.html.data_url import is_data
 
 LEAVING = ("//", "\\", "http:", "https:", "ws:", "wss:", "ftp:")
 """Without one of these, in small or capital letters and perhaps with tabs in it, no URL in a style
@@ -106,7 +107,7 @@ def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
     A relative URL counts only if `relative`: where the page's base is another host.
     """
     lowered = text.lower()
-    if not relative and not _may_leave(text) and not ("@import" in lowered and "data:" in lowered):
+    if not relative and not _may_leave(text) and not _may_import_data(lowered):
         return []
     if len(lowered) != len(text) or ("\\" in text and _spells_a_name(text)):
         found = tokenized_urls(text)
@@ -120,8 +121,12 @@ def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
     return [url for url in found if relative or _may_leave(url.url) or _is_data_sheet(url)]
 
 
+def _may_import_data(lowered: str) -> bool:
+    return "@import" in lowered and "data:" in lowered.replace("\t", "")
+
+
 def _is_data_sheet(url: CssUrl) -> bool:
-    return url.imported and "data:" in url.url[:64].lower()
+    return url.imported and is_data(url.url)
 
 
 _OPENINGS = tuple(
@@ -180,11 +185,12 @@ def searched_urls(text: str, lowered: str) -> list[CssUrl]:
     start may as well be in a string.
     """
     found: list[CssUrl] = []
+    imports = _imports_of(text) if "@import" in lowered else frozenset[int]()
     for name in _NAMES:
         at = lowered.find(name)
         while at >= 0:
             match = _NAMED.match(text, at)
-            if match is not None and (url := _url_of(match)) is not None:
+            if match is not None and (url := _url_of(match, imports)) is not None:
                 found.append(url)
             at = lowered.find(name, at + len(name))
     found.sort(key=lambda url: url.start)
@@ -246,9 +252,10 @@ def _tokenized(text: str, start: int, *, is_part: bool) -> tuple[list[CssUrl], i
     found: list[CssUrl] = []
     functions: list[bool] = []  # enclosing functions; True for one whose strings are URLs
     sets = 0
+    imports = frozenset[int]() if is_part else _imports_of(text)
     for match in _TOKEN.finditer(text, start):
         kind = match.lastgroup
-        url = _url_of(match)
+        url = _url_of(match, imports)
         if url is not None:
             found.append(url)
             if match["quoted"] is not None and match["whole"] is None:
@@ -265,13 +272,17 @@ def _tokenized(text: str, start: int, *, is_part: bool) -> tuple[list[CssUrl], i
     return found, len(text)
 
 
-_IMPORT_BEFORE = lazy_pattern(rf"@{_name('import')}{_GAP}\Z")
+_IMPORTING = lazy_pattern(rf"@{_name('import')}{_GAP}")
 
 
-def _url_of(match: re.Match[str]) -> CssUrl | None:
+def _imports_of(text: str) -> frozenset[int]:
+    """Where what follows `@import` begins."""
+    return frozenset([found.end() for found in _IMPORTING.finditer(text)])
+
+
+def _url_of(match: re.Match[str], imports: frozenset[int]) -> CssUrl | None:
     if match["url"] is not None:
-        start = match.start()
-        imported = _IMPORT_BEFORE.search(match.string, max(0, start - 64), start) is not None
+        imported = match.start() in imports
         group = "quoted" if match["quoted"] is not None else "bare"
         return _css_url(match, group, imported=imported)
     if match["imported"] is not None:

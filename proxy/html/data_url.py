@@ -11,6 +11,8 @@ from urllib.parse import unquote_to_bytes
 from consent_rules.matching.urls import strip_url
 from proxy.html.charset import is_label, python_codec
 
+# Blanks in front, and tabs and newlines anywhere, are no part of a URL, not even of its scheme.
+_SCHEME = re.compile(r"[\x00-\x20]*+d[\t\n\r]*a[\t\n\r]*t[\t\n\r]*a[\t\n\r]*:", re.IGNORECASE)
 _DATA = re.compile(r"data:([^,]*),(.*)", re.IGNORECASE | re.DOTALL)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 _BOMS = (
@@ -32,10 +34,14 @@ class Data:
         return self.media_type.endswith("xml")
 
 
+def is_data(url: str) -> bool:
+    """Whether a URL's scheme is `data:`."""
+    return _SCHEME.match(url) is not None
+
+
 def data_of(url: str) -> Data | None:
     """What a URL holds, decoded by its charset; None for other URLs."""
-    # Tabs and newlines are no part of a URL, not even of its scheme.
-    found = _DATA.match(strip_url(url)) if ":" in url[:64] else None
+    found = _DATA.match(strip_url(url)) if is_data(url) else None
     if found is None:
         return None
     content = unquote_to_bytes(found[2].partition("#")[0])

@@ -11,7 +11,8 @@ import re
 from proxy.html.data_url import data_of
 from proxy.html.script_syntax import parse_script
 
-_IMPORTS = re.compile(r"\b(?:import|from)\s*[\"'][^\"']*[:/\\]")
+_GAP = r"(?>(?:[\s\ufeff]|/\*[\s\S]*?\*/|//[^\n\r\u2028\u2029]*)*)"
+_IMPORTS = re.compile(rf"\b(?:import|from){_GAP}[\"'][^\"']*[:/\\]")
 _STATEMENTS = frozenset({"import_statement", "export_statement"})
 _MAX_MODULES = 8
 """Modules in one another by data: URLs."""
