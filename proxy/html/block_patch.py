@@ -27,7 +27,7 @@ from proxy.html.resource import Reading, ResourceKind
 from proxy.html.scan import slot_offset
 from proxy.html.source import Source, text_of
 from proxy.html.tree import parse
-from proxy.html.word_places import Place, Zone, may_be_another, picture_places, zone_of
+from proxy.html.word_places import Place, Zone, may_be_another, says_size, zone_of
 
 _MOST_LONGER = 1024
 """Bytes by which a block may be longer than the one that is known."""
@@ -114,9 +114,11 @@ def _is_harmless(
     """Whether a word in the place of another has no consequence."""
     old = known.block.text
     zone = _zone(known, change, page, memory)
+    start, end = zone.around
     if zone.place is Place.ADDRESS:
-        start, end = zone.around
         return _is_of_nobody(new[there(start) : there(end)], page)
+    if zone.place is Place.SIZE:
+        return not says_size(new[there(start) : there(end)])
     return zone.place is not Place.SCRIPT and may_be_another(zone.place, change, old, new)
 
 
@@ -137,11 +139,8 @@ def _found_zone(known: KnownBlock, word: tuple[int, int]) -> Zone:
     block, around = known.block, known.key.around
     before = "" if around is None else around.markup
     shift = len(before)
-    found = zone_of(
-        before + text_of(block.text),
-        (word[0] + shift, word[1] + shift),
-        picture_places(block.gates, shift),
-    )
+    word = word[0] + shift, word[1] + shift
+    found = zone_of(before + text_of(block.text), word, block.gates, shift)
     start, end = found.around
     return Zone(found.place, (start - shift, end - shift)) if end else found
 

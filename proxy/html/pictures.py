@@ -172,14 +172,14 @@ def _natural_size(element: Element, urls: tuple[str, ...]) -> tuple[int, int] | 
     for names in _NOTED_SIDES:
         if names[0] in attributes and (size := _pixels(*(element.attr(n) or "" for n in names))):
             return size
-    return next(filter(None, map(_size_asked_for, urls)), None)
+    return next(filter(None, map(size_asked_for, urls)), None)
 
 
 _MAY_SAY_SIZE = lazy_pattern(r"[wh]_[0-9]|[0-9]x[0-9@.]|_x[0-9]|[=,x][0-9]|%3d|%2c", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)
-def _size_asked_for(url: str) -> tuple[int, int] | None:
+def size_asked_for(url: str) -> tuple[int, int] | None:
     """The size that an address asks an image server for."""
     if _MAY_SAY_SIZE.search(url) is None:
         return None

@@ -15,7 +15,9 @@ from consent_rules.lazy_pattern import lazy_pattern
 from proxy.html.changed_words import Change, same_length, trimmed
 from proxy.html.deferred import is_loaded_name
 from proxy.html.gates import Gate
+from proxy.html.pictures import size_asked_for
 from proxy.html.resource import RESERVED_ID, Closing
+from proxy.html.source import text_of
 from proxy.html.tree import Document, Element, is_html, location_of, parse
 
 _PROBE = "consent-probe"
@@ -51,13 +53,17 @@ class Place(Enum):
     TEXT = auto()
     COMMENT = auto()
     VALUE = auto()
+    NAME = auto()  # an id: scripts may name it
     ADDRESS = auto()  # a value that says what an element asks for
+    SIZE = auto()  # a closed image's query, which may say how large that is
     SCRIPT = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """What is known of a word; `around` is the script it stands in, or the tag with the address."""
+    """What is known of a word; `around` is the script it stands in, or the tag with the address, be
+    it one of an image.
+    """
 
     place: Place
     around: tuple[int, int] = (0, 0)
@@ -66,9 +72,9 @@ class Zone:
 _NOWHERE = Zone(Place.SOMEWHERE)
 
 
-def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
-    """Where a word of a page stands. `pictures`: where those begin that stand in closed images'
-    place (`picture_places`). All offsets are the text's.
+def zone_of(text: str, word: tuple[int, int], gates: Sequence[Gate], shift: int = 0) -> Zone:
+    """Where a word of a page stands. `gates`: the page's, which begins at `shift` in the text. All
+    other offsets are the text's.
     """
     start, end = word
     opened, closed = text.rfind("<", 0, start), text.rfind(">", 0, start)
@@ -78,7 +84,7 @@ def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
         return Zone(Place.COMMENT)
     document = parse(text, scripting=False)
     if opened > closed:
-        zone = _zone_of_value(document, text, word, pictures)
+        zone = _zone_of_value(document, text, word, gates, shift)
         if zone.place is not Place.SOMEWHERE:
             return zone
     for script in document.select("script"):
@@ -93,18 +99,17 @@ def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
     return _NOWHERE
 
 
-def picture_places(gates: Sequence[Gate], shift: int = 0) -> list[int]:
-    """Where pictures stand in the place of closed images."""
-    return [gate.start + shift for gate in gates if gate.closing is Closing.PICTURE]
+_OF_MORE = frozenset({Place.SOMEWHERE, Place.ADDRESS, Place.SIZE})
+"""Where more counts than the word, if it may be another at all."""
 
 
 def may_be_another(place: Place, change: Change, old: bytes, new: bytes) -> bool:
     """Whether the one word may stand where the other does; within a script, as far as that goes on
     to be read as it was.
     """
-    if place is Place.SOMEWHERE or place is Place.ADDRESS:
+    if place in _OF_MORE:
         return False
-    if place is Place.VALUE:
+    if place is Place.VALUE or place is Place.NAME:
         return not _RESERVED.fullmatch(new, change.new_start, change.new_end)
     if old[change.start - 1 : change.start] in (b"<", b"&", b"!", b"#", b""):
         return False
@@ -128,6 +133,14 @@ def _meets_end(change: Change, old: bytes, new: bytes) -> bool:
     return before == b"-" and old[behind : behind + 1] in (b"-", b">", b"!")
 
 
+def says_size(tag: bytes) -> bool:
+    """Whether the address of an image's tag says how large that is: then a picture of this size
+    stands in its place while it is closed.
+    """
+    image = parse(text_of(tag), scripting=False).find("img")
+    return image is None or size_asked_for(image.attr("src") or "") is not None
+
+
 def _is_probe_found(text: str, start: int, end: int, before: str, after: str) -> bool:
     """Whether an element that is put in a word's place would be one: then the word is text."""
     probed = f"{text[:start]}{before}{_PROBE_MARKUP}{after}{text[end:]}"
@@ -143,7 +156,7 @@ def _is_probe_found(text: str, start: int, end: int, before: str, after: str) ->
 
 
 def _zone_of_value(
-    document: Document, text: str, word: tuple[int, int], pictures: Sequence[int]
+    document: Document, text: str, word: tuple[int, int], gates: Sequence[Gate], shift: int
 ) -> Zone:
     """The zone of a word within quotes in an attribute."""
     start, end = word
@@ -175,12 +188,13 @@ def _zone_of_value(
                     return _NOWHERE  # what is around a word is looked for up to there
                 if attribute == "id" and ("&" in whole or RESERVED_ID.fullmatch(whole)):
                     return _NOWHERE  # it is one of ours, or may be with another word
-                if attribute in _SHOWN_IN_PICTURES and any(
-                    tag[0] <= at < tag[1] for at in pictures
-                ):
+                closings = {g.closing for g in gates if tag[0] <= g.start + shift < tag[1]}
+                if attribute in _SHOWN_IN_PICTURES and Closing.PICTURE in closings:
                     return _NOWHERE
                 if _says_nothing(element, attribute, text[first:start]):
-                    return Zone(Place.VALUE)
+                    if element.tag == "img" and attribute == "src" and closings:
+                        return Zone(Place.SIZE, tag)
+                    return Zone(Place.NAME if attribute == "id" else Place.VALUE)
                 is_address = attribute in _ADDRESSES and is_html(element)
                 return Zone(Place.ADDRESS, tag) if is_address else _NOWHERE
     return _NOWHERE
