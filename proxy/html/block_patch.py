@@ -28,7 +28,7 @@ from proxy.html.scan import slot_offset
 from proxy.html.source import Source, text_of
 from proxy.html.tool_signs import has_tool_signs, tool_signs
 from proxy.html.tree import parse
-from proxy.html.word_places import Place, Zone, may_be_another, picture_places, zone_of
+from proxy.html.word_places import Place, Zone, may_be_another, zone_of
 
 _MOST_LONGER = 1024
 """Bytes by which a block may be longer than the one that is known."""
@@ -152,11 +152,8 @@ def _found_zone(known: KnownBlock, word: tuple[int, int]) -> Zone:
     block, around = known.block, known.key.around
     before = "" if around is None else around.markup
     shift = len(before)
-    found = zone_of(
-        before + text_of(block.text),
-        (word[0] + shift, word[1] + shift),
-        picture_places(block.gates, shift),
-    )
+    word = word[0] + shift, word[1] + shift
+    found = zone_of(before + text_of(block.text), word, block.gates, shift)
     start, end = found.around
     return Zone(found.place, (start - shift, end - shift)) if end else found
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import unescape
 
-from consent_rules.matching.vendor_index import Place
+from consent_rules.lazy_pattern import lazy_pattern
+from consent_rules.matching.vendor_index import Place, PlaceKind
+
+_QUOTED = lazy_pattern(r"[\"']([^\"']+)[\"']")
 
 
 def tags_around(text: bytes, words: Iterable[tuple[int, int]]) -> bytes | None:
@@ -25,8 +28,15 @@ def tags_around(text: bytes, words: Iterable[tuple[int, int]]) -> bytes | None:
 
 
 def may_be_placed(around: bytes, places: Iterable[Place]) -> bool:
-    """Whether tags may be such places of a page: with their character references resolved and, on a
-    page without a doctype, of classes and ids in whatever case.
+    """Whether tags may be such places of a page, or have a value by which another tag is one: with
+    their character references resolved and, on a page without a doctype, of classes and ids in
+    whatever case.
     """
     read = unescape(around.decode("latin-1")).lower()
-    return any(place.token.lower() in read for place in places)
+    words = (word for place in places for word in (place.token, *_QUOTED.findall(place.text)))
+    return any(word.lower() in read for word in words)
+
+
+def is_of_element(place: Place) -> bool:
+    """Whether a place is found by its tags, and not by the name that a script has for it."""
+    return place.kind is PlaceKind.ELEMENT

@@ -51,6 +51,7 @@ class Place(Enum):
     TEXT = auto()
     COMMENT = auto()
     VALUE = auto()
+    NAME = auto()  # an id: scripts may name it
     ADDRESS = auto()  # a value that says what an element asks for
     SCRIPT = auto()
 
@@ -66,9 +67,9 @@ class Zone:
 _NOWHERE = Zone(Place.SOMEWHERE)
 
 
-def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
-    """Where a word of a page stands. `pictures`: where those begin that stand in closed images'
-    place (`picture_places`). All offsets are the text's.
+def zone_of(text: str, word: tuple[int, int], gates: Sequence[Gate], shift: int = 0) -> Zone:
+    """Where a word of a page stands. `gates`: the page's, which begins at `shift` in the text. All
+    other offsets are the text's.
     """
     start, end = word
     opened, closed = text.rfind("<", 0, start), text.rfind(">", 0, start)
@@ -78,7 +79,7 @@ def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
         return Zone(Place.COMMENT)
     document = parse(text, scripting=False)
     if opened > closed:
-        zone = _zone_of_value(document, text, word, pictures)
+        zone = _zone_of_value(document, text, word, gates, shift)
         if zone.place is not Place.SOMEWHERE:
             return zone
     for script in document.select("script"):
@@ -93,18 +94,13 @@ def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
     return _NOWHERE
 
 
-def picture_places(gates: Sequence[Gate], shift: int = 0) -> list[int]:
-    """Where pictures stand in the place of closed images."""
-    return [gate.start + shift for gate in gates if gate.closing is Closing.PICTURE]
-
-
 def may_be_another(place: Place, change: Change, old: bytes, new: bytes) -> bool:
     """Whether the one word may stand where the other does; within a script, as far as that goes on
     to be read as it was.
     """
     if place is Place.SOMEWHERE or place is Place.ADDRESS:
         return False
-    if place is Place.VALUE:
+    if place is Place.VALUE or place is Place.NAME:
         return not _RESERVED.fullmatch(new, change.new_start, change.new_end)
     if old[change.start - 1 : change.start] in (b"<", b"&", b"!", b"#", b""):
         return False
@@ -143,7 +139,7 @@ def _is_probe_found(text: str, start: int, end: int, before: str, after: str) ->
 
 
 def _zone_of_value(
-    document: Document, text: str, word: tuple[int, int], pictures: Sequence[int]
+    document: Document, text: str, word: tuple[int, int], gates: Sequence[Gate], shift: int
 ) -> Zone:
     """The zone of a word within quotes in an attribute."""
     start, end = word
@@ -175,12 +171,11 @@ def _zone_of_value(
                     return _NOWHERE  # what is around a word is looked for up to there
                 if attribute == "id" and ("&" in whole or RESERVED_ID.fullmatch(whole)):
                     return _NOWHERE  # it is one of ours, or may be with another word
-                if attribute in _SHOWN_IN_PICTURES and any(
-                    tag[0] <= at < tag[1] for at in pictures
-                ):
+                closings = {g.closing for g in gates if tag[0] <= g.start + shift < tag[1]}
+                if attribute in _SHOWN_IN_PICTURES and Closing.PICTURE in closings:
                     return _NOWHERE
                 if _says_nothing(element, attribute, text[first:start]):
-                    return Zone(Place.VALUE)
+                    return Zone(Place.NAME if attribute == "id" else Place.VALUE)
                 # By itself a drawing's tag is another element's, which asks for something else.
                 is_address = attribute in _ADDRESSES and is_html(element)
                 return Zone(Place.ADDRESS, tag) if is_address else _NOWHERE

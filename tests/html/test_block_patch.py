@@ -261,6 +261,17 @@ def test_table(own: str, is_patched: bool, cuts: list[bytes]) -> None:
         ("<svg><source srcset='/{w}'/><input src='/{w}'/></svg>", ("a", "/pixel.test/i")),
         ("<img src='//pixel.test/i?{w}'>", ("v=1", "w=300")),
         ("<img src='//pixel.test/i?a&amp;{w}&#x26;h=20'>", ("v=30", "w=30")),
+        ("<img alt=x src='//nobody.test/x?{w}'>", ("a", "w=100")),
+        ("<div data-iframe='//video.test/x'>&#{w};</div>", ("65", "32")),
+        ("<div data-iframe='//video.test/x'>&{w};</div>", ("amp", "nbsp")),
+        ("<p>{w}</p><div data-consent-declaration></div>", ("a", "bcd")),
+        ("<!{w}a><img src=//pixel.test/x>-->", ("--", "-x")),
+        ("<a href=x {w}'//pixel.test/x'>y</a>", ("title=", "ping=")),
+        ("<p id='yc&#45;{w}'>x</p>", ("xx", "o")),
+        ("<p data-src='{w}'>x</p>", ("/own", "//pixel.test/x")),
+        ("<link rel=stylesheet href=\"data:text/css,/*?*/@import '{w}'\">", ("/a", "//pixel.test")),
+        ("<meta name=x http-equiv=refresh content='0; {w}'>", ("url=/a", "url=//pixel.test/x")),
+        ("<img src='//pixel.test/x?r={w}&amp;b={w}'>", ("a", "a,w_100,h_50")),
     ],
 )  # fmt: skip
 def test_words_of_note(own: str, words: tuple[str, str]) -> None:
@@ -312,6 +323,24 @@ def test_a_block_ends_where_a_tag_begins() -> None:
     for behind, is_patched in ((body[end:], True), (b"and <p>more</p>", False), (b"", False)):
         page = PageOfSite(body[:start] + new + behind, URL, boundary, "utf-8")
         assert (patched(known, start, page, memory) is not None) == is_patched
+
+
+def test_the_places_of_our_own_markup_move() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    for word in ("a", "a", "bcd", "e", "fghi"):
+        body = _page("<p>x</p>").replace(b"<html", b"<!--%b--><html" % word.encode())
+        body = body.replace(b"</head>", b"</head><!--%b-->" % word.encode())
+        found = _compiled(body, URL, boundary, memory)
+        assert found == _compiled(body, URL, _fresh(), None)
+
+
+def test_more_stands_behind_the_last_block() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    for word in ("a", "a", "bcd", "e"):
+        body = _page("<p>x</p>") + f"<!-- {word} -->".encode()
+        for page in (body, body + b"<img src=//pixel.test/x>"):
+            found = _compiled(page, URL, boundary, memory)
+            assert found == _compiled(page, URL, _fresh(), None)
 
 
 def test_what_is_known_ends_where_a_tag_begins() -> None:

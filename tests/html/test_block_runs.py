@@ -137,8 +137,13 @@ _ASKING = (
 )
 
 
-@pytest.mark.parametrize("parts", [_ASKING[:2], _ASKING, _ASKING[::-1]])
-def test_hints_are_for_whom_a_run_asks(parts: tuple[str, ...], stretches: list[int]) -> None:
+_DECLARING = ("<div data-consent-declaration><p>x</p></div>\n",) * 2
+
+
+@pytest.mark.parametrize("parts", [_ASKING[:2], _ASKING, _ASKING[::-1], _DECLARING])
+def test_what_is_of_all_of_a_page_is_that_of_its_runs(
+    parts: tuple[str, ...], stretches: list[int]
+) -> None:
     boundary, memory = _fresh(), BlockMemory(2**20)
     for number in range(8):
         body = _page(f"<p>{'new ' * number}</p>", *_PARTS[:3], *parts, *_PARTS[3:])
