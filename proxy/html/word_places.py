@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from consent_rules.lazy_pattern import lazy_pattern
-from proxy.html.changed_words import Change, trimmed
+from proxy.html.changed_words import Change, same_length, trimmed
 from proxy.html.deferred import is_loaded_name
 from proxy.html.gates import Gate
 from proxy.html.resource import RESERVED_ID, Closing
@@ -110,9 +110,26 @@ def may_be_another(place: Place, change: Change, old: bytes, new: bytes) -> bool
         return False
     if place is Place.TEXT:
         return True
-    was, word = trimmed(old[change.start : change.end], new[change.new_start : change.new_end])
+    was, now = old[change.start : change.end], new[change.new_start : change.new_end]
     # `--` and what stands beside it end comments and change how scripts are read.
-    return not any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in (was, word))
+    return not any(map(_has_hyphens, trimmed(was, now))) and not _meet_at_hyphen(was, now)
+
+
+def _has_hyphens(part: bytes) -> bool:
+    return b"--" in part or b"-" in (part[:1], part[-1:])
+
+
+def _meet_at_hyphen(was: bytes, now: bytes) -> bool:
+    """Whether one of two words has a part more than the other, and a hyphen stands beside that:
+    without it another hyphen, or what is no part of the word, is next to the hyphen.
+    """
+    lost, added = trimmed(was, now)
+    if lost and added:
+        return False
+    word, part = (was, lost) if lost else (now, added)
+    start = same_length(was, 0, now, 0)
+    around = word[:start][-1:], word[start + len(part) :][:1]
+    return b"-" in around and all(one in {b"-", b""} for one in around)
 
 
 def _is_probe_found(text: str, start: int, end: int, before: str, after: str) -> bool:

@@ -225,6 +225,8 @@ def test_table(own: str, is_patched: bool, cuts: list[bytes]) -> None:
         ("<script src='/{w}.js'></script><script>function own(){return 1} pixelq(1)</script>",
          ("a", "own")),
         ("<!--{w}--><p>x</p>", ("a", "--a")),
+        ("<!-- {w}><img src=//pixel.test/x> --><p>x</p>", ("--a", "--")),
+        ("<!--{w}><img src=//pixel.test/x> --><p>x</p>", ("-a", "-")),
         ("<p>&{w};</p>", ("lt", "gt")),
         *(
             (f"<svg><{tag} href='/{{w}}#x' /></svg>", ("a", "/pixel.test/i"))
