@@ -46,7 +46,7 @@ def changed_words(old: bytes, new: bytes, *, is_beginning: bool = False) -> list
             start -= 1
         end, new_end = _word_end(old, at), _word_end(new, there)
         new_start = there - (at - start)
-        if end == start or new_end == new_start or old[end : end + 1] != new[new_end : new_end + 1]:
+        if old[end : end + 1] != new[new_end : new_end + 1]:
             return None
         if len(found) >= _MAX_CHANGES:
             return None
@@ -56,6 +56,8 @@ def changed_words(old: bytes, new: bytes, *, is_beginning: bool = False) -> list
         hyphens = old[end - 2 : end] == b"--" == new[new_end - 2 : new_end]
         if hyphens and old[end : end + 1] == b">" and at <= end - 2 and there <= new_end - 2:
             end, new_end = end - 2, new_end - 2
+        if end == start or new_end == new_start:
+            return None
         found.append(Change(start, end, new_start, new_end))
         at, there, floor = end, new_end, end
 

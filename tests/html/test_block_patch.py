@@ -253,6 +253,8 @@ def test_table(own: str, is_patched: bool, cuts: list[bytes]) -> None:
         ("<div data-x='{w}' title='<' class=pixel-live></div>", ("off", "on")),
         ("<p onclick=a()>a {w}'b</p><p>own()</p>'<script>function own(){} pixelq(1)</script>",
          ("z", "onx=")),
+        ("<!-- {w}><img src=//pixel.test/x> --><p>x</p>", ("--a", "--")),
+        ("<!--{w}><img src=//pixel.test/x> --><p>x</p>", ("-a", "-")),
         ("<p>&{w};</p>", ("lt", "gt")),
         *(
             (f"<svg><{tag} href='/{{w}}#x' /></svg>", ("a", "/pixel.test/i"))

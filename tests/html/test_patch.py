@@ -180,6 +180,26 @@ def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
         ("<!--a><img src=//pixel.test/x>-->", "<!--><img src=//pixel.test/x>-->"),
         ("<!--a-><img src=//pixel.test/x>-->", "<!---><img src=//pixel.test/x>-->"),
         ("<!-- a-b-><img src=//pixel.test/x>-->", "<!-- a--><img src=//pixel.test/x>-->"),
+        *(
+            (
+                f"<!--{first}><img src=//pixel.test/x> -->",
+                f"<!--{second}><img src=//pixel.test/x> -->",
+            )
+            for one, other in (
+                (" --a", " --"),
+                (" -a-", " --"),
+                ("a-b-", "a--"),
+                ("-a", "-"),
+                ("a", ""),
+                ("-a-b", "--b"),
+                (" --a!", " --!"),
+            )
+            for first, second in ((one, other), (other, one))
+        ),
+        (
+            "<script>'<!-- <script> --a>'</script><img title='</script><img src=//pixel.test/x>'>",
+            "<script>'<!-- <script> -->'</script><img title='</script><img src=//pixel.test/x>'>",
+        ),
         (
             "<noscript><p title='</noscript><img src=//own.test/x>'></noscript>",
             "<noscript><p title='</noscript><img src=//pixel.test/x>'></noscript>",
