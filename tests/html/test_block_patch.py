@@ -327,22 +327,23 @@ def test_a_block_ends_where_a_tag_begins() -> None:
         assert (patched(known, start, page, memory) is not None) == is_patched
 
 
-def test_the_places_of_our_own_markup_move() -> None:
+@pytest.mark.parametrize("end", [b"", b"<!-- no foot"])
+def test_the_places_of_our_own_markup_move(end: bytes) -> None:
     boundary, memory = _fresh(), BlockMemory(2**20)
     for word in ("a", "a", "bcd", "e", "fghi"):
         body = _page("<p>x</p>").replace(b"<html", b"<!--%b--><html" % word.encode())
         body = body.replace(b"</head>", b"</head><!--%b-->" % word.encode())
+        body = body.replace(b"</body></html>", end)
         found = _compiled(body, URL, boundary, memory)
         assert found == _compiled(body, URL, _fresh(), None)
 
 
 def test_more_stands_behind_the_last_block() -> None:
     boundary, memory = _fresh(), BlockMemory(2**20)
-    for word in ("a", "a", "bcd", "e"):
-        body = _page("<p>x</p>") + f"<!-- {word} -->".encode()
-        for page in (body, body + b"<img src=//pixel.test/x>"):
-            found = _compiled(page, URL, boundary, memory)
-            assert found == _compiled(page, URL, _fresh(), None)
+    for end in ("a -->", "a -->", "bcd -->", "e --><p>y</p>"):
+        body = _page("<p>x</p>") + f"<!-- {end}".encode()
+        found = _compiled(body, URL, boundary, memory)
+        assert found == _compiled(body, URL, _fresh(), None)
 
 
 def test_what_is_known_ends_where_a_tag_begins() -> None:
