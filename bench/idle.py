@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from bench.load import Request
 from bench.processes import Server, memory
 
+_LATE_SECONDS = 4
+"""A worker makes what the first requests do not need two seconds after its start: 4 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class IdleCost:
@@ -29,6 +32,7 @@ def measure_idle(server: Server, request: Request, connections: int, few: int = 
     try:
         # Whatever is made on the first of them (buffers, caches) is not theirs.
         _open(opened, server, head, few)
+        time.sleep(_LATE_SECONDS)
         before = _settled(server)
         _open(opened, server, head, connections)
         after = _settled(server)

@@ -9,24 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import ahocorasick_rs
-
 from proxy.banner.assets import minified_script, script_part
 from proxy.banner.injected_scripts import Script, inline_script
+from proxy.html.tool_signs import LINK_ALONE, LINK_MARKS, WITHOUT_VENDOR
 
 _GLOBALS = {
     "cookiebot": ("Cookiebot",),
     "onetrust": ("OneTrust", "Optanon"),
     "usercentrics": ("UC_UI", "__ucCmp"),
     "osano": ("Osano",),
-    "klaro": ("klaro",),
-    "cookieconsent": ("CookieConsent", "initCookieConsent"),
-    "tarteaucitron": ("tarteaucitron",),
+    **WITHOUT_VENDOR,
 }
 """The tools whose own API is answered, and the names that it has."""
-
-_NO_VENDORS = frozenset({"klaro", "cookieconsent", "tarteaucitron"})
-"""Of these, those that sites load from hosts on which anybody publishes: no vendor has them."""
 
 _OTHERS = {
     "trustarc": "truste",
@@ -81,67 +75,6 @@ def tool_names(vendors: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-_USES = tuple(
-    (f"{name}{mark}".encode(), tool)
-    for tool in sorted(_NO_VENDORS)
-    for name in _GLOBALS[tool]
-    for mark in (".", "(")
-)
-_IN_CODE = ahocorasick_rs.BytesAhoCorasick(
-    [use for use, _ in _USES], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
-)
-
-
-def tools_named(body: bytes) -> frozenset[str]:
-    """The tools without a vendor that a page names in its code."""
-    return frozenset(_USES[use][1] for use, _, _ in _IN_CODE.find_matches_as_indexes(body))
-
-
-_MARKS = {
-    "cookiebot": ("cookiebot-renew", "Cookiebot."),
-    "onetrust": ("ot-sdk-", "optanon-", "OneTrust.", "Optanon."),
-    "usercentrics": ("UC_UI.", "__ucCmp.", "usercentrics-psl", "data-uc-open", "uc-btn-open"),
-    "osano": ("osano-cm-", "Osano."),
-    "trustarc": ("truste", "teconsent"),
-    "didomi": ("Didomi.", "didomi-show-"),
-    "termly": ("displayPreferenceModal", "termly-"),
-    "iubenda": ("_iub.", "iubenda-"),
-    "cookieyes": ("cky-", "revisitCkyConsent"),
-    "cookie-script": ("CookieScript.", "csconsentlink"),
-    "cookiefirst": ("CookieFirst.", "data-cookiefirst-action"),
-    "cookie-information": ("CookieInformation.", "CookieConsent.renew"),
-    "complianz": ("cmplz-",),
-    "consentmanager": ("__cmp(", "cmpboxbtnrecall", "cmpscreen", "cmpfooterlinkcmp"),
-    "quantcast-choice": ("displayConsentUi", "displayUspUi"),
-    "sourcepoint": ("_sp_.",),
-    "google-funding-choices": ("googlefc.",),
-    "axeptio": ("openAxeptioCookies", "axeptioSDK", "axeptio-open"),
-    "civic-cookie-control": ("CookieControl.",),
-    "ketch": ("ketch(",),
-    "transcend": ("transcend.showConsentManager",),
-    "evidon": ("evidon.",),
-    "securiti": ("cmp-revoke-consent",),
-}
-"""What pages have of a tool's own links to its preferences."""
-_IN_LINKS = tuple((mark.encode(), tool) for tool, marks in sorted(_MARKS.items()) for mark in marks)
-_LINKED = ahocorasick_rs.BytesAhoCorasick([mark for mark, _ in _IN_LINKS])
-# Whether there is any, in a sixth of the time.
-_ANY_LINK = ahocorasick_rs.BytesAhoCorasick(
-    [mark for mark, _ in _IN_LINKS], matchkind=ahocorasick_rs.MatchKind.LeftmostFirst
-)
-_LINK_ALONE = "link:"
-
-
-def tools_linked(body: bytes) -> frozenset[str]:
-    """The tools to whose preferences a page may have a link, as `consent_tools` takes them: such a
-    tool has no stand-in, since it may be there after all.
-    """
-    if not _ANY_LINK.find_matches_as_indexes(body):
-        return frozenset()
-    hits = _LINKED.find_matches_as_indexes(body, overlapping=True)
-    return frozenset(f"{_LINK_ALONE}{_IN_LINKS[hit][1]}" for hit, _, _ in hits)
-
-
 def _names_of(tool: str) -> tuple[str, ...]:
     return (*_GLOBALS.get(tool, ()), *_OTHERS.get(tool, "").split())
 
@@ -150,13 +83,13 @@ _CALLS = "|".join(sorted({name for tool in (*_GLOBALS, *_OTHERS) for name in _na
 
 
 def consent_tools(closed: Iterable[str]) -> Script | None:
-    """The script for closed tools, by vendor id or name, and for links to tools (`tools_linked`);
+    """The script for closed tools, by vendor id or name, and for links to tools (`tool_signs`);
     None where there is none among them.
     """
     given = frozenset(closed)
     known = sorted({*_GLOBALS, *_OTHERS} & given)
     linked = sorted(
-        tool for tool in _MARKS if f"{_LINK_ALONE}{tool}" in given and tool not in known
+        tool for tool in LINK_MARKS if f"{LINK_ALONE}{tool}" in given and tool not in known
     )
     if not known and not linked:
         return None

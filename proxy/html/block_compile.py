@@ -37,6 +37,7 @@ from proxy.html.scan import (
     tags_of_note,
 )
 from proxy.html.source import Source, UndecodableError
+from proxy.html.tool_signs import tool_signs
 from proxy.html.tree import Document
 
 
@@ -208,4 +209,5 @@ def _block(
             tuple([one - shift for one in at.get(b"noscript", ())]),
         ),
         has_code=has_code,
+        tools=tool_signs(text),
     )

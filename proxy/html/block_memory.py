@@ -13,6 +13,7 @@ from proxy.html.block_ends import Surroundings
 from proxy.html.gates import Gate
 from proxy.html.owners import Owner
 from proxy.html.page_signs import Signs, Way
+from proxy.html.tool_signs import ToolSigns
 from proxy.html.word_places import Zone
 
 NameQuery = tuple[str, "re.Pattern[bytes]"]
@@ -76,6 +77,7 @@ class Block:
     signs: Signs
     has_code: bool
     """Whether there is code outside of its gates."""
+    tools: ToolSigns
     asked: dict[NameQuery, bool] = field(default_factory=dict)
     """What that names, as far as it was asked."""
     zones: dict[tuple[int, int], Zone] = field(default_factory=dict)

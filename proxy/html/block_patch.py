@@ -21,12 +21,14 @@ from proxy.html.frameworks import has_marks
 from proxy.html.inline_remnants import code_of, code_of_part
 from proxy.html.moved_gates import Offsets, moved_gates
 from proxy.html.page_signs import Signs
+from proxy.html.placed_words import may_be_placed, tags_around
 from proxy.html.plain_tags import is_by_tag, plain_tag
 from proxy.html.resource import Reading, ResourceKind
 from proxy.html.scan import slot_offset
 from proxy.html.source import Source, text_of
+from proxy.html.tool_signs import has_tool_signs, tool_signs
 from proxy.html.tree import parse
-from proxy.html.word_places import Place, Zone, may_be_another, picture_places, zone_of
+from proxy.html.word_places import Place, Zone, may_be_another, zone_of
 
 _MOST_LONGER = 1024
 """Bytes by which a block may be longer than the one that is known."""
@@ -70,41 +72,45 @@ def patched(known: KnownBlock, at: int, page: PageOfSite, memory: BlockMemory) -
     if not (is_last or body.startswith(b"<", end)):
         return None
     new = body[at:end]
-    if not _reads_alike(known, new, changes, page.boundary):
+    around = _around_both(text, new, changes)
+    if around is None or not _reads_alike(known, new, changes, around, page.boundary):
         return None
     if not all(_is_harmless(known, new, there, one, page, memory) for one in changes):
         return None
     moved = _moved(block, new, there)
-    return None if moved is None else KnownBlock(key, moved)
+    if moved is None:
+        return None
+    if any(map(has_tool_signs, around)):
+        moved = replace(moved, tools=tool_signs(new))
+    return KnownBlock(key, moved)
 
 
-def _reads_alike(known: KnownBlock, new: bytes, changes: list[Change], boundary: Boundary) -> bool:
-    """Whether no word changes what is searched for in all bytes of a page, by the tags around the
-    words: none of that reaches beyond the start of a tag.
+def _reads_alike(
+    known: KnownBlock,
+    new: bytes,
+    changes: list[Change],
+    around: tuple[bytes, bytes],
+    boundary: Boundary,
+) -> bool:
+    """Whether no word changes what is searched for in all bytes of a page, by what is around the
+    words in both: none of that reaches beyond the start of a tag.
     """
-    old = known.block.text
-    was = _around(old, [(one.start, one.end) for one in changes])
-    now = _around(new, [(one.new_start, one.new_end) for one in changes])
-    if was is None or now is None:
-        return False
+    was, now = around
     both = was + b"\0" + now  # each search has a fixed cost
     return (
         not has_marks(both)
         and not boundary.index.places_in(both)
+        and not (known.key.way.places and may_be_placed(both, known.key.way.places))
         and deferring_names(was.lower()) == deferring_names(now.lower())
-        and (not known.key.is_last or _has_same_foot(old, new, changes))
+        and (not known.key.is_last or _has_same_foot(known.block.text, new, changes))
     )
 
 
-def _around(text: bytes, words: list[tuple[int, int]]) -> bytes | None:
-    """All from the start of the tag before a word to that behind it; None where none is before."""
-    parts: list[bytes] = []
-    for start, end in words:
-        opened, following = text.rfind(b"<", 0, start), text.find(b"<", end)
-        if opened < 0:
-            return None
-        parts.append(text[opened:following] if following >= 0 else text[opened:])
-    return b"\0".join(parts)
+def _around_both(old: bytes, new: bytes, changes: list[Change]) -> tuple[bytes, bytes] | None:
+    """The tags around the words of two texts; None where a word stands before all tags."""
+    was = tags_around(old, [(one.start, one.end) for one in changes])
+    now = tags_around(new, [(one.new_start, one.new_end) for one in changes])
+    return None if was is None or now is None else (was, now)
 
 
 def _has_same_foot(old: bytes, new: bytes, changes: list[Change]) -> bool:
@@ -146,11 +152,8 @@ def _found_zone(known: KnownBlock, word: tuple[int, int]) -> Zone:
     block, around = known.block, known.key.around
     before = "" if around is None else around.markup
     shift = len(before)
-    found = zone_of(
-        before + text_of(block.text),
-        (word[0] + shift, word[1] + shift),
-        picture_places(block.gates, shift),
-    )
+    word = word[0] + shift, word[1] + shift
+    found = zone_of(before + text_of(block.text), word, block.gates, shift)
     start, end = found.around
     return Zone(found.place, (start - shift, end - shift)) if end else found
 

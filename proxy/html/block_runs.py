@@ -14,6 +14,7 @@ from proxy.html.block_memory import Block, BlockMemory, KnownBlock, Site
 from proxy.html.owners import Owner
 from proxy.html.page_cut import Placed
 from proxy.html.page_signs import Signs
+from proxy.html.tool_signs import signs_of_all
 
 _LEAST_BLOCKS = 4
 _LEAST_TIMES = 2
@@ -98,6 +99,7 @@ def run_of(parts: Sequence[KnownBlock]) -> KnownBlock:
             tuple([start + at for start, one in placed for at in one.signs.noscripts]),
         ),
         has_code=any(one.has_code for one in blocks),
+        tools=signs_of_all(one.tools for one in blocks),
         parts=tuple(parts),
     )
     digests = b"".join([part.key.digest for part in parts])

@@ -32,6 +32,7 @@ from proxy.html.parse_cost import MAX_DRAWINGS_BY_SELECT, check_cost, is_cheap
 from proxy.html.resource import ResourceKind
 from proxy.html.scan import MAX_DEFERRED_NAMES
 from proxy.html.source import Source, read_source
+from proxy.html.tool_signs import signs_of_all
 
 _LEAST_PAGE = 8192
 """Bytes. A smaller page is compiled as a whole."""
@@ -210,6 +211,7 @@ def _joined(
         transcoded=False,
         declaration_at=tuple(start + at for start, one in counted for at in one.declaration_at),
         hydration=reading.way.hydration,
+        tools=signs_of_all(one.block.tools for one in placed),
     )
 
 

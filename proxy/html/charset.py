@@ -25,7 +25,8 @@ UNREADABLE = frozenset(
 _PRESCAN = 1024
 """Bytes in which a browser looks for a <meta charset>."""
 
-_LATE_PRESCAN = 16_384
+LATE_PRESCAN = 16_384
+"""Bytes in which some browser does."""
 _ISO_2022_JP = frozenset({"iso-2022-jp", "csiso2022jp"})
 
 _BLANK = b"\t\n\f\r "
@@ -110,7 +111,7 @@ def charset_of(body: bytes, content_type: str) -> tuple[str, bool]:
     if not label:
         # Chromium continues the prescan while it meets only elements of a head. It matters only
         # where a tag may not look like one.
-        late = _prescan(body[:_LATE_PRESCAN])
+        late = _prescan(body[:LATE_PRESCAN])
         if late in _ISO_2022_JP:
             return late, False
     return label, False

@@ -8,6 +8,7 @@ from enum import StrEnum
 from proxy.html.frameworks import Hydration
 from proxy.html.owners import Owner, vendor_ids
 from proxy.html.resource import Closing, ResourceKind
+from proxy.html.tool_signs import ToolSigns
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,8 @@ class Page:
     """What a framework takes over of the page in the browser."""
     passing: bool = False
     """Whether it is one of many that are alike, each seen once: what is made of it is not kept."""
+    tools: ToolSigns | None = field(default=None, compare=False)
+    """What it says of consent tools, where that is known already."""
     vendors: frozenset[str] = field(init=False)
     """The ids of the vendors among the owners."""
 
@@ -172,6 +175,7 @@ class Page:
         head_at: int | None,
         foot_at: int | None,
         declaration_at: tuple[int, ...],
+        tools: ToolSigns | None,
     ) -> Page:
         """A page that is this one but for these, and passes. Quicker than `dataclasses.replace`."""
         return Page(
@@ -192,4 +196,5 @@ class Page:
             self.preferences_links,
             self.hydration,
             passing=True,
+            tools=tools,
         )

@@ -80,9 +80,11 @@ def _patched(
 def _stands_at(at: int, known: KnownBlock, body: bytes, url: str) -> bool:
     """Whether a block stands at a place of a page of this address."""
     key, text = known.key, known.block.text
+    end = at + len(text)
     return (
         body.startswith(text, at)
-        and (at + len(text) == len(body)) == key.is_last
+        # No block ends before a text: with its last blank that may be an event handler to us.
+        and (end == len(body) if key.is_last else body.startswith(b"<", end))
         and (key.url is None or key.url == url)
     )
 

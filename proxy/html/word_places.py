@@ -51,6 +51,7 @@ class Place(Enum):
     TEXT = auto()
     COMMENT = auto()
     VALUE = auto()
+    NAME = auto()  # an id: scripts may name it
     ADDRESS = auto()  # a value that says what an element asks for
     SCRIPT = auto()
 
@@ -66,9 +67,9 @@ class Zone:
 _NOWHERE = Zone(Place.SOMEWHERE)
 
 
-def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
-    """Where a word of a page stands. `pictures`: where those begin that stand in closed images'
-    place (`picture_places`). All offsets are the text's.
+def zone_of(text: str, word: tuple[int, int], gates: Sequence[Gate], shift: int = 0) -> Zone:
+    """Where a word of a page stands. `gates`: the page's, which begins at `shift` in the text. All
+    other offsets are the text's.
     """
     start, end = word
     opened, closed = text.rfind("<", 0, start), text.rfind(">", 0, start)
@@ -78,7 +79,7 @@ def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
         return Zone(Place.COMMENT)
     document = parse(text, scripting=False)
     if opened > closed:
-        zone = _zone_of_value(document, text, word, pictures)
+        zone = _zone_of_value(document, text, word, gates, shift)
         if zone.place is not Place.SOMEWHERE:
             return zone
     for script in document.select("script"):
@@ -93,43 +94,34 @@ def zone_of(text: str, word: tuple[int, int], pictures: Sequence[int]) -> Zone:
     return _NOWHERE
 
 
-def picture_places(gates: Sequence[Gate], shift: int = 0) -> list[int]:
-    """Where pictures stand in the place of closed images."""
-    return [gate.start + shift for gate in gates if gate.closing is Closing.PICTURE]
-
-
 def may_be_another(place: Place, change: Change, old: bytes, new: bytes) -> bool:
     """Whether the one word may stand where the other does; within a script, as far as that goes on
     to be read as it was.
     """
     if place is Place.SOMEWHERE or place is Place.ADDRESS:
         return False
-    if place is Place.VALUE:
+    if place is Place.VALUE or place is Place.NAME:
         return not _RESERVED.fullmatch(new, change.new_start, change.new_end)
     if old[change.start - 1 : change.start] in (b"<", b"&", b"!", b"#", b""):
         return False
     if place is Place.TEXT:
         return True
-    was, now = old[change.start : change.end], new[change.new_start : change.new_end]
+    was, word = trimmed(old[change.start : change.end], new[change.new_start : change.new_end])
     # `--` and what stands beside it end comments and change how scripts are read.
-    return not any(map(_has_hyphens, trimmed(was, now))) and not _meet_at_hyphen(was, now)
-
-
-def _has_hyphens(part: bytes) -> bool:
-    return b"--" in part or b"-" in (part[:1], part[-1:])
-
-
-def _meet_at_hyphen(was: bytes, now: bytes) -> bool:
-    """Whether one of two words has a part more than the other, and a hyphen stands beside that:
-    without it another hyphen, or what is no part of the word, is next to the hyphen.
-    """
-    lost, added = trimmed(was, now)
-    if lost and added:
+    if any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in (was, word)):
         return False
-    word, part = (was, lost) if lost else (now, added)
-    start = same_length(was, 0, now, 0)
-    around = word[:start][-1:], word[start + len(part) :][:1]
-    return b"-" in around and all(one in {b"-", b""} for one in around)
+    return bool(was and word) or not _meets_end(change, old, new)
+
+
+def _meets_end(change: Change, old: bytes, new: bytes) -> bool:
+    """Whether what one of two words has more stands between the parts of what ends a comment:
+    `<!--word->`, of which `<!--->` is left.
+    """
+    same = same_length(old, change.start, new, change.new_start)
+    before = old[change.start + same - 1 : change.start + same]
+    more = (change.end - change.start) - (change.new_end - change.new_start)
+    behind = change.start + same + max(0, more)
+    return before == b"-" and old[behind : behind + 1] in (b"-", b">", b"!")
 
 
 def _is_probe_found(text: str, start: int, end: int, before: str, after: str) -> bool:
@@ -147,7 +139,7 @@ def _is_probe_found(text: str, start: int, end: int, before: str, after: str) ->
 
 
 def _zone_of_value(
-    document: Document, text: str, word: tuple[int, int], pictures: Sequence[int]
+    document: Document, text: str, word: tuple[int, int], gates: Sequence[Gate], shift: int
 ) -> Zone:
     """The zone of a word within quotes in an attribute."""
     start, end = word
@@ -175,14 +167,15 @@ def _zone_of_value(
                 if start < first or end >= span.end_offset:
                     return _NOWHERE
                 whole = text[first : span.end_offset - 1]
+                if "<" in text[end : tag[1]]:
+                    return _NOWHERE  # what is around a word is looked for up to there
                 if attribute == "id" and ("&" in whole or RESERVED_ID.fullmatch(whole)):
                     return _NOWHERE  # it is one of ours, or may be with another word
-                if attribute in _SHOWN_IN_PICTURES and any(
-                    tag[0] <= at < tag[1] for at in pictures
-                ):
+                closings = {g.closing for g in gates if tag[0] <= g.start + shift < tag[1]}
+                if attribute in _SHOWN_IN_PICTURES and Closing.PICTURE in closings:
                     return _NOWHERE
                 if _says_nothing(element, attribute, text[first:start]):
-                    return Zone(Place.VALUE)
+                    return Zone(Place.NAME if attribute == "id" else Place.VALUE)
                 # By itself a drawing's tag is another element's, which asks for something else.
                 is_address = attribute in _ADDRESSES and is_html(element)
                 return Zone(Place.ADDRESS, tag) if is_address else _NOWHERE

@@ -16,7 +16,7 @@ from consent_rules.signals.tag_signals import signal_script, signal_states
 from consent_rules.vendors import Vendor
 from proxy.banner.assets import AssetKind, assets
 from proxy.banner.banner import banner_html, head_html, head_kinds, link_html
-from proxy.banner.consent_tools import consent_tools, tool_names, tools_linked, tools_named
+from proxy.banner.consent_tools import consent_tools, tool_names
 from proxy.banner.declaration import declaration, declaration_part
 from proxy.banner.gpp_script import gpp_script
 from proxy.banner.injected_scripts import (
@@ -43,6 +43,7 @@ from proxy.html.frameworks import Hydration
 from proxy.html.gates import Embed, EmbedPlace, Page
 from proxy.html.owners import KnownVendor, Owner, UnknownHost
 from proxy.html.resource import ResourceKind
+from proxy.html.tool_signs import tool_signs
 from proxy.rendering.open_owners import open_owners
 
 
@@ -253,8 +254,9 @@ def closed_tools(page: Page, decision: Decision, vendors: Mapping[str, Vendor]) 
     known = (vendors.get(vendor) for vendor in closed)
     if not has_unknown and not any(one is not None and one.is_tag_manager for one in known):
         return closed
-    found = closed | tools_linked(page.body)
-    return found | tools_named(page.body) if has_unknown else found
+    signs = page.tools or tool_signs(page.body)
+    found = closed | signs.linked
+    return found | signs.named if has_unknown else found
 
 
 _TRACKING = frozenset({Category.ADVERTISING, Category.ANALYTICS, Category.SESSION_REPLAY})

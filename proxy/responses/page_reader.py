@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Set
+from dataclasses import replace
 from functools import partial
 
 from multidict import CIMultiDict
@@ -14,6 +15,7 @@ from consent_rules.matching.path_readings import readings
 from consent_rules.matching.shared_hosts import SharedHost, shared_host_of
 from consent_rules.rules import has_patient_mark
 from proxy.cache import OriginResponse, PreparedPage
+from proxy.cache.passing import is_never_stored
 from proxy.cache.store import CompiledPage
 from proxy.context import RequestContext
 from proxy.enforcement.response_filter import marked_audience
@@ -21,7 +23,7 @@ from proxy.html import Page, UndecodableError
 from proxy.html.blocks import compile_by_blocks
 from proxy.html.owners import ChangedScript, KnownVendor, Owner, UnknownHost
 from proxy.html.patch import MAX_BYTES as MAX_TEMPLATE_BYTES
-from proxy.html.patch import PageTemplate
+from proxy.html.patch import PageTemplate, as_passing
 from proxy.html.resource import ResourceKind
 from proxy.html.source import charset_of_content_type
 from proxy.html.turns import SMALL_BYTES
@@ -39,7 +41,9 @@ _OFF_LOOP = 400_000
 """Bytes. A larger page is compiled in a thread, so that other visitors need not wait for it."""
 
 _MAX_MISSES = 8
-"""Failed patches of a URL in a row, after which no more are tried."""
+"""Failed patches of a URL in a row, after which no more are tried: each page of it is taken for
+another visitor's, until one comes again.
+"""
 
 
 _FOR_PROGRAMS = re.compile(
@@ -158,13 +162,17 @@ async def _compiled(
     content_type = headers.get("Content-Type", "")
     address = page_address(headers, context)
     template = runtime.templates.get(address)
-    if template is not None and template.misses < _MAX_MISSES:
+    differs = template is not None and template.misses >= _MAX_MISSES
+    if template is not None and not differs:
         page = template.patch(body)
         if page is not None:
             return page
     key = (body, address)  # the page holds the bytes anyway
     known = runtime.pages.get(key)
     if known is not None:
+        if known.passing:
+            known = runtime.pages[key] = replace(known, passing=False)
+            runtime.templates[address] = PageTemplate(known, content_type, context.url, boundary)
         return known
     arguments = (body, content_type, context.url, boundary, runtime.blocks)
     if len(body) > _OFF_LOOP:
@@ -176,6 +184,8 @@ async def _compiled(
     by_header = marked_audience(headers.getall("X-Page-Audience", ()), context)
     effective = with_page_audience(page, with_audience(context, by_header, runtime), runtime)
     count_unapproved(page.owners, effective, runtime, page)
+    if differs and is_never_stored(headers):
+        page = as_passing(page)
     if runtime.pages.getsizeof(page) <= runtime.pages.maxsize:
         runtime.pages[key] = page
     if len(body) <= MAX_TEMPLATE_BYTES:

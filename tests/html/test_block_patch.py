@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,6 +29,7 @@ from proxy.html.block_patch import PageOfSite, patched
 from proxy.html.blocks import compile_by_blocks
 from proxy.html.page_cut import cut_at
 from proxy.html.source import read_source
+from proxy.html.tool_signs import tool_signs
 from tests.html.pipeline import BOUNDARY, URL, UTF8
 from tests.html.words import NASTY, PLAIN, WORDS
 
@@ -41,7 +43,12 @@ _INDEX = VendorIndex(
             hosts=("pixel.test", "*.pixel.test"),
             paths=("/collect/*",),
             inline=("pixelq(",),
-            places=(".pixel-post", "#pixel-box", "img[src*='/pixel-made/']"),
+            places=(
+                ".pixel-post",
+                "#pixel-box",
+                "img[src*='/pixel-made/']",
+                "div.pixel-live[data-x='on']",
+            ),
         ),
         Vendor("video", "Video", Category.FUNCTIONAL, hosts=("video.test",)),
     ]
@@ -79,9 +86,11 @@ def _compiled(body: bytes, url: str, boundary: Boundary, memory: BlockMemory | N
     try:
         if memory is None:
             return compile_page(body, UTF8, url, boundary)
-        return compile_by_blocks(body, UTF8, url, boundary, memory)
+        page = compile_by_blocks(body, UTF8, url, boundary, memory)
     except UndecodableError as error:
         return str(error)
+    assert page.tools in {None, tool_signs(body)}
+    return page
 
 
 _SITES = tuple("".join(f"<p>{name} {n} is the site's</p>\n" for n in range(6)) for name in "abc")
@@ -93,6 +102,11 @@ def _page(own: str, other: str = "") -> bytes:
         f"<!doctype html><html lang=en><head><title>Site</title></head><body>{before}<p>own</p>\n"
         f"{own}\n<p>end</p>\n{between}{other}\n{behind}</body></html>"
     ).encode()
+
+
+def _quirky(own: str) -> bytes:
+    """The same on a page without a doctype."""
+    return _page(own).partition(b">")[2]
 
 
 _MEMORY, _SHARED = BlockMemory(2**20), _fresh()
@@ -227,6 +241,20 @@ def test_table(own: str, is_patched: bool, cuts: list[bytes]) -> None:
         ("<!--{w}--><p>x</p>", ("a", "--a")),
         ("<!-- {w}><img src=//pixel.test/x> --><p>x</p>", ("--a", "--")),
         ("<!--{w}><img src=//pixel.test/x> --><p>x</p>", ("-a", "-")),
+        ("<p>x {w}</p>", ("a", "Cookiebot.renew")),
+        ("<p id='termly-{w}'>x</p>", ("a", "cky-b")),
+        ("<!--{w}><img src=//pixel.test/x>-->", ("a", "")),
+        ("<!--{w}-><img src=//pixel.test/x>-->", ("a", "")),
+        ("<!-- a-{w}-><img src=//pixel.test/x>-->", ("a", "")),
+        ("<!-- a-{w}-!><img src=//pixel.test/x>-->", ("a", "")),
+        ("<svg><use href='{w}#a'/></svg>", ("/icons", "//pixel.test/x")),
+        ("<svg><feImage href='/{w}'></feImage></svg>", ("icons", "/pixel.test/x")),
+        ("<svg><linearGradient href='/{w}'/></svg>", ("icons", "/pixel.test/x")),
+        ("<p title=pixel-made>x</p><img src='/pixel&#45;{w}/x.jpg'>", ("own", "made")),
+        ("<p title=pixel-box>x</p><p id='{w}'>x</p>", ("own", "Pixel-Box")),
+        ("<div data-x='{w}' title='<' class=pixel-live></div>", ("off", "on")),
+        ("<p onclick=a()>a {w}'b</p><p>own()</p>'<script>function own(){} pixelq(1)</script>",
+         ("z", "onx=")),
         ("<p>&{w};</p>", ("lt", "gt")),
         *(
             (f"<svg><{tag} href='/{{w}}#x' /></svg>", ("a", "/pixel.test/i"))
@@ -235,13 +263,24 @@ def test_table(own: str, is_patched: bool, cuts: list[bytes]) -> None:
         ("<svg><source srcset='/{w}'/><input src='/{w}'/></svg>", ("a", "/pixel.test/i")),
         ("<img src='//pixel.test/i?{w}'>", ("v=1", "w=300")),
         ("<img src='//pixel.test/i?a&amp;{w}&#x26;h=20'>", ("v=30", "w=30")),
+        ("<img alt=x src='//nobody.test/x?{w}'>", ("a", "w=100")),
+        ("<div data-iframe='//video.test/x'>&#{w};</div>", ("65", "32")),
+        ("<div data-iframe='//video.test/x'>&{w};</div>", ("amp", "nbsp")),
+        ("<p>{w}</p><div data-consent-declaration></div>", ("a", "bcd")),
+        ("<!{w}a><img src=//pixel.test/x>-->", ("--", "-x")),
+        ("<a href=x {w}'//pixel.test/x'>y</a>", ("title=", "ping=")),
+        ("<p id='yc&#45;{w}'>x</p>", ("xx", "o")),
+        ("<p data-src='{w}'>x</p>", ("/own", "//pixel.test/x")),
+        ("<link rel=stylesheet href=\"data:text/css,/*?*/@import '{w}'\">", ("/a", "//pixel.test")),
+        ("<meta name=x http-equiv=refresh content='0; {w}'>", ("url=/a", "url=//pixel.test/x")),
+        ("<img src='//pixel.test/x?r={w}&amp;b={w}'>", ("a", "a,w_100,h_50")),
     ],
 )  # fmt: skip
 def test_words_of_note(own: str, words: tuple[str, str]) -> None:
-    for first, second in (words, words[::-1]):
+    for (first, second), page in product((words, words[::-1]), (_page, _quirky)):
         boundary, memory = _fresh(), BlockMemory(2**20)
         for word in (first, first, second, first):
-            body = _page(own.replace("{w}", word))
+            body = page(own.replace("{w}", word))
             found = _compiled(body, URL, boundary, memory)
             assert found == _compiled(body, URL, _fresh(), None)
 
@@ -286,6 +325,35 @@ def test_a_block_ends_where_a_tag_begins() -> None:
     for behind, is_patched in ((body[end:], True), (b"and <p>more</p>", False), (b"", False)):
         page = PageOfSite(body[:start] + new + behind, URL, boundary, "utf-8")
         assert (patched(known, start, page, memory) is not None) == is_patched
+
+
+def test_the_places_of_our_own_markup_move() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    for word in ("a", "a", "bcd", "e", "fghi"):
+        body = _page("<p>x</p>").replace(b"<html", b"<!--%b--><html" % word.encode())
+        body = body.replace(b"</head>", b"</head><!--%b-->" % word.encode())
+        found = _compiled(body, URL, boundary, memory)
+        assert found == _compiled(body, URL, _fresh(), None)
+
+
+def test_more_stands_behind_the_last_block() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    for word in ("a", "a", "bcd", "e"):
+        body = _page("<p>x</p>") + f"<!-- {word} -->".encode()
+        for page in (body, body + b"<img src=//pixel.test/x>"):
+            found = _compiled(page, URL, boundary, memory)
+            assert found == _compiled(page, URL, _fresh(), None)
+
+
+def test_what_is_known_ends_where_a_tag_begins() -> None:
+    script = b"<script>function own(){return 1} pixelq(1)</script>\n"
+    first = _page("<p>x</p>").replace(b"</body>", script + b"</body>")
+    for end in block_ends.block_ends(first)[:-1]:
+        boundary, memory = _fresh(), BlockMemory(2**20)
+        second = first[:end] + b"onx=own " + first[end:]
+        for body in (first, first, second, first, second, second):
+            found = _compiled(body, URL, boundary, memory)
+            assert found == _compiled(body, URL, _fresh(), None)
 
 
 def test_what_is_patched_is_not_kept() -> None:

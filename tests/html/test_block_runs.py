@@ -19,6 +19,7 @@ from proxy.html.blocks import compile_by_blocks
 from proxy.html.page_cut import blocks_in, cut_at
 from proxy.html.page_signs import signs_of, way_of
 from proxy.html.source import UndecodableError, read_source
+from proxy.html.tool_signs import tool_signs
 from tests.html.fragments import Written, page
 from tests.html.pipeline import BOUNDARY, URL, UTF8
 
@@ -113,7 +114,9 @@ def stretches(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def _compile(body: bytes, boundary: Boundary, memory: BlockMemory) -> Page:
-    return compile_by_blocks(body, UTF8, URL, boundary, memory)
+    page = compile_by_blocks(body, UTF8, URL, boundary, memory)
+    assert page.tools in {None, tool_signs(body)}
+    return page
 
 
 @pytest.mark.parametrize("new", ["<p>word{n}</p>", "<p>{many}</p><form><p>x</p></form>"])
@@ -134,8 +137,13 @@ _ASKING = (
 )
 
 
-@pytest.mark.parametrize("parts", [_ASKING[:2], _ASKING, _ASKING[::-1]])
-def test_hints_are_for_whom_a_run_asks(parts: tuple[str, ...], stretches: list[int]) -> None:
+_DECLARING = ("<div data-consent-declaration><p>x</p></div>\n",) * 2
+
+
+@pytest.mark.parametrize("parts", [_ASKING[:2], _ASKING, _ASKING[::-1], _DECLARING])
+def test_what_is_of_all_of_a_page_is_that_of_its_runs(
+    parts: tuple[str, ...], stretches: list[int]
+) -> None:
     boundary, memory = _fresh(), BlockMemory(2**20)
     for number in range(8):
         body = _page(f"<p>{'new ' * number}</p>", *_PARTS[:3], *parts, *_PARTS[3:])
@@ -170,6 +178,14 @@ _MEMORY, _SHARED = BlockMemory(2**17), _fresh()
 def test_a_run_that_ends_is_taken_apart(pages: list[bytes]) -> None:
     for body in pages:
         assert _compile(body, _SHARED, _MEMORY) == compile_page(body, UTF8, URL, _fresh())
+
+
+def test_a_run_says_of_consent_tools_what_its_parts_say() -> None:
+    boundary, memory = _fresh(), BlockMemory(2**20)
+    link = "<p><a class=cky-banner-element>Cookies</a></p>\n"
+    for number in range(8):
+        page = _page(*_PARTS[:6], link, *_PARTS[6:12], f"<p>{'new ' * number}</p>", *_PARTS[12:])
+        assert _compile(page, boundary, memory).tools == tool_signs(page) or not number
 
 
 def test_a_run_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.html import Page, UndecodableError, render
+from consent_rules.categories import Category
+from consent_rules.matching.vendor_index import VendorIndex
+from consent_rules.vendors import Vendor
+from proxy.html import Boundary, Page, UndecodableError, compile_page, render
 from proxy.html.gates import Gate
 from proxy.html.patch import PageTemplate
+from proxy.html.tool_signs import tool_signs
 from tests.html.fragments import page
 from tests.html.pipeline import BOUNDARY, URL, UTF8, compiled
 from tests.html.words import NASTY, PLAIN, WORDS
@@ -30,6 +34,7 @@ def same(found: Page, expected: Page, before: Page) -> None:
         (gate.closed, gate.names) for gate in was[1]
     ]
     assert replace(found, gates=()) == replace(expected, gates=(), passing=True)
+    assert found.tools in {None, tool_signs(found.body)}
 
 
 def _apart(page: Page) -> tuple[list[Gate], list[Gate]]:
@@ -150,6 +155,23 @@ def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
         ("<script>a='x'</script>", "<script>a='pixelq(1)'</script>"),
         ("<script>var a=1</script>", "<script>var pixelq=1</script>"),
         ("<p>a</p>" * 60, "<p>b</p>" * 60),
+        (
+            "<a data-consent-link href='/.consent/preferences#a'>y</a>",
+            "<a data-consent-link href='/.consent/preferences#b'>y</a>",
+        ),
+        (
+            "<script>var own='a'; pixelq(1)</script><script>f(own)</script>",
+            "<script>var own='b'; pixelq(1)</script><script>f(own)</script>",
+        ),
+        ("<img src='//pixel.test/x?a'>", "<img src='//pixel.test/x?w=100'>"),
+        (
+            "<noscript><img src=//pixel.test/x><!--x--></noscript>",
+            "<noscript><img src=//pixel.test/x><!--a-b--></noscript>",
+        ),
+        (
+            "<script src=//pixel.test/x></script><script>f('no-flick', 'opacity:0')</script>",
+            "<script src=//pixel.test/x></script><script>f('no-flicker', 'opacity:0')</script>",
+        ),
         ("<!--a-->", "<!--a----><!-->"),
         ("<abc>", "<img>"),
         ("<img src='//a@own.test/'>", "<img src='//a@pixel.test/'>"),
@@ -175,6 +197,9 @@ def test_the_hyphens_of_a_comment_are_no_part_of_the_word(comment: str) -> None:
             "<script>'<!-- <script> --a>'</script><img title='</script><img src=//pixel.test/x>'>",
             "<script>'<!-- <script> -->'</script><img title='</script><img src=//pixel.test/x>'>",
         ),
+        ("<!--a><img src=//pixel.test/x>-->", "<!--><img src=//pixel.test/x>-->"),
+        ("<!--a-><img src=//pixel.test/x>-->", "<!---><img src=//pixel.test/x>-->"),
+        ("<!-- a-b-><img src=//pixel.test/x>-->", "<!-- a--><img src=//pixel.test/x>-->"),
         (
             "<noscript><p title='</noscript><img src=//own.test/x>'></noscript>",
             "<noscript><p title='</noscript><img src=//pixel.test/x>'></noscript>",
@@ -220,10 +245,46 @@ def test_more_than_words_is_compiled_anew(old: str, new: str) -> None:
     assert alike.misses == 1
 
 
+@pytest.mark.parametrize(
+    ("own", "old", "new"),
+    [
+        ("<p id='a{}'>x</p>", "1", "box"),
+        ("<p id='A{}'>x</p>", "1", "Box"),
+        ("<p id='&#97;-{}'>x</p>", "1", "box"),
+        ("<div data-x='{}' class=a-live>x</div>", "off", "on"),
+        (f"<div data-x='{{}}' title='{'x ' * 50}' class=a-live>x</div>", "off", "on"),
+        ("<div data-x='{}' title='<' class=a-live>x</div>", "off", "on"),
+        ("<div id=a-there></div><script src='/x?{}'></script>", "y", "a.test/sdk"),
+        ("<div id='{}'></div><script>fill(document.getElementById('b'))</script>", "c", "b"),
+        ("<p id=b></p><p id=c></p><script>a={{el:'{}'}}; if(1<2)fill(a)</script>", "c", "b"),
+    ],
+)
+def test_what_may_be_a_place_is_compiled_anew(own: str, old: str, new: str) -> None:
+    places = (
+        *("#a-box", "#abox", "div.a-live[data-x='on']", "into:fill("),
+        "html:has(script[src*='a.test/sdk']) #a-there",
+    )
+    vendor = Vendor("a", "A", Category.FUNCTIONAL, hosts=("a.test",), places=places)
+    boundary = Boundary(own=BOUNDARY.own, index=VendorIndex([vendor]))
+    for first, second in ((old, new), (new, old)):
+        was, now = (f"<p>a-box abox</p>{own.format(w)}<p>end".encode() for w in (first, second))
+        alike = PageTemplate(compile_page(was, UTF8, URL, boundary), UTF8, URL, boundary)
+        assert alike.page.gates != compile_page(now, UTF8, URL, boundary).gates
+        assert alike.patch(now) is None
+        assert alike.patch(was.replace(b"end", b"the")) is not None
+
+
 def test_a_charset_may_be_pushed_out_of_where_browsers_look() -> None:
     """Within the first kilobyte the word is Shift_JIS; behind it is windows-1252."""
     rest = "--><meta charset=shift_jis><title>x</title><img alt='\x83\\' src=//pixel.test/x>"
     old, new = (f"<!--{'x ' * 480}{word}{rest}".encode("latin-1") for word in ("a", "b" * 90))
+    assert check(old, new, "text/html") is None
+
+
+def test_a_charset_may_be_pulled_into_where_a_browser_looks() -> None:
+    rest = "--><meta charset=iso-2022-jp><title>x</title>"
+    old, new = (f"<!--{'x ' * 8160}{word}{rest}".encode() for word in ("a" * 90, "a"))
+    assert compiled(old, "text/html").label != compiled(new, "text/html").label
     assert check(old, new, "text/html") is None
 
 
@@ -232,5 +293,5 @@ def test_what_a_page_has_is_what_likeness_knows() -> None:
     assert {one.name for one in fields(Page)} == {
         "body", "gates", "owners", "head_at", "foot_at", "is_document", "has_base", "language",
         "marks", "label", "wire", "transcoded", "passing",
-        "frames", "declaration_at", "preferences_links", "hydration", "vendors",
+        "frames", "declaration_at", "preferences_links", "hydration", "vendors", "tools",
     }  # fmt: skip

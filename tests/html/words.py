@@ -34,6 +34,7 @@ PLAIN = (
     "<noscript><img src='//pixel.test/?{w}'></noscript>", "<noscript>{w}</noscript>",
     "<div data-src='{w}' data-bg='/{w}'></div>", "<img data-src='{w}' data-lazy='//{w}/'>",
     "<p data-html='<img src={w}>'>", "<script type='{w}'>pixelq(1)</script>",
+    "<p class='ot-sdk-{w} cky-{w}'>", "<script>klaro{w}(1);Cookiebot{w}</script>",
     "<meta http-equiv=content-security-policy content=\"script-src '{w}'; form-action {w}\">",
     "<p id='{w}'>", "<p id='yc&#45;{w}'>", "<p id='y&#{w};'>", "<button form='{w}'>",
 )  # fmt: skip
@@ -43,6 +44,6 @@ NASTY = (
     "javascript:1", "utf-16", "patient", "no-referrer", "0;url", "x", "T0k3n_-/+=", "stylesheet",
     "preconnect", "preload", "data:,", "https://pixel.test/", "video.test", "pixelq", "copy", "x3c",
     "noscript", "template", "!", "comment", "svg", "1.5", "lt", "body", "...", "a=b", "%3Cimg",
-    "yc-o", "yc", "o", "99",
+    "yc-o", "yc", "o", "99", "Cookiebot.renew", "klaro.show", "cky-btn", "optanon", "osano-cm-",
 )  # fmt: skip
 WORDS = st.sampled_from(NASTY) | st.from_regex(r"[A-Za-z0-9_+/=.:-]{1,12}", fullmatch=True)

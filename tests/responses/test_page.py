@@ -7,17 +7,22 @@ import datetime
 import gzip
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import brotli
 import pytest
 import zstandard
 
+from proxy.html import Page
+from proxy.rendering.variants import Variant, write_variant
+from proxy.responses import page as page_reply
 from proxy.review.preview import preview_request, rewrite_page
 from tests.support.forwarding import Visit
 from tests.support.policies import locked
-from tests.support.site import BANNER, PAGE, Reply, proxied, reply
+from tests.support.site import BANNER, PAGE, Answer, Reply, proxied, reply
 
 pytestmark = pytest.mark.slow
 
@@ -731,3 +736,47 @@ async def test_our_own_addresses_are_ours_whatever_the_base(tmp_path: Path) -> N
         assert b'action="//www.example.com/.consent/choice"' in page
         assert b'data-at="//www.example.com/.consent/"' in page
         assert b'"/.consent' not in page
+
+
+def _unlike(number: int) -> bytes:
+    return PAGE.replace(b"<p>Fin</p>", b"<p>x</p>" * number + b"<p>Fin</p>")
+
+
+@pytest.mark.parametrize("caching", ["no-store", "private", "no-cache"])
+async def test_pages_that_differ_each_time_are_written_once_until_they_come_again(
+    tmp_path: Path, caching: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+
+    def counted(shown: Page, *arguments: Any) -> Variant:
+        written.append(shown.body)
+        return write_variant(shown, *arguments)
+
+    monkeypatch.setattr(page_reply, "write_variant", counted)
+
+    async with proxied(tmp_path) as site:
+
+        async def ask(number: int) -> Answer:
+            site.pages["/"] = reply(_unlike(number), f"Cache-Control: {caching}")
+            answer = await site.ask("/", "Accept-Encoding: gzip", cookie=site.cookie("analytics"))
+            assert answer.text.count(b"<p>x</p>") == number
+            assert answer.shows() == {"google-analytics"}
+            return answer
+
+        heads = [_head(await ask(number)) for number in range(1, 20)]
+        assert heads == heads[:1] * len(heads)
+        assert written == [*map(_unlike, range(1, 20))]
+        # What may be stored is to be sent again.
+        last = next(one for one in site.running.pages.values() if one.body == _unlike(19))
+        assert last.passing == (caching != "no-cache")
+        written.clear()
+        repeated = [_head(await ask(number)) for number in (30, 30, 30, 30, 31, 30, 31, 30, 31)]
+        assert repeated == heads[:1] * len(repeated)
+        # Once as a page that is seen once, and once to be kept.
+        assert Counter(written).keys() == {_unlike(30), _unlike(31)}
+        assert max(Counter(written).values()) <= 2
+
+
+def _head(answer: Answer) -> list[tuple[str, str]]:
+    own = {"content-length", "date", "etag", "x-request-id"}
+    return [one for one in answer.headers if one[0].lower() not in own]
