@@ -118,15 +118,15 @@ def css_urls(text: str, *, relative: bool = False) -> list[CssUrl]:
             found = _with_strings(found, starts, text)
     if "--" in text or "\\" in text:
         found = _with_custom_strings(found, text, lowered)
-    return [url for url in found if relative or _may_leave(url.url) or _is_data_sheet(url)]
+    return [url for url in found if relative or _may_leave(url.url) or _may_be_sheet(url, text)]
 
 
 def _may_import_data(lowered: str) -> bool:
     return "@import" in lowered and "data:" in lowered.replace("\t", "")
 
 
-def _is_data_sheet(url: CssUrl) -> bool:
-    return url.imported and is_data(url.url)
+def _may_be_sheet(url: CssUrl, text: str) -> bool:
+    return url.imported and (is_data(url.url) or "\\" in text[url.start : url.end])
 
 
 _OPENINGS = tuple(

@@ -106,17 +106,16 @@ def may_be_another(place: Place, change: Change, old: bytes, new: bytes) -> bool
         return False
     if place is Place.TEXT:
         return True
-    was, now = old[change.start : change.end], new[change.new_start : change.new_end]
+    was, word = trimmed(old[change.start : change.end], new[change.new_start : change.new_end])
     # `--` and what stands beside it end comments and change how scripts are read.
-    differ = trimmed(was, now)
-    if any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in differ):
+    if any(b"--" in one or b"-" in (one[:1], one[-1:]) for one in (was, word)):
         return False
-    return all(differ) or not _meets_end(change, old, new)
+    return bool(was and word) or not _meets_end(change, old, new)
 
 
 def _meets_end(change: Change, old: bytes, new: bytes) -> bool:
-    """Whether what one of two words has more than the other stands between the parts of what ends a
-    comment: `<!--word->`, of which `<!--->` is left.
+    """Whether what one of two words has more stands between the parts of what ends a comment:
+    `<!--word->`, of which `<!--->` is left.
     """
     same = same_length(old, change.start, new, change.new_start)
     before = old[change.start + same - 1 : change.start + same]
