@@ -401,10 +401,11 @@ def _style(element: Element, reading: Reading) -> Iterator[Resource]:
 
 def _readings_of(one: CssUrl, text: str) -> tuple[str, ...]:
     """A URL of a style, and, of an import, what Chromium's preload scanner takes for it: that knows
-    of no escapes, so a backslash is a slash there.
+    of no escapes, so a backslash before the query is a slash there.
     """
     written = text[one.start : one.end]
-    return (one.url, written) if one.imported and "\\" in written else (one.url,)
+    path = re.split("[?#]", written, maxsplit=1)[0]
+    return (one.url, written) if one.imported and "\\" in path else (one.url,)
 
 
 def _search_style(
