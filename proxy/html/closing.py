@@ -263,7 +263,7 @@ def _within_its_tag(
         # No attribute makes its content harmless, and without its tag that would be markup.
         raise UndecodableError(f"with JavaScript a <{resource.tag}> ends elsewhere than without")
     if closing is Closing.NEUTRAL and resource.tag == "link":
-        added = _NEUTRAL_LINK + b" href=data:, imagesrcset"
+        added = _NEUTRAL_LINK + b" href=data:, imagesrcset=data:,"
     elif closing in _BY_TYPE or resource.css is not None:
         added = _NEUTRAL_SCRIPT + (f" {name}=data:," if name else "").encode("ascii")
     else:

@@ -439,7 +439,7 @@ def _without_overlaps(gates: list[Gate], body: bytes) -> list[Gate]:
                 is_further=False,
             )
         elif _same_span(merged[around[-1]], gate):
-            merged[around[-1]] = _joined(merged[around[-1]], gate)
+            merged[around[-1]] = _joined(merged[around[-1]], gate, body)
         else:
             around.append(len(merged))
             merged.append(gate)
@@ -451,8 +451,13 @@ def _is_written_anew(gate: Gate) -> bool:
     return is_pin or gate.closing is Closing.OWN_ADDRESS
 
 
-def _joined(one: Gate, other: Gate) -> Gate:
-    """Two gates of one span as one."""
+def _joined(one: Gate, other: Gate, body: bytes) -> Gate:
+    """Two gates of a span as one, with what each adds to a tag (`src=data:,`, `srcset=data:,`)."""
+    written = body[one.start : one.end]
+    if one.closed.startswith(written) and other.closed.startswith(written):
+        both = one.closed + other.closed.removeprefix(written)
+        added = both if one.closed != other.closed else one.closed
+        one, other = replace(one, closed=added), replace(other, closed=added)
     needs = one.needs | other.needs
     if one.opened is not None and other.opened is not None and one.opened != other.opened:
         needs |= {UNHELD_PIN}

@@ -9,7 +9,8 @@ URLs as strings.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from consent_rules.lazy_pattern import lazy_pattern
@@ -58,7 +59,8 @@ _URL = (
     r"|(?P<bare>(?>(?:[^ \t\n\f\r\"'()\\]++|\\[\s\S])*)))"
 )
 _IMPORT = rf"@{_name('import')}{_GAP}(?P<imported>{_STRING})"
-_NAMED = lazy_pattern(rf"(?P<url>{_URL})|{_IMPORT}")
+_URL_THERE = lazy_pattern(rf"(?P<url>{_URL})")
+_IMPORTED = lazy_pattern(rf"(?P<imported>{_STRING})")
 _TOKEN = lazy_pattern(
     r"(?P<skip>/\*[\s\S]*?(?:\*/|\Z))"
     # A bad URL continues to the next parenthesis, quotes included.
@@ -78,6 +80,8 @@ _SPELLED = lazy_pattern(
 )
 _FUNCTION = lazy_pattern(rf"(?:{'|'.join(map(_name, ('url', 'image-set', 'image', 'src')))})\(")
 _AT_IMPORT = lazy_pattern(rf"@{_name('import')}")
+_BLANK_RUN = lazy_pattern(_BLANKS)
+_CLOSING = lazy_pattern(r"\*/")
 _MAX_SPELLED = 9 * len("image-set")
 """Characters of a name, each one an escape of six digits with a line break of two behind."""
 _TAKES_STRINGS = {
@@ -88,7 +92,6 @@ _TAKES_STRINGS = {
 """Functions whose strings are URLs, and what is true of their first letter."""
 _MAX_READ_AGAIN = 4
 """How often a style sheet's length is read at most for the arguments of its functions."""
-_NAMES = ("url(", "@import")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +187,15 @@ def searched_urls(text: str, lowered: str) -> list[CssUrl]:
     It does not recognise strings and comments: a `url(` in them counts as one, because a comment's
     start may as well be in a string.
     """
-    found: list[CssUrl] = []
     imports = _imports_of(text) if "@import" in lowered else frozenset[int]()
-    for name in _NAMES:
-        at = lowered.find(name)
-        while at >= 0:
-            match = _NAMED.match(text, at)
-            if match is not None and (url := _url_of(match, imports)) is not None:
-                found.append(url)
-            at = lowered.find(name, at + len(name))
+    strings = (_IMPORTED.match(text, at) for at in imports)
+    found = [_css_url(match, "imported", imported=True) for match in strings if match is not None]
+    at = lowered.find("url(")
+    while at >= 0:
+        match = _URL_THERE.match(text, at)
+        if match is not None:
+            found.append(_url_in(match, imports))
+        at = lowered.find("url(", at + len("url("))
     found.sort(key=lambda url: url.start)
     return found
 
@@ -272,22 +275,50 @@ def _tokenized(text: str, start: int, *, is_part: bool) -> tuple[list[CssUrl], i
     return found, len(text)
 
 
-_IMPORTING = lazy_pattern(rf"@{_name('import')}{_GAP}")
-
-
 def _imports_of(text: str) -> frozenset[int]:
-    """Where what follows `@import` begins."""
-    return frozenset([found.end() for found in _IMPORTING.finditer(text)])
+    """Where what follows each `@import` begins, behind blanks and comments."""
+    gap_end = _gaps_of(text)
+    return frozenset([gap_end(found.end()) for found in _AT_IMPORT.finditer(text)])
+
+
+def _gaps_of(text: str) -> Callable[[int], int]:
+    """What says where blanks and comments end that begin at an offset.
+
+    An `@import` in a comment behind another has a gap of its own, with the same end: so no comment
+    is read twice, however many begin before it.
+    """
+    closings = [found.start() for found in _CLOSING.finditer(text)]
+    known: dict[int, int] = {}
+
+    def end_of(at: int) -> int:
+        passed: list[int] = []
+        while at not in known:
+            passed.append(at)
+            blanks = _BLANK_RUN.match(text, at)
+            end = at if blanks is None else blanks.end()
+            number = bisect_left(closings, end + 2) if text.startswith("/*", end) else len(closings)
+            if number == len(closings):
+                known[at] = end
+            else:
+                at = closings[number] + 2
+        end = known[at]
+        known.update(dict.fromkeys(passed, end))
+        return end
+
+    return end_of
 
 
 def _url_of(match: re.Match[str], imports: frozenset[int]) -> CssUrl | None:
     if match["url"] is not None:
-        imported = match.start() in imports
-        group = "quoted" if match["quoted"] is not None else "bare"
-        return _css_url(match, group, imported=imported)
+        return _url_in(match, imports)
     if match["imported"] is not None:
         return _css_url(match, "imported", imported=True)
     return None
+
+
+def _url_in(match: re.Match[str], imports: frozenset[int]) -> CssUrl:
+    group = "quoted" if match["quoted"] is not None else "bare"
+    return _css_url(match, group, imported=match.start() in imports)
 
 
 def _css_url(match: re.Match[str], group: str, *, imported: bool) -> CssUrl:

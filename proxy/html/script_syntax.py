@@ -19,6 +19,10 @@ _BYTES_A_STEP = 20
 """The parser calls its progress callback some 2 times in 100 bytes; where error recovery
 backtracks, as often as there are bytes (`case a:case a:`).
 """
+_PIECE = 65_536
+"""Bytes of a script that the parser gets at once. It keeps them to its end."""
+_MAX_READ_AHEAD = 20_000_000
+"""Bytes that the parser may read in search of the ends of comments that have none."""
 _MAX_OPEN = 2000
 """Braces that are open. The parser takes 100 bytes of the stack for each, which may have 512 KB."""
 _MAX_PAIRED = 200
@@ -57,7 +61,7 @@ _SWITCHES = frozenset({"number", "true", "false", "null", "undefined", "unary_ex
 
 def parse_script(script: bytes) -> Node | None:
     """The syntax tree of a script; None where it has errors or is too expensive to parse."""
-    if _is_too_deep(script):
+    if _is_too_deep(script) or _is_read_too_often(script):
         return None
     left = 200 + len(script) // _BYTES_A_STEP
 
@@ -68,11 +72,19 @@ def parse_script(script: bytes) -> Node | None:
 
     try:
         tree = tree_sitter.Parser(_LANGUAGE).parse(
-            lambda offset, _point: script[offset:], progress_callback=stops
+            lambda offset, _point: script[offset : offset + _PIECE], progress_callback=stops
         )
     except ValueError:  # it was stopped
         return None
     return None if tree.root_node.has_error else tree.root_node
+
+
+def _is_read_too_often(script: bytes) -> bool:
+    """Whether many comments begin of which none ends: to the parser each may be one, and it reads
+    on to the script's end.
+    """
+    last = script.rfind(b"*/") + 1
+    return script.count(b"/*", last) * (len(script) - last) > _MAX_READ_AHEAD
 
 
 def _is_too_deep(script: bytes) -> bool:

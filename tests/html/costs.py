@@ -220,6 +220,16 @@ KINDS: dict[str, _Page] = {
     "code-arrows": _within("<script>pixelq(1);", _of("a=>"), "1</script>"),
     "code-plus": _within("<script>pixelq(1);x=1", _of("+'pixelq(1)'"), "</script>"),
     "code-many": _counted("<script>x.push([{i},'pixelq(1)'])</script>"),
+    "imports-open": _within("<style>", _of("@import/*"), "//x.test/</style>"),
+    "imports-closed": _within("<style>", _of("@import/*@import/**/ "), "'//x.test/'</style>"),
+    "imports-urls": _within("<style>", _of("@import /**/url(//x.test/)"), "</style>"),
+    "imports-ended": lambda size: (
+        "<style>" + "@import/*" * (size // 20) + "*/" + "/**/" * (size // 8) + "'//x.test/'</style>"
+    ),
+    "module-imports": _within("<script type=module>", _of("import/*"), "'//x.test/'</script>"),
+    "module-lines": _within("<script type=module>", _of("import//"), "'//x.test/'</script>"),
+    "module-strings": _within("<script type=module>", _of("import'a'"), "</script>"),
+    "code-opened": _within("<script>pixelq(1);", _of("a/*"), "</script>"),
     "code-comments": _within("<script>pixelq(1);", _of("/**/"), "</script>"),
     "inlinemany": _counted(
         '<script>function fn{i}(){{}} pixelq({i})</script><p onclick="fn{i}()">'

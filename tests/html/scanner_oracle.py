@@ -108,7 +108,10 @@ def _imports(tokens: list[Any]) -> Iterator[str]:
         if imported and token.type in {"string", "url"}:
             yield token.value
         elif imported and token.type == "function" and token.lower_name == "url":
-            yield from (one.value for one in token.arguments if one.type == "string")
+            # Behind a string that a line break ends stands no address.
+            first = next((one for one in token.arguments if one.type != "whitespace"), None)
+            if first is not None and first.type == "string":
+                yield first.value
         if token.type == "{} block":
             return  # imports come before all rules
         if token.type != "whitespace":
