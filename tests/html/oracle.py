@@ -81,7 +81,8 @@ def asked_hosts(text: str, url: str, *, scripting: bool, depth: int = 0) -> set[
     for nested in _nested_pages(document) if depth < 6 else ():
         for with_scripts in (False, True):
             told |= asked_hosts(nested, base, scripting=with_scripts, depth=depth + 1)
-    if any(SIGNATURE in code for code in _codes(document)):
+    # A script that goes on to the page's end is not run (HTML, 13.2.6.4.8, "an end-of-file token").
+    if any(SIGNATURE in code and not text.endswith(code) for code in _codes(document)):
         told.add(SIGNATURE)
     return told
 
