@@ -23,7 +23,7 @@ from proxy.html.pictures import is_tiny, picture_of
 from proxy.html.preload_scanner import SCANNED, SCANNED_NAMES
 from proxy.html.resource import CLOSED_TYPE, Closing, Resource, ResourceKind
 from proxy.html.source import UndecodableError
-from proxy.html.tree import Element, SourceLocation, is_html, location_of, parse
+from proxy.html.tree import ROOTS, Element, SourceLocation, is_html, location_of, parse
 
 _CLASSIC = lazy_pattern(
     r"(?:(?:[0-9a-f]{6,}-)?(?:text|application)/(?:x-)?(?:java|ecma)script"
@@ -114,10 +114,6 @@ def resource_span(resource: Resource, context: CompileContext) -> tuple[int, int
     return location.start_tag.start_offset, _element_end(resource, location, context)
 
 
-_ROOTS = frozenset({"html", "body"})
-"""Elements that take over attributes of later tags of their name."""
-
-
 def edits_of(
     resource: Resource, closing: Closing, nested: bytes, context: CompileContext
 ) -> tuple[Edit, ...]:
@@ -139,7 +135,7 @@ def edits_of(
         return ()
     if location is None or all(_takes_nothing_along(edit, resource, context) for edit in edits):
         return edits
-    if resource.tag in _ROOTS and resource.attribute not in location.attrs:
+    if resource.tag in ROOTS and resource.attribute not in location.attrs:
         return edits  # an attribute of a later tag, to which this location is not the place
     return _within_its_tag(resource, closing, nested, location, context)
 
@@ -149,7 +145,7 @@ def _is_in_tag_of_both(
 ) -> bool:
     """Whether edits stand within a tag that browsers with JavaScript and without it both read."""
     readings = context.scan.readings
-    if readings is None or resource.tag in _ROOTS:
+    if readings is None or resource.tag in ROOTS:
         return False
     start, end = location.start_tag.start_offset, location.start_tag.end_offset
     start, end = context.scan.real(start), context.scan.real(end)
@@ -262,9 +258,11 @@ def _within_its_tag(
     if not name and (is_drawn_style or is_held_text):
         # No attribute makes its content harmless, and without its tag that would be markup.
         raise UndecodableError(f"with JavaScript a <{resource.tag}> ends elsewhere than without")
+    if resource.css is not None:
+        return (_opening(resource, location, _NEUTRAL_SCRIPT, context), _rule(location, context))
     if closing is Closing.NEUTRAL and resource.tag == "link":
         added = _NEUTRAL_LINK + b" href=data:, imagesrcset=data:,"
-    elif closing in _BY_TYPE or resource.css is not None:
+    elif closing in _BY_TYPE:
         added = _NEUTRAL_SCRIPT + (f" {name}=data:," if name else "").encode("ascii")
     else:
         value = _closed_value(resource, closing, nested, context)
@@ -402,15 +400,21 @@ def _neutral(
         if span is not None:
             edits.append(_address_edit((span.start_offset, span.end_offset), context))
     if resource.kind is ResourceKind.CSS:
-        # Without a drawing's <style> its text would be markup to a preload scanner. That looks for
-        # imports whatever the type is, up to the first rule.
-        end = location.start_tag.end_offset
-        edits.append(_edit(end - 1, end, b">x{}", context))
+        # Without a drawing's <style> its text would be markup to a preload scanner.
+        edits.append(_rule(location, context))
     end_tag = location.end_tag
     if resource.kind in _TEXTS and not resource.attribute and end_tag and not context.hydrates:
         start, end = location.start_tag.end_offset, end_tag.start_offset
         edits.append(_edit(start, end, b"", context))
     return tuple(edits)
+
+
+def _rule(location: SourceLocation, context: CompileContext) -> Edit:
+    """A rule in front of a closed style sheet: a preload scanner looks for imports whatever the
+    type of it is, but only up to the first rule.
+    """
+    end = location.start_tag.end_offset
+    return _edit(end - 1, end, b">x{}", context)
 
 
 _TEXTS = frozenset({ResourceKind.INLINE_SCRIPT, ResourceKind.SPECULATION_RULES})
@@ -537,7 +541,7 @@ def _merged_span(resource: Resource, context: CompileContext) -> tuple[int, int]
     Raises UndecodableError where no tag can be told to have given it.
     """
     tag, name = resource.tag, resource.attribute
-    if tag not in _ROOTS:
+    if tag not in ROOTS:
         return None
     text = context.scan.text
     for found in islice(_ROOT_TAG.finditer(text), _ROOT_TAGS_TRIED):

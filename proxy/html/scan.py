@@ -35,7 +35,17 @@ from proxy.html.preload_scanner import (
 from proxy.html.readings import Readings
 from proxy.html.resource import Closing, Reading, Resource
 from proxy.html.source import Source
-from proxy.html.tree import Document, Element, Node, Text, is_html, language_of, location_of, parse
+from proxy.html.tree import (
+    ROOTS,
+    Document,
+    Element,
+    Node,
+    Text,
+    is_html,
+    language_of,
+    location_of,
+    parse,
+)
 
 __all__ = ["Closing", "Resource", "Scan", "scan"]
 
@@ -392,7 +402,7 @@ def _behind_framesets(
     ]
     # It asks for nothing of these; their attributes may stand in a tag that cannot be placed.
     for view in views:
-        view.resources[:] = [one for one in view.resources if one.tag not in {"html", "body"}]
+        view.resources[:] = [one for one in view.resources if one.tag not in ROOTS]
     return views
 
 
@@ -510,12 +520,22 @@ def _view(
         position = element.position
         if position is not None and tag != "base" and tag != "meta":
             place = (position, tag, language_of(element))
-            if place in seen:
+            if place in seen and _is_alike_in_all_views(element, tag, reading, tags):
                 plain_tags.may_repeat = True  # here it is not looked at
                 continue
             seen.add(place)
         view.resources.extend(plain_tags.resources_of(element, tag, position))
     return view
+
+
+def _is_alike_in_all_views(element: Element, tag: str, reading: Reading, tags: TagsOfNote) -> bool:
+    """Whether a tag makes the same resources in each view of the page. Not where later tags give
+    attributes to <html> and <body>, nor in a <select>, in which some browsers leave out the drawing
+    around a tag.
+    """
+    if tag in ROOTS:
+        return len(tags.at.get(tag.encode(), ())) <= 1
+    return not reading.has_select or is_html(element) or element.closest("select") is None
 
 
 def _start(element: Element) -> int | None:

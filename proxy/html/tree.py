@@ -10,6 +10,7 @@ import turbohtml
 from turbohtml import Comment, Document, Element, Node, SourceLocation, SourceSpan, Text
 
 __all__ = [
+    "ROOTS",
     "Comment",
     "Document",
     "Element",
@@ -23,6 +24,9 @@ __all__ = [
     "parse",
     "parse_unplaced",
 ]
+
+ROOTS = frozenset({"html", "body"})
+"""Elements that take over attributes of later tags of their name (HTML, 13.2.6.4.7)."""
 
 
 def parse(text: str, *, scripting: bool) -> Document:

@@ -63,6 +63,12 @@ SIGNATURE = "pixelq("
 """What gives a vendor's inline script away, and what is told of one that runs."""
 
 
+_COMMENT = re.compile(
+    r"(\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')|//[^\n\r\u2028\u2029]*|/\*.*?\*/", re.DOTALL
+)
+"""A string (of JavaScript), which is group 1, or a comment."""
+
+
 class GaveUpError(UnsatisfiedAssumption):
     """html5lib met what it thought could not be. A property test takes another example then."""
 
@@ -82,7 +88,8 @@ def asked_hosts(text: str, url: str, *, scripting: bool, depth: int = 0) -> set[
         for with_scripts in (False, True):
             told |= asked_hosts(nested, base, scripting=with_scripts, depth=depth + 1)
     # A script that goes on to the page's end is not run (HTML, 13.2.6.4.8, "an end-of-file token").
-    if any(SIGNATURE in code and not text.endswith(code) for code in _codes(document)):
+    codes = (code for code in _codes(document) if SIGNATURE in code and not text.endswith(code))
+    if any(SIGNATURE in _COMMENT.sub(lambda found: found[1] or " ", code) for code in codes):
         told.add(SIGNATURE)
     return told
 

@@ -9,7 +9,9 @@ from functools import lru_cache
 import html5lib
 
 from proxy.html import Page, UndecodableError, render
+from proxy.html.gates import Gate
 from proxy.html.owners import MARKETING_ONLY
+from proxy.html.resource import ResourceKind
 from proxy.html.tree import Document, Element, parse_unplaced
 from tests.html.fragments import Written
 from tests.html.oracle import GaveUpError, asked_hosts
@@ -107,6 +109,22 @@ def a_preload_scanner_asks_no_one_else(written: Written) -> None:
         assert scanned_hosts(closed, URL, scripting=scripting) <= OWN, closed
 
 
+_OURS = re.compile(rb"<[\w:]+ (?:type=application/consent-closed|rel=consent-closed)[\s>]")
+
+
+def _asks_nothing(gate: Gate, closed: bytes, written: Written) -> bool:
+    """Whether what a closed page has left for closing asks for nothing."""
+    if gate.kind is ResourceKind.REPEATED:
+        # Behind an address of ours: a scanner takes the first.
+        return _OURS.match(closed, closed.rfind(b"<", 0, gate.start)) is not None
+    if gate.kind is ResourceKind.CSS and b"\\" in written.body:
+        # With its last escape gone a style sheet is searched, not tokenized, and to the search an
+        # address in a string is one, too. What is asked the other properties say.
+        return True
+    # A tag that is written anew as it was.
+    return gate.closed.strip() == closed[gate.start : gate.end].strip()
+
+
 def a_closed_page_has_nothing_to_close(written: Written) -> None:
     found = _compiled(written)
     if found is None:
@@ -114,10 +132,7 @@ def a_closed_page_has_nothing_to_close(written: Written) -> None:
     closed = _closed(found)
     kind = "text/html; charset=utf-8" if found.transcoded else written.content_type
     again = compiled(closed, kind)
-    # A tag that is written anew as it was asks for nothing.
-    left = [
-        gate for gate in again.gates if gate.closed.strip() != closed[gate.start : gate.end].strip()
-    ]
+    left = [gate for gate in again.gates if not _asks_nothing(gate, closed, written)]
     assert {gate.needs for gate in left} <= {frozenset({MARKETING_ONLY})}, closed
 
 

@@ -15,6 +15,7 @@ from proxy.html.readings import Readings
 from proxy.html.tree import Document, Element, Text, parse, parse_unplaced
 from tests.html.oracle import GaveUpError, asked_hosts
 from tests.html.pipeline import URL, closed
+from tests.html.scanner_oracle import scanned_hosts
 
 _PIECES = (
     "<noscript>", "</noscript>", "<noscript>", "</noscript>", "<iframe src=//video.test/e>",
@@ -146,6 +147,70 @@ def test_what_only_a_browser_with_scripts_reads_is_closed(hidden: str, behind: s
     shown = closed(page.encode(), marketing=False).decode()
     for scripting in (False, True):
         assert asked_hosts(shown, URL, scripting=scripting) <= {"www.example.com"}, shown
+
+
+_ROOT_PIECES = (
+    "<body background=//pixel.test/b>", "<body background=//video.test/b>",
+    "<body background=/own>", "<html style='background:url(//pixel.test/h)'>",
+    "<html style='background:url(/own)'>", "<body style='background:url(//pixel.test/s)'>",
+    "<body id=x>", "<html lang=en>",
+)  # fmt: skip
+_SHIFTING = (
+    "<noscript>", "</noscript>", "<noscript><img src=//pixel.test/p></noscript>", "<textarea>",
+    "</textarea>", "<xmp>", "</xmp>", "<script>", "</script>", "<p title='", "'>", "<!--", "-->",
+)  # fmt: skip
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(
+    page="<!doctype html><body><noscript><body background=//pixel.test/b>"
+    "<noscript><img src=//pixel.test/p></noscript><body background=//pixel.test/b>"
+)
+@given(
+    page=st.lists(st.sampled_from(_ROOT_PIECES + _SHIFTING), min_size=2, max_size=9).map(
+        lambda pieces: "<!doctype html>" + "".join(pieces)
+    )
+)
+def test_attributes_that_either_reading_gives_to_a_root_are_closed(page: str) -> None:
+    shown = closed(page.encode(), marketing=False).decode()
+    for scripting in (False, True):
+        try:
+            asked = asked_hosts(shown, URL, scripting=scripting)
+        except GaveUpError:
+            continue
+        assert asked <= {"www.example.com"}, shown
+
+
+@pytest.mark.parametrize(
+    "frameset", ["<frameset>", "<head><frameset cols=1>", "<frameset></frameset>"]
+)
+@pytest.mark.parametrize(
+    "noscript", ["<noscript>", "<noscript></style>", "<noscript><p></noscript>"]
+)
+@pytest.mark.parametrize(
+    "style",
+    [
+        "<style>@import '//pixel.test/a.css';",
+        "<style>@import url(//pixel.test/a.css); a{b:url(//pixel.test/x)}",
+        "<style type=text/css media=print>@import '/own.css';@import '//pixel.test/a.css';",
+    ],
+)
+def test_imports_that_only_a_scanner_finds_are_closed(
+    frameset: str, noscript: str, style: str
+) -> None:
+    for page in (f"{frameset}{style}{noscript}", f"{noscript}{frameset}{style}</style>"):
+        shown = closed(page.encode(), marketing=False).decode()
+        for scripting in (False, True):
+            assert scanned_hosts(shown, URL, scripting=scripting) <= {"www.example.com"}, shown
+
+
+def test_a_select_of_one_reading_leaves_out_what_is_around_a_tag() -> None:
+    """Browsers before 2025 take the <iframe> of a drawing in a <select> for HTML's."""
+    page = (
+        "<!doctype html><body><noscript><xmp></noscript><select></xmp>"
+        "<svg><iframe src=//pixel.test/f></iframe></svg>"
+    )
+    assert "pixel.test" not in closed(page.encode(), marketing=False).decode()
 
 
 def test_a_page_that_other_browsers_read_in_yet_another_way() -> None:
