@@ -19,11 +19,12 @@ from tests.html.pipeline import URL, compiled
 from tests.html.scanner_oracle import scanned_hosts
 
 OWN = {"www.example.com", "cdn.example.com"}
-# html5lib knows no <template>: to it, what is ignored within one is part of the page. Nor does it
-# know a <form> within a <select>, after which another form is none. And turbohtml does not give
-# the page the attributes of an <html> within a <frameset>; there the policy header must do.
+# html5lib knows no <template>: to it, what is ignored within one is part of the page, and tags
+# behind may end it. Nor does it know a <form> within a <select>, after which another form is none.
+# And turbohtml does not give the page the attributes of an <html> within a <frameset>; there the
+# policy header must do.
 READ_OTHERWISE = re.compile(
-    r"<template.*<(?:html|head|body|frameset|frame)\b|<template.*<table.*<form"
+    r"<template.*<(?:html|head|body|frameset|frame|base)\b|<template.*<table.*<form"
     r"|<select.*<form.*<form|<frameset.*<html",
     re.IGNORECASE | re.DOTALL,
 )
