@@ -110,7 +110,9 @@ def a_preload_scanner_asks_no_one_else(written: Written) -> None:
         assert scanned_hosts(closed, URL, scripting=scripting) <= OWN, closed
 
 
-_OURS = re.compile(rb"<[\w:]+ (?:type=application/consent-closed|rel=consent-closed)[\s>]")
+_OURS = re.compile(
+    rb"<[\w:]+ (?:type=application/consent-closed|rel=consent-closed|[\w:]+=data:,)[\s>]"
+)
 
 
 def _asks_nothing(gate: Gate, closed: bytes, written: Written) -> bool:
