@@ -28,7 +28,7 @@ def resources_of(element: Element, tag: str, reading: Reading) -> Iterator[Resou
         handlers: tuple[_Handler | None, ...] = (_HANDLERS.get(tag),)
     elif reading.has_select and element.closest("select") is not None:
         # Browsers before 2025 leave out the <svg> or <math> of a <select>.
-        handlers = (_HANDLERS.get(tag), _SVG_HANDLERS.get(tag))
+        handlers = (_HANDLERS.get("img" if tag == "image" else tag), _SVG_HANDLERS.get(tag))
     else:
         handlers = (_SVG_HANDLERS.get(tag),)
     for handler in handlers:
@@ -41,27 +41,53 @@ def resources_of(element: Element, tag: str, reading: Reading) -> Iterator[Resou
             yield from deferred_resources(element, tag, name, reading)
 
 
-_ENDING_A_SELECT = "select :is(svg,math) :is(select,input,keygen,textarea)"
-"""Names that end a <select> for those browsers, though they are names in a drawing for others."""
+_DRAWN_IN_SELECTS = "select :is(svg,math)"
+_ENDING_A_SELECT = (
+    f"{_DRAWN_IN_SELECTS} :is(select,input,keygen,textarea"
+    ",table,caption,tbody,tfoot,thead,tr,td,th)"
+)
+"""Names that end a <select>, those of tables one in a table, for those browsers: for others they
+stand in a drawing, or in the HTML in one.
+"""
 _TAGS_AS_TEXT = "select :is(style,title,textarea,xmp,iframe,noembed,noframes,plaintext,svg,math)"
 
 
-def resources_in_selects(document: Document) -> Iterator[Resource]:
-    """The resources of tags in a <select>, which browsers before 2025 take for text: they leave out
-    the element around them. No real page has them, so all are closed. Raises CostlyPageError where
-    there are too many.
+def resources_in_selects(document: Document, text: str) -> Iterator[Resource]:
+    """The resources of what browsers before 2025 read otherwise in a <select>: they leave out the
+    drawing around a tag, and elements whose content is text. No real page has them, so all are
+    closed. `text` is what the parser saw. Raises CostlyPageError where there are too many.
     """
     read = 0
     for element in document.select(_TAGS_AS_TEXT):
-        text = element.text
-        read += len(text)
+        content = element.text
+        read += len(content)
         if read > MAX_TEXT_IN_SELECTS:
             raise CostlyPageError("drawings in one another within a <select>")
-        if "<" in text:
+        if "<" in content:
             yield Resource(ResourceKind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+    if not document.select(_DRAWN_IN_SELECTS):
+        return
     for element in document.select(_ENDING_A_SELECT):
-        if not is_html(element):
+        yield Resource(ResourceKind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+    for element in document.select(f"{_DRAWN_IN_SELECTS} script"):
+        if not is_html(element) and _is_other_code(element, text):
             yield Resource(ResourceKind.SCRIPT, element, "", Closing.REMOVE, ("//",))
+
+
+_SCRIPT_END = lazy_pattern(r"</script", re.IGNORECASE)
+
+
+def _is_other_code(script: Element, text: str) -> bool:
+    """Whether a drawing's script is other code where it is taken for one of HTML's: its own content
+    is markup, which may end at once (`<script />`), the other's is text up to the next end tag.
+    """
+    location = location_of(script)
+    if location is None:
+        return False
+    start = location.start_tag.end_offset
+    end = _SCRIPT_END.search(text, start)
+    code = text[start : len(text) if end is None else end.start()]
+    return bool(code.strip()) and code != script.text
 
 
 _Handler = Callable[[Element, Reading], Iterator[Resource]]

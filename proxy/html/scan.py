@@ -444,7 +444,7 @@ def _read(
     plain_tags = PlainTags(reading, starts)
     view = _view(document, reading, seen, tags, plain_tags)
     if has_select:
-        view.resources.extend(resources_in_selects(document))
+        view.resources.extend(resources_in_selects(document, text))
     if plain_tags.may_repeat:
         view.resources.extend(repeated_attributes(document, reading))
     for resource in view.resources:

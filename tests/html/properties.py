@@ -24,7 +24,7 @@ OWN = {"www.example.com", "cdn.example.com"}
 # And turbohtml does not give the page the attributes of an <html> within a <frameset>; there the
 # policy header must do.
 READ_OTHERWISE = re.compile(
-    r"<template.*<(?:html|head|body|frameset|frame|base)\b|<template.*<table.*<form"
+    r"<template.*<(?:html|head|body|frameset|frame|base|t[dhr])\b|<template.*<table.*<form"
     r"|<select.*<form.*<form|<frameset.*<html",
     re.IGNORECASE | re.DOTALL,
 )
