@@ -465,9 +465,15 @@ def _activated_frame(
 def _import_map(
     resource: Resource, location: SourceLocation, context: CompileContext
 ) -> tuple[Edit, ...]:
-    end = location.end_tag.start_offset if location.end_tag else len(context.source.text)
+    start = location.start_tag.end_offset
+    if location.end_tag is not None:
+        end = location.end_tag.start_offset
+    elif is_html(resource.element):
+        end = len(context.scan.text)
+    else:  # in a drawing any tag may end it
+        return (_opening(resource, location, _NEUTRAL_SCRIPT, context),)
     closed = _own_import_map(resource.text, context).encode("ascii")
-    return (_edit(location.start_tag.end_offset, end, closed, context),)
+    return (_edit(start, end, closed, context),)
 
 
 def _inert(
