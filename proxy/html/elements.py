@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
@@ -19,7 +20,7 @@ from proxy.html.parse_cost import MAX_TEXT_IN_SELECTS, CostlyPageError
 from proxy.html.remembered import Remembered
 from proxy.html.resource import CLOSED_TYPE, RESERVED_ID, Closing, Reading, Resource, ResourceKind
 from proxy.html.srcset import srcset_urls
-from proxy.html.tree import Document, Element, is_html, location_of
+from proxy.html.tree import Document, Element, Text, is_html, location_of
 
 
 def resources_of(element: Element, tag: str, reading: Reading) -> Iterator[Resource]:
@@ -69,25 +70,31 @@ def resources_in_selects(document: Document, text: str) -> Iterator[Resource]:
         return
     for element in document.select(_ENDING_A_SELECT):
         yield Resource(ResourceKind.SCRIPT, element, "", Closing.REMOVE, ("//",))
-    for element in document.select(f"{_DRAWN_IN_SELECTS} script"):
-        if not is_html(element) and _is_other_code(element, text):
+    scripts = [one for one in document.select(f"{_DRAWN_IN_SELECTS} script") if not is_html(one)]
+    ends = [*(found.start() for found in _SCRIPT_END.finditer(text)), len(text)] if scripts else []
+    for element in scripts:
+        if _is_other_code(element, text, ends):
             yield Resource(ResourceKind.SCRIPT, element, "", Closing.REMOVE, ("//",))
 
 
 _SCRIPT_END = lazy_pattern(r"</script", re.IGNORECASE)
+_BLANKS = lazy_pattern(r"\s*\Z")
 
 
-def _is_other_code(script: Element, text: str) -> bool:
+def _is_other_code(script: Element, text: str, ends: list[int]) -> bool:
     """Whether a drawing's script is other code where it is taken for one of HTML's: its own content
-    is markup, which may end at once (`<script />`), the other's is text up to the next end tag.
+    is markup, which may end at once (`<script />`), the other's is text up to the next of `ends`.
     """
     location = location_of(script)
     if location is None:
         return False
     start = location.start_tag.end_offset
-    end = _SCRIPT_END.search(text, start)
-    code = text[start : len(text) if end is None else end.start()]
-    return bool(code.strip()) and code != script.text
+    end = ends[bisect_left(ends, start)]
+    nodes = [*script]
+    if not nodes:
+        return _BLANKS.match(text, start, end) is None
+    content = nodes[0].data if len(nodes) == 1 and isinstance(nodes[0], Text) else None
+    return content is None or start + len(content) != end or not text.startswith(content, start)
 
 
 _Handler = Callable[[Element, Reading], Iterator[Resource]]
