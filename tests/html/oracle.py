@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import html5lib
 import tinycss2
 from ada_url import URL
+from html5lib.constants import specialElements
 from hypothesis.errors import UnsatisfiedAssumption
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"
@@ -88,17 +89,21 @@ def asked_hosts(text: str, url: str, *, scripting: bool, depth: int = 0) -> set[
         for with_scripts in (False, True):
             told |= asked_hosts(nested, base, scripting=with_scripts, depth=depth + 1)
     # A script that goes on to the page's end is not run (HTML, 13.2.6.4.8, "an end-of-file token").
-    codes = (code for code in _codes(document) if SIGNATURE in code and not text.endswith(code))
+    read = text.replace("\r\n", "\n").replace("\r", "\n")
+    codes = (code for code in _codes(document) if SIGNATURE in code and not read.endswith(code))
     if any(SIGNATURE in _COMMENT.sub(lambda found: found[1] or " ", code) for code in codes):
         told.add(SIGNATURE)
     return told
 
 
 def _teach_end_tags(parser: Any) -> None:
-    """</p> and </br> end a drawing, as the standard says since html5lib's last release."""
-    known: Any = type(parser.phases["inForeignContent"])
+    """What end tags do in a drawing, as the standard says since html5lib's last release: </p> and
+    </br> end it, and those of other names no element of it from within its HTML.
+    """
+    foreign: Any = type(parser.phases["inForeignContent"])
+    body: Any = type(parser.phases["inBody"])
 
-    class ForeignContent(known):  # type: ignore[misc]
+    class ForeignContent(foreign):  # type: ignore[misc]
         def processEndTag(self, token: dict[str, Any]) -> Any:  # noqa: N802
             if token["name"] not in {"p", "br"}:
                 return super().processEndTag(token)
@@ -111,7 +116,25 @@ def _teach_end_tags(parser: Any) -> None:
                 stack.pop()
             return parser.phase.processEndTag(token)
 
+    class InBody(body):  # type: ignore[misc]
+        def processEndTag(self, token: dict[str, Any]) -> Any:  # noqa: N802
+            if self.endTagHandler[token["name"]].__func__ is body.endTagOther:
+                return self.endTagOther(token)
+            return super().processEndTag(token)
+
+        def endTagOther(self, token: dict[str, Any]) -> None:  # noqa: N802
+            stack = parser.tree.openElements
+            for node in reversed(stack):
+                if node.name == token["name"] and node.namespace == parser.tree.defaultNamespace:
+                    parser.tree.generateImpliedEndTags(exclude=token["name"])
+                    while stack.pop() != node:
+                        pass
+                    return
+                if node.nameTuple in specialElements:
+                    return
+
     parser.phases["inForeignContent"] = ForeignContent(parser, parser.tree)
+    parser.phases["inBody"] = InBody(parser, parser.tree)
 
 
 def _base(document: ElementTree.Element, url: str) -> str:
